@@ -1,0 +1,3 @@
+//! The `roadstead` program.
+
+fn main() {}

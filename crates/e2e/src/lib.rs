@@ -1,0 +1,1 @@
+//! Test-only crate: e2e.

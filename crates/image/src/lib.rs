@@ -1,0 +1,1 @@
+//! Container images: pull, load, unpack, store, collect.

@@ -1,0 +1,1 @@
+//! CloudWatch Logs storage: append-only, with the filter pattern language.

@@ -1,0 +1,1 @@
+//! Host networking: namespaces, veth, bridge, addresses and nftables rules.

@@ -1,0 +1,1 @@
+//! The control plane: front door, AWS services, agent link, and the driver that runs the brain.

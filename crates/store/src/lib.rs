@@ -1,0 +1,1 @@
+//! Durable rows, revisions, watches and leases behind one small trait.
