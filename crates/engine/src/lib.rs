@@ -1,1 +1,74 @@
-//! The engine: one trait that runs containers, its drivers, and their conformance suite.
+//! The engine: one trait that runs the containers of tasks, its drivers, and their conformance suite.
+//!
+//! An engine executes; it never decides. Order between containers, restarts, health verdicts and
+//! when to stop belong to the agent. An engine must not know clusters, services or the AWS API.
+
+pub mod error;
+pub mod spec;
+pub mod state;
+
+pub use error::{Error, Kind};
+pub use spec::*;
+pub use state::*;
+
+use async_trait::async_trait;
+
+/// Runs the containers of tasks on this host.
+///
+/// Every call is idempotent: repeating it after a crash of the caller, or of the engine itself,
+/// converges on the same result. Dropping a future never leaves a half-made object that
+/// [`Engine::list`] does not show and [`Engine::remove_task`] does not clear.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// The driver's name: `native`, `docker`, `containerd`, `fake`.
+    fn name(&self) -> &'static str;
+
+    /// What this engine offers on this host; becomes the instance's attributes.
+    fn capabilities(&self) -> Capabilities;
+
+    /// Makes an image present, by the pull behaviour asked for, and says which it is.
+    async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error>;
+
+    /// Makes what the containers of a task share: its cgroup, its volumes, its supervisor.
+    async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error>;
+
+    /// Makes a container ready to start: root filesystem, network, limits. Nothing of it runs yet.
+    async fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Created, Error>;
+
+    /// Starts a created container, or starts an exited one again in the same root filesystem.
+    async fn start(&self, id: &ContainerId) -> Result<Started, Error>;
+
+    /// Asks a container to end: its stop signal now, SIGKILL after `timeout`. Returns at once; the
+    /// end arrives as [`Event::Exited`]. Stopping what has ended is no error.
+    async fn stop(&self, id: &ContainerId, timeout: std::time::Duration) -> Result<(), Error>;
+
+    /// Removes every container of a task and all that was made for it. Containers still running are
+    /// killed. Removing what is not there is no error. Output not yet read is gone after this.
+    async fn remove_task(&self, task: &TaskId) -> Result<(), Error>;
+
+    /// Everything of ours that exists on this host, for adoption after a restart.
+    async fn list(&self) -> Result<Vec<FoundTask>, Error>;
+
+    /// The state of one container; `None` when it was never created or was removed.
+    async fn inspect(&self, id: &ContainerId) -> Result<Option<ContainerState>, Error>;
+
+    /// A stream of what happens from now on. A reader that falls behind gets [`Event::Missed`] and
+    /// must call [`Engine::list`] again.
+    fn events(&self) -> tokio::sync::broadcast::Receiver<Event>;
+
+    /// Runs a command in a running container and waits for its end, for health checks.
+    async fn exec(&self, id: &ContainerId, exec: &ExecSpec) -> Result<ExecOutcome, Error>;
+
+    /// Use of resources by a running container at this moment.
+    async fn stats(&self, id: &ContainerId) -> Result<Stats, Error>;
+
+    /// Reads captured output after `cursor` (0: from the start), at most about `max_bytes`. Returns at
+    /// once; an empty chunk means nothing new yet, unless `ended` says that no more will come.
+    async fn output(&self, id: &ContainerId, cursor: u64, max_bytes: usize) -> Result<OutputChunk, Error>;
+
+    /// Says that output up to `cursor` is safe elsewhere, so its space may be used again.
+    async fn release_output(&self, id: &ContainerId, cursor: u64) -> Result<(), Error>;
+
+    /// Frees images by the engine's policy; returns what went, for the log.
+    async fn collect_images(&self) -> Result<Vec<String>, Error>;
+}

@@ -1,0 +1,238 @@
+//! What the agent asks an engine for. Values are final: overrides are merged, defaults of the image
+//! are not (the engine merges those, as it alone holds the image).
+
+use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+/// The last part of a task's ARN: 32 lower-case hexadecimal digits.
+pub type TaskId = String;
+
+/// Names one container of one task.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ContainerId {
+    /// The task's id.
+    pub task: TaskId,
+    /// The container's name in its task definition.
+    pub name: String,
+}
+
+impl std::fmt::Display for ContainerId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{}", self.task, self.name)
+    }
+}
+
+/// When an image is fetched (`ECS_IMAGE_PULL_BEHAVIOR`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PullBehavior {
+    /// Fetch; if that fails, use what is here.
+    Default,
+    /// Fetch; if that fails, fail.
+    Always,
+    /// Fetch only what is not here.
+    PreferCached,
+}
+
+/// Asks for an image.
+#[derive(Debug, Clone)]
+pub struct PullRequest {
+    /// The reference as the task definition gives it.
+    pub image: String,
+    /// When to fetch.
+    pub behavior: PullBehavior,
+    /// Credentials for its registry.
+    pub auth: Option<RegistryAuth>,
+}
+
+/// User name and password for a registry.
+#[derive(Clone)]
+pub struct RegistryAuth {
+    pub username: String,
+    pub password: String,
+}
+
+impl std::fmt::Debug for RegistryAuth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "RegistryAuth({})", self.username)
+    }
+}
+
+/// An image that is present.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PulledImage {
+    /// Digest of its manifest, `sha256:…`.
+    pub digest: String,
+}
+
+/// What the containers of one task share.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskSpec {
+    pub id: TaskId,
+    /// For the host's own listings: `family:revision`.
+    pub family: String,
+    /// Hard limit for the whole task, in thousandths of a vCPU.
+    pub cpu_millis: Option<u64>,
+    /// Hard limit for the whole task, in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Most processes in the whole task.
+    pub pids_limit: Option<u64>,
+    /// Volumes that containers may mount, by name.
+    pub volumes: BTreeMap<String, Volume>,
+}
+
+/// Where a volume's content lives.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Volume {
+    /// An empty directory that lives as long as the task.
+    Empty,
+    /// A path of the host, made if absent (as Docker does for a bind mount).
+    Host(PathBuf),
+}
+
+/// Which network a container joins.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum NetworkMode {
+    /// A namespace of its own on the host's bridge, with port mappings.
+    #[default]
+    Bridge,
+    /// The host's own.
+    Host,
+    /// A namespace with loopback only.
+    None,
+}
+
+/// Everything about one container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSpec {
+    /// The reference as the task definition gives it; must be present (see `Engine::pull`).
+    pub image: String,
+    /// The digest that `pull` answered; pins the image against a tag that moved meanwhile.
+    pub image_digest: Option<String>,
+    /// `None`: the image's.
+    pub entry_point: Option<Vec<String>>,
+    /// `None`: the image's, unless `entry_point` is given.
+    pub command: Option<Vec<String>>,
+    /// Laid over the image's.
+    pub environment: BTreeMap<String, String>,
+    /// `name|uid[:group|gid]`; `None`: the image's.
+    pub user: Option<String>,
+    pub working_directory: Option<String>,
+    pub hostname: Option<String>,
+    pub labels: BTreeMap<String, String>,
+    pub network: NetworkMode,
+    pub port_mappings: Vec<PortMapping>,
+    pub extra_hosts: Vec<(String, IpAddr)>,
+    /// Containers of the same task to name in /etc/hosts: (container, alias).
+    pub links: Vec<(String, String)>,
+    pub dns_servers: Vec<String>,
+    pub dns_search_domains: Vec<String>,
+    /// Relative weight; 2 to 262144.
+    pub cpu_shares: Option<u64>,
+    /// Hard limit in bytes.
+    pub memory_bytes: Option<u64>,
+    /// Soft limit in bytes.
+    pub memory_reservation_bytes: Option<u64>,
+    /// Memory and swap together in bytes; -1 is unlimited.
+    pub memory_swap_bytes: Option<i64>,
+    /// 0 to 100.
+    pub swappiness: Option<u64>,
+    pub ulimits: Vec<Ulimit>,
+    pub readonly_root: bool,
+    pub privileged: bool,
+    pub capabilities_add: Vec<String>,
+    pub capabilities_drop: Vec<String>,
+    pub devices: Vec<Device>,
+    pub tmpfs: Vec<Tmpfs>,
+    pub shm_bytes: Option<u64>,
+    /// Run an init process as PID 1 that forwards signals and reaps.
+    pub init_process: bool,
+    /// Name or number; `None`: the image's, else SIGTERM.
+    pub stop_signal: Option<String>,
+    pub interactive: bool,
+    pub pseudo_terminal: bool,
+    pub mounts: Vec<Mount>,
+    /// Mount all volumes of these containers of the same task: (container, read-only).
+    pub volumes_from: Vec<(String, bool)>,
+    pub sysctls: BTreeMap<String, String>,
+    /// As Docker words them: `no-new-privileges`, `seccomp=unconfined`, `apparmor=…`, `label:…`.
+    pub security_options: Vec<String>,
+    /// How much unread output may wait on disk, and what happens then.
+    pub output: OutputPolicy,
+}
+
+/// A port of a container and where the host offers it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortMapping {
+    pub container_port: u16,
+    /// `None`: the engine picks one from the dynamic range.
+    pub host_port: Option<u16>,
+    pub protocol: Protocol,
+}
+
+/// A transport protocol.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Protocol {
+    #[default]
+    Tcp,
+    Udp,
+}
+
+/// A limit of `setrlimit(2)`, by Docker's names (`nofile`, `nproc`, …).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    pub name: String,
+    /// -1 is unlimited.
+    pub soft: i64,
+    pub hard: i64,
+}
+
+/// A device of the host inside a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    pub host_path: PathBuf,
+    pub container_path: PathBuf,
+    /// Any of `r`, `w`, `m`.
+    pub permissions: String,
+}
+
+/// A tmpfs mount.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    pub container_path: PathBuf,
+    pub size_bytes: u64,
+    /// As mount(8) words them.
+    pub options: Vec<String>,
+}
+
+/// A volume of the task inside a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    pub source_volume: String,
+    pub container_path: PathBuf,
+    pub read_only: bool,
+}
+
+/// What happens when output is not read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum OutputPolicy {
+    /// The container waits in its write once the spool (a fixed size on disk) is full.
+    #[default]
+    Blocking,
+    /// The oldest waiting output is dropped, and counted, beyond this many bytes.
+    NonBlocking { max_bytes: u64 },
+    /// Nothing is kept beyond the last bytes (json-file's rotation): max size and number of files.
+    Rotating { max_bytes: u64, files: u32 },
+    /// Nothing is kept (log driver `none`).
+    Discard,
+}
+
+/// A command to run in a running container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecSpec {
+    pub command: Vec<String>,
+    /// The command is killed after this.
+    pub timeout: std::time::Duration,
+    /// Output kept for the caller is cut after this many bytes.
+    pub max_output_bytes: usize,
+}
