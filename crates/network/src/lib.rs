@@ -1,1 +1,31 @@
-//! Host networking: namespaces, veth, bridge, addresses and nftables rules.
+//! Host networking for the native engine: network namespaces, veth pairs on a bridge, addresses,
+//! published ports and nftables rules.
+//!
+//! In ECS `bridge` mode every *container* gets its own network namespace on one bridge of this
+//! instance. [`Host`] is the only handle: open it once per data directory, [`Host::attach`] and
+//! [`Host::detach`] containers, and [`Host::reconcile`] after a restart with what is to stay.
+//!
+//! Every kernel object made here carries the instance id (8 hex digits), so several instances live
+//! on one host and each finds, counts and removes its own: bridge `rs<id8>`, veths
+//! `rv<id8>-<slot>`, namespace files `rs-<id8>-<slot>`, table `inet roadstead_<id8>`.
+//!
+//! What this crate must not do: start processes in the namespaces, decide which container gets
+//! which mapping, or know anything of tasks. It never changes the namespace of a caller's thread.
+//!
+//! # Blocking
+//! Everything here is synchronous. `attach` and `detach` take some 5 ms when ports are published
+//! (one `nft` run) and well under a millisecond otherwise; `open`, `reconcile` and
+//! [`purge`](purge()) take tens of milliseconds. Call them through `spawn_blocking` (or
+//! `block_in_place`), from threads in the network namespace in which the `Host` was opened.
+
+mod error;
+pub mod files;
+mod host;
+mod types;
+
+pub use error::{Error, Result};
+pub use host::{Host, audit, purge};
+pub use types::{
+    AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, InstanceId, Mac, Mode, PortMapping,
+    Protocol, Reconciled, Subnet,
+};
