@@ -1,1 +1,31 @@
 //! CloudWatch Logs storage: append-only, with the filter pattern language.
+//!
+//! [`Logs`] is the store: groups, streams, events, retention, tags. What a call acknowledged is on disk. All
+//! time comes in as arguments; nothing here reads a clock. [`pattern`] is the filter pattern language, pure.
+//!
+//! Files, below the directory given to [`Logs::open`]:
+//! `catalog.log` (groups, streams, tags, retention: one record a change, all in memory),
+//! `groups/<id>/<first sequence number>.seg` (batches of events of all streams of a group, in order of arrival),
+//! `….idx` beside each closed segment (which stream's batches lie where; can be made again from the segment).
+//!
+//! One thread writes. It takes all that waits, appends it, syncs each touched file once, then answers: so
+//! concurrent puts to one group share one fsync. Readers take what has been published and never block it.
+//! A group's files are looked at when the group is first used, so opening costs the same however much is stored.
+
+mod error;
+mod limits;
+pub mod pattern;
+mod store;
+mod types;
+
+pub use error::{Error, Result};
+pub use limits::{
+    BATCH_BYTES_MAX, DESCRIBE_MAX, EVENT_OVERHEAD, EVENTS_MAX, FILTER_STREAMS_MAX, Limits, NAME_MAX,
+    PAGE_BYTES_MAX, PATTERN_MAX, RETENTION_DAYS, TAGS_MAX,
+};
+pub use store::Logs;
+pub use types::{
+    DescribeLogGroups, DescribeLogStreams, FilterLogEvents, FilterLogEventsOutput, FilteredLogEvent,
+    GetLogEvents, GetLogEventsOutput, InputLogEvent, LogGroup, LogStream, OrderBy, OutputLogEvent, Page,
+    PutLogEvents, PutLogEventsOutput, RejectedLogEventsInfo, Tags,
+};

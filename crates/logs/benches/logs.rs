@@ -1,0 +1,2 @@
+//! Measures the store; filled in with the store itself.
+fn main() {}

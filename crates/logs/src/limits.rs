@@ -1,0 +1,70 @@
+//! Every bound in one place: AWS's own quotas as constants, this store's as [`Limits`].
+
+/// Longest batch of one PutLogEvents, in bytes, each event counted with [`EVENT_OVERHEAD`].
+pub const BATCH_BYTES_MAX: usize = 1_048_576;
+/// What AWS adds to each event's UTF-8 length, in bytes.
+pub const EVENT_OVERHEAD: usize = 26;
+/// Most events in one PutLogEvents, and in one page of GetLogEvents or FilterLogEvents.
+pub const EVENTS_MAX: usize = 10_000;
+/// Longest page of GetLogEvents or FilterLogEvents, in bytes counted as [`BATCH_BYTES_MAX`] is.
+pub const PAGE_BYTES_MAX: usize = 1_048_576;
+/// Widest span of one batch, in milliseconds.
+pub const BATCH_SPAN_MS: i64 = 24 * HOUR_MS;
+/// How far in the future an event may lie, in milliseconds.
+pub const TOO_NEW_MS: i64 = 2 * HOUR_MS;
+/// How far in the past an event may lie, in milliseconds.
+pub const TOO_OLD_MS: i64 = 14 * DAY_MS;
+/// Most streams that one FilterLogEvents may name.
+pub const FILTER_STREAMS_MAX: usize = 100;
+/// Most entries in one page of DescribeLogGroups or DescribeLogStreams.
+pub const DESCRIBE_MAX: usize = 50;
+/// Longest name of a group or stream, in characters.
+pub const NAME_MAX: usize = 512;
+/// Most tags on one log group.
+pub const TAGS_MAX: usize = 50;
+/// Longest filter pattern, in bytes.
+pub const PATTERN_MAX: usize = 1024;
+/// The retentions that PutRetentionPolicy takes, in days.
+pub const RETENTION_DAYS: [i32; 22] = [
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+pub(crate) const HOUR_MS: i64 = 60 * 60 * 1000;
+pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// This store's own bounds. [`Limits::default`] suits one machine; tests make them small.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Most log groups; beyond it CreateLogGroup answers `LimitExceededException`.
+    pub groups_max: usize,
+    /// Most log streams over all groups: their names are held in memory.
+    pub streams_max: usize,
+    /// A segment file is closed once it is this long, in bytes.
+    pub segment_bytes: u64,
+    /// A segment file is closed once it holds this many batches: its index is in memory until then.
+    pub segment_batches: usize,
+    /// A segment file is closed once its first batch is this old, in milliseconds, so that retention, which
+    /// deletes whole files, is never late by more.
+    pub segment_age_ms: i64,
+    /// Most bytes of puts that may wait for the disk; beyond it puts answer [`crate::Error::Overloaded`].
+    pub queue_bytes: usize,
+    /// Most bytes that one FilterLogEvents page reads before it answers with what it found and a token.
+    pub scan_bytes: u64,
+    /// A group that nobody used for this long gives back its memory and its open file, in milliseconds.
+    pub idle_ms: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            groups_max: 10_000,
+            streams_max: 200_000,
+            segment_bytes: 32 << 20,
+            segment_batches: 32_768,
+            segment_age_ms: DAY_MS,
+            queue_bytes: 64 << 20,
+            scan_bytes: 256 << 20,
+            idle_ms: 5 * 60 * 1000,
+        }
+    }
+}
