@@ -1,3 +1,47 @@
-//! Chores of the repository: `cargo xtask codegen | tidy | ci`.
+//! Chores of the repository: `cargo xtask codegen | tidy`. Each chore is a module; this file only parses
+//! the command line. Nothing here is linked into the product.
 
-fn main() {}
+mod codegen;
+mod tidy;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Chores of the repository")]
+struct Cli {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Write crates/wire/src/generated from the service models of an installed botocore.
+    Codegen {
+        /// A directory that holds botocore: a virtual environment, a site-packages, or botocore itself.
+        #[arg(long, env = "BOTOCORE")]
+        botocore: Option<PathBuf>,
+        /// Write nothing; fail when the committed files differ from what would be written.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Check the repository's own rules.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().map(PathBuf::from).unwrap_or_default();
+    let done = match Cli::parse().chore {
+        Chore::Codegen { botocore, check } => codegen::run(&root, botocore, check),
+        Chore::Tidy => tidy::run(&root),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

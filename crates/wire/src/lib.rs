@@ -1,1 +1,21 @@
 //! The AWS wire: generated types, protocols and SigV4. No sockets, no clock.
+//!
+//! One module per service ([`ecs`], [`logs`], [`sts`]) holds the types of its operations, its errors and its
+//! [`schema`] tables; all three are generated from the service models. The hand-written rest is what
+//! carries them.
+
+pub mod api;
+mod blob;
+mod error;
+#[rustfmt::skip]
+mod generated;
+pub mod schema;
+mod string_enum;
+mod timestamp;
+
+pub use api::Request;
+pub use blob::Blob;
+pub use error::Error;
+pub use generated::*;
+pub use string_enum::{StringEnum, UnknownValue};
+pub use timestamp::Timestamp;

@@ -1,0 +1,79 @@
+//! The operations and errors of one service, and the modules that hold it all, as Rust text.
+
+use std::fmt::Write;
+
+use anyhow::{Result, bail};
+
+use super::model::Model;
+use super::names;
+use super::types::{Group, end_name};
+
+/// `operations.rs`: the enum of all operation names, and what each typed request is answered with.
+pub fn operations(model: &Model) -> Result<String> {
+    let mut out = String::from("use super::{requests::*, responses::*};\nuse crate::api::request;\n");
+    out.push_str("use crate::string_enum::string_enum;\n\nstring_enum! {\n    Operation {\n");
+    for name in model.operations.keys() {
+        writeln!(out, "        {name} = {name:?},")?;
+    }
+    out.push_str("    }\n}\n\n");
+    if model.reached.contains("Operation") {
+        bail!("a shape is named Operation");
+    }
+    for (name, operation) in model.typed_operations() {
+        let input = end_name(name, operation.input.as_ref(), Group::Requests);
+        let output = end_name(name, operation.output.as_ref(), Group::Responses);
+        writeln!(out, "request!({input} => {output}, {name:?});")?;
+    }
+    Ok(out)
+}
+
+/// `errors.rs`: a constructor for each error of the model.
+pub fn errors(model: &Model) -> String {
+    let mut out = String::from("use super::service;\nuse crate::Error;\n");
+    for (name, _) in model.errors() {
+        let short = name.strip_suffix("Exception").unwrap_or(name);
+        let function = names::snake(short);
+        let table = names::screaming(name);
+        out.push_str(&format!(
+            "\n/// `{name}`.\npub fn {function}(message: impl Into<String>) -> Error {{\n    \
+             Error::of(&service::{table}, message)\n}}\n"
+        ));
+    }
+    out
+}
+
+/// The module of one service; `files` are the modules that it has.
+pub fn service_root(model: &Model, files: &[&str]) -> String {
+    let id = &model.metadata.service_id;
+    let mut out = String::new();
+    for file in files {
+        match *file {
+            "errors" => out.push_str(&format!(
+                "/// What went wrong: one constructor for each error of {id}'s model.\npub mod errors;\n"
+            )),
+            "schema" => out.push_str(&format!("/// The shapes of {id} as tables.\npub mod schema;\n")),
+            file => out.push_str(&format!("mod {file};\n")),
+        }
+    }
+    out.push('\n');
+    for file in files.iter().filter(|file| !matches!(**file, "errors" | "schema" | "service" | "operations"))
+    {
+        out.push_str(&format!("pub use {file}::*;\n"));
+    }
+    out.push_str("pub use operations::Operation;\npub use service::SERVICE;\n");
+    out
+}
+
+/// The module of all services.
+pub fn generated_root(services: &[&str]) -> String {
+    let mut out = String::new();
+    for service in services {
+        out.push_str(&format!("pub mod {service};\n"));
+    }
+    let all: Vec<String> = services.iter().map(|service| format!("&{service}::SERVICE")).collect();
+    out.push_str(&format!(
+        "\n/// Every service that Roadstead knows.\npub static SERVICES: &[&crate::schema::Service] = &[{}];\n",
+        all.join(", ")
+    ));
+    out
+}

@@ -1,0 +1,254 @@
+//! A botocore service model (`service-2.json`), read as far as the generator needs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::io::Read;
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::allow::{Allowed, Operations};
+
+/// One service: what the model says, and what of it is typed.
+pub struct Model {
+    pub name: &'static str,
+    pub metadata: Metadata,
+    pub operations: BTreeMap<String, Operation>,
+    pub shapes: BTreeMap<String, Shape>,
+    /// Names of the operations that get types.
+    pub typed: BTreeSet<String>,
+    /// Names of the shapes that a typed operation reaches.
+    pub reached: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct File {
+    metadata: Metadata,
+    operations: BTreeMap<String, Operation>,
+    shapes: BTreeMap<String, Shape>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    pub api_version: String,
+    pub endpoint_prefix: String,
+    pub signing_name: Option<String>,
+    pub service_id: String,
+    pub protocol: String,
+    #[serde(default)]
+    pub protocols: Vec<String>,
+    pub json_version: Option<String>,
+    pub target_prefix: Option<String>,
+    pub xml_namespace: Option<String>,
+    pub aws_query_compatible: Option<serde::de::IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+pub struct Operation {
+    pub input: Option<ShapeRef>,
+    pub output: Option<ShapeRef>,
+    #[serde(default)]
+    pub errors: Vec<ShapeRef>,
+    pub http: Http,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Http {
+    pub method: String,
+    pub request_uri: String,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ShapeRef {
+    pub shape: String,
+    pub location_name: Option<String>,
+    pub query_name: Option<String>,
+    pub result_wrapper: Option<String>,
+    pub xml_attribute: bool,
+    pub flattened: bool,
+    pub idempotency_token: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shape {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub members: Pairs<ShapeRef>,
+    #[serde(default)]
+    pub required: Vec<String>,
+    pub member: Option<ShapeRef>,
+    pub key: Option<ShapeRef>,
+    pub value: Option<ShapeRef>,
+    #[serde(rename = "enum", default)]
+    pub values: Vec<String>,
+    pub min: Option<f64>,
+    pub max: Option<f64>,
+    pub pattern: Option<String>,
+    pub timestamp_format: Option<String>,
+    #[serde(default)]
+    pub flattened: bool,
+    #[serde(default)]
+    pub exception: bool,
+    #[serde(default)]
+    pub fault: bool,
+    #[serde(default)]
+    pub union: bool,
+    #[serde(default)]
+    pub document: bool,
+    pub error: Option<ErrorTrait>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ErrorTrait {
+    pub code: Option<String>,
+    pub http_status_code: Option<u16>,
+}
+
+/// A JSON object whose order is kept.
+pub struct Pairs<T>(pub Vec<(String, T)>);
+
+impl<T> Default for Pairs<T> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct InOrder<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for InOrder<T> {
+            type Value = Pairs<T>;
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs<T>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(InOrder(PhantomData))
+    }
+}
+
+impl Model {
+    /// Reads the newest API version of one service.
+    pub fn read(botocore: &Path, allowed: &Allowed) -> Result<Self> {
+        let File { metadata, operations, shapes } = read_file(&botocore.join("data").join(allowed.name))?;
+        let typed: BTreeSet<String> = match allowed.operations {
+            Operations::All => operations.keys().cloned().collect(),
+            Operations::Only(names) => names.iter().map(|name| (*name).to_owned()).collect(),
+        };
+        if let Some(unknown) = typed.iter().find(|name| !operations.contains_key(*name)) {
+            bail!("{} has no operation {unknown}", allowed.name);
+        }
+        let mut model =
+            Self { name: allowed.name, metadata, operations, shapes, typed, reached: BTreeSet::new() };
+        model.reached = model.reach()?;
+        Ok(model)
+    }
+
+    /// The shape of that name; the models hold no dangling reference.
+    pub fn shape(&self, name: &str) -> Result<&Shape> {
+        self.shapes.get(name).with_context(|| format!("no shape {name}"))
+    }
+
+    /// The typed operations, by name.
+    pub fn typed_operations(&self) -> impl Iterator<Item = (&String, &Operation)> {
+        self.operations.iter().filter(|(name, _)| self.typed.contains(*name))
+    }
+
+    /// Whether a structure can hold itself without a list or map between, so that a field needs a `Box`.
+    pub fn holds_itself(&self, name: &str) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut open = vec![name];
+        while let Some(next) = open.pop() {
+            let Some(shape) = self.shapes.get(next).filter(|shape| shape.kind == "structure") else {
+                continue;
+            };
+            for (_, member) in &shape.members.0 {
+                if member.shape == name {
+                    return true;
+                }
+                if seen.insert(member.shape.as_str()) {
+                    open.push(&member.shape);
+                }
+            }
+        }
+        false
+    }
+
+    /// Every shape of the service that is an error.
+    pub fn errors(&self) -> impl Iterator<Item = (&String, &Shape)> {
+        self.shapes.iter().filter(|(_, shape)| shape.exception)
+    }
+
+    fn reach(&self) -> Result<BTreeSet<String>> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&str> = self.errors().map(|(name, _)| name.as_str()).collect();
+        for (_, operation) in self.typed_operations() {
+            let shapes = [&operation.input, &operation.output];
+            open.extend(shapes.into_iter().flatten().map(|shape| shape.shape.as_str()));
+        }
+        while let Some(name) = open.pop() {
+            if !reached.insert(name.to_owned()) {
+                continue;
+            }
+            let shape = self.shape(name)?;
+            open.extend(shape.members.0.iter().map(|(_, member)| member.shape.as_str()));
+            let inner = [&shape.member, &shape.key, &shape.value];
+            open.extend(inner.into_iter().flatten().map(|inner| inner.shape.as_str()));
+        }
+        Ok(reached)
+    }
+}
+
+fn read_file(service: &Path) -> Result<File> {
+    let mut versions: Vec<PathBuf> = fs::read_dir(service)
+        .with_context(|| format!("no service at {}", service.display()))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    versions.sort();
+    let newest = versions.pop().context("no API version")?;
+    let plain = newest.join("service-2.json");
+    if plain.exists() {
+        return Ok(serde_json::from_slice(&fs::read(plain)?)?);
+    }
+    let packed = newest.join("service-2.json.gz");
+    let file = fs::File::open(&packed).with_context(|| packed.display().to_string())?;
+    let mut text = String::new();
+    flate2::read::GzDecoder::new(file).read_to_string(&mut text)?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+/// Finds the `botocore` directory: as given, or in the repository's virtual environment.
+pub fn find_botocore(root: &Path, given: Option<PathBuf>) -> Result<PathBuf> {
+    let start = given.unwrap_or_else(|| root.join(".venv"));
+    let mut candidates = vec![start.clone(), start.join("botocore")];
+    for lib in fs::read_dir(start.join("lib")).into_iter().flatten().flatten() {
+        candidates.push(lib.path().join("site-packages/botocore"));
+    }
+    candidates
+        .into_iter()
+        .find(|dir| dir.join("data/ecs").is_dir())
+        .with_context(|| format!("no botocore below {}: give --botocore DIR", start.display()))
+}
+
+/// `__version__` of the package.
+pub fn botocore_version(botocore: &Path) -> Result<String> {
+    let init = fs::read_to_string(botocore.join("__init__.py"))?;
+    let line = init.lines().find_map(|line| line.strip_prefix("__version__ = ")).context("no __version__")?;
+    Ok(line.trim().trim_matches(['\'', '"']).to_owned())
+}
