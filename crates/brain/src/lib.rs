@@ -4,3 +4,5 @@ pub mod arn;
 pub mod ctx;
 #[cfg(test)]
 mod testing;
+
+pub use ctx::{Ctx, Ids};
