@@ -1,0 +1,44 @@
+//! Every limit of this crate. A registry or an archive is somebody else's word: nothing it says may
+//! fill this host's memory or disk without end.
+
+use std::time::Duration;
+
+/// A manifest or an index, in bytes (as containerd and Docker's registry have it).
+pub const MANIFEST_BYTES_MAX: u64 = 4 << 20;
+/// An image configuration, in bytes.
+pub const CONFIG_BYTES_MAX: u64 = 8 << 20;
+/// A token server's answer, in bytes.
+pub const TOKEN_BYTES_MAX: u64 = 1 << 20;
+/// Layers in an image (as Docker has it; overlayfs takes 500).
+pub const LAYERS_MAX: usize = 127;
+/// One layer as downloaded, in bytes.
+pub const LAYER_BYTES_MAX: u64 = 64 << 30;
+/// One layer unpacked, in bytes.
+pub const UNPACKED_BYTES_MAX: u64 = 256 << 30;
+/// A layer may unpack to this many times its size, beyond [`EXPANSION_FREE_BYTES`].
+pub const EXPANSION_RATIO_MAX: u64 = 200;
+/// What a layer may unpack to whatever its ratio: small images of zeros are common in tests.
+pub const EXPANSION_FREE_BYTES: u64 = 256 << 20;
+/// Entries in a layer.
+pub const ENTRIES_MAX: u64 = 4_000_000;
+/// A path inside a layer, in bytes (PATH_MAX).
+pub const PATH_BYTES_MAX: usize = 4096;
+/// The extended header of one tar entry, in bytes.
+pub const TAR_EXTENSION_BYTES_MAX: u64 = 1 << 20;
+/// Images in an archive that is loaded.
+pub const IMAGES_PER_ARCHIVE_MAX: usize = 1000;
+/// Redirects followed for one request.
+pub const REDIRECTS_MAX: usize = 10;
+/// The store's index file, in bytes.
+pub const INDEX_BYTES_MAX: u64 = 256 << 20;
+
+/// Until a registry takes the connection.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without one byte from a registry.
+pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// For a manifest, a configuration or a token as a whole.
+pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
+/// Tries for each request of a pull; a layer that advances gets them anew.
+pub const TRIES_MAX: u32 = 4;
+/// Layers downloaded at once by one pull (as Docker has it).
+pub const PARALLEL_DOWNLOADS: usize = 3;
