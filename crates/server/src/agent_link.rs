@@ -19,10 +19,10 @@ pub trait Assignments: Send + Sync + 'static {
     ///
     /// The link calls this only after the instance's previous session was dropped: one at a time, the
     /// newer wins.
-    async fn connect(&self, hello: Hello) -> Result<Box<dyn Session>, Refusal>;
+    async fn connect(&self, hello: acs::Connect) -> Result<Box<dyn Session>, Refusal>;
 
     /// Opens the TCS session of an instance.
-    async fn telemetry(&self, hello: Hello) -> Result<Box<dyn Telemetry>, Refusal>;
+    async fn telemetry(&self, hello: acs::Connect) -> Result<Box<dyn Telemetry>, Refusal>;
 }
 
 /// One connected instance, as the source of its assignments.
@@ -61,23 +61,6 @@ pub trait Telemetry: Send {
     async fn instance_status(&mut self, status: tcs::PublishInstanceStatusRequest) -> Result<(), Refusal>;
 }
 
-/// Who connects, as the socket's query string says.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Hello {
-    /// Name or ARN, as the agent was configured.
-    pub cluster: String,
-    /// ARN of the container instance.
-    pub container_instance: String,
-    pub agent_version: String,
-    pub agent_hash: String,
-    /// Without the text `DockerVersion: ` that ACS puts before it.
-    pub docker_version: String,
-    /// The agent asks for the role credentials of tasks that already run (ACS).
-    pub send_credentials: bool,
-    /// The newest payload that the agent has seen (ACS).
-    pub seq_num: i64,
-}
-
 /// Something for the agent to know.
 #[derive(Debug, Clone)]
 pub enum Assignment {
@@ -89,7 +72,7 @@ pub enum Assignment {
         seq_num: i64,
     },
     /// Fresh keys for a running task.
-    Credentials { task_arn: String, role: Role, credentials: Box<acs::IamRoleCredentials> },
+    Credentials { task_arn: String, role: Role, credentials: Box<acs::IAMRoleCredentials> },
     /// Compare all tasks now: sends what [`Session::manifest`] answers.
     Manifest,
 }
