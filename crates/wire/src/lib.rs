@@ -4,17 +4,21 @@
 //! [`schema`] tables; all three are generated from the service models. The hand-written rest is what
 //! carries them.
 
+pub mod acs;
 pub mod api;
 mod blob;
+mod envelope;
 mod error;
 #[rustfmt::skip]
 mod generated;
 pub mod schema;
 mod string_enum;
+pub mod tcs;
 mod timestamp;
 
 pub use api::Request;
 pub use blob::Blob;
+pub use envelope::EnvelopeError;
 pub use error::Error;
 pub use generated::*;
 pub use string_enum::{StringEnum, UnknownValue};

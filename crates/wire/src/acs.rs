@@ -1,0 +1,48 @@
+//! ACS, the socket over which the control plane gives an agent its work: the messages, their envelope, and
+//! the query of the connect URL. No socket here.
+
+mod connect;
+mod messages;
+mod task;
+mod volume;
+
+pub use connect::Connect;
+pub use messages::*;
+pub use task::*;
+pub use volume::*;
+
+crate::envelope::messages! {
+    AccessDeniedException,
+    AckRequest,
+    AttachInstanceNetworkInterfacesMessage,
+    AttachTaskNetworkInterfacesMessage,
+    BadRequestException,
+    CloseMessage,
+    ConfirmAttachmentMessage,
+    ErrorMessage,
+    HeartbeatAckRequest,
+    HeartbeatMessage,
+    IAMRoleCredentialsAckRequest,
+    IAMRoleCredentialsMessage,
+    InactiveInstanceException,
+    InvalidClusterException,
+    InvalidInstanceException,
+    NackRequest,
+    PayloadMessage,
+    PerformUpdateMessage,
+    ServerException,
+    StageUpdateMessage,
+    TaskManifestMessage,
+    TaskStopVerificationAck,
+    TaskStopVerificationMessage,
+}
+
+/// The body of a refused connect, in the form that agents read. `name` is one of ServerException,
+/// BadRequestException, InvalidClusterException, InvalidInstanceException, AccessDeniedException, and, only
+/// for an instance that was deregistered (the agent then stays away for an hour), InactiveInstanceException.
+pub fn refusal(name: &str, text: &str) -> String {
+    serde_json::json!({"type": name, "message": {"message": text}}).to_string()
+}
+
+#[cfg(test)]
+mod tests;
