@@ -1,0 +1,110 @@
+//! What the front door is given: the services behind it, the keys, and what takes over web sockets.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http_body_util::Full;
+use serde_json::Value;
+use wire::Timestamp;
+use wire::schema;
+
+use super::Support;
+
+/// One AWS service, ready to be called.
+#[async_trait]
+pub trait Service: Send + Sync {
+    /// The service's model.
+    fn schema(&self) -> &'static schema::Service;
+
+    /// What of the model is built.
+    fn support(&self) -> &'static Support;
+
+    /// Carries out one operation that [`Service::support`] lists as built. Returns the output structure as
+    /// JSON (`{}` when it has no member); the front door renders it in the client's protocol.
+    async fn call(&self, call: Call) -> Result<Bytes, wire::Error>;
+}
+
+/// One authenticated call with an input that meets the model.
+#[derive(Debug)]
+pub struct Call {
+    /// What to do.
+    pub operation: &'static schema::Operation,
+    /// The input, a JSON object: every constraint of the model holds, there is no `null` and no member that
+    /// the model does not know, and no member that [`Built::refused`](super::Built) names.
+    pub input: Value,
+    /// Who asks.
+    pub caller: Caller,
+    /// The id that the client gets in `x-amzn-RequestId`.
+    pub request_id: String,
+    /// The region that the client signed for.
+    pub region: Arc<str>,
+    /// When the call came in.
+    pub now: Timestamp,
+    /// The `Host` header, as signed: the address under which this client reaches us.
+    pub signed_host: String,
+}
+
+impl Call {
+    /// The input as the operation's structure. Fails only if the model's types and tables disagree.
+    pub fn typed<R: wire::Request>(&mut self) -> Result<R, wire::Error> {
+        serde_json::from_value(self.input.take())
+            .map_err(|error| wire::Error::internal(format!("{} cannot be read: {error}", R::OPERATION)))
+    }
+}
+
+/// Who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// Twelve digits.
+    pub account: Arc<str>,
+    /// The principal's ARN.
+    pub arn: Arc<str>,
+    /// The principal's unique id (the account for root).
+    pub user_id: Arc<str>,
+    /// The access key that signed.
+    pub access_key: Arc<str>,
+}
+
+/// One access key.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// The secret. `None`: any signature is taken for right (only for the mode that accepts any key).
+    pub secret: Option<String>,
+    /// The session token that must come with the key; `None` for a long-lived key.
+    pub session_token: Option<String>,
+    /// When the key ends; `None` for never.
+    pub expires: Option<Timestamp>,
+    /// Whose it is.
+    pub caller: Caller,
+}
+
+/// The store of access keys. Called for every request, so it must answer from memory.
+pub trait Keys: Send + Sync {
+    /// The key of that id.
+    fn find(&self, access_key: &str) -> Option<Arc<Key>>;
+}
+
+/// Takes over connections that ask for a web socket.
+#[async_trait]
+pub trait Upgrade: Send + Sync {
+    /// Answers the request: `101` (and then serves `on_upgrade` in a task of its own), or a refusal.
+    async fn upgrade(&self, call: UpgradeCall) -> http::Response<Full<Bytes>>;
+}
+
+/// A request for a web socket whose signature is right.
+#[derive(Debug)]
+pub struct UpgradeCall {
+    /// Method, path, query and headers.
+    pub parts: http::request::Parts,
+    /// Becomes the connection once `101` is sent.
+    pub on_upgrade: hyper::upgrade::OnUpgrade,
+    /// Who asks.
+    pub caller: Caller,
+    /// The id of this request.
+    pub request_id: String,
+    /// The region that the client signed for.
+    pub region: Arc<str>,
+    /// When the request came in.
+    pub now: Timestamp,
+}
