@@ -44,6 +44,9 @@ pub enum Error {
     /// The same id was attached before with another specification.
     #[error("attachment {0} exists with another specification")]
     Exists(AttachmentId),
+    /// Another attach or detach of the same id is under way.
+    #[error("attachment {0} is being changed")]
+    Busy(AttachmentId),
     /// There is no such attachment.
     #[error("no attachment {0}")]
     NotFound(AttachmentId),

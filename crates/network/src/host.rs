@@ -1,73 +1,373 @@
-//! The handle on this instance's network.
+//! The handle on this instance's network: attaches and detaches containers, and takes up after a
+//! restart what an earlier life of the process had made.
+//!
+//! Order of steps, so that a kill at any point leaves nothing that the next open cannot tell:
+//! attach writes its record before it publishes ports, detach removes the record before it takes
+//! anything down. So whatever is on the host without a record is to be removed, and the rules are
+//! written anew from the records.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
-use crate::types::{AttachSpec, Attachment, AttachmentId, Config, Counters, Reconciled, Subnet};
+use crate::ledger::{Ledger, Record};
+use crate::netlink::Socket;
+use crate::netns;
+use crate::nft::{Applier, Published, Table};
+use crate::ports::Ports;
+use crate::purge;
+use crate::setup;
+use crate::slots::{Names, Slot, Slots, mac_of};
+use crate::stock::{self, Found, Stock};
+use crate::sysctl;
+use crate::types::{
+    AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, Mode, Reconciled, Subnet,
+};
 
-/// This instance's network on this host. Cheap to clone; the last clone stops the workers.
+/// Most namespaces kept in stock.
+const POOL_MAX: usize = 64;
+
+/// This instance's network on this host. Cheap to clone; the last clone stops the workers and
+/// leaves every attachment in place.
+///
+/// Its methods must be called from threads in the network namespace in which it was opened.
 #[derive(Clone)]
-pub struct Host {}
+pub struct Host {
+    inner: Arc<Inner>,
+}
 
-fn unbuilt<T>() -> Result<T> {
-    Err(Error::Invalid("host networking is not built yet".to_owned()))
+struct Inner {
+    config: Config,
+    state: Mutex<State>,
+    stock: Stock,
+    rules: Applier,
+}
+
+struct State {
+    ledger: Ledger,
+    ports: Ports,
+    attached: BTreeMap<AttachmentId, Record>,
+    /// Ids with an attach or a detach under way.
+    busy: BTreeSet<AttachmentId>,
 }
 
 impl Host {
-    /// Makes or adopts the bridge, the table and the stock of namespaces. Tens of milliseconds.
-    pub fn open(_config: Config) -> Result<Host> {
-        unbuilt()
+    /// Makes or adopts the bridge and the table, takes up what is on record and starts the
+    /// workers. Blocks for tens of milliseconds. Only one `Host` may be open on a `state_dir`; the
+    /// lock of the data directory sees to that.
+    pub fn open(config: Config) -> Result<Host> {
+        let names = Names::new(&config);
+        let netns_dir = names.netns_dir();
+        fs::create_dir_all(&netns_dir).map_err(Error::io("create", &netns_dir))?;
+        let (mut ledger, records) = Ledger::open(&config.state_dir)?;
+        let found = stock::find_objects(&names)?;
+        let attached = keep_intact(&mut ledger, records, &found, &names)?;
+        let bridged = attached.values().filter(|r| r.spec.mode == Mode::Bridge).count();
+        let bridge = setup::ensure_bridge(&config, &names, bridged)?;
+        rejoin_bridge(&attached, &names, bridge.index)?;
+
+        let table = Table { name: names.table(), bridge: names.bridge(), subnet: bridge.subnet };
+        let rules = Applier::start(table, published(&attached))?;
+        let mut ports = Ports::new(config.dynamic_ports.clone());
+        attached.values().filter(|r| r.spec.mode == Mode::Bridge).for_each(|r| {
+            ports.adopt(&r.attachment.bindings);
+        });
+
+        let owned: BTreeSet<Slot> = attached.values().filter_map(|r| r.slot).collect();
+        let used: BTreeSet<Slot> =
+            found.veths.into_iter().chain(found.netns).chain(owned.iter().copied()).collect();
+        let orphans = used.difference(&owned).copied().collect();
+        let slots = Slots::new(bridge.subnet, used);
+        let stock = Stock::start(names, bridge, slots, orphans, config.pool_size.min(POOL_MAX))?;
+        let state = Mutex::new(State { ledger, ports, attached, busy: BTreeSet::new() });
+        Ok(Host { inner: Arc::new(Inner { config, state, stock, rules }) })
     }
 
-    /// Gives a container its network. Idempotent for the same spec. Some 5 ms with ports, under
-    /// one without.
-    pub fn attach(&self, _spec: &AttachSpec) -> Result<Attachment> {
-        unbuilt()
+    /// Gives a container its network. Asking again with the same specification gives the same
+    /// answer. Blocks for some 5 ms when ports are published in bridge mode, else for well under
+    /// one while the stock lasts.
+    ///
+    /// # Errors
+    /// [`Error::PortAllocated`] and [`Error::PortInUse`] for a fixed host port that is taken,
+    /// [`Error::NoFreePort`], [`Error::NoFreeAddress`], [`Error::Exists`], [`Error::Busy`],
+    /// [`Error::Invalid`]. Nothing stays behind after an error.
+    pub fn attach(&self, spec: &AttachSpec) -> Result<Attachment> {
+        check(spec)?;
+        let bindings = {
+            let mut state = self.inner.state.lock();
+            if let Some(record) = state.attached.get(&spec.id) {
+                let is_same = record.spec == *spec;
+                return if is_same {
+                    Ok(record.attachment.clone())
+                } else {
+                    Err(Error::Exists(spec.id.clone()))
+                };
+            }
+            if state.busy.contains(&spec.id) {
+                return Err(Error::Busy(spec.id.clone()));
+            }
+            let bindings = match spec.mode {
+                Mode::Bridge => state.ports.reserve(&spec.ports)?,
+                Mode::Host | Mode::None => host_bindings(spec),
+            };
+            state.busy.insert(spec.id.clone());
+            bindings
+        };
+        let made = self.build(spec, bindings.clone());
+        let mut state = self.inner.state.lock();
+        state.busy.remove(&spec.id);
+        match made {
+            Ok(record) => {
+                let attachment = record.attachment.clone();
+                state.attached.insert(spec.id.clone(), record);
+                Ok(attachment)
+            }
+            Err(error) => {
+                if spec.mode == Mode::Bridge {
+                    state.ports.release(&bindings);
+                }
+                Err(error)
+            }
+        }
     }
 
-    /// Takes it away: when this returns the ports are free; links go in the background. Not an
-    /// error when there is none.
-    pub fn detach(&self, _id: &AttachmentId) -> Result<()> {
-        unbuilt()
+    /// Takes a container off the network: when this returns its ports are free for others; its
+    /// namespace and link go in the background. Not an error when there is none. Blocks for some
+    /// 5 ms when ports were published, else for microseconds. After an error, call again.
+    pub fn detach(&self, id: &AttachmentId) -> Result<()> {
+        self.detach_all(std::slice::from_ref(id))
     }
 
     /// The attachment of that id, also one made before a restart.
-    pub fn get(&self, _id: &AttachmentId) -> Option<Attachment> {
-        None
+    pub fn get(&self, id: &AttachmentId) -> Option<Attachment> {
+        self.inner.state.lock().attached.get(id).map(|record| record.attachment.clone())
     }
 
     /// Removes every attachment not in `keep`, and says which of `keep` are not there. To be called
-    /// once after `open`, before the first `attach`.
-    pub fn reconcile(&self, _keep: &[AttachmentId]) -> Result<Reconciled> {
-        unbuilt()
+    /// once after [`Host::open`], before the first [`Host::attach`]. Blocks for some 5 ms.
+    pub fn reconcile(&self, keep: &[AttachmentId]) -> Result<Reconciled> {
+        let keep: BTreeSet<&AttachmentId> = keep.iter().collect();
+        let (removed, missing) = {
+            let state = self.inner.state.lock();
+            let removed: Vec<_> = state.attached.keys().filter(|id| !keep.contains(id)).cloned().collect();
+            let missing = keep.into_iter().filter(|id| !state.attached.contains_key(id)).cloned().collect();
+            (removed, missing)
+        };
+        self.detach_all(&removed)?;
+        Ok(Reconciled { removed, missing })
     }
 
-    /// Traffic counters of a bridge-mode attachment; `None` in other modes.
-    pub fn counters(&self, _id: &AttachmentId) -> Result<Option<Counters>> {
-        unbuilt()
+    /// Traffic of a bridge-mode attachment; `None` in other modes. Microseconds.
+    pub fn counters(&self, id: &AttachmentId) -> Result<Option<Counters>> {
+        let slot = {
+            let state = self.inner.state.lock();
+            let record = state.attached.get(id).ok_or_else(|| Error::NotFound(id.clone()))?;
+            if record.spec.mode != Mode::Bridge {
+                return Ok(None);
+            }
+            record.slot
+        };
+        let Some(slot) = slot else { return Ok(None) };
+        let host_side = Socket::open()?.counters(&self.inner.stock.shared().names.veth(slot))?;
+        // What the host's end sends, the container receives.
+        Ok(host_side.map(|c| Counters {
+            rx_bytes: c.tx_bytes,
+            rx_packets: c.tx_packets,
+            rx_errors: c.tx_errors,
+            rx_dropped: c.tx_dropped,
+            tx_bytes: c.rx_bytes,
+            tx_packets: c.rx_packets,
+            tx_errors: c.rx_errors,
+            tx_dropped: c.rx_dropped,
+        }))
     }
 
     /// The bridge's subnet.
-    pub fn subnet(&self) -> Result<Subnet> {
-        unbuilt()
+    pub fn subnet(&self) -> Subnet {
+        self.inner.stock.shared().bridge.subnet
+    }
+
+    /// Waits until the stock is full and everything given up is gone; false when `timeout` passed
+    /// first.
+    pub fn settle(&self, timeout: Duration) -> bool {
+        self.inner.stock.settle(timeout)
     }
 
     /// Every object on this host that carries our id, one a line, sorted.
     pub fn audit(&self) -> Result<Vec<String>> {
-        unbuilt()
+        purge::audit(&self.inner.config)
     }
 
-    /// Stops the workers and removes everything this instance made. Idempotent. The same without
-    /// an open host: [`crate::purge`].
+    /// Stops the workers and removes everything this instance made. Idempotent. The host is of no
+    /// use afterwards. Blocks for tens of milliseconds and some microseconds a container.
     pub fn purge(&self) -> Result<()> {
-        unbuilt()
+        self.inner.stop();
+        purge::purge(&self.inner.config)
+    }
+
+    fn build(&self, spec: &AttachSpec, bindings: Vec<Binding>) -> Result<Record> {
+        let stock = &self.inner.stock;
+        let slot = match spec.mode {
+            Mode::Bridge => Some(stock.take()?),
+            Mode::None => Some(stock.take_unconnected()?),
+            Mode::Host => None,
+        };
+        let record = self.describe(spec, slot, bindings);
+        let made = self.inner.state.lock().ledger.write(&record).and_then(|()| self.bring_up(&record));
+        made.inspect_err(|_| {
+            if let Err(error) = self.inner.state.lock().ledger.remove(&spec.id) {
+                // The next open finds a record that nobody keeps, and removes it.
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot take back a network record");
+            }
+            stock.give_up(slot);
+        })?;
+        Ok(record)
+    }
+
+    fn bring_up(&self, record: &Record) -> Result<()> {
+        let attachment = &record.attachment;
+        if let (false, Some(path)) = (record.spec.sysctls.is_empty(), &attachment.netns_path) {
+            netns::enter(path, || sysctl::write_all(&record.spec.sysctls))?;
+        }
+        match attachment.ipv4 {
+            Some(address) => self.inner.rules.publish(&attachment.bindings, address),
+            None => Ok(()),
+        }
+    }
+
+    fn describe(&self, spec: &AttachSpec, slot: Option<Slot>, bindings: Vec<Binding>) -> Record {
+        let shared = self.inner.stock.shared();
+        let subnet = shared.bridge.subnet;
+        let is_bridge = spec.mode == Mode::Bridge;
+        let ipv4 = slot.filter(|_| is_bridge).map(|slot| subnet.at(slot));
+        let attachment = Attachment {
+            id: spec.id.clone(),
+            mode: spec.mode,
+            netns_path: slot.map(|slot| shared.names.netns(slot)),
+            ipv4,
+            prefix_len: ipv4.map_or(0, |_| subnet.prefix_len()),
+            gateway: ipv4.map(|_| subnet.gateway()),
+            mac: ipv4.map(mac_of),
+            bindings,
+        };
+        Record { spec: spec.clone(), slot, attachment }
+    }
+
+    fn detach_all(&self, ids: &[AttachmentId]) -> Result<()> {
+        let records: Vec<Record> = {
+            let mut state = self.inner.state.lock();
+            if let Some(busy) = ids.iter().find(|id| state.busy.contains(*id)) {
+                return Err(Error::Busy(busy.clone()));
+            }
+            let records: Vec<Record> = ids.iter().filter_map(|id| state.attached.get(id)).cloned().collect();
+            for record in &records {
+                state.ledger.remove(&record.spec.id)?;
+            }
+            state.busy.extend(records.iter().map(|r| r.spec.id.clone()));
+            records
+        };
+        let bindings: Vec<Binding> = records
+            .iter()
+            .filter(|r| r.spec.mode == Mode::Bridge)
+            .flat_map(|r| r.attachment.bindings.iter().copied())
+            .collect();
+        let withdrawn = self.inner.rules.withdraw(&bindings);
+        {
+            let mut state = self.inner.state.lock();
+            for record in &records {
+                state.busy.remove(&record.spec.id);
+            }
+            withdrawn?;
+            state.ports.release(&bindings);
+            for record in &records {
+                state.attached.remove(&record.spec.id);
+            }
+        }
+        self.inner.stock.give_up(records.iter().filter_map(|r| r.slot));
+        Ok(())
     }
 }
 
-/// Removes everything the instance made; needs no open [`Host`] and must not run beside one.
-pub fn purge(_config: &Config) -> Result<()> {
-    unbuilt()
+impl Inner {
+    fn stop(&self) {
+        self.stock.stop();
+        self.rules.stop();
+    }
 }
 
-/// Every object on this host that carries the instance's id, one a line, sorted.
-pub fn audit(_config: &Config) -> Result<Vec<String>> {
-    unbuilt()
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn check(spec: &AttachSpec) -> Result<()> {
+    if spec.mode == Mode::None && !spec.ports.is_empty() {
+        return Err(Error::Invalid("port mappings cannot be used with network mode none".to_owned()));
+    }
+    if spec.mode == Mode::Host && !spec.sysctls.is_empty() {
+        return Err(Error::Invalid("net.* system controls cannot be used with network mode host".to_owned()));
+    }
+    sysctl::check_all(&spec.sysctls)
+}
+
+/// In host mode the container binds its ports itself; they are only told back.
+fn host_bindings(spec: &AttachSpec) -> Vec<Binding> {
+    let bind_ip = std::net::Ipv4Addr::UNSPECIFIED;
+    let binding = |m: &crate::types::PortMapping| Binding {
+        bind_ip,
+        container_port: m.container_port,
+        host_port: m.host_port.filter(|port| *port != 0).unwrap_or(m.container_port),
+        protocol: m.protocol,
+    };
+    spec.ports.iter().map(binding).collect()
+}
+
+/// Sorts out the records whose objects are gone, as after a reboot.
+fn keep_intact(
+    ledger: &mut Ledger,
+    records: Vec<Record>,
+    found: &Found,
+    names: &Names,
+) -> Result<BTreeMap<AttachmentId, Record>> {
+    let mut intact = BTreeMap::new();
+    for record in records {
+        let has_netns = record.slot.is_some_and(|slot| netns::exists(&names.netns(slot)));
+        let has_veth = record.slot.is_some_and(|slot| found.veths.contains(&slot));
+        let is_intact = match record.spec.mode {
+            Mode::Bridge => has_netns && has_veth,
+            Mode::None => has_netns,
+            Mode::Host => true,
+        };
+        if is_intact {
+            intact.insert(record.spec.id.clone(), record);
+        } else {
+            tracing::warn!(id = %record.spec.id, "a container's network is gone");
+            ledger.remove(&record.spec.id)?;
+        }
+    }
+    Ok(intact)
+}
+
+/// Puts every container back on the bridge, in case the bridge had to be made again.
+fn rejoin_bridge(attached: &BTreeMap<AttachmentId, Record>, names: &Names, bridge: u32) -> Result<()> {
+    let mut netlink = Socket::open()?;
+    let bridged = attached.values().filter(|r| r.spec.mode == Mode::Bridge);
+    for slot in bridged.filter_map(|r| r.slot) {
+        netlink.set_bridge(&names.veth(slot), bridge)?;
+    }
+    Ok(())
+}
+
+fn published(attached: &BTreeMap<AttachmentId, Record>) -> Published {
+    let mut all = Published::new();
+    for Attachment { ipv4, bindings, .. } in attached.values().map(|r| &r.attachment) {
+        let Some(address) = ipv4 else { continue };
+        all.extend(bindings.iter().map(|b| ((b.protocol, b.host_port), (*address, b.container_port))));
+    }
+    all
 }

@@ -18,13 +18,25 @@
 //! [`purge`](purge()) take tens of milliseconds. Call them through `spawn_blocking` (or
 //! `block_in_place`), from threads in the network namespace in which the `Host` was opened.
 
+pub mod doctor;
 mod error;
 pub mod files;
 mod host;
+mod ledger;
+mod netlink;
+mod netns;
+mod nft;
+mod ports;
+mod purge;
+mod setup;
+mod slots;
+mod stock;
+mod sysctl;
 mod types;
 
 pub use error::{Error, Result};
-pub use host::{Host, audit, purge};
+pub use host::Host;
+pub use purge::{audit, purge};
 pub use types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, InstanceId, Mac, Mode, PortMapping,
     Protocol, Reconciled, Subnet,

@@ -1,0 +1,419 @@
+//! rtnetlink: links, addresses and routes. The only file that speaks netlink; it knows the
+//! messages, not what they are used for.
+//!
+//! Messages are written by hand: a dozen requests are needed, and reading only the attributes that
+//! are asked for keeps a newer kernel's additions from failing a dump.
+//!
+//! Layouts: netlink(7), rtnetlink(7), linux/if_link.h.
+
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+
+use nix::libc;
+use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+
+use crate::error::{Error, Result};
+use crate::types::{Counters, Mac, Subnet};
+
+const VETH_INFO_PEER: u16 = 1;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_BRPORT_MODE: u16 = 4;
+const RECEIVE_BYTES: usize = 64 * 1024;
+
+/// One netlink socket. It stays in the network namespace of the thread that opened it.
+pub(crate) struct Socket {
+    fd: OwnedFd,
+    sequence: u32,
+    buffer: Vec<u8>,
+}
+
+/// A link as dumped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub index: u32,
+    pub name: String,
+    pub mtu: u32,
+}
+
+/// A veth pair to make: one end in this namespace on a bridge, the other in another namespace.
+pub(crate) struct Veth<'a> {
+    pub name: &'a str,
+    pub bridge_index: u32,
+    pub mtu: u32,
+    pub peer_name: &'a str,
+    pub peer_mac: Mac,
+    pub peer_netns: BorrowedFd<'a>,
+}
+
+impl Socket {
+    /// Opens a socket in the calling thread's network namespace.
+    pub(crate) fn open() -> Result<Socket> {
+        let open = || -> io::Result<OwnedFd> {
+            let fd = socket::socket(
+                AddressFamily::Netlink,
+                SockType::Raw,
+                SockFlag::SOCK_CLOEXEC,
+                SockProtocol::NetlinkRoute,
+            )?;
+            socket::bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
+            Ok(fd)
+        };
+        let fd = open().map_err(|source| Error::Netlink { what: "socket".to_owned(), source })?;
+        Ok(Socket { fd, sequence: 0, buffer: vec![0; RECEIVE_BYTES] })
+    }
+
+    /// Every link of the namespace.
+    pub(crate) fn links(&mut self) -> Result<Vec<Link>> {
+        let mut links = Vec::new();
+        self.dump(libc::RTM_GETLINK, &link_header(0, 0, 0), "list links", |body| {
+            links.extend(parse_link(body));
+        })?;
+        Ok(links)
+    }
+
+    /// The link of that name.
+    pub(crate) fn link(&mut self, name: &str) -> Result<Option<Link>> {
+        let mut message = link_header(0, 0, 0);
+        push_name(&mut message, libc::IFLA_IFNAME, name);
+        let mut found = None;
+        let answer = self.request(libc::RTM_GETLINK, 0, &message, |body| found = parse_link(body));
+        match answer {
+            Ok(()) => Ok(found),
+            Err(source) if source.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            Err(source) => Err(Error::Netlink { what: format!("get link {name}"), source }),
+        }
+    }
+
+    /// Traffic counters of a link, as the link itself sees them.
+    pub(crate) fn counters(&mut self, name: &str) -> Result<Option<Counters>> {
+        let mut message = link_header(0, 0, 0);
+        push_name(&mut message, libc::IFLA_IFNAME, name);
+        let mut found = None;
+        let answer = self.request(libc::RTM_GETLINK, 0, &message, |body| found = parse_counters(body));
+        match answer {
+            Ok(()) => Ok(found),
+            Err(source) if source.raw_os_error() == Some(libc::ENODEV) => Ok(None),
+            Err(source) => Err(Error::Netlink { what: format!("get counters of {name}"), source }),
+        }
+    }
+
+    /// Makes a bridge that is up.
+    pub(crate) fn add_bridge(&mut self, name: &str, mac: Mac, mtu: u32) -> Result<()> {
+        let mut message = link_header(0, libc::IFF_UP as u32, libc::IFF_UP as u32);
+        push_name(&mut message, libc::IFLA_IFNAME, name);
+        push(&mut message, libc::IFLA_ADDRESS, &mac.0);
+        push(&mut message, libc::IFLA_MTU, &mtu.to_ne_bytes());
+        nest(&mut message, libc::IFLA_LINKINFO, |m| push(m, libc::IFLA_INFO_KIND, b"bridge"));
+        self.change(libc::RTM_NEWLINK, CREATE, &message, || format!("add bridge {name}"))
+    }
+
+    /// Makes a veth pair, both ends up, ours on the bridge in hairpin mode.
+    pub(crate) fn add_veth(&mut self, veth: &Veth<'_>) -> Result<()> {
+        let up = libc::IFF_UP as u32;
+        let mut message = link_header(0, up, up);
+        push_name(&mut message, libc::IFLA_IFNAME, veth.name);
+        push(&mut message, libc::IFLA_MTU, &veth.mtu.to_ne_bytes());
+        push(&mut message, libc::IFLA_MASTER, &veth.bridge_index.to_ne_bytes());
+        nest(&mut message, libc::IFLA_LINKINFO, |m| {
+            push(m, libc::IFLA_INFO_KIND, b"veth");
+            nest(m, libc::IFLA_INFO_DATA, |m| {
+                nest(m, VETH_INFO_PEER, |m| {
+                    m.extend_from_slice(&link_header(0, up, up));
+                    push_name(m, libc::IFLA_IFNAME, veth.peer_name);
+                    push(m, libc::IFLA_ADDRESS, &veth.peer_mac.0);
+                    push(m, libc::IFLA_MTU, &veth.mtu.to_ne_bytes());
+                    push(m, libc::IFLA_NET_NS_FD, &veth.peer_netns.as_raw_fd().to_ne_bytes());
+                });
+            });
+        });
+        self.change(libc::RTM_NEWLINK, CREATE, &message, || format!("add veth {}", veth.name))?;
+        self.set_hairpin(veth.name)
+    }
+
+    /// Lets a bridge port send a frame back where it came from: needed for a container that calls
+    /// itself through its host port when br_netfilter translates bridged frames.
+    fn set_hairpin(&mut self, name: &str) -> Result<()> {
+        let Some(link) = self.link(name)? else { return Ok(()) };
+        let mut message = link_header(link.index, 0, 0);
+        message[0] = libc::AF_BRIDGE as u8;
+        nest(&mut message, IFLA_PROTINFO | libc::NLA_F_NESTED as u16, |m| push(m, IFLA_BRPORT_MODE, &[1]));
+        self.change(libc::RTM_SETLINK, 0, &message, || format!("set hairpin on {name}"))
+    }
+
+    /// Brings a link up.
+    pub(crate) fn set_up(&mut self, name: &str) -> Result<()> {
+        let mut message = link_header(0, libc::IFF_UP as u32, libc::IFF_UP as u32);
+        push_name(&mut message, libc::IFLA_IFNAME, name);
+        self.change(libc::RTM_NEWLINK, 0, &message, || format!("set {name} up"))
+    }
+
+    /// Puts a link on a bridge.
+    pub(crate) fn set_bridge(&mut self, name: &str, bridge_index: u32) -> Result<()> {
+        let mut message = link_header(0, 0, 0);
+        push_name(&mut message, libc::IFLA_IFNAME, name);
+        push(&mut message, libc::IFLA_MASTER, &bridge_index.to_ne_bytes());
+        self.change(libc::RTM_NEWLINK, 0, &message, || format!("put {name} on the bridge"))
+    }
+
+    /// Deletes one link; not an error when it is not there.
+    pub(crate) fn delete_link(&mut self, name: &str) -> Result<()> {
+        let mut message = link_header(0, 0, 0);
+        push_name(&mut message, libc::IFLA_IFNAME, name);
+        ignore(libc::ENODEV, self.change(libc::RTM_DELLINK, 0, &message, || format!("delete link {name}")))
+    }
+
+    /// Deletes many links for the price of one: they are put in a group of their own, and the
+    /// kernel waits once for all of it. `group` must be used for nothing else on this host.
+    pub(crate) fn delete_links<'a>(
+        &mut self,
+        names: impl Iterator<Item = &'a str>,
+        group: u32,
+    ) -> Result<()> {
+        for name in names {
+            let mut message = link_header(0, 0, 0);
+            push_name(&mut message, libc::IFLA_IFNAME, name);
+            push(&mut message, libc::IFLA_GROUP, &group.to_ne_bytes());
+            let set = self.change(libc::RTM_NEWLINK, 0, &message, || format!("mark {name} for deletion"));
+            ignore(libc::ENODEV, set)?;
+        }
+        let mut message = link_header(0, 0, 0);
+        push(&mut message, libc::IFLA_GROUP, &group.to_ne_bytes());
+        ignore(libc::ENODEV, self.change(libc::RTM_DELLINK, 0, &message, || "delete marked links".to_owned()))
+    }
+
+    /// Gives a link an address; not an error when it has it already.
+    pub(crate) fn add_address(&mut self, index: u32, address: Ipv4Addr, prefix_len: u8) -> Result<()> {
+        let mut message = address_header(index, prefix_len);
+        push(&mut message, libc::IFA_LOCAL, &address.octets());
+        push(&mut message, libc::IFA_ADDRESS, &address.octets());
+        let broadcast = address.to_bits() | u32::MAX.checked_shr(u32::from(prefix_len)).unwrap_or(0);
+        push(&mut message, libc::IFA_BROADCAST, &broadcast.to_be_bytes());
+        let added = self
+            .change(libc::RTM_NEWADDR, CREATE, &message, || format!("add address {address}/{prefix_len}"));
+        ignore(libc::EEXIST, added)
+    }
+
+    /// Every IPv4 network that an address of this namespace is in, with the link's index.
+    pub(crate) fn addresses(&mut self) -> Result<Vec<(u32, Subnet)>> {
+        let mut all = Vec::new();
+        self.dump(libc::RTM_GETADDR, &address_header(0, 0), "list addresses", |body| {
+            let Some(header) = body.get(..8) else { return };
+            let address = find(&body[8..], libc::IFA_LOCAL).and_then(ipv4);
+            let subnet = address.and_then(|a| Subnet::new(a, header[1]).ok());
+            all.extend(subnet.map(|s| (u32_at(header, 4), s)));
+        })?;
+        Ok(all)
+    }
+
+    /// Adds the default route.
+    pub(crate) fn add_default_route(&mut self, gateway: Ipv4Addr) -> Result<()> {
+        let mut message = route_header();
+        push(&mut message, libc::RTA_GATEWAY, &gateway.octets());
+        let added =
+            self.change(libc::RTM_NEWROUTE, CREATE, &message, || format!("add default route via {gateway}"));
+        ignore(libc::EEXIST, added)
+    }
+
+    /// Every IPv4 unicast route: its destination and outgoing link. The default route is a /0.
+    pub(crate) fn routes(&mut self) -> Result<Vec<(Subnet, Option<u32>)>> {
+        let mut all = Vec::new();
+        self.dump(libc::RTM_GETROUTE, &route_header(), "list routes", |body| {
+            let Some(header) = body.get(..12) else { return };
+            if header[7] != libc::RTN_UNICAST {
+                return;
+            }
+            let destination =
+                find(&body[12..], libc::RTA_DST).and_then(ipv4).unwrap_or(Ipv4Addr::UNSPECIFIED);
+            let link = find(&body[12..], libc::RTA_OIF).filter(|v| v.len() == 4).map(|v| u32_at(v, 0));
+            all.extend(Subnet::new(destination, header[1]).ok().map(|s| (s, link)));
+        })?;
+        Ok(all)
+    }
+
+    fn change(&mut self, kind: u16, flags: u16, message: &[u8], what: impl Fn() -> String) -> Result<()> {
+        self.request(kind, flags | libc::NLM_F_ACK as u16, message, |_| ())
+            .map_err(|source| Error::Netlink { what: what(), source })
+    }
+
+    fn dump(&mut self, kind: u16, message: &[u8], what: &str, mut each: impl FnMut(&[u8])) -> Result<()> {
+        self.request(kind, libc::NLM_F_DUMP as u16, message, &mut each)
+            .map_err(|source| Error::Netlink { what: what.to_owned(), source })
+    }
+
+    /// Sends one request and hands every answer's body to `each` until the kernel says it is done.
+    fn request(
+        &mut self,
+        kind: u16,
+        flags: u16,
+        message: &[u8],
+        mut each: impl FnMut(&[u8]),
+    ) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let length = u32::try_from(message.len() + 16).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let mut packet = Vec::with_capacity(message.len() + 16);
+        packet.extend_from_slice(&length.to_ne_bytes());
+        packet.extend_from_slice(&kind.to_ne_bytes());
+        packet.extend_from_slice(&(flags | libc::NLM_F_REQUEST as u16).to_ne_bytes());
+        packet.extend_from_slice(&self.sequence.to_ne_bytes());
+        packet.extend_from_slice(&0u32.to_ne_bytes());
+        packet.extend_from_slice(message);
+        socket::send(self.fd.as_raw_fd(), &packet, MsgFlags::empty())?;
+        let expects_dump = flags & libc::NLM_F_DUMP as u16 == libc::NLM_F_DUMP as u16;
+        loop {
+            let received = match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
+                Err(nix::Error::EINTR) => continue,
+                other => other?,
+            };
+            if parse_answer(&self.buffer[..received], self.sequence, expects_dump, &mut each)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
+
+/// Walks one datagram; true when the request is answered in full.
+fn parse_answer(
+    mut data: &[u8],
+    sequence: u32,
+    expects_dump: bool,
+    each: &mut impl FnMut(&[u8]),
+) -> io::Result<bool> {
+    while data.len() >= 16 {
+        let length = u32_at(data, 0) as usize;
+        if length < 16 || length > data.len() {
+            return Err(io::ErrorKind::InvalidData.into());
+        }
+        let (kind, body) = (u16_at(data, 4), &data[16..length]);
+        if u32_at(data, 8) == sequence {
+            match i32::from(kind) {
+                libc::NLMSG_DONE => return Ok(true),
+                libc::NLMSG_ERROR if body.len() >= 4 => {
+                    let code = u32_at(body, 0) as i32;
+                    return if code == 0 { Ok(true) } else { Err(io::Error::from_raw_os_error(-code)) };
+                }
+                _ => each(body),
+            }
+            if !expects_dump {
+                return Ok(true);
+            }
+        }
+        data = data.get(align(length)..).unwrap_or_default();
+    }
+    Ok(false)
+}
+
+fn parse_link(body: &[u8]) -> Option<Link> {
+    let attributes = body.get(16..)?;
+    let name = find(attributes, libc::IFLA_IFNAME)?;
+    let name = String::from_utf8_lossy(name.strip_suffix(&[0]).unwrap_or(name)).into_owned();
+    let mtu = find(attributes, libc::IFLA_MTU).filter(|v| v.len() == 4).map_or(1500, |v| u32_at(v, 0));
+    Some(Link { index: u32_at(body, 4), name, mtu })
+}
+
+/// `struct rtnl_link_stats64` begins rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors,
+/// tx_errors, rx_dropped, tx_dropped.
+fn parse_counters(body: &[u8]) -> Option<Counters> {
+    let stats = find(body.get(16..)?, libc::IFLA_STATS64)?;
+    let mut numbers = stats.chunks_exact(8).map(|c| c.try_into().map_or(0, u64::from_ne_bytes));
+    let mut next = || numbers.next();
+    Some(Counters {
+        rx_packets: next()?,
+        tx_packets: next()?,
+        rx_bytes: next()?,
+        tx_bytes: next()?,
+        rx_errors: next()?,
+        tx_errors: next()?,
+        rx_dropped: next()?,
+        tx_dropped: next()?,
+    })
+}
+
+/// `struct ifinfomsg`.
+fn link_header(index: u32, flags: u32, change: u32) -> Vec<u8> {
+    let mut out = vec![0; 4];
+    for number in [index, flags, change] {
+        out.extend_from_slice(&number.to_ne_bytes());
+    }
+    out
+}
+
+/// `struct ifaddrmsg`, global scope.
+fn address_header(index: u32, prefix_len: u8) -> Vec<u8> {
+    let mut out = vec![libc::AF_INET as u8, prefix_len, 0, libc::RT_SCOPE_UNIVERSE];
+    out.extend_from_slice(&index.to_ne_bytes());
+    out
+}
+
+/// `struct rtmsg` of an IPv4 unicast route with an empty destination in the main table.
+fn route_header() -> Vec<u8> {
+    let mut out = vec![libc::AF_INET as u8, 0, 0, 0];
+    out.extend_from_slice(&[
+        libc::RT_TABLE_MAIN,
+        libc::RTPROT_BOOT,
+        libc::RT_SCOPE_UNIVERSE,
+        libc::RTN_UNICAST,
+    ]);
+    out.extend_from_slice(&0u32.to_ne_bytes());
+    out
+}
+
+fn push(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
+    nest(message, kind, |m| m.extend_from_slice(value));
+}
+
+fn push_name(message: &mut Vec<u8>, kind: u16, name: &str) {
+    nest(message, kind, |m| {
+        m.extend_from_slice(name.as_bytes());
+        m.push(0);
+    });
+}
+
+/// Writes one attribute whose value `fill` writes, then pads to four bytes.
+fn nest(message: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    let start = message.len();
+    message.extend_from_slice(&[0; 4]);
+    fill(message);
+    let length = u16::try_from(message.len() - start).expect("our attributes are a few hundred bytes");
+    message[start..start + 2].copy_from_slice(&length.to_ne_bytes());
+    message[start + 2..start + 4].copy_from_slice(&kind.to_ne_bytes());
+    message.resize(align(message.len()), 0);
+}
+
+fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
+    while attributes.len() >= 4 {
+        let length = usize::from(u16_at(attributes, 0));
+        let value = attributes.get(4..length)?;
+        if u16_at(attributes, 2) & 0x3fff == kind {
+            return Some(value);
+        }
+        attributes = attributes.get(align(length)..)?;
+    }
+    None
+}
+
+fn ignore(code: i32, result: Result<()>) -> Result<()> {
+    match result {
+        Err(Error::Netlink { source, .. }) if source.raw_os_error() == Some(code) => Ok(()),
+        other => other,
+    }
+}
+
+fn align(length: usize) -> usize {
+    (length + 3) & !3
+}
+
+fn ipv4(value: &[u8]) -> Option<Ipv4Addr> {
+    <[u8; 4]>::try_from(value).ok().map(Ipv4Addr::from)
+}
+
+/// Callers have checked the length.
+fn u32_at(data: &[u8], at: usize) -> u32 {
+    u32::from_ne_bytes([data[at], data[at + 1], data[at + 2], data[at + 3]])
+}
+
+fn u16_at(data: &[u8], at: usize) -> u16 {
+    u16::from_ne_bytes([data[at], data[at + 1]])
+}

@@ -1,0 +1,261 @@
+//! The nftables rules of this instance: one table, written by [`render_table`], and one thread
+//! that applies changes to its maps.
+//!
+//! A published port is an element of a map (`port : address . port`), so attaching a container
+//! adds elements and no rules, and a packet costs one lookup however many ports are published.
+//!
+//! Changes go through a single thread that gathers whatever is waiting into one `nft` run: fifty
+//! containers at once cost about as much as one. Should a run be refused (somebody flushed the
+//! rules), the whole table is written again from what it should hold.
+//!
+//! An `accept` here cannot undo a `drop` of another table: where dockerd has set the FORWARD
+//! policy to drop, [`crate::doctor`] says so and how to mend it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::io::Write as _;
+use std::net::Ipv4Addr;
+use std::process::{Command, Stdio};
+use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::types::{Binding, Protocol, Subnet};
+
+/// Changes gathered into one run at most.
+const BATCH_MAX: usize = 512;
+
+/// What the maps hold: where each host port leads.
+pub(crate) type Published = BTreeMap<(Protocol, u16), (Ipv4Addr, u16)>;
+
+/// What does not change in a table while a host is open.
+#[derive(Debug, Clone)]
+pub(crate) struct Table {
+    pub name: String,
+    pub bridge: String,
+    pub subnet: Subnet,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Publish(Binding, Ipv4Addr),
+    Withdraw(Binding),
+}
+
+struct Job {
+    changes: Vec<Change>,
+    reply: SyncSender<std::result::Result<(), String>>,
+}
+
+/// The thread that applies changes.
+pub(crate) struct Applier {
+    jobs: Mutex<Option<Sender<Job>>>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Applier {
+    /// Writes the table with what is published already, replacing an older one in one step, and
+    /// starts the thread. It works in the calling thread's network namespace.
+    pub(crate) fn start(table: Table, published: Published) -> Result<Applier> {
+        run(&render_table(&table, &published)).map_err(Error::Nft)?;
+        let (sender, receiver) = channel();
+        let worker = thread::Builder::new()
+            .name("network-nft".to_owned())
+            .spawn(move || apply_all(&table, published, &receiver))
+            .map_err(Error::io("start thread", "network-nft"))?;
+        Ok(Applier { jobs: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)) })
+    }
+
+    /// Publishes ports. Blocks until the kernel has them (a few ms).
+    pub(crate) fn publish(&self, bindings: &[Binding], address: Ipv4Addr) -> Result<()> {
+        self.submit(bindings.iter().map(|b| Change::Publish(*b, address)).collect())
+    }
+
+    /// Withdraws ports. Blocks until the kernel has forgotten them (a few ms).
+    pub(crate) fn withdraw(&self, bindings: &[Binding]) -> Result<()> {
+        self.submit(bindings.iter().map(|b| Change::Withdraw(*b)).collect())
+    }
+
+    /// Ends the thread after what was submitted.
+    pub(crate) fn stop(&self) {
+        self.jobs.lock().take();
+        if let Some(worker) = self.worker.lock().take() {
+            // A panic there was reported when it happened.
+            let _ = worker.join();
+        }
+    }
+
+    fn submit(&self, changes: Vec<Change>) -> Result<()> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let (reply, answer) = sync_channel(1);
+        let job = Job { changes, reply };
+        let sent = self.jobs.lock().as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
+        if !sent {
+            return Err(Error::Stopped);
+        }
+        answer.recv().map_err(|_| Error::Stopped)?.map_err(Error::Nft)
+    }
+}
+
+fn apply_all(table: &Table, mut published: Published, jobs: &Receiver<Job>) {
+    while let Ok(first) = jobs.recv() {
+        let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(BATCH_MAX - 1)).collect();
+        let changes: Vec<Change> = batch.iter().flat_map(|job| job.changes.iter().copied()).collect();
+        let mut wanted = published.clone();
+        changes.iter().for_each(|change| change.apply(&mut wanted));
+        let result = run(&render_changes(table, &published, &wanted)).or_else(|refused| {
+            tracing::warn!(%refused, table = table.name, "writing the whole nftables table again");
+            run(&render_table(table, &wanted))
+        });
+        if result.is_ok() {
+            published = wanted;
+        }
+        for job in batch {
+            // A caller that went away does not want the answer.
+            let _ = job.reply.send(result.clone());
+        }
+    }
+}
+
+impl Change {
+    fn apply(&self, published: &mut Published) {
+        match self {
+            Change::Publish(b, address) => {
+                published.insert((b.protocol, b.host_port), (*address, b.container_port));
+            }
+            Change::Withdraw(b) => {
+                published.remove(&(b.protocol, b.host_port));
+            }
+        }
+    }
+}
+
+/// Removes a table; not an error when there is none.
+pub(crate) fn remove_table(name: &str) -> Result<()> {
+    run(&format!("table inet {name}\ndelete table inet {name}\n")).map_err(Error::Nft)
+}
+
+/// Whether the table exists.
+pub(crate) fn table_exists(name: &str) -> Result<bool> {
+    let output = nft().args(["list", "tables", "inet"]).output();
+    let output = output.map_err(|e| Error::Nft(format!("could not be run: {e}")))?;
+    if !output.status.success() {
+        return Err(Error::Nft(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    let wanted = format!("table inet {name}");
+    Ok(String::from_utf8_lossy(&output.stdout).lines().any(|line| line.trim() == wanted))
+}
+
+/// Every chain of the host's nftables, as `nft -j` tells it.
+pub(crate) fn list_chains() -> Result<serde_json::Value> {
+    let output = nft().args(["-j", "list", "chains"]).output();
+    let output = output.map_err(|e| Error::Nft(format!("could not be run: {e}")))?;
+    if !output.status.success() {
+        return Err(Error::Nft(String::from_utf8_lossy(&output.stderr).trim().to_owned()));
+    }
+    serde_json::from_slice(&output.stdout).map_err(|e| Error::Nft(e.to_string()))
+}
+
+/// The text that makes the table anew in one step, whatever was there.
+fn render_table(table: &Table, published: &Published) -> String {
+    let Table { name, bridge, subnet } = table;
+    let map = |protocol| {
+        let elements = render_elements(published.iter().filter(|((p, _), _)| *p == protocol), true);
+        let elements = if elements.is_empty() { elements } else { format!("elements = {{ {elements} }}\n") };
+        format!("map {protocol}_ports {{ type inet_service : ipv4_addr . inet_service\n{elements}}}\n")
+    };
+    format!(
+        "table inet {name}\ndelete table inet {name}\ntable inet {name} {{\n{}{}\
+# route_localnet lets the host's 127.0.0.1 reach published ports; nobody may come the other way.
+chain guard {{ type filter hook prerouting priority raw; policy accept
+  iifname \"{bridge}\" ip daddr 127.0.0.0/8 drop
+}}
+chain prerouting {{ type nat hook prerouting priority dstnat; policy accept
+  fib daddr type local jump published
+}}
+chain output {{ type nat hook output priority -100; policy accept
+  fib daddr type local jump published
+}}
+chain published {{
+  meta nfproto ipv4 dnat ip to tcp dport map @tcp_ports
+  meta nfproto ipv4 dnat ip to udp dport map @udp_ports
+}}
+# Out into the world; a container that calls a host port of this bridge; the host's own loopback.
+chain postrouting {{ type nat hook postrouting priority srcnat; policy accept
+  ip saddr {subnet} oifname != \"{bridge}\" masquerade
+  ip saddr {subnet} oifname \"{bridge}\" ct status dnat masquerade
+  ip saddr 127.0.0.0/8 oifname \"{bridge}\" masquerade
+}}
+# From outside only what is published; containers reach each other and the world.
+chain forward {{ type filter hook forward priority filter; policy accept
+  iifname \"{bridge}\" accept
+  oifname \"{bridge}\" ct state established,related accept
+  oifname \"{bridge}\" ct status dnat accept
+  oifname \"{bridge}\" drop
+}}
+}}
+",
+        map(Protocol::Tcp),
+        map(Protocol::Udp),
+    )
+}
+
+/// The text that leads from one content of the maps to another.
+fn render_changes(table: &Table, from: &Published, to: &Published) -> String {
+    let mut text = String::new();
+    for protocol in [Protocol::Tcp, Protocol::Udp] {
+        let gone = from.iter().filter(|(key, value)| key.0 == protocol && to.get(key) != Some(value));
+        let new = to.iter().filter(|(key, value)| key.0 == protocol && from.get(key) != Some(value));
+        for (verb, elements) in
+            [("delete", render_elements(gone, false)), ("add", render_elements(new, true))]
+        {
+            if !elements.is_empty() {
+                let _ =
+                    writeln!(text, "{verb} element inet {} {protocol}_ports {{ {elements} }}", table.name);
+            }
+        }
+    }
+    text
+}
+
+fn render_elements<'a>(
+    elements: impl Iterator<Item = (&'a (Protocol, u16), &'a (Ipv4Addr, u16))>,
+    with_data: bool,
+) -> String {
+    let one = |((_, host), (address, container)): (&(Protocol, u16), &(Ipv4Addr, u16))| {
+        if with_data { format!("{host} : {address} . {container}") } else { host.to_string() }
+    };
+    elements.map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn run(text: &str) -> std::result::Result<(), String> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    let started = nft().args(["-f", "-"]).stdin(Stdio::piped()).spawn();
+    let mut child = started.map_err(|e| format!("could not be run: {e}"))?;
+    // A program that gave up early says why on stderr; the broken pipe is not the reason.
+    let written = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
+    let output = child.wait_with_output().map_err(|e| e.to_string())?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    written.unwrap_or(Ok(())).map_err(|e| e.to_string())
+}
+
+fn nft() -> Command {
+    let program = ["/usr/sbin/nft", "/sbin/nft", "/usr/bin/nft", "/usr/local/sbin/nft"]
+        .into_iter()
+        .find(|path| std::path::Path::new(path).exists())
+        .unwrap_or("nft");
+    let mut command = Command::new(program);
+    command.env("LC_ALL", "C").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+#[cfg(test)]
+mod tests;

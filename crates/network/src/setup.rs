@@ -1,0 +1,136 @@
+//! Makes or adopts what an instance has once: its subnet, its bridge and the kernel parameters it
+//! needs. Everything here may be run again at any time.
+
+use std::fs::{self, File};
+use std::path::Path;
+
+use nix::fcntl::{Flock, FlockArg};
+
+use crate::error::{Error, Result};
+use crate::ledger;
+use crate::netlink::{Link, Socket};
+use crate::slots::{Names, mac_of};
+use crate::types::{Config, Subnet};
+
+const IP_FORWARD: &str = "/proc/sys/net/ipv4/ip_forward";
+const DEFAULT_MTU: u32 = 1500;
+
+/// The bridge as it is now.
+pub(crate) struct Bridge {
+    pub index: u32,
+    pub subnet: Subnet,
+    pub mtu: u32,
+}
+
+/// Makes the bridge or adopts it. `attached` is how many bridge-mode attachments are on record:
+/// with any, the subnet stays.
+pub(crate) fn ensure_bridge(config: &Config, names: &Names, attached: usize) -> Result<Bridge> {
+    // Two instances that start together must not choose the same subnet.
+    let _lock = lock(&config.run_root)?;
+    let mut netlink = Socket::open()?;
+    let mtu = uplink_mtu(&mut netlink)?;
+    let subnet = choose_subnet(config, names, attached, &mut netlink)?;
+    let name = names.bridge();
+    if let Some(link) = netlink.link(&name)? {
+        let foreign = netlink.addresses()?.iter().any(|(index, s)| *index == link.index && *s != subnet);
+        if foreign {
+            netlink.delete_link(&name)?;
+        }
+    }
+    if netlink.link(&name)?.is_none() {
+        netlink.add_bridge(&name, mac_of(subnet.gateway()), mtu)?;
+    }
+    let link = netlink.link(&name)?.ok_or_else(|| Error::Invalid(format!("bridge {name} is gone")))?;
+    netlink.set_up(&name)?;
+    netlink.add_address(link.index, subnet.gateway(), subnet.prefix_len())?;
+    ledger::write_subnet(&config.state_dir, subnet)?;
+    enable_forwarding(&config.run_root)?;
+    let localnet = format!("/proc/sys/net/ipv4/conf/{name}/route_localnet");
+    fs::write(&localnet, "1").map_err(Error::io("write", &localnet))?;
+    Ok(Bridge { index: link.index, subnet, mtu })
+}
+
+/// Puts back `ip_forward` when an instance had turned it on and the last bridge is gone.
+pub(crate) fn restore_forwarding(run_root: &Path) -> Result<()> {
+    let _lock = lock(run_root)?;
+    let others = Socket::open()?.links()?;
+    let marker = forward_marker(run_root)?;
+    if marker.exists() && !others.iter().any(is_bridge_of_any_instance) {
+        fs::write(IP_FORWARD, "0").map_err(Error::io("write", IP_FORWARD))?;
+        fs::remove_file(&marker).map_err(Error::io("remove", &marker))?;
+    }
+    Ok(())
+}
+
+fn is_bridge_of_any_instance(link: &Link) -> bool {
+    link.name.strip_prefix("rs").is_some_and(|id| id.parse::<crate::types::InstanceId>().is_ok())
+}
+
+/// Notes the change before making it, so that a crash between the two undoes nothing of others.
+fn enable_forwarding(run_root: &Path) -> Result<()> {
+    let now = fs::read_to_string(IP_FORWARD).map_err(Error::io("read", IP_FORWARD))?;
+    if now.trim() != "0" {
+        return Ok(());
+    }
+    let marker = forward_marker(run_root)?;
+    fs::write(&marker, "was 0\n").map_err(Error::io("write", &marker))?;
+    fs::write(IP_FORWARD, "1").map_err(Error::io("write", IP_FORWARD))
+}
+
+/// `ip_forward` belongs to a network namespace, hence the marker does too.
+fn forward_marker(run_root: &Path) -> Result<std::path::PathBuf> {
+    use std::os::unix::fs::MetadataExt;
+    let own = "/proc/thread-self/ns/net";
+    let inode = fs::metadata(own).map_err(Error::io("stat", own))?.ino();
+    Ok(run_root.join(format!("ip_forward-{inode}")))
+}
+
+/// One instance at a time may look for a subnet or change what all share.
+fn lock(run_root: &Path) -> Result<Flock<File>> {
+    fs::create_dir_all(run_root).map_err(Error::io("create", run_root))?;
+    let path = run_root.join("network.lock");
+    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| Error::io("lock", &path)(e.into()))
+}
+
+/// Containers use what the host's way out can carry.
+fn uplink_mtu(netlink: &mut Socket) -> Result<u32> {
+    let routes = netlink.routes()?;
+    let uplink = routes.iter().find(|(to, _)| to.prefix_len() == 0).and_then(|(_, link)| *link);
+    let links = netlink.links()?;
+    Ok(links.iter().find(|l| Some(l.index) == uplink).map_or(DEFAULT_MTU, |l| l.mtu))
+}
+
+fn choose_subnet(config: &Config, names: &Names, attached: usize, netlink: &mut Socket) -> Result<Subnet> {
+    let saved = ledger::read_subnet(&config.state_dir);
+    if let Some(subnet) = config.subnet {
+        if !(16..=28).contains(&subnet.prefix_len()) {
+            return Err(Error::Invalid(format!("bridge subnet {subnet} is not between /16 and /28")));
+        }
+        if attached > 0 && saved.is_some_and(|saved| saved != subnet) {
+            return Err(Error::Invalid(format!(
+                "bridge subnet cannot become {subnet} while containers have addresses in the old one"
+            )));
+        }
+        return Ok(subnet);
+    }
+    let own = netlink.link(&names.bridge())?.map(|link| link.index);
+    let addresses = netlink.addresses()?.into_iter().filter(|(i, _)| Some(*i) != own).map(|(_, s)| s);
+    let mut used: Vec<Subnet> = addresses.collect();
+    let routes =
+        netlink.routes()?.into_iter().filter(|(s, i)| s.prefix_len() > 0 && (own.is_none() || *i != own));
+    used.extend(routes.map(|(s, _)| s));
+    let is_free = |candidate: &Subnet| !used.iter().any(|other| other.overlaps(candidate));
+    match saved {
+        Some(saved) if attached > 0 || is_free(&saved) => Ok(saved),
+        _ => candidates().find(is_free).ok_or(Error::NoFreeSubnet),
+    }
+}
+
+/// /20 networks (4093 containers), away from 172.17-19 (Docker's first) and 172.31 (the default VPC).
+fn candidates() -> impl Iterator<Item = Subnet> {
+    let private = [28, 29, 30, 27, 26, 25, 24, 23, 22, 21, 20].into_iter().map(|b| (172, b));
+    private.chain((201..=220).map(|b| (10, b))).flat_map(|(a, b)| {
+        (0..16).filter_map(move |n| Subnet::new(std::net::Ipv4Addr::new(a, b, n * 16, 0), 20).ok())
+    })
+}

@@ -1,0 +1,266 @@
+//! Namespaces made ahead of need and taken down out of the way: a thread that keeps a stock of
+//! ready ones, and a thread that removes those left behind.
+//!
+//! The stock is not on record. What a killed process leaves ready or half made bears a slot that
+//! no record owns; the next open finds it by name and has it removed. The same holds for removals
+//! that were not finished.
+
+use std::collections::VecDeque;
+use std::fs;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::error::{Error, Result};
+use crate::netlink::{Socket, Veth};
+use crate::netns;
+use crate::setup::Bridge;
+use crate::slots::{Names, Slot, Slots, mac_of};
+
+/// Interface name inside a container.
+const PEER: &str = "eth0";
+/// Pause after a failure, so that a persistent one does not spin.
+const RETRY: Duration = Duration::from_secs(1);
+/// Removals gathered into one deletion.
+const BATCH_MAX: usize = 128;
+
+/// The stock and its two threads.
+pub(crate) struct Stock {
+    shared: Arc<Shared>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
+}
+
+pub(crate) struct Shared {
+    pub names: Names,
+    pub bridge: Bridge,
+    pub size: usize,
+    pub slots: Mutex<Slots>,
+    pub queues: Mutex<Queues>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+pub(crate) struct Queues {
+    ready: VecDeque<Slot>,
+    leaving: VecDeque<Slot>,
+    /// Removals under way.
+    removing: usize,
+    stopping: bool,
+}
+
+impl Stock {
+    /// Starts both threads; `orphans` are removed first. They work in the calling thread's network
+    /// namespace.
+    pub(crate) fn start(
+        names: Names,
+        bridge: Bridge,
+        slots: Slots,
+        orphans: Vec<Slot>,
+        size: usize,
+    ) -> Result<Stock> {
+        let queues = Queues { leaving: orphans.into(), ..Queues::default() };
+        let shared = Arc::new(Shared {
+            names,
+            bridge,
+            size,
+            slots: Mutex::new(slots),
+            queues: Mutex::new(queues),
+            changed: Condvar::new(),
+        });
+        let stock = Stock { shared: shared.clone(), workers: Mutex::new(Vec::new()) };
+        for (name, work) in [("network-stock", fill as fn(&Shared)), ("network-remove", remove)] {
+            let shared = shared.clone();
+            let worker = thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared));
+            stock.workers.lock().push(worker.map_err(Error::io("start thread", name))?);
+        }
+        Ok(stock)
+    }
+
+    /// A namespace on the bridge: from stock in microseconds, else made now in some milliseconds.
+    pub(crate) fn take(&self) -> Result<Slot> {
+        let ready = self.shared.queues.lock().ready.pop_front();
+        self.shared.changed.notify_all();
+        match ready {
+            Some(slot) => Ok(slot),
+            None => self.shared.make(true),
+        }
+    }
+
+    /// A namespace with nothing but `lo`.
+    pub(crate) fn take_unconnected(&self) -> Result<Slot> {
+        self.shared.make(false)
+    }
+
+    /// Hands a slot over for removal in the background.
+    pub(crate) fn give_up(&self, slots: impl IntoIterator<Item = Slot>) {
+        self.shared.queues.lock().leaving.extend(slots);
+        self.shared.changed.notify_all();
+    }
+
+    /// Waits until the stock is full and nothing is left to remove; false when time ran out.
+    pub(crate) fn settle(&self, timeout: Duration) -> bool {
+        let deadline = std::time::Instant::now() + timeout;
+        let mut queues = self.shared.queues.lock();
+        loop {
+            let is_settled = queues.leaving.is_empty()
+                && queues.removing == 0
+                && (queues.ready.len() >= self.shared.size || queues.stopping);
+            if is_settled {
+                return true;
+            }
+            if self.shared.changed.wait_until(&mut queues, deadline).timed_out() {
+                return false;
+            }
+        }
+    }
+
+    /// Ends both threads; what they have not done is found by the next open.
+    pub(crate) fn stop(&self) {
+        self.shared.queues.lock().stopping = true;
+        self.shared.changed.notify_all();
+        for worker in self.workers.lock().drain(..) {
+            // A panic there was reported when it happened.
+            let _ = worker.join();
+        }
+    }
+
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+impl Shared {
+    fn make(&self, is_connected: bool) -> Result<Slot> {
+        let slot = self.slots.lock().take()?;
+        self.build(slot, is_connected).inspect_err(|_| {
+            self.queues.lock().leaving.push_back(slot);
+            self.changed.notify_all();
+        })?;
+        Ok(slot)
+    }
+
+    fn build(&self, slot: Slot, is_connected: bool) -> Result<()> {
+        let mut made = netns::create(&self.names.netns(slot))?;
+        if !is_connected {
+            return Ok(());
+        }
+        let address = self.bridge.subnet.at(slot);
+        Socket::open()?.add_veth(&Veth {
+            name: &self.names.veth(slot),
+            bridge_index: self.bridge.index,
+            mtu: self.bridge.mtu,
+            peer_name: PEER,
+            peer_mac: mac_of(address),
+            peer_netns: made.file.as_fd(),
+        })?;
+        let inside = &mut made.inside;
+        let peer = inside.link(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
+        inside.add_address(peer.index, address, self.bridge.subnet.prefix_len())?;
+        inside.add_default_route(self.bridge.subnet.gateway())
+    }
+}
+
+fn fill(shared: &Shared) {
+    loop {
+        {
+            let mut queues = shared.queues.lock();
+            while queues.ready.len() >= shared.size && !queues.stopping {
+                shared.changed.wait(&mut queues);
+            }
+            if queues.stopping {
+                return;
+            }
+        }
+        match shared.make(true) {
+            Ok(slot) => {
+                shared.queues.lock().ready.push_back(slot);
+                shared.changed.notify_all();
+            }
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, "cannot stock a network namespace");
+                if pause(shared) {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn remove(shared: &Shared) {
+    loop {
+        let batch: Vec<Slot> = {
+            let mut queues = shared.queues.lock();
+            while queues.leaving.is_empty() && !queues.stopping {
+                shared.changed.wait(&mut queues);
+            }
+            if queues.stopping {
+                return;
+            }
+            let count = queues.leaving.len().min(BATCH_MAX);
+            queues.removing = count;
+            queues.leaving.drain(..count).collect()
+        };
+        let removed = remove_objects(&shared.names, &batch);
+        if removed.is_ok() {
+            let mut slots = shared.slots.lock();
+            batch.iter().for_each(|slot| slots.release(*slot));
+        }
+        {
+            let mut queues = shared.queues.lock();
+            queues.removing = 0;
+            if removed.is_err() {
+                queues.leaving.extend(&batch);
+            }
+        }
+        shared.changed.notify_all();
+        if let Err(error) = removed {
+            tracing::warn!(error = &error as &dyn std::error::Error, "cannot remove network namespaces");
+            if pause(shared) {
+                return;
+            }
+        }
+    }
+}
+
+/// Waits a moment; true when it is time to stop.
+fn pause(shared: &Shared) -> bool {
+    let deadline = std::time::Instant::now() + RETRY;
+    let mut queues = shared.queues.lock();
+    while !queues.stopping && !shared.changed.wait_until(&mut queues, deadline).timed_out() {}
+    queues.stopping
+}
+
+/// Removes the veths and namespaces of these slots, whatever of them is there.
+pub(crate) fn remove_objects(names: &Names, slots: &[Slot]) -> Result<()> {
+    let veths: Vec<String> = slots.iter().map(|slot| names.veth(*slot)).collect();
+    Socket::open()?.delete_links(veths.iter().map(String::as_str), names.group())?;
+    slots.iter().try_for_each(|slot| netns::remove(&names.netns(*slot)))
+}
+
+/// Slots that a link or a namespace file on this host bears.
+pub(crate) struct Found {
+    pub veths: Vec<Slot>,
+    pub netns: Vec<Slot>,
+}
+
+/// Looks for every object of this instance that bears a slot.
+pub(crate) fn find_objects(names: &Names) -> Result<Found> {
+    let links = Socket::open()?.links()?;
+    let veths = links.iter().filter_map(|link| names.slot_of_veth(&link.name)).collect();
+    let dir = names.netns_dir();
+    let mut netns = Vec::new();
+    match fs::read_dir(&dir) {
+        Ok(entries) => {
+            for entry in entries {
+                let name = entry.map_err(Error::io("list", &dir))?.file_name();
+                netns.extend(name.to_str().and_then(|name| names.slot_of_netns(name)));
+            }
+        }
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+        Err(e) => return Err(Error::io("list", &dir)(e)),
+    }
+    Ok(Found { veths, netns })
+}
