@@ -15,6 +15,8 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 mod apply;
+#[cfg(feature = "testing")]
+pub mod conformance;
 mod error;
 mod hub;
 mod lease;

@@ -271,3 +271,6 @@ impl Budget {
         true
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,26 @@
-//! The store in one SQLite file.
+//! The store in one SQLite file: WAL, `synchronous=FULL`, one writing connection owned by the writer thread,
+//! and reading connections that see only what is durable and never wait for the writer.
+//!
+//! Invariant: SQLite syncs the write-ahead log before it makes a transaction visible to other connections,
+//! and only other connections read. One process at a time may have the file open; the caller holds the lock.
+//! What must not happen here: deciding what a commit means (that is `apply`, the same for every engine).
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::hub::Hub;
+use crate::queue::Writer;
 use crate::{
     Clock, Commit, Done, Entry, Error, Health, Lease, MonotonicClock, Range, Revision, Span, Store, Watch,
+    row,
 };
+
+mod backup;
+mod fault;
+mod file;
+mod reader;
+mod writer;
 
 /// How much history the store keeps for watches. What is beyond any of the three is trimmed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,50 +54,82 @@ impl Default for Options {
     }
 }
 
-/// A store in one SQLite file.
+/// A store in one SQLite file. Dropping it writes what is queued and closes the file.
 pub struct Sqlite {
-    never: std::convert::Infallible,
+    // Dropped first: the writer finishes while the rest is still there.
+    writer: Writer,
+    hub: Arc<Hub>,
+    readers: Arc<reader::Readers>,
+    path: PathBuf,
 }
 
 impl Sqlite {
-    /// Opens the store at `path`, or makes it. The caller sees to it that one process at a time does so.
-    pub fn open(path: &Path, _options: Options) -> Result<Self, Error> {
-        Err(Error::Io { path: path.display().to_string(), detail: "this engine is not built yet".to_owned() })
+    /// Opens the store at `path`, or makes it (mode 0600). The caller sees to it that one process at a time
+    /// does so. Errors: [`Error::Foreign`], [`Error::TooNew`], [`Error::Corrupt`], the disk's errors. A file
+    /// that is refused is left as it is.
+    pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
+        let file = file::open(path)?;
+        let hub = Arc::new(Hub::new(file.state.revision, file.state.oldest_watch));
+        let writer = Writer::start(writer::SqliteBackend::new(path, file, options)?, hub.clone())?;
+        let readers = Arc::new(reader::Readers::new(path));
+        Ok(Self { writer, hub, readers, path: path.to_owned() })
     }
 }
 
 impl Store for Sqlite {
-    fn submit(&self, _: Commit, _: Done) {
-        match self.never {}
+    fn submit(&self, commit: Commit, done: Done) {
+        self.writer.submit(commit, done);
     }
-    fn get(&self, _: &str) -> Result<Option<Entry>, Error> {
-        match self.never {}
+
+    fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
+        row::check_key(key)?;
+        self.readers.get(key)
     }
-    fn range(&self, _: &Span, _: usize) -> Result<Range, Error> {
-        match self.never {}
+
+    fn range(&self, span: &Span, limit: usize) -> Result<Range, Error> {
+        self.readers.range(span, limit)
     }
-    fn scan(&self, _: &Span, _: &mut dyn FnMut(Entry)) -> Result<Revision, Error> {
-        match self.never {}
+
+    fn scan(&self, span: &Span, each: &mut dyn FnMut(Entry)) -> Result<Revision, Error> {
+        self.readers.scan(span, each)
     }
+
     fn revision(&self) -> Revision {
-        match self.never {}
+        self.hub.revision()
     }
-    fn watch(&self, _: Span, _: Revision) -> Result<Watch, Error> {
-        match self.never {}
+
+    fn watch(&self, span: Span, from: Revision) -> Result<Watch, Error> {
+        // A reader may know a revision an instant before the hub does, so the file is asked, not the hub.
+        let state = self.readers.state()?;
+        Watch::open(self.hub.clone(), self.readers.clone(), span, from, (state.oldest_watch, state.revision))
     }
-    fn acquire_lease(&self, _: &str, _: &str, _: Duration) -> Result<Lease, Error> {
-        match self.never {}
+
+    fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<Lease, Error> {
+        self.writer.acquire(name, holder, ttl)
     }
-    fn renew_lease(&self, _: &Lease) -> Result<(), Error> {
-        match self.never {}
+
+    fn renew_lease(&self, lease: &Lease) -> Result<(), Error> {
+        self.writer.renew(lease)
     }
-    fn release_lease(&self, _: &Lease) -> Result<(), Error> {
-        match self.never {}
+
+    fn release_lease(&self, lease: &Lease) -> Result<(), Error> {
+        self.writer.release(lease)
     }
-    fn backup(&self, _: &Path) -> Result<(), Error> {
-        match self.never {}
+
+    fn backup(&self, to: &Path) -> Result<(), Error> {
+        backup::backup(&self.path, to)
     }
+
     fn health(&self) -> Health {
-        match self.never {}
+        let (last_error, queued) = self.writer.state();
+        let size = |suffix: &str| std::fs::metadata(file::beside(&self.path, suffix)).map_or(0, |m| m.len());
+        Health {
+            writable: last_error.is_none(),
+            last_error,
+            revision: self.hub.revision(),
+            oldest_watch: self.hub.oldest_watch(),
+            size_bytes: size("") + size("-wal"),
+            queued,
+        }
     }
 }

@@ -1,0 +1,5 @@
+//! The engines against the conformance suite, against a model, against kill -9 and against failing disks.
+
+mod it {
+    mod conformance;
+}
