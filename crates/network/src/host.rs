@@ -197,6 +197,17 @@ impl Host {
         self.inner.stock.settle(timeout)
     }
 
+    /// How it was opened.
+    pub fn config(&self) -> &Config {
+        &self.inner.config
+    }
+
+    /// Writes the whole table of rules again if it is gone, as after a firewall was reloaded with a
+    /// flush. For a caller's timer. Blocks for some 5 ms.
+    pub fn repair(&self) -> Result<()> {
+        self.inner.rules.repair()
+    }
+
     /// Every object on this host that carries our id, one a line, sorted.
     pub fn audit(&self) -> Result<Vec<String>> {
         purge::audit(&self.inner.config)

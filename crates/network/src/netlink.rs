@@ -108,7 +108,8 @@ impl Socket {
         self.change(libc::RTM_NEWLINK, CREATE, &message, || format!("add bridge {name}"))
     }
 
-    /// Makes a veth pair, both ends up, ours on the bridge in hairpin mode.
+    /// Makes a veth pair; our end is up and on the bridge in hairpin mode, the other is down (the
+    /// kernel cannot bring it up before the pair is whole).
     pub(crate) fn add_veth(&mut self, veth: &Veth<'_>) -> Result<()> {
         let up = libc::IFF_UP as u32;
         let mut message = link_header(0, up, up);
@@ -119,7 +120,7 @@ impl Socket {
             push(m, libc::IFLA_INFO_KIND, b"veth");
             nest(m, libc::IFLA_INFO_DATA, |m| {
                 nest(m, VETH_INFO_PEER, |m| {
-                    m.extend_from_slice(&link_header(0, up, up));
+                    m.extend_from_slice(&link_header(0, 0, 0));
                     push_name(m, libc::IFLA_IFNAME, veth.peer_name);
                     push(m, libc::IFLA_ADDRESS, &veth.peer_mac.0);
                     push(m, libc::IFLA_MTU, &veth.mtu.to_ne_bytes());

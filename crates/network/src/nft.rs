@@ -45,6 +45,7 @@ enum Change {
 }
 
 struct Job {
+    /// Empty asks for the table to be written whole if it is gone.
     changes: Vec<Change>,
     reply: SyncSender<std::result::Result<(), String>>,
 }
@@ -87,10 +88,16 @@ impl Applier {
         }
     }
 
+    /// Writes the table whole if it is gone. Blocks for a few ms.
+    pub(crate) fn repair(&self) -> Result<()> {
+        self.send(Vec::new())
+    }
+
     fn submit(&self, changes: Vec<Change>) -> Result<()> {
-        if changes.is_empty() {
-            return Ok(());
-        }
+        if changes.is_empty() { Ok(()) } else { self.send(changes) }
+    }
+
+    fn send(&self, changes: Vec<Change>) -> Result<()> {
         let (reply, answer) = sync_channel(1);
         let job = Job { changes, reply };
         let sent = self.jobs.lock().as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
@@ -107,7 +114,13 @@ fn apply_all(table: &Table, mut published: Published, jobs: &Receiver<Job>) {
         let changes: Vec<Change> = batch.iter().flat_map(|job| job.changes.iter().copied()).collect();
         let mut wanted = published.clone();
         changes.iter().for_each(|change| change.apply(&mut wanted));
-        let result = run(&render_changes(table, &published, &wanted)).or_else(|refused| {
+        let text = if changes.is_empty() {
+            // Refused when there is no such table, which is what to find out.
+            format!("list table inet {}\n", table.name)
+        } else {
+            render_changes(table, &published, &wanted)
+        };
+        let result = run(&text).or_else(|refused| {
             tracing::warn!(%refused, table = table.name, "writing the whole nftables table again");
             run(&render_table(table, &wanted))
         });

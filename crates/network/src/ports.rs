@@ -132,6 +132,8 @@ fn hold(protocol: Protocol, port: u16) -> Option<OwnedFd> {
     let fd = open().ok()?;
     socket::setsockopt(&fd, sockopt::ReuseAddr, &true).ok()?;
     socket::bind(fd.as_raw_fd(), &address).ok()?;
+    // Off again, so that from now on nobody shares the port with us.
+    socket::setsockopt(&fd, sockopt::ReuseAddr, &false).ok()?;
     Some(fd)
 }
 

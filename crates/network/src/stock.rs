@@ -158,6 +158,7 @@ impl Shared {
         })?;
         let inside = &mut made.inside;
         let peer = inside.link(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
+        inside.set_up(PEER)?;
         inside.add_address(peer.index, address, self.bridge.subnet.prefix_len())?;
         inside.add_default_route(self.bridge.subnet.gateway())
     }

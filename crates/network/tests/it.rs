@@ -1,0 +1,14 @@
+//! Host networking against the real kernel. Every test runs on a thread in network and mount
+//! namespaces of its own, so the host is not touched and nothing can stay behind.
+//! Needs root, `nft` and `ip`.
+
+#[path = "it/bridge.rs"]
+mod bridge;
+#[path = "it/lab.rs"]
+mod lab;
+#[path = "it/ports.rs"]
+mod ports;
+#[path = "it/recovery.rs"]
+mod recovery;
+#[path = "it/speed.rs"]
+mod speed;

@@ -1,0 +1,95 @@
+//! Published ports: from everywhere they are asked, and who gets which.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+
+use network::{Error, Protocol};
+
+use crate::lab::*;
+
+#[test]
+fn a_published_port_answers_from_everywhere() {
+    lab(|lab| {
+        let host = lab.open();
+        let a = host.attach(&bridge("a", &[tcp(80, 8080), udp(53, 5353)])).unwrap();
+        let b = host.attach(&bridge("b", &[])).unwrap();
+        inside(&a, || {
+            serve_tcp("a", 80);
+            serve_udp("a", 53);
+        });
+        let ask = || {
+            let both = (ask_tcp(UPLINK, 8080).unwrap(), ask_udp(UPLINK, 5353).unwrap());
+            assert_eq!(both.0, both.1);
+            both.0
+        };
+        let gateway = host.subnet().gateway();
+        // The host by loopback, by its address and by the bridge's; all are local addresses of the
+        // host, so the container sees the bridge's.
+        assert_eq!(ask_tcp(Ipv4Addr::LOCALHOST, 8080).unwrap(), format!("a from {gateway}"));
+        assert_eq!(ask_udp(Ipv4Addr::LOCALHOST, 5353).unwrap(), format!("a from {gateway}"));
+        assert_eq!(ask_tcp(gateway, 8080).unwrap(), format!("a from {gateway}"));
+        assert!(ask().starts_with("a from "));
+        // Another machine is seen as itself.
+        assert_eq!(within(&lab.neighbour, ask), format!("a from {NEIGHBOUR}"));
+        // A sibling, and the container itself, through the host's port.
+        assert_eq!(inside(&b, ask), format!("a from {gateway}"));
+        assert_eq!(inside(&a, ask), format!("a from {gateway}"));
+        host.detach(&id("a")).unwrap();
+        assert!(ask_tcp(UPLINK, 8080).is_err());
+    });
+}
+
+#[test]
+fn a_taken_port_is_refused_as_docker_says_it() {
+    lab(|lab| {
+        let host = lab.open();
+        let own = TcpListener::bind("0.0.0.0:9000").unwrap();
+        host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
+        let clash = host.attach(&bridge("b", &[tcp(81, 8081), tcp(80, 8080)])).unwrap_err();
+        assert_eq!(clash.to_string(), "Bind for 0.0.0.0:8080 failed: port is already allocated");
+        let clash = host.attach(&bridge("b", &[tcp(81, 8081), tcp(80, 9000)])).unwrap_err();
+        assert_eq!(clash.to_string(), "listen tcp4 0.0.0.0:9000: bind: address already in use");
+        assert!(TcpListener::bind("0.0.0.0:8080").is_err(), "the port is held against the host too");
+        // Nothing of a refused attach stays; another transport is another port.
+        host.attach(&bridge("b", &[tcp(81, 8081), udp(80, 8080)])).unwrap();
+        host.detach(&id("a")).unwrap();
+        host.attach(&bridge("c", &[tcp(80, 8080)])).unwrap();
+        drop(own);
+        host.attach(&bridge("d", &[tcp(80, 9000)])).unwrap();
+    });
+}
+
+#[test]
+fn a_port_in_time_wait_is_free() {
+    lab(|lab| {
+        let host = lab.open();
+        let listener = TcpListener::bind("127.0.0.1:9000").unwrap();
+        let client = TcpStream::connect("127.0.0.1:9000").unwrap();
+        // The side that closes first keeps the port in TIME_WAIT.
+        drop(listener.accept().unwrap());
+        drop(listener);
+        drop(client);
+        host.attach(&bridge("a", &[tcp(80, 9000)])).unwrap();
+        assert!(TcpListener::bind("0.0.0.0:9000").is_err(), "and held");
+    });
+}
+
+#[test]
+fn dynamic_ports_come_from_the_range_in_turn() {
+    lab(|lab| {
+        let mut config = lab.config();
+        config.dynamic_ports = Some(40000..=40003);
+        let host = network::Host::open(config).unwrap();
+        let _own = TcpListener::bind("0.0.0.0:40001").unwrap();
+        let mapping = network::PortMapping { container_port: 80, host_port: None, protocol: Protocol::Tcp };
+        let a = host.attach(&bridge("a", &[mapping, tcp(81, 40000)])).unwrap();
+        let given: Vec<_> = a.bindings.iter().map(|b| (b.container_port, b.host_port)).collect();
+        assert_eq!(given, [(80, 40002), (81, 40000)], "in the order asked for, fixed ones first served");
+        inside(&a, || serve_tcp("a", 80));
+        assert!(ask_tcp(UPLINK, 40002).unwrap().starts_with("a from"));
+        let b = host.attach(&bridge("b", &[tcp(80, 0)])).unwrap();
+        assert_eq!(b.bindings[0].host_port, 40003);
+        assert!(matches!(host.attach(&bridge("c", &[tcp(80, 0)])), Err(Error::NoFreePort)));
+        host.detach(&id("a")).unwrap();
+        assert_eq!(host.attach(&bridge("c", &[tcp(80, 0)])).unwrap().bindings[0].host_port, 40000);
+    });
+}
