@@ -2,4 +2,8 @@
 
 mod it {
     mod conformance;
+    mod crash;
+    mod disk;
+    mod file;
+    mod model;
 }

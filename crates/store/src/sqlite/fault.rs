@@ -18,14 +18,18 @@ pub(super) fn of_sqlite(path: &Path, conn: Option<&Connection>, error: &rusqlite
         }
         Some(ErrorCode::SystemIoFailure | ErrorCode::CannotOpen) => match conn {
             Some(conn) => of_errno(path, system_errno(conn), detail),
-            // Without a connection SQLite does not tell the cause; opening the file ourselves does.
-            None => match std::fs::OpenOptions::new().read(true).write(true).open(path) {
-                Err(cause) => of_io(path, &cause),
-                Ok(_) => Error::Io { path: path_text, detail },
-            },
+            // Without a connection SQLite does not tell the cause.
+            None => check_writable(path).err().unwrap_or(Error::Io { path: path_text, detail }),
         },
         _ => Error::Io { path: path_text, detail },
     }
+}
+
+/// Asks the system whether the file may be written. Never by opening it: closing it again would drop the
+/// locks that SQLite holds on it, for POSIX locks belong to the process.
+pub(super) fn check_writable(path: &Path) -> Result<(), Error> {
+    let access = rustix::fs::access(path, rustix::fs::Access::READ_OK | rustix::fs::Access::WRITE_OK);
+    access.map_err(|errno| of_io(path, &errno.into()))
 }
 
 /// What an input or output error of our own means for the store in `path`.

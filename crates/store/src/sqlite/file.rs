@@ -99,6 +99,7 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
 
 /// Connects to the existing file for writing, having checked whose it is.
 pub(super) fn connect(path: &Path) -> Result<Opened, Error> {
+    fault::check_writable(path)?;
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| fault::of_sqlite(path, None, &e))?;
     let fail = |error: rusqlite::Error| fault::of_sqlite(path, Some(&conn), &error);

@@ -1,0 +1,170 @@
+//! The SQLite engine's file: what it keeps, which files it refuses, and its copies.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use store::sqlite::{HistoryLimits, Options, Sqlite};
+use store::{Commit, Condition, Error, ManualClock, Span, Store};
+
+fn open(path: &Path) -> Sqlite {
+    Sqlite::open(path, Options::default()).expect("the store opens")
+}
+
+fn refused(path: &Path) -> Error {
+    let before = fs::read(path).ok();
+    let error = Sqlite::open(path, Options::default()).err().expect("the file is refused");
+    assert_eq!(fs::read(path).ok(), before, "a refused file is left as it is");
+    error
+}
+
+#[test]
+fn everything_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let store = open(&path);
+    store.commit(Commit::new().put("a", "1").put("b", "")).expect("committed");
+    store.commit(Commit::new().delete("a")).expect("committed");
+    drop(store);
+    assert_eq!(fs::metadata(&path).expect("the file").permissions().mode() & 0o777, 0o600);
+    let store = open(&path);
+    assert_eq!((store.revision(), store.get("a")), (2, Ok(None)));
+    let mut watch = store.watch(Span::all(), 0).expect("the history is there");
+    assert_eq!(watch.recv().expect("an event").changes.len(), 2);
+    assert_eq!(watch.recv().expect("an event").revision, 2);
+    assert_eq!(store.commit(Commit::new().put("c", "1")), Ok(3));
+    assert_eq!(watch.recv().expect("an event").revision, 3);
+}
+
+#[test]
+fn leases_run_anew_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let clock = Arc::new(ManualClock::default());
+    let options = || Options { clock: clock.clone(), ..Options::default() };
+    let ttl = Duration::from_secs(10);
+    let store = Sqlite::open(&path, options()).expect("the store opens");
+    let lease = store.acquire_lease("l", "one", ttl).expect("it is free");
+    store.acquire_lease("gone", "one", ttl).and_then(|gone| store.release_lease(&gone)).expect("released");
+    clock.advance(Duration::from_secs(9));
+    drop(store);
+    let store = Sqlite::open(&path, options()).expect("the store opens");
+    clock.advance(Duration::from_secs(9));
+    assert!(matches!(store.acquire_lease("l", "two", ttl), Err(Error::LeaseHeld { .. })));
+    let fence = Condition::Lease { name: "l".into(), token: lease.token };
+    assert!(store.commit(Commit::new().put("a", "").when(fence)).is_ok());
+    assert!(store.acquire_lease("gone", "two", ttl).is_ok());
+    clock.advance(Duration::from_secs(1));
+    assert!(store.acquire_lease("l", "two", ttl).expect("it ran out").token > lease.token);
+}
+
+#[test]
+fn history_is_bounded_by_bytes_and_age_too() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let limits = [
+        HistoryLimits { bytes: 20_000, ..HistoryLimits::default() },
+        HistoryLimits { age: Duration::ZERO, ..HistoryLimits::default() },
+    ];
+    for (i, history) in limits.into_iter().enumerate() {
+        let options = Options { history: history.clone(), ..Options::default() };
+        let store = Sqlite::open(&dir.path().join(i.to_string()), options).expect("the store opens");
+        for n in 0..100 {
+            store.commit(Commit::new().put("k", vec![n; 1000]).put("j", "")).expect("committed");
+        }
+        let oldest = store.health().oldest_watch;
+        assert!(oldest >= 80, "{history:?}: {oldest}");
+        assert!(store.watch(Span::all(), oldest).is_ok());
+    }
+}
+
+#[test]
+fn files_of_others_are_refused_and_left_alone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let text = dir.path().join("text");
+    fs::write(&text, "this is no database, however long it may be ".repeat(100)).expect("written");
+    assert!(matches!(refused(&text), Error::Foreign { .. }));
+    let other = dir.path().join("other.db");
+    let conn = rusqlite::Connection::open(&other).expect("opened");
+    conn.execute_batch("CREATE TABLE t (x); PRAGMA application_id=7;").expect("made");
+    drop(conn);
+    assert!(matches!(refused(&other), Error::Foreign { .. }));
+    assert!(matches!(refused(dir.path()), Error::Foreign { .. }));
+    let nowhere = refused(&dir.path().join("no/such/directory/state.db"));
+    assert!(matches!(nowhere, Error::Io { .. }), "{nowhere:?}");
+}
+
+#[test]
+fn a_newer_schema_is_refused_with_its_number() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    drop(open(&path));
+    let conn = rusqlite::Connection::open(&path).expect("opened");
+    conn.execute_batch("PRAGMA user_version=9; PRAGMA wal_checkpoint(TRUNCATE);").expect("set");
+    drop(conn);
+    let error = refused(&path);
+    assert!(matches!(error, Error::TooNew { found: 9, known: 1, .. }), "{error:?}");
+    let text = error.to_string();
+    assert!(text.contains("schema version 9") && text.contains("versions up to 1"), "{text}");
+}
+
+#[test]
+fn damage_is_told_not_hidden() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let store = open(&path);
+    for i in 0..200 {
+        store.commit(Commit::new().put(format!("{i:03}"), vec![1; 1000])).expect("committed");
+    }
+    drop(store);
+    let mut bytes = fs::read(&path).expect("read");
+    // Everything behind the schema.
+    let damaged = bytes.len() / 4096 * 4096;
+    bytes[8 * 4096..damaged].fill(0xA5);
+    fs::write(&path, bytes).expect("written");
+    let error =
+        Sqlite::open(&path, Options::default()).and_then(|store| store.scan(&Span::all(), &mut |_| ()));
+    assert!(matches!(error, Err(Error::Corrupt { .. })), "{error:?}");
+}
+
+#[test]
+fn a_backup_is_whole_while_writes_go_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let store = open(&dir.path().join("state.db"));
+    let stop = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for i in 0.. {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                let value = format!("{i:<2000}");
+                store.commit(Commit::new().put("a", value.clone()).put("z", value)).expect("committed");
+            }
+        });
+        while store.revision() < 20 {
+            std::thread::yield_now();
+        }
+        for n in 0..5 {
+            let to = dir.path().join(format!("copy-{n}"));
+            let before = store.revision();
+            store.backup(&to).expect("the backup succeeds");
+            let copy = open(&to);
+            let (a, z) = (copy.get("a").expect("read"), copy.get("z").expect("read"));
+            assert_eq!(a.map(|row| row.value), z.map(|row| row.value));
+            assert!(copy.revision() >= before);
+            assert!(copy.commit(Commit::new().put("b", "")).is_ok());
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let taken = dir.path().join("copy-0");
+    let before = fs::read(&taken).expect("read");
+    assert!(matches!(store.backup(&taken), Err(Error::Invalid(_))));
+    assert_eq!(fs::read(&taken).expect("read"), before);
+    assert!(store.backup(&dir.path().join("no/such/copy")).is_err());
+    let partial = fs::read_dir(dir.path()).expect("read").flatten();
+    let partial = partial.filter(|entry| entry.file_name().to_string_lossy().contains("partial"));
+    assert_eq!(partial.count(), 0);
+}
