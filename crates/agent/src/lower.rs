@@ -1,0 +1,178 @@
+//! Lowers an assignment of the agent protocol to what the planner and the engine take. Pure. What this
+//! agent cannot do becomes a refusal that names it: nothing that the user asked for is silently left out.
+
+mod container;
+mod docker;
+mod log;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use wire::acs;
+
+use crate::{admission::Needs, task::Task};
+
+/// What lowering needs to know of the host.
+#[derive(Debug, Clone, Default)]
+pub struct Host {
+    /// For `AWS_REGION`, and as the default of the driver `awslogs`.
+    pub region: String,
+}
+
+/// An assignment that is not even a task; the stock agent's word for it goes into the report.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("UnrecogniedTaskError: Error loading task - {0}")]
+pub struct Error(pub String);
+
+/// Most containers in a task; ECS allows 10.
+const MAX_CONTAINERS: usize = 64;
+
+/// Lowers one task.
+pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
+    let arn = task.arn.clone().filter(|arn| !arn.is_empty()).ok_or_else(|| Error("no ARN".into()))?;
+    let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
+    if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(Error(format!("the ARN {arn} does not end in a task id")));
+    }
+    if task.containers.is_empty() || task.containers.len() > MAX_CONTAINERS {
+        return Err(Error(format!("{} containers", task.containers.len())));
+    }
+    let names: Vec<&str> = task.containers.iter().map(|c| c.name.as_deref().unwrap_or_default()).collect();
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() || names[..index].contains(name) {
+            return Err(Error(format!("container {} has no name of its own", index + 1)));
+        }
+    }
+    let (volumes, mut refusal) = volumes(task);
+    refusal = refusal.or_else(|| unsupported(task));
+    let mut lowered = Task {
+        cluster_arn: task.task_cluster_arn.clone().unwrap_or_default(),
+        family: task.family.clone().unwrap_or_default(),
+        version: task.version.clone().unwrap_or_default(),
+        spec: engine::TaskSpec {
+            id: id.clone(),
+            family: [task.family.as_deref(), task.version.as_deref()].map(Option::unwrap_or_default).join(":"),
+            cpu_millis: task.cpu.filter(|cpu| *cpu > 0.0).map(|cpu| (cpu * 1000.0).round() as u64),
+            memory_bytes: positive(task.memory).map(mib),
+            pids_limit: None,
+            volumes,
+        },
+        arn,
+        id,
+        containers: Vec::new(),
+        needs: Needs::default(),
+        refusal: None,
+    };
+    for index in 0..task.containers.len() {
+        let context = container::Context { task, id: &lowered.id, names: &names, host };
+        lowered.containers.push(container::lower(&context, index)?);
+    }
+    lowered.refusal = refusal.or_else(|| cycle(&lowered));
+    lowered.needs = needs(task, &lowered);
+    Ok(lowered)
+}
+
+fn volumes(task: &acs::Task) -> (BTreeMap<String, engine::Volume>, Option<String>) {
+    let mut volumes = BTreeMap::new();
+    for volume in &task.volumes {
+        let name = volume.name.clone().unwrap_or_default();
+        let source = match volume.r#type.as_deref().unwrap_or("host") {
+            "host" => match volume.host.as_ref().and_then(|host| host.source_path.as_deref()) {
+                None | Some("") => Ok(engine::Volume::Empty),
+                Some(path) if path.starts_with('/') => Ok(engine::Volume::Host(PathBuf::from(path))),
+                Some(path) => Err(format!("sourcePath {path} is not absolute")),
+            },
+            "docker" => docker_volume(volume.docker_volume_configuration.as_ref()),
+            other => Err(format!("volumes of type {other} are not supported by this agent")),
+        };
+        match source {
+            Ok(source) => volumes.insert(name, source),
+            Err(why) => return (volumes, Some(format!("InvalidVolumeError: volume {name}: {why}"))),
+        };
+    }
+    (volumes, None)
+}
+
+/// A Docker volume that lives as long as its task is an empty volume; any other would outlive it.
+fn docker_volume(config: Option<&acs::DockerVolumeConfiguration>) -> Result<engine::Volume, String> {
+    let Some(config) = config else { return Ok(engine::Volume::Empty) };
+    if config.scope.as_deref() == Some("shared") {
+        return Err("Docker volumes of scope shared are not supported by this agent".into());
+    }
+    if config.driver.as_deref().is_some_and(|driver| driver != "local") || !config.driver_opts.is_empty() {
+        return Err("Docker volume drivers are not supported by this agent".into());
+    }
+    Ok(engine::Volume::Empty)
+}
+
+/// Members of a task that this agent does not carry out.
+fn unsupported(task: &acs::Task) -> Option<String> {
+    let mode = |mode: &Option<String>| mode.clone().filter(|mode| !mode.is_empty());
+    let refused = [
+        ("associations", !task.associations.is_empty()),
+        ("proxyConfiguration", task.proxy_configuration.is_some()),
+        ("elasticNetworkInterfaces", !task.elastic_network_interfaces.is_empty()),
+        ("attachments", !task.attachments.is_empty()),
+        ("pidMode", mode(&task.pid_mode).is_some()),
+        ("ipcMode", mode(&task.ipc_mode).is_some()),
+    ];
+    let member = refused.iter().find(|(_, present)| *present).map(|(member, _)| *member);
+    let network = mode(&task.network_mode).filter(|mode| !matches!(mode.as_str(), "bridge" | "host" | "none"));
+    member
+        .map(|member| format!("ResourceInitializationError: {member} is not supported by this agent"))
+        .or_else(|| network.map(|mode| format!("ResourceInitializationError: networkMode {mode} is not supported by this agent")))
+}
+
+/// Names a container that waits for itself, if there is one.
+fn cycle(task: &Task) -> Option<String> {
+    let before = |index: usize| {
+        let container = &task.containers[index];
+        container.depends_on.iter().map(|d| d.on).chain(container.made_after.iter().copied())
+    };
+    let mut done = vec![false; task.containers.len()];
+    loop {
+        let ready: Vec<usize> = (0..done.len()).filter(|i| !done[*i] && before(*i).all(|b| done[b])).collect();
+        if ready.is_empty() {
+            break;
+        }
+        ready.into_iter().for_each(|index| done[index] = true);
+    }
+    let stuck = done.iter().position(|done| !done)?;
+    Some(format!("TaskDependencyError: container {} depends on itself", task.containers[stuck].name))
+}
+
+fn needs(task: &acs::Task, lowered: &Task) -> Needs {
+    let mut needs = Needs::default();
+    for (container, lowered) in task.containers.iter().zip(&lowered.containers) {
+        needs.cpu += positive(container.cpu).unwrap_or(0);
+        let reserved = lowered.spec.memory_reservation_bytes.or(lowered.spec.memory_bytes).unwrap_or(0);
+        needs.memory_mib += reserved >> 20;
+        for port in &lowered.spec.port_mappings {
+            let host_port = match lowered.spec.network {
+                engine::NetworkMode::Bridge => port.host_port,
+                engine::NetworkMode::Host => Some(port.container_port),
+                engine::NetworkMode::None => None,
+            };
+            match port.protocol {
+                engine::Protocol::Tcp => needs.ports_tcp.extend(host_port),
+                engine::Protocol::Udp => needs.ports_udp.extend(host_port),
+            }
+        }
+    }
+    if let Some(cpu) = task.cpu.filter(|cpu| *cpu > 0.0) {
+        needs.cpu = (cpu * 1024.0).round() as u64;
+    }
+    if let Some(memory) = positive(task.memory) {
+        needs.memory_mib = memory;
+    }
+    needs
+}
+
+fn positive(value: Option<i64>) -> Option<u64> {
+    value.and_then(|value| u64::try_from(value).ok()).filter(|value| *value > 0)
+}
+
+fn mib(mib: u64) -> u64 {
+    mib.saturating_mul(1 << 20)
+}

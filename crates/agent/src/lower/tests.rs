@@ -1,0 +1,143 @@
+//! Lowering, from the frames that a control plane sends.
+
+use super::*;
+use crate::task::{Condition, LogDriver};
+
+fn acs(json: serde_json::Value) -> acs::Task {
+    serde_json::from_value(json).unwrap()
+}
+
+fn one(container: serde_json::Value) -> serde_json::Value {
+    serde_json::json!({
+        "arn": "arn:aws:ecs:us-east-1:000000000000:task/default/0123456789abcdef0123456789abcdef",
+        "taskClusterArn": "arn:aws:ecs:us-east-1:000000000000:cluster/default",
+        "desiredStatus": "RUNNING", "family": "web", "version": "3", "overrides": "{}",
+        "volumes": [{"name": "scratch", "type": "host", "host": {}}],
+        "containers": [container],
+    })
+}
+
+fn docker(config: &str, host_config: &str) -> serde_json::Value {
+    serde_json::json!({
+        "name": "app", "image": "busybox", "essential": true, "cpu": 1, "memory": 64,
+        "healthCheckType": "docker",
+        "dockerConfig": {"version": "1.17", "config": config, "hostConfig": host_config},
+    })
+}
+
+fn lowered(json: serde_json::Value) -> Task {
+    lower(&acs(json), &Host { region: "us-east-1".into() }).unwrap()
+}
+
+#[test]
+fn a_whole_task() {
+    let task = lowered(serde_json::json!({
+        "arn": "arn:aws:ecs:us-east-1:000000000000:task/default/0123456789abcdef0123456789abcdef",
+        "family": "web", "version": "3", "networkMode": "bridge", "cpu": 0.25, "memory": 128,
+        "volumes": [{"name": "scratch", "type": "host", "host": {}}, {"name": "etc", "host": {"sourcePath": "/etc"}}],
+        "containers": [
+            {"name": "app", "image": "busybox", "cpu": 10, "memory": 64, "essential": true, "command": ["sleep", "1"],
+             "environment": {"X": "1", "AWS_REGION": "eu-west-1"}, "overrides": "{\"command\":[\"sleep\",\"2\"]}",
+             "portMappings": [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 53, "hostPort": 0, "protocol": "udp"}],
+             "mountPoints": [{"sourceVolume": "scratch", "containerPath": "/s", "readOnly": true}],
+             "links": ["db:database"], "stopTimeout": 5, "startTimeout": 7,
+             "restartPolicy": {"enabled": true, "ignoredExitCodes": [0]},
+             "dependsOn": [{"containerName": "db", "condition": "HEALTHY"}]},
+            {"name": "db", "image": "db", "essential": false, "memory": 2},
+        ],
+    }));
+    assert_eq!(task.id, "0123456789abcdef0123456789abcdef");
+    assert_eq!((task.spec.cpu_millis, task.spec.memory_bytes), (Some(250), Some(128 << 20)));
+    assert_eq!(task.spec.volumes["etc"], engine::Volume::Host("/etc".into()));
+    assert_eq!((task.needs.cpu, task.needs.memory_mib), (256, 128));
+    assert_eq!(task.needs.ports_tcp.iter().copied().collect::<Vec<_>>(), [8080]);
+    let app = &task.containers[0];
+    assert_eq!(app.refusal, None);
+    assert_eq!(app.spec.command.as_deref().unwrap(), ["sleep", "2"]);
+    assert_eq!(app.spec.environment["AWS_REGION"], "eu-west-1");
+    assert_eq!(app.spec.environment["AWS_DEFAULT_REGION"], "us-east-1");
+    assert_eq!((app.stop_timeout_ms, app.start_timeout_ms), (5_000, Some(7_000)));
+    assert_eq!(app.restart.as_ref().unwrap().attempt_period_ms, 300_000);
+    let conditions: Vec<_> = app.depends_on.iter().map(|d| d.condition).collect();
+    assert_eq!(conditions, [Condition::Healthy, Condition::Start]);
+    assert_eq!(app.spec.links, [("db".to_string(), "database".to_string())]);
+    assert_eq!(app.spec.port_mappings[1].host_port, None);
+    assert_eq!(task.containers[1].spec.memory_bytes, Some(6 << 20));
+    assert_eq!(task.containers[1].spec.cpu_shares, Some(2));
+}
+
+#[test]
+fn the_docker_texts() {
+    let config = r#"{"User":"nobody","WorkingDir":"/w","Labels":{"a":"b"},"Tty":true,"StopSignal":"SIGINT",
+        "Healthcheck":{"Test":["CMD-SHELL","exit 0"],"Interval":5000000000,"Timeout":1000000,"Retries":4}}"#;
+    let host_config = r#"{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g","awslogs-stream-prefix":"p",
+        "mode":"non-blocking","max-buffer-size":"2m"}},"NetworkMode":"none","ExtraHosts":["a:10.0.0.1"],
+        "Ulimits":[{"Name":"nofile","Soft":1,"Hard":2}],"CapAdd":["NET_ADMIN"],"Tmpfs":{"/t":"rw,size=1m"},
+        "MemoryReservation":33554432,"ReadonlyRootfs":true,"Sysctls":{"net.core.somaxconn":"9"}}"#;
+    let task = lowered(one(docker(config, host_config)));
+    let app = &task.containers[0];
+    assert_eq!(app.refusal, None);
+    assert_eq!(app.spec.user.as_deref(), Some("nobody"));
+    assert_eq!(app.spec.labels["a"], "b");
+    assert_eq!(app.spec.network, engine::NetworkMode::None);
+    assert_eq!(app.spec.tmpfs[0].size_bytes, 1 << 20);
+    assert_eq!(app.spec.extra_hosts, [("a".to_string(), "10.0.0.1".parse().unwrap())]);
+    assert_eq!(app.spec.output, engine::OutputPolicy::NonBlocking { max_bytes: 2 << 20 });
+    let check = app.health_check.as_ref().unwrap();
+    assert_eq!(check.command, ["/bin/sh", "-c", "exit 0"]);
+    assert_eq!((check.interval_ms, check.timeout_ms, check.retries), (5_000, 1, 4));
+    let LogDriver::AwsLogs(logs) = &app.log else { panic!("{:?}", app.log) };
+    assert_eq!(logs.stream.as_deref(), Some("p/app/0123456789abcdef0123456789abcdef"));
+    assert_eq!(task.needs.memory_mib, 32, "the reservation counts, where there is one");
+}
+
+#[test]
+fn what_is_not_carried_out_is_refused() {
+    for (config, host_config, expected) in [
+        ("{", "{}", "DockerClientConfigError: "),
+        (r#"{"Domainname":"x"}"#, "{}", "unknown field `Domainname`"),
+        ("{}", r#"{"GroupAdd":["x"]}"#, "unknown field `GroupAdd`"),
+        ("{}", r#"{"LogConfig":{"Type":"splunk"}}"#, "log driver splunk"),
+        ("{}", r#"{"LogConfig":{"Type":"awslogs"}}"#, "awslogs-group"),
+        ("{}", r#"{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g","tag":"x"}}}"#, "option tag"),
+        ("{}", r#"{"NetworkMode":"awsvpc"}"#, "network mode awsvpc"),
+        ("{}", r#"{"ExtraHosts":["nonsense"]}"#, "nonsense"),
+    ] {
+        let task = lowered(one(docker(config, host_config)));
+        let refusal = task.containers[0].refusal.clone().unwrap_or_default();
+        assert!(refusal.contains(expected), "{config} {host_config}: {refusal}");
+    }
+    let with = |member: &str, value: serde_json::Value| {
+        let mut json = one(docker("{}", "{}"));
+        json[member] = value;
+        lowered(json).refusal.unwrap_or_default()
+    };
+    assert!(with("pidMode", "host".into()).contains("pidMode"));
+    assert!(with("networkMode", "awsvpc".into()).contains("awsvpc"));
+    assert!(with("volumes", serde_json::json!([{"name": "v", "type": "efs"}])).contains("efs"));
+    assert_eq!(with("launchType", "EC2".into()), "");
+}
+
+#[test]
+fn a_task_that_waits_for_itself_is_refused() {
+    let mut json = one(docker("{}", "{}"));
+    json["containers"][0]["dependsOn"] = serde_json::json!([{"containerName": "app", "condition": "START"}]);
+    assert!(lowered(json).refusal.unwrap().starts_with("TaskDependencyError"));
+}
+
+#[test]
+fn what_is_no_task_is_an_error() {
+    for (member, value) in [
+        ("arn", serde_json::Value::Null),
+        ("arn", "arn:x/".into()),
+        ("arn", "arn:x/../../etc".into()),
+        ("containers", serde_json::json!([])),
+        ("containers", serde_json::json!([{"name": "a"}, {"name": "a"}])),
+        ("containers", serde_json::json!([{"name": "a", "dependsOn": [{"containerName": "b"}]}])),
+    ] {
+        let mut json = one(docker("{}", "{}"));
+        json[member] = value.clone();
+        let task = lower(&acs(json), &Host::default());
+        assert!(task.is_err() || value == "arn:x/../../etc", "{member}: {value}");
+    }
+}
