@@ -11,10 +11,12 @@ mod envelope;
 mod error;
 #[rustfmt::skip]
 mod generated;
+pub mod protocol;
 pub mod schema;
 mod string_enum;
 pub mod tcs;
 mod timestamp;
+pub mod validate;
 
 pub use api::Request;
 pub use blob::Blob;

@@ -51,6 +51,11 @@ impl Timestamp {
         self.to_jiff().strftime("%Y-%m-%dT%H:%M:%S.%3fZ").to_string()
     }
 
+    /// `Mon, 23 Nov 2026 10:00:00 GMT`.
+    pub fn to_http_date(self) -> String {
+        self.to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
+    }
+
     /// `20261123T100000Z`, as SigV4 wants it.
     pub fn to_amz_date(self) -> String {
         self.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string()
