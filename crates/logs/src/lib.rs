@@ -12,11 +12,21 @@
 //! concurrent puts to one group share one fsync. Readers take what has been published and never block it.
 //! A group's files are looked at when the group is first used, so opening costs the same however much is stored.
 
+mod catalog;
+mod check;
+mod describe;
 mod error;
+mod group;
 mod limits;
 pub mod pattern;
+mod put;
+mod read;
+mod record;
+mod scan;
+mod segment;
 mod store;
 mod types;
+mod writer;
 
 pub use error::{Error, Result};
 pub use limits::{
