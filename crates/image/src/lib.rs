@@ -11,10 +11,14 @@ pub mod gc;
 mod image;
 pub mod limits;
 mod load;
+mod manifest;
 mod overlay;
 mod pull;
 mod reference;
 mod store;
+#[cfg(feature = "testing")]
+pub mod testing;
+mod unpack;
 
 pub use config::{Config, Healthcheck};
 pub use digest::Digest;

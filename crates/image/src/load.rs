@@ -3,14 +3,21 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use crate::{Config, Error, Image, Reference, Result, Store};
+use crate::manifest::{self, Configuration, Descriptor, Manifest};
+use crate::store::install::Draft;
+use crate::{Config, Digest, Error, Image, Origin, Reference, Result, Store, limits, unpack};
+use archive::Archive;
+
+mod archive;
+mod docker;
+mod oci;
 
 /// How to take a file in.
 #[derive(Debug, Clone, Default)]
 pub struct LoadOptions {
     /// The image's name. Without it, those that the archive states.
     pub name: Option<Reference>,
-    /// For the tar of a root file system, which says nothing of how to run it.
+    /// Takes the file for the tar of a root file system, which says nothing of how to run it.
     pub rootfs: Option<RootfsOptions>,
 }
 
@@ -21,14 +28,109 @@ pub struct RootfsOptions {
     pub config: Config,
 }
 
+/// An image found in an archive.
+struct Found {
+    draft: Draft,
+    /// The archive's name for each layer, bottom first.
+    layers: Vec<String>,
+}
+
 impl Store {
     /// Takes in every image of `file` (of an index, the one for this host) and returns them.
     ///
-    /// Blocks; call it off the async threads.
+    /// `file` is a tar, which may be compressed, or the folder of an OCI layout. Blocks; call it off
+    /// the async threads.
     ///
     /// # Errors
     /// [`Error::Invalid`] when the file is none of the three kinds, or is not what its digests say.
-    pub fn load(&self, file: &Path, _options: &LoadOptions) -> Result<Vec<Arc<Image>>> {
-        Err(Error::Invalid(format!("loading {} is not built yet", file.display())))
+    pub fn load(&self, file: &Path, options: &LoadOptions) -> Result<Vec<Arc<Image>>> {
+        let _activity = self.activity()?;
+        if let Some(rootfs) = &options.rootfs {
+            return Ok(vec![self.load_rootfs(file, options.name.as_ref(), rootfs)?]);
+        }
+        let archive = Archive::open(file, &self.path("tmp"))?;
+        let mut found = if archive.has("oci-layout") && archive.has("index.json") {
+            oci::images(&archive)?
+        } else if archive.has("manifest.json") {
+            docker::images(&archive)?
+        } else {
+            return Err(Error::Invalid(format!(
+                "{} is neither an OCI layout nor a Docker archive; if it is the tar of a root file system, \
+                 say what a container of it runs (--cmd)",
+                file.display()
+            )));
+        };
+        if let Some(name) = &options.name {
+            let [only] = found.as_mut_slice() else {
+                let count = found.len();
+                return Err(Error::Invalid(format!(
+                    "{} holds {count} images, not one to be named",
+                    file.display()
+                )));
+            };
+            only.draft.names = vec![name.canonical()];
+        }
+        found.into_iter().map(|image| self.load_image(&archive, image)).collect()
+    }
+
+    fn load_image(&self, archive: &Archive, found: Found) -> Result<Arc<Image>> {
+        let Found { draft, layers: names } = found;
+        let diff_ids = &draft.configuration.rootfs.diff_ids;
+        if names.len() != diff_ids.len() {
+            let (has, says) = (names.len(), diff_ids.len());
+            return Err(Error::Invalid(format!(
+                "the image has {has} layers, but its configuration says {says}"
+            )));
+        }
+        let layers = self.unpack_layers(diff_ids, |i| archive.reader(&names[i]), |_| {})?;
+        self.file_image(draft, layers)
+    }
+
+    fn load_rootfs(
+        &self,
+        file: &Path,
+        name: Option<&Reference>,
+        options: &RootfsOptions,
+    ) -> Result<Arc<Image>> {
+        let tar = archive::plain_tar(file, &self.path("tmp"))?;
+        let diff_id = unpack::diff_id(archive::from_start(&tar))?;
+        let configuration = Configuration::of(options.config.clone(), vec![diff_id]);
+        let diff_ids = &configuration.rootfs.diff_ids;
+        let layers = self.unpack_layers(diff_ids, |_| Ok(archive::from_start(&tar)), |_| {})?;
+        let (digest, id) = stand_in_manifest(&manifest::to_json(&configuration), diff_ids);
+        let names = name.map(Reference::canonical).into_iter().collect();
+        self.file_image(Draft { digest, id, configuration, names, origin: Origin::Loaded }, layers)
+    }
+}
+
+/// The digests of a manifest, and of the configuration, for an image that came without a manifest: the
+/// same image always gets the same.
+fn stand_in_manifest(configuration: &[u8], diff_ids: &[Digest]) -> (Digest, Digest) {
+    let descriptor = |media_type: &str, digest: Digest, size| Descriptor {
+        media_type: media_type.into(),
+        digest,
+        size,
+        platform: None,
+        annotations: Default::default(),
+    };
+    let id = Digest::of(configuration);
+    let document = Manifest {
+        schema_version: 2,
+        media_type: manifest::OCI_MANIFEST.into(),
+        config: descriptor(manifest::OCI_CONFIG, id.clone(), configuration.len() as u64),
+        // Sizes would only say how the archive was written.
+        layers: diff_ids.iter().map(|d| descriptor(manifest::OCI_LAYER, d.clone(), 0)).collect(),
+    };
+    (Digest::of(&manifest::to_json(&document)), id)
+}
+
+fn check_count(images: usize) -> Result<()> {
+    match images {
+        0 => Err(Error::invalid("the archive holds no image")),
+        _ if images > limits::IMAGES_PER_ARCHIVE_MAX => Err(Error::Limit(format!(
+            "the archive holds {images} images, over {}",
+            limits::IMAGES_PER_ARCHIVE_MAX
+        ))),
+        _ => Ok(()),
     }
 }

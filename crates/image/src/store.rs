@@ -23,12 +23,13 @@ use jiff::Timestamp;
 use parking_lot::RwLock;
 
 use crate::error::IoContext;
-use crate::{Digest, Error, Image, Layer, Overlay, Reference, Result, gc};
+use crate::{Digest, Error, Image, Overlay, Reference, Result, gc};
 use index::{Index, Snapshot};
 use lock::FileLock;
 
 pub(crate) mod files;
 mod index;
+pub(crate) mod install;
 pub(crate) mod layers;
 pub(crate) mod lock;
 mod sweep;
