@@ -25,6 +25,7 @@ mod host;
 mod ledger;
 mod netlink;
 mod netns;
+mod nfnetlink;
 mod nft;
 mod ports;
 mod purge;

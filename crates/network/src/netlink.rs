@@ -1,5 +1,5 @@
-//! rtnetlink: links, addresses and routes. The only file that speaks netlink; it knows the
-//! messages, not what they are used for.
+//! Netlink sockets, and rtnetlink: links, addresses and routes. This file and `nfnetlink` are the
+//! only ones that speak netlink; they know the messages, not what they are used for.
 //!
 //! Messages are written by hand: a dozen requests are needed, and reading only the attributes that
 //! are asked for keeps a newer kernel's additions from failing a dump.
@@ -8,10 +8,13 @@
 
 use std::io;
 use std::net::Ipv4Addr;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 
 use nix::libc;
-use nix::sys::socket::{self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType};
+use nix::sys::socket::{
+    self, AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, sockopt,
+};
+use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::error::{Error, Result};
 use crate::types::{Counters, Mac, Subnet};
@@ -20,6 +23,7 @@ const VETH_INFO_PEER: u16 = 1;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_BRPORT_MODE: u16 = 4;
 const RECEIVE_BYTES: usize = 64 * 1024;
+const PATIENCE_SECONDS: i64 = 10;
 
 /// One netlink socket. It stays in the network namespace of the thread that opened it.
 pub(crate) struct Socket {
@@ -47,15 +51,22 @@ pub(crate) struct Veth<'a> {
 }
 
 impl Socket {
-    /// Opens a socket in the calling thread's network namespace.
+    /// Opens a socket for links, addresses and routes in the calling thread's network namespace.
     pub(crate) fn open() -> Result<Socket> {
+        Socket::open_for(SockProtocol::NetlinkRoute)
+    }
+
+    /// Opens a socket for netfilter in the calling thread's network namespace.
+    pub(crate) fn open_netfilter() -> Result<Socket> {
+        Socket::open_for(SockProtocol::NetlinkNetFilter)
+    }
+
+    fn open_for(protocol: SockProtocol) -> Result<Socket> {
         let open = || -> io::Result<OwnedFd> {
-            let fd = socket::socket(
-                AddressFamily::Netlink,
-                SockType::Raw,
-                SockFlag::SOCK_CLOEXEC,
-                SockProtocol::NetlinkRoute,
-            )?;
+            let (family, flags) = (AddressFamily::Netlink, SockFlag::SOCK_CLOEXEC);
+            let fd = socket::socket(family, SockType::Raw, flags, protocol)?;
+            // The kernel answers at once; this only keeps a lost answer from hanging a thread.
+            socket::setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(PATIENCE_SECONDS))?;
             socket::bind(fd.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
             Ok(fd)
         };
@@ -243,34 +254,78 @@ impl Socket {
     }
 
     /// Sends one request and hands every answer's body to `each` until the kernel says it is done.
-    fn request(
+    pub(crate) fn request(
         &mut self,
         kind: u16,
         flags: u16,
         message: &[u8],
         mut each: impl FnMut(&[u8]),
     ) -> io::Result<()> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let length = u32::try_from(message.len() + 16).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let sequence = self.next_sequence();
         let mut packet = Vec::with_capacity(message.len() + 16);
-        packet.extend_from_slice(&length.to_ne_bytes());
-        packet.extend_from_slice(&kind.to_ne_bytes());
-        packet.extend_from_slice(&(flags | libc::NLM_F_REQUEST as u16).to_ne_bytes());
-        packet.extend_from_slice(&self.sequence.to_ne_bytes());
-        packet.extend_from_slice(&0u32.to_ne_bytes());
-        packet.extend_from_slice(message);
-        socket::send(self.fd.as_raw_fd(), &packet, MsgFlags::empty())?;
+        push_message(&mut packet, kind, flags | libc::NLM_F_REQUEST as u16, sequence, message);
+        socket::send(self.raw_fd(), &packet, MsgFlags::empty())?;
         let expects_dump = flags & libc::NLM_F_DUMP as u16 == libc::NLM_F_DUMP as u16;
         loop {
-            let received = match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
-                Err(nix::Error::EINTR) => continue,
-                other => other?,
-            };
-            if parse_answer(&self.buffer[..received], self.sequence, expects_dump, &mut each)? {
+            let received = self.receive()?;
+            if parse_answer(&self.buffer[..received], sequence, expects_dump, &mut each)? {
                 return Ok(());
             }
         }
     }
+
+    /// Waits for the answers to a batch whose first message has the number `first`: `count` of
+    /// them, or the first that is an error.
+    pub(crate) fn await_acks(&mut self, first: u32, count: u32) -> io::Result<()> {
+        let mut seen = 0;
+        while seen < count {
+            let received = self.receive()?;
+            let mut data = &self.buffer[..received];
+            while data.len() >= 20 {
+                let (length, sequence) = (u32_at(data, 0) as usize, u32_at(data, 8));
+                let is_ours = sequence.wrapping_sub(first) <= count;
+                if is_ours && i32::from(u16_at(data, 4)) == libc::NLMSG_ERROR {
+                    let code = u32_at(data, 16) as i32;
+                    if code != 0 {
+                        return Err(io::Error::from_raw_os_error(-code));
+                    }
+                    seen += 1;
+                }
+                data = data.get(align(length.max(16))..).unwrap_or_default();
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.fd.as_raw_fd()
+    }
+
+    fn receive(&mut self) -> io::Result<usize> {
+        loop {
+            match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
+                Err(nix::Error::EINTR) => {}
+                other => return Ok(other?),
+            }
+        }
+    }
+}
+
+/// Writes one whole message: `struct nlmsghdr`, then the body.
+pub(crate) fn push_message(packet: &mut Vec<u8>, kind: u16, flags: u16, sequence: u32, body: &[u8]) {
+    let length = u32::try_from(body.len() + 16).expect("our messages are below 64 KiB");
+    packet.extend_from_slice(&length.to_ne_bytes());
+    packet.extend_from_slice(&kind.to_ne_bytes());
+    packet.extend_from_slice(&flags.to_ne_bytes());
+    packet.extend_from_slice(&sequence.to_ne_bytes());
+    packet.extend_from_slice(&0u32.to_ne_bytes());
+    packet.extend_from_slice(body);
+    packet.resize(align(packet.len()), 0);
 }
 
 const CREATE: u16 = (libc::NLM_F_CREATE | libc::NLM_F_EXCL) as u16;
@@ -361,11 +416,11 @@ fn route_header() -> Vec<u8> {
     out
 }
 
-fn push(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(crate) fn push(message: &mut Vec<u8>, kind: u16, value: &[u8]) {
     nest(message, kind, |m| m.extend_from_slice(value));
 }
 
-fn push_name(message: &mut Vec<u8>, kind: u16, name: &str) {
+pub(crate) fn push_name(message: &mut Vec<u8>, kind: u16, name: &str) {
     nest(message, kind, |m| {
         m.extend_from_slice(name.as_bytes());
         m.push(0);
@@ -373,7 +428,7 @@ fn push_name(message: &mut Vec<u8>, kind: u16, name: &str) {
 }
 
 /// Writes one attribute whose value `fill` writes, then pads to four bytes.
-fn nest(message: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+pub(crate) fn nest(message: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
     let start = message.len();
     message.extend_from_slice(&[0; 4]);
     fill(message);
@@ -383,7 +438,7 @@ fn nest(message: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
     message.resize(align(message.len()), 0);
 }
 
-fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
+pub(crate) fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
     while attributes.len() >= 4 {
         let length = usize::from(u16_at(attributes, 0));
         let value = attributes.get(4..length)?;

@@ -4,16 +4,15 @@
 //! A published port is an element of a map (`port : address . port`), so attaching a container
 //! adds elements and no rules, and a packet costs one lookup however many ports are published.
 //!
-//! Changes go through a single thread that gathers whatever is waiting into one `nft` run: fifty
-//! containers at once cost about as much as one. Should a run be refused (somebody flushed the
-//! rules), the whole table is written again from what it should hold.
+//! Changes go through a single thread that gathers whatever is waiting into one transaction: fifty
+//! containers at once cost about as much as one. Should it be refused (somebody flushed the rules),
+//! the whole table is written again, by the `nft` program, from what it should hold.
 //!
 //! An `accept` here cannot undo a `drop` of another table: where dockerd has set the FORWARD
 //! policy to drop, [`crate::doctor`] says so and how to mend it.
 
-use std::collections::BTreeMap;
-use std::fmt::Write as _;
-use std::io::Write as _;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::net::Ipv4Addr;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
@@ -22,10 +21,14 @@ use std::thread::{self, JoinHandle};
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::netlink::Socket;
+use crate::nfnetlink;
 use crate::types::{Binding, Protocol, Subnet};
 
 /// Changes gathered into one run at most.
 const BATCH_MAX: usize = 512;
+const TCP_MAP: &str = "tcp_ports";
+const UDP_MAP: &str = "udp_ports";
 
 /// What the maps hold: where each host port leads.
 pub(crate) type Published = BTreeMap<(Protocol, u16), (Ipv4Addr, u16)>;
@@ -39,14 +42,14 @@ pub(crate) struct Table {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Change {
+enum Wish {
     Publish(Binding, Ipv4Addr),
     Withdraw(Binding),
 }
 
 struct Job {
     /// Empty asks for the table to be written whole if it is gone.
-    changes: Vec<Change>,
+    changes: Vec<Wish>,
     reply: SyncSender<std::result::Result<(), String>>,
 }
 
@@ -61,22 +64,23 @@ impl Applier {
     /// starts the thread. It works in the calling thread's network namespace.
     pub(crate) fn start(table: Table, published: Published) -> Result<Applier> {
         run(&render_table(&table, &published)).map_err(Error::Nft)?;
+        let socket = Socket::open_netfilter()?;
         let (sender, receiver) = channel();
         let worker = thread::Builder::new()
             .name("network-nft".to_owned())
-            .spawn(move || apply_all(&table, published, &receiver))
+            .spawn(move || apply_all(&table, socket, published, &receiver))
             .map_err(Error::io("start thread", "network-nft"))?;
         Ok(Applier { jobs: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)) })
     }
 
     /// Publishes ports. Blocks until the kernel has them (a few ms).
     pub(crate) fn publish(&self, bindings: &[Binding], address: Ipv4Addr) -> Result<()> {
-        self.submit(bindings.iter().map(|b| Change::Publish(*b, address)).collect())
+        self.submit(bindings.iter().map(|b| Wish::Publish(*b, address)).collect())
     }
 
     /// Withdraws ports. Blocks until the kernel has forgotten them (a few ms).
     pub(crate) fn withdraw(&self, bindings: &[Binding]) -> Result<()> {
-        self.submit(bindings.iter().map(|b| Change::Withdraw(*b)).collect())
+        self.submit(bindings.iter().map(|b| Wish::Withdraw(*b)).collect())
     }
 
     /// Ends the thread after what was submitted.
@@ -93,11 +97,11 @@ impl Applier {
         self.send(Vec::new())
     }
 
-    fn submit(&self, changes: Vec<Change>) -> Result<()> {
+    fn submit(&self, changes: Vec<Wish>) -> Result<()> {
         if changes.is_empty() { Ok(()) } else { self.send(changes) }
     }
 
-    fn send(&self, changes: Vec<Change>) -> Result<()> {
+    fn send(&self, changes: Vec<Wish>) -> Result<()> {
         let (reply, answer) = sync_channel(1);
         let job = Job { changes, reply };
         let sent = self.jobs.lock().as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
@@ -108,39 +112,78 @@ impl Applier {
     }
 }
 
-fn apply_all(table: &Table, mut published: Published, jobs: &Receiver<Job>) {
+fn apply_all(table: &Table, mut socket: Socket, mut published: Published, jobs: &Receiver<Job>) {
     while let Ok(first) = jobs.recv() {
         let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(BATCH_MAX - 1)).collect();
-        let changes: Vec<Change> = batch.iter().flat_map(|job| job.changes.iter().copied()).collect();
+        let wishes: Vec<Wish> = batch.iter().flat_map(|job| job.changes.iter().copied()).collect();
         let mut wanted = published.clone();
-        changes.iter().for_each(|change| change.apply(&mut wanted));
-        let text = if changes.is_empty() {
-            // Refused when there is no such table, which is what to find out.
-            format!("list table inet {}\n", table.name)
-        } else {
-            render_changes(table, &published, &wanted)
-        };
-        let result = run(&text).or_else(|refused| {
-            tracing::warn!(%refused, table = table.name, "writing the whole nftables table again");
-            run(&render_table(table, &wanted))
-        });
-        if result.is_ok() {
-            published = wanted;
-        }
+        wishes.iter().for_each(|wish| wish.apply(&mut wanted));
+        let result = apply(table, &mut socket, &published, &wanted);
         for job in batch {
             // A caller that went away does not want the answer.
             let _ = job.reply.send(result.clone());
         }
+        if result.is_ok() {
+            forget_old_flows(&mut socket, &wishes);
+            published = wanted;
+        }
     }
 }
 
-impl Change {
+/// Leads the kernel's table from one content to another, in one transaction.
+fn apply(
+    table: &Table,
+    socket: &mut Socket,
+    from: &Published,
+    to: &Published,
+) -> std::result::Result<(), String> {
+    let maps =
+        [(TCP_MAP, difference(from, to, Protocol::Tcp)), (UDP_MAP, difference(from, to, Protocol::Udp))];
+    let changed = match maps.iter().map(|(_, changes)| changes.len()).sum() {
+        // Nothing to change: somebody wants to know that the table is there.
+        0 => run(&format!("list table inet {}\n", table.name)),
+        1..=nfnetlink::ELEMENTS_MAX => {
+            nfnetlink::change_elements(socket, &table.name, &maps).map_err(|e| e.to_string())
+        }
+        _ => return run(&render_table(table, to)),
+    };
+    changed.or_else(|refused| {
+        tracing::warn!(%refused, table = table.name, "writing the whole nftables table again");
+        run(&render_table(table, to))
+    })
+}
+
+fn difference(from: &Published, to: &Published, protocol: Protocol) -> Vec<nfnetlink::Change> {
+    let of = |all: &Published| -> Published {
+        all.iter().filter(|((p, _), _)| *p == protocol).map(|(key, value)| (*key, *value)).collect()
+    };
+    let (from, to) = (of(from), of(to));
+    let gone = from.iter().filter(|(key, value)| to.get(key) != Some(value));
+    let new = to.iter().filter(|(key, value)| from.get(key) != Some(value));
+    gone.map(|((_, port), _)| nfnetlink::Change::Delete(*port))
+        .chain(new.map(|((_, port), value)| nfnetlink::Change::Add(*port, *value)))
+        .collect()
+}
+
+/// Connections of TCP end by themselves; UDP ones live as long as somebody sends.
+fn forget_old_flows(socket: &mut Socket, wishes: &[Wish]) {
+    let bindings = wishes.iter().map(|(Wish::Publish(b, _) | Wish::Withdraw(b))| b);
+    let ports: BTreeSet<u16> =
+        bindings.filter(|b| b.protocol == Protocol::Udp).map(|b| b.host_port).collect();
+    if !ports.is_empty()
+        && let Err(error) = nfnetlink::forget_udp(socket, &ports)
+    {
+        tracing::warn!(error = &error as &dyn std::error::Error, "old UDP flows may miss a new container");
+    }
+}
+
+impl Wish {
     fn apply(&self, published: &mut Published) {
         match self {
-            Change::Publish(b, address) => {
+            Wish::Publish(b, address) => {
                 published.insert((b.protocol, b.host_port), (*address, b.container_port));
             }
-            Change::Withdraw(b) => {
+            Wish::Withdraw(b) => {
                 published.remove(&(b.protocol, b.host_port));
             }
         }
@@ -177,7 +220,10 @@ pub(crate) fn list_chains() -> Result<serde_json::Value> {
 fn render_table(table: &Table, published: &Published) -> String {
     let Table { name, bridge, subnet } = table;
     let map = |protocol| {
-        let elements = render_elements(published.iter().filter(|((p, _), _)| *p == protocol), true);
+        let of_protocol = published.iter().filter(|((p, _), _)| *p == protocol);
+        let one =
+            |((_, host), (ip, port)): (&(Protocol, u16), &(Ipv4Addr, u16))| format!("{host} : {ip} . {port}");
+        let elements = of_protocol.map(one).collect::<Vec<_>>().join(", ");
         let elements = if elements.is_empty() { elements } else { format!("elements = {{ {elements} }}\n") };
         format!("map {protocol}_ports {{ type inet_service : ipv4_addr . inet_service\n{elements}}}\n")
     };
@@ -215,34 +261,6 @@ chain forward {{ type filter hook forward priority filter; policy accept
         map(Protocol::Tcp),
         map(Protocol::Udp),
     )
-}
-
-/// The text that leads from one content of the maps to another.
-fn render_changes(table: &Table, from: &Published, to: &Published) -> String {
-    let mut text = String::new();
-    for protocol in [Protocol::Tcp, Protocol::Udp] {
-        let gone = from.iter().filter(|(key, value)| key.0 == protocol && to.get(key) != Some(value));
-        let new = to.iter().filter(|(key, value)| key.0 == protocol && from.get(key) != Some(value));
-        for (verb, elements) in
-            [("delete", render_elements(gone, false)), ("add", render_elements(new, true))]
-        {
-            if !elements.is_empty() {
-                let _ =
-                    writeln!(text, "{verb} element inet {} {protocol}_ports {{ {elements} }}", table.name);
-            }
-        }
-    }
-    text
-}
-
-fn render_elements<'a>(
-    elements: impl Iterator<Item = (&'a (Protocol, u16), &'a (Ipv4Addr, u16))>,
-    with_data: bool,
-) -> String {
-    let one = |((_, host), (address, container)): (&(Protocol, u16), &(Ipv4Addr, u16))| {
-        if with_data { format!("{host} : {address} . {container}") } else { host.to_string() }
-    };
-    elements.map(one).collect::<Vec<_>>().join(", ")
 }
 
 fn run(text: &str) -> std::result::Result<(), String> {

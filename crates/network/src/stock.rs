@@ -10,7 +10,7 @@ use std::fs;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -24,6 +24,9 @@ use crate::slots::{Names, Slot, Slots, mac_of};
 const PEER: &str = "eth0";
 /// Pause after a failure, so that a persistent one does not spin.
 const RETRY: Duration = Duration::from_secs(1);
+/// The stock is refilled only when nothing was taken for so long, or when half of it is gone: a
+/// container that is just starting needs the processor more.
+const QUIET: Duration = Duration::from_millis(20);
 /// Removals gathered into one deletion.
 const BATCH_MAX: usize = 128;
 
@@ -46,6 +49,7 @@ pub(crate) struct Shared {
 pub(crate) struct Queues {
     ready: VecDeque<Slot>,
     leaving: VecDeque<Slot>,
+    last_taken: Option<Instant>,
     /// Removals under way.
     removing: usize,
     stopping: bool,
@@ -81,7 +85,11 @@ impl Stock {
 
     /// A namespace on the bridge: from stock in microseconds, else made now in some milliseconds.
     pub(crate) fn take(&self) -> Result<Slot> {
-        let ready = self.shared.queues.lock().ready.pop_front();
+        let ready = {
+            let mut queues = self.shared.queues.lock();
+            queues.last_taken = Some(Instant::now());
+            queues.ready.pop_front()
+        };
         self.shared.changed.notify_all();
         match ready {
             Some(slot) => Ok(slot),
@@ -102,7 +110,7 @@ impl Stock {
 
     /// Waits until the stock is full and nothing is left to remove; false when time ran out.
     pub(crate) fn settle(&self, timeout: Duration) -> bool {
-        let deadline = std::time::Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
         let mut queues = self.shared.queues.lock();
         loop {
             let is_settled = queues.leaving.is_empty()
@@ -168,8 +176,17 @@ fn fill(shared: &Shared) {
     loop {
         {
             let mut queues = shared.queues.lock();
-            while queues.ready.len() >= shared.size && !queues.stopping {
-                shared.changed.wait(&mut queues);
+            while !queues.stopping {
+                if queues.ready.len() >= shared.size {
+                    shared.changed.wait(&mut queues);
+                    continue;
+                }
+                let quiet_at = queues.last_taken.map(|taken| taken + QUIET);
+                let may_wait = queues.ready.len() * 2 > shared.size;
+                match quiet_at.filter(|at| may_wait && Instant::now() < *at) {
+                    Some(at) => drop(shared.changed.wait_until(&mut queues, at)),
+                    None => break,
+                }
             }
             if queues.stopping {
                 return;
@@ -228,7 +245,7 @@ fn remove(shared: &Shared) {
 
 /// Waits a moment; true when it is time to stop.
 fn pause(shared: &Shared) -> bool {
-    let deadline = std::time::Instant::now() + RETRY;
+    let deadline = Instant::now() + RETRY;
     let mut queues = shared.queues.lock();
     while !queues.stopping && !shared.changed.wait_until(&mut queues, deadline).timed_out() {}
     queues.stopping

@@ -27,17 +27,14 @@ fn a_new_table_replaces_the_old_one_in_the_same_batch() {
 }
 
 #[test]
-fn changes_name_only_what_differs_and_delete_first() {
+fn a_difference_names_only_what_differs_and_deletes_first() {
+    use nfnetlink::Change::{Add, Delete};
     let from =
         published(&[(Protocol::Tcp, 80, 2, 8080), (Protocol::Udp, 53, 2, 53), (Protocol::Tcp, 90, 9, 1)]);
     let to =
         published(&[(Protocol::Tcp, 80, 3, 8080), (Protocol::Udp, 54, 4, 53), (Protocol::Tcp, 90, 9, 1)]);
-    assert_eq!(
-        render_changes(&table(), &from, &to),
-        "delete element inet roadstead_0123abcd tcp_ports { 80 }\n\
-         add element inet roadstead_0123abcd tcp_ports { 80 : 172.28.0.3 . 8080 }\n\
-         delete element inet roadstead_0123abcd udp_ports { 53 }\n\
-         add element inet roadstead_0123abcd udp_ports { 54 : 172.28.0.4 . 53 }\n"
-    );
-    assert_eq!(render_changes(&table(), &to, &to), "");
+    let at = |last, port| (Ipv4Addr::new(172, 28, 0, last), port);
+    assert_eq!(difference(&from, &to, Protocol::Tcp), [Delete(80), Add(80, at(3, 8080))]);
+    assert_eq!(difference(&from, &to, Protocol::Udp), [Delete(53), Add(54, at(4, 53))]);
+    assert_eq!(difference(&to, &to, Protocol::Tcp), []);
 }

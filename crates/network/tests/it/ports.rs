@@ -39,6 +39,28 @@ fn a_published_port_answers_from_everywhere() {
 }
 
 #[test]
+fn a_udp_client_that_keeps_sending_follows_the_port() {
+    lab(|lab| {
+        let host = lab.open();
+        let client = within(&lab.neighbour, || std::net::UdpSocket::bind("0.0.0.0:0").unwrap());
+        client.set_read_timeout(Some(std::time::Duration::from_millis(20))).unwrap();
+        let answer = || {
+            let mut buffer = [0; 64];
+            let _ = client.send_to(b"?", (UPLINK, 5353));
+            client.recv(&mut buffer).ok().map(|n| String::from_utf8_lossy(&buffer[..n]).into_owned())
+        };
+        assert_eq!(answer(), None, "nobody there yet, and this is on record");
+        for name in ["one", "two"] {
+            let a = host.attach(&bridge(name, &[udp(53, 5353)])).unwrap();
+            inside(&a, || serve_udp(name, 53));
+            eventually("the new container answers", || answer().is_some_and(|text| text.starts_with(name)));
+            host.detach(&id(name)).unwrap();
+            answer();
+        }
+    });
+}
+
+#[test]
 fn a_taken_port_is_refused_as_docker_says_it() {
     lab(|lab| {
         let host = lab.open();

@@ -84,7 +84,8 @@ fn a_subnet_can_be_given_and_stays_while_in_use() {
     lab(|lab| {
         let with = |subnet: &str| Config { subnet: Some(subnet.parse().unwrap()), ..lab.config() };
         let host = Host::open(with("10.9.0.0/24")).unwrap();
-        assert_eq!(host.attach(&bridge("a", &[])).unwrap().ipv4, Some([10, 9, 0, 2].into()).filter(|_| true));
+        let a = host.attach(&bridge("a", &[])).unwrap();
+        assert_eq!(a.ipv4.unwrap().octets()[..3], [10, 9, 0]);
         drop(host);
         assert!(Host::open(with("10.10.0.0/24")).is_err());
         let host = Host::open(with("10.9.0.0/24")).unwrap();
