@@ -134,3 +134,6 @@ fn is_loopback(server: &str) -> bool {
     let address = server.split('%').next().unwrap_or(server);
     address.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
+
+#[cfg(test)]
+mod tests;

@@ -366,3 +366,6 @@ impl From<Subnet> for String {
         subnet.to_string()
     }
 }
+
+#[cfg(test)]
+mod tests;

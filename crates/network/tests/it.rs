@@ -2,6 +2,8 @@
 //! namespaces of its own, so the host is not touched and nothing can stay behind.
 //! Needs root, `nft` and `ip`.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests fail the test")]
+
 #[path = "it/bridge.rs"]
 mod bridge;
 #[path = "it/lab.rs"]
