@@ -51,6 +51,11 @@ impl Ids {
         (FIRST + (self.high.next() ^ self.low.next()) % (9 * FIRST)).to_string()
     }
 
+    /// 64 bits, the seed of one choice.
+    pub fn seed(&mut self) -> u64 {
+        self.low.next()
+    }
+
     /// A number below `bound`, or 0 where that is 0.
     pub fn below(&mut self, bound: usize) -> usize {
         (u128::from(self.low.next()) * bound as u128 >> 64) as usize

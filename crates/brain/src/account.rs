@@ -1,0 +1,178 @@
+//! What an account has beside its clusters: task definitions, their families, and account settings.
+//! A persistent map each, so a snapshot is a clone. [`Account::apply`] is the only place that changes them;
+//! commands read a state and answer with the changes that the store must hold first.
+
+pub mod change;
+pub mod describe;
+mod effective;
+pub mod members;
+mod needs;
+pub mod payload;
+pub mod register;
+pub mod retire;
+pub mod settings;
+pub mod tags;
+mod units;
+mod validate;
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+use wire::{
+    Error,
+    ecs::{self, TaskDefinitionStatus, errors},
+};
+
+use crate::{Ctx, arn, cluster::rows::TaskDefinitionId};
+
+pub use change::{Change, Key, PREFIX, Row, Unreadable};
+pub use describe::{describe_task_definition, list_task_definition_families, list_task_definitions};
+pub use register::register_task_definition;
+pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
+
+/// What a command does to the account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<T> {
+    /// What the store must hold before anyone may see `reply`. To be applied in this order.
+    pub changes: Vec<Change>,
+    /// The answer to the command.
+    pub reply: T,
+}
+
+/// A task definition.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskDefinitionRow {
+    /// As DescribeTaskDefinition gives it: what was registered, with the defaults filled in.
+    pub registered: ecs::TaskDefinition,
+    pub tags: Vec<ecs::Tag>,
+}
+
+impl TaskDefinitionRow {
+    /// Its family and revision.
+    pub fn id(&self) -> TaskDefinitionId {
+        TaskDefinitionId {
+            family: self.registered.family.clone().unwrap_or_default(),
+            revision: self.registered.revision.unwrap_or_default(),
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> TaskDefinitionStatus {
+        self.registered.status.unwrap_or_default()
+    }
+
+    /// Its containers, in the order of registration.
+    pub fn containers(&self) -> &[ecs::ContainerDefinition] {
+        self.registered.container_definitions.as_deref().unwrap_or_default()
+    }
+}
+
+/// A family, which outlives its task definitions: a revision is never used again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FamilyRow {
+    pub name: String,
+    pub last_revision: i32,
+}
+
+/// An account setting that somebody has put.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SettingRow {
+    /// The ARN of the user or role; empty for the account's default.
+    pub principal: String,
+    pub name: ecs::SettingName,
+    pub value: String,
+}
+
+/// The state.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    definitions: OrdMap<TaskDefinitionId, Arc<TaskDefinitionRow>>,
+    families: OrdMap<String, FamilyRow>,
+    settings: OrdMap<(String, ecs::SettingName), SettingRow>,
+    /// How many ACTIVE task definitions a family has.
+    active: OrdMap<String, usize>,
+    /// What waits in DELETE_IN_PROGRESS.
+    deleting: OrdMap<TaskDefinitionId, ()>,
+}
+
+impl Account {
+    /// A task definition, whatever its status.
+    pub fn task_definition(&self, id: &TaskDefinitionId) -> Option<&Arc<TaskDefinitionRow>> {
+        self.definitions.get(id)
+    }
+
+    /// The newest ACTIVE task definition of a family.
+    pub fn latest(&self, family: &str) -> Option<&Arc<TaskDefinitionRow>> {
+        self.active.get(family)?;
+        let id = |revision| TaskDefinitionId { family: family.to_owned(), revision };
+        let mut rows = self.definitions.range(id(0)..=id(i32::MAX)).rev();
+        rows.find(|(_, row)| row.status() == TaskDefinitionStatus::Active).map(|(_, row)| row)
+    }
+
+    /// What a request names as `family` (the newest ACTIVE one), `family:revision` or ARN, to run it.
+    ///
+    /// # Errors
+    /// `ClientException` if there is none.
+    pub fn resolve(&self, ctx: &Ctx, named: &str) -> Result<&TaskDefinitionRow, Error> {
+        let found = self.find(ctx, named)?;
+        found.map(Arc::as_ref).ok_or_else(|| errors::client("TaskDefinition not found."))
+    }
+
+    fn find(&self, ctx: &Ctx, named: &str) -> Result<Option<&Arc<TaskDefinitionRow>>, Error> {
+        let (family, revision) = arn::task_definition_name(ctx, named)?;
+        Ok(match revision {
+            Some(revision) => self.task_definition(&TaskDefinitionId { family, revision }),
+            None => self.latest(&family),
+        })
+    }
+
+    /// Takes a change into the rows and every index.
+    pub fn apply(&mut self, change: &Change) {
+        match change {
+            Change::Put(Row::TaskDefinition(row)) => {
+                let id = row.id();
+                self.forget(&id);
+                match row.status() {
+                    TaskDefinitionStatus::Active => *self.active.entry(id.family.clone()).or_default() += 1,
+                    TaskDefinitionStatus::DeleteInProgress => {
+                        self.deleting.insert(id.clone(), ());
+                    }
+                    TaskDefinitionStatus::Inactive => {}
+                }
+                self.definitions.insert(id, row.clone());
+            }
+            Change::Put(Row::Family(row)) => {
+                self.families.insert(row.name.clone(), row.clone());
+            }
+            Change::Put(Row::Setting(row)) => {
+                self.settings.insert((row.principal.clone(), row.name), row.clone());
+            }
+            Change::Delete(Key::TaskDefinition(id)) => self.forget(id),
+            Change::Delete(Key::Family(name)) => {
+                self.families.remove(name);
+            }
+            Change::Delete(Key::Setting(principal, name)) => {
+                self.settings.remove(&(principal.clone(), *name));
+            }
+        }
+    }
+
+    /// Takes a task definition out of the rows and every index.
+    fn forget(&mut self, id: &TaskDefinitionId) {
+        let Some(old) = self.definitions.remove(id) else { return };
+        self.deleting.remove(id);
+        if old.status() != TaskDefinitionStatus::Active {
+            return;
+        }
+        match self.active.get_mut(&id.family) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.active.remove(&id.family);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

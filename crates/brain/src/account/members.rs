@@ -1,0 +1,284 @@
+//! Every member of RegisterTaskDefinition, nested ones too, in exactly one of: built, built for some values,
+//! accepted without effect, refused. The table decides at run time, and docs/support.md lists it, so the two
+//! cannot differ. A test walks the service's model and fails on a member that the table does not know.
+
+use serde_json::Value;
+use wire::{Error, ecs, ecs::errors};
+
+/// What happens with a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Support {
+    /// Carried out.
+    Built,
+    /// Carried out for these values; others are refused, for the reason given.
+    Values(&'static [&'static str], &'static str),
+    /// Accepted without effect, for the reason given.
+    NoEffect(&'static str),
+    /// Refused, with all below it, unless it says nothing (`false`, or empty); for the reason given.
+    Refused(&'static str),
+}
+
+use Support::{Built, NoEffect, Refused, Values};
+
+const ROLES: &str = "tasks get no credentials of a role yet";
+const VOLUMES: &str = "only host volumes are built so far";
+const CONNECT: &str =
+    "names a port for Service Connect and VPC Lattice, which are refused where they are asked for";
+const CONTAINERS_GPU: &str = "GPUs and accelerators are not built yet";
+const NETWORK: &str = "network modes bridge, host and none are built so far";
+
+/// Members by their path, sorted.
+pub const MEMBERS: &[(&str, Support)] = &[
+    ("containerDefinitions", Built),
+    ("containerDefinitions.command", Built),
+    ("containerDefinitions.cpu", Built),
+    ("containerDefinitions.credentialSpecs", Refused("Active Directory credentials are not built yet")),
+    ("containerDefinitions.dependsOn", Built),
+    ("containerDefinitions.dependsOn.condition", Built),
+    ("containerDefinitions.dependsOn.containerName", Built),
+    ("containerDefinitions.disableNetworking", Refused("use networkMode none")),
+    ("containerDefinitions.dnsSearchDomains", Built),
+    ("containerDefinitions.dnsServers", Built),
+    ("containerDefinitions.dockerLabels", Built),
+    ("containerDefinitions.dockerSecurityOptions", Built),
+    ("containerDefinitions.entryPoint", Built),
+    ("containerDefinitions.environment", Built),
+    ("containerDefinitions.environment.name", Built),
+    ("containerDefinitions.environment.value", Built),
+    ("containerDefinitions.environmentFiles", Refused("there is no S3 to read them from yet")),
+    ("containerDefinitions.environmentFiles.type", Refused("there is no S3 to read them from yet")),
+    ("containerDefinitions.environmentFiles.value", Refused("there is no S3 to read them from yet")),
+    ("containerDefinitions.essential", Built),
+    ("containerDefinitions.extraHosts", Built),
+    ("containerDefinitions.extraHosts.hostname", Built),
+    ("containerDefinitions.extraHosts.ipAddress", Built),
+    ("containerDefinitions.firelensConfiguration", Refused("FireLens is not built yet")),
+    ("containerDefinitions.firelensConfiguration.options", Refused("FireLens is not built yet")),
+    ("containerDefinitions.firelensConfiguration.type", Refused("FireLens is not built yet")),
+    ("containerDefinitions.healthCheck", Built),
+    ("containerDefinitions.healthCheck.command", Built),
+    ("containerDefinitions.healthCheck.interval", Built),
+    ("containerDefinitions.healthCheck.retries", Built),
+    ("containerDefinitions.healthCheck.startPeriod", Built),
+    ("containerDefinitions.healthCheck.timeout", Built),
+    ("containerDefinitions.hostname", Built),
+    ("containerDefinitions.image", Built),
+    ("containerDefinitions.interactive", Built),
+    ("containerDefinitions.links", Built),
+    ("containerDefinitions.linuxParameters", Built),
+    ("containerDefinitions.linuxParameters.capabilities", Built),
+    ("containerDefinitions.linuxParameters.capabilities.add", Built),
+    ("containerDefinitions.linuxParameters.capabilities.drop", Built),
+    ("containerDefinitions.linuxParameters.devices", Built),
+    ("containerDefinitions.linuxParameters.devices.containerPath", Built),
+    ("containerDefinitions.linuxParameters.devices.hostPath", Built),
+    ("containerDefinitions.linuxParameters.devices.permissions", Built),
+    ("containerDefinitions.linuxParameters.initProcessEnabled", Built),
+    ("containerDefinitions.linuxParameters.maxSwap", Built),
+    ("containerDefinitions.linuxParameters.sharedMemorySize", Built),
+    ("containerDefinitions.linuxParameters.swappiness", Built),
+    ("containerDefinitions.linuxParameters.tmpfs", Built),
+    ("containerDefinitions.linuxParameters.tmpfs.containerPath", Built),
+    ("containerDefinitions.linuxParameters.tmpfs.mountOptions", Built),
+    ("containerDefinitions.linuxParameters.tmpfs.size", Built),
+    ("containerDefinitions.logConfiguration", Built),
+    (
+        "containerDefinitions.logConfiguration.logDriver",
+        Values(&["awslogs", "json-file"], "log drivers awslogs and json-file are built so far"),
+    ),
+    ("containerDefinitions.logConfiguration.options", Built),
+    ("containerDefinitions.logConfiguration.secretOptions", Refused("secrets are not built yet")),
+    ("containerDefinitions.logConfiguration.secretOptions.name", Refused("secrets are not built yet")),
+    ("containerDefinitions.logConfiguration.secretOptions.valueFrom", Refused("secrets are not built yet")),
+    ("containerDefinitions.memory", Built),
+    ("containerDefinitions.memoryReservation", Built),
+    ("containerDefinitions.mountPoints", Built),
+    ("containerDefinitions.mountPoints.containerPath", Built),
+    ("containerDefinitions.mountPoints.readOnly", Built),
+    ("containerDefinitions.mountPoints.sourceVolume", Built),
+    ("containerDefinitions.name", Built),
+    ("containerDefinitions.portMappings", Built),
+    ("containerDefinitions.portMappings.appProtocol", NoEffect(CONNECT)),
+    ("containerDefinitions.portMappings.containerPort", Built),
+    ("containerDefinitions.portMappings.containerPortRange", Refused("port ranges are not built yet")),
+    ("containerDefinitions.portMappings.hostPort", Built),
+    ("containerDefinitions.portMappings.name", NoEffect(CONNECT)),
+    ("containerDefinitions.portMappings.protocol", Built),
+    ("containerDefinitions.privileged", Built),
+    ("containerDefinitions.pseudoTerminal", Built),
+    ("containerDefinitions.readonlyRootFilesystem", Built),
+    ("containerDefinitions.repositoryCredentials", Refused("Secrets Manager is not built yet")),
+    (
+        "containerDefinitions.repositoryCredentials.credentialsParameter",
+        Refused("Secrets Manager is not built yet"),
+    ),
+    ("containerDefinitions.resourceRequirements", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.resourceRequirements.sharingStrategy", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps", Refused(CONTAINERS_GPU)),
+    (
+        "containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent",
+        Refused(CONTAINERS_GPU),
+    ),
+    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.memory", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.resourceRequirements.type", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.resourceRequirements.value", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.restartPolicy", Built),
+    ("containerDefinitions.restartPolicy.enabled", Built),
+    ("containerDefinitions.restartPolicy.ignoredExitCodes", Built),
+    ("containerDefinitions.restartPolicy.restartAttemptPeriod", Built),
+    ("containerDefinitions.secrets", Refused("secrets are not built yet")),
+    ("containerDefinitions.secrets.name", Refused("secrets are not built yet")),
+    ("containerDefinitions.secrets.valueFrom", Refused("secrets are not built yet")),
+    ("containerDefinitions.startTimeout", Built),
+    ("containerDefinitions.stopTimeout", Built),
+    ("containerDefinitions.systemControls", Built),
+    ("containerDefinitions.systemControls.namespace", Built),
+    ("containerDefinitions.systemControls.value", Built),
+    ("containerDefinitions.ulimits", Built),
+    ("containerDefinitions.ulimits.hardLimit", Built),
+    ("containerDefinitions.ulimits.name", Built),
+    ("containerDefinitions.ulimits.softLimit", Built),
+    ("containerDefinitions.user", Built),
+    (
+        "containerDefinitions.versionConsistency",
+        NoEffect("a task runs the image that its host pulls; no digest is pinned for a whole deployment yet"),
+    ),
+    ("containerDefinitions.volumesFrom", Built),
+    ("containerDefinitions.volumesFrom.readOnly", Built),
+    ("containerDefinitions.volumesFrom.sourceContainer", Built),
+    ("containerDefinitions.workingDirectory", Built),
+    ("cpu", Built),
+    ("enableFaultInjection", Refused("fault injection is not built yet")),
+    ("ephemeralStorage", Refused("it belongs to Fargate, which is not built yet")),
+    ("ephemeralStorage.sizeInGiB", Refused("it belongs to Fargate, which is not built yet")),
+    (
+        "executionRoleArn",
+        NoEffect("the agent that pulls images and ships logs acts for the account itself and needs no role"),
+    ),
+    ("family", Built),
+    ("inferenceAccelerators", Refused(CONTAINERS_GPU)),
+    ("inferenceAccelerators.deviceName", Refused(CONTAINERS_GPU)),
+    ("inferenceAccelerators.deviceType", Refused(CONTAINERS_GPU)),
+    ("ipcMode", Refused("shared IPC namespaces are not built yet")),
+    ("memory", Built),
+    ("networkMode", Values(&["bridge", "host", "none"], NETWORK)),
+    ("pidMode", Refused("shared PID namespaces are not built yet")),
+    ("placementConstraints", Built),
+    ("placementConstraints.expression", Built),
+    ("placementConstraints.type", Built),
+    ("proxyConfiguration", Refused("App Mesh is not built")),
+    ("proxyConfiguration.containerName", Refused("App Mesh is not built")),
+    ("proxyConfiguration.properties", Refused("App Mesh is not built")),
+    ("proxyConfiguration.properties.name", Refused("App Mesh is not built")),
+    ("proxyConfiguration.properties.value", Refused("App Mesh is not built")),
+    ("proxyConfiguration.type", Refused("App Mesh is not built")),
+    (
+        "requiresCompatibilities",
+        Values(&["EC2", "EXTERNAL"], "only container instances are built so far (EC2, EXTERNAL)"),
+    ),
+    ("runtimePlatform", Built),
+    ("runtimePlatform.cpuArchitecture", Built),
+    ("runtimePlatform.operatingSystemFamily", Values(&["LINUX"], "hosts run Linux")),
+    ("tags", Built),
+    ("tags.key", Built),
+    ("tags.value", Built),
+    ("taskRoleArn", Refused(ROLES)),
+    ("trustedExecutionConfiguration", Refused("isolation modes are not built yet")),
+    ("trustedExecutionConfiguration.attestationPolicy", Refused("isolation modes are not built yet")),
+    ("trustedExecutionConfiguration.isolationMode", Refused("isolation modes are not built yet")),
+    ("volumes", Built),
+    ("volumes.configuredAtLaunch", Refused(VOLUMES)),
+    ("volumes.dockerVolumeConfiguration", Refused(VOLUMES)),
+    ("volumes.dockerVolumeConfiguration.autoprovision", Refused(VOLUMES)),
+    ("volumes.dockerVolumeConfiguration.driver", Refused(VOLUMES)),
+    ("volumes.dockerVolumeConfiguration.driverOpts", Refused(VOLUMES)),
+    ("volumes.dockerVolumeConfiguration.labels", Refused(VOLUMES)),
+    ("volumes.dockerVolumeConfiguration.scope", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.authorizationConfig", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.authorizationConfig.accessPointId", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.authorizationConfig.iam", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.fileSystemId", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.rootDirectory", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.transitEncryption", Refused(VOLUMES)),
+    ("volumes.efsVolumeConfiguration.transitEncryptionPort", Refused(VOLUMES)),
+    ("volumes.fsxWindowsFileServerVolumeConfiguration", Refused(VOLUMES)),
+    ("volumes.fsxWindowsFileServerVolumeConfiguration.authorizationConfig", Refused(VOLUMES)),
+    (
+        "volumes.fsxWindowsFileServerVolumeConfiguration.authorizationConfig.credentialsParameter",
+        Refused(VOLUMES),
+    ),
+    ("volumes.fsxWindowsFileServerVolumeConfiguration.authorizationConfig.domain", Refused(VOLUMES)),
+    ("volumes.fsxWindowsFileServerVolumeConfiguration.fileSystemId", Refused(VOLUMES)),
+    ("volumes.fsxWindowsFileServerVolumeConfiguration.rootDirectory", Refused(VOLUMES)),
+    ("volumes.host", Built),
+    ("volumes.host.sourcePath", Built),
+    ("volumes.name", Built),
+    ("volumes.s3filesVolumeConfiguration", Refused(VOLUMES)),
+    ("volumes.s3filesVolumeConfiguration.accessPointArn", Refused(VOLUMES)),
+    ("volumes.s3filesVolumeConfiguration.fileSystemArn", Refused(VOLUMES)),
+    ("volumes.s3filesVolumeConfiguration.rootDirectory", Refused(VOLUMES)),
+    ("volumes.s3filesVolumeConfiguration.transitEncryptionPort", Refused(VOLUMES)),
+];
+
+/// Refuses a request that uses what is not built.
+///
+/// # Errors
+/// `UnsupportedFeatureException` that names the member.
+pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Result<(), Error> {
+    let value = serde_json::to_value(request).expect("requests have string keys and finite numbers only");
+    walk(&value, &mut String::new())
+}
+
+/// What the table says of a path; `None` for what is below a map.
+pub fn support(path: &str) -> Option<Support> {
+    MEMBERS.binary_search_by(|(known, _)| (*known).cmp(path)).ok().map(|at| MEMBERS[at].1)
+}
+
+fn walk(value: &Value, path: &mut String) -> Result<(), Error> {
+    match value {
+        Value::Array(items) => items.iter().try_for_each(|item| walk(item, path)),
+        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+            let length = path.len();
+            if length > 0 {
+                path.push('.');
+            }
+            path.push_str(name);
+            let done = judge(member, path);
+            path.truncate(length);
+            done
+        }),
+        _ => Ok(()),
+    }
+}
+
+fn judge(member: &Value, path: &mut String) -> Result<(), Error> {
+    match support(path) {
+        Some(Refused(why)) if says_something(member) => Err(refusal(path, None, why)),
+        Some(Refused(_) | NoEffect(_)) | None => Ok(()),
+        Some(Values(built, why)) => match texts(member).find(|text| !built.contains(text)) {
+            Some(text) => Err(refusal(path, Some(text), why)),
+            None => Ok(()),
+        },
+        Some(Built) => walk(member, path),
+    }
+}
+
+fn texts(member: &Value) -> impl Iterator<Item = &str> {
+    let list = member.as_array().map(Vec::as_slice).unwrap_or_default();
+    list.iter().chain(std::iter::once(member)).filter_map(Value::as_str)
+}
+
+fn says_something(member: &Value) -> bool {
+    match member {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::String(text) => !text.is_empty(),
+        _ => true,
+    }
+}
+
+fn refusal(path: &str, value: Option<&str>, why: &str) -> Error {
+    let value = value.map(|value| format!(" {value}")).unwrap_or_default();
+    errors::unsupported_feature(format!("{path}{value} is not supported: {why}. See docs/support.md."))
+}

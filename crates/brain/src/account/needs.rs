@@ -1,0 +1,170 @@
+//! What a task of a definition takes from its host, and whether overrides fit the definition.
+
+use wire::{
+    Error,
+    ecs::{self, CPUArchitecture, TransportProtocol, errors},
+};
+
+use super::{TaskDefinitionRow, units};
+use crate::{cluster::rows::Resources, placement::Needs};
+
+/// The longest JSON form of overrides, in bytes.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
+const MAX_OVERRIDES: usize = 8192;
+
+impl TaskDefinitionRow {
+    /// What a task needs: the task's own CPU and memory where given, else the sums of its containers'.
+    pub fn needs(&self, overrides: &ecs::TaskOverride) -> Needs {
+        let mut resources = Resources::default();
+        for container in self.containers() {
+            let over = override_of(overrides, container);
+            let number = |over: Option<i32>, given: Option<i32>| over.or(given).map(i64::from);
+            let cpu = number(over.and_then(|over| over.cpu), container.cpu);
+            let hard = number(over.and_then(|over| over.memory), container.memory);
+            let soft = number(over.and_then(|over| over.memory_reservation), container.memory_reservation);
+            resources.cpu += cpu.unwrap_or(0);
+            resources.memory += soft.or(hard).unwrap_or(0);
+            for mapping in container.port_mappings.iter().flatten() {
+                let port =
+                    mapping.host_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+                match mapping.protocol {
+                    Some(TransportProtocol::Udp) => resources.ports_udp.extend(port),
+                    _ => resources.ports_tcp.extend(port),
+                }
+            }
+        }
+        let (cpu, memory) = self.size(overrides);
+        resources.cpu = cpu.unwrap_or(resources.cpu);
+        resources.memory = memory.unwrap_or(resources.memory);
+        Needs { resources, attributes: self.needed_attributes() }
+    }
+
+    /// The task's own CPU units and MiB, where given.
+    pub(super) fn size(&self, overrides: &ecs::TaskOverride) -> (Option<i64>, Option<i64>) {
+        let cpu = overrides.cpu.as_deref().or(self.registered.cpu.as_deref());
+        let memory = overrides.memory.as_deref().or(self.registered.memory.as_deref());
+        (cpu.and_then(units::cpu_units), memory.and_then(units::memory_mib))
+    }
+
+    fn needed_attributes(&self) -> Vec<ecs::Attribute> {
+        let required = self.registered.requires_attributes.iter().flatten();
+        // The execution role has no effect, so no host has to be able to take it on.
+        let required = required.filter(|a| !a.name.starts_with("ecs.capability.execution-role-"));
+        let mut attributes: Vec<ecs::Attribute> = required.cloned().collect();
+        let mut need = |name: &str, value: &str| {
+            let (name, value) = (name.to_owned(), Some(value.to_owned()));
+            attributes.push(ecs::Attribute { name, value, ..ecs::Attribute::default() });
+        };
+        let platform = self.registered.runtime_platform.clone().unwrap_or_default();
+        match platform.cpu_architecture {
+            Some(CPUArchitecture::X8664) => need("ecs.cpu-architecture", "x86_64"),
+            Some(CPUArchitecture::Arm64) => need("ecs.cpu-architecture", "arm64"),
+            None => {}
+        }
+        if platform.operating_system_family.is_some() {
+            need("ecs.os-type", "linux");
+        }
+        attributes
+    }
+
+    /// Checks the overrides of a RunTask or StartTask.
+    ///
+    /// # Errors
+    /// `InvalidParameterException` for what is wrong, `UnsupportedFeatureException` for what is not built.
+    pub fn check_overrides(&self, overrides: &ecs::TaskOverride) -> Result<(), Error> {
+        let json = serde_json::to_vec(overrides).expect("requests have string keys and finite numbers only");
+        if json.len() > MAX_OVERRIDES {
+            return Err(invalid(format!("Overrides length must be at most {MAX_OVERRIDES}.")));
+        }
+        refuse_unbuilt(overrides)?;
+        let mut seen = std::collections::BTreeSet::new();
+        for over in overrides.container_overrides.iter().flatten() {
+            let name = over.name.as_deref().unwrap_or_default();
+            if name.is_empty() {
+                return Err(invalid("Container override name must be specified.".to_owned()));
+            }
+            let Some(container) = self.containers().iter().find(|c| c.name.as_deref() == Some(name)) else {
+                return Err(invalid(format!(
+                    "Override for container named {name} is not a container in the TaskDefinition."
+                )));
+            };
+            if !seen.insert(name) {
+                return Err(invalid(format!("Duplicate override for container named {name}.")));
+            }
+            check_container(over, container)?;
+        }
+        let bad = |text: &Option<String>, read: fn(&str) -> Option<i64>| {
+            text.as_deref().is_some_and(|text| read(text).is_none())
+        };
+        if bad(&overrides.cpu, units::cpu_units) {
+            return Err(invalid("Invalid 'cpu' setting for task.".to_owned()));
+        }
+        if bad(&overrides.memory, units::memory_mib) {
+            return Err(invalid("Invalid 'memory' setting for task.".to_owned()));
+        }
+        Ok(())
+    }
+}
+
+/// The override of one container.
+pub(super) fn override_of<'a>(
+    overrides: &'a ecs::TaskOverride,
+    container: &ecs::ContainerDefinition,
+) -> Option<&'a ecs::ContainerOverride> {
+    overrides.container_overrides.iter().flatten().find(|over| over.name == container.name)
+}
+
+fn check_container(over: &ecs::ContainerOverride, container: &ecs::ContainerDefinition) -> Result<(), Error> {
+    let name = container.name.as_deref().unwrap_or_default();
+    let numbers =
+        [("cpu", over.cpu, 0), ("memory", over.memory, 4), ("memoryReservation", over.memory_reservation, 4)];
+    for (member, number, least) in numbers {
+        if number.is_some_and(|number| number < least) {
+            return Err(invalid(format!(
+                "Invalid setting for container '{name}'. '{member}' must be at least {least}."
+            )));
+        }
+    }
+    let hard = over.memory.or(container.memory);
+    let soft = over.memory_reservation.or(container.memory_reservation);
+    if hard.zip(soft).is_some_and(|(hard, soft)| soft > hard) {
+        return Err(invalid(format!(
+            "Invalid setting for container '{name}'. 'memoryReservation' must not be greater than 'memory'."
+        )));
+    }
+    let unnamed = |pair: &ecs::KeyValuePair| pair.name.as_deref().is_none_or(str::is_empty);
+    if over.environment.iter().flatten().any(unnamed) {
+        return Err(invalid(format!("Environment variable name of container '{name}' must be specified.")));
+    }
+    Ok(())
+}
+
+fn refuse_unbuilt(overrides: &ecs::TaskOverride) -> Result<(), Error> {
+    let containers = || overrides.container_overrides.iter().flatten();
+    let unbuilt = [
+        (overrides.task_role_arn.as_deref().is_some_and(|arn| !arn.is_empty()), "taskRoleArn"),
+        (overrides.ephemeral_storage.is_some(), "ephemeralStorage"),
+        (
+            overrides.inference_accelerator_overrides.as_ref().is_some_and(|list| !list.is_empty()),
+            "inferenceAcceleratorOverrides",
+        ),
+        (
+            containers().any(|o| o.environment_files.as_ref().is_some_and(|list| !list.is_empty())),
+            "containerOverrides.environmentFiles",
+        ),
+        (
+            containers().any(|o| o.resource_requirements.as_ref().is_some_and(|list| !list.is_empty())),
+            "containerOverrides.resourceRequirements",
+        ),
+    ];
+    match unbuilt.iter().find(|(given, _)| *given) {
+        Some((_, member)) => Err(errors::unsupported_feature(format!(
+            "overrides.{member} is not supported yet. See docs/support.md."
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn invalid(text: String) -> Error {
+    errors::invalid_parameter(text)
+}

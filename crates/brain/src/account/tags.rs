@@ -1,0 +1,61 @@
+//! TagResource, UntagResource and ListTagsForResource on task definitions.
+
+use wire::{
+    Error,
+    ecs::{self, errors},
+};
+
+use super::{Account, Change, Step, TaskDefinitionRow};
+use crate::{
+    Ctx,
+    arn::{Arn, Resource},
+    cluster::rows::TaskDefinitionId,
+    tags,
+};
+
+/// Whether a resource's ARN is one whose tags the account keeps.
+pub fn is_ours(resource_arn: &str) -> bool {
+    matches!(Arn::parse(resource_arn), Some(Arn { resource: Resource::TaskDefinition { .. }, .. }))
+}
+
+/// Sets tags on a task definition.
+pub fn tag_resource(
+    state: &Account,
+    ctx: &Ctx,
+    request: ecs::TagResourceRequest,
+) -> Result<Step<ecs::TagResourceResponse>, Error> {
+    let mut row = find(state, ctx, &request.resource_arn)?.clone();
+    tags::merge(&mut row.tags, &request.tags)?;
+    Ok(Step { changes: vec![Change::put(row)], reply: ecs::TagResourceResponse::default() })
+}
+
+/// Takes tags off a task definition.
+pub fn untag_resource(
+    state: &Account,
+    ctx: &Ctx,
+    request: ecs::UntagResourceRequest,
+) -> Result<Step<ecs::UntagResourceResponse>, Error> {
+    let mut row = find(state, ctx, &request.resource_arn)?.clone();
+    row.tags.retain(|tag| !tag.key.as_ref().is_some_and(|key| request.tag_keys.contains(key)));
+    Ok(Step { changes: vec![Change::put(row)], reply: ecs::UntagResourceResponse::default() })
+}
+
+/// The tags of a task definition.
+pub fn list_tags_for_resource(
+    state: &Account,
+    ctx: &Ctx,
+    request: ecs::ListTagsForResourceRequest,
+) -> Result<ecs::ListTagsForResourceResponse, Error> {
+    let row = find(state, ctx, &request.resource_arn)?;
+    Ok(ecs::ListTagsForResourceResponse { tags: Some(row.tags.clone()) })
+}
+
+fn find<'a>(state: &'a Account, ctx: &Ctx, arn: &str) -> Result<&'a TaskDefinitionRow, Error> {
+    let missing = || errors::invalid_parameter("The specified resource was not found.");
+    let resource = Arn::parse(arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
+    let Some(Resource::TaskDefinition { family, revision }) = resource.map(|arn| arn.resource) else {
+        return Err(missing());
+    };
+    let row = state.task_definition(&TaskDefinitionId { family, revision });
+    row.map(|row| row.as_ref()).ok_or_else(missing)
+}

@@ -1,0 +1,111 @@
+//! Whether a container instance can take a task, and if not, why, in the words of ECS.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>
+
+use std::collections::BTreeSet;
+
+use super::{Candidate, Request};
+use crate::cluster::rows::InstanceStatus;
+
+/// Why not. In the order of the filters: the later, the closer the instance is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Deregistered or draining.
+    Inactive,
+    /// Its agent is not connected.
+    Agent,
+    /// It lacks an attribute that the task definition needs.
+    Attribute,
+    MemberOf,
+    DistinctInstance,
+    Cpu,
+    Memory,
+    Ports,
+}
+
+impl Reason {
+    /// The `reason` of a failure.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Inactive => "INACTIVE",
+            Reason::Agent => "AGENT",
+            Reason::Attribute => "ATTRIBUTE",
+            Reason::MemberOf => "MemberOf placement constraint unsatisfied.",
+            Reason::DistinctInstance => "DistinctInstance placement constraint unsatisfied.",
+            Reason::Cpu => "RESOURCE:CPU",
+            Reason::Memory => "RESOURCE:MEMORY",
+            Reason::Ports => "RESOURCE:PORTS",
+        }
+    }
+
+    /// What the closest container instance of a service event does.
+    pub(super) fn in_event(self) -> String {
+        match self {
+            Reason::Inactive => "is not active".to_owned(),
+            Reason::Agent => "doesn't have the agent connected".to_owned(),
+            Reason::Attribute => "is missing an attribute required by your task".to_owned(),
+            Reason::MemberOf | Reason::DistinctInstance => format!("encountered error \"{}\"", self.as_str()),
+            Reason::Cpu => "has insufficient CPU units available".to_owned(),
+            Reason::Memory => "has insufficient memory available".to_owned(),
+            Reason::Ports => "is already using a port required by your task".to_owned(),
+        }
+    }
+}
+
+/// All filters; the first that fails.
+pub(super) fn check(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    let constraint = || costly(candidate, request);
+    reachable(candidate).or_else(constraint).or_else(|| room(candidate, request))
+}
+
+/// The filters that touch only the instance's own numbers.
+pub(super) fn cheap(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    reachable(candidate).or_else(|| room(candidate, request))
+}
+
+/// The filters that hold whatever runs on the instance.
+pub(super) fn suits(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    let missing = request.needs.attributes.iter().any(|needed| match candidate.attribute(&needed.name) {
+        None => true,
+        Some(value) => needed.value.as_deref().is_some_and(|wanted| wanted != value),
+    });
+    if missing {
+        return Some(Reason::Attribute);
+    }
+    if !request.constraints.member_of.iter().all(|query| query.holds(candidate)) {
+        return Some(Reason::MemberOf);
+    }
+    None
+}
+
+/// The filters that look through attributes and tasks.
+pub(super) fn costly(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    if let Some(reason) = suits(candidate, request) {
+        return Some(reason);
+    }
+    let taken = request.constraints.distinct_instance && candidate.in_group(&request.group) > 0;
+    taken.then_some(Reason::DistinctInstance)
+}
+
+fn reachable(candidate: &Candidate<'_>) -> Option<Reason> {
+    if candidate.row.status != InstanceStatus::Active {
+        return Some(Reason::Inactive);
+    }
+    (!candidate.row.agent_connected).then_some(Reason::Agent)
+}
+
+fn room(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    let (needs, used, has) = (&request.needs.resources, candidate.used, &candidate.row.registered);
+    let lacks = |has: i64, used: i64, needs: i64| needs > 0 && has.saturating_sub(used) < needs;
+    if lacks(has.cpu, used.cpu, needs.cpu) {
+        return Some(Reason::Cpu);
+    }
+    if lacks(has.memory, used.memory, needs.memory) {
+        return Some(Reason::Memory);
+    }
+    let clash = |ports: &BTreeSet<u16>, reserved: &BTreeSet<u16>, used: &BTreeSet<u16>| {
+        ports.iter().any(|port| reserved.contains(port) || used.contains(port))
+    };
+    let taken = clash(&needs.ports_tcp, &has.ports_tcp, &used.ports_tcp)
+        || clash(&needs.ports_udp, &has.ports_udp, &used.ports_udp);
+    taken.then_some(Reason::Ports)
+}

@@ -1,0 +1,195 @@
+//! The cluster query language: expressions over container instances, as `memberOf` constraints and
+//! ListContainerInstances filters use them. Parsing is bounded; evaluating never fails.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html>
+
+mod parser;
+
+use std::cmp::Ordering;
+
+use regex::Regex;
+use wire::Timestamp;
+
+use super::{Candidate, View};
+use crate::cluster::rows::InstanceRow;
+
+pub use parser::Error;
+
+/// A parsed expression.
+#[derive(Debug, Clone)]
+pub struct Query(Node);
+
+/// Parses an expression.
+///
+/// # Errors
+/// What is wrong, and where.
+pub fn parse(text: &str) -> Result<Query, Error> {
+    parser::parse(text).map(Query)
+}
+
+impl Query {
+    /// Whether a container instance is a member.
+    pub fn matches(&self, view: &impl View, row: &InstanceRow) -> bool {
+        view.candidate(&row.id).is_some_and(|candidate| self.holds(&candidate))
+    }
+
+    pub(super) fn holds(&self, candidate: &Candidate<'_>) -> bool {
+        self.0.holds(candidate)
+    }
+}
+
+#[derive(Debug, Clone)]
+enum Node {
+    And(Vec<Node>),
+    Or(Vec<Node>),
+    Not(Box<Node>),
+    Is(Subject, Test),
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Subject {
+    Attribute(String),
+    AgentConnected,
+    AgentVersion,
+    Ec2InstanceId,
+    RegisteredAt,
+    RunningTasksCount,
+    TaskGroup,
+}
+
+/// What must hold of a subject's value. A negated test holds only of a subject that exists.
+#[derive(Debug, Clone)]
+enum Test {
+    Exists(bool),
+    Equals(bool, Value),
+    In(bool, Vec<Value>),
+    Matches(bool, Regex),
+    /// The value compares to the argument as one of these.
+    Compares(&'static [Ordering], Value),
+}
+
+/// An argument, read as its subject needs it.
+#[derive(Debug, Clone, PartialEq)]
+enum Value {
+    Text(String),
+    Number(f64),
+    Version(Vec<u64>),
+    Time(Timestamp),
+}
+
+impl Node {
+    fn holds(&self, candidate: &Candidate<'_>) -> bool {
+        match self {
+            Node::And(nodes) => nodes.iter().all(|node| node.holds(candidate)),
+            Node::Or(nodes) => nodes.iter().any(|node| node.holds(candidate)),
+            Node::Not(node) => !node.holds(candidate),
+            Node::Is(Subject::TaskGroup, test) => test.holds_for_groups(candidate),
+            Node::Is(subject, test) => test.holds(subject.read(candidate)),
+        }
+    }
+}
+
+/// A subject's value on one container instance.
+enum Found<'a> {
+    Nothing,
+    Text(&'a str),
+    Number(i64),
+    Time(Timestamp),
+}
+
+impl Subject {
+    fn read<'a>(&self, candidate: &Candidate<'a>) -> Found<'a> {
+        let row = candidate.row;
+        match self {
+            Subject::Attribute(name) => match candidate.attribute(name) {
+                Some(value) => Found::Text(value),
+                None => Found::Nothing,
+            },
+            Subject::AgentConnected => Found::Text(if row.agent_connected { "true" } else { "false" }),
+            Subject::AgentVersion => match &row.version_info.agent_version {
+                Some(version) => Found::Text(version),
+                None => Found::Nothing,
+            },
+            // Our instances are not of EC2.
+            Subject::Ec2InstanceId => Found::Nothing,
+            Subject::RegisteredAt => Found::Time(row.registered_at),
+            Subject::RunningTasksCount => Found::Number(i64::from(candidate.running)),
+            Subject::TaskGroup => Found::Nothing,
+        }
+    }
+}
+
+impl Test {
+    fn holds(&self, found: Found<'_>) -> bool {
+        if let Test::Exists(wanted) = self {
+            return matches!(found, Found::Nothing) != *wanted;
+        }
+        if matches!(found, Found::Nothing) {
+            return false;
+        }
+        match self {
+            Test::Exists(_) => true,
+            Test::Equals(wanted, value) => value.equals(&found) == *wanted,
+            Test::In(wanted, values) => values.iter().any(|value| value.equals(&found)) == *wanted,
+            Test::Matches(wanted, regex) => match found {
+                Found::Text(text) => regex.is_match(text) == *wanted,
+                _ => false,
+            },
+            Test::Compares(orders, value) => {
+                value.compare(&found).is_some_and(|order| orders.contains(&order))
+            }
+        }
+    }
+
+    /// A container instance is of every group that has a task on it; a negated test holds of one with
+    /// no such task.
+    fn holds_for_groups(&self, candidate: &Candidate<'_>) -> bool {
+        let positive = |test: &dyn Fn(&str) -> bool| candidate.groups.keys().any(|group| test(group));
+        match self {
+            Test::Exists(wanted) => candidate.groups.is_empty() != *wanted,
+            Test::Equals(wanted, value) => positive(&|group| value.is(group)) == *wanted,
+            Test::In(wanted, values) => {
+                positive(&|group| values.iter().any(|value| value.is(group))) == *wanted
+            }
+            Test::Matches(wanted, regex) => positive(&|group| regex.is_match(group)) == *wanted,
+            Test::Compares(..) => false,
+        }
+    }
+}
+
+impl Value {
+    fn is(&self, text: &str) -> bool {
+        matches!(self, Value::Text(value) if value == text)
+    }
+
+    fn equals(&self, found: &Found<'_>) -> bool {
+        match (self, found) {
+            (Value::Text(value), Found::Text(text)) => value == text,
+            _ => self.compare(found) == Some(Ordering::Equal),
+        }
+    }
+
+    /// How what was found compares to this; texts as numbers where both are.
+    fn compare(&self, found: &Found<'_>) -> Option<Ordering> {
+        match (self, found) {
+            (Value::Text(value), Found::Text(text)) => {
+                match text.parse::<f64>().ok().zip(value.parse::<f64>().ok()) {
+                    Some((found, value)) => found.partial_cmp(&value),
+                    None => Some((*text).cmp(value.as_str())),
+                }
+            }
+            (Value::Version(value), Found::Text(text)) => Some(version(text)?.cmp(value)),
+            (Value::Number(value), Found::Number(number)) => (*number as f64).partial_cmp(value),
+            (Value::Time(value), Found::Time(time)) => Some(time.cmp(value)),
+            _ => None,
+        }
+    }
+}
+
+/// `1.68.0`, with or without a `v`.
+fn version(text: &str) -> Option<Vec<u64>> {
+    text.trim_start_matches('v').splitn(5, '.').map(|part| part.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests;
