@@ -3,13 +3,79 @@
 //! comes from [`Assignments`], which the driver implements over the brain. It must not read the
 //! store, and the API operations of agents (`RegisterContainerInstance`, `Submit*`) are not here.
 
+mod acs_session;
+mod handshake;
+mod registry;
+mod tcs_session;
+#[cfg(test)]
+mod tests;
+
+use std::{sync::Arc, time::Duration};
+
 use async_trait::async_trait;
 use wire::{acs, tcs};
+
+use registry::Registry;
 
 /// Path of the ACS socket; `DiscoverPollEndpoint.endpoint` is this without `/ws`.
 pub const ACS_PATH: &str = "/acs/ws";
 /// Path of the TCS socket; `DiscoverPollEndpoint.telemetryEndpoint` is this without `/ws`.
 pub const TCS_PATH: &str = "/tcs/ws";
+
+/// Serves both sockets; the front door hands it the upgrades of [`ACS_PATH`] and [`TCS_PATH`].
+pub struct AgentLink {
+    assignments: Arc<dyn Assignments>,
+    limits: Limits,
+    acs: Arc<Registry>,
+    tcs: Arc<Registry>,
+}
+
+impl AgentLink {
+    /// A link over `assignments`.
+    pub fn new(assignments: Arc<dyn Assignments>, limits: Limits) -> AgentLink {
+        let registry = || Arc::new(Registry::new(limits.max_links));
+        AgentLink { acs: registry(), tcs: registry(), assignments, limits }
+    }
+
+    /// Ends every session, as when the server stops. Agents connect again by themselves.
+    pub fn close(&self) {
+        self.acs.close();
+        self.tcs.close();
+    }
+}
+
+/// Times and sizes of the link.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Agents give up on a silent server after a minute at the least.
+    pub heartbeat: Duration,
+    /// A socket whose agent leaves a message unacknowledged this long is closed.
+    pub ack_timeout: Duration,
+    /// A socket that says nothing at all this long is closed; agents answer each heartbeat.
+    pub silence: Duration,
+    /// The longest that one frame may take to send.
+    pub send_timeout: Duration,
+    /// Assignments sent and not yet acknowledged; the next waits.
+    pub max_unacked: usize,
+    /// Longest frame from an agent, in bytes.
+    pub max_frame: usize,
+    /// Open sockets of each kind.
+    pub max_links: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            heartbeat: Duration::from_secs(40),
+            ack_timeout: Duration::from_secs(60),
+            silence: Duration::from_secs(180),
+            send_timeout: Duration::from_secs(30),
+            max_unacked: 256,
+            max_frame: 2 << 20,
+            max_links: 50_000,
+        }
+    }
+}
 
 /// What the agents' instances shall run, and who hears what they measure.
 #[async_trait]
@@ -112,4 +178,26 @@ pub enum RefusalKind {
     AccessDenied,
     /// Truly deregistered. The stock agent waits an hour before it tries again.
     InactiveInstance,
+}
+
+impl RefusalKind {
+    /// The name on the wire.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            RefusalKind::Server => "ServerException",
+            RefusalKind::BadRequest => "BadRequestException",
+            RefusalKind::InvalidCluster => "InvalidClusterException",
+            RefusalKind::InvalidInstance => "InvalidInstanceException",
+            RefusalKind::AccessDenied => "AccessDeniedException",
+            RefusalKind::InactiveInstance => "InactiveInstanceException",
+        }
+    }
+
+    fn status(self) -> http::StatusCode {
+        match self {
+            RefusalKind::Server => http::StatusCode::INTERNAL_SERVER_ERROR,
+            RefusalKind::AccessDenied => http::StatusCode::FORBIDDEN,
+            _ => http::StatusCode::BAD_REQUEST,
+        }
+    }
 }

@@ -1,0 +1,138 @@
+//! The upgrade of an HTTP request to a web socket, and its refusals in the form that agents decode.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body_util::Full;
+use hyper_util::rt::TokioIo;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{
+        handshake::derive_accept_key,
+        protocol::{Role, WebSocketConfig},
+    },
+};
+use wire::acs::{self, Connect};
+
+use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
+use crate::front_door::{Upgrade, UpgradeCall};
+
+/// A web socket to an agent.
+pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+
+#[async_trait]
+impl Upgrade for AgentLink {
+    async fn upgrade(&self, call: UpgradeCall) -> Response<Full<Bytes>> {
+        let connect = Connect::parse(call.parts.uri.query().unwrap_or_default());
+        let answer = match (accept_key(&call.parts.headers), call.parts.uri.path()) {
+            (Err(refusal), _) => Err(refusal),
+            (Ok(key), ACS_PATH) => self.acs(connect, call.on_upgrade).await.map(|()| key),
+            (Ok(key), TCS_PATH) => self.tcs(connect, call.on_upgrade).await.map(|()| key),
+            (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
+        };
+        answer.map_or_else(|refusal| refused(&refusal), |key| switching(&key))
+    }
+}
+
+impl AgentLink {
+    async fn acs(&self, connect: Connect, on_upgrade: hyper::upgrade::OnUpgrade) -> Result<(), Refusal> {
+        named(&connect)?;
+        let place = self.acs.take(&connect.container_instance).await?;
+        let session = self.assignments.connect(connect).await?;
+        let limits = self.limits.clone();
+        tokio::spawn(async move {
+            match socket(on_upgrade, &limits).await {
+                Some(socket) => acs_session::serve(socket, session, &limits, place.end()).await,
+                None => drop(session),
+            }
+            // Last: the next session may only begin once this one is gone.
+            drop(place);
+        });
+        Ok(())
+    }
+
+    async fn tcs(&self, connect: Connect, on_upgrade: hyper::upgrade::OnUpgrade) -> Result<(), Refusal> {
+        named(&connect)?;
+        let place = self.tcs.take(&connect.container_instance).await?;
+        let telemetry = self.assignments.telemetry(connect).await?;
+        let limits = self.limits.clone();
+        tokio::spawn(async move {
+            if let Some(socket) = socket(on_upgrade, &limits).await {
+                tcs_session::serve(socket, telemetry, &limits, place.end()).await;
+            }
+            drop(place);
+        });
+        Ok(())
+    }
+}
+
+fn named(connect: &Connect) -> Result<(), Refusal> {
+    if connect.container_instance.is_empty() {
+        return Err(bad_request("the container instance is not named".into()));
+    }
+    Ok(())
+}
+
+fn bad_request(message: String) -> Refusal {
+    Refusal { kind: RefusalKind::BadRequest, message }
+}
+
+/// Checks the upgrade's headers and answers the key to accept it with.
+fn accept_key(headers: &HeaderMap) -> Result<String, Refusal> {
+    let has = |name: header::HeaderName, word: &str| {
+        let values = headers.get_all(name);
+        values.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|v| {
+            v.trim().eq_ignore_ascii_case(word)
+        })
+    };
+    if !has(header::UPGRADE, "websocket") || !has(header::CONNECTION, "upgrade") {
+        return Err(bad_request("not an upgrade to a web socket".into()));
+    }
+    if !has(header::SEC_WEBSOCKET_VERSION, "13") {
+        return Err(bad_request("the web socket's version is not 13".into()));
+    }
+    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(|| bad_request("no Sec-WebSocket-Key".into()))?;
+    Ok(derive_accept_key(key.as_bytes()))
+}
+
+/// Waits for `101` to be sent, then speaks web socket.
+async fn socket(on_upgrade: hyper::upgrade::OnUpgrade, limits: &Limits) -> Option<Socket> {
+    let upgraded = tokio::time::timeout(limits.send_timeout, on_upgrade).await;
+    let upgraded = match upgraded {
+        Ok(Ok(upgraded)) => upgraded,
+        Ok(Err(error)) => {
+            tracing::debug!(%error, "an agent's web socket did not come about");
+            return None;
+        }
+        Err(_) => return None,
+    };
+    // Small buffers: there are thousands of these, nearly always idle.
+    let config = WebSocketConfig::default()
+        .read_buffer_size(4 << 10)
+        .write_buffer_size(0)
+        .max_message_size(Some(limits.max_frame))
+        .max_frame_size(Some(limits.max_frame));
+    Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)
+}
+
+fn switching(key: &str) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::default());
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, header::HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
+    if let Ok(value) = header::HeaderValue::from_str(key) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, value);
+    }
+    response
+}
+
+/// A refusal by one of the names that agents know.
+fn refused(refusal: &Refusal) -> Response<Full<Bytes>> {
+    tracing::info!(%refusal, "an agent's web socket was refused");
+    let body = acs::refusal(refusal.kind.as_str(), &refusal.message);
+    let mut response = Response::new(Full::from(body));
+    *response.status_mut() = refusal.kind.status();
+    response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    response
+}
