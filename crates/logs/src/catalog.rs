@@ -138,11 +138,13 @@ impl Catalog {
             if group.retention_days.is_some() {
                 changes.push(Change::SetRetention { name: name.clone(), days: group.retention_days });
             }
-            changes.extend(group.streams.iter().map(|(stream, Stream { id, created_ms })| Change::CreateStream {
-                group: name.clone(),
-                id: *id,
-                name: stream.to_string(),
-                at: *created_ms,
+            changes.extend(group.streams.iter().map(|(stream, Stream { id, created_ms })| {
+                Change::CreateStream {
+                    group: name.clone(),
+                    id: *id,
+                    name: stream.to_string(),
+                    at: *created_ms,
+                }
             }));
         }
         changes
@@ -189,7 +191,11 @@ impl CatalogLog {
         }
         if len < bytes.len() {
             if holds_a_frame_after(&bytes[len..]) {
-                return Err(Error::Corrupt { path, offset: len as u64, what: "a change does not match its checksum" });
+                return Err(Error::Corrupt {
+                    path,
+                    offset: len as u64,
+                    what: "a change does not match its checksum",
+                });
             }
             file.set_len(len as u64).and_then(|()| file.sync_data()).map_err(Error::write)?;
         }
@@ -237,7 +243,8 @@ const FRAME_MAX: usize = 1 << 30;
 fn encode(commit: &[Change], bytes: &mut Vec<u8>) {
     let start = bytes.len();
     bytes.extend_from_slice(&[0; FRAME_HEAD]);
-    serde_json::to_writer(&mut *bytes, commit).expect("a change has string keys and a vector takes all bytes");
+    serde_json::to_writer(&mut *bytes, commit)
+        .expect("a change has string keys and a vector takes all bytes");
     let body = &bytes[start + FRAME_HEAD..];
     let (len, crc) = ((body.len() as u32).to_le_bytes(), crc32fast::hash(body).to_le_bytes());
     bytes[start..start + 4].copy_from_slice(&len);

@@ -13,7 +13,8 @@ use crate::types::{DescribeLogGroups, DescribeLogStreams, LogGroup, LogStream, O
 /// Groups in order of name.
 pub(crate) fn groups(catalog: &Catalog, request: &DescribeLogGroups) -> Result<Page<LogGroup>> {
     let limit = check::describe_limit(request.limit)?;
-    let (prefix, pattern) = (request.log_group_name_prefix.as_deref(), request.log_group_name_pattern.as_deref());
+    let (prefix, pattern) =
+        (request.log_group_name_prefix.as_deref(), request.log_group_name_pattern.as_deref());
     if prefix.is_some() && pattern.is_some() {
         return Err(Error::invalid(
             "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
@@ -68,8 +69,11 @@ pub(crate) fn streams(group: &Group, request: &DescribeLogStreams, now_ms: i64) 
         })
         .collect();
     entries.sort_unstable_by_key(|&(place, _)| place);
-    let after = request.next_token.as_deref().map(|token| parse_place(token, request.order_by)).transpose()?;
-    let wanted = |place: Place<'_>| after.is_none_or(|after| if request.descending { place < after } else { place > after });
+    let after =
+        request.next_token.as_deref().map(|token| parse_place(token, request.order_by)).transpose()?;
+    let wanted = |place: Place<'_>| {
+        after.is_none_or(|after| if request.descending { place < after } else { place > after })
+    };
     let mut entries: Vec<_> = match request.descending {
         true => entries.into_iter().rev().filter(|&(place, _)| wanted(place)).take(limit + 1).collect(),
         false => entries.into_iter().filter(|&(place, _)| wanted(place)).take(limit + 1).collect(),
@@ -77,7 +81,8 @@ pub(crate) fn streams(group: &Group, request: &DescribeLogStreams, now_ms: i64) 
     let has_more = entries.len() > limit;
     entries.truncate(limit);
     let next_token = entries.last().filter(|_| has_more).map(|&(place, _)| place_token(place));
-    let items = entries.into_iter().map(|((_, name), stream)| describe_stream(&loaded, name, stream)).collect();
+    let items =
+        entries.into_iter().map(|((_, name), stream)| describe_stream(&loaded, name, stream)).collect();
     Ok(Page { items, next_token })
 }
 

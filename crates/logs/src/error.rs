@@ -55,7 +55,8 @@ pub enum Error {
 
 impl Error {
     pub(crate) const GROUP_MISSING: Self = Self::ResourceNotFound("The specified log group does not exist.");
-    pub(crate) const STREAM_MISSING: Self = Self::ResourceNotFound("The specified log stream does not exist.");
+    pub(crate) const STREAM_MISSING: Self =
+        Self::ResourceNotFound("The specified log stream does not exist.");
 
     pub(crate) fn invalid(message: impl Into<String>) -> Self {
         Self::InvalidParameter(message.into())

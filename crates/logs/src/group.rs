@@ -173,7 +173,8 @@ impl GroupFiles {
             return Ok(());
         }
         let mut loaded = self.write()?;
-        let expired = cutoff.is_some_and(|cutoff| loaded.active.newest().is_some_and(|newest| newest < cutoff));
+        let expired =
+            cutoff.is_some_and(|cutoff| loaded.active.newest().is_some_and(|newest| newest < cutoff));
         if expired || loaded.active.is_old(plan.limits, plan.now_ms) {
             loaded.roll(&self.dir)?;
         }
@@ -245,7 +246,13 @@ impl Loaded {
 impl Active {
     fn after(dir: &Path, sequence: u64) -> Self {
         let contents = Contents { last_sequence: sequence, ..Contents::empty() };
-        Self { path: dir.join(format!("{:020}.seg", sequence + 1)), contents, file: None, spoiled: false, is_named: false }
+        Self {
+            path: dir.join(format!("{:020}.seg", sequence + 1)),
+            contents,
+            file: None,
+            spoiled: false,
+            is_named: false,
+        }
     }
 
     fn open(&mut self, dir: &Path) -> Result<Arc<File>> {

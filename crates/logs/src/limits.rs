@@ -25,9 +25,8 @@ pub const TAGS_MAX: usize = 50;
 /// Longest filter pattern, in bytes.
 pub const PATTERN_MAX: usize = 1024;
 /// The retentions that PutRetentionPolicy takes, in days.
-pub const RETENTION_DAYS: [i32; 22] = [
-    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
-];
+pub const RETENTION_DAYS: [i32; 22] =
+    [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653];
 
 pub(crate) const HOUR_MS: i64 = 60 * 60 * 1000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;

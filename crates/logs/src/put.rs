@@ -24,7 +24,9 @@ pub(crate) fn check(events: &[InputLogEvent], retention_days: Option<i32>, now_m
         ));
     }
     if !events.is_sorted_by_key(|event| event.timestamp) {
-        return Err(Error::invalid("Log events in a single PutLogEvents request must be in chronological order."));
+        return Err(Error::invalid(
+            "Log events in a single PutLogEvents request must be in chronological order.",
+        ));
     }
     let before = |time: i64| events.partition_point(|event| event.timestamp < time);
     let too_old = before(now_ms - TOO_OLD_MS);
@@ -62,11 +64,15 @@ fn check_sizes(events: &[InputLogEvent]) -> Result<()> {
     }
     let sizes = || events.iter().map(|event| event.message.len() + EVENT_OVERHEAD);
     if let Some(bytes) = sizes().find(|&bytes| bytes > BATCH_BYTES_MAX) {
-        return Err(Error::invalid(format!("Log event too large: {bytes} bytes exceeds limit of {BATCH_BYTES_MAX}")));
+        return Err(Error::invalid(format!(
+            "Log event too large: {bytes} bytes exceeds limit of {BATCH_BYTES_MAX}"
+        )));
     }
     let bytes: usize = sizes().sum();
     if bytes > BATCH_BYTES_MAX {
-        return Err(Error::invalid(format!("Upload too large: {bytes} bytes exceeds limit of {BATCH_BYTES_MAX}")));
+        return Err(Error::invalid(format!(
+            "Upload too large: {bytes} bytes exceeds limit of {BATCH_BYTES_MAX}"
+        )));
     }
     Ok(())
 }
@@ -92,7 +98,11 @@ mod tests {
         hours.iter().map(|hour| InputLogEvent { timestamp: NOW + hour * HOUR, message: "m".into() }).collect()
     }
 
-    fn rejected(new: Option<usize>, old: Option<usize>, expired: Option<usize>) -> Option<RejectedLogEventsInfo> {
+    fn rejected(
+        new: Option<usize>,
+        old: Option<usize>,
+        expired: Option<usize>,
+    ) -> Option<RejectedLogEventsInfo> {
         Some(RejectedLogEventsInfo {
             too_new_log_event_start_index: new,
             too_old_log_event_end_index: old,
@@ -103,7 +113,8 @@ mod tests {
     #[test]
     fn time_decides_what_is_kept() {
         let days = 24;
-        let cases: &[(&[i64], Option<i32>, usize, usize, Option<RejectedLogEventsInfo>)] = &[
+        type Case<'a> = (&'a [i64], Option<i32>, usize, usize, Option<RejectedLogEventsInfo>);
+        let cases: &[Case<'_>] = &[
             (&[-1, 0, 2], None, 0, 3, None),
             (&[0, 3, 4], None, 0, 1, rejected(Some(1), None, None)),
             (&[-15 * days, -14 * days - 1, -2, 0], None, 2, 4, rejected(None, Some(2), None)),

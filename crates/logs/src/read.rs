@@ -10,7 +10,8 @@ use crate::pattern::Pattern;
 use crate::record::{self, Position};
 use crate::scan::{Direction, Found, Query, Snapshot};
 use crate::types::{
-    FilterLogEvents, FilterLogEventsOutput, FilteredLogEvent, GetLogEvents, GetLogEventsOutput, OutputLogEvent,
+    FilterLogEvents, FilterLogEventsOutput, FilteredLogEvent, GetLogEvents, GetLogEventsOutput,
+    OutputLogEvent,
 };
 
 /// One page of one stream.

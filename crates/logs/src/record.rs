@@ -235,7 +235,11 @@ mod tests {
 
     #[test]
     fn a_batch_reads_back_as_written() {
-        let events = [event(1_700_000_000_000, "one"), event(1_700_000_000_000, "zwei ☃"), event(1_700_000_086_000, "x")];
+        let events = [
+            event(1_700_000_000_000, "one"),
+            event(1_700_000_000_000, "zwei ☃"),
+            event(1_700_000_086_000, "x"),
+        ];
         let mut batch = Batch::encode(7, &events, 5);
         batch.head.sequence = 9;
         let mut bytes = batch.head.encode().to_vec();

@@ -82,7 +82,8 @@ impl Snapshot {
     /// Takes what may hold events of the range and the wanted streams.
     pub fn take(loaded: &Loaded, query: &Query<'_>) -> Self {
         let overlaps = |min: i64, max: i64| query.overlaps((min, max));
-        let sealed = loaded.sealed.iter().filter(|sealed| overlaps(sealed.min_timestamp, sealed.max_timestamp));
+        let sealed =
+            loaded.sealed.iter().filter(|sealed| overlaps(sealed.min_timestamp, sealed.max_timestamp));
         let mut pieces: Vec<_> = sealed.map(|sealed| Piece::Segment(Arc::clone(sealed))).collect();
         let active = &loaded.active;
         let wanted = active.contents.batches.iter().filter(|batch| (query.is_wanted_stream)(batch.stream));
@@ -129,7 +130,8 @@ impl Query<'_> {
     pub fn run(&self, snapshot: Snapshot) -> Result<Page> {
         let mut waiting: BinaryHeap<Reverse<Waiting>> = BinaryHeap::new();
         let mut pieces = snapshot.pieces;
-        let mut page = Best { query: self, found: BTreeMap::new(), bytes: 0, cut: None };
+        let mut page =
+            Best { query: self, found: BTreeMap::new(), bytes: 0, cut: None, may_have_more: false };
         let mut read = 0_u64;
         let mut number = 0_usize;
         loop {
@@ -185,10 +187,12 @@ impl Query<'_> {
             let damaged = |what| Error::Corrupt { path: file.path.clone(), offset: offset + at as u64, what };
             let (head, body) = record::checked(&bytes[at..]).map_err(damaged)?;
             at += head.len();
-            if !(self.is_wanted_stream)(head.stream)
-                || !self.overlaps((head.first_timestamp, head.last_timestamp))
-                || page.is_settled_before(self.best((head.first_timestamp, head.last_timestamp)))
-            {
+            let times = (head.first_timestamp, head.last_timestamp);
+            if !(self.is_wanted_stream)(head.stream) || !self.overlaps(times) {
+                continue;
+            }
+            if page.is_settled_before(self.best(times)) {
+                page.may_have_more = true;
                 continue;
             }
             for event in Events::new(&head, body) {
@@ -225,7 +229,11 @@ impl Piece {
 }
 
 /// Joins neighbours among the batches that matter.
-fn stretches(file: &Arc<SegmentFile>, batches: impl Iterator<Item = BatchRef>, query: &Query<'_>) -> Vec<Piece> {
+fn stretches(
+    file: &Arc<SegmentFile>,
+    batches: impl Iterator<Item = BatchRef>,
+    query: &Query<'_>,
+) -> Vec<Piece> {
     let mut pieces: Vec<Piece> = Vec::new();
     for batch in batches {
         let batch_times = (batch.min_timestamp, batch.max_timestamp);
@@ -259,17 +267,15 @@ struct Best<'a> {
     bytes: usize,
     /// The best event that did not fit.
     cut: Option<Rank>,
+    /// Something was passed over unread because the page was full.
+    may_have_more: bool,
 }
 
 impl Best<'_> {
     fn offer(&mut self, head: &record::Head, position: Position, message: &[u8]) {
         let rank = self.query.rank(position);
-        let full = self.found.len() >= self.query.limit && self.found.last_key_value().is_some_and(|(&last, _)| rank > last);
-        if full || self.cut.is_some_and(|cut| rank > cut) {
-            // It may still be what tells that there is more.
-            if full && self.cut.is_none() && self.matches(message) {
-                self.cut = Some(rank);
-            }
+        if self.is_worse_than_page(rank) {
+            self.may_have_more = true;
             return;
         }
         let Ok(text) = std::str::from_utf8(message) else { return };
@@ -291,18 +297,19 @@ impl Best<'_> {
         }
     }
 
-    fn matches(&self, message: &[u8]) -> bool {
-        std::str::from_utf8(message).is_ok_and(self.query.matches)
+    /// The worst event that can still be on the page, once that is known.
+    fn last(&self) -> Option<Rank> {
+        let is_full = self.found.len() >= self.query.limit;
+        self.cut.or_else(|| self.found.last_key_value().filter(|_| is_full).map(|(&last, _)| last))
+    }
+
+    fn is_worse_than_page(&self, rank: Rank) -> bool {
+        self.last().is_some_and(|last| rank > last)
     }
 
     /// Whether no event of this rank in time, or a worse one, can be on the page.
     fn is_settled_before(&self, best: i64) -> bool {
-        let last = match self.cut {
-            Some(cut) => Some(cut),
-            None if self.found.len() >= self.query.limit => self.found.last_key_value().map(|(&last, _)| last),
-            None => None,
-        };
-        last.is_some_and(|last| best > last.0)
+        self.last().is_some_and(|last| best > last.0)
     }
 
     /// The page is full, and there may be more.
@@ -319,7 +326,7 @@ impl Best<'_> {
             self.found.retain(|&rank, _| rank < known);
             return self.into_page(Some(stopped_at));
         }
-        let edge = self.cut.and_then(|_| self.edge());
+        let edge = self.edge().filter(|_| self.cut.is_some() || self.may_have_more);
         self.into_page(edge)
     }
 

@@ -39,6 +39,9 @@ pub(crate) struct StreamSpan {
     pub bytes: u64,
 }
 
+/// What is held of each of several streams.
+pub(crate) type StreamSpans = Vec<(u64, StreamSpan)>;
+
 impl StreamSpan {
     pub fn of(head: &Head) -> Self {
         Self {
@@ -172,7 +175,7 @@ impl Sealed {
     }
 
     /// The closed segment at `path` and what it holds of each stream; nothing when its index is missing or damaged.
-    pub fn load(path: &Path) -> Result<Option<(Self, Vec<(u64, StreamSpan)>)>> {
+    pub fn load(path: &Path) -> Result<Option<(Self, StreamSpans)>> {
         let bytes = match read_index_front(&path.with_extension("idx")) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(Error::read)?,
@@ -185,7 +188,10 @@ impl Sealed {
             min_timestamp: u64_at(&bytes, 40).cast_signed(),
             max_timestamp: u64_at(&bytes, 48).cast_signed(),
         };
-        let spans = bytes[INDEX_HEAD_LEN..].chunks_exact(STREAM_LEN).map(decode_stream).map(|(id, _, span)| (id, span));
+        let spans = bytes[INDEX_HEAD_LEN..]
+            .chunks_exact(STREAM_LEN)
+            .map(decode_stream)
+            .map(|(id, _, span)| (id, span));
         let spans = spans.collect();
         Ok(Some((sealed, spans)))
     }
@@ -193,7 +199,11 @@ impl Sealed {
     /// The batches of the streams that `wanted` names, in order of arrival.
     pub fn batches(&self, wanted: impl Fn(u64) -> bool) -> Result<Vec<BatchRef>> {
         let path = self.path.with_extension("idx");
-        let damaged = || Error::Corrupt { path: path.clone(), offset: 0, what: "the index does not match its checksum" };
+        let damaged = || Error::Corrupt {
+            path: path.clone(),
+            offset: 0,
+            what: "the index does not match its checksum",
+        };
         let front = read_index_front(&path).map_err(Error::read)?.ok_or_else(damaged)?;
         let file = File::open(&path).map_err(Error::read)?;
         let mut batches = Vec::new();

@@ -47,7 +47,9 @@ impl Logs {
         let (log, catalog) = CatalogLog::open(dir)?;
         let (path, known) = (dir.to_owned(), catalog.clone());
         // A deletion that was cut short; nobody waits for it.
-        let _ = thread::Builder::new().name("logs-delete".into()).spawn(move || catalog::remove_orphans(&path, &known));
+        let _ = thread::Builder::new()
+            .name("logs-delete".into())
+            .spawn(move || catalog::remove_orphans(&path, &known));
         let catalog = Arc::new(ArcSwap::from_pointee(catalog));
         let writer = Writer::start(dir.to_owned(), log, Arc::clone(&catalog), limits.clone())?;
         Ok(Self { inner: Arc::new(Inner { writer, catalog, limits }) })
@@ -63,7 +65,9 @@ impl Logs {
                 return Err(Error::ResourceAlreadyExists("The specified log group already exists"));
             }
             if catalog.groups.len() >= groups_max {
-                return Err(Error::LimitExceeded(format!("This store holds at most {groups_max} log groups.")));
+                return Err(Error::LimitExceeded(format!(
+                    "This store holds at most {groups_max} log groups."
+                )));
             }
             Ok(Some(Change::CreateGroup { id: catalog.next_id(), name, at: now_ms, tags }))
         })
@@ -71,7 +75,9 @@ impl Logs {
 
     /// DeleteLogGroup: the group and all its streams and events, at once.
     pub fn delete_log_group(&self, log_group_name: &str) -> Result<()> {
-        self.change_group(log_group_name, |group| Ok(Some(Change::DeleteGroup { name: group.name.to_string() })))
+        self.change_group(log_group_name, |group| {
+            Ok(Some(Change::DeleteGroup { name: group.name.to_string() }))
+        })
     }
 
     /// DescribeLogGroups, in order of name.
@@ -89,7 +95,9 @@ impl Logs {
                 return Err(Error::ResourceAlreadyExists("The specified log stream already exists"));
             }
             if catalog.stream_count >= streams_max {
-                return Err(Error::LimitExceeded(format!("This store holds at most {streams_max} log streams.")));
+                return Err(Error::LimitExceeded(format!(
+                    "This store holds at most {streams_max} log streams."
+                )));
             }
             Ok(Some(Change::CreateStream { group, id: catalog.next_id(), name, at: now_ms }))
         })

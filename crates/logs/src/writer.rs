@@ -58,7 +58,12 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    pub fn start(dir: PathBuf, log: CatalogLog, catalog: Arc<ArcSwap<Catalog>>, limits: Limits) -> Result<Self> {
+    pub fn start(
+        dir: PathBuf,
+        log: CatalogLog,
+        catalog: Arc<ArcSwap<Catalog>>,
+        limits: Limits,
+    ) -> Result<Self> {
         let queue_bytes = limits.queue_bytes;
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), queue_bytes });
         let mut rounds = Rounds { dir, log, catalog, limits };
@@ -175,7 +180,7 @@ impl Rounds {
             changes.iter().for_each(|change| follow(change, &before));
         }
         for done in waiting {
-            done(kept.as_ref().map(|()| ()).map_err(Error::again));
+            done(kept.as_ref().copied().map_err(Error::again));
         }
     }
 
@@ -248,7 +253,10 @@ fn follow(change: &Change, before: &Catalog) {
                 group.files.forget_expiry();
             }
         }
-        Change::NextId { .. } | Change::CreateGroup { .. } | Change::SetTags { .. } | Change::CreateStream { .. } => {}
+        Change::NextId { .. }
+        | Change::CreateGroup { .. }
+        | Change::SetTags { .. }
+        | Change::CreateStream { .. } => {}
     }
 }
 
@@ -286,7 +294,7 @@ impl GroupRound {
             self.files.publish(&appended)
         });
         for done in self.dones {
-            done(kept.as_ref().map(|()| ()).map_err(Error::again));
+            done(kept.as_ref().copied().map_err(Error::again));
         }
     }
 }

@@ -77,7 +77,10 @@ fn parse_field(cursor: &mut Cursor<'_>) -> Result<Field, Error> {
             return Err(Error::syntax("a field's name is expected"));
         }
         if *name.get_or_insert(word) != word {
-            return Err(Error::syntax(format!("one field is called '{}' and '{word}'", name.unwrap_or_default())));
+            return Err(Error::syntax(format!(
+                "one field is called '{}' and '{word}'",
+                name.unwrap_or_default()
+            )));
         }
         cursor.skip_spaces();
         if matches!(cursor.peek(), Some(',' | ']')) {

@@ -99,7 +99,9 @@ fn parse_selector(cursor: &mut Cursor<'_>) -> Result<Vec<Step>, Error> {
         }
     }
     if steps.iter().filter(|step| step.is_wildcard()).count() > SELECTOR_WILDCARDS_MAX {
-        return Err(Error::syntax(format!("a property selector has more than {SELECTOR_WILDCARDS_MAX} wildcard")));
+        return Err(Error::syntax(format!(
+            "a property selector has more than {SELECTOR_WILDCARDS_MAX} wildcard"
+        )));
     }
     match steps.is_empty() {
         true => Err(Error::syntax("'$' stands without a property")),
@@ -136,7 +138,9 @@ impl Test {
         if cursor.take_word("IS") {
             let table = [("NULL", Self::IsNull), ("TRUE", Self::IsTrue), ("FALSE", Self::IsFalse)];
             let found = table.into_iter().find(|(word, _)| cursor.take_word(word));
-            return found.map(|(_, test)| test).ok_or_else(|| Error::syntax("NULL, TRUE or FALSE is expected after IS"));
+            return found
+                .map(|(_, test)| test)
+                .ok_or_else(|| Error::syntax("NULL, TRUE or FALSE is expected after IS"));
         }
         if cursor.take_word("NOT") {
             return match cursor.take_word("EXISTS") {
@@ -182,7 +186,9 @@ impl Condition {
 fn select(value: &Value, steps: &[Step], test: &dyn Fn(&Value) -> bool) -> bool {
     let Some((step, rest)) = steps.split_first() else { return test(value) };
     match (step, value) {
-        (Step::Member(name), Value::Object(members)) => members.get(name).is_some_and(|value| select(value, rest, test)),
+        (Step::Member(name), Value::Object(members)) => {
+            members.get(name).is_some_and(|value| select(value, rest, test))
+        }
         (Step::Element(index), Value::Array(elements)) => {
             elements.get(*index).is_some_and(|value| select(value, rest, test))
         }

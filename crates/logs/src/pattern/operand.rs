@@ -100,7 +100,8 @@ impl Operand {
             Some('"') => Ok(Self::Text(Wildcard::new(&cursor.quoted()?))),
             Some('%') => Ok(Self::Regex(cursor.regex()?)),
             _ => {
-                let word = cursor.take_while(|c| !c.is_whitespace() && !ends.contains(&c) && !"&|\"()".contains(c));
+                let word =
+                    cursor.take_while(|c| !c.is_whitespace() && !ends.contains(&c) && !"&|\"()".contains(c));
                 if word.is_empty() {
                     return Err(Error::syntax("a comparison has nothing to compare with"));
                 }

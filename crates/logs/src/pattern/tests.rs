@@ -39,7 +39,11 @@ fn terms() {
         ("ERROR -ARGUMENTS", &[bad, unauthorized], &[missing, invalid, "INFO"]),
         ("\"ERROR\" - \"Exiting\"", &["[ERROR] A fatal exception"], &["Exiting with ERRORCODE: -1"]),
         ("-WARN", &["INFO"], &["WARN"]),
-        ("Failed to process the request", &["[ERROR] Unable to continue: Failed to process the request"], &["Failed"]),
+        (
+            "Failed to process the request",
+            &["[ERROR] Unable to continue: Failed to process the request"],
+            &["Failed"],
+        ),
         // Either-terms are void beside others.
         ("ERROR ?ARGUMENTS", &[bad], &["ARGUMENTS"]),
         ("?ERROR -INVALID", &["ARGUMENTS"], &["INVALID"]),
@@ -52,7 +56,11 @@ fn terms() {
 #[test]
 fn regular_expressions() {
     check(&[
-        ("%AUTHORIZED%", &["[ERROR 401] UNAUTHORIZED REQUEST", "[SUCCESS 200] AUTHORIZED REQUEST"], &["DENIED"]),
+        (
+            "%AUTHORIZED%",
+            &["[ERROR 401] UNAUTHORIZED REQUEST", "[SUCCESS 200] AUTHORIZED REQUEST"],
+            &["DENIED"],
+        ),
         ("%gray|grey%", &["a gray cat", "a grey cat"], &["a green cat"]),
         ("%colou?r%", &["color", "colour"], &["colouur"]),
         ("%^ERR%", &["ERR 1"], &["an ERR"]),
@@ -74,7 +82,11 @@ const GUIDE: &str = r#"{"eventType": "UpdateTrail", "sourceIPAddress": "111.111.
 #[test]
 fn json() {
     check(&[
-        ("{ $.eventType = \"UpdateTrail\" }", &[GUIDE], &["UpdateTrail", "{", "{} x", r#"{"eventType":"x"}"#]),
+        (
+            "{ $.eventType = \"UpdateTrail\" }",
+            &[GUIDE],
+            &["UpdateTrail", "{", "{} x", r#"{"eventType":"x"}"#],
+        ),
         ("{ $.sourceIPAddress != 123.123.* }", &[GUIDE], &[r#"{"sourceIPAddress":"123.123.1.1"}"#]),
         ("{ $.arrayKey[0] = \"value\" }", &[GUIDE], &[r#"{"arrayKey":"value"}"#]),
         ("{ $.objectList[1].id = 2 }", &[GUIDE], &[r#"{"objectList":[{"id":2}]}"#]),
@@ -99,11 +111,19 @@ fn json() {
 #[test]
 fn json_numbers() {
     check(&[
-        ("{ $.latency >= 500 }", &[r#"{"latency":500}"#, r#"{"latency":5e3}"#], &[r#"{"latency":499.9}"#, "{}"]),
+        (
+            "{ $.latency >= 500 }",
+            &[r#"{"latency":500}"#, r#"{"latency":5e3}"#],
+            &[r#"{"latency":499.9}"#, "{}"],
+        ),
         ("{ $.numbers[0] < 10e3 }", &[r#"{"numbers":[9999]}"#], &[r#"{"numbers":[10000]}"#]),
         ("{ $.numbers[0] < 10e-3 }", &[r#"{"numbers":[0.001]}"#], &[r#"{"numbers":[1]}"#]),
         ("{ $.p[4].run <= 55.5 }", &[r#"{"p":[0,0,0,0,{"run":55.5}]}"#], &[r#"{"p":[0,0,0,0,{"run":56}]}"#]),
-        ("{ $.errorCode = 400 }", &[r#"{"errorCode":400}"#, r#"{"errorCode":400.0}"#], &[r#"{"errorCode":401}"#]),
+        (
+            "{ $.errorCode = 400 }",
+            &[r#"{"errorCode":400}"#, r#"{"errorCode":400.0}"#],
+            &[r#"{"errorCode":401}"#],
+        ),
         ("{ $.errorCode != 500 }", &[r#"{"errorCode":400}"#], &[r#"{"errorCode":500}"#]),
         ("{ $.latency > +1000 }", &[r#"{"latency":1001}"#], &[r#"{"latency":-1001}"#]),
         ("{ $.latency > -5 }", &[r#"{"latency":-4}"#], &[r#"{"latency":-6}"#]),
@@ -169,11 +189,45 @@ fn what_is_no_pattern_is_refused() {
     let deep = format!("{{ {}$.a = 1{} }}", "(".repeat(33), ")".repeat(33));
     let long = "x".repeat(1025);
     let wrong = [
-        "\"open", "-", "ERROR ?", "%open", "%a(b)%", "%é%", "%a b%", "%[%", "%%", "%a% %b% %c%", "{", "{}", "{ $ = 1 }",
-        "{ $.a }", "{ $.a = }", "{ $.a = 1", "{ $.a = 1 } x", "{ $.a IS 1 }", "{ $.a NOT NULL }", "{ $.a[x] = 1 }",
-        "{ $.a < \"x\" }", "{ $.a < x }", "{ $.a = 1 && }", "{ $.a = 1 & $.b = 2 }", "{ ($.a = 1 }", "{ a = 1 }",
-        "{ $.*.* = 1 }", "{ $.a[*].b[*] = 1 }", "{ $.*=1 && $.*=1 && $.*=1 && $.*=1 }", "[", "[a", "[a b]",
-        "[..., ...]", "[a=1 || b=2]", "[a=1 && a]", "[a=]", "[a] x", &deep, &long,
+        "\"open",
+        "-",
+        "ERROR ?",
+        "%open",
+        "%a(b)%",
+        "%é%",
+        "%a b%",
+        "%[%",
+        "%%",
+        "%a% %b% %c%",
+        "{",
+        "{}",
+        "{ $ = 1 }",
+        "{ $.a }",
+        "{ $.a = }",
+        "{ $.a = 1",
+        "{ $.a = 1 } x",
+        "{ $.a IS 1 }",
+        "{ $.a NOT NULL }",
+        "{ $.a[x] = 1 }",
+        "{ $.a < \"x\" }",
+        "{ $.a < x }",
+        "{ $.a = 1 && }",
+        "{ $.a = 1 & $.b = 2 }",
+        "{ ($.a = 1 }",
+        "{ a = 1 }",
+        "{ $.*.* = 1 }",
+        "{ $.a[*].b[*] = 1 }",
+        "{ $.*=1 && $.*=1 && $.*=1 && $.*=1 }",
+        "[",
+        "[a",
+        "[a b]",
+        "[..., ...]",
+        "[a=1 || b=2]",
+        "[a=1 && a]",
+        "[a=]",
+        "[a] x",
+        &deep,
+        &long,
     ];
     for pattern in wrong {
         assert!(Pattern::parse(pattern).is_err(), "{pattern} should be refused");

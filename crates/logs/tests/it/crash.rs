@@ -1,0 +1,171 @@
+//! What was acknowledged survives `kill -9` and torn files.
+
+use std::collections::BTreeMap;
+use std::fs::{self, OpenOptions};
+use std::io::{BufRead as _, BufReader};
+use std::os::unix::fs::FileExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use logs::{Limits, Logs};
+
+use super::support::*;
+
+const DIR: &str = "ROADSTEAD_LOGS_TEST_DIR";
+const KILLS: usize = 12;
+const WRITERS: usize = 4;
+
+/// Kills the writing process when a test ends early.
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn kill_9_loses_nothing_that_was_acknowledged() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged: BTreeMap<usize, i64> = BTreeMap::new();
+    for round in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "it::crash::writing_process", "--nocapture"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map(Killed)
+            .unwrap();
+        let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        let mut seen = 0;
+        for line in lines.map_while(Result::ok) {
+            let Some((writer, number)) = line.strip_prefix("ack ").and_then(|rest| rest.split_once(' '))
+            else {
+                continue;
+            };
+            acknowledged.insert(writer.parse().unwrap(), number.parse().unwrap());
+            seen += 1;
+            if seen == 40 + round * 7 {
+                child.0.kill().unwrap();
+            }
+        }
+        drop(child);
+        let logs = Logs::open(dir.path(), small()).unwrap();
+        for (writer, number) in &acknowledged {
+            let events = all(&logs, "g", &format!("w{writer}"), NOW);
+            let numbers: Vec<i64> = events.iter().map(|event| event.message.parse().unwrap()).collect();
+            assert_eq!(
+                numbers,
+                (0..numbers.len() as i64).collect::<Vec<_>>(),
+                "writer {writer}, round {round}"
+            );
+            assert!(numbers.len() as i64 > *number, "writer {writer} lost {number}, round {round}");
+        }
+    }
+    assert_eq!(acknowledged.len(), WRITERS);
+}
+
+/// Not a test of its own: the process that the test above kills; alone it does nothing. Each writer goes on counting where it was.
+#[test]
+fn writing_process() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let logs = Logs::open(&dir, small()).unwrap();
+    let _ = logs.create_log_group("g", Default::default(), NOW);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let logs = &logs;
+            scope.spawn(move || {
+                let stream = format!("w{writer}");
+                let _ = logs.create_log_stream("g", &stream, NOW);
+                for number in all(logs, "g", &stream, NOW).len() as i64.. {
+                    put(logs, &stream, &[(number, &number.to_string())]).unwrap();
+                    println!("ack {writer} {number}");
+                }
+            });
+        }
+    });
+}
+
+fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
+    let groups = fs::read_dir(dir.join("groups")).unwrap().flatten();
+    let mut files: Vec<_> = groups
+        .flat_map(|group| fs::read_dir(group.path()).unwrap().flatten().map(|file| file.path()))
+        .collect();
+    files.retain(|path| path.extension().is_some_and(|found| found == extension));
+    files.sort();
+    files
+}
+
+#[test]
+fn a_torn_end_is_cut_at_every_length() {
+    let (dir, logs) = store(Limits::default());
+    for i in 0..3 {
+        put(&logs, "s", &[(i, &format!("m{i}"))]).unwrap();
+    }
+    drop(logs);
+    let path = &files(dir.path(), "seg")[0];
+    let whole = fs::read(path).unwrap();
+    for len in (0..whole.len()).rev() {
+        fs::write(path, &whole[..len]).unwrap();
+        let logs = Logs::open(dir.path(), Limits::default()).unwrap();
+        let kept = all(&logs, "g", "s", NOW).len();
+        assert!(kept < 3, "length {len}");
+        put(&logs, "s", &[(9, "after")]).unwrap();
+        let events = all(&logs, "g", "s", NOW);
+        assert_eq!(events.len(), kept + 1, "length {len}");
+        assert_eq!(events[kept].message, "after", "length {len}");
+    }
+}
+
+#[test]
+fn a_torn_catalog_is_cut_and_a_damaged_one_is_refused() {
+    let (dir, logs) = store(Limits::default());
+    logs.create_log_stream("g", "t", NOW).unwrap();
+    drop(logs);
+    let path = dir.path().join("catalog.log");
+    let whole = fs::read(&path).unwrap();
+    for len in 0..whole.len() {
+        fs::write(&path, &whole[..len]).unwrap();
+        Logs::open(dir.path(), Limits::default()).unwrap();
+    }
+    fs::write(&path, &whole).unwrap();
+    OpenOptions::new().write(true).open(&path).unwrap().write_all_at(b"#", 20).unwrap();
+    let error = Logs::open(dir.path(), Limits::default()).err().unwrap();
+    assert!(error.to_string().contains("catalog.log"), "{error}");
+}
+
+#[test]
+fn indexes_are_made_again() {
+    let (dir, logs) = store(small());
+    for i in 0..20 {
+        put(&logs, "s", &[(i, &format!("m{i}"))]).unwrap();
+    }
+    drop(logs);
+    let indexes = files(dir.path(), "idx");
+    assert!(indexes.len() >= 3);
+    fs::remove_file(&indexes[0]).unwrap();
+    fs::write(&indexes[1], b"nonsense").unwrap();
+    let len = fs::metadata(&indexes[2]).unwrap().len();
+    OpenOptions::new().write(true).open(&indexes[2]).unwrap().set_len(len - 1).unwrap();
+    let logs = Logs::open(dir.path(), small()).unwrap();
+    assert_eq!(all(&logs, "g", "s", NOW).len(), 20);
+    assert_eq!(files(dir.path(), "idx").len(), indexes.len());
+}
+
+#[test]
+fn damage_is_told_not_hidden() {
+    let (dir, logs) = store(small());
+    for i in 0..8 {
+        put(&logs, "s", &[(i, &format!("m{i}"))]).unwrap();
+    }
+    drop(logs);
+    let path = &files(dir.path(), "seg")[0];
+    OpenOptions::new().write(true).open(path).unwrap().write_all_at(b"#", 80).unwrap();
+    let logs = Logs::open(dir.path(), small()).unwrap();
+    let error = logs.get_log_events(&get("s"), NOW).unwrap_err();
+    assert!(error.to_string().contains("damaged") && error.to_string().contains(".seg"), "{error}");
+    // The rest can still be read.
+    let later = logs::GetLogEvents { start_time: Some(NOW + 6), ..get("s") };
+    assert_eq!(logs.get_log_events(&later, NOW).unwrap().events.len(), 2);
+}

@@ -1,0 +1,97 @@
+//! Retention and housekeeping.
+
+use std::fs;
+use std::path::Path;
+
+use logs::{Limits, Logs, PutLogEvents};
+
+use super::support::*;
+
+fn segments(dir: &Path) -> usize {
+    let groups = fs::read_dir(dir.join("groups")).unwrap().flatten();
+    let files = groups.filter_map(|group| fs::read_dir(group.path()).ok()).flat_map(|files| files.flatten());
+    files.filter(|file| file.path().extension().is_some_and(|extension| extension == "seg")).count()
+}
+
+fn put_at(logs: &Logs, now_ms: i64, message: &str) {
+    let request: PutLogEvents = batch("g", "s", &[(now_ms, message)]);
+    assert_eq!(logs.put_log_events_wait(request, now_ms).unwrap().rejected, None);
+}
+
+#[test]
+fn whole_segments_go_with_age_and_reads_go_on() {
+    let (dir, logs) = store(small());
+    logs.set_retention("g", Some(1)).unwrap();
+    for i in 0..20 {
+        put_at(&logs, NOW + i * DAY / 10, &format!("m{i}"));
+    }
+    let now = NOW + 2 * DAY;
+    let before = segments(dir.path());
+    // Expired events are hidden at once, their files go with housekeeping.
+    assert_eq!(texts(&all(&logs, "g", "s", now)), (10..20).map(|i| format!("m{i}")).collect::<Vec<_>>());
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| (0..50).for_each(|_| assert_eq!(all(&logs, "g", "s", now).len(), 10)));
+        logs.maintain(now).unwrap();
+        reader.join().unwrap();
+    });
+    assert!(segments(dir.path()) < before);
+    assert_eq!(all(&logs, "g", "s", now).len(), 10);
+    logs.maintain(now + 10 * DAY).unwrap();
+    assert_eq!(segments(dir.path()), 0);
+    assert!(all(&logs, "g", "s", now + 10 * DAY).is_empty());
+    put_at(&logs, now + 10 * DAY, "again");
+    drop(logs);
+    let logs = Logs::open(dir.path(), small()).unwrap();
+    assert_eq!(texts(&all(&logs, "g", "s", now + 10 * DAY)), ["again"]);
+}
+
+#[test]
+fn expiry_is_found_after_a_restart_without_any_use() {
+    let (dir, logs) = store(Limits::default());
+    logs.set_retention("g", Some(3)).unwrap();
+    put_at(&logs, NOW, "m");
+    drop(logs);
+    let logs = Logs::open(dir.path(), Limits::default()).unwrap();
+    logs.maintain(NOW + DAY).unwrap();
+    assert_eq!(segments(dir.path()), 1);
+    logs.maintain(NOW + 4 * DAY).unwrap();
+    assert_eq!(segments(dir.path()), 0);
+}
+
+#[test]
+fn without_retention_nothing_goes() {
+    let (dir, logs) = store(small());
+    put_at(&logs, NOW, "m");
+    logs.maintain(NOW + 4000 * DAY).unwrap();
+    assert_eq!(texts(&all(&logs, "g", "s", NOW + 4000 * DAY)), ["m"]);
+    logs.set_retention("g", Some(1)).unwrap();
+    logs.maintain(NOW + 4000 * DAY).unwrap();
+    assert_eq!(segments(dir.path()), 0);
+}
+
+#[test]
+fn segments_of_deleted_streams_alone_go() {
+    let (dir, logs) = store(small());
+    logs.create_log_stream("g", "t", NOW).unwrap();
+    for i in 0..8 {
+        put(&logs, "s", &[(i, "s")]).unwrap();
+    }
+    put(&logs, "t", &[(9, "t")]).unwrap();
+    logs.delete_log_stream("g", "s").unwrap();
+    assert_eq!(segments(dir.path()), 3);
+    logs.maintain(NOW).unwrap();
+    assert_eq!(segments(dir.path()), 1);
+    assert_eq!(texts(&all(&logs, "g", "t", NOW)), ["t"]);
+}
+
+#[test]
+fn a_deleted_groups_files_go() {
+    let (dir, logs) = store(small());
+    put(&logs, "s", &[(0, "m")]).unwrap();
+    logs.delete_log_group("g").unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    while segments(dir.path()) > 0 {
+        assert!(std::time::Instant::now() < deadline, "the deleted group's files stay");
+        std::thread::yield_now();
+    }
+}
