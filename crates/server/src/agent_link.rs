@@ -15,6 +15,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use wire::{acs, tcs};
 
+pub use wire::acs::Connect as Hello;
+
 use registry::Registry;
 
 /// Path of the ACS socket; `DiscoverPollEndpoint.endpoint` is this without `/ws`.
