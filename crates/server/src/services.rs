@@ -1,1 +1,3 @@
 //! The AWS services behind the front door, one module each.
+
+pub mod ecs;

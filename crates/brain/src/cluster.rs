@@ -1,0 +1,298 @@
+//! One cluster's state: its rows and the indexes derived from them. [`Cluster::apply`] is the only place
+//! that changes either, so an index can never disagree with its rows. Cloning is cheap (persistent maps):
+//! a snapshot is a clone, and undoing is dropping one.
+
+pub mod change;
+pub mod rows;
+pub mod txn;
+
+use std::sync::Arc;
+
+use imbl::{OrdMap, OrdSet};
+use wire::Timestamp;
+
+pub use change::{Change, Key, Row};
+pub use rows::*;
+pub use txn::{Step, Txn};
+
+/// What the tasks on one container instance take from it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Held by tasks that are not STOPPED.
+    pub used: Resources,
+    pub running: i32,
+    pub pending: i32,
+    /// All tasks placed here that are not STOPPED.
+    pub tasks: OrdSet<TaskId>,
+    /// How many of them are of each group.
+    pub groups: OrdMap<String, i32>,
+}
+
+/// One cluster.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    /// The cluster's own row.
+    pub row: Arc<ClusterRow>,
+    instances: OrdMap<InstanceId, Arc<InstanceRow>>,
+    services: OrdMap<ServiceName, Arc<ServiceRow>>,
+    tasks: OrdMap<TaskId, Arc<TaskRow>>,
+    tokens: OrdMap<String, Arc<TokenRow>>,
+    usage: OrdMap<InstanceId, Arc<Usage>>,
+    service_tasks: OrdMap<ServiceName, OrdSet<TaskId>>,
+    /// Services that wait for room, and daemons: what looks again when capacity comes.
+    waiting: OrdSet<ServiceName>,
+    /// Everything that waits for a time, earliest first.
+    timers: OrdSet<(Timestamp, Key)>,
+    running: i32,
+    pending: i32,
+}
+
+impl Cluster {
+    /// A cluster with nothing in it.
+    pub fn new(row: ClusterRow) -> Cluster {
+        Cluster {
+            row: Arc::new(row),
+            instances: OrdMap::new(),
+            services: OrdMap::new(),
+            tasks: OrdMap::new(),
+            tokens: OrdMap::new(),
+            usage: OrdMap::new(),
+            service_tasks: OrdMap::new(),
+            waiting: OrdSet::new(),
+            timers: OrdSet::new(),
+            running: 0,
+            pending: 0,
+        }
+    }
+
+    /// A task by id.
+    pub fn task(&self, id: &TaskId) -> Option<&Arc<TaskRow>> {
+        self.tasks.get(id)
+    }
+
+    /// All tasks in order of their ids.
+    pub fn tasks(&self) -> impl Iterator<Item = &Arc<TaskRow>> {
+        self.tasks.values()
+    }
+
+    /// Tasks whose id is greater than `after`, in order: for paging without a scan of what came before.
+    pub fn tasks_after(&self, after: Option<&TaskId>) -> impl Iterator<Item = &Arc<TaskRow>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let from = after.map_or(Unbounded, |id| Excluded(id.clone()));
+        self.tasks.range((from, Unbounded)).map(|(_, row)| row)
+    }
+
+    /// The tasks that a service made and that are not forgotten yet.
+    pub fn tasks_of_service(&self, name: &ServiceName) -> impl Iterator<Item = &Arc<TaskRow>> {
+        self.service_tasks.get(name).into_iter().flatten().filter_map(|id| self.tasks.get(id))
+    }
+
+    /// The tasks on a container instance that are not STOPPED.
+    pub fn tasks_on(&self, instance: &InstanceId) -> impl Iterator<Item = &Arc<TaskRow>> {
+        self.usage.get(instance).into_iter().flat_map(|u| u.tasks.iter()).filter_map(|id| self.tasks.get(id))
+    }
+
+    /// A container instance by id.
+    pub fn instance(&self, id: &InstanceId) -> Option<&Arc<InstanceRow>> {
+        self.instances.get(id)
+    }
+
+    /// All container instances in order of their ids.
+    pub fn instances(&self) -> impl Iterator<Item = &Arc<InstanceRow>> {
+        self.instances.values()
+    }
+
+    /// What is in use on a container instance.
+    pub fn usage(&self, id: &InstanceId) -> Option<&Arc<Usage>> {
+        self.usage.get(id)
+    }
+
+    /// A service by name.
+    pub fn service(&self, name: &ServiceName) -> Option<&Arc<ServiceRow>> {
+        self.services.get(name)
+    }
+
+    /// All services in order of their names.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceRow>> {
+        self.services.values()
+    }
+
+    /// Services that wait for room, and daemons.
+    pub fn services_waiting(&self) -> impl Iterator<Item = &ServiceName> {
+        self.waiting.iter()
+    }
+
+    /// What a RunTask client token made.
+    pub fn token(&self, token: &str) -> Option<&Arc<TokenRow>> {
+        self.tokens.get(token)
+    }
+
+    /// Tasks that are RUNNING, and tasks that are on their way there.
+    pub fn task_counts(&self) -> (i32, i32) {
+        (self.running, self.pending)
+    }
+
+    /// When something waits for its time, the earliest.
+    pub fn wake_at(&self) -> Option<Timestamp> {
+        self.timers.get_min().map(|(at, _)| *at)
+    }
+
+    /// What is due at `now`, earliest first, at most `limit`.
+    pub fn due(&self, now: Timestamp, limit: usize) -> Vec<Key> {
+        self.timers.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, key)| key.clone()).collect()
+    }
+
+    /// Takes a change into the rows and every index.
+    pub fn apply(&mut self, change: &Change) {
+        let key = change.key();
+        if let Some(at) = self.timer(&key) {
+            self.timers.remove(&(at, key.clone()));
+        }
+        match change {
+            Change::Put(Row::Cluster(row)) => self.row = row.clone(),
+            Change::Put(Row::Instance(row)) => self.put_instance(row),
+            Change::Put(Row::Service(row)) => self.put_service(row),
+            Change::Put(Row::Task(row)) => self.put_task(row),
+            Change::Put(Row::Token(row)) => {
+                self.tokens.insert(row.token.clone(), row.clone());
+            }
+            Change::Delete(Key::Cluster) => {}
+            Change::Delete(Key::Instance(id)) => {
+                self.instances.remove(id);
+                self.usage.remove(id);
+            }
+            Change::Delete(Key::Service(name)) => {
+                self.services.remove(name);
+                self.waiting.remove(name);
+            }
+            Change::Delete(Key::Task(id)) => self.delete_task(id),
+            Change::Delete(Key::Token(token)) => {
+                self.tokens.remove(token);
+            }
+        }
+        if let Some(at) = self.timer(&key) {
+            self.timers.insert((at, key));
+        }
+    }
+
+    fn timer(&self, key: &Key) -> Option<Timestamp> {
+        match key {
+            Key::Cluster => None,
+            Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
+            Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
+            Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
+            Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
+        }
+    }
+
+    fn put_instance(&mut self, row: &Arc<InstanceRow>) {
+        if !self.usage.contains_key(&row.id) {
+            self.usage.insert(row.id.clone(), Arc::default());
+        }
+        self.instances.insert(row.id.clone(), row.clone());
+    }
+
+    fn put_service(&mut self, row: &Arc<ServiceRow>) {
+        if row.status == ServiceStatus::Active && (row.unplaced.is_some() || row.daemon()) {
+            self.waiting.insert(row.name.clone());
+        } else {
+            self.waiting.remove(&row.name);
+        }
+        self.services.insert(row.name.clone(), row.clone());
+    }
+
+    fn put_task(&mut self, row: &Arc<TaskRow>) {
+        if let Some(old) = self.tasks.insert(row.id.clone(), row.clone()) {
+            self.uncount(&old);
+        } else if let Some((service, _)) = &row.service {
+            self.service_tasks.entry(service.clone()).or_default().insert(row.id.clone());
+        }
+        self.count(row);
+    }
+
+    fn delete_task(&mut self, id: &TaskId) {
+        let Some(old) = self.tasks.remove(id) else { return };
+        self.uncount(&old);
+        let Some((service, _)) = &old.service else { return };
+        if let Some(ids) = self.service_tasks.get_mut(service) {
+            ids.remove(id);
+            if ids.is_empty() {
+                self.service_tasks.remove(service);
+            }
+        }
+    }
+
+    fn count(&mut self, row: &TaskRow) {
+        let (running, pending) = row.counts();
+        self.running += running;
+        self.pending += pending;
+        if row.last == TaskStatus::Stopped {
+            return;
+        }
+        let Some(instance) = &row.instance else { return };
+        let usage = Arc::make_mut(self.usage.entry(instance.clone()).or_default());
+        usage.running += running;
+        usage.pending += pending;
+        usage.tasks.insert(row.id.clone());
+        usage.used.add(&row.needs);
+        *usage.groups.entry(row.group.clone()).or_default() += 1;
+    }
+
+    fn uncount(&mut self, row: &TaskRow) {
+        let (running, pending) = row.counts();
+        self.running -= running;
+        self.pending -= pending;
+        if row.last == TaskStatus::Stopped {
+            return;
+        }
+        let Some(usage) = row.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
+        let usage = Arc::make_mut(usage);
+        usage.running -= running;
+        usage.pending -= pending;
+        usage.tasks.remove(&row.id);
+        usage.used.subtract(&row.needs);
+        match usage.groups.get_mut(&row.group) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                usage.groups.remove(&row.group);
+            }
+        }
+    }
+}
+
+impl TaskRow {
+    /// (1, 0) when RUNNING, (0, 1) when on the way there, (0, 0) after, as ECS counts tasks.
+    pub fn counts(&self) -> (i32, i32) {
+        match self.last {
+            TaskStatus::Provisioning | TaskStatus::Pending | TaskStatus::Activating => (0, 1),
+            TaskStatus::Running => (1, 0),
+            _ => (0, 0),
+        }
+    }
+}
+
+impl ServiceRow {
+    /// The earliest time at which this service must be looked at again.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        let deployments = self.deployments.iter().filter_map(|d| d.not_before);
+        deployments.chain(self.wake_at).chain(self.forget_at).min()
+    }
+}
+
+impl Resources {
+    /// Takes more.
+    pub fn add(&mut self, other: &Resources) {
+        self.cpu += other.cpu;
+        self.memory += other.memory;
+        self.ports_tcp.extend(&other.ports_tcp);
+        self.ports_udp.extend(&other.ports_udp);
+    }
+
+    /// Gives back.
+    pub fn subtract(&mut self, other: &Resources) {
+        self.cpu -= other.cpu;
+        self.memory -= other.memory;
+        self.ports_tcp.retain(|port| !other.ports_tcp.contains(port));
+        self.ports_udp.retain(|port| !other.ports_udp.contains(port));
+    }
+}

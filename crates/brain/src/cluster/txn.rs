@@ -1,0 +1,144 @@
+//! One step of a cluster's brain: a command works on a private copy of the state, the services it touched
+//! are settled, and out come the new state, the changed rows and who must hear of it. A command that fails
+//! leaves nothing behind.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use wire::Timestamp;
+
+use super::{Change, Cluster, Key, Row, rows::*};
+use crate::{Ctx, Ids, account::Account};
+
+/// What a step has made of a cluster.
+pub struct Step<T> {
+    /// The state after it.
+    pub state: Cluster,
+    /// What the store must hold before anyone may see `state` or `reply`.
+    pub changes: Vec<Change>,
+    /// Container instances whose assignments changed: their links must look again.
+    pub assignments: BTreeSet<InstanceId>,
+    /// The answer to the command.
+    pub reply: T,
+}
+
+/// A command at work on a cluster.
+pub struct Txn<'a> {
+    /// The state as this command has changed it so far.
+    pub state: Cluster,
+    /// Task definitions and settings, as they stand.
+    pub account: &'a Account,
+    /// Who, where and when.
+    pub ctx: &'a Ctx,
+    /// The only source of new ids.
+    pub ids: &'a mut Ids,
+    changes: BTreeMap<Key, Change>,
+    dirty: BTreeSet<ServiceName>,
+    assignments: BTreeSet<InstanceId>,
+}
+
+impl Cluster {
+    /// Runs one command to its end. Pure: the same state, context, ids and command give the same step.
+    pub fn step<T>(
+        &self,
+        account: &Account,
+        ctx: &Ctx,
+        ids: &mut Ids,
+        command: impl FnOnce(&mut Txn) -> Result<T, wire::Error>,
+    ) -> Result<Step<T>, wire::Error> {
+        let mut txn = Txn {
+            state: self.clone(),
+            account,
+            ctx,
+            ids,
+            changes: BTreeMap::new(),
+            dirty: BTreeSet::new(),
+            assignments: BTreeSet::new(),
+        };
+        let reply = command(&mut txn)?;
+        crate::service::settle(&mut txn);
+        Ok(Step {
+            state: txn.state,
+            changes: txn.changes.into_values().collect(),
+            assignments: txn.assignments,
+            reply,
+        })
+    }
+}
+
+impl Txn<'_> {
+    /// The time of this step.
+    pub fn now(&self) -> Timestamp {
+        self.ctx.now
+    }
+
+    /// Writes the cluster's own row.
+    pub fn put_cluster(&mut self, row: ClusterRow) {
+        self.record(Change::Put(Row::Cluster(Arc::new(row))));
+    }
+
+    /// Writes a container instance. What changes its capacity wakes the services that wait for room.
+    pub fn put_instance(&mut self, mut row: InstanceRow) {
+        row.version += 1;
+        self.record(Change::Put(Row::Instance(Arc::new(row))));
+    }
+
+    /// Writes a service and marks it for settling.
+    pub fn put_service(&mut self, row: ServiceRow) {
+        self.dirty.insert(row.name.clone());
+        self.record(Change::Put(Row::Service(Arc::new(row))));
+    }
+
+    /// Writes a task: its service is settled again, and its container instance told when what it shall do
+    /// has changed.
+    pub fn put_task(&mut self, mut row: TaskRow) {
+        let old = self.state.task(&row.id);
+        assert!(old.is_none_or(|old| old.last <= row.last), "a task's status only rises: {}", row.id);
+        let told = old.map(|old| (old.instance.clone(), old.desired));
+        row.version += 1;
+        if told != Some((row.instance.clone(), row.desired)) {
+            self.assignments.extend(row.instance.clone());
+        }
+        if let Some((service, _)) = &row.service {
+            self.dirty.insert(service.clone());
+        }
+        self.record(Change::Put(Row::Task(Arc::new(row))));
+    }
+
+    /// Remembers a client token.
+    pub fn put_token(&mut self, row: TokenRow) {
+        self.record(Change::Put(Row::Token(Arc::new(row))));
+    }
+
+    /// Forgets a row.
+    pub fn delete(&mut self, key: Key) {
+        self.record(Change::Delete(key));
+    }
+
+    /// Has the link of a container instance look again at what it shall do.
+    pub fn notify(&mut self, instance: &InstanceId) {
+        self.assignments.insert(instance.clone());
+    }
+
+    /// Marks a service for settling at the end of this step.
+    pub fn touch(&mut self, service: &ServiceName) {
+        self.dirty.insert(service.clone());
+    }
+
+    /// Marks the services that wait for room, as room has come.
+    pub fn touch_waiting(&mut self) {
+        self.dirty.extend(self.state.services_waiting().cloned());
+    }
+
+    /// The next service to settle.
+    pub fn next_dirty(&mut self) -> Option<ServiceName> {
+        self.dirty.pop_first()
+    }
+
+    fn record(&mut self, change: Change) {
+        self.state.apply(&change);
+        self.changes.insert(change.key(), change);
+    }
+}

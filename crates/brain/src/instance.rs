@@ -1,0 +1,42 @@
+//! Container instances: registration by agents, and the operations on them.
+
+pub mod attributes;
+pub mod describe;
+pub mod register;
+pub mod state;
+
+use wire::{
+    Error,
+    ecs::{self, errors},
+};
+
+use crate::{
+    arn,
+    cluster::{InstanceId, InstanceRow, InstanceStatus, Txn},
+};
+
+/// The attribute that names a container instance's zone.
+pub const ZONE: &str = "ecs.availability-zone";
+/// The attribute that names a container instance's processor architecture.
+pub const ARCHITECTURE: &str = "ecs.cpu-architecture";
+
+/// The value of a container instance's attribute.
+pub fn attribute(row: &InstanceRow, name: &str) -> Option<String> {
+    row.attributes.iter().find(|a| a.name == name).and_then(|a| a.value.clone())
+}
+
+/// The attributes that a task shows of its host: the architecture alone.
+pub fn architecture(row: &InstanceRow) -> Vec<ecs::Attribute> {
+    row.attributes.iter().filter(|a| a.name == ARCHITECTURE).cloned().collect()
+}
+
+/// The container instance that a request names by id or ARN, if it is not INACTIVE.
+///
+/// # Errors
+/// `InvalidParameterException` as ECS words it.
+fn find(txn: &Txn, named: &str) -> Result<InstanceRow, Error> {
+    let id = InstanceId(arn::container_instance_id(txn.ctx, &txn.state.row.name, named)?);
+    let found = txn.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
+    let found = found.ok_or_else(|| errors::invalid_parameter("The referenced container instance was not found."))?;
+    Ok(found.as_ref().clone())
+}

@@ -1,0 +1,114 @@
+//! RegisterContainerInstance. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterContainerInstance.html>
+
+use std::collections::BTreeSet;
+
+use wire::{
+    Error,
+    ecs::{self, Attribute, errors},
+};
+
+use super::{ARCHITECTURE, ZONE, describe};
+use crate::{
+    arn,
+    cluster::{InstanceId, InstanceRow, InstanceStatus, Resources, Txn},
+    limits, tags,
+};
+
+/// Takes an agent's host into the cluster, or takes it again after the agent's restart.
+pub fn register_container_instance(
+    txn: &mut Txn,
+    request: ecs::RegisterContainerInstanceRequest,
+) -> Result<ecs::RegisterContainerInstanceResponse, Error> {
+    let registered = resources(request.total_resources.as_deref().unwrap_or_default())?;
+    let mut attributes = request.attributes.clone().unwrap_or_default();
+    if attributes.len() > limits::ATTRIBUTES {
+        return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
+    }
+    let row = match request.container_instance_arn.as_deref().filter(|arn| !arn.is_empty()) {
+        Some(named) => again(txn, named, registered, attributes)?,
+        None => {
+            if txn.state.instances().count() >= limits::INSTANCES {
+                return Err(errors::client("The number of container instances in this cluster has reached its limit."));
+            }
+            tags::check(request.tags.as_deref().unwrap_or_default())?;
+            add_facts(txn, &mut attributes);
+            InstanceRow {
+                id: InstanceId(txn.ids.hex32()),
+                status: InstanceStatus::Active,
+                registered_at: txn.now(),
+                registered,
+                attributes,
+                tags: request.tags.unwrap_or_default(),
+                agent_connected: true,
+                version_info: request.version_info.unwrap_or_default(),
+                version: 0,
+                client_token: None,
+                forget_at: None,
+            }
+        }
+    };
+    txn.put_instance(row.clone());
+    txn.touch_waiting();
+    let stored = txn.state.instance(&row.id).cloned().expect("it was just written");
+    let shown = describe::instance(&txn.state, txn.ctx, &stored, true);
+    Ok(ecs::RegisterContainerInstanceResponse { container_instance: Some(shown) })
+}
+
+/// The agent says its capabilities anew; what users set on the instance stays.
+fn again(
+    txn: &mut Txn,
+    named: &str,
+    registered: Resources,
+    mut attributes: Vec<Attribute>,
+) -> Result<InstanceRow, Error> {
+    let id = InstanceId(arn::container_instance_id(txn.ctx, &txn.state.row.name, named)?);
+    let found = txn.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
+    let known = found.ok_or_else(|| errors::client("The referenced container instance was not found."))?;
+    let mut row = known.as_ref().clone();
+    for old in &row.attributes {
+        let capability = old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
+        if !capability && !attributes.iter().any(|new| new.name == old.name) {
+            attributes.push(old.clone());
+        }
+    }
+    add_facts(txn, &mut attributes);
+    row.attributes = attributes;
+    row.registered = registered;
+    row.agent_connected = true;
+    Ok(row)
+}
+
+/// What the backend adds: the zone and, where the agent does not say it, the architecture.
+fn add_facts(txn: &Txn, attributes: &mut Vec<Attribute>) {
+    let zone = format!("{}a", txn.ctx.region);
+    for (name, value) in [(ZONE, zone.as_str()), (ARCHITECTURE, "x86_64")] {
+        if !attributes.iter().any(|a| a.name == name) {
+            attributes.push(Attribute { name: name.to_owned(), value: Some(value.to_owned()), ..Default::default() });
+        }
+    }
+}
+
+fn resources(given: &[ecs::Resource]) -> Result<Resources, Error> {
+    let mut all = Resources::default();
+    for resource in given {
+        let number = || {
+            let given = resource.integer_value.map(i64::from).or(resource.long_value);
+            let number = given.filter(|n| (0..=i64::from(i32::MAX)).contains(n));
+            number.ok_or_else(|| errors::invalid_parameter("A resource has no valid value."))
+        };
+        match resource.name.as_deref() {
+            Some("CPU") => all.cpu = number()?,
+            Some("MEMORY") => all.memory = number()?,
+            Some("PORTS") => all.ports_tcp = ports(resource)?,
+            Some("PORTS_UDP") => all.ports_udp = ports(resource)?,
+            _ => return Err(errors::invalid_parameter("A resource has no name that is known here.")),
+        }
+    }
+    Ok(all)
+}
+
+fn ports(resource: &ecs::Resource) -> Result<BTreeSet<u16>, Error> {
+    let given = resource.string_set_value.as_deref().unwrap_or_default();
+    let read = |text: &String| text.parse().map_err(|_| errors::invalid_parameter("A port is not valid."));
+    given.iter().map(read).collect()
+}

@@ -1,0 +1,107 @@
+//! What becomes of a container instance: connected or not, draining, deregistered.
+
+use wire::{
+    Error,
+    ecs::{self, ContainerInstanceStatus, VersionInfo, errors},
+};
+
+use super::{describe, find};
+use crate::{
+    arn,
+    cluster::{Desired, InstanceId, InstanceRow, InstanceStatus, Key, ServiceName, TaskId, Txn},
+    limits, service,
+    task::{
+        describe::missing,
+        lifecycle::{self, Happening},
+    },
+};
+
+/// The agent of an instance opened its connection, or its last one ended.
+pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>) {
+    let Some(known) = txn.state.instance(id) else { return };
+    let mut row = known.as_ref().clone();
+    row.agent_connected = connected.is_some();
+    row.version_info = connected.unwrap_or(row.version_info);
+    if row != *known.as_ref() {
+        let came = row.agent_connected;
+        txn.put_instance(row);
+        if came {
+            txn.touch_waiting();
+        }
+    }
+}
+
+/// UpdateContainerInstancesState: ACTIVE or DRAINING.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html>
+pub fn update_container_instances_state(
+    txn: &mut Txn,
+    request: &ecs::UpdateContainerInstancesStateRequest,
+) -> Result<ecs::UpdateContainerInstancesStateResponse, Error> {
+    let status = match request.status {
+        ContainerInstanceStatus::Active => InstanceStatus::Active,
+        ContainerInstanceStatus::Draining => InstanceStatus::Draining,
+        _ => return Err(errors::invalid_parameter("Container instance status should be one of [ACTIVE,DRAINING]")),
+    };
+    if request.container_instances.is_empty() || request.container_instances.len() > limits::DESCRIBE {
+        return Err(errors::invalid_parameter("Container instances must have between 1 and 100 elements."));
+    }
+    let (mut shown, mut failures) = (Vec::new(), Vec::new());
+    for named in &request.container_instances {
+        let cluster = txn.state.row.name.clone();
+        let id = InstanceId(arn::container_instance_id(txn.ctx, &cluster, named)?);
+        let found = txn.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
+        let Some(row) = found.cloned() else {
+            failures.push(missing(arn::container_instance(txn.ctx, &cluster, &id.0)));
+            continue;
+        };
+        if row.status != status {
+            txn.put_instance(InstanceRow { status, ..row.as_ref().clone() });
+            touch_services_on(txn, &id);
+        }
+        let row = txn.state.instance(&id).cloned().unwrap_or(row);
+        shown.push(describe::instance(&txn.state, txn.ctx, &row, true));
+    }
+    txn.touch_waiting();
+    Ok(ecs::UpdateContainerInstancesStateResponse { container_instances: Some(shown), failures: Some(failures) })
+}
+
+fn touch_services_on(txn: &mut Txn, id: &InstanceId) {
+    let services: Vec<ServiceName> =
+        txn.state.tasks_on(id).filter_map(|task| task.service.as_ref().map(|(name, _)| name.clone())).collect();
+    for name in &services {
+        txn.touch(name);
+    }
+}
+
+/// DeregisterContainerInstance. With `force`, what still runs there is no longer accounted for.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterContainerInstance.html>
+pub fn deregister_container_instance(
+    txn: &mut Txn,
+    request: &ecs::DeregisterContainerInstanceRequest,
+) -> Result<ecs::DeregisterContainerInstanceResponse, Error> {
+    let mut row = find(txn, &request.container_instance)?;
+    let tasks: Vec<TaskId> = txn.state.tasks_on(&row.id).map(|task| task.id.clone()).collect();
+    let running = tasks.iter().filter_map(|id| txn.state.task(id)).any(|task| task.desired == Desired::Running);
+    if running && request.force != Some(true) {
+        return Err(errors::invalid_parameter("Found running tasks on the instance."));
+    }
+    row.status = InstanceStatus::Inactive;
+    row.agent_connected = false;
+    row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
+    txn.put_instance(row.clone());
+    for id in tasks {
+        let Some(task) = txn.state.task(&id).cloned() else { continue };
+        let reason = "Container Instance Deregistration Forced by User".to_owned();
+        let after = lifecycle::step(&task, &Happening::HostLost { reason }, txn.now());
+        txn.put_task(after.clone());
+        service::task_stopped(txn, &task, &after);
+    }
+    txn.notify(&row.id);
+    let shown = describe::instance(&txn.state, txn.ctx, &row, false);
+    Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })
+}
+
+/// Forgets an instance that is INACTIVE long enough.
+pub fn forget(txn: &mut Txn, id: &InstanceId) {
+    txn.delete(Key::Instance(id.clone()));
+}

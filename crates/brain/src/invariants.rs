@@ -1,0 +1,80 @@
+//! What must be true of a cluster after every step. Checked by the simulator, and by tests.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::cluster::{Cluster, Desired, InstanceId, Resources, ServiceStatus, TaskStatus};
+
+/// What is broken, in words; empty when all is well.
+pub fn check(state: &Cluster) -> Vec<String> {
+    let mut broken = Vec::new();
+    hosts(state, &mut broken);
+    tasks(state, &mut broken);
+    services(state, &mut broken);
+    broken
+}
+
+/// No host carries more than it has, no port is held twice, and the index of usage is the sum of the tasks.
+fn hosts(state: &Cluster, broken: &mut Vec<String>) {
+    let mut used: BTreeMap<&InstanceId, Resources> = BTreeMap::new();
+    let mut ports = BTreeSet::new();
+    for task in state.tasks().filter(|task| task.last != TaskStatus::Stopped) {
+        let Some(host) = &task.instance else { continue };
+        for port in &task.needs.ports_tcp {
+            if !ports.insert((host, "tcp", *port)) {
+                broken.push(format!("port {port}/tcp is held twice on {host}"));
+            }
+        }
+        for port in &task.needs.ports_udp {
+            if !ports.insert((host, "udp", *port)) {
+                broken.push(format!("port {port}/udp is held twice on {host}"));
+            }
+        }
+        used.entry(host).or_default().add(&task.needs);
+    }
+    for row in state.instances() {
+        let sum = used.remove(&row.id).unwrap_or_default();
+        if sum.cpu > row.registered.cpu || sum.memory > row.registered.memory {
+            broken.push(format!("container instance {} is oversubscribed", row.id));
+        }
+        let index = state.usage(&row.id).map(|usage| usage.used.clone()).unwrap_or_default();
+        if index != sum {
+            broken.push(format!("the usage of {} is {index:?}, its tasks sum to {sum:?}", row.id));
+        }
+    }
+    broken.extend(used.keys().map(|id| format!("tasks are on {id}, which is not there")));
+}
+
+/// Statuses, times and reasons of a task agree.
+fn tasks(state: &Cluster, broken: &mut Vec<String>) {
+    for task in state.tasks() {
+        let stopped = task.last == TaskStatus::Stopped;
+        for (wrong, what) in [
+            (task.last == TaskStatus::Running && task.started_at.is_none(), "is RUNNING without startedAt"),
+            (task.last == TaskStatus::Running && task.instance.is_none(), "is RUNNING nowhere"),
+            (stopped && task.stopped_at.is_none(), "is STOPPED without stoppedAt"),
+            (stopped && task.stop.is_none(), "is STOPPED without a reason"),
+            (stopped && task.desired != Desired::Stopped, "is STOPPED but shall run"),
+            (stopped && task.forget_at.is_none(), "is STOPPED and never forgotten"),
+        ] {
+            if wrong {
+                broken.push(format!("task {} {what}", task.id));
+            }
+        }
+    }
+}
+
+/// An ACTIVE service has one PRIMARY deployment, first, and never more tasks than its ceiling.
+fn services(state: &Cluster, broken: &mut Vec<String>) {
+    for service in state.services().filter(|service| service.status == ServiceStatus::Active) {
+        let primaries = service.deployments.iter().filter(|d| d.primary).count();
+        if primaries != 1 || !service.deployments[0].primary {
+            broken.push(format!("service {} has {primaries} PRIMARY deployments", service.name));
+        }
+        let names: BTreeSet<_> = service.deployments.iter().map(|d| &d.id).collect();
+        for task in state.tasks_of_service(&service.name).filter(|task| task.last != TaskStatus::Stopped) {
+            if task.service.as_ref().is_some_and(|(_, id)| !names.contains(id)) {
+                broken.push(format!("task {} is of a deployment that is gone", task.id));
+            }
+        }
+    }
+}

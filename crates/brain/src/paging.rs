@@ -1,0 +1,126 @@
+//! Pages of lists: `maxResults` and `nextToken`. A token says after which item to go on, so a list that
+//! changes between two pages neither repeats nor skips what stood in both.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
+use wire::{Error, ecs::errors};
+
+/// What begins every token; a token of something else is refused.
+const MARK: &str = "rs1:";
+/// The longest token that is looked at, in bytes.
+const TOKEN_LENGTH: usize = 2048;
+/// ECS gives at most 100 items a page.
+const PAGE: i32 = 100;
+
+/// Which page a request wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    after: Option<String>,
+    limit: usize,
+}
+
+impl Request {
+    /// Reads the two members that every List operation has; pages hold 100 items unless fewer are asked for.
+    ///
+    /// # Errors
+    /// `InvalidParameterException` for a page size or token out of range.
+    pub fn read(max_results: Option<i32>, next_token: Option<&str>) -> Result<Request, Error> {
+        Self::read_up_to(PAGE, PAGE, max_results, next_token)
+    }
+
+    /// As [`Request::read`], with a default and a greatest page size of the operation's own.
+    pub fn read_up_to(
+        default: i32,
+        most: i32,
+        max_results: Option<i32>,
+        next_token: Option<&str>,
+    ) -> Result<Request, Error> {
+        let limit = max_results.unwrap_or(default);
+        if !(1..=most).contains(&limit) {
+            return Err(errors::invalid_parameter(format!("maxResults must be between 1 and {most}.")));
+        }
+        let limit = usize::try_from(limit).expect("checked to be positive");
+        let after = next_token.filter(|token| !token.is_empty()).map(decode).transpose()?;
+        Ok(Request { after, limit })
+    }
+
+    /// The key after which the page begins.
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// Takes the page out of `items`, which must come in the order of `key`; gives it and the next token.
+    pub fn take<T: Copy>(
+        &self,
+        items: impl Iterator<Item = T>,
+        keeps: impl Fn(T) -> bool,
+        key: impl Fn(T) -> String,
+    ) -> (Vec<T>, Option<String>) {
+        let from = items.filter(|item| keeps(*item) && self.after.as_ref().is_none_or(|after| key(*item) > *after));
+        let mut page: Vec<T> = from.take(self.limit + 1).collect();
+        if page.len() <= self.limit {
+            return (page, None);
+        }
+        page.truncate(self.limit);
+        let next = page.last().map(|item| encode(&key(*item)));
+        (page, next)
+    }
+}
+
+impl Request {
+    /// Takes the page out of items that already begin behind [`Request::after`], in whatever order.
+    pub fn cut<T>(
+        &self,
+        items: impl Iterator<Item = T>,
+        key: impl Fn(&T) -> String,
+    ) -> (Vec<T>, Option<String>) {
+        let mut page: Vec<T> = items.take(self.limit + 1).collect();
+        if page.len() <= self.limit {
+            return (page, None);
+        }
+        page.truncate(self.limit);
+        let next = page.last().map(|item| encode(&key(item)));
+        (page, next)
+    }
+}
+
+fn encode(key: &str) -> String {
+    BASE64.encode(format!("{MARK}{key}"))
+}
+
+fn decode(token: &str) -> Result<String, Error> {
+    let bad = || errors::invalid_parameter("Invalid token");
+    if token.len() > TOKEN_LENGTH {
+        return Err(bad());
+    }
+    let bytes = BASE64.decode(token).map_err(|_| bad())?;
+    let text = String::from_utf8(bytes).map_err(|_| bad())?;
+    text.strip_prefix(MARK).map(str::to_owned).ok_or_else(bad)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_cover_everything_once_and_in_order() {
+        let items: Vec<String> = (0..23).map(|n| format!("{n:03}")).collect();
+        let (mut seen, mut token) = (Vec::new(), None);
+        loop {
+            let page = Request::read(Some(5), token.as_deref()).unwrap();
+            let (found, next) = page.take(items.iter(), |_| true, String::clone);
+            seen.extend(found.into_iter().cloned());
+            token = next;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, items);
+    }
+
+    #[test]
+    fn sizes_and_tokens_out_of_range_are_refused() {
+        for (size, token) in [(Some(0), None), (Some(101), None), (None, Some("!")), (None, Some("eHh4"))] {
+            assert_eq!(Request::read(size, token).unwrap_err().code(), "InvalidParameterException");
+        }
+    }
+}

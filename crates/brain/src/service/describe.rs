@@ -1,0 +1,129 @@
+//! DescribeServices, and a service as the API shows it.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html>
+
+use wire::{
+    Error,
+    ecs::{self, DeploymentControllerType, errors},
+};
+
+use crate::{
+    Ctx, arn,
+    cluster::{Cluster, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskRow},
+    limits,
+    task::describe::missing,
+};
+
+/// Describes services; the ones that are not there are among the failures.
+pub fn describe_services(
+    state: &Cluster,
+    ctx: &Ctx,
+    request: &ecs::DescribeServicesRequest,
+) -> Result<ecs::DescribeServicesResponse, Error> {
+    if request.services.is_empty() {
+        return Err(errors::invalid_parameter("Services cannot be empty."));
+    }
+    if request.services.len() > limits::DESCRIBE_SERVICES {
+        return Err(errors::invalid_parameter("Services cannot have more than 10 elements."));
+    }
+    let with_tags = request.include.iter().flatten().any(|field| *field == ecs::ServiceField::Tags);
+    let (mut services, mut failures) = (Vec::new(), Vec::new());
+    for named in &request.services {
+        let name = ServiceName(arn::service_name(ctx, &state.row.name, named)?);
+        match state.service(&name) {
+            Some(row) => services.push(service(state, ctx, row, with_tags)),
+            None => failures.push(missing(arn::service(ctx, &state.row.name, &name.0))),
+        }
+    }
+    Ok(ecs::DescribeServicesResponse { services: Some(services), failures: Some(failures) })
+}
+
+/// A service as the API shows it.
+pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) -> ecs::Service {
+    let cluster = &state.row.name;
+    let (running, pending) = counts(state.tasks_of_service(&row.name).map(|task| task.as_ref()));
+    let definition = &row.task_definition;
+    ecs::Service {
+        service_arn: Some(arn::service(ctx, cluster, &row.name.0)),
+        service_name: Some(row.name.0.clone()),
+        cluster_arn: Some(arn::cluster(ctx, cluster)),
+        load_balancers: Some(Vec::new()),
+        service_registries: Some(Vec::new()),
+        status: Some(status(row.status).to_owned()),
+        desired_count: Some(row.desired_count),
+        running_count: Some(running),
+        pending_count: Some(pending),
+        launch_type: Some(row.launch_type),
+        task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
+        deployment_configuration: Some(configuration(row)),
+        deployments: Some(row.deployments.iter().map(|d| deployment(state, ctx, row, d)).collect()),
+        role_arn: row.role_arn.clone(),
+        events: Some(row.events.iter().map(event).collect()),
+        created_at: Some(row.created_at),
+        placement_constraints: Some(row.placement_constraints.clone()),
+        placement_strategy: Some(row.placement_strategy.clone()),
+        scheduling_strategy: Some(match row.scheduling {
+            Scheduling::Replica => ecs::SchedulingStrategy::Replica,
+            Scheduling::Daemon => ecs::SchedulingStrategy::Daemon,
+        }),
+        deployment_controller: Some(ecs::DeploymentController {
+            r#type: DeploymentControllerType::Ecs,
+            ..Default::default()
+        }),
+        tags: with_tags.then(|| row.tags.clone()),
+        created_by: row.created_by.clone(),
+        enable_ecs_managed_tags: Some(row.enable_ecs_managed_tags),
+        propagate_tags: Some(row.propagate_tags.unwrap_or(ecs::PropagateTags::None)),
+        enable_execute_command: Some(row.enable_execute_command),
+        ..Default::default()
+    }
+}
+
+fn status(status: ServiceStatus) -> &'static str {
+    match status {
+        ServiceStatus::Active => "ACTIVE",
+        ServiceStatus::Draining => "DRAINING",
+        ServiceStatus::Inactive => "INACTIVE",
+    }
+}
+
+fn configuration(row: &ServiceRow) -> ecs::DeploymentConfiguration {
+    ecs::DeploymentConfiguration {
+        maximum_percent: Some(row.maximum_percent),
+        minimum_healthy_percent: Some(row.minimum_healthy_percent),
+        ..row.deployment_configuration.clone().unwrap_or_default()
+    }
+}
+
+fn counts<'a>(tasks: impl Iterator<Item = &'a TaskRow>) -> (i32, i32) {
+    tasks.map(TaskRow::counts).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
+}
+
+fn deployment(state: &Cluster, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRow) -> ecs::Deployment {
+    let of_this = |task: &&TaskRow| task.service.as_ref().is_some_and(|(_, id)| *id == row.id);
+    let tasks = state.tasks_of_service(&service.name).map(|task| task.as_ref());
+    let (running, pending) = counts(tasks.filter(of_this));
+    let definition = &row.task_definition;
+    ecs::Deployment {
+        id: Some(row.id.0.clone()),
+        status: Some(if row.primary { "PRIMARY" } else { "ACTIVE" }.to_owned()),
+        task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
+        desired_count: Some(if row.primary { service.desired_count } else { 0 }),
+        pending_count: Some(pending),
+        running_count: Some(running),
+        failed_tasks: Some(row.failed_tasks),
+        created_at: Some(row.created_at),
+        updated_at: Some(row.updated_at),
+        launch_type: Some(service.launch_type),
+        rollout_state: Some(row.rollout),
+        rollout_state_reason: Some(row.rollout_reason.clone()),
+        ..Default::default()
+    }
+}
+
+fn event(row: &crate::cluster::EventRow) -> ecs::ServiceEvent {
+    ecs::ServiceEvent {
+        id: Some(row.id.clone()),
+        created_at: Some(row.at),
+        message: Some(row.message.clone()),
+    }
+}

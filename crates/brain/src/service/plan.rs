@@ -1,0 +1,113 @@
+//! What a service does next: a pure function of its tasks, counted. It keeps the running count within
+//! minimumHealthyPercent and maximumPercent and moves it towards the PRIMARY deployment.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html>
+
+/// One task of a service, as far as planning cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Of the PRIMARY deployment, on a container instance that is not draining.
+    pub current: bool,
+    /// RUNNING and not UNHEALTHY: it counts as healthy.
+    pub healthy: bool,
+}
+
+/// What the service wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    pub desired: i32,
+    pub minimum_healthy_percent: i32,
+    pub maximum_percent: i32,
+    /// The PRIMARY deployment may start tasks now: no back-off, and the last try found room.
+    pub may_start: bool,
+}
+
+/// How many tasks to start, and which to stop (positions in the slice).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub start: i32,
+    pub stop: Vec<usize>,
+}
+
+impl Want {
+    /// The least healthy tasks to keep: the percentage of the desired count, rounded up.
+    pub fn floor(&self) -> i32 {
+        percent(self.desired, self.minimum_healthy_percent).1
+    }
+
+    /// The most tasks to have: the percentage of the desired count, rounded down.
+    pub fn ceiling(&self) -> i32 {
+        percent(self.desired, self.maximum_percent).0
+    }
+}
+
+/// The share rounded down, and rounded up.
+fn percent(count: i32, percent: i32) -> (i32, i32) {
+    let share = i64::from(count.max(0)) * i64::from(percent.max(0));
+    let clamp = |n: i64| i32::try_from(n).unwrap_or(i32::MAX);
+    (clamp(share / 100), clamp((share + 99) / 100))
+}
+
+/// Plans for `tasks`, all of which shall run (`desiredStatus` RUNNING) in the order in which they would
+/// be stopped, last first.
+pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
+    let current = count(tasks, |t| t.current);
+    let surplus = (current - want.desired).max(0);
+    let mut stop = scale_down(tasks, surplus);
+    let total = i32::try_from(tasks.len()).unwrap_or(i32::MAX) - surplus;
+    let missing = (want.desired - current).max(0);
+    let room = (want.ceiling() - total).max(0);
+    let start = if want.may_start { missing.min(room) } else { 0 };
+    stop.extend(replace(want, tasks, start));
+    stop.sort_unstable();
+    Plan { start, stop }
+}
+
+/// The surplus of current tasks goes: those that are not healthy first.
+fn scale_down(tasks: &[Seen], surplus: i32) -> Vec<usize> {
+    pick(tasks, surplus, |t| t.current)
+}
+
+/// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
+/// ones, stops that, they go first, as far as the floor allows.
+fn replace(want: &Want, tasks: &[Seen], starting: i32) -> Vec<usize> {
+    let outdated = count(tasks, |t| !t.current);
+    if outdated == 0 {
+        return Vec::new();
+    }
+    let current = count(tasks, |t| t.current).min(want.desired);
+    let ready = count(tasks, |t| t.current && t.healthy).min(want.desired);
+    let coming = current - ready + starting;
+    // What must stay so that no more than `floor` healthy ones are counted on.
+    let healthy_outdated = count(tasks, |t| !t.current && t.healthy);
+    let needed = (want.floor() - ready).max(0);
+    let spare_healthy = (healthy_outdated - needed).max(0);
+    let idle = outdated - healthy_outdated;
+    let replaced = (outdated + ready - want.desired).max(0);
+    let stuck = starting == 0 && coming == 0 && ready < want.desired;
+    let most = if stuck { idle + spare_healthy } else { replaced.min(idle + spare_healthy) };
+    let mut chosen = pick(tasks, most, |t| !t.current);
+    let mut healthy_left = spare_healthy;
+    chosen.retain(|at| {
+        if tasks[*at].healthy {
+            healthy_left -= 1;
+            return healthy_left >= 0;
+        }
+        true
+    });
+    chosen
+}
+
+/// At most `most` of those that `which` names: unhealthy ones first, then from the end.
+fn pick(tasks: &[Seen], most: i32, which: impl Fn(&Seen) -> bool) -> Vec<usize> {
+    let mut found: Vec<usize> = (0..tasks.len()).rev().filter(|at| which(&tasks[*at])).collect();
+    found.sort_by_key(|at| tasks[*at].healthy);
+    found.truncate(usize::try_from(most).unwrap_or(0));
+    found
+}
+
+fn count(tasks: &[Seen], which: impl Fn(&Seen) -> bool) -> i32 {
+    i32::try_from(tasks.iter().filter(|t| which(t)).count()).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,79 @@
+//! The planner, by example and by property: a rollout converges and never breaks the percentages.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn seen(text: &str) -> Vec<Seen> {
+    // N: current and healthy, n: current and not yet; O, o: outdated.
+    let one = |c: char| Seen { current: "Nn".contains(c), healthy: c.is_ascii_uppercase() };
+    text.chars().map(one).collect()
+}
+
+fn want(desired: i32, minimum_healthy_percent: i32, maximum_percent: i32) -> Want {
+    Want { desired, minimum_healthy_percent, maximum_percent, may_start: true }
+}
+
+#[test]
+fn examples() {
+    for (want, tasks, start, stop) in [
+        (want(3, 100, 200), "", 3, vec![]),
+        (want(3, 100, 200), "NNN", 0, vec![]),
+        (want(2, 100, 200), "NNNN", 0, vec![2, 3]),
+        (want(2, 100, 200), "NnN", 0, vec![1]),
+        (want(0, 100, 200), "NN", 0, vec![0, 1]),
+        // All new ones start first, and old ones go one by one as new ones are healthy.
+        (want(3, 100, 200), "OOO", 3, vec![]),
+        (want(3, 100, 200), "OOOnnn", 0, vec![]),
+        (want(3, 100, 200), "OOONnn", 0, vec![2]),
+        (want(3, 100, 200), "ONNN", 0, vec![0]),
+        // No room above: old ones go first, down to the floor.
+        (want(4, 50, 100), "OOOO", 0, vec![2, 3]),
+        (want(4, 50, 100), "OO", 2, vec![]),
+        (want(4, 50, 100), "OOnn", 0, vec![]),
+        (want(4, 50, 100), "OONN", 0, vec![0, 1]),
+        // Neither floor nor ceiling leaves a choice: nothing can move, as in ECS.
+        (want(1, 100, 100), "O", 0, vec![]),
+        (want(1, 0, 100), "O", 0, vec![0]),
+        // Outdated ones that never got healthy do not wait for anything.
+        (want(2, 100, 150), "Ooo", 0, vec![1, 2]),
+        (want(2, 100, 200), "oo", 2, vec![]),
+    ] {
+        let plan = plan(&want, &seen(tasks));
+        assert_eq!((plan.start, plan.stop), (start, stop), "{want:?} {tasks}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_rollout_converges_within_the_percentages(
+        desired in 0..12i32,
+        minimum in 0..=100i32,
+        above in 0..=100i32,
+        old in 0..14usize,
+        slow in proptest::collection::vec(any::<bool>(), 64),
+    ) {
+        let want = want(desired, minimum, 100 + above);
+        let mut tasks = vec![Seen { current: false, healthy: true }; old];
+        let healthy = |tasks: &[Seen]| count(tasks, |t| t.healthy);
+        let mut slow = slow.into_iter();
+        for _ in 0..200 {
+            let before = (healthy(&tasks), tasks.len() as i32);
+            let plan = plan(&want, &tasks);
+            let mut at = 0;
+            tasks.retain(|_| { at += 1; !plan.stop.contains(&(at - 1)) });
+            prop_assert!(healthy(&tasks) >= want.floor().min(before.0).min(desired.max(want.floor())));
+            tasks.extend((0..plan.start).map(|_| Seen { current: true, healthy: false }));
+            prop_assert!(tasks.len() as i32 <= want.ceiling().max(before.1));
+            for task in &mut tasks {
+                if !slow.next().unwrap_or(false) { task.healthy = true; }
+            }
+        }
+        let moves = want.ceiling() > desired || want.floor() < desired;
+        if moves || old == 0 {
+            prop_assert_eq!(count(&tasks, |t| t.current), desired);
+            prop_assert_eq!(tasks.len() as i32, desired);
+            prop_assert_eq!(super::plan(&want, &tasks), Plan::default());
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Tags of resources, and TagResource, UntagResource and ListTagsForResource on what a cluster holds.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html>
+
+use wire::{
+    Error,
+    ecs::{self, Tag, errors},
+};
+
+use crate::{
+    arn::{Arn, Resource},
+    cluster::{Cluster, InstanceId, ServiceName, TaskId, Txn},
+    limits,
+};
+
+/// One tag.
+pub fn tag(key: &str, value: &str) -> Tag {
+    Tag { key: Some(key.to_owned()), value: Some(value.to_owned()) }
+}
+
+/// Checks the tags that a request carries.
+///
+/// # Errors
+/// `InvalidParameterException` for too many, bad or doubled keys.
+pub fn check(tags: &[Tag]) -> Result<(), Error> {
+    if tags.len() > limits::TAGS {
+        return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for Tag { key, value } in tags {
+        let key = key.as_deref().unwrap_or_default();
+        if key.is_empty() || key.chars().count() > 128 {
+            return Err(errors::invalid_parameter("Tag key must have between 1 and 128 characters."));
+        }
+        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+            return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
+        }
+        if value.as_deref().unwrap_or_default().chars().count() > 256 {
+            return Err(errors::invalid_parameter("Tag value must have at most 256 characters."));
+        }
+        if !seen.insert(key) {
+            return Err(errors::invalid_parameter(format!("Duplicate tag key: {key}")));
+        }
+    }
+    Ok(())
+}
+
+/// Adds those of `more` whose keys are not there yet.
+pub fn add_missing(tags: &mut Vec<Tag>, more: &[Tag]) {
+    for tag in more {
+        if !tags.iter().any(|have| have.key == tag.key) {
+            tags.push(tag.clone());
+        }
+    }
+}
+
+/// Sets tags, replacing those of the same keys.
+pub fn merge(tags: &mut Vec<Tag>, more: &[Tag]) -> Result<(), Error> {
+    check(more)?;
+    tags.retain(|have| !more.iter().any(|tag| tag.key == have.key));
+    tags.extend_from_slice(more);
+    if tags.len() > limits::TAGS {
+        return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
+    }
+    Ok(())
+}
+
+/// Changes the tags of a resource of the cluster by `change`.
+///
+/// # Errors
+/// As ECS words them for a resource that is not there or cannot carry tags.
+pub fn change(
+    txn: &mut Txn,
+    resource_arn: &str,
+    change: impl FnOnce(&mut Vec<Tag>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    match resource(resource_arn)? {
+        Resource::Cluster { .. } => {
+            let mut row = txn.state.row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_cluster(row);
+        }
+        Resource::Service { name, .. } => {
+            let row = txn.state.service(&ServiceName(name)).ok_or_else(missing)?;
+            let mut row = row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_service(row);
+        }
+        Resource::Task { id, .. } => {
+            let mut row = txn.state.task(&TaskId(id)).ok_or_else(missing)?.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_task(row);
+        }
+        Resource::ContainerInstance { id, .. } => {
+            let row = txn.state.instance(&InstanceId(id)).ok_or_else(missing)?;
+            let mut row = row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_instance(row);
+        }
+        _ => return Err(errors::invalid_parameter("The specified resource cannot be tagged.")),
+    }
+    Ok(())
+}
+
+/// The tags of a resource of the cluster.
+pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<Tag>, Error> {
+    Ok(match resource(resource_arn)? {
+        Resource::Cluster { .. } => state.row.tags.clone(),
+        Resource::Service { name, .. } => {
+            state.service(&ServiceName(name)).ok_or_else(missing)?.tags.clone()
+        }
+        Resource::Task { id, .. } => state.task(&TaskId(id)).ok_or_else(missing)?.tags.clone(),
+        Resource::ContainerInstance { id, .. } => {
+            state.instance(&InstanceId(id)).ok_or_else(missing)?.tags.clone()
+        }
+        _ => return Err(errors::invalid_parameter("The specified resource cannot be tagged.")),
+    })
+}
+
+fn resource(arn: &str) -> Result<Resource, Error> {
+    let parsed = Arn::parse(arn).map(|arn| arn.resource);
+    parsed.ok_or_else(|| errors::invalid_parameter(format!("Invalid resource ARN: {}", limits::cut(arn, 256))))
+}
+
+fn missing() -> Error {
+    errors::invalid_parameter("The specified resource was not found.")
+}
+
+/// TagResource on what a cluster holds.
+pub fn tag_resource(txn: &mut Txn, request: &ecs::TagResourceRequest) -> Result<ecs::TagResourceResponse, Error> {
+    change(txn, &request.resource_arn, |tags| merge(tags, &request.tags))?;
+    Ok(ecs::TagResourceResponse::default())
+}
+
+/// UntagResource on what a cluster holds.
+pub fn untag_resource(
+    txn: &mut Txn,
+    request: &ecs::UntagResourceRequest,
+) -> Result<ecs::UntagResourceResponse, Error> {
+    let keep = |tag: &Tag| !tag.key.as_ref().is_some_and(|key| request.tag_keys.contains(key));
+    change(txn, &request.resource_arn, |tags| {
+        tags.retain(keep);
+        Ok(())
+    })?;
+    Ok(ecs::UntagResourceResponse::default())
+}

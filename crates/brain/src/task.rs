@@ -1,0 +1,25 @@
+//! Tasks: their life, and the operations on them.
+
+pub mod describe;
+pub mod lifecycle;
+pub mod list;
+pub mod report;
+pub mod run;
+pub mod stop;
+
+use wire::{Error, ecs::errors};
+
+use crate::{
+    arn,
+    cluster::{TaskId, TaskRow, Txn},
+};
+
+/// Finds the task that a request names by id or ARN.
+///
+/// # Errors
+/// `InvalidParameterException` as ECS words it.
+fn find<'a>(txn: &'a Txn, named: &str) -> Result<&'a TaskRow, Error> {
+    let id = TaskId(arn::task_id(txn.ctx, &txn.state.row.name, named)?);
+    let found = txn.state.task(&id).map(|row| row.as_ref());
+    found.ok_or_else(|| errors::invalid_parameter("The referenced task was not found."))
+}

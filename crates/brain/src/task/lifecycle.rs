@@ -1,0 +1,161 @@
+//! The life of a task: one function that takes what happened and gives the next row. A status only
+//! rises; what comes late, twice or out of order changes nothing that is already past.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
+
+use wire::{
+    Timestamp,
+    ecs::{self, TaskStopCode},
+};
+
+use crate::{
+    cluster::{ContainerRow, Desired, Stop, TaskRow, TaskStatus},
+    limits,
+};
+
+/// Something that happened to a task.
+#[derive(Debug, Clone)]
+pub enum Happening {
+    /// Its agent reports.
+    Reported(Report),
+    /// Somebody wants it stopped.
+    StopWanted { code: TaskStopCode, reason: String },
+    /// Its host is gone for good, and with it whatever ran there.
+    HostLost { reason: String },
+}
+
+/// What an agent says of a task (`SubmitTaskStateChange`).
+#[derive(Debug, Clone, Default)]
+pub struct Report {
+    /// PENDING, RUNNING or STOPPED; `None` when only containers changed.
+    pub status: Option<TaskStatus>,
+    /// The agent's own words, for failures of the whole task.
+    pub reason: String,
+    pub containers: Vec<ContainerReport>,
+    pub pull_started_at: Option<Timestamp>,
+    pub pull_stopped_at: Option<Timestamp>,
+    pub execution_stopped_at: Option<Timestamp>,
+}
+
+/// What an agent says of a container.
+#[derive(Debug, Clone, Default)]
+pub struct ContainerReport {
+    pub name: String,
+    pub status: Option<TaskStatus>,
+    pub runtime_id: Option<String>,
+    pub image_digest: Option<String>,
+    pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+    pub network_bindings: Option<Vec<ecs::NetworkBinding>>,
+}
+
+/// The row after something happened at `now`.
+pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
+    let mut next = task.clone();
+    match happening {
+        Happening::Reported(report) => reported(&mut next, report, now),
+        Happening::StopWanted { code, reason } => stop_wanted(&mut next, *code, reason, now),
+        Happening::HostLost { reason } => {
+            want_stopped(&mut next, TaskStopCode::TerminationNotice, reason, now);
+            stopped(&mut next, now);
+        }
+    }
+    next
+}
+
+fn reported(task: &mut TaskRow, report: &Report, now: Timestamp) {
+    if task.last == TaskStatus::Stopped {
+        return;
+    }
+    for seen in &report.containers {
+        if let Some(container) = task.containers.iter_mut().find(|c| c.name == seen.name) {
+            container_reported(container, seen);
+        }
+    }
+    task.connectivity_at.get_or_insert(now);
+    task.pull_started_at = task.pull_started_at.or(report.pull_started_at);
+    task.pull_stopped_at = task.pull_stopped_at.or(report.pull_stopped_at);
+    match report.status {
+        Some(TaskStatus::Running) if task.last < TaskStatus::Running => {
+            task.last = TaskStatus::Running;
+            task.started_at = Some(now);
+        }
+        Some(TaskStatus::Stopped) => {
+            let (code, reason) = why_stopped(task, &report.reason);
+            want_stopped(task, code, &reason, now);
+            task.execution_stopped_at = report.execution_stopped_at.or(Some(now));
+            stopped(task, now);
+        }
+        _ => {
+            if let Some(reason) = essential_ended(task) {
+                want_stopped(task, TaskStopCode::EssentialContainerExited, &reason, now);
+            }
+        }
+    }
+}
+
+fn container_reported(container: &mut ContainerRow, seen: &ContainerReport) {
+    if let Some(status) = seen.status {
+        container.status = container.status.max(status);
+    }
+    container.runtime_id = seen.runtime_id.clone().or(container.runtime_id.take());
+    container.image_digest = seen.image_digest.clone().or(container.image_digest.take());
+    container.exit_code = container.exit_code.or(seen.exit_code);
+    let reason = seen.reason.clone().filter(|reason| !reason.is_empty());
+    container.reason = reason.or(container.reason.take());
+    if let Some(bindings) = &seen.network_bindings {
+        container.network_bindings.clone_from(bindings);
+    }
+}
+
+/// An essential container that ended while its task should run.
+fn essential_ended(task: &TaskRow) -> Option<String> {
+    let ended = |c: &&ContainerRow| c.essential && c.status == TaskStatus::Stopped;
+    task.containers.iter().find(ended).map(|_| "Essential container in task exited".to_owned())
+}
+
+/// Why a task that its agent calls STOPPED did stop, when nobody had asked for it.
+fn why_stopped(task: &TaskRow, said: &str) -> (TaskStopCode, String) {
+    if task.started_at.is_some() {
+        let ended = essential_ended(task).unwrap_or_else(|| said.to_owned());
+        return (TaskStopCode::EssentialContainerExited, ended);
+    }
+    let failed = task.containers.iter().find(|c| c.exit_code.is_none() && c.reason.is_some());
+    if let Some(reason) = failed.and_then(|c| c.reason.clone()) {
+        return (TaskStopCode::TaskFailedToStart, reason);
+    }
+    if !said.is_empty() {
+        return (TaskStopCode::TaskFailedToStart, said.to_owned());
+    }
+    let ended = essential_ended(task).unwrap_or_else(|| "Task failed to start".to_owned());
+    (TaskStopCode::EssentialContainerExited, ended)
+}
+
+fn stop_wanted(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
+    if task.last == TaskStatus::Stopped {
+        return;
+    }
+    want_stopped(task, code, reason, now);
+    if task.instance.is_none() {
+        stopped(task, now);
+    }
+}
+
+/// From now on the task shall be stopped. The first reason stands.
+fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
+    task.desired = Desired::Stopped;
+    task.stopping_at.get_or_insert(now);
+    task.stop.get_or_insert_with(|| Stop { code, reason: limits::cut(reason, limits::REASON_LENGTH), at: now });
+    task.last = task.last.max(TaskStatus::Stopping);
+}
+
+fn stopped(task: &mut TaskRow, now: Timestamp) {
+    task.last = TaskStatus::Stopped;
+    task.stopped_at = Some(now);
+    task.forget_at = Some(now.plus_millis(limits::STOPPED_TASK_KEPT_MS));
+    for container in &mut task.containers {
+        container.status = TaskStatus::Stopped;
+    }
+}
+
+#[cfg(test)]
+mod tests;

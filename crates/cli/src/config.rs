@@ -1,0 +1,212 @@
+//! Configuration: one TOML file, then the environment (`ROADSTEAD_SECTION_KEY`), then flags; later wins.
+//! Everything is read and checked before a port is bound. Every key is documented in
+//! docs/configuration.md, with the example file that a test reads.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+
+mod nearest;
+
+/// Why a configuration is refused. The program exits with 64.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("cannot read {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    #[error("{path} is not valid: {message}")]
+    Syntax { path: String, message: String },
+    #[error("{path}: unknown key `{key}`{}", .nearest.as_ref().map(|n| format!("; did you mean `{n}`?")).unwrap_or_default())]
+    UnknownKey { path: String, key: String, nearest: Option<String> },
+    #[error("{key}: {message}")]
+    Value { key: &'static str, message: String },
+}
+
+/// Everything that a user may set.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Config {
+    /// Where all state lives. Default `/var/lib/roadstead`.
+    pub data_dir: PathBuf,
+    pub server: Server,
+    pub agent: Agent,
+    pub images: Images,
+    pub network: Network,
+}
+
+/// The control plane.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Server {
+    /// Address and port of the one listener. Default `127.0.0.1:4566`.
+    pub listen: SocketAddr,
+    /// Twelve digits. Default `000000000000`.
+    pub account: String,
+    /// Default `us-east-1`.
+    pub region: String,
+    /// Default `aws`.
+    pub partition: String,
+    /// The cluster that is created at start. Default `default`.
+    pub cluster: String,
+    /// Take any key as the account's administrator. Only on loopback. Default false.
+    pub accept_any_credentials: bool,
+}
+
+/// This host as a container instance.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Agent {
+    /// MiB of this host that tasks cannot have. Default 0.
+    pub reserved_memory: u64,
+    /// TCP ports of this host that tasks cannot have. Default `[22, 4566]`.
+    pub reserved_ports: Vec<u16>,
+    /// UDP ports of this host that tasks cannot have. Default none.
+    pub reserved_ports_udp: Vec<u16>,
+    /// Attributes of the container instance.
+    pub attributes: std::collections::BTreeMap<String, String>,
+    /// Seconds that a stopped task's containers stay on the host after their end is reported. Default 0.
+    pub task_cleanup_wait_seconds: u64,
+    /// When images are fetched: `default`, `always` or `prefer-cached`. Default `default`.
+    pub image_pull_behavior: String,
+}
+
+/// Images on this host.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Images {
+    /// Registries, besides loopback, that are spoken to in plain HTTP. Default none.
+    pub insecure_registries: Vec<String>,
+    /// Minutes that an image is kept after its last use. Default 60.
+    pub minimum_age_minutes: u64,
+    /// Percent of the disk in use above which unused images go, whatever their age. Default 85.
+    pub high_water_percent: u8,
+}
+
+/// The container network of this host.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Network {
+    /// The bridge's subnet, such as `172.28.0.0/16`. Default: the first free one of a built-in list.
+    pub subnet: Option<String>,
+    /// First and last host port for dynamic port mappings. Default: the kernel's local range.
+    pub dynamic_ports: Option<(u16, u16)>,
+}
+
+impl Default for Config {
+    fn default() -> Config {
+        Config {
+            data_dir: PathBuf::from("/var/lib/roadstead"),
+            server: Server::default(),
+            agent: Agent::default(),
+            images: Images::default(),
+            network: Network::default(),
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Server {
+        Server {
+            listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            partition: "aws".to_owned(),
+            cluster: "default".to_owned(),
+            accept_any_credentials: false,
+        }
+    }
+}
+
+impl Default for Agent {
+    fn default() -> Agent {
+        Agent {
+            reserved_memory: 0,
+            reserved_ports: vec![22, 4566],
+            reserved_ports_udp: Vec::new(),
+            attributes: std::collections::BTreeMap::new(),
+            task_cleanup_wait_seconds: 0,
+            image_pull_behavior: "default".to_owned(),
+        }
+    }
+}
+
+impl Default for Images {
+    fn default() -> Images {
+        Images { insecure_registries: Vec::new(), minimum_age_minutes: 60, high_water_percent: 85 }
+    }
+}
+
+impl Agent {
+    /// How long a stopped task's containers stay.
+    pub fn task_cleanup_wait(&self) -> Duration {
+        Duration::from_secs(self.task_cleanup_wait_seconds)
+    }
+}
+
+impl Config {
+    /// Reads a file's text (`path` is for messages) and lays the environment over it.
+    pub fn read(path: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Error> {
+        let syntax = |error: toml::de::Error| Error::Syntax { path: path.to_owned(), message: error.to_string() };
+        let mut table: toml::Table = text.parse().map_err(syntax)?;
+        nearest::check(path, &table)?;
+        overlay(&mut table, env)?;
+        let config: Config = table.try_into().map_err(syntax)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what types cannot say. Flags are laid over before the last call.
+    pub fn check(&self) -> Result<(), Error> {
+        let refuse = |key, message: &str| Err(Error::Value { key, message: message.to_owned() });
+        let server = &self.server;
+        if server.account.len() != 12 || !server.account.bytes().all(|b| b.is_ascii_digit()) {
+            return refuse("server.account", "an account is twelve digits");
+        }
+        let word = |text: &str| {
+            !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+        };
+        if !word(&server.region) {
+            return refuse("server.region", "a region has letters, digits and hyphens only");
+        }
+        if !word(&server.partition) {
+            return refuse("server.partition", "a partition has letters, digits and hyphens only");
+        }
+        if !word(&server.cluster) {
+            return refuse("server.cluster", "a cluster's name has up to 255 letters, digits, hyphens and underscores");
+        }
+        if server.accept_any_credentials && !server.listen.ip().is_loopback() {
+            return refuse("server.accept_any_credentials", "only where the listener is on loopback");
+        }
+        if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
+            return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");
+        }
+        if !(1..=99).contains(&self.images.high_water_percent) {
+            return refuse("images.high_water_percent", "from 1 to 99");
+        }
+        Ok(())
+    }
+}
+
+/// `ROADSTEAD_SERVER_LISTEN=…` is `server.listen`; values are read as TOML where they can be, else as text.
+fn overlay(table: &mut toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Result<(), Error> {
+    for key in nearest::KEYS {
+        let name = format!("ROADSTEAD_{}", key.replace('.', "_").to_uppercase());
+        let Some(text) = env(&name) else { continue };
+        let value = format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
+        let value = value.unwrap_or(toml::Value::String(text));
+        match key.split_once('.') {
+            None => {
+                table.insert((*key).to_owned(), value);
+            }
+            Some((section, key)) => {
+                let entry = table.entry(section).or_insert_with(|| toml::Value::Table(toml::Table::new()));
+                if let Some(section) = entry.as_table_mut() {
+                    section.insert(key.to_owned(), value);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,45 @@
+//! Configurations that are taken, and the exact words for those that are not.
+
+use super::*;
+
+fn read(text: &str) -> Result<Config, String> {
+    Config::read("roadstead.toml", text, &|_| None).map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_empty_file_is_the_default() {
+    assert_eq!(read("").unwrap(), Config::default());
+}
+
+#[test]
+fn keys_are_read_and_the_environment_wins() {
+    let text = "data_dir = \"/d\"\n[server]\nlisten = \"127.0.0.1:1\"\nregion = \"eu-west-1\"";
+    let env = |name: &str| match name {
+        "ROADSTEAD_SERVER_LISTEN" => Some("127.0.0.1:2".to_owned()),
+        "ROADSTEAD_AGENT_RESERVED_MEMORY" => Some("512".to_owned()),
+        "ROADSTEAD_SERVER_ACCOUNT" => Some("\"000000000001\"".to_owned()),
+        _ => None,
+    };
+    let config = Config::read("f", text, &env).unwrap();
+    assert_eq!(config.server.listen.port(), 2);
+    assert_eq!((config.server.region.as_str(), config.agent.reserved_memory), ("eu-west-1", 512));
+    assert_eq!(config.server.account, "000000000001");
+}
+
+#[test]
+fn bad_configurations_are_refused_in_these_words() {
+    for (text, words) in [
+        ("dta_dir = \"x\"", "roadstead.toml: unknown key `dta_dir`; did you mean `data_dir`?"),
+        ("[server]\nlisten_on = \"x\"", "roadstead.toml: unknown key `server.listen_on`; did you mean `server.listen`?"),
+        ("[server]\naccount = \"1\"", "server.account: an account is twelve digits"),
+        (
+            "[server]\nlisten = \"0.0.0.0:1\"\naccept_any_credentials = true",
+            "server.accept_any_credentials: only where the listener is on loopback",
+        ),
+        ("[agent]\nimage_pull_behavior = \"no\"", "agent.image_pull_behavior: one of default, always, prefer-cached"),
+    ] {
+        assert_eq!(read(text).unwrap_err(), words);
+    }
+    assert!(read("data_dir = ").unwrap_err().starts_with("roadstead.toml is not valid: "));
+    assert!(read("[server]\nlisten = \"nowhere\"").unwrap_err().starts_with("roadstead.toml is not valid: "));
+}

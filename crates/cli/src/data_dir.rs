@@ -1,0 +1,148 @@
+//! The data directory: one running program at a time, an id for everything made on this host, and keys.
+
+use std::{
+    fs::{self, File, OpenOptions},
+    io::{self, Read, Seek, Write},
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, bail};
+use rustix::fs::{FlockOperation, flock};
+use server::keys::KeyPair;
+
+/// A data directory that this process alone uses.
+pub struct DataDir {
+    path: PathBuf,
+    id: String,
+    _lock: File,
+}
+
+/// The keys made at first start.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub struct Credentials {
+    /// The account's administrator.
+    pub root: KeyPair,
+    /// This host's agent.
+    pub agent: KeyPair,
+}
+
+impl DataDir {
+    /// Opens the directory, made if absent, unless another process has it.
+    pub fn open(path: &Path) -> anyhow::Result<DataDir> {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+            .with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        let path = fs::canonicalize(path)?;
+        let lock = lock(&path)?;
+        let id = id(&path)?;
+        Ok(DataDir { path, id, _lock: lock })
+    }
+
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Eight hexadecimal digits, in the name of everything made on this host for it.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The keys, made at the first call.
+    pub fn credentials(&self) -> anyhow::Result<Credentials> {
+        let path = self.credentials_path();
+        match fs::read_to_string(&path) {
+            Ok(text) => toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                let made = Credentials { root: key_pair(), agent: key_pair() };
+                write_whole(&path, toml::to_string(&made)?.as_bytes())?;
+                Ok(made)
+            }
+            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        }
+    }
+
+    /// Where the keys are.
+    pub fn credentials_path(&self) -> PathBuf {
+        self.path.join("credentials.toml")
+    }
+}
+
+/// The process that has a data directory, if any.
+pub fn holder(path: &Path) -> Option<String> {
+    let mut file = File::open(path.join("lock")).ok()?;
+    if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
+        return None;
+    }
+    let mut pid = String::new();
+    file.read_to_string(&mut pid).ok()?;
+    Some(pid.trim().to_owned())
+}
+
+fn lock(path: &Path) -> anyhow::Result<File> {
+    let name = path.join("lock");
+    let mut options = OpenOptions::new();
+    let mut file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&name)?;
+    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let pid = holder(path).unwrap_or_default();
+        bail!("the data directory {} is in use by process {pid}", path.display());
+    }
+    file.set_len(0)?;
+    file.rewind()?;
+    write!(file, "{}", std::process::id())?;
+    Ok(file)
+}
+
+fn id(path: &Path) -> anyhow::Result<String> {
+    let name = path.join("id");
+    if let Ok(id) = fs::read_to_string(&name) {
+        let id = id.trim().to_owned();
+        if id.len() != 8 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
+            bail!("{} does not hold eight hexadecimal digits", name.display());
+        }
+        return Ok(id);
+    }
+    let id = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
+    write_whole(&name, id.as_bytes())?;
+    Ok(id)
+}
+
+/// A file that is there whole or not at all, even after a power cut.
+fn write_whole(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let part = path.with_extension("part");
+    let mut options = OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&part, path)?;
+    if let Some(parent) = path.parent() {
+        File::open(parent)?.sync_all()?;
+    }
+    Ok(())
+}
+
+fn key_pair() -> KeyPair {
+    let random = || uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+    let access_key = format!("AKIA{}", &random()[..16]);
+    KeyPair { access_key, secret: format!("{}{}", random().to_lowercase(), &random()[..8]) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_process_at_a_time_and_the_id_and_keys_stay() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("data");
+        let first = DataDir::open(&path).unwrap();
+        let (id, keys) = (first.id().to_owned(), first.credentials().unwrap());
+        let refused = DataDir::open(&path).err().unwrap().to_string();
+        assert!(refused.ends_with(&format!("is in use by process {}", std::process::id())), "{refused}");
+        drop(first);
+        let again = DataDir::open(&path).unwrap();
+        assert_eq!(again.id(), id);
+        assert_eq!(again.credentials().unwrap().root, keys.root);
+        assert_eq!(holder(&path).as_deref(), Some(std::process::id().to_string().as_str()));
+    }
+}

@@ -1,0 +1,161 @@
+//! The driver: the brain's only contact with the world. It reads the rows from the store at start, runs one
+//! writer for each ECS cluster and one for the account, gives every reader a consistent snapshot, and tells
+//! the agent link whose assignments changed. It decides nothing.
+
+mod assignments;
+mod clock;
+mod cluster;
+mod load;
+mod wakers;
+mod writer;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use brain::{
+    Cluster, Ctx, Ids,
+    account::{self, Account},
+    arn,
+    cluster::ClusterRow,
+};
+use parking_lot::RwLock;
+use store::Store;
+use wire::{Error, Timestamp, ecs::errors};
+
+pub use clock::now;
+pub use cluster::ClusterHandle;
+pub use writer::Visible;
+use writer::{Handle, Machine, Outcome};
+
+/// Whose control plane this is.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Twelve digits.
+    pub account: String,
+    pub region: String,
+    pub partition: String,
+}
+
+/// The running state of one account.
+pub struct Driver {
+    identity: Arc<Identity>,
+    store: Arc<dyn Store>,
+    account: Handle<Account>,
+    clusters: RwLock<BTreeMap<String, ClusterHandle>>,
+    /// Held while a cluster is made, so that each name has one writer.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl Driver {
+    /// Reads all rows and starts the writers.
+    pub fn open(store: Arc<dyn Store>, identity: Identity) -> Result<Arc<Driver>, load::Error> {
+        let rows = load::load(store.as_ref())?;
+        let identity = Arc::new(identity);
+        let account = Handle::start(rows.account, store.clone(), Arc::new(|_, _| None));
+        let start = |state: Cluster| ClusterHandle::start(state, &store, &account, &identity);
+        let clusters = rows.clusters.into_iter().map(|(name, state)| (name, start(state))).collect();
+        let (clusters, making) = (RwLock::new(clusters), tokio::sync::Mutex::default());
+        Ok(Arc::new(Driver { identity, store, account, clusters, making }))
+    }
+
+    /// Whose control plane this is.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The store under it.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The context of a command by `caller_arn` at `now`.
+    pub fn ctx(&self, caller_arn: &str, now: Timestamp) -> Ctx {
+        context(&self.identity, caller_arn, now)
+    }
+
+    /// The account as it stands.
+    pub fn account(&self) -> Arc<Visible<Account>> {
+        self.account.read()
+    }
+
+    /// Runs a command on the account.
+    pub async fn execute_account<T: Send + 'static>(
+        &self,
+        caller_arn: &str,
+        command: impl FnOnce(&Account, &Ctx) -> Result<account::Step<T>, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let (identity, caller) = (self.identity.clone(), caller_arn.to_owned());
+        let run = move |state: &Account, now| {
+            let step = command(state, &context(&identity, &caller, now))?;
+            let mut state = state.clone();
+            step.changes.iter().for_each(|change| state.apply(change));
+            Ok((Outcome { state, changes: step.changes, effect: None }, step.reply))
+        };
+        self.account.execute(run).await
+    }
+
+    /// The ACTIVE cluster that a request names by name or ARN; `default` if it names none.
+    ///
+    /// # Errors
+    /// `ClusterNotFoundException`.
+    pub fn cluster(&self, ctx: &Ctx, named: Option<&str>) -> Result<ClusterHandle, Error> {
+        let found = self.cluster_by_name(&arn::cluster_name(ctx, named)?);
+        let active = found.filter(|cluster| cluster.read().state.row.active);
+        active.ok_or_else(|| errors::cluster_not_found("Cluster not found."))
+    }
+
+    /// A cluster by its plain name, INACTIVE ones too.
+    pub fn cluster_by_name(&self, name: &str) -> Option<ClusterHandle> {
+        self.clusters.read().get(name).cloned()
+    }
+
+    /// All clusters in the order of their names, INACTIVE ones too.
+    pub fn clusters(&self) -> Vec<ClusterHandle> {
+        self.clusters.read().values().cloned().collect()
+    }
+
+    /// Makes a cluster, or gives the ACTIVE one of that name.
+    pub async fn create_cluster(&self, caller_arn: &str, row: ClusterRow) -> Result<ClusterHandle, Error> {
+        let _making = self.making.lock().await;
+        let name = row.name.clone();
+        let known = self.cluster_by_name(&name);
+        if let Some(known) = known.as_ref().filter(|known| known.read().state.row.active) {
+            return Ok(known.clone());
+        }
+        // It is INACTIVE, and no request finds it, until its row is on disk.
+        let unmade = || Cluster::new(ClusterRow { active: false, ..row.clone() });
+        let fresh = || ClusterHandle::start(unmade(), &self.store, &self.account, &self.identity);
+        let cluster = known.unwrap_or_else(fresh);
+        let put = move |txn: &mut brain::Txn| {
+            txn.put_cluster(row);
+            Ok(())
+        };
+        cluster.execute(caller_arn, put).await?;
+        self.clusters.write().insert(name, cluster.clone());
+        Ok(cluster)
+    }
+}
+
+impl Machine for Account {
+    type Change = account::Change;
+
+    fn encode(&self, change: &account::Change) -> store::Change {
+        let key = change.key().encode();
+        match change {
+            account::Change::Put(row) => store::Change::Put { key, value: row.encode().into() },
+            account::Change::Delete(_) => store::Change::Delete { key },
+        }
+    }
+
+    fn wake_at(&self) -> Option<Timestamp> {
+        None
+    }
+}
+
+fn context(identity: &Identity, caller_arn: &str, now: Timestamp) -> Ctx {
+    let Identity { account, region, partition } = identity.clone();
+    Ctx { now, account, region, partition, caller_arn: caller_arn.to_owned() }
+}
+
+fn ids() -> Ids {
+    Ids::new(uuid::Uuid::new_v4().as_u128())
+}

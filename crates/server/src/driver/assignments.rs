@@ -1,0 +1,229 @@
+//! The brain as the agent link sees it: what each container instance shall run, and where its reports go.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use brain::{
+    Ctx, account, arn,
+    cluster::{Desired, InstanceId, InstanceStatus, TaskId, TaskRow},
+    instance, task,
+};
+use tokio::sync::watch;
+use wire::{acs, ecs, tcs};
+
+use super::{ClusterHandle, Driver, now};
+use crate::agent_link::{
+    Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry,
+};
+
+#[async_trait]
+impl Assignments for Driver {
+    async fn connect(&self, hello: Hello) -> Result<Box<dyn Session>, Refusal> {
+        let link = Link::find(self, &hello)?;
+        let version = ecs::VersionInfo {
+            agent_version: Some(hello.agent_version),
+            agent_hash: Some(hello.agent_hash),
+            docker_version: Some(format!("DockerVersion: {}", hello.docker_version)),
+        };
+        // Woken before the first look, so nothing that changes in between is missed.
+        let wake = link.cluster.wake_on(&link.instance);
+        link.connection(Some(version)).await?;
+        Ok(Box::new(Connected { link, wake, sent: BTreeMap::new(), ready: VecDeque::new() }))
+    }
+
+    async fn telemetry(&self, hello: Hello) -> Result<Box<dyn Telemetry>, Refusal> {
+        Ok(Box::new(Link::find(self, &hello)?))
+    }
+}
+
+/// One container instance of one cluster.
+#[derive(Clone)]
+struct Link {
+    cluster: ClusterHandle,
+    instance: InstanceId,
+    ctx: Ctx,
+    cluster_arn: String,
+    instance_arn: String,
+}
+
+impl Link {
+    fn find(driver: &Driver, hello: &Hello) -> Result<Link, Refusal> {
+        let ctx = driver.ctx("", now());
+        let invalid = |kind, error: wire::Error| Refusal { kind, message: error.message().to_owned() };
+        let cluster = driver.cluster(&ctx, Some(&hello.cluster));
+        let cluster = cluster.map_err(|error| invalid(RefusalKind::InvalidCluster, error))?;
+        let name = cluster.read().state.row.name.clone();
+        let id = arn::container_instance_id(&ctx, &name, &hello.container_instance)
+            .map_err(|error| invalid(RefusalKind::InvalidInstance, error))?;
+        let instance = InstanceId(id);
+        match cluster.read().state.instance(&instance).map(|row| row.status) {
+            Some(InstanceStatus::Inactive) => {
+                return Err(refusal(RefusalKind::InactiveInstance, "The container instance was deregistered."));
+            }
+            None => {
+                return Err(refusal(RefusalKind::InvalidInstance, "The container instance is not known."));
+            }
+            Some(_) => {}
+        }
+        let cluster_arn = arn::cluster(&ctx, &name);
+        let instance_arn = arn::container_instance(&ctx, &name, &instance.0);
+        Ok(Link { cluster, instance, ctx, cluster_arn, instance_arn })
+    }
+
+    /// Says that the agent's connection opened, or ended.
+    async fn connection(&self, connected: Option<ecs::VersionInfo>) -> Result<(), Refusal> {
+        let instance = self.instance.clone();
+        let done = self.cluster.execute("", move |txn| {
+            instance::state::connection(txn, &instance, connected);
+            Ok(())
+        });
+        done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))
+    }
+}
+
+fn refusal(kind: RefusalKind, message: &str) -> Refusal {
+    Refusal { kind, message: message.to_owned() }
+}
+
+/// One ACS session.
+struct Connected {
+    link: Link,
+    wake: watch::Receiver<u64>,
+    /// What this session has handed out.
+    sent: BTreeMap<TaskId, Desired>,
+    /// Found at the last look, not handed out yet.
+    ready: VecDeque<(TaskId, Desired)>,
+}
+
+impl Connected {
+    /// Looks at the newest snapshot. False when the instance is no longer of the cluster.
+    fn look(&mut self) -> bool {
+        let visible = self.link.cluster.read();
+        let known = visible.state.instance(&self.link.instance);
+        if known.is_none_or(|row| row.status == InstanceStatus::Inactive) {
+            return false;
+        }
+        let mut live = BTreeMap::new();
+        for task in visible.state.tasks_on(&self.link.instance) {
+            live.insert(task.id.clone(), task.desired);
+            if self.sent.get(&task.id) != Some(&task.desired) {
+                self.ready.push_back((task.id.clone(), task.desired));
+            }
+        }
+        self.sent = live;
+        true
+    }
+
+    /// The payload for a task, unless it is STOPPED by now.
+    fn assignment(&self, id: &TaskId) -> Option<Assignment> {
+        let visible = self.link.cluster.read();
+        let task = visible.state.task(id).filter(|task| task.stopped_at.is_none())?;
+        let account = self.link.cluster.account();
+        let definition = account.state.task_definition(&task.task_definition)?;
+        let payload = account::payload::payload(task, definition, &visible.state, &self.link.ctx);
+        let seq_num = i64::try_from(visible.revision).unwrap_or(i64::MAX);
+        Some(Assignment::Task { task: Box::new(payload), seq_num })
+    }
+
+    fn identifier(&self, task: &TaskRow) -> acs::TaskIdentifier {
+        let name = &self.link.cluster.read().state.row.name;
+        acs::TaskIdentifier {
+            task_arn: Some(arn::task(&self.link.ctx, name, &task.id.0)),
+            task_cluster_arn: Some(self.link.cluster_arn.clone()),
+            desired_status: Some(task.desired.as_str().to_owned()),
+        }
+    }
+}
+
+#[async_trait]
+impl Session for Connected {
+    fn cluster_arn(&self) -> &str {
+        &self.link.cluster_arn
+    }
+
+    fn instance_arn(&self) -> &str {
+        &self.link.instance_arn
+    }
+
+    async fn next(&mut self) -> Option<Assignment> {
+        loop {
+            while let Some((id, _)) = self.ready.pop_front() {
+                if let Some(assignment) = self.assignment(&id) {
+                    return Some(assignment);
+                }
+            }
+            if !self.look() {
+                return None;
+            }
+            if self.ready.is_empty() && self.wake.changed().await.is_err() {
+                return None;
+            }
+        }
+    }
+
+    async fn manifest(&mut self) -> Option<Manifest> {
+        let visible = self.link.cluster.read();
+        let tasks = visible.state.tasks_on(&self.link.instance).map(|task| self.identifier(task)).collect();
+        Some(Manifest { timeline: i64::try_from(visible.revision).unwrap_or(i64::MAX), tasks })
+    }
+
+    async fn verify_stop(&mut self, candidates: Vec<acs::TaskIdentifier>) -> Vec<acs::TaskIdentifier> {
+        let visible = self.link.cluster.read();
+        let wanted = |candidate: &acs::TaskIdentifier| {
+            let id = candidate.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
+            let task = id.and_then(|id| visible.state.task(&TaskId::from(id)));
+            task.is_some_and(|task| {
+                task.desired == Desired::Running && task.instance.as_ref() == Some(&self.link.instance)
+            })
+        };
+        candidates.into_iter().filter(|candidate| !wanted(candidate)).collect()
+    }
+}
+
+impl Drop for Connected {
+    fn drop(&mut self) {
+        let link = self.link.clone();
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Err(refusal) = link.connection(None).await {
+                    tracing::warn!(%refusal, "a lost connection could not be recorded");
+                }
+            });
+        }
+    }
+}
+
+#[async_trait]
+impl Telemetry for Link {
+    async fn metrics(&mut self, _metrics: tcs::PublishMetricsRequest) -> Result<(), Refusal> {
+        // Metrics have no reader until CloudWatch metrics are built; agents publish them all the same.
+        Ok(())
+    }
+
+    async fn health(&mut self, health: tcs::PublishHealthRequest) -> Result<(), Refusal> {
+        let mut verdicts: BTreeMap<TaskId, BTreeMap<String, ecs::HealthStatus>> = BTreeMap::new();
+        for seen in health.tasks.into_iter().flatten() {
+            let Some(id) = seen.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next()) else { continue };
+            let containers = verdicts.entry(TaskId::from(id)).or_default();
+            for container in seen.containers.into_iter().flatten() {
+                let status = container.health_status.as_deref().and_then(|word| word.parse().ok());
+                if let (Some(name), Some(status)) = (container.container_name, status) {
+                    containers.insert(name, status);
+                }
+            }
+        }
+        let done = self.cluster.execute("", move |txn| {
+            task::report::health(txn, &verdicts);
+            Ok(())
+        });
+        done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))
+    }
+
+    async fn instance_status(&mut self, _status: tcs::PublishInstanceStatusRequest) -> Result<(), Refusal> {
+        // As metrics: DescribeContainerInstances refuses CONTAINER_INSTANCE_HEALTH until it is built.
+        Ok(())
+    }
+}

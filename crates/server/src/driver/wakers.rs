@@ -1,0 +1,32 @@
+//! Who waits for the assignments of a container instance. A wake is only a hint to look at the newest
+//! snapshot: one that comes too often costs a look, and none is ever needed to find the truth.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brain::cluster::InstanceId;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+/// One counter for each container instance with a link.
+#[derive(Default)]
+pub struct Wakers {
+    counters: Mutex<BTreeMap<InstanceId, watch::Sender<u64>>>,
+}
+
+impl Wakers {
+    /// A receiver that sees every wake from now on.
+    pub fn subscribe(&self, instance: &InstanceId) -> watch::Receiver<u64> {
+        let mut counters = self.counters.lock();
+        // Links that are gone are forgotten here, so the map is no larger than the links there are.
+        counters.retain(|_, counter| counter.receiver_count() > 0);
+        counters.entry(instance.clone()).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    /// Wakes the links of these instances.
+    pub fn wake(&self, instances: &BTreeSet<InstanceId>) {
+        let counters = self.counters.lock();
+        for counter in instances.iter().filter_map(|id| counters.get(id)) {
+            counter.send_modify(|count| *count += 1);
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! ECS: every built operation, from request to answer. Commands go to the writer of their cluster (or of
+//! the account), reads to its newest snapshot. Nothing is decided here.
+
+mod clusters;
+mod link;
+mod support;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use brain::{
+    Cluster, Ctx, Txn,
+    account::{self, Account, settings},
+    instance::{attributes, describe as instances, register, state},
+    service, tags,
+    task::{describe, list, report, run, stop},
+};
+use bytes::Bytes;
+use serde::Serialize;
+use wire::{
+    Error, Request,
+    ecs::{self, errors},
+};
+
+use crate::{
+    driver::Driver,
+    front_door::{Call, Service, Support},
+};
+
+/// The ECS API of one driver.
+pub struct Ecs {
+    driver: Arc<Driver>,
+}
+
+#[async_trait]
+impl Service for Ecs {
+    fn schema(&self) -> &'static wire::schema::Service {
+        &ecs::SERVICE
+    }
+
+    fn support(&self) -> &'static Support {
+        &support::SUPPORT
+    }
+
+    async fn call(&self, call: Call) -> Result<Bytes, Error> {
+        match call.operation.name {
+            "RunTask" => self.write(call, |r| &r.cluster, run::run_task).await,
+            "StartTask" => self.write(call, |r| &r.cluster, run::start_task).await,
+            "StopTask" => self.write(call, |r| &r.cluster, |t, r| stop::stop_task(t, &r)).await,
+            "DescribeTasks" => self.read(call, |r| &r.cluster, describe::describe_tasks),
+            "ListTasks" => self.read(call, |r| &r.cluster, list::list_tasks),
+            "CreateService" => self.write(call, |r| &r.cluster, service::create::create_service).await,
+            "UpdateService" => self.write(call, |r| &r.cluster, service::update::update_service).await,
+            "DeleteService" => {
+                self.write(call, |r| &r.cluster, |t, r| service::delete::delete_service(t, &r)).await
+            }
+            "DescribeServices" => self.read(call, |r| &r.cluster, service::describe::describe_services),
+            "ListServices" => self.read(call, |r| &r.cluster, service::list::list_services),
+            _ => self.call_instances(call).await,
+        }
+    }
+}
+
+impl Ecs {
+    /// The ECS API of this driver.
+    pub fn new(driver: Arc<Driver>) -> Ecs {
+        Ecs { driver }
+    }
+
+    async fn call_instances(&self, call: Call) -> Result<Bytes, Error> {
+        match call.operation.name {
+            "DescribeContainerInstances" => {
+                self.read(call, |r| &r.cluster, instances::describe_container_instances)
+            }
+            "ListContainerInstances" => self.read(call, |r| &r.cluster, instances::list_container_instances),
+            "UpdateContainerInstancesState" => {
+                let update = |t: &mut Txn, r| state::update_container_instances_state(t, &r);
+                self.write(call, |r| &r.cluster, update).await
+            }
+            "DeregisterContainerInstance" => {
+                let deregister = |t: &mut Txn, r| state::deregister_container_instance(t, &r);
+                self.write(call, |r| &r.cluster, deregister).await
+            }
+            "PutAttributes" => self.write(call, |r| &r.cluster, |t, r| attributes::put_attributes(t, &r)).await,
+            "DeleteAttributes" => {
+                self.write(call, |r| &r.cluster, |t, r| attributes::delete_attributes(t, &r)).await
+            }
+            "ListAttributes" => self.read(call, |r| &r.cluster, attributes::list_attributes),
+            "RegisterContainerInstance" => {
+                self.write(call, |r| &r.cluster, register::register_container_instance).await
+            }
+            "SubmitTaskStateChange" => {
+                self.write(call, |r| &r.cluster, report::submit_task_state_change).await
+            }
+            "SubmitContainerStateChange" => {
+                self.write(call, |r| &r.cluster, report::submit_container_state_change).await
+            }
+            "DiscoverPollEndpoint" => link::discover_poll_endpoint(&self.driver, call),
+            _ => self.call_account(call).await,
+        }
+    }
+
+    async fn call_account(&self, call: Call) -> Result<Bytes, Error> {
+        match call.operation.name {
+            "RegisterTaskDefinition" => self.change(call, account::register_task_definition).await,
+            "DeregisterTaskDefinition" => self.change(call, account::deregister_task_definition).await,
+            "DeleteTaskDefinitions" => self.change(call, account::delete_task_definitions).await,
+            "DescribeTaskDefinition" => self.look(call, account::describe_task_definition),
+            "ListTaskDefinitions" => self.look(call, account::list_task_definitions),
+            "ListTaskDefinitionFamilies" => self.look(call, account::list_task_definition_families),
+            "ListAccountSettings" => self.look(call, settings::list_account_settings),
+            "PutAccountSetting" => self.change(call, settings::put_account_setting).await,
+            "PutAccountSettingDefault" => self.change(call, settings::put_account_setting_default).await,
+            "DeleteAccountSetting" => self.change(call, settings::delete_account_setting).await,
+            "TagResource" => self.tag(call, account::tags::tag_resource, tags::tag_resource).await,
+            "UntagResource" => self.tag(call, account::tags::untag_resource, tags::untag_resource).await,
+            "ListTagsForResource" => self.list_tags(call),
+            _ => clusters::call(&self.driver, call).await,
+        }
+    }
+
+    /// A command on the cluster that the request names.
+    async fn write<R, T>(
+        &self,
+        mut call: Call,
+        cluster: fn(&R) -> &Option<String>,
+        command: impl FnOnce(&mut Txn, R) -> Result<T, Error> + Send + 'static,
+    ) -> Result<Bytes, Error>
+    where
+        R: Request<Response = T> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        let request: R = call.typed()?;
+        let ctx = self.driver.ctx(&call.caller.arn, call.now);
+        let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
+        let reply = cluster.execute(&call.caller.arn, move |txn| command(txn, request)).await?;
+        json(&reply)
+    }
+
+    /// A read of the cluster that the request names.
+    fn read<R, T>(
+        &self,
+        mut call: Call,
+        cluster: fn(&R) -> &Option<String>,
+        read: fn(&Cluster, &Ctx, &R) -> Result<T, Error>,
+    ) -> Result<Bytes, Error>
+    where
+        R: Request<Response = T>,
+        T: Serialize,
+    {
+        let request: R = call.typed()?;
+        let ctx = self.driver.ctx(&call.caller.arn, call.now);
+        let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
+        json(&read(&cluster.read().state, &ctx, &request)?)
+    }
+
+    /// A command on the account.
+    async fn change<R, T>(
+        &self,
+        mut call: Call,
+        command: fn(&Account, &Ctx, R) -> Result<account::Step<T>, Error>,
+    ) -> Result<Bytes, Error>
+    where
+        R: Request<Response = T> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        let request: R = call.typed()?;
+        let run = move |state: &Account, ctx: &Ctx| command(state, ctx, request);
+        json(&self.driver.execute_account(&call.caller.arn, run).await?)
+    }
+
+    /// A read of the account.
+    fn look<R, T>(&self, mut call: Call, read: fn(&Account, &Ctx, R) -> Result<T, Error>) -> Result<Bytes, Error>
+    where
+        R: Request<Response = T>,
+        T: Serialize,
+    {
+        let request: R = call.typed()?;
+        let ctx = self.driver.ctx(&call.caller.arn, call.now);
+        json(&read(&self.driver.account().state, &ctx, request)?)
+    }
+
+    /// A change of tags, on the account or on the cluster that holds the resource.
+    async fn tag<R, T>(
+        &self,
+        mut call: Call,
+        on_account: fn(&Account, &Ctx, R) -> Result<account::Step<T>, Error>,
+        on_cluster: fn(&mut Txn, &R) -> Result<T, Error>,
+    ) -> Result<Bytes, Error>
+    where
+        R: Request<Response = T> + Send + 'static,
+        T: Serialize + Send + 'static,
+    {
+        let arn = resource_arn(&call)?;
+        if account::tags::is_ours(&arn) {
+            return self.change(call, on_account).await;
+        }
+        let request: R = call.typed()?;
+        let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
+        json(&cluster.execute(&call.caller.arn, move |txn| on_cluster(txn, &request)).await?)
+    }
+
+    fn list_tags(&self, call: Call) -> Result<Bytes, Error> {
+        let arn = resource_arn(&call)?;
+        if account::tags::is_ours(&arn) {
+            return self.look(call, account::tags::list_tags_for_resource);
+        }
+        let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
+        let tags = tags::of(&cluster.read().state, &arn)?;
+        json(&ecs::ListTagsForResourceResponse { tags: Some(tags) })
+    }
+}
+
+fn resource_arn(call: &Call) -> Result<String, Error> {
+    let arn = call.input.get("resourceArn").and_then(|arn| arn.as_str());
+    arn.map(str::to_owned).ok_or_else(|| errors::invalid_parameter("resourceArn cannot be empty."))
+}
+
+fn json(reply: &impl Serialize) -> Result<Bytes, Error> {
+    let bytes = serde_json::to_vec(reply).map_err(|error| errors::server(error.to_string()))?;
+    Ok(bytes.into())
+}

@@ -1,0 +1,25 @@
+//! DiscoverPollEndpoint: where an agent finds its two web sockets. The address is the one that the agent
+//! itself used, so it is right behind any forwarding.
+
+use bytes::Bytes;
+use wire::{Error, ecs};
+
+use super::json;
+use crate::{
+    agent_link::{ACS_PATH, TCS_PATH},
+    driver::Driver,
+    front_door::Call,
+};
+
+/// Answers with the addresses of both sockets.
+pub fn discover_poll_endpoint(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::DiscoverPollEndpointRequest = call.typed()?;
+    let ctx = driver.ctx(&call.caller.arn, call.now);
+    driver.cluster(&ctx, request.cluster.as_deref())?;
+    let base = |path: &str| format!("http://{}{}", call.signed_host, path.trim_end_matches("/ws"));
+    json(&ecs::DiscoverPollEndpointResponse {
+        endpoint: Some(base(ACS_PATH)),
+        telemetry_endpoint: Some(base(TCS_PATH)),
+        ..Default::default()
+    })
+}

@@ -1,0 +1,106 @@
+//! What of the ECS API is built. docs/support.md is made from this table; nested members of task
+//! definitions are listed in the brain (`account::members`).
+
+use crate::front_door::{Built, Support};
+
+const ONE_ZONE: &str = "all container instances are in one zone until zones can be configured";
+const IDENTITY: &str = "the signature says who the agent is; there is no instance document outside of EC2";
+const CORRELATION: &str = "only EC2 itself reads it";
+const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
+
+const EXECUTION_ROLE: &str = "agents pull images and send logs with the host's own rights until IAM roles are built";
+const POLL: &str = "every container instance is served at the same address";
+
+/// The table.
+pub static SUPPORT: Support = Support {
+    built: &[
+        Built {
+            operation: "CreateCluster",
+            refused: &["capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"],
+            no_effect: &[],
+        },
+        Built::whole("DescribeClusters"),
+        Built::whole("ListClusters"),
+        Built {
+            operation: "UpdateCluster",
+            refused: &["serviceConnectDefaults"],
+            no_effect: &[],
+        },
+        Built::whole("UpdateClusterSettings"),
+        Built::whole("DeleteCluster"),
+        Built {
+            operation: "RegisterTaskDefinition",
+            refused: &["taskRoleArn", "pidMode", "ipcMode", "proxyConfiguration", "inferenceAccelerators", "ephemeralStorage", "enableFaultInjection", "trustedExecutionConfiguration"],
+            no_effect: &[("executionRoleArn", EXECUTION_ROLE)],
+        },
+        Built::whole("DescribeTaskDefinition"),
+        Built::whole("ListTaskDefinitions"),
+        Built::whole("ListTaskDefinitionFamilies"),
+        Built::whole("DeregisterTaskDefinition"),
+        Built::whole("DeleteTaskDefinitions"),
+        Built {
+            operation: "RunTask",
+            refused: &["capacityProviderStrategy", "enableExecuteCommand", "platformVersion", "volumeConfigurations"],
+            no_effect: &[("referenceId", CORRELATION)],
+        },
+        Built {
+            operation: "StartTask",
+            refused: &["enableExecuteCommand", "volumeConfigurations"],
+            no_effect: &[("referenceId", CORRELATION)],
+        },
+        Built::whole("StopTask"),
+        Built::whole("DescribeTasks"),
+        Built {
+            operation: "ListTasks",
+            refused: &["daemonName"],
+            no_effect: &[],
+        },
+        Built {
+            operation: "CreateService",
+            refused: &["loadBalancers", "serviceRegistries", "capacityProviderStrategy", "platformVersion", "healthCheckGracePeriodSeconds", "enableExecuteCommand", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations", "gatewayConnectors", "monitoring", "role"],
+            no_effect: &[("availabilityZoneRebalancing", ONE_ZONE)],
+        },
+        Built {
+            operation: "UpdateService",
+            refused: &["loadBalancers", "serviceRegistries", "capacityProviderStrategy", "platformVersion", "healthCheckGracePeriodSeconds", "enableExecuteCommand", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations", "gatewayConnectors", "monitoring", "networkConfiguration"],
+            no_effect: &[("availabilityZoneRebalancing", ONE_ZONE)],
+        },
+        Built::whole("DeleteService"),
+        Built::whole("DescribeServices"),
+        Built {
+            operation: "ListServices",
+            refused: &["resourceManagementType"],
+            no_effect: &[],
+        },
+        Built::whole("DescribeContainerInstances"),
+        Built::whole("ListContainerInstances"),
+        Built::whole("UpdateContainerInstancesState"),
+        Built::whole("DeregisterContainerInstance"),
+        Built::whole("PutAttributes"),
+        Built::whole("DeleteAttributes"),
+        Built::whole("ListAttributes"),
+        Built {
+            operation: "RegisterContainerInstance",
+            refused: &["platformDevices"],
+            no_effect: &[("instanceIdentityDocument", IDENTITY), ("instanceIdentityDocumentSignature", IDENTITY)],
+        },
+        Built {
+            operation: "DiscoverPollEndpoint",
+            refused: &[],
+            no_effect: &[("containerInstance", POLL)],
+        },
+        Built {
+            operation: "SubmitTaskStateChange",
+            refused: &[],
+            no_effect: &[("attachments", NO_ATTACHMENTS), ("managedAgents", NO_ATTACHMENTS)],
+        },
+        Built::whole("SubmitContainerStateChange"),
+        Built::whole("ListAccountSettings"),
+        Built::whole("PutAccountSetting"),
+        Built::whole("PutAccountSettingDefault"),
+        Built::whole("DeleteAccountSetting"),
+        Built::whole("TagResource"),
+        Built::whole("UntagResource"),
+        Built::whole("ListTagsForResource"),
+    ],
+};
