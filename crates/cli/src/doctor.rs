@@ -101,9 +101,9 @@ impl fmt::Display for Report {
                 Status::Warn => "WARN",
                 Status::Fail => "FAIL",
             };
-            writeln!(f, "{mark}  {:<13} {}", check.name, check.detail)?;
+            writeln!(f, "{mark}  {:<14}  {}", check.name, check.detail)?;
             if let Some(mend) = &check.mend {
-                writeln!(f, "{:20}to mend: {mend}", "")?;
+                writeln!(f, "{:22}to mend: {mend}", "")?;
             }
         }
         let count = |status| self.checks.iter().filter(|check| check.status == status).count();

@@ -111,9 +111,9 @@ fn reports_are_read_by_people_and_programs() {
     assert!(report.healthy());
     let report = Report { checks: vec![ok, warn, fail] };
     assert!(!report.healthy());
-    let text = "ok    one           fine\n\
-                WARN  two           so so\n                    to mend: do this\n\
-                FAIL  three         broken\n                    to mend: do that\n\
+    let text = "ok    one             fine\n\
+                WARN  two             so so\n                      to mend: do this\n\
+                FAIL  three           broken\n                      to mend: do that\n\
                 This host is not ready for Roadstead; failures: 1, warnings: 1.\n";
     assert_eq!(report.to_string(), text);
     let json = report.to_json();
