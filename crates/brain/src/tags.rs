@@ -126,7 +126,7 @@ fn missing() -> Error {
 }
 
 /// TagResource on what a cluster holds.
-pub fn tag_resource(txn: &mut Txn, request: &ecs::TagResourceRequest) -> Result<ecs::TagResourceResponse, Error> {
+pub fn tag_resource(txn: &mut Txn, request: ecs::TagResourceRequest) -> Result<ecs::TagResourceResponse, Error> {
     change(txn, &request.resource_arn, |tags| merge(tags, &request.tags))?;
     Ok(ecs::TagResourceResponse::default())
 }
@@ -134,7 +134,7 @@ pub fn tag_resource(txn: &mut Txn, request: &ecs::TagResourceRequest) -> Result<
 /// UntagResource on what a cluster holds.
 pub fn untag_resource(
     txn: &mut Txn,
-    request: &ecs::UntagResourceRequest,
+    request: ecs::UntagResourceRequest,
 ) -> Result<ecs::UntagResourceResponse, Error> {
     let keep = |tag: &Tag| !tag.key.as_ref().is_some_and(|key| request.tag_keys.contains(key));
     change(txn, &request.resource_arn, |tags| {

@@ -46,7 +46,7 @@ impl Change {
     }
 
     /// Bytes of key and value.
-    pub(crate) fn size(&self) -> usize {
+    pub fn size(&self) -> usize {
         match self {
             Change::Put { key, value } => key.len() + value.len(),
             Change::Delete { key } => key.len(),

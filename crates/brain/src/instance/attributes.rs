@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Sets attributes on container instances. All of them, or none.
-pub fn put_attributes(txn: &mut Txn, request: &ecs::PutAttributesRequest) -> Result<ecs::PutAttributesResponse, Error> {
+pub fn put_attributes(txn: &mut Txn, request: ecs::PutAttributesRequest) -> Result<ecs::PutAttributesResponse, Error> {
     check_count(request.attributes.len())?;
     for attribute in &request.attributes {
         check(attribute)?;
@@ -31,13 +31,13 @@ pub fn put_attributes(txn: &mut Txn, request: &ecs::PutAttributesRequest) -> Res
         txn.put_instance(row);
     }
     txn.touch_waiting();
-    Ok(ecs::PutAttributesResponse { attributes: Some(request.attributes.clone()) })
+    Ok(ecs::PutAttributesResponse { attributes: Some(request.attributes) })
 }
 
 /// Removes attributes from container instances. All of them, or none.
 pub fn delete_attributes(
     txn: &mut Txn,
-    request: &ecs::DeleteAttributesRequest,
+    request: ecs::DeleteAttributesRequest,
 ) -> Result<ecs::DeleteAttributesResponse, Error> {
     check_count(request.attributes.len())?;
     for attribute in &request.attributes {
@@ -51,7 +51,7 @@ pub fn delete_attributes(
         row.attributes.retain(|have| !same(have));
         txn.put_instance(row);
     }
-    Ok(ecs::DeleteAttributesResponse { attributes: Some(request.attributes.clone()) })
+    Ok(ecs::DeleteAttributesResponse { attributes: Some(request.attributes) })
 }
 
 /// Lists attributes with their targets, in the order of targets and names.

@@ -35,7 +35,7 @@ pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html>
 pub fn update_container_instances_state(
     txn: &mut Txn,
-    request: &ecs::UpdateContainerInstancesStateRequest,
+    request: ecs::UpdateContainerInstancesStateRequest,
 ) -> Result<ecs::UpdateContainerInstancesStateResponse, Error> {
     let status = match request.status {
         ContainerInstanceStatus::Active => InstanceStatus::Active,
@@ -77,7 +77,7 @@ fn touch_services_on(txn: &mut Txn, id: &InstanceId) {
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterContainerInstance.html>
 pub fn deregister_container_instance(
     txn: &mut Txn,
-    request: &ecs::DeregisterContainerInstanceRequest,
+    request: ecs::DeregisterContainerInstanceRequest,
 ) -> Result<ecs::DeregisterContainerInstanceResponse, Error> {
     let mut row = find(txn, &request.container_instance)?;
     let tasks: Vec<TaskId> = txn.state.tasks_on(&row.id).map(|task| task.id.clone()).collect();

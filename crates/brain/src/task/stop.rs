@@ -9,9 +9,9 @@ use super::{describe, find, lifecycle, lifecycle::Happening};
 use crate::cluster::{Desired, TaskId, Txn};
 
 /// Asks for a task to be stopped. The answer shows the task as it still is, with what it shall become.
-pub fn stop_task(txn: &mut Txn, request: &ecs::StopTaskRequest) -> Result<ecs::StopTaskResponse, Error> {
+pub fn stop_task(txn: &mut Txn, request: ecs::StopTaskRequest) -> Result<ecs::StopTaskResponse, Error> {
     let before = find(txn, &request.task)?.clone();
-    let reason = request.reason.clone().unwrap_or_else(|| "Task stopped by user".to_owned());
+    let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
     let after = want(txn, &before.id, TaskStopCode::UserInitiated, reason);
     let mut shown = after.unwrap_or_else(|| before.clone());
     shown.last = before.last;

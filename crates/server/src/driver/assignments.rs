@@ -1,9 +1,6 @@
 //! The brain as the agent link sees it: what each container instance shall run, and where its reports go.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use async_trait::async_trait;
 use brain::{
@@ -205,10 +202,10 @@ impl Telemetry for Link {
 
     async fn health(&mut self, health: tcs::PublishHealthRequest) -> Result<(), Refusal> {
         let mut verdicts: BTreeMap<TaskId, BTreeMap<String, ecs::HealthStatus>> = BTreeMap::new();
-        for seen in health.tasks.into_iter().flatten() {
+        for seen in health.tasks {
             let Some(id) = seen.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next()) else { continue };
             let containers = verdicts.entry(TaskId::from(id)).or_default();
-            for container in seen.containers.into_iter().flatten() {
+            for container in seen.containers {
                 let status = container.health_status.as_deref().and_then(|word| word.parse().ok());
                 if let (Some(name), Some(status)) = (container.container_name, status) {
                     containers.insert(name, status);

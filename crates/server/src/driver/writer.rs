@@ -112,6 +112,8 @@ struct Writer<M: Machine> {
 struct Batch<M: Machine> {
     state: M,
     changes: BTreeMap<String, store::Change>,
+    /// Of all changes, those that a later one replaced too.
+    bytes: usize,
     answers: Vec<Answer>,
     effects: Vec<Box<dyn FnOnce() + Send>>,
 }
@@ -124,7 +126,7 @@ impl<M: Machine> Writer<M> {
             let due = clock::sleep_until(wake, pause.take());
             tokio::select! {
                 job = self.queue.recv() => match job {
-                    Some(job) => self.batch(Some(job)).await,
+                    Some(job) => drop(self.batch(Some(job)).await),
                     None => return,
                 },
                 () = due => if !self.batch(None).await { pause = Some(RETRY) },
@@ -136,7 +138,7 @@ impl<M: Machine> Writer<M> {
     async fn batch(&mut self, first: Option<Job<M>>) -> bool {
         let state = self.snapshot.load().state.clone();
         let (answers, effects) = (Vec::new(), Vec::new());
-        let mut batch = Batch { state, changes: BTreeMap::new(), answers, effects };
+        let mut batch = Batch { state, changes: BTreeMap::new(), bytes: 0, answers, effects };
         let now = clock::now();
         if let Some(outcome) = (self.tick)(&batch.state, now) {
             batch.take(outcome);
@@ -148,7 +150,7 @@ impl<M: Machine> Writer<M> {
                 batch.take(outcome);
             }
             batch.answers.push(answer);
-            if batch.answers.len() < BATCH && batch.changes.len() < store::limits::MAX_COMMIT_CHANGES / 2 {
+            if batch.has_room() {
                 next = self.queue.try_recv().ok();
             }
         }
@@ -183,9 +185,16 @@ impl<M: Machine> Writer<M> {
 }
 
 impl<M: Machine> Batch<M> {
+    /// Whether another command's changes surely fit into the same commit.
+    fn has_room(&self) -> bool {
+        let (changes, bytes) = (store::limits::MAX_CHANGES / 2, store::limits::MAX_COMMIT_BYTES / 2);
+        self.answers.len() < BATCH && self.changes.len() < changes && self.bytes < bytes
+    }
+
     fn take(&mut self, outcome: Outcome<M>) {
         for change in &outcome.changes {
             let change = outcome.state.encode(change);
+            self.bytes += change.size();
             self.changes.insert(change.key().to_owned(), change);
         }
         self.state = outcome.state;

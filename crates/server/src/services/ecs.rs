@@ -46,13 +46,13 @@ impl Service for Ecs {
         match call.operation.name {
             "RunTask" => self.write(call, |r| &r.cluster, run::run_task).await,
             "StartTask" => self.write(call, |r| &r.cluster, run::start_task).await,
-            "StopTask" => self.write(call, |r| &r.cluster, |t, r| stop::stop_task(t, &r)).await,
+            "StopTask" => self.write(call, |r| &r.cluster, stop::stop_task).await,
             "DescribeTasks" => self.read(call, |r| &r.cluster, describe::describe_tasks),
             "ListTasks" => self.read(call, |r| &r.cluster, list::list_tasks),
             "CreateService" => self.write(call, |r| &r.cluster, service::create::create_service).await,
             "UpdateService" => self.write(call, |r| &r.cluster, service::update::update_service).await,
             "DeleteService" => {
-                self.write(call, |r| &r.cluster, |t, r| service::delete::delete_service(t, &r)).await
+                self.write(call, |r| &r.cluster, service::delete::delete_service).await
             }
             "DescribeServices" => self.read(call, |r| &r.cluster, service::describe::describe_services),
             "ListServices" => self.read(call, |r| &r.cluster, service::list::list_services),
@@ -74,16 +74,14 @@ impl Ecs {
             }
             "ListContainerInstances" => self.read(call, |r| &r.cluster, instances::list_container_instances),
             "UpdateContainerInstancesState" => {
-                let update = |t: &mut Txn, r| state::update_container_instances_state(t, &r);
-                self.write(call, |r| &r.cluster, update).await
+                self.write(call, |r| &r.cluster, state::update_container_instances_state).await
             }
             "DeregisterContainerInstance" => {
-                let deregister = |t: &mut Txn, r| state::deregister_container_instance(t, &r);
-                self.write(call, |r| &r.cluster, deregister).await
+                self.write(call, |r| &r.cluster, state::deregister_container_instance).await
             }
-            "PutAttributes" => self.write(call, |r| &r.cluster, |t, r| attributes::put_attributes(t, &r)).await,
+            "PutAttributes" => self.write(call, |r| &r.cluster, attributes::put_attributes).await,
             "DeleteAttributes" => {
-                self.write(call, |r| &r.cluster, |t, r| attributes::delete_attributes(t, &r)).await
+                self.write(call, |r| &r.cluster, attributes::delete_attributes).await
             }
             "ListAttributes" => self.read(call, |r| &r.cluster, attributes::list_attributes),
             "RegisterContainerInstance" => {
@@ -124,7 +122,7 @@ impl Ecs {
         &self,
         mut call: Call,
         cluster: fn(&R) -> &Option<String>,
-        command: impl FnOnce(&mut Txn, R) -> Result<T, Error> + Send + 'static,
+        command: fn(&mut Txn, R) -> Result<T, Error>,
     ) -> Result<Bytes, Error>
     where
         R: Request<Response = T> + Send + 'static,
@@ -185,7 +183,7 @@ impl Ecs {
         &self,
         mut call: Call,
         on_account: fn(&Account, &Ctx, R) -> Result<account::Step<T>, Error>,
-        on_cluster: fn(&mut Txn, &R) -> Result<T, Error>,
+        on_cluster: fn(&mut Txn, R) -> Result<T, Error>,
     ) -> Result<Bytes, Error>
     where
         R: Request<Response = T> + Send + 'static,
@@ -197,7 +195,7 @@ impl Ecs {
         }
         let request: R = call.typed()?;
         let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
-        json(&cluster.execute(&call.caller.arn, move |txn| on_cluster(txn, &request)).await?)
+        json(&cluster.execute(&call.caller.arn, move |txn| on_cluster(txn, request)).await?)
     }
 
     fn list_tags(&self, call: Call) -> Result<Bytes, Error> {
