@@ -1,9 +1,25 @@
 //! Images from registries.
 
 use std::fmt;
+use std::fs::File;
 use std::sync::Arc;
 
-use crate::{Error, Image, Reference, Result, Store};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::JoinSet;
+
+use crate::manifest::{Configuration, Descriptor, chain_ids};
+use crate::store::install::Draft;
+use crate::store::lock::FileLock;
+use crate::{Digest, Error, Image, Layer, Origin, Reference, Result, Store, limits};
+use client::{Client, Resolved};
+use tracker::Tracker;
+
+mod auth;
+mod client;
+mod download;
+mod tracker;
+mod transport;
+mod words;
 
 /// Who asks the registry.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -75,7 +91,108 @@ impl Store {
     ///
     /// # Errors
     /// By kind: [`crate::Kind`]. The words follow Docker's.
-    pub async fn pull(&self, reference: &Reference, _options: &PullOptions) -> Result<Arc<Image>> {
-        Err(Error::Network(format!("pulling {reference} is not built yet")))
+    pub async fn pull(&self, reference: &Reference, options: &PullOptions) -> Result<Arc<Image>> {
+        let activity = Arc::new(self.activity()?);
+        let client = Client::connect(reference, options).await?;
+        let Resolved { target, digest, manifest } = client.resolve().await?;
+        let names = [reference.canonical(), reference.at(&target).canonical(), reference.at(&digest).canonical()];
+        let configuration = client.blob(&manifest.config, limits::CONFIG_BYTES_MAX).await?;
+        let configuration = Configuration::parse(&configuration)?;
+        let diff_ids = &configuration.rootfs.diff_ids;
+        if diff_ids.len() != manifest.layers.len() {
+            let (has, says) = (manifest.layers.len(), diff_ids.len());
+            return Err(Error::Invalid(format!("the image has {has} layers, but its configuration says {says}")));
+        }
+        let layers = self.pull_layers(&activity, client, &manifest.layers, diff_ids, options).await?;
+        let draft = Draft { digest, id: manifest.config.digest, configuration, names: names.to_vec(), origin: Origin::Pulled };
+        let store = self.clone();
+        in_background(move || {
+            let filed = store.file_image(draft, layers);
+            drop(activity);
+            filed
+        })
+        .await
+    }
+
+    /// The layers, bottom first: downloads run side by side, and each is unpacked when it and all below
+    /// it are here.
+    async fn pull_layers(
+        &self,
+        activity: &Arc<FileLock>,
+        client: Client,
+        blobs: &[Descriptor],
+        diff_ids: &[Digest],
+        options: &PullOptions,
+    ) -> Result<Vec<Layer>> {
+        let mut missing = Vec::new();
+        for (blob, chain) in blobs.iter().zip(chain_ids(diff_ids)) {
+            missing.push(if self.layer(&chain)?.is_none() { Some((blob.clone(), chain)) } else { None });
+        }
+        let bytes = missing.iter().flatten().map(|(blob, _)| blob.size).sum();
+        let tracker = Arc::new(Tracker::new(blobs.len(), bytes, options.progress.clone()));
+        let (downloads, mut arrivals) = self.start_downloads(client, missing, &tracker);
+
+        let (store, activity) = (self.clone(), activity.clone());
+        let (blobs, diff_ids) = (blobs.to_vec(), diff_ids.to_vec());
+        let layers = in_background(move || {
+            // The sweep must not come while this thread unpacks, even when nobody waits for it any more.
+            let _activity = activity;
+            let open = |i: usize| arrivals[i].take().map_or_else(|| Err(given_up()), wait_for);
+            let layers = store.unpack_layers(&diff_ids, open, |_| tracker.layer_done())?;
+            blobs.iter().try_for_each(|blob| store.forget_download(&blob.digest))?;
+            Ok(layers)
+        })
+        .await;
+        // Until here, dropping this future ends the downloads, and thereby the thread that waits for them.
+        drop(downloads);
+        layers
+    }
+
+    /// A task for each layer that is missing, and where each will hand over its file.
+    fn start_downloads(
+        &self,
+        client: Client,
+        missing: Vec<Option<(Descriptor, Digest)>>,
+        tracker: &Arc<Tracker>,
+    ) -> (JoinSet<()>, Vec<Option<Arrival>>) {
+        let client = Arc::new(client);
+        let turns = Arc::new(Semaphore::new(limits::PARALLEL_DOWNLOADS));
+        let mut downloads = JoinSet::new();
+        let mut arrivals = Vec::new();
+        for wanted in missing {
+            let Some((blob, chain)) = wanted else {
+                arrivals.push(None);
+                continue;
+            };
+            let (done, arrival) = oneshot::channel();
+            arrivals.push(Some(arrival));
+            let (store, client, turns, tracker) = (self.clone(), client.clone(), turns.clone(), tracker.clone());
+            downloads.spawn(async move {
+                let _turn = turns.acquire_owned().await.expect("the semaphore is never closed");
+                let result = store.download(&client, &blob, &chain, &tracker).await;
+                // Nobody listens when another layer has failed already.
+                let _ = done.send(result);
+            });
+        }
+        (downloads, arrivals)
+    }
+}
+
+/// The file of a layer, or none when another pull has unpacked the layer meanwhile.
+type Arrival = oneshot::Receiver<Result<Option<File>>>;
+
+fn wait_for(arrival: Arrival) -> Result<File> {
+    arrival.blocking_recv().map_err(|_| given_up())??.ok_or_else(given_up)
+}
+
+fn given_up() -> Error {
+    Error::Network("the pull was given up".into())
+}
+
+/// Runs blocking work on a thread for it.
+async fn in_background<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(error) => Err(Error::Io { what: "unpack an image".into(), source: std::io::Error::other(error) }),
     }
 }
