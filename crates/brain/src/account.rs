@@ -26,7 +26,7 @@ use wire::{
 
 use crate::{Ctx, arn, cluster::rows::TaskDefinitionId};
 
-pub use change::{Change, Key, PREFIX, Row, Unreadable};
+pub use change::{Change, Key, PREFIX, Row};
 pub use describe::{describe_task_definition, list_task_definition_families, list_task_definitions};
 pub use register::register_task_definition;
 pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
@@ -46,6 +46,10 @@ pub struct TaskDefinitionRow {
     /// As DescribeTaskDefinition gives it: what was registered, with the defaults filled in.
     pub registered: ecs::TaskDefinition,
     pub tags: Vec<ecs::Tag>,
+    /// The account setting `defaultLogDriverMode` at the time of registration: the mode of an `awslogs`
+    /// driver that names none. Kept here so that a task never changes its mode when it is sent again.
+    #[serde(default)]
+    pub log_mode: String,
 }
 
 impl TaskDefinitionRow {

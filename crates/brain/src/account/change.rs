@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use wire::ecs::SettingName;
 
 use super::{FamilyRow, SettingRow, TaskDefinitionRow};
-use crate::cluster::rows::TaskDefinitionId;
+use crate::cluster::{change::Unreadable, rows::TaskDefinitionId};
 
 /// Where all rows of the account begin.
 pub const PREFIX: &str = "a/";
@@ -33,15 +33,6 @@ pub enum Row {
 pub enum Change {
     Put(Row),
     Delete(Key),
-}
-
-/// A stored row that cannot be read: the store was written by something else.
-#[derive(Debug, thiserror::Error)]
-#[error("the stored row {key} cannot be read")]
-pub struct Unreadable {
-    pub key: String,
-    #[source]
-    pub source: Option<serde_json::Error>,
 }
 
 impl Key {

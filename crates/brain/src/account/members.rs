@@ -282,3 +282,6 @@ fn refusal(path: &str, value: Option<&str>, why: &str) -> Error {
     let value = value.map(|value| format!(" {value}")).unwrap_or_default();
     errors::unsupported_feature(format!("{path}{value} is not supported: {why}. See docs/support.md."))
 }
+
+#[cfg(test)]
+mod tests;

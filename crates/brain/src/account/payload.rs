@@ -29,7 +29,7 @@ pub fn payload(task: &TaskRow, definition: &TaskDefinitionRow, cluster: &Cluster
     acs::Task {
         arn: Some(arn::task(ctx, cluster, &task.id.0)),
         task_cluster_arn: Some(arn::cluster(ctx, cluster)),
-        containers: containers.map(|c| container(task, registered, c, cluster, ctx)).collect(),
+        containers: containers.map(|c| container(task, definition, c, cluster, ctx)).collect(),
         desired_status: Some(match task.desired {
             Desired::Running => "RUNNING".to_owned(),
             Desired::Stopped => "STOPPED".to_owned(),
@@ -67,7 +67,7 @@ fn volume(volume: &ecs::Volume) -> acs::Volume {
 
 fn container(
     task: &TaskRow,
-    definition: &ecs::TaskDefinition,
+    definition: &TaskDefinitionRow,
     given: &ecs::ContainerDefinition,
     cluster: &str,
     ctx: &Ctx,
@@ -97,7 +97,12 @@ fn container(
         docker_config: Some(acs::DockerConfig {
             version: Some(DOCKER_API.to_owned()),
             config: Some(docker::config(given)),
-            host_config: Some(docker::host_config(given, over, mode(definition))),
+            host_config: Some(docker::host_config(
+                given,
+                over,
+                mode(&definition.registered),
+                &definition.log_mode,
+            )),
         }),
         health_check_type: given.health_check.as_ref().map(|_| "docker".to_owned()),
         depends_on: given.depends_on.iter().flatten().map(dependency).collect(),

@@ -31,7 +31,8 @@ pub fn register_task_definition(
     registered.status = Some(TaskDefinitionStatus::Active);
     registered.registered_at = Some(ctx.now);
     registered.registered_by = Some(ctx.caller_arn.clone());
-    let row = TaskDefinitionRow { registered, tags: given_tags };
+    let log_mode = state.setting(ctx, &ctx.caller_arn, ecs::SettingName::DefaultLogDriverMode).to_owned();
+    let row = TaskDefinitionRow { registered, tags: given_tags, log_mode };
     let reply = ecs::RegisterTaskDefinitionResponse {
         task_definition: Some(row.registered.clone()),
         tags: (!row.tags.is_empty()).then(|| row.tags.clone()),

@@ -36,9 +36,10 @@ pub(super) fn host_config(
     given: &ecs::ContainerDefinition,
     over: Option<&ecs::ContainerOverride>,
     mode: NetworkMode,
+    log_mode: &str,
 ) -> String {
     let mut text = Text::default();
-    text.put("LogConfig", given.log_configuration.as_ref().map(log_config));
+    text.put("LogConfig", given.log_configuration.as_ref().map(|log| log_config(log, log_mode)));
     text.put("NetworkMode", Some(mode.as_str()));
     text.put("Dns", filled(&given.dns_servers));
     text.put("DnsSearch", filled(&given.dns_search_domains));
@@ -84,11 +85,11 @@ fn linux_parameters(linux: &ecs::LinuxParameters, memory: Option<i32>, text: &mu
     text.put("MemorySwappiness", linux.swappiness.filter(|_| linux.max_swap.is_some()));
 }
 
-fn log_config(given: &ecs::LogConfiguration) -> Value {
+fn log_config(given: &ecs::LogConfiguration, mode: &str) -> Value {
     let mut options = given.options.clone().unwrap_or_default();
     if given.log_driver == LogDriver::Awslogs {
-        // ECS's default; Docker's own would be blocking.
-        options.entry("mode".to_owned()).or_insert_with(|| "non-blocking".to_owned());
+        // Without one, Docker's own default would hold.
+        options.entry("mode".to_owned()).or_insert_with(|| mode.to_owned());
     }
     json!({"Type": given.log_driver.as_str(), "Config": options})
 }

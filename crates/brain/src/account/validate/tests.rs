@@ -1,1 +1,499 @@
+//! One row for each thing that ECS refuses in a task definition: the change to a good one, and the words.
 
+use serde_json::{Value, json};
+use wire::Error;
+
+use crate::account::{Account, register_task_definition};
+use crate::testing::ctx;
+
+/// Two containers, with nothing wrong.
+fn good() -> Value {
+    json!({"family": "f", "volumes": [{"name": "v"}], "containerDefinitions": [
+        {"name": "a", "image": "nginx:1.27", "memory": 64, "cpu": 10},
+        {"name": "b", "image": "busybox@sha256:0123", "memory": 64, "essential": false,
+         "healthCheck": {"command": ["CMD", "true"]}}]})
+}
+
+fn register(value: &Value) -> Result<(), Error> {
+    let request = serde_json::from_value(value.clone()).unwrap();
+    register_task_definition(&Account::default(), &ctx(), request).map(drop)
+}
+
+/// Sets a member by a JSON pointer whose last part may be new.
+fn set(value: &mut Value, pointer: &str, to: Value) {
+    let (parent, member) = pointer.rsplit_once('/').unwrap();
+    value.pointer_mut(parent).unwrap()[member] = to;
+}
+
+fn refusal(pointer: &str, to: Value) -> Error {
+    let mut value = good();
+    set(&mut value, pointer, to.clone());
+    register(&value).expect_err(&format!("{pointer} = {to}"))
+}
+
+/// `a.MEMBER` sets a member of container a; the message is of that container if it begins with a hyphen.
+fn table(code: &str, rows: &[(&str, Value, &str)]) {
+    for (pointer, to, message) in rows {
+        let pointer = match pointer.split_once('.') {
+            Some(("a", member)) => format!("/containerDefinitions/0/{member}"),
+            Some(("b", member)) => format!("/containerDefinitions/1/{member}"),
+            _ => format!("/{pointer}"),
+        };
+        let message = match message.strip_prefix('-') {
+            Some(rest) => format!("Invalid setting for container 'a'. {rest}"),
+            None => (*message).to_owned(),
+        };
+        let refused = refusal(&pointer, to.clone());
+        assert_eq!((refused.code(), refused.message()), (code, message.as_str()), "{pointer} = {to}");
+    }
+}
+
+#[test]
+fn nothing_is_wrong_with_the_good_one() {
+    register(&good()).unwrap();
+}
+
+#[test]
+fn family_containers_and_size() {
+    let many: Vec<Value> =
+        (0..11).map(|n| json!({"name": format!("c{n}"), "image": "i", "memory": 8})).collect();
+    let twice = json!([{"name": "x", "image": "i", "memory": 8}, {"name": "x", "image": "i", "memory": 8}]);
+    let idle = json!([{"name": "x", "image": "i", "memory": 8, "essential": false}]);
+    let troubleshoot =
+        "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
+    let (cpu, memory) = (
+        format!("Invalid 'cpu' setting for task. {troubleshoot}"),
+        format!("Invalid 'memory' setting for task. {troubleshoot}"),
+    );
+    table(
+        "ClientException",
+        &[
+            ("family", json!(""), "Family should not be null or empty."),
+            ("family", json!("a b"), "Family contains invalid characters."),
+            ("family", json!("x".repeat(256)), "Family longer than 255."),
+            ("containerDefinitions", json!([]), "Container list cannot be empty."),
+            (
+                "containerDefinitions",
+                json!(many),
+                "Too many containers in the task definition. The maximum is 10.",
+            ),
+            ("containerDefinitions", twice, "Container names must be unique. Duplicate name: 'x'."),
+            ("containerDefinitions", idle, "Task definition does not have any essential container."),
+            ("cpu", json!("half"), &cpu),
+            ("cpu", json!("64"), &cpu),
+            ("cpu", json!("200000"), &cpu),
+            ("memory", json!("1 TB"), &memory),
+            ("memory", json!("0"), &memory),
+            (
+                "memory",
+                json!("70"),
+                "The total memory of the containers (128 MiB) is greater than the 'memory' setting for the task.",
+            ),
+            ("memory", json!("32"), "-The 'memory' setting for container is greater than for the task."),
+            ("a.command", json!(["a\0b"]), "Task definition contains invalid characters."),
+        ],
+    );
+    let mut value = good();
+    set(&mut value, "/cpu", json!("128"));
+    set(&mut value, "/containerDefinitions/0/cpu", json!(129));
+    let words = "The total 'cpu' of the containers (129) is greater than the 'cpu' setting for the task.";
+    assert_eq!(register(&value).unwrap_err().message(), words);
+    let big = refusal("/containerDefinitions/0/command", json!(["x".repeat(70_000)]));
+    assert!(
+        big.message().starts_with("Actual length: '70")
+            && big.message().ends_with("Max allowed length is '65536' bytes.")
+    );
+}
+
+#[test]
+fn one_container() {
+    table(
+        "ClientException",
+        &[
+            ("a.name", json!(""), "Container.name should not be null or empty."),
+            ("a.name", json!("a.b"), "Container.name contains invalid characters."),
+            ("a.image", json!(""), "Container.image should not be null or empty."),
+            ("a.image", json!("$IMAGE"), "Container.image contains invalid characters."),
+            ("a.memory", json!(0), "-At least one of 'memory' or 'memoryReservation' must be specified."),
+            ("a.memory", json!(3), "-'memory' must be at least 4."),
+            ("a.memoryReservation", json!(65), "-'memoryReservation' must not be greater than 'memory'."),
+            ("a.cpu", json!(-1), "-'cpu' must be at least 0."),
+            (
+                "a.environment",
+                json!([{"name": "A=B", "value": ""}]),
+                "-'environment.name' must be specified and must not contain '='.",
+            ),
+            ("a.dockerLabels", json!({"": "x"}), "-Keys of 'dockerLabels' must not be empty."),
+            ("a.workingDirectory", json!("tmp"), "-'workingDirectory' must be an absolute path."),
+            ("a.hostname", json!("a_b"), "-'hostname' contains invalid characters or is longer than 63."),
+            ("a.dnsServers", json!(["dns"]), "-'dns' in 'dnsServers' is not an IP address."),
+            ("a.dnsSearchDomains", json!(["a b"]), "-'a b' in 'dnsSearchDomains' is not a domain name."),
+            (
+                "a.extraHosts",
+                json!([{"hostname": "h", "ipAddress": "x"}]),
+                "-'extraHosts' of 'h' needs a host name and an IP address.",
+            ),
+            ("a.mountPoints", json!([{"sourceVolume": "w", "containerPath": "/w"}]), "Unknown volume 'w'."),
+            (
+                "a.mountPoints",
+                json!([{"sourceVolume": "v", "containerPath": "w"}]),
+                "-'mountPoints.containerPath' must be an absolute path.",
+            ),
+            (
+                "a.mountPoints",
+                json!([{"sourceVolume": "v", "containerPath": "/w"}, {"sourceVolume": "v", "containerPath": "/w"}]),
+                "-Duplicate 'mountPoints.containerPath': '/w'.",
+            ),
+            ("a.volumesFrom", json!([{"sourceContainer": "x"}]), "-Unknown container 'x' in 'volumesFrom'."),
+            (
+                "volumes",
+                json!([{"name": "v"}, {"name": "v"}]),
+                "Volume names must be unique. Duplicate name: 'v'.",
+            ),
+            ("volumes", json!([{"name": "v v"}]), "Volume.name contains invalid characters."),
+            (
+                "volumes",
+                json!([{"name": "v", "host": {"sourcePath": "../etc"}}]),
+                "Invalid setting for volume 'v'. 'host.sourcePath' must be an absolute path.",
+            ),
+            (
+                "a.healthCheck",
+                json!({"command": []}),
+                "-'healthCheck.command' must begin with CMD or CMD-SHELL and name a command.",
+            ),
+            (
+                "a.healthCheck",
+                json!({"command": ["CMD"]}),
+                "-'healthCheck.command' must begin with CMD or CMD-SHELL and name a command.",
+            ),
+            (
+                "a.healthCheck",
+                json!({"command": ["CMD", "x"], "interval": 4}),
+                "-'healthCheck.interval' must be between 5 and 300.",
+            ),
+            (
+                "a.healthCheck",
+                json!({"command": ["CMD", "x"], "timeout": 61}),
+                "-'healthCheck.timeout' must be between 2 and 60.",
+            ),
+            (
+                "a.healthCheck",
+                json!({"command": ["CMD", "x"], "retries": 0}),
+                "-'healthCheck.retries' must be between 1 and 10.",
+            ),
+            (
+                "a.healthCheck",
+                json!({"command": ["CMD", "x"], "startPeriod": 301}),
+                "-'healthCheck.startPeriod' must be between 0 and 300.",
+            ),
+            ("a.stopTimeout", json!(-1), "-'stopTimeout' must be between 0 and 86400."),
+            ("a.startTimeout", json!(-1), "-'startTimeout' must be between 0 and 86400."),
+            (
+                "a.restartPolicy",
+                json!({"enabled": true, "restartAttemptPeriod": 59}),
+                "-'restartPolicy.restartAttemptPeriod' must be between 60 and 1800.",
+            ),
+            (
+                "a.restartPolicy",
+                json!({"enabled": true, "ignoredExitCodes": vec![1; 51]}),
+                "-'restartPolicy.ignoredExitCodes' can not have more than 50 elements.",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn linux_parameters_and_limits() {
+    table(
+        "ClientException",
+        &[
+            (
+                "a.linuxParameters",
+                json!({"sharedMemorySize": 0}),
+                "-'linuxParameters.sharedMemorySize' must be at least 1.",
+            ),
+            ("a.linuxParameters", json!({"maxSwap": -1}), "-'linuxParameters.maxSwap' must be at least 0."),
+            (
+                "a.linuxParameters",
+                json!({"swappiness": 101}),
+                "-'linuxParameters.swappiness' must be between 0 and 100.",
+            ),
+            (
+                "a.linuxParameters",
+                json!({"tmpfs": [{"containerPath": "/t", "size": 0}]}),
+                "-'linuxParameters.tmpfs.size' must be at least 1.",
+            ),
+            (
+                "a.linuxParameters",
+                json!({"tmpfs": [{"containerPath": "t", "size": 1}]}),
+                "-'linuxParameters.tmpfs.containerPath' must be an absolute path, each once.",
+            ),
+            (
+                "a.linuxParameters",
+                json!({"tmpfs": [{"containerPath": "/t", "size": 1, "mountOptions": ["fast"]}]}),
+                "-Unknown 'linuxParameters.tmpfs.mountOptions': 'fast'.",
+            ),
+            (
+                "a.linuxParameters",
+                json!({"devices": [{"hostPath": "dev"}]}),
+                "-Paths of 'linuxParameters.devices' must be absolute.",
+            ),
+            (
+                "a.linuxParameters",
+                json!({"capabilities": {"add": ["FLY"]}}),
+                "-Unknown 'linuxParameters.capabilities': 'FLY'.",
+            ),
+            (
+                "a.ulimits",
+                json!([{"name": "nofile", "softLimit": 2, "hardLimit": 1}]),
+                "-The soft limit of ulimit 'nofile' must not be greater than its hard limit.",
+            ),
+            (
+                "a.ulimits",
+                json!([{"name": "core", "softLimit": 1, "hardLimit": 1}, {"name": "core", "softLimit": 1, "hardLimit": 1}]),
+                "-Duplicate 'ulimits.name': 'core'.",
+            ),
+            (
+                "a.systemControls",
+                json!([{"namespace": "vm.swappiness", "value": "1"}]),
+                "-Unknown 'systemControls.namespace': 'vm.swappiness'.",
+            ),
+            (
+                "a.systemControls",
+                json!([{"namespace": "net.core.somaxconn"}]),
+                "-'systemControls.value' of 'net.core.somaxconn' must be specified.",
+            ),
+            (
+                "a.dockerSecurityOptions",
+                json!(["seccomp:unconfined"]),
+                "-Unknown 'dockerSecurityOptions': 'seccomp:unconfined'. Valid are no-new-privileges, apparmor:PROFILE and label:VALUE.",
+            ),
+        ],
+    );
+    let mut value = good();
+    set(&mut value, "/networkMode", json!("host"));
+    set(
+        &mut value,
+        "/containerDefinitions/0/systemControls",
+        json!([{"namespace": "net.core.somaxconn", "value": "1"}]),
+    );
+    let words = "Invalid setting for container 'a'. 'systemControls' of namespace 'net.core.somaxconn' are not supported when networkMode=host.";
+    assert_eq!(register(&value).unwrap_err().message(), words);
+}
+
+#[test]
+fn logs() {
+    let awslogs = |options: Value| json!({"logDriver": "awslogs", "options": options});
+    let with =
+        |name: &str, value: &str| awslogs(json!({"awslogs-group": "g", "awslogs-region": "r", name: value}));
+    let both = awslogs(
+        json!({"awslogs-group": "g", "awslogs-region": "r", "awslogs-datetime-format": "%d", "awslogs-multiline-pattern": "^a"}),
+    );
+    table(
+        "ClientException",
+        &[
+            (
+                "a.logConfiguration",
+                awslogs(json!({})),
+                "Log driver awslogs requires options: awslogs-group, awslogs-region",
+            ),
+            (
+                "a.logConfiguration",
+                awslogs(json!({"awslogs-group": "g"})),
+                "Log driver awslogs requires options: awslogs-region",
+            ),
+            (
+                "a.logConfiguration",
+                both,
+                "-Options awslogs-datetime-format and awslogs-multiline-pattern cannot both be specified.",
+            ),
+            (
+                "a.logConfiguration",
+                with("mode", "slow"),
+                "-Log option mode must be one of blocking, non-blocking.",
+            ),
+            (
+                "a.logConfiguration",
+                with("max-buffer-size", "10x"),
+                "-Log option max-buffer-size must be a size such as 10m.",
+            ),
+            (
+                "a.logConfiguration",
+                with("awslogs-create-group", "yes"),
+                "-Log option awslogs-create-group must be one of true, false.",
+            ),
+            (
+                "a.logConfiguration",
+                json!({"logDriver": "json-file", "options": {"max-file": "0"}}),
+                "-Log option max-file must be a number of at least 1.",
+            ),
+        ],
+    );
+    let unknown = refusal("/containerDefinitions/0/logConfiguration", with("awslogs-endpoint", "x"));
+    assert_eq!(unknown.code(), "UnsupportedFeatureException");
+    let mut value = good();
+    set(&mut value, "/containerDefinitions/0/logConfiguration", with("max-buffer-size", "25m"));
+    register(&value).unwrap();
+}
+
+#[test]
+fn ports_and_links() {
+    let ports = |list: Value| ("a.portMappings", list);
+    let rows = [
+        (ports(json!([{"hostPort": 1}])), "-'portMappings.containerPort' must be between 1 and 65535."),
+        (
+            ports(json!([{"containerPort": 65536}])),
+            "-'portMappings.containerPort' must be between 1 and 65535.",
+        ),
+        (
+            ports(json!([{"containerPort": 1, "hostPort": -1}])),
+            "-'portMappings.hostPort' must be between 0 and 65535.",
+        ),
+        (
+            ports(json!([{"containerPort": 1, "hostPort": 9}, {"containerPort": 2, "hostPort": 9}])),
+            "-Host port 9/tcp is mapped more than once in the task definition.",
+        ),
+        (("a.links", json!(["x"])), "-Unknown container 'x' in 'links'."),
+        (("a.links", json!(["b:"])), "-Invalid link 'b:'."),
+    ];
+    let rows: Vec<(&str, Value, &str)> = rows.into_iter().map(|((at, to), words)| (at, to, words)).collect();
+    table("ClientException", &rows);
+    for (mode, member, to, words) in [
+        (
+            "none",
+            "portMappings",
+            json!([{"containerPort": 1}]),
+            "Port mappings are not supported when networkMode=none.",
+        ),
+        (
+            "host",
+            "portMappings",
+            json!([{"containerPort": 1, "hostPort": 2}]),
+            "When networkMode=host, the host ports and container ports in port mappings must match.",
+        ),
+        ("host", "links", json!(["b"]), "Links are not supported when networkMode=host."),
+    ] {
+        let mut value = good();
+        set(&mut value, "/networkMode", json!(mode));
+        set(&mut value, &format!("/containerDefinitions/0/{member}"), to);
+        assert_eq!(register(&value).unwrap_err().message(), words);
+    }
+    let mut value = good();
+    let both = json!([{"containerPort": 53, "hostPort": 53}, {"containerPort": 53, "hostPort": 53, "protocol": "udp"}]);
+    set(&mut value, "/containerDefinitions/0/portMappings", both);
+    register(&value).unwrap();
+}
+
+#[test]
+fn order_of_containers() {
+    let on = |name: &str, condition: &str| json!([{"containerName": name, "condition": condition}]);
+    table(
+        "ClientException",
+        &[
+            ("a.dependsOn", on("x", "START"), "-Unknown container 'x' in 'dependsOn'."),
+            ("a.dependsOn", on("a", "START"), "-Unknown container 'a' in 'dependsOn'."),
+            (
+                "b.dependsOn",
+                on("a", "HEALTHY"),
+                "Invalid setting for container 'b'. 'dependsOn' condition HEALTHY needs a health check of container 'a'.",
+            ),
+            (
+                "b.dependsOn",
+                on("a", "SUCCESS"),
+                "Invalid setting for container 'b'. 'dependsOn' condition SUCCESS is not valid for the essential container 'a'.",
+            ),
+        ],
+    );
+    for (condition, member, back) in [
+        ("HEALTHY", "dependsOn", on("a", "START")),
+        ("COMPLETE", "links", json!(["a"])),
+        ("SUCCESS", "volumesFrom", json!([{"sourceContainer": "a"}])),
+    ] {
+        let mut value = good();
+        set(&mut value, "/containerDefinitions/0/dependsOn", on("b", condition));
+        register(&value).unwrap();
+        set(&mut value, &format!("/containerDefinitions/1/{member}"), back);
+        assert_eq!(register(&value).unwrap_err().message(), "Circular dependency between containers: a, b.");
+    }
+}
+
+#[test]
+fn placement_constraints_and_tags() {
+    table(
+        "InvalidParameterException",
+        &[
+            ("placementConstraints", json!([{"type": "memberOf"}]), "memberOf expression must be specified."),
+            (
+                "placementConstraints",
+                json!([{"type": "memberOf", "expression": "colour == red"}]),
+                "Invalid expression: unknown subject at position 0",
+            ),
+            (
+                "placementConstraints",
+                json!(vec![json!({"type": "memberOf", "expression": "attribute:a exists"}); 11]),
+                "Too many placement constraints specified. The maximum is 10.",
+            ),
+        ],
+    );
+    let refused = refusal("/tags", json!([{"key": "AWS:x", "value": ""}]));
+    assert_eq!(refused.code(), "InvalidParameterException");
+}
+
+#[test]
+fn what_is_not_built_is_refused_by_name() {
+    for (pointer, to, named) in [
+        ("networkMode", json!("awsvpc"), "networkMode awsvpc"),
+        ("requiresCompatibilities", json!(["EC2", "FARGATE"]), "requiresCompatibilities FARGATE"),
+        ("taskRoleArn", json!("arn:aws:iam::000000000000:role/r"), "taskRoleArn"),
+        ("pidMode", json!("host"), "pidMode"),
+        ("ipcMode", json!("task"), "ipcMode"),
+        ("enableFaultInjection", json!(true), "enableFaultInjection"),
+        ("ephemeralStorage", json!({"sizeInGiB": 30}), "ephemeralStorage"),
+        (
+            "runtimePlatform",
+            json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}),
+            "runtimePlatform.operatingSystemFamily WINDOWS_SERVER_2022_CORE",
+        ),
+        (
+            "volumes",
+            json!([{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs"}}]),
+            "volumes.efsVolumeConfiguration",
+        ),
+        ("a/secrets", json!([{"name": "S", "valueFrom": "arn"}]), "containerDefinitions.secrets"),
+        (
+            "a/resourceRequirements",
+            json!([{"type": "GPU", "value": "1"}]),
+            "containerDefinitions.resourceRequirements",
+        ),
+        (
+            "a/logConfiguration",
+            json!({"logDriver": "splunk"}),
+            "containerDefinitions.logConfiguration.logDriver splunk",
+        ),
+        (
+            "a/portMappings",
+            json!([{"containerPortRange": "80-90"}]),
+            "containerDefinitions.portMappings.containerPortRange",
+        ),
+    ] {
+        let pointer = match pointer.strip_prefix("a/") {
+            Some(member) => format!("/containerDefinitions/0/{member}"),
+            None => format!("/{pointer}"),
+        };
+        let refused = refusal(&pointer, to);
+        assert_eq!(refused.code(), "UnsupportedFeatureException");
+        assert!(
+            refused.message().starts_with(&format!("{named} is not supported: ")),
+            "{}",
+            refused.message()
+        );
+    }
+    // What says nothing is not refused.
+    let mut value = good();
+    for (pointer, to) in
+        [("/enableFaultInjection", json!(false)), ("/containerDefinitions/0/secrets", json!([]))]
+    {
+        set(&mut value, pointer, to);
+    }
+    register(&value).unwrap();
+}
