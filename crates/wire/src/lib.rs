@@ -13,6 +13,7 @@ mod error;
 mod generated;
 pub mod protocol;
 pub mod schema;
+pub mod sigv4;
 mod string_enum;
 pub mod tcs;
 mod timestamp;
