@@ -1,1 +1,3 @@
 //! Test-only crate: e2e.
+
+pub mod leaks;
