@@ -88,8 +88,8 @@ impl Host {
     }
 
     /// Gives a container its network. Asking again with the same specification gives the same
-    /// answer. Blocks for some 5 ms when ports are published in bridge mode, else for well under
-    /// one while the stock lasts.
+    /// answer. Blocks for well under a millisecond while the stock lasts, else for a few (longer
+    /// when many are attached at once and the stock is out).
     ///
     /// # Errors
     /// [`Error::PortAllocated`] and [`Error::PortInUse`] for a fixed host port that is taken,
@@ -136,8 +136,8 @@ impl Host {
     }
 
     /// Takes a container off the network: when this returns its ports are free for others; its
-    /// namespace and link go in the background. Not an error when there is none. Blocks for some
-    /// 5 ms when ports were published, else for microseconds. After an error, call again.
+    /// namespace and link go in the background. Not an error when there is none. Blocks for well
+    /// under a millisecond. After an error, call again.
     pub fn detach(&self, id: &AttachmentId) -> Result<()> {
         self.detach_all(std::slice::from_ref(id))
     }
@@ -148,7 +148,7 @@ impl Host {
     }
 
     /// Removes every attachment not in `keep`, and says which of `keep` are not there. To be called
-    /// once after [`Host::open`], before the first [`Host::attach`]. Blocks for some 5 ms.
+    /// once after [`Host::open`], before the first [`Host::attach`]. Blocks for a few ms.
     pub fn reconcile(&self, keep: &[AttachmentId]) -> Result<Reconciled> {
         let keep: BTreeSet<&AttachmentId> = keep.iter().collect();
         let (removed, missing) = {

@@ -12,10 +12,14 @@
 //! What this crate must not do: start processes in the namespaces, decide which container gets
 //! which mapping, or know anything of tasks. It never changes the namespace of a caller's thread.
 //!
+//! # Limits
+//! A Linux bridge has at most 1023 ports, so that many containers in bridge mode an instance.
+//! Ports are published on IPv4 only. Another program's nftables or iptables policy that drops
+//! forwarded packets (dockerd sets one) wins over the rules here; [`doctor`] tells.
+//!
 //! # Blocking
-//! Everything here is synchronous. `attach` and `detach` take some 5 ms when ports are published
-//! (one `nft` run) and well under a millisecond otherwise; `open`, `reconcile` and
-//! [`purge`](purge()) take tens of milliseconds. Call them through `spawn_blocking` (or
+//! Everything here is synchronous. `attach` and `detach` take well under a millisecond while the
+//! stock of namespaces lasts, else a few; `open` and [`purge`](purge()) take tens of milliseconds. Call them through `spawn_blocking` (or
 //! `block_in_place`), from threads in the network namespace in which the `Host` was opened.
 
 pub mod doctor;

@@ -40,6 +40,26 @@ fn a_restart_adopts_what_is_kept_and_removes_the_rest() {
 }
 
 #[test]
+fn one_id_asked_for_by_many_is_attached_once() {
+    lab(|lab| {
+        let host = lab.open();
+        let spec = bridge("a", &[tcp(80, 8080)]);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| match host.attach(&spec) {
+                    Ok(a) => assert_eq!(a.bindings[0].host_port, 8080),
+                    Err(error) => assert!(matches!(error, network::Error::Busy(_)), "{error}"),
+                });
+            }
+        });
+        assert_consistent(&host, 1);
+        host.detach(&id("a")).unwrap();
+        host.detach(&id("a")).expect("twice is fine");
+        assert_consistent(&host, 0);
+    });
+}
+
+#[test]
 fn a_lost_namespace_is_reported_and_its_rest_removed() {
     lab(|lab| {
         let host = lab.open();
