@@ -58,7 +58,7 @@ impl Ids {
 
     /// A number below `bound`, or 0 where that is 0.
     pub fn below(&mut self, bound: usize) -> usize {
-        (u128::from(self.low.next()) * bound as u128 >> 64) as usize
+        ((u128::from(self.low.next()) * bound as u128) >> 64) as usize
     }
 }
 

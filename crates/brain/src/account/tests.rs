@@ -357,7 +357,7 @@ proptest! {
             for family in ["f0", "f1", "f2"] {
                 let rows = state.definitions.iter().filter(|(id, _)| id.family == family);
                 let active = rows.filter(|(_, row)| row.status() == TaskDefinitionStatus::Active);
-                let last = active.clone().last().map(|(_, row)| row);
+                let last = active.clone().next_back().map(|(_, row)| row);
                 prop_assert_eq!(state.active.get(family).copied().unwrap_or(0), active.count());
                 prop_assert_eq!(state.latest(family), last);
             }

@@ -25,7 +25,7 @@ pub(super) fn check(container: &ecs::ContainerDefinition, task: &Task<'_>) -> Ou
     for (member, seconds) in
         [("startTimeout", container.start_timeout), ("stopTimeout", container.stop_timeout)]
     {
-        within(given, member, seconds, 0, MAX_TIMEOUT)?;
+        within(given, member, seconds, 1, MAX_TIMEOUT)?;
     }
     linux::check(given, container, task)?;
     log::check(given, container.log_configuration.as_ref())
@@ -102,7 +102,7 @@ fn network(name: &str, container: &ecs::ContainerDefinition) -> Outcome {
 fn mounts(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> Outcome {
     let mut paths = BTreeSet::new();
     for mount in container.mount_points.iter().flatten() {
-        let volume = mount.source_volume.as_deref().unwrap_or_default();
+        let volume = mount.source_volume.as_deref().unwrap_or("null");
         require(task.volumes.contains(volume), || format!("Unknown volume '{volume}'."))?;
         let path = mount.container_path.as_deref().unwrap_or_default();
         require_of(name, is_path(path), || {
@@ -121,13 +121,9 @@ fn mounts(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> 
 
 fn health_check(name: &str, check: Option<&ecs::HealthCheck>) -> Outcome {
     let Some(check) = check else { return Ok(()) };
-    let words = check.command.len();
-    let known = match check.command.first().map(String::as_str) {
-        Some("CMD" | "CMD-SHELL") => words > 1,
-        Some("NONE") => words == 1,
-        _ => false,
-    };
-    require_of(name, known, || {
+    let first = check.command.first().map(String::as_str);
+    let known = matches!(first, Some("CMD" | "CMD-SHELL"));
+    require_of(name, known && check.command.len() > 1, || {
         "'healthCheck.command' must begin with CMD or CMD-SHELL and name a command.".to_owned()
     })?;
     within(name, "healthCheck.interval", check.interval, 5, 300)?;

@@ -29,7 +29,7 @@ pub(super) fn check(container: &str, log: Option<&ecs::LogConfiguration>) -> Out
         )));
     }
     if log.log_driver == LogDriver::Awslogs {
-        let needed = ["awslogs-group", "awslogs-region"].into_iter().filter(|name| get(name).is_empty());
+        let needed = ["awslogs-region", "awslogs-group"].into_iter().filter(|name| get(name).is_empty());
         let missing: Vec<&str> = needed.collect();
         require(missing.is_empty(), || {
             format!("Log driver awslogs requires options: {}", missing.join(", "))

@@ -72,11 +72,12 @@ fn depends_on<'a>(
             ContainerCondition::Healthy => require_of(name, found.health_check.is_some(), || {
                 format!("'dependsOn' condition HEALTHY needs a health check of container '{target}'.")
             })?,
-            condition => require_of(name, found.essential == Some(false), || {
-                format!(
-                    "'dependsOn' condition {condition} is not valid for the essential container '{target}'."
-                )
-            })?,
+            ContainerCondition::Complete | ContainerCondition::Success => {
+                require(found.essential == Some(false), || {
+                    "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container"
+                        .to_owned()
+                })?;
+            }
         }
         names.push(target);
     }

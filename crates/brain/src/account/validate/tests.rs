@@ -186,8 +186,8 @@ fn one_container() {
                 json!({"command": ["CMD", "x"], "startPeriod": 301}),
                 "-'healthCheck.startPeriod' must be between 0 and 300.",
             ),
-            ("a.stopTimeout", json!(-1), "-'stopTimeout' must be between 0 and 86400."),
-            ("a.startTimeout", json!(-1), "-'startTimeout' must be between 0 and 86400."),
+            ("a.stopTimeout", json!(-1), "-'stopTimeout' must be between 1 and 86400."),
+            ("a.startTimeout", json!(-1), "-'startTimeout' must be between 1 and 86400."),
             (
                 "a.restartPolicy",
                 json!({"enabled": true, "restartAttemptPeriod": 59}),
@@ -295,7 +295,7 @@ fn logs() {
             (
                 "a.logConfiguration",
                 awslogs(json!({})),
-                "Log driver awslogs requires options: awslogs-group, awslogs-region",
+                "Log driver awslogs requires options: awslogs-region, awslogs-group",
             ),
             (
                 "a.logConfiguration",
@@ -400,7 +400,7 @@ fn order_of_containers() {
             (
                 "b.dependsOn",
                 on("a", "SUCCESS"),
-                "Invalid setting for container 'b'. 'dependsOn' condition SUCCESS is not valid for the essential container 'a'.",
+                "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container",
             ),
         ],
     );
