@@ -2,8 +2,126 @@
 //! checks the input against the model, refuses what is not built, and hands the rest to a [`Service`].
 //! It knows no operation and keeps no state of its own.
 
+mod auth;
+mod handle;
+mod listen;
+mod route;
 mod service;
 mod support;
 
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wire::Timestamp;
+use wire::schema;
+use wire::sigv4::Verifier;
+
 pub use service::{Call, Caller, Key, Keys, Service, Upgrade, UpgradeCall};
-pub use support::{Built, Support};
+pub use support::{Built, Support, page};
+
+/// The listener with all that stands behind it.
+pub struct FrontDoor {
+    config: Config,
+    keys: Arc<dyn Keys>,
+    upgrade: Option<Arc<dyn Upgrade>>,
+    mounted: Vec<Mounted>,
+    verifier: Verifier,
+}
+
+/// What a front door is told once.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The region that this control plane is; requests signed for another are refused (STS takes any, as its
+    /// global endpoint does).
+    pub region: Arc<str>,
+    /// Gives the time; never goes back.
+    pub clock: fn() -> Timestamp,
+    /// Paths below which web sockets are handed over, such as `/acs`.
+    pub upgrade_paths: Vec<String>,
+    /// What is refused.
+    pub limits: Limits,
+}
+
+/// What one client may take.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Connections at a time; further ones wait in the listener's backlog.
+    pub connections: usize,
+    /// Bytes of a request's head.
+    pub head_bytes: usize,
+    /// Headers of a request.
+    pub headers: usize,
+    /// The longest wait for a whole head; on a kept-alive connection this is its idle time too.
+    pub head_timeout: Duration,
+    /// The longest wait for a whole body.
+    pub body_timeout: Duration,
+    /// Bytes of a body, for services not in `service_body_bytes`.
+    pub body_bytes: usize,
+    /// Bytes of a body, by service name. A batch of log events may have 1 MiB of text, and JSON can write one
+    /// byte as six.
+    pub service_body_bytes: Vec<(&'static str, usize)>,
+    /// How long requests under way may take after shutdown was asked for.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 8192,
+            head_bytes: 64 * 1024,
+            headers: 100,
+            head_timeout: Duration::from_secs(75),
+            body_timeout: Duration::from_secs(30),
+            body_bytes: 1024 * 1024,
+            service_body_bytes: vec![("logs", 8 * 1024 * 1024)],
+            grace: Duration::from_secs(3),
+        }
+    }
+}
+
+/// A front door that cannot be built. Our own mistake, found at start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A table of what is built names something that the model does not have, or names it twice.
+    #[error("the support table of {service} is wrong: {what}")]
+    Support {
+        /// The service.
+        service: &'static str,
+        /// What is wrong.
+        what: String,
+    },
+}
+
+/// One service in its place.
+struct Mounted {
+    schema: &'static schema::Service,
+    service: Arc<dyn Service>,
+    built: HashMap<&'static str, &'static Built>,
+    body_bytes: usize,
+}
+
+impl FrontDoor {
+    /// Puts the services behind a front door.
+    pub fn new(
+        config: Config,
+        services: Vec<Arc<dyn Service>>,
+        keys: Arc<dyn Keys>,
+        upgrade: Option<Arc<dyn Upgrade>>,
+    ) -> Result<Self, Error> {
+        let mounted =
+            services.into_iter().map(|service| mount(service, &config.limits)).collect::<Result<_, _>>()?;
+        Ok(Self { config, keys, upgrade, mounted, verifier: Verifier::default() })
+    }
+}
+
+fn mount(service: Arc<dyn Service>, limits: &Limits) -> Result<Mounted, Error> {
+    let (schema, support) = (service.schema(), service.support());
+    support.check(schema).map_err(|what| Error::Support { service: schema.name, what })?;
+    let built = support.built.iter().map(|built| (built.operation, built)).collect();
+    let own = limits.service_body_bytes.iter().find(|(name, _)| *name == schema.name);
+    Ok(Mounted { schema, service, built, body_bytes: own.map_or(limits.body_bytes, |(_, bytes)| *bytes) })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,11 @@
 //! What of a service's model is built. Every operation and every top-level input member is in exactly one
 //! class: built, refused, or accepted without effect.
 
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use wire::schema;
+
 /// What of one service is built. An operation that is not listed is refused.
 #[derive(Debug)]
 pub struct Support {
@@ -14,7 +19,8 @@ pub struct Built {
     /// The operation's name.
     pub operation: &'static str,
     /// Input members that are refused by `UnsupportedFeatureException` (or the nearest error that the
-    /// service's model has) when a client sends them.
+    /// service's model has) when a client sends them. `false` and empty lists and maps ask for nothing and
+    /// pass.
     pub refused: &'static [&'static str],
     /// Input members that are taken and change nothing, each with the reason.
     pub no_effect: &'static [(&'static str, &'static str)],
@@ -25,6 +31,30 @@ impl Support {
     pub fn of(&self, operation: &str) -> Option<&'static Built> {
         self.built.iter().find(|built| built.operation == operation)
     }
+
+    /// Whether the table and the model agree: every name is in the model, and in one class only. The error
+    /// says what does not.
+    pub fn check(&self, schema: &schema::Service) -> Result<(), String> {
+        let mut operations = BTreeSet::new();
+        for built in self.built {
+            let name = built.operation;
+            let operation = schema.operation(name).filter(|operation| operation.typed);
+            let Some(operation) = operation else { return Err(format!("no typed operation {name}")) };
+            if !operations.insert(name) {
+                return Err(format!("{name} is listed twice"));
+            }
+            let mut members = BTreeSet::new();
+            for member in built.refused.iter().chain(built.no_effect.iter().map(|(member, _)| member)) {
+                if !operation.input_members().iter().any(|known| known.name == *member) {
+                    return Err(format!("{name} has no member {member}"));
+                }
+                if !members.insert(member) {
+                    return Err(format!("{name}: {member} is in two classes"));
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 impl Built {
@@ -33,3 +63,50 @@ impl Built {
         Self { operation, refused: &[], no_effect: &[] }
     }
 }
+
+/// The page `docs/support.md`, made from the tables.
+pub fn page(services: &[(&schema::Service, &Support)]) -> String {
+    let mut out = String::from(PAGE_HEAD);
+    for (schema, support) in services {
+        service_section(schema, support, &mut out);
+    }
+    out
+}
+
+const PAGE_HEAD: &str = "# What is built
+
+Made from the tables that the server itself works by; `UPDATE=1 cargo test -p server support_page` writes it.
+
+Every operation and every top-level input member is in exactly one class:
+
+- **built**: carried out as AWS documents it;
+- **refused**: an operation answers `UnknownOperationException` (query APIs: `InvalidAction`), a member
+  `UnsupportedFeatureException` or the nearest error that the API has; both name it. `false`, an empty list
+  and an empty map ask for nothing and are taken;
+- **without effect**: taken, and changes nothing, for the reason given.
+
+An operation that is not listed as built is refused. A member of a built operation that is in neither column
+is built.
+";
+
+fn service_section(schema: &schema::Service, support: &Support, out: &mut String) {
+    let total = schema.operations.len();
+    let _ =
+        write!(out, "\n## {} ({} of {total} operations built)\n\n", schema.service_id, support.built.len());
+    out.push_str("| built operation | refused members | members without effect |\n|---|---|---|\n");
+    for operation in schema.operations {
+        let Some(built) = support.of(operation.name) else { continue };
+        let refused: Vec<String> = built.refused.iter().map(|member| format!("`{member}`")).collect();
+        let no_effect: Vec<String> =
+            built.no_effect.iter().map(|(member, why)| format!("`{member}`: {why}")).collect();
+        let _ = writeln!(out, "| {} | {} | {} |", operation.name, refused.join(", "), no_effect.join("; "));
+    }
+    let refused: Vec<&str> =
+        schema.operations.iter().map(|o| o.name).filter(|name| support.of(name).is_none()).collect();
+    if !refused.is_empty() {
+        let _ = write!(out, "\nRefused operations: {}.\n", refused.join(", "));
+    }
+}
+
+#[cfg(test)]
+mod tests;

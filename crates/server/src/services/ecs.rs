@@ -3,7 +3,7 @@
 
 mod clusters;
 mod link;
-mod support;
+pub(crate) mod support;
 
 use std::sync::Arc;
 

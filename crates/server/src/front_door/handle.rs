@@ -1,0 +1,219 @@
+//! One request, from head to reply.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::{HOST, HeaderValue, UPGRADE};
+use http::request::Parts;
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming as Body;
+use serde_json::Value;
+use wire::Error;
+use wire::protocol::{self, Codec, Incoming, Reply, codec};
+use wire::schema::Protocol;
+use wire::sigv4::{Refusal, Signature};
+use wire::validate::validate;
+
+use super::route::Route;
+use super::{Built, Call, FrontDoor, Mounted, UpgradeCall};
+
+/// Where this project says what is built.
+const SUPPORT_PAGE: &str = "docs/support.md";
+
+impl FrontDoor {
+    /// Answers a request, whatever it is.
+    pub(super) async fn handle(&self, mut request: Request<Body>) -> Response<Full<Bytes>> {
+        let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
+        if request.uri().path() == "/health" && request.method() == Method::GET {
+            return health();
+        }
+        if let Some(upgrade) = self.upgrade_wanted(&request) {
+            let on_upgrade = hyper::upgrade::on(&mut request);
+            return self.hand_over(upgrade, request.into_parts().0, on_upgrade, request_id).await;
+        }
+        let (parts, body) = request.into_parts();
+        let signature = Signature::read(&parts.headers, parts.uri.query().unwrap_or_default());
+        let route = self.route(&incoming(&parts, b""), &signature);
+        let limit = route.mounted.map_or(self.config.limits.body_bytes, |mounted| mounted.body_bytes);
+        let answer = match self.read_body(body, limit).await {
+            Ok(body) => self.answer(&parts, body, &route, signature, &request_id).await,
+            Err(error) => Err(error),
+        };
+        let schema = route.mounted.map(|mounted| mounted.schema);
+        response(answer.unwrap_or_else(|error| {
+            if error.status() >= 500 {
+                tracing::error!(%error, request_id, "a request failed");
+            }
+            render(route.protocol).error(schema, &error, &request_id)
+        }))
+    }
+
+    async fn answer(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+        route: &Route<'_>,
+        signature: Result<Signature, Refusal>,
+        request_id: &str,
+    ) -> Result<Reply, Error> {
+        let refuse = |refusal: Refusal| refusal.into_error(route.protocol);
+        let now = (self.config.clock)();
+        let signature = signature.map_err(refuse)?;
+        let name = route.mounted.map_or(signature.service.as_str(), |mounted| mounted.schema.signing_name);
+        let key = self.authenticate(&signature, parts, &body, name, now).map_err(refuse)?;
+        let Some(mounted) = route.mounted else {
+            let text = format!("Roadstead has no service {name}: see {SUPPORT_PAGE}");
+            return Err(unknown_operation(route.protocol, text));
+        };
+        let Some(codec) = codec(route.protocol) else {
+            let text = format!("Roadstead does not speak this protocol of {}", mounted.schema.service_id);
+            return Err(unknown_operation(route.protocol, text));
+        };
+        let request = incoming(parts, &body);
+        let operation = codec.operation(mounted.schema, &request)?;
+        let Some(built) = mounted.built.get(operation.name) else {
+            let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
+            return Err(unknown_operation(route.protocol, text));
+        };
+        let mut input = codec.input(operation, &request)?;
+        validate(mounted.schema, operation, &mut input)?;
+        refuse_members(mounted, built, &input)?;
+        let call = Call {
+            operation,
+            input,
+            caller: key.caller.clone(),
+            request_id: request_id.to_owned(),
+            region: self.region(&signature),
+            now,
+            signed_host: host(parts),
+        };
+        let output = mounted.service.call(call).await?;
+        codec.response(mounted.schema, operation, output, request_id)
+    }
+
+    fn region(&self, signature: &Signature) -> Arc<str> {
+        if *signature.region == *self.config.region {
+            self.config.region.clone()
+        } else {
+            signature.region.as_str().into()
+        }
+    }
+
+    async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes, Error> {
+        let reading = Limited::new(body, limit).collect();
+        match tokio::time::timeout(self.config.limits.body_timeout, reading).await {
+            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
+                let text = format!("The request's body is longer than {limit} bytes");
+                Err(Error::new("RequestEntityTooLargeException", 413, text))
+            }
+            Ok(Err(_)) => Err(Error::new("IncompleteBody", 400, "The request's body ended too early")),
+            Err(_) => {
+                Err(Error::new("RequestTimeoutException", 408, "The request's body did not come in time"))
+            }
+        }
+    }
+
+    fn upgrade_wanted(&self, request: &Request<Body>) -> Option<&Arc<dyn super::Upgrade>> {
+        let upgrade = self.upgrade.as_ref()?;
+        let path = request.uri().path();
+        let below = |prefix: &String| {
+            path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
+        let wanted = request.headers().contains_key(UPGRADE) && self.config.upgrade_paths.iter().any(below);
+        wanted.then_some(upgrade)
+    }
+
+    /// Authenticates a request for a web socket (signed for ECS, with an empty body) and hands it over.
+    async fn hand_over(
+        &self,
+        upgrade: &Arc<dyn super::Upgrade>,
+        parts: Parts,
+        on_upgrade: hyper::upgrade::OnUpgrade,
+        request_id: String,
+    ) -> Response<Full<Bytes>> {
+        let now = (self.config.clock)();
+        let signature = Signature::read(&parts.headers, parts.uri.query().unwrap_or_default());
+        let checked = signature.and_then(|signature| {
+            let key = self.authenticate(&signature, &parts, b"", wire::ecs::SERVICE.signing_name, now)?;
+            Ok((self.region(&signature), key))
+        });
+        match checked {
+            Ok((region, key)) => {
+                let caller = key.caller.clone();
+                upgrade.upgrade(UpgradeCall { parts, on_upgrade, caller, request_id, region, now }).await
+            }
+            Err(refusal) => {
+                let body = wire::acs::refusal("AccessDeniedException", &refusal.to_string());
+                let mut response = Response::new(Full::from(body));
+                *response.status_mut() = StatusCode::FORBIDDEN;
+                response
+            }
+        }
+    }
+}
+
+fn incoming<'a>(parts: &'a Parts, body: &'a [u8]) -> Incoming<'a> {
+    Incoming {
+        method: parts.method.as_str(),
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        body,
+    }
+}
+
+/// A member that would be ignored is refused by name. `false` and an empty list or map ask for nothing, so they
+/// are as good as absent.
+fn refuse_members(mounted: &Mounted, built: &Built, input: &Value) -> Result<(), Error> {
+    let asks = |value: &Value| match value {
+        Value::Null | Value::Bool(false) => false,
+        Value::Array(items) => !items.is_empty(),
+        Value::Object(members) => !members.is_empty(),
+        _ => true,
+    };
+    match built.refused.iter().find(|member| input.get(**member).is_some_and(asks)) {
+        Some(member) => {
+            let text =
+                format!("Roadstead does not support {member} of {} yet: see {SUPPORT_PAGE}", built.operation);
+            Err(Error::new(unsupported_code(mounted.schema), 400, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `UnsupportedFeatureException`, or the nearest that the service's model has.
+fn unsupported_code(schema: &wire::schema::Service) -> &'static str {
+    let known = ["UnsupportedFeatureException", "UnsupportedOperationException", "InvalidParameterException"];
+    let code = known.into_iter().find(|name| schema.error(name).is_some());
+    code.unwrap_or_else(|| wire::validate::constraint_code(schema))
+}
+
+fn unknown_operation(protocol: Protocol, message: String) -> Error {
+    match protocol {
+        Protocol::Query | Protocol::Ec2Query => Error::new("InvalidAction", 400, message),
+        _ => protocol::unknown_operation(message),
+    }
+}
+
+/// A codec that can at least render an error.
+fn render(protocol: Protocol) -> &'static dyn Codec {
+    codec(protocol).or_else(|| codec(Protocol::Json11)).expect("JSON 1.1 is built")
+}
+
+fn host(parts: &Parts) -> String {
+    parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned()
+}
+
+fn response(reply: Reply) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(reply.body));
+    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    response.headers_mut().extend(reply.headers);
+    response
+}
+
+fn health() -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::from("{\"status\":\"ok\"}"));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}

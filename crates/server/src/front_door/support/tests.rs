@@ -1,0 +1,61 @@
+//! The tables agree with the models, and the page agrees with the tables.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use super::{Built, Support, page};
+
+#[test]
+fn every_operation_and_member_is_in_one_class() {
+    for (schema, support) in crate::services::SUPPORT {
+        assert_eq!(support.check(schema), Ok(()), "{}", schema.name);
+        let mut refused = 0;
+        for operation in schema.operations {
+            let Some(built) = support.of(operation.name) else {
+                refused += 1;
+                continue;
+            };
+            let named: BTreeSet<&str> = built
+                .refused
+                .iter()
+                .copied()
+                .chain(built.no_effect.iter().map(|(member, _)| *member))
+                .collect();
+            let rest = operation.input_members().iter().filter(|member| !named.contains(member.name)).count();
+            assert_eq!(rest + named.len(), operation.input_members().len(), "{}", operation.name);
+            assert!(built.no_effect.iter().all(|(_, why)| !why.is_empty()), "{}", operation.name);
+            let needed =
+                operation.input_members().iter().find(|m| m.required && built.refused.contains(&m.name));
+            assert!(needed.is_none(), "{}: a required member is refused", operation.name);
+        }
+        assert_eq!(refused + support.built.len(), schema.operations.len());
+    }
+}
+
+#[test]
+fn the_support_page_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/support.md");
+    let text = page(crate::services::SUPPORT);
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == text,
+        "run `UPDATE=1 cargo test -p server support_page`"
+    );
+}
+
+#[test]
+fn a_wrong_table_is_told() {
+    let wrong = |built: &'static [Built]| Support { built }.check(&wire::ecs::SERVICE).unwrap_err();
+    const TWICE: &[Built] = &[Built::whole("RunTask"), Built::whole("RunTask")];
+    const UNKNOWN: &[Built] = &[Built::whole("RunTasks")];
+    const MEMBER: &[Built] = &[Built { operation: "RunTask", refused: &["counts"], no_effect: &[] }];
+    const BOTH: &[Built] =
+        &[Built { operation: "RunTask", refused: &["count"], no_effect: &[("count", "x")] }];
+    assert_eq!(wrong(TWICE), "RunTask is listed twice");
+    assert_eq!(wrong(UNKNOWN), "no typed operation RunTasks");
+    assert_eq!(wrong(MEMBER), "RunTask has no member counts");
+    assert_eq!(wrong(BOTH), "RunTask: count is in two classes");
+}

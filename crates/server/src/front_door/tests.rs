@@ -1,0 +1,320 @@
+//! The front door on a real socket: who gets in, what is refused and how it is worded, and its limits.
+
+mod client;
+mod limits;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use http_body_util::Full;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use wire::Timestamp;
+use wire::ecs;
+
+use super::*;
+use crate::services::sts::Sts;
+use client::{Answer, Client, TARGET};
+
+const NOW: Timestamp = Timestamp(1_700_000_000_000);
+
+/// Stands for a service: tells what it was called with.
+struct Echo;
+
+static ECHO: Support = Support {
+    built: &[
+        Built::whole("DescribeTasks"),
+        Built {
+            operation: "RunTask",
+            refused: &["referenceId", "overrides", "enableExecuteCommand"],
+            no_effect: &[],
+        },
+        Built::whole("StopTask"),
+    ],
+};
+
+#[async_trait]
+impl Service for Echo {
+    fn schema(&self) -> &'static wire::schema::Service {
+        &ecs::SERVICE
+    }
+
+    fn support(&self) -> &'static Support {
+        &ECHO
+    }
+
+    async fn call(&self, call: Call) -> Result<Bytes, wire::Error> {
+        if call.operation.name == "StopTask" {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            return Err(ecs::errors::cluster_not_found("Cluster not found."));
+        }
+        let told = json!({
+            "operation": call.operation.name, "input": call.input, "arn": &*call.caller.arn,
+            "region": &*call.region, "now": call.now.as_millis(), "host": call.signed_host,
+        });
+        Ok(told.to_string().into())
+    }
+}
+
+/// Keys `AKID` (long-lived), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret).
+struct Ring;
+
+impl Keys for Ring {
+    fn find(&self, access_key: &str) -> Option<Arc<Key>> {
+        let (token, expires) = match access_key {
+            "AKID" | "ANY" => (None, None),
+            "SESSION" => (Some("t".to_owned()), Some(NOW.plus_millis(1))),
+            "OVER" => (Some("t".to_owned()), Some(NOW)),
+            _ => return None,
+        };
+        let caller = Caller {
+            account: "000000000000".into(),
+            arn: "arn:aws:iam::000000000000:root".into(),
+            user_id: "000000000000".into(),
+            access_key: access_key.into(),
+        };
+        let secret = (access_key != "ANY").then(|| "secret".to_owned());
+        Some(Arc::new(Key { secret, session_token: token, expires, caller }))
+    }
+}
+
+struct Takes;
+
+#[async_trait]
+impl Upgrade for Takes {
+    async fn upgrade(&self, call: UpgradeCall) -> Response<Full<Bytes>> {
+        tokio::spawn(async move {
+            use tokio::io::AsyncWriteExt;
+            let mut socket = hyper_util::rt::TokioIo::new(call.on_upgrade.await.unwrap());
+            socket.write_all(format!("hello {}", call.caller.access_key).as_bytes()).await.unwrap();
+        });
+        let mut response = Response::new(Full::default());
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        response.headers_mut().insert("connection", "Upgrade".parse().unwrap());
+        response.headers_mut().insert("upgrade", "websocket".parse().unwrap());
+        response
+    }
+}
+
+/// A running front door; it ends with the test's process.
+struct Running {
+    address: std::net::SocketAddr,
+    shutdown: CancellationToken,
+    served: tokio::task::JoinHandle<()>,
+}
+
+async fn start(limits: Limits) -> Running {
+    let config =
+        Config { region: "us-east-1".into(), clock: || NOW, upgrade_paths: vec!["/acs".into()], limits };
+    let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo), Arc::new(Sts)];
+    let door = FrontDoor::new(config, services, Arc::new(Ring), Some(Arc::new(Takes))).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
+    let served = tokio::spawn(Arc::new(door).serve(listener, shutdown.clone()));
+    Running { address, shutdown, served }
+}
+
+fn refused(answer: &Answer) -> (u16, String, String) {
+    let body = answer.json();
+    let text = |name: &str| body[name].as_str().unwrap_or_default().to_owned();
+    assert_eq!(answer.header("x-amzn-errortype"), body["__type"].as_str());
+    assert!(answer.header("x-amzn-requestid").is_some());
+    (answer.status, text("__type"), text("message"))
+}
+
+#[tokio::test]
+async fn a_signed_call_reaches_its_service() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    for _ in 0..3 {
+        let answer = client.ecs("DescribeTasks", &json!({"tasks": ["a"], "include": null, "x": 1})).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        assert_eq!(answer.header("content-type"), Some("application/x-amz-json-1.1"));
+        assert_eq!(answer.header("x-amzn-requestid").map(str::len), Some(36));
+        assert!(answer.header("date").is_some());
+        assert_eq!(
+            answer.json(),
+            json!({
+                "operation": "DescribeTasks", "input": {"tasks": ["a"]}, "arn": "arn:aws:iam::000000000000:root",
+                "region": "us-east-1", "now": NOW.as_millis(), "host": "localhost:4566",
+            })
+        );
+    }
+}
+
+#[tokio::test]
+async fn errors_of_a_service_are_rendered() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let answer = client.ecs("StopTask", &json!({"task": "a"})).await;
+    assert_eq!(refused(&answer), (400, "ClusterNotFoundException".into(), "Cluster not found.".into()));
+}
+
+#[tokio::test]
+async fn what_is_not_built_is_named() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    for (operation, input, code, message) in [
+        (
+            "ListTasks",
+            json!({}),
+            "UnknownOperationException",
+            "ListTasks is not built in Roadstead yet: see docs/support.md",
+        ),
+        ("NoSuch", json!({}), "UnknownOperationException", "ECS has no operation NoSuch"),
+        (
+            "RunTask",
+            json!({"taskDefinition": "a", "referenceId": ""}),
+            "UnsupportedFeatureException",
+            "Roadstead does not support referenceId of RunTask yet: see docs/support.md",
+        ),
+        (
+            "RunTask",
+            json!({"count": 1}),
+            "InvalidParameterException",
+            "1 validation error detected: Value null at 'taskDefinition' failed to satisfy constraint: Member must \
+             not be null",
+        ),
+        (
+            "DescribeTasks",
+            json!([]),
+            "SerializationException",
+            "Unrecognized collection type DescribeTasksRequest",
+        ),
+    ] {
+        let answer = client.ecs(operation, &input).await;
+        assert_eq!(refused(&answer), (400, code.into(), message.into()));
+    }
+    // What asks for nothing passes.
+    let asks_nothing =
+        json!({"taskDefinition": "a", "overrides": {}, "enableExecuteCommand": false, "referenceId": null});
+    assert_eq!(client.ecs("RunTask", &asks_nothing).await.status, 200);
+}
+
+#[tokio::test]
+async fn nobody_gets_in_without_a_right_signature() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let mismatch = "The request signature we calculated does not match the signature you provided. Check your AWS \
+        Secret Access Key and signing method. Consult the service documentation for details.";
+    let invalid = "The security token included in the request is invalid.";
+    let cases: Vec<(&str, Client, &str, &str)> = vec![
+        ("secret", client.with("AKID", "wrong"), "InvalidSignatureException", mismatch),
+        ("key", client.with("NOBODY", "secret"), "UnrecognizedClientException", invalid),
+        ("token missing", client.with("SESSION", "secret"), "UnrecognizedClientException", invalid),
+        ("token wrong", client.with("SESSION", "secret").token("u"), "UnrecognizedClientException", invalid),
+        ("token too many", client.with("AKID", "secret").token("t"), "UnrecognizedClientException", invalid),
+        (
+            "over",
+            client.with("OVER", "secret").token("t"),
+            "ExpiredTokenException",
+            "The security token included in the request is expired",
+        ),
+        (
+            "service",
+            client.with("AKID", "secret").scope("us-east-1", "sts"),
+            "InvalidSignatureException",
+            "Credential should be scoped to correct service: 'ecs'. ",
+        ),
+        (
+            "region",
+            client.with("AKID", "secret").scope("eu-west-1", "ecs"),
+            "InvalidSignatureException",
+            "Credential should be scoped to a valid region. ",
+        ),
+        (
+            "old",
+            client.with("AKID", "secret").at(NOW.plus_millis(-400_000)),
+            "InvalidSignatureException",
+            "Signature expired: 20231114T220640Z is now earlier than 20231114T220820Z (20231114T221320Z - 5 min.)",
+        ),
+    ];
+    for (what, other, code, message) in cases {
+        let answer = client.send_as(&other, TARGET, b"{\"tasks\":[]}").await;
+        assert_eq!(refused(&answer), (400, code.into(), message.into()), "{what}");
+    }
+    let answer = client.raw("POST", "/", &[("x-amz-target", TARGET)], b"{}").await;
+    let missing = (400, "MissingAuthenticationTokenException".into(), "Missing Authentication Token".into());
+    assert_eq!(refused(&answer), missing);
+    let session = client.with("SESSION", "secret").token("t");
+    assert_eq!(client.send_as(&session, TARGET, b"{\"tasks\":[]}").await.status, 200);
+    // The mode that takes any key.
+    let any = client.with("ANY", "whatever").scope("eu-west-1", "ecs").at(Timestamp(0));
+    let answer = client.send_as(&any, TARGET, b"{\"tasks\":[]}").await;
+    assert_eq!(answer.json()["region"], "eu-west-1");
+}
+
+#[tokio::test]
+async fn sts_speaks_query() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let sts = client.with("AKID", "secret").scope("eu-west-1", "sts");
+    let answer = client.query_as(&sts, "Action=GetCallerIdentity&Version=2011-06-15").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.body.contains("<Arn>arn:aws:iam::000000000000:root</Arn>"), "{}", answer.body);
+    assert!(answer.body.contains("<Account>000000000000</Account>"), "{}", answer.body);
+    let answer = client.query_as(&sts, "Action=AssumeRole&Version=2011-06-15").await;
+    assert!(
+        answer.body.contains("<Code>InvalidAction</Code><Message>AssumeRole is not built"),
+        "{}",
+        answer.body
+    );
+    let wrong = client.with("NOBODY", "secret").scope("us-east-1", "sts");
+    let answer = client.query_as(&wrong, "Action=GetCallerIdentity&Version=2011-06-15").await;
+    assert_eq!(answer.status, 403);
+    assert!(answer.body.contains("<Code>InvalidClientTokenId</Code>"), "{}", answer.body);
+}
+
+#[tokio::test]
+async fn a_service_that_is_not_there_is_named() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let other = client.with("AKID", "secret").scope("us-east-1", "ssm");
+    let answer = client.send_as(&other, "AmazonSSM.GetParameter", b"{}").await;
+    let message = "Roadstead has no service ssm: see docs/support.md";
+    assert_eq!(refused(&answer), (400, "UnknownOperationException".into(), message.into()));
+    let answer = client.raw("GET", "/health", &[], b"").await;
+    assert_eq!((answer.status, answer.json()), (200, json!({"status": "ok"})));
+}
+
+#[tokio::test]
+async fn web_sockets_are_handed_over() {
+    let running = start(Limits::default()).await;
+    let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade")];
+    let mut client = Client::connect(running.address).await;
+    let answer = client.raw("GET", "/acs/ws?a=b", &upgrade, b"").await;
+    assert_eq!(answer.status, 403);
+    assert_eq!(answer.json()["type"], "AccessDeniedException");
+    let answer = client.signed_get("/acs/ws", "a=b&c=d%20e", &upgrade).await;
+    assert_eq!(answer.status, 101);
+    assert_eq!(client.rest().await, "hello AKID");
+    // Beside the configured path it is a call like any other.
+    let mut client = Client::connect(running.address).await;
+    let answer = client.signed_get("/acsx", "", &upgrade).await;
+    assert_eq!(answer.status, 400);
+}
+
+#[test]
+fn a_wrong_support_table_is_found_at_start() {
+    struct Wrong;
+    #[async_trait]
+    impl Service for Wrong {
+        fn schema(&self) -> &'static wire::schema::Service {
+            &ecs::SERVICE
+        }
+        fn support(&self) -> &'static Support {
+            static WRONG: Support = Support { built: &[Built::whole("Nothing")] };
+            &WRONG
+        }
+        async fn call(&self, _: Call) -> Result<Bytes, wire::Error> {
+            Ok(Value::Null.to_string().into())
+        }
+    }
+    let config =
+        Config { region: "r".into(), clock: || NOW, upgrade_paths: Vec::new(), limits: Limits::default() };
+    let error = FrontDoor::new(config, vec![Arc::new(Wrong)], Arc::new(Ring), None).err().unwrap();
+    assert_eq!(error.to_string(), "the support table of ecs is wrong: no typed operation Nothing");
+}
