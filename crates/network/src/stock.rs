@@ -43,6 +43,9 @@ pub(crate) struct Shared {
     pub slots: Mutex<Slots>,
     pub queues: Mutex<Queues>,
     changed: Condvar,
+    /// Held while a namespace is made: the kernel makes links one at a time anyway, and a queue here
+    /// lets the first of many callers go on early.
+    making: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -73,6 +76,7 @@ impl Stock {
             slots: Mutex::new(slots),
             queues: Mutex::new(queues),
             changed: Condvar::new(),
+            making: Mutex::new(()),
         });
         let stock = Stock { shared: shared.clone(), workers: Mutex::new(Vec::new()) };
         for (name, work) in [("network-stock", fill as fn(&Shared)), ("network-remove", remove)] {
@@ -151,6 +155,7 @@ impl Shared {
     }
 
     fn build(&self, slot: Slot, is_connected: bool) -> Result<()> {
+        let _turn = self.making.lock();
         let mut made = netns::create(&self.names.netns(slot))?;
         if !is_connected {
             return Ok(());
