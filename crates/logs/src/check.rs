@@ -1,7 +1,7 @@
 //! The model's constraints on names, tags and limits, in AWS's words. Pure.
 
 use crate::error::{Error, Result};
-use crate::limits::{DESCRIBE_MAX, NAME_MAX, RETENTION_DAYS, TAGS_MAX};
+use crate::limits::{NAME_MAX, RETENTION_DAYS, TAGS_MAX};
 use crate::types::Tags;
 
 const TAG_KEY_MAX: usize = 128;
@@ -56,13 +56,15 @@ pub(crate) fn retention(days: i32) -> Result<()> {
     Err(broken("retentionInDays", &days.to_string(), &constraint))
 }
 
-/// The page length of a Describe operation.
-pub(crate) fn describe_limit(limit: Option<usize>) -> Result<usize> {
+/// The page length of an operation that gives `max` entries at most, and `default` when not asked.
+pub(crate) fn limit(limit: Option<usize>, default: usize, max: usize) -> Result<usize> {
     match limit {
-        None => Ok(DESCRIBE_MAX),
-        Some(limit @ 1..=DESCRIBE_MAX) => Ok(limit),
+        None => Ok(default),
         Some(0) => Err(broken("limit", "0", "have value greater than or equal to 1")),
-        Some(limit) => Err(broken("limit", &limit.to_string(), "have value less than or equal to 50")),
+        Some(limit) if limit <= max => Ok(limit),
+        Some(limit) => {
+            Err(broken("limit", &limit.to_string(), &format!("have value less than or equal to {max}")))
+        }
     }
 }
 

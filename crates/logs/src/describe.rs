@@ -7,12 +7,15 @@ use crate::catalog::{Catalog, Group, Stream};
 use crate::check;
 use crate::error::{Error, Result};
 use crate::group::Loaded;
+use crate::limits::{DESCRIBE_MAX, LIST_MAX};
 use crate::record::{self, Position};
-use crate::types::{DescribeLogGroups, DescribeLogStreams, LogGroup, LogStream, OrderBy, Page};
+use crate::types::{
+    DescribeLogGroups, DescribeLogStreams, ListLogGroups, LogGroup, LogStream, OrderBy, Page,
+};
 
 /// Groups in order of name.
 pub(crate) fn groups(catalog: &Catalog, request: &DescribeLogGroups) -> Result<Page<LogGroup>> {
-    let limit = check::describe_limit(request.limit)?;
+    let limit = check::limit(request.limit, DESCRIBE_MAX, DESCRIBE_MAX)?;
     let (prefix, pattern) =
         (request.log_group_name_prefix.as_deref(), request.log_group_name_pattern.as_deref());
     if prefix.is_some() && pattern.is_some() {
@@ -20,27 +23,49 @@ pub(crate) fn groups(catalog: &Catalog, request: &DescribeLogGroups) -> Result<P
             "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters.",
         ));
     }
-    let after = request.next_token.as_deref().map(|token| strip(token, "g:")).transpose()?;
-    let prefix = prefix.unwrap_or_default();
-    let start = match after {
-        Some(after) if after >= prefix => Bound::Excluded(after),
-        _ => Bound::Included(prefix),
-    };
-    let wanted = catalog
-        .groups
-        .range::<_, str>((start, Bound::Unbounded))
-        .map(|(_, group)| group)
-        .take_while(|group| group.name.starts_with(prefix))
-        .filter(|group| pattern.is_none_or(|pattern| group.name.contains(pattern)))
-        .filter(|group| match &request.log_group_names {
-            Some(names) => names.iter().any(|name| **name == *group.name),
-            None => true,
-        });
-    let mut items: Vec<_> = wanted.take(limit + 1).collect();
-    let has_more = items.len() > limit;
-    items.truncate(limit);
-    let next_token = items.last().filter(|_| has_more).map(|group| format!("g:{}", group.name));
-    Ok(Page { items: items.into_iter().map(|group| describe_group(group)).collect(), next_token })
+    let names = request.log_group_names.as_deref();
+    let page = Names { prefix: prefix.unwrap_or_default(), limit, next_token: request.next_token.as_deref() };
+    page.take(catalog, |name| {
+        pattern.is_none_or(|pattern| name.contains(pattern))
+            && names.is_none_or(|names| names.iter().any(|wanted| wanted == name))
+    })
+}
+
+/// Groups in order of name, by alternatives.
+pub(crate) fn list_groups(catalog: &Catalog, request: &ListLogGroups) -> Result<Page<LogGroup>> {
+    let limit = check::limit(request.limit, DESCRIBE_MAX, LIST_MAX)?;
+    let page = Names { prefix: "", limit, next_token: request.next_token.as_deref() };
+    page.take(catalog, |name| {
+        request.log_group_name_pattern.as_deref().is_none_or(|pattern| {
+            pattern.split('|').any(|part| match part.strip_prefix('^') {
+                Some(start) => name.starts_with(start),
+                None => name.contains(part),
+            })
+        })
+    })
+}
+
+/// A page of the catalog's names.
+struct Names<'a> {
+    prefix: &'a str,
+    limit: usize,
+    next_token: Option<&'a str>,
+}
+
+impl Names<'_> {
+    fn take(&self, catalog: &Catalog, wanted: impl Fn(&str) -> bool) -> Result<Page<LogGroup>> {
+        let start = match self.next_token.map(|token| strip(token, "g:")).transpose()? {
+            Some(after) if after >= self.prefix => Bound::Excluded(after),
+            _ => Bound::Included(self.prefix),
+        };
+        let from_start = catalog.groups.range::<_, str>((start, Bound::Unbounded)).map(|(_, group)| group);
+        let named = from_start.take_while(|group| group.name.starts_with(self.prefix));
+        let mut items: Vec<_> = named.filter(|group| wanted(&group.name)).take(self.limit + 1).collect();
+        let has_more = items.len() > self.limit;
+        items.truncate(self.limit);
+        let next_token = items.last().filter(|_| has_more).map(|group| format!("g:{}", group.name));
+        Ok(Page { items: items.into_iter().map(|group| describe_group(group)).collect(), next_token })
+    }
 }
 
 fn describe_group(group: &Group) -> LogGroup {
@@ -54,7 +79,7 @@ fn describe_group(group: &Group) -> LogGroup {
 
 /// Streams of one group, by name or by their newest event.
 pub(crate) fn streams(group: &Group, request: &DescribeLogStreams, now_ms: i64) -> Result<Page<LogStream>> {
-    let limit = check::describe_limit(request.limit)?;
+    let limit = check::limit(request.limit, DESCRIBE_MAX, DESCRIBE_MAX)?;
     if request.order_by == OrderBy::LastEventTime && request.log_stream_name_prefix.is_some() {
         return Err(Error::invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
     }

@@ -36,6 +36,6 @@ pub use limits::{
 pub use store::Logs;
 pub use types::{
     DescribeLogGroups, DescribeLogStreams, FilterLogEvents, FilterLogEventsOutput, FilteredLogEvent,
-    GetLogEvents, GetLogEventsOutput, InputLogEvent, LogGroup, LogStream, OrderBy, OutputLogEvent, Page,
-    PutLogEvents, PutLogEventsOutput, RejectedLogEventsInfo, Tags,
+    GetLogEvents, GetLogEventsOutput, InputLogEvent, ListLogGroups, LogGroup, LogStream, OrderBy,
+    OutputLogEvent, Page, PutLogEvents, PutLogEventsOutput, RejectedLogEventsInfo, Tags,
 };

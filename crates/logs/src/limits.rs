@@ -18,6 +18,10 @@ pub const TOO_OLD_MS: i64 = 14 * DAY_MS;
 pub const FILTER_STREAMS_MAX: usize = 100;
 /// Most entries in one page of DescribeLogGroups or DescribeLogStreams.
 pub const DESCRIBE_MAX: usize = 50;
+/// Most entries in one page of ListLogGroups.
+pub const LIST_MAX: usize = 1000;
+/// FilterLogEvents answers newest first only from this time on: 2024-01-01T00:00:00Z.
+pub const NEWEST_FIRST_FROM_MS: i64 = 1_704_067_200_000;
 /// Longest name of a group or stream, in characters.
 pub const NAME_MAX: usize = 512;
 /// Most tags on one log group.

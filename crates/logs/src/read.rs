@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::ops::{Bound, Range};
 
 use crate::catalog::Group;
+use crate::check;
 use crate::error::{Error, Result};
-use crate::limits::{DAY_MS, EVENTS_MAX, FILTER_STREAMS_MAX, Limits};
+use crate::limits::{DAY_MS, EVENTS_MAX, FILTER_STREAMS_MAX, Limits, NEWEST_FIRST_FROM_MS};
 use crate::pattern::Pattern;
 use crate::record::{self, Position};
 use crate::scan::{Direction, Found, Query, Snapshot};
@@ -17,7 +18,7 @@ use crate::types::{
 /// One page of one stream.
 pub(crate) fn get(group: &Group, request: &GetLogEvents, now_ms: i64) -> Result<GetLogEventsOutput> {
     let stream = group.streams.get(request.log_stream_name.as_str()).ok_or(Error::STREAM_MISSING)?.id;
-    let limit = check_limit(request.limit)?;
+    let limit = check::limit(request.limit, EVENTS_MAX, EVENTS_MAX)?;
     let token = request.next_token.as_deref().map(parse_page_token).transpose()?;
     let direction = match (&token, request.start_from_head) {
         (Some((direction, _)), _) => *direction,
@@ -25,10 +26,8 @@ pub(crate) fn get(group: &Group, request: &GetLogEvents, now_ms: i64) -> Result<
         (None, false) => Direction::Backward,
     };
     let mut range = window(group, request.start_time, request.end_time, now_ms);
-    match token {
-        Some((Direction::Forward, at)) => range.start = range.start.max(at),
-        Some((Direction::Backward, at)) => range.end = range.end.min(at),
-        None => {}
+    if let Some((direction, at)) = token {
+        resume(&mut range, direction, at);
     }
     let query = Query {
         direction,
@@ -45,8 +44,8 @@ pub(crate) fn get(group: &Group, request: &GetLogEvents, now_ms: i64) -> Result<
     let after = page.events.last().map_or(here, |event| event.position.next());
     Ok(GetLogEventsOutput {
         events: page.events.into_iter().map(output).collect(),
-        next_forward_token: format!("f/{}", record::digits(after, 0)),
-        next_backward_token: format!("b/{}", record::digits(before, 0)),
+        next_forward_token: page_token(Direction::Forward, after),
+        next_backward_token: page_token(Direction::Backward, before),
     })
 }
 
@@ -57,18 +56,20 @@ pub(crate) fn filter(
     limits: &Limits,
     now_ms: i64,
 ) -> Result<FilterLogEventsOutput> {
-    let limit = check_limit(request.limit)?;
+    let limit = check::limit(request.limit, EVENTS_MAX, EVENTS_MAX)?;
     let pattern = Pattern::parse(request.filter_pattern.as_deref().unwrap_or_default())
         .map_err(|error| Error::invalid(error.to_string()))?;
     let streams = chosen_streams(group, request)?;
     // Its end is inclusive, unlike GetLogEvents'.
     let end = request.end_time.map(|end| end.saturating_add(1));
     let mut range = window(group, request.start_time, end, now_ms);
-    if let Some(token) = &request.next_token {
-        range.start = range.start.max(record::parse_digits(token)?);
-    }
+    let direction = match request.next_token.as_deref().map(parse_page_token).transpose()? {
+        Some((direction, at)) => resume(&mut range, direction, at),
+        None if request.newest_first => check_newest_first(request)?,
+        None => Direction::Forward,
+    };
     let query = Query {
-        direction: Direction::Forward,
+        direction,
         range,
         limit,
         budget: limits.scan_bytes,
@@ -79,8 +80,11 @@ pub(crate) fn filter(
         matches: &|message| pattern.matches(message),
     };
     let page = query.run(Snapshot::take(&*group.files.read(now_ms)?, &query))?;
-    let events = page.events.into_iter().filter_map(|found| filtered(group, found)).collect();
-    Ok(FilterLogEventsOutput { events, next_token: page.stopped_at.map(|at| record::digits(at, 0)) })
+    let mut events: Vec<_> = page.events.into_iter().filter_map(|found| filtered(group, found)).collect();
+    if direction == Direction::Backward {
+        events.reverse();
+    }
+    Ok(FilterLogEventsOutput { events, next_token: page.stopped_at.map(|at| page_token(direction, at)) })
 }
 
 /// The streams that a filter names; nothing when it takes all.
@@ -112,17 +116,30 @@ fn window(group: &Group, start: Option<i64>, end: Option<i64>, now_ms: i64) -> R
     Position::at(start.unwrap_or(0).max(kept))..Position::at(end.unwrap_or(i64::MAX / 2).min(i64::MAX / 2))
 }
 
-fn check_limit(limit: Option<usize>) -> Result<usize> {
-    match limit {
-        None => Ok(EVENTS_MAX),
-        Some(limit @ 1..=EVENTS_MAX) => Ok(limit),
-        Some(limit) => {
-            let (bound, than) = if limit == 0 { (1, "greater") } else { (EVENTS_MAX, "less") };
-            Err(Error::invalid(format!(
-                "1 validation error detected: Value '{limit}' at 'limit' failed to satisfy constraint: Member must have value {than} than or equal to {bound}"
-            )))
-        }
+/// Goes on where an earlier page ended.
+fn resume(range: &mut Range<Position>, direction: Direction, at: Position) -> Direction {
+    match direction {
+        Direction::Forward => range.start = range.start.max(at),
+        Direction::Backward => range.end = range.end.min(at),
     }
+    direction
+}
+
+fn check_newest_first(request: &FilterLogEvents) -> Result<Direction> {
+    if request.start_time.is_some_and(|start| start < NEWEST_FIRST_FROM_MS) {
+        return Err(Error::invalid(
+            "startFromHead can be false only when startTime is on or after Jan 1, 2024 00:00:00 UTC.",
+        ));
+    }
+    Ok(Direction::Backward)
+}
+
+fn page_token(direction: Direction, at: Position) -> String {
+    let mark = match direction {
+        Direction::Forward => 'f',
+        Direction::Backward => 'b',
+    };
+    format!("{mark}/{}", record::digits(at, 0))
 }
 
 fn parse_page_token(token: &str) -> Result<(Direction, Position)> {

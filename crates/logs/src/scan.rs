@@ -143,9 +143,9 @@ impl Query<'_> {
             if page.is_settled_before(next.best) {
                 return Ok(page.finish_full());
             }
-            let progress = next.best > self.start_rank();
-            if read >= self.budget && progress {
-                return Ok(page.finish(Some(self.resume_at(next.best))));
+            let resume_at = self.resume_at(next.best);
+            if read >= self.budget && self.is_progress(resume_at) {
+                return Ok(page.finish(Some(resume_at)));
             }
             match next.piece {
                 Piece::Segment(sealed) => pieces = self.open_segment(&sealed)?,
@@ -157,10 +157,11 @@ impl Query<'_> {
         }
     }
 
-    fn start_rank(&self) -> i64 {
+    /// Whether going on from here leaves less than the whole range: a page that stops early must not repeat.
+    fn is_progress(&self, resume_at: Position) -> bool {
         match self.direction {
-            Direction::Forward => self.range.start.timestamp,
-            Direction::Backward => -self.range.end.timestamp,
+            Direction::Forward => resume_at > self.range.start,
+            Direction::Backward => resume_at < self.range.end,
         }
     }
 

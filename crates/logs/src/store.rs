@@ -20,7 +20,7 @@ use crate::record::{Batch, Position, digits};
 use crate::segment;
 use crate::types::{
     DescribeLogGroups, DescribeLogStreams, FilterLogEvents, FilterLogEventsOutput, GetLogEvents,
-    GetLogEventsOutput, LogGroup, LogStream, Page, PutLogEvents, PutLogEventsOutput, Tags,
+    GetLogEventsOutput, ListLogGroups, LogGroup, LogStream, Page, PutLogEvents, PutLogEventsOutput, Tags,
 };
 use crate::writer::{Put, Writer};
 
@@ -83,6 +83,11 @@ impl Logs {
     /// DescribeLogGroups, in order of name.
     pub fn describe_log_groups(&self, request: &DescribeLogGroups) -> Result<Page<LogGroup>> {
         describe::groups(&self.inner.catalog.load_full(), request)
+    }
+
+    /// ListLogGroups, in order of name.
+    pub fn list_log_groups(&self, request: &ListLogGroups) -> Result<Page<LogGroup>> {
+        describe::list_groups(&self.inner.catalog.load_full(), request)
     }
 
     /// CreateLogStream.

@@ -102,13 +102,15 @@ pub struct FilterLogEvents {
     pub end_time: Option<i64>,
     /// In the filter pattern language; absent or empty matches all.
     pub filter_pattern: Option<String>,
+    /// Newest first, and within a page too (`startFromHead` false). A token overrides it.
+    pub newest_first: bool,
     /// A token of an earlier answer.
     pub next_token: Option<String>,
     /// Most events on the page.
     pub limit: Option<usize>,
 }
 
-/// One page of FilterLogEvents, in order of time over all streams.
+/// One page of FilterLogEvents, in order of time (or the reverse, as asked) over all streams.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FilterLogEventsOutput {
     /// The events that match.
@@ -144,6 +146,17 @@ pub struct DescribeLogGroups {
     /// A token of an earlier answer.
     pub next_token: Option<String>,
     /// Most entries, 1 to 50.
+    pub limit: Option<usize>,
+}
+
+/// A ListLogGroups request.
+#[derive(Debug, Clone, Default)]
+pub struct ListLogGroups {
+    /// Texts with `|` between: names that contain any, or begin with it where it begins with `^`.
+    pub log_group_name_pattern: Option<String>,
+    /// A token of an earlier answer.
+    pub next_token: Option<String>,
+    /// Most entries, 1 to 1,000.
     pub limit: Option<usize>,
 }
 

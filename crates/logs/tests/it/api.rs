@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use logs::{
-    DescribeLogGroups, DescribeLogStreams, Error, FilterLogEvents, GetLogEvents, Limits, Logs, OrderBy, Tags,
+    DescribeLogGroups, DescribeLogStreams, Error, FilterLogEvents, GetLogEvents, Limits, ListLogGroups, Logs,
+    OrderBy, Tags,
 };
 
 use super::support::*;
@@ -155,6 +156,13 @@ fn groups_are_described_in_pages() {
         text(logs.describe_log_groups(&wrong)),
         "LogGroup name prefix and LogGroup name pattern are mutually exclusive parameters."
     );
+    let list = |pattern: &str, limit| {
+        let request = ListLogGroups { log_group_name_pattern: Some(pattern.into()), limit, next_token: None };
+        let page = logs.list_log_groups(&request).unwrap();
+        (page.items.into_iter().map(|group| group.log_group_name).collect::<Vec<_>>(), page.next_token)
+    };
+    assert_eq!(list("^/ecs/a|othe", None).0, ["/ecs/api", "other"]);
+    assert_eq!(list("ecs", Some(1)), (vec!["/ecs/api".to_owned()], Some("g:/ecs/api".to_owned())));
     put(&logs, "s", &[(0, "hello")]).unwrap();
     let group = &logs.describe_log_groups(&DescribeLogGroups::default()).unwrap().items[3];
     assert_eq!(

@@ -82,6 +82,10 @@ proptest! {
         let expected: Vec<_> = model.iter().filter(|entry| (start..=end).contains(&entry.0)).map(|entry| entry.2.clone()).collect();
         let request = FilterLogEvents { limit: Some(limit), start_time: Some(NOW + start), end_time: Some(NOW + end), ..filter() };
         let found = filter_all(&logs, request);
+        prop_assert_eq!(filtered_texts(&found), expected.clone());
+        let request = FilterLogEvents { limit: Some(limit), newest_first: true, ..filter() };
+        let expected: Vec<_> = model.iter().rev().map(|entry| entry.2.clone()).collect();
+        let found = filter_all(&logs, request);
         prop_assert_eq!(filtered_texts(&found), expected);
     }
 }

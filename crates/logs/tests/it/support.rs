@@ -74,6 +74,7 @@ pub fn filter_all(logs: &Logs, mut request: FilterLogEvents) -> Vec<FilteredLogE
     loop {
         let page = logs.filter_log_events(&request, NOW).unwrap();
         events.extend(page.events);
+        assert!(page.next_token.is_none() || page.next_token != request.next_token, "a page repeats itself");
         request.next_token = page.next_token;
         if request.next_token.is_none() {
             return events;
