@@ -113,7 +113,6 @@ pub enum LogDriver {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AwsLogs {
     pub group: String,
-    pub region: Option<String>,
     /// `None`: the runtime id, which is only known once the container is made.
     pub stream: Option<String>,
     pub create_group: bool,

@@ -50,7 +50,12 @@ fn awslogs(
     for (name, value) in options {
         match name.as_str() {
             "awslogs-group" => logs.group = value.clone(),
-            "awslogs-region" => logs.region = Some(value.clone()),
+            "awslogs-region" if *value == context.host.region => {}
+            "awslogs-region" => {
+                return Err(format!(
+                    "HostConfigError: awslogs-region {value} is not the region of this control plane"
+                ));
+            }
             "awslogs-stream-prefix" => logs.stream = Some(format!("{value}/{container}/{}", context.id)),
             "awslogs-create-group" => logs.create_group = value.parse().map_err(|_| bad(name, value))?,
             "awslogs-datetime-format" => set_start(&mut logs, name, datetime_pattern(value))?,
@@ -121,6 +126,7 @@ fn datetime_pattern(format: &str) -> String {
             pattern.push_str(&regex::escape(&letter.to_string()));
             continue;
         }
+        let literal: String;
         pattern.push_str(match letters.next() {
             Some('a') => r"(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)",
             Some('A') => r"(?:Monday|Tuesday|Wednesday|Thursday|Friday|Saturday|Sunday)",
@@ -138,9 +144,10 @@ fn datetime_pattern(format: &str) -> String {
             Some('z') => r"[+-]\d{4}",
             Some('Z') => r"[A-Z]{1,4}T",
             Some('%') | None => "%",
+            // Not a conversion that is documented: the percent sign stands for itself.
             Some(other) => {
-                pattern.push_str(&regex::escape(&format!("%{other}")));
-                ""
+                literal = regex::escape(&format!("%{other}"));
+                &literal
             }
         });
     }

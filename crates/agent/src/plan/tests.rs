@@ -333,7 +333,7 @@ enum Chance {
     Pass(i64),
     Stop,
     FailNext,
-    AgentDies(bool),
+    AgentDies,
 }
 
 fn chance() -> impl Strategy<Value = Chance> {
@@ -343,7 +343,7 @@ fn chance() -> impl Strategy<Value = Chance> {
         (0..100_000i64).prop_map(Chance::Pass),
         Just(Chance::Stop),
         Just(Chance::FailNext),
-        any::<bool>().prop_map(Chance::AgentDies),
+        Just(Chance::AgentDies),
     ]
 }
 
@@ -389,7 +389,7 @@ impl World {
                 }
                 next.into_iter().for_each(|action| self.act(action));
             }
-            Chance::AgentDies(_) => self.revive(),
+            Chance::AgentDies => self.revive(),
             Chance::Exit(..) => {}
         }
         self.settle();

@@ -1,0 +1,213 @@
+//! The agent's calls of the AWS API: signed awsJson 1.1 over HTTP/1.1, and the back-off between attempts.
+//! One attempt a call here; who calls decides about the next.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use wire::{
+    Timestamp,
+    sigv4::{self, Credentials},
+};
+
+/// Longest answer that is read.
+const MAX_ANSWER: usize = 4 << 20;
+/// Whole round trip.
+const ROUND_TRIP: Duration = Duration::from_secs(42);
+
+/// A failed call.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// No answer, or none that can be read.
+    #[error("{0}")]
+    Transport(String),
+    /// The service answered with an error.
+    #[error("{code}: {message}")]
+    Service {
+        /// The error's name, without namespace.
+        code: String,
+        message: String,
+        /// HTTP status.
+        status: u16,
+    },
+}
+
+impl Error {
+    /// The name of the service's error, if it answered with one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Error::Service { code, .. } => Some(code),
+            Error::Transport(_) => None,
+        }
+    }
+
+    /// Whether the same call may well succeed later.
+    pub fn passes(&self) -> bool {
+        match self {
+            Error::Transport(_) => true,
+            Error::Service { code, status, .. } => {
+                *status >= 500
+                    || *status == 429
+                    || matches!(
+                        code.as_str(),
+                        "ThrottlingException" | "ServerException" | "ServiceUnavailableException"
+                    )
+            }
+        }
+    }
+}
+
+/// Which service, by its signing name and its target prefix.
+#[derive(Debug, Clone, Copy)]
+pub struct Service {
+    name: &'static str,
+    target: &'static str,
+}
+
+/// Amazon ECS.
+pub const ECS: Service = Service { name: "ecs", target: "AmazonEC2ContainerServiceV20141113" };
+/// CloudWatch Logs.
+pub const LOGS: Service = Service { name: "logs", target: "Logs_20140328" };
+
+/// The control plane, as one who may call it.
+pub struct Api {
+    client: Client<HttpConnector, Full<Bytes>>,
+    endpoint: String,
+    host: String,
+    region: String,
+    credentials: Credentials,
+}
+
+impl Api {
+    /// Calls go to `endpoint`, an `http://` URL without a path.
+    pub fn new(endpoint: &str, region: &str, credentials: Credentials) -> Result<Api, Error> {
+        let endpoint = endpoint.trim_end_matches('/').to_owned();
+        let host = endpoint.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
+        let host = host.ok_or_else(|| Error::Transport(format!("{endpoint} is no http:// URL of a host")))?;
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(Duration::from_secs(30)));
+        connector.set_nodelay(true);
+        Ok(Api {
+            client: Client::builder(TokioExecutor::new()).build(connector),
+            host: host.to_owned(),
+            region: region.to_owned(),
+            credentials,
+            endpoint,
+        })
+    }
+
+    /// The key pair that calls are signed with.
+    pub fn credentials(&self) -> &Credentials {
+        &self.credentials
+    }
+
+    /// The region that calls are signed for.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// One attempt of one operation.
+    pub async fn call<T: DeserializeOwned>(
+        &self,
+        service: Service,
+        operation: &str,
+        input: &impl Serialize,
+    ) -> Result<T, Error> {
+        let attempt = self.attempt(service, operation, input);
+        let (status, body) = tokio::time::timeout(ROUND_TRIP, attempt)
+            .await
+            .map_err(|_| Error::Transport(format!("{operation}: no answer in time")))??;
+        if status.is_success() {
+            let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
+            return serde_json::from_slice(text).map_err(transport);
+        }
+        Err(service_error(status, &body))
+    }
+
+    async fn attempt(
+        &self,
+        service: Service,
+        operation: &str,
+        input: &impl Serialize,
+    ) -> Result<(http::StatusCode, Bytes), Error> {
+        let body = serde_json::to_vec(input).map_err(transport)?;
+        let mut headers = HeaderMap::new();
+        let value = |text: &str| HeaderValue::from_str(text).map_err(transport);
+        headers.insert(header::HOST, value(&self.host)?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+        headers.insert("x-amz-target", value(&format!("{}.{operation}", service.target))?);
+        let scope = (self.region.as_str(), service.name);
+        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, now()).map_err(transport)?;
+        let mut request = Request::post(format!("{}/", self.endpoint)).body(Full::from(body)).map_err(transport)?;
+        *request.headers_mut() = headers;
+        let response = self.client.request(request).await.map_err(|error| {
+            // hyper's own text says only that it failed; the cause says why.
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            Error::Transport(format!("{operation}: {}", cause.unwrap_or_else(|| error.to_string())))
+        })?;
+        let status = response.status();
+        let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
+        Ok((status, body.map_err(transport)?.to_bytes()))
+    }
+}
+
+fn transport(error: impl std::fmt::Display) -> Error {
+    Error::Transport(error.to_string())
+}
+
+fn service_error(status: http::StatusCode, body: &[u8]) -> Error {
+    let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |names: &[&str]| names.iter().find_map(|name| answer[*name].as_str()).map(str::to_owned);
+    let code = text(&["__type"]).unwrap_or_else(|| status.to_string());
+    Error::Service {
+        code: code.rsplit('#').next().unwrap_or_default().to_owned(),
+        message: text(&["message", "Message"]).unwrap_or_default(),
+        status: status.as_u16(),
+    }
+}
+
+/// The wall clock.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Growing waits between attempts, with a fifth of jitter.
+#[derive(Debug, Clone)]
+pub struct BackOff {
+    first: Duration,
+    factor: f64,
+    most: Duration,
+    next: Duration,
+}
+
+impl BackOff {
+    /// From `first`, times `factor` each time, up to `most`.
+    pub fn new(first: Duration, factor: f64, most: Duration) -> BackOff {
+        BackOff { first, factor, most, next: first }
+    }
+
+    /// Starts over.
+    pub fn reset(&mut self) {
+        self.next = self.first;
+    }
+
+    /// The next wait.
+    pub fn wait(&mut self) -> Duration {
+        let wait = self.next.mul_f64(0.8 + 0.4 * random_fraction());
+        self.next = self.next.mul_f64(self.factor).min(self.most);
+        wait
+    }
+}
+
+/// Somewhere in 0..1; good enough to spread agents out.
+pub fn random_fraction() -> f64 {
+    let bytes = uuid::Uuid::new_v4().into_bytes();
+    f64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) / (f64::from(u32::MAX) + 1.0)
+}

@@ -1,0 +1,97 @@
+//! What the agent is told at its start. Values only; the command line reads files and environment.
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use wire::sigv4::Credentials;
+
+/// Everything the agent needs.
+#[derive(Clone)]
+pub struct Config {
+    /// The control plane, `http://127.0.0.1:4566`. Plain HTTP only, for now.
+    pub endpoint: String,
+    /// Name or ARN.
+    pub cluster: String,
+    pub region: String,
+    /// Signs every call and both web sockets.
+    pub credentials: Credentials,
+    /// Holds `ledger.db`; made if absent.
+    pub data_dir: PathBuf,
+    pub engine: Arc<dyn engine::Engine>,
+    /// The user's own attributes; sent when the instance is first registered.
+    pub attributes: BTreeMap<String, String>,
+    pub resources: Resources,
+    pub timers: Timers,
+    /// `ECS_IMAGE_PULL_BEHAVIOR`.
+    pub image_pull: engine::PullBehavior,
+    /// Called once this host is registered, with its container instance's ARN, and again should the
+    /// control plane give it a new one.
+    pub on_registered: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+}
+
+/// What this host offers to tasks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resources {
+    /// 1024 a core.
+    pub cpu: u64,
+    pub memory_mib: u64,
+    /// Host ports that no task gets.
+    pub reserved_ports_tcp: Vec<u16>,
+    pub reserved_ports_udp: Vec<u16>,
+}
+
+impl Resources {
+    /// What the host has, less `reserved_memory_mib`. The reserved ports are those of the ECS agent.
+    pub fn detect(reserved_memory_mib: u64) -> Resources {
+        let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get() as u64);
+        let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
+        let total_kib = meminfo
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+            .unwrap_or(0);
+        Resources {
+            cpu: cores * 1024,
+            memory_mib: (total_kib >> 10).saturating_sub(reserved_memory_mib),
+            reserved_ports_tcp: vec![22, 2375, 2376, 51678, 51679],
+            reserved_ports_udp: Vec::new(),
+        }
+    }
+}
+
+/// Times that are the agent's own to choose. The defaults are the stock agent's, but where said.
+#[derive(Debug, Clone)]
+pub struct Timers {
+    /// From a task's end, with everything of it told and shipped, to its removal from the host. The stock
+    /// agent waits 3 h so that people can look at the remains; here it is nought, so that the host is
+    /// clean at once.
+    pub task_cleanup_wait: Duration,
+    /// Changes of containers that do not change their task's status are told after this. (Stock: 10-30 s.)
+    pub container_report_delay: Duration,
+    /// How long the output of an ended container may stay unshipped before its task is removed all the
+    /// same. The one case in which a line that a container wrote can be lost.
+    pub output_patience: Duration,
+    /// Longest wait of a line for company before it is shipped.
+    pub output_flush: Duration,
+    /// Between looks at which images may go.
+    pub image_cleanup_interval: Duration,
+    /// Between publications of metrics and health.
+    pub publish_interval: Duration,
+    /// A connection without a word from the server this long is closed, and made again.
+    pub heartbeat_timeout: Duration,
+    /// Connections are made anew after this.
+    pub reconnect_after: Duration,
+}
+
+impl Default for Timers {
+    fn default() -> Timers {
+        Timers {
+            task_cleanup_wait: Duration::ZERO,
+            container_report_delay: Duration::from_secs(1),
+            output_patience: Duration::from_secs(24 * 3600),
+            output_flush: Duration::from_millis(200),
+            image_cleanup_interval: Duration::from_secs(30 * 60),
+            publish_interval: Duration::from_secs(20),
+            heartbeat_timeout: Duration::from_secs(90),
+            reconnect_after: Duration::from_secs(30 * 60),
+        }
+    }
+}

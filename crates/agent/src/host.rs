@@ -1,0 +1,247 @@
+//! All tasks of this host: takes assignments in, finds again what ran before, hears the engine, and lets
+//! tasks in as there is room. Each task is an actor of its own ([`actor`]).
+
+mod actor;
+mod adoption;
+mod events;
+
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc};
+use wire::acs;
+
+use crate::{
+    admission::{Admission, Needs},
+    api::Api,
+    config::Timers,
+    ledger::{self, Ledger},
+    lower::{self, lower},
+    report::Reporter,
+    task::{Fact, HealthStatus, Known},
+};
+
+/// How long a finished task is remembered, so that an assignment sent before its end was known does not
+/// start it again.
+const REMEMBER: Duration = Duration::from_secs(600);
+
+/// All tasks of this host. Shared by everything in the agent.
+pub struct Host {
+    pub(crate) engine: Arc<dyn engine::Engine>,
+    pub(crate) ledger: Ledger,
+    pub(crate) api: Arc<Api>,
+    pub(crate) reporter: Reporter,
+    pub(crate) timers: Timers,
+    pub(crate) image_pull: engine::PullBehavior,
+    lowering: lower::Host,
+    admission: Mutex<Admission>,
+    tasks: Mutex<BTreeMap<engine::TaskId, Handle>>,
+    /// Finished tasks and when; see [`REMEMBER`].
+    finished: Mutex<BTreeMap<engine::TaskId, Instant>>,
+    /// Wakes the shipper of a container's output.
+    output: Mutex<BTreeMap<engine::ContainerId, Arc<Notify>>>,
+}
+
+#[derive(Clone)]
+struct Handle {
+    mailbox: mpsc::UnboundedSender<Message>,
+    snapshot: Arc<Mutex<Snapshot>>,
+}
+
+/// What an actor is told.
+#[derive(Debug)]
+enum Message {
+    Fact(Fact),
+    /// The engine may have ended containers unheard.
+    Resync(engine::FoundTask),
+    /// A write of the record ended; false: it failed.
+    Saved(u64, bool),
+    Reported,
+    OutputShipped(usize),
+    Removed(Result<(), engine::Error>),
+}
+
+/// A task as others in the agent see it.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    pub arn: String,
+    pub cluster_arn: String,
+    pub family: String,
+    pub version: String,
+    pub known: Known,
+    pub stop: bool,
+    pub containers: Vec<ContainerSnapshot>,
+}
+
+/// A container as others in the agent see it.
+#[derive(Debug, Clone)]
+pub struct ContainerSnapshot {
+    pub id: engine::ContainerId,
+    pub running: bool,
+    pub restarts: u32,
+    /// Present when it has a health check.
+    pub health: Option<(HealthStatus, i64, String)>,
+}
+
+/// What a host is made of.
+pub struct Parts {
+    pub engine: Arc<dyn engine::Engine>,
+    pub ledger: Ledger,
+    pub api: Arc<Api>,
+    pub timers: Timers,
+    pub region: String,
+    pub resources: crate::config::Resources,
+    pub image_pull: engine::PullBehavior,
+}
+
+impl Host {
+    /// A host without tasks.
+    pub fn new(parts: Parts) -> Arc<Host> {
+        let total = Needs {
+            cpu: parts.resources.cpu,
+            memory_mib: parts.resources.memory_mib,
+            ports_tcp: parts.resources.reserved_ports_tcp.iter().copied().collect(),
+            ports_udp: parts.resources.reserved_ports_udp.iter().copied().collect(),
+        };
+        Arc::new(Host {
+            reporter: Reporter::new(parts.api.clone()),
+            engine: parts.engine,
+            ledger: parts.ledger,
+            api: parts.api,
+            timers: parts.timers,
+            image_pull: parts.image_pull,
+            lowering: lower::Host { region: parts.region },
+            admission: Mutex::new(Admission::new(total)),
+            tasks: Mutex::default(),
+            finished: Mutex::default(),
+            output: Mutex::default(),
+        })
+    }
+
+    /// Takes an assignment in; answers once it is on disk, and may be acknowledged. For a task that is
+    /// known only its being stopped is news.
+    pub async fn assign(self: &Arc<Host>, assignment: acs::Task) -> Result<(), ledger::Error> {
+        let stop = assignment.desired_status.as_deref() == Some("STOPPED");
+        let task = match lower(&assignment, &self.lowering) {
+            Ok(task) => task,
+            Err(error) => {
+                self.reject(assignment, &error);
+                return Ok(());
+            }
+        };
+        let id = task.id.clone();
+        if self.tell_known(&id, stop) {
+            return Ok(());
+        }
+        // The task begins while this is written: should the agent die before it is, the control plane
+        // sends it again, and what was begun is removed as unknown.
+        let mut record = ledger::Record { boot_id: self.ledger.boot_id().to_owned(), ..Default::default() };
+        record.state.stop = stop;
+        actor::spawn(self, task, record);
+        self.ledger.assign(&id, &assignment).await
+    }
+
+    /// Whether the task is known; if so, tells it to stop where that is wanted.
+    fn tell_known(&self, id: &engine::TaskId, stop: bool) -> bool {
+        if let Some(handle) = self.tasks.lock().get(id) {
+            if stop {
+                // An actor that has just ended has nothing to stop.
+                let _ = handle.mailbox.send(Message::Fact(Fact::StopWanted));
+            }
+            return true;
+        }
+        self.finished.lock().contains_key(id)
+    }
+
+    /// Tells the control plane of an assignment that is no task.
+    fn reject(self: &Arc<Host>, assignment: acs::Task, error: &lower::Error) {
+        tracing::warn!(arn = ?assignment.arn, %error, "an assignment cannot be read");
+        let report = wire::ecs::SubmitTaskStateChangeRequest {
+            cluster: assignment.task_cluster_arn,
+            task: assignment.arn,
+            status: Some(Known::Stopped.as_str().to_owned()),
+            reason: Some(error.to_string()),
+            ..Default::default()
+        };
+        let host = self.clone();
+        tokio::spawn(async move { host.reporter.send(&report).await });
+    }
+
+    /// Tells a task to stop, if it is here.
+    pub fn stop(&self, id: &str) {
+        self.tell_known(&id.to_owned(), true);
+    }
+
+    /// Every task that is here, in the order of ids.
+    pub fn snapshots(&self) -> Vec<Snapshot> {
+        let handles: Vec<Handle> = self.tasks.lock().values().cloned().collect();
+        handles.iter().map(|handle| handle.snapshot.lock().clone()).collect()
+    }
+
+    /// Asks for room for a task; it hears of it as [`Fact::Admitted`].
+    fn ask_admission(&self, id: &engine::TaskId, needs: Needs) {
+        self.admission.lock().ask(id, needs);
+        self.admit();
+    }
+
+    /// Lets in whom it can.
+    fn admit(&self) {
+        let admitted = self.admission.lock().admit();
+        for id in admitted {
+            self.tell(&id, Message::Fact(Fact::Admitted));
+        }
+    }
+
+    fn tell(&self, id: &engine::TaskId, message: Message) {
+        if let Some(handle) = self.tasks.lock().get(id) {
+            // As above: an ended actor needs no news.
+            let _ = handle.mailbox.send(message);
+        }
+    }
+
+    /// Has `shipper` woken when the container writes.
+    pub(crate) fn watch_output(&self, id: &engine::ContainerId, shipper: &Arc<Notify>) {
+        self.output.lock().insert(id.clone(), shipper.clone());
+    }
+
+    /// The shipper is done.
+    pub(crate) fn unwatch_output(&self, id: &engine::ContainerId) {
+        self.output.lock().remove(id);
+    }
+
+    /// Has the engine free images now and then. Never returns.
+    pub async fn clean_images(self: Arc<Host>, interval: Duration) {
+        loop {
+            tokio::time::sleep(interval).await;
+            match self.engine.collect_images().await {
+                Ok(gone) if gone.is_empty() => {}
+                Ok(gone) => tracing::info!(?gone, "images were removed"),
+                Err(error) => tracing::warn!(%error, "images cannot be removed"),
+            }
+        }
+    }
+
+    /// The task is over and gone.
+    fn finished(&self, id: &engine::TaskId) {
+        let now = Instant::now();
+        {
+            let mut finished = self.finished.lock();
+            finished.insert(id.clone(), now);
+            // A few of the old ones each time keeps it short.
+            let old: Vec<_> = finished
+                .iter()
+                .filter(|(_, at)| now.duration_since(**at) > REMEMBER)
+                .map(|(id, _)| id.clone())
+                .take(64)
+                .collect();
+            old.iter().for_each(|id| {
+                finished.remove(id);
+            });
+        }
+        self.tasks.lock().remove(id);
+    }
+}

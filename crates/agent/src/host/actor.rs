@@ -1,0 +1,300 @@
+//! One task's actor: feeds what happens into the planner, has the engine do what it says, writes down how
+//! far the task is, and sees it off the host. Everything slow runs beside it and comes back as a message.
+
+mod ending;
+mod work;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+use wire::ecs::{ContainerStateChange, SubmitTaskStateChangeRequest};
+
+use super::{ContainerSnapshot, Handle, Host, Message, Snapshot};
+use crate::{
+    api,
+    ledger::Record,
+    plan::{self, Action},
+    report,
+    task::{ContainerState, Known, Phase, Task, TaskState},
+};
+
+/// How long PENDING waits for RUNNING to overtake it: most tasks start within it, and need not say both.
+const PENDING_DELAY: Duration = Duration::from_millis(150);
+/// Between attempts to write the record.
+const SAVE_RETRY: Duration = Duration::from_secs(1);
+
+struct Actor {
+    host: Arc<Host>,
+    task: Arc<Task>,
+    state: TaskState,
+    to_self: mpsc::UnboundedSender<Message>,
+    snapshot: Arc<Mutex<Snapshot>>,
+    /// Written down: state, reports, removed. `version` counts its changes.
+    reports: VecDeque<SubmitTaskStateChangeRequest>,
+    removed: bool,
+    version: u64,
+    saved: u64,
+    saving: bool,
+    /// Starts that wait for the record to say that they may have happened: container to version.
+    waiting_starts: BTreeMap<usize, u64>,
+    /// The version that says that a container is made.
+    made_at: BTreeMap<usize, u64>,
+    reporting: bool,
+    /// The status of the newest report.
+    reported: Known,
+    /// The containers as the newest report has them.
+    told: Vec<ContainerStateChange>,
+    /// When the newest change of containers is to be told.
+    flush_at: Option<Instant>,
+    pending_at: Option<Instant>,
+    /// Shippers of output at work: container to the token that says no more will be written.
+    shippers: BTreeMap<usize, CancellationToken>,
+    shipped: BTreeSet<usize>,
+    cleanup_at: Option<Instant>,
+    removing: bool,
+    /// Remove again then, after a failure.
+    remove_at: Option<Instant>,
+}
+
+/// Starts the actor of a task.
+pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record) {
+    let (to_self, mailbox) = mpsc::unbounded_channel();
+    let mut state = record.state;
+    state.containers.resize_with(task.containers.len(), ContainerState::default);
+    let snapshot = Arc::new(Mutex::new(Snapshot::default()));
+    // State and reports are written together: what was reached is reported, or waits in the queue.
+    let reported = state.known;
+    let actor = Actor {
+        host: host.clone(),
+        state,
+        to_self: to_self.clone(),
+        snapshot: snapshot.clone(),
+        reports: record.reports.into(),
+        removed: record.removed,
+        version: 1,
+        saved: 0,
+        saving: false,
+        waiting_starts: BTreeMap::new(),
+        made_at: BTreeMap::new(),
+        reporting: false,
+        reported,
+        told: Vec::new(),
+        flush_at: None,
+        pending_at: None,
+        shippers: BTreeMap::new(),
+        shipped: BTreeSet::new(),
+        cleanup_at: None,
+        removing: false,
+        remove_at: None,
+        task: Arc::new(task),
+    };
+    actor.publish();
+    let id = actor.task.id.clone();
+    host.tasks.lock().insert(id, Handle { mailbox: to_self, snapshot });
+    tokio::spawn(actor.run(mailbox));
+}
+
+impl Actor {
+    async fn run(mut self, mut mailbox: mpsc::UnboundedReceiver<Message>) {
+        loop {
+            let wake = self.turn();
+            if self.over() {
+                self.leave().await;
+                return;
+            }
+            let sleep = async {
+                match wake {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                message = mailbox.recv() => match message {
+                    Some(message) => self.hear(message),
+                    // Never: it holds a sender itself.
+                    None => return,
+                },
+                () = sleep => {}
+            }
+            // All that has come meanwhile, so that it is written down once.
+            while let Ok(message) = mailbox.try_recv() {
+                self.hear(message);
+            }
+        }
+    }
+
+    /// Moves everything on; answers when to look again if nothing happens.
+    fn turn(&mut self) -> Option<Instant> {
+        let now = Instant::now();
+        let mut wake = None;
+        if !self.removed {
+            let before = self.state.clone();
+            let step = plan::step(&self.task, &mut self.state, api::now().as_millis());
+            if self.state != before {
+                self.version += 1;
+            }
+            if let Some(at_ms) = step.wake_at_ms {
+                let wait_ms = at_ms.saturating_sub(api::now().as_millis()).max(0);
+                wake = Some(now + Duration::from_millis(wait_ms.unsigned_abs()));
+            }
+            for action in step.actions {
+                self.act(action);
+            }
+            self.ship_output();
+        }
+        self.queue_reports(now);
+        self.see_off(now);
+        self.send_report();
+        self.save();
+        self.publish();
+        // Those that are due wait for something else by now.
+        let timers = [self.flush_at, self.pending_at, self.cleanup_at, self.remove_at];
+        timers.into_iter().flatten().filter(|at| *at > now).chain(wake).min()
+    }
+
+    fn hear(&mut self, message: Message) {
+        let now_ms = api::now().as_millis();
+        match message {
+            Message::Fact(fact) => {
+                tracing::trace!(task = self.task.id, ?fact, "fact");
+                plan::apply(&self.task, &mut self.state, fact, now_ms);
+                self.version += 1;
+            }
+            Message::Resync(found) => self.resync(&found, now_ms),
+            Message::Saved(version, true) => {
+                self.saving = false;
+                self.saved = self.saved.max(version);
+                self.start_waiting();
+            }
+            Message::Saved(_, false) => self.saving = false,
+            Message::Reported => {
+                self.reporting = false;
+                self.reports.pop_front();
+                self.version += 1;
+            }
+            Message::OutputShipped(index) => {
+                self.shippers.remove(&index);
+                self.shipped.insert(index);
+            }
+            Message::Removed(outcome) => self.heard_removed(outcome),
+        }
+    }
+
+    fn resync(&mut self, found: &engine::FoundTask, now_ms: i64) {
+        for seen in &found.containers {
+            let Some(index) = self.task.container(&seen.id.name) else { continue };
+            if let engine::Phase::Exited(exit) = &seen.phase {
+                let fact = crate::task::Fact::Exited(index, exit.clone());
+                plan::apply(&self.task, &mut self.state, fact, now_ms);
+                self.version += 1;
+            }
+        }
+    }
+
+    /// Queues what the control plane must hear: every new status at once (PENDING after a moment),
+    /// changes of containers alone after a while.
+    fn queue_reports(&mut self, now: Instant) {
+        let known = self.state.known;
+        if known > self.reported {
+            if known == Known::Pending {
+                let at = *self.pending_at.get_or_insert(now + PENDING_DELAY);
+                if at > now {
+                    return;
+                }
+            }
+            (self.pending_at, self.flush_at) = (None, None);
+            self.reported = known;
+            self.queue(known);
+            return;
+        }
+        let over = known == Known::None || known == Known::Stopped;
+        if over || self.told == report::containers(&self.task, &self.state) {
+            self.flush_at = None;
+            return;
+        }
+        let at = *self.flush_at.get_or_insert(now + self.host.timers.container_report_delay);
+        if at <= now {
+            self.flush_at = None;
+            self.queue(known);
+        }
+    }
+
+    fn queue(&mut self, known: Known) {
+        let report = report::report(&self.task, &self.state, known);
+        self.told = report.containers.clone().unwrap_or_default();
+        // One that waits behind another, for the same status, is out of date.
+        if self.reports.len() > 1 && self.reports.back().is_some_and(|last| last.status == report.status) {
+            self.reports.pop_back();
+        }
+        self.reports.push_back(report);
+        self.version += 1;
+    }
+
+    fn send_report(&mut self) {
+        let (false, Some(report)) = (self.reporting, self.reports.front().cloned()) else { return };
+        self.reporting = true;
+        let (host, to_self) = (self.host.clone(), self.to_self.clone());
+        tokio::spawn(async move {
+            host.reporter.send(&report).await;
+            let _ = to_self.send(Message::Reported);
+        });
+    }
+
+    /// Writes the record down if it has changed; one write at a time.
+    fn save(&mut self) {
+        if self.saving || self.saved == self.version || self.over() {
+            return;
+        }
+        self.saving = true;
+        let version = self.version;
+        let record = Record {
+            boot_id: self.host.ledger.boot_id().to_owned(),
+            state: self.state.clone(),
+            reports: self.reports.iter().cloned().collect(),
+            removed: self.removed,
+        };
+        let (host, to_self, id) = (self.host.clone(), self.to_self.clone(), self.task.id.clone());
+        tokio::spawn(async move {
+            let written = host.ledger.record(&id, &record).await;
+            if let Err(error) = &written {
+                tracing::error!(task = id, %error, "the ledger cannot be written; trying again");
+                tokio::time::sleep(SAVE_RETRY).await;
+            }
+            let _ = to_self.send(Message::Saved(version, written.is_ok()));
+        });
+    }
+
+    fn publish(&self) {
+        let containers = self.task.containers.iter().zip(&self.state.containers).enumerate();
+        let container = |(index, (container, state)): (usize, (&crate::task::Container, &ContainerState))| {
+            let health = &state.health;
+            ContainerSnapshot {
+                id: self.task.container_id(index),
+                running: state.phase == Phase::Running,
+                restarts: state.restarts,
+                health: container
+                    .health_check
+                    .is_some()
+                    .then(|| (health.status, health.since_ms, health.output.clone())),
+            }
+        };
+        *self.snapshot.lock() = Snapshot {
+            arn: self.task.arn.clone(),
+            cluster_arn: self.task.cluster_arn.clone(),
+            family: self.task.family.clone(),
+            version: self.task.version.clone(),
+            known: self.state.known,
+            stop: self.state.stop,
+            containers: containers.map(container).collect(),
+        };
+    }
+}

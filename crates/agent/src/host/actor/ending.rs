@@ -1,0 +1,72 @@
+//! The end of a task: once all has ended and all output is shipped, it is removed from the host; once
+//! that is done and the control plane has heard of everything, it is forgotten.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{Actor, Message};
+use crate::task::Known;
+
+/// Between attempts to remove a task.
+const REMOVE_RETRY: Duration = Duration::from_secs(5);
+
+impl Actor {
+    /// Moves an ended task towards its removal.
+    pub(super) fn see_off(&mut self, now: Instant) {
+        if self.state.known != Known::Stopped || self.removed || self.removing {
+            return;
+        }
+        if self.cleanup_at.is_none() {
+            self.cleanup_at = Some(now + self.host.timers.task_cleanup_wait);
+            self.host.admission.lock().stopped(&self.task.id);
+            self.host.admit();
+        }
+        let waits = self.cleanup_at.is_some_and(|at| at > now) || self.remove_at.is_some_and(|at| at > now);
+        // Its exit codes must be written down before the engine forgets them.
+        if waits || !self.shippers.is_empty() || self.saved < self.version {
+            return;
+        }
+        self.removing = true;
+        let (engine, id) = (self.host.engine.clone(), self.task.id.clone());
+        let to_self = self.to_self.clone();
+        tokio::spawn(async move {
+            let outcome = engine.remove_task(&id).await;
+            let _ = to_self.send(Message::Removed(outcome));
+        });
+    }
+
+    pub(super) fn heard_removed(&mut self, outcome: Result<(), engine::Error>) {
+        self.removing = false;
+        match outcome {
+            Ok(()) => {
+                self.removed = true;
+                (self.cleanup_at, self.remove_at) = (None, None);
+                self.version += 1;
+                self.host.admission.lock().removed(&self.task.id);
+                self.host.admit();
+            }
+            Err(error) => {
+                tracing::error!(task = self.task.id, %error, "a task cannot be removed; trying again");
+                self.remove_at = Some(Instant::now() + REMOVE_RETRY);
+            }
+        }
+    }
+
+    /// Nothing of it is left to do.
+    pub(super) fn over(&self) -> bool {
+        self.removed && self.reports.is_empty() && !self.saving
+    }
+
+    /// Forgets the task.
+    pub(super) async fn leave(self) {
+        let id = &self.task.id;
+        // Before it is gone from the ledger, so that an old assignment finds it known throughout.
+        self.host.finished(id);
+        while let Err(error) = self.host.ledger.forget(id).await {
+            tracing::error!(task = id, %error, "the ledger cannot be written; trying again");
+            tokio::time::sleep(super::SAVE_RETRY).await;
+        }
+        tracing::debug!(task = id, "task is over");
+    }
+}

@@ -1,0 +1,175 @@
+//! Carries out what the planner says, each thing beside the actor.
+
+use std::{future::Future, sync::Arc, time::Duration};
+
+use tokio_util::sync::CancellationToken;
+
+use super::{Action, Actor, Message};
+use crate::{
+    logs,
+    task::{Fact, LogDriver, Phase},
+};
+
+/// How much of a probe's output is kept, as Docker does.
+const PROBE_OUTPUT: usize = 4096;
+
+impl Actor {
+    pub(super) fn act(&mut self, action: Action) {
+        tracing::debug!(task = self.task.id, ?action, "action");
+        match action {
+            Action::Admit => self.host.ask_admission(&self.task.id, self.task.needs.clone()),
+            Action::Prepare => {
+                let (engine, task) = (self.host.engine.clone(), self.task.clone());
+                self.spawn(async move { Fact::Prepared(engine.prepare_task(&task.spec).await) });
+            }
+            Action::Pull(index) => self.pull(index),
+            Action::Create(index) => self.create(index),
+            Action::Start(index) => {
+                // A start may only happen once the ledger knows that it may have: after a restart of the
+                // host, a container that ran must not be taken for one that never did.
+                let version = self.made_at.get(&index).copied().unwrap_or(self.version);
+                self.waiting_starts.insert(index, version);
+                self.start_waiting();
+            }
+            Action::Stop(index) => self.stop(index),
+            Action::Probe(index) => self.probe(index),
+        }
+    }
+
+    fn spawn(&self, work: impl Future<Output = Fact> + Send + 'static) {
+        let to_self = self.to_self.clone();
+        tokio::spawn(async move {
+            let fact = work.await;
+            // The actor may have ended, and needs it no more.
+            let _ = to_self.send(Message::Fact(fact));
+        });
+    }
+
+    fn pull(&self, index: usize) {
+        let engine = self.host.engine.clone();
+        let request = engine::PullRequest {
+            image: self.task.containers[index].spec.image.clone(),
+            behavior: self.host.image_pull,
+            auth: None,
+        };
+        self.spawn(async move { Fact::Pulled(index, engine.pull(&request).await) });
+    }
+
+    fn create(&mut self, index: usize) {
+        self.made_at.insert(index, self.version);
+        let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
+        let mut spec = self.task.containers[index].spec.clone();
+        spec.image_digest = self.state.containers[index].image_digest.clone();
+        let (api, log) = (self.host.api.clone(), self.task.containers[index].log.clone());
+        self.spawn(async move {
+            let LogDriver::AwsLogs(options) = log else {
+                return Fact::Created(index, engine.create(&id, &spec).await);
+            };
+            let making = |stream: String| {
+                let (api, options) = (&api, &options);
+                async move { logs::ensure(api, &options.group, &stream, options.create_group).await }
+            };
+            let (created, stream) = match &options.stream {
+                Some(stream) => tokio::join!(engine.create(&id, &spec), making(stream.clone())),
+                None => match engine.create(&id, &spec).await {
+                    Ok(made) => (Ok(made.clone()), making(made.runtime_id).await),
+                    Err(error) => (Err(error), Ok(())),
+                },
+            };
+            match (created, stream) {
+                (Ok(_), Err(error)) if !error.passes() => Fact::Created(index, Err(no_stream(&error))),
+                // An absent control plane is no reason not to start: output waits for it.
+                (created, _) => Fact::Created(index, created),
+            }
+        });
+    }
+
+    /// Starts what may be started by now.
+    pub(super) fn start_waiting(&mut self) {
+        let saved = self.saved;
+        let waiting = self.waiting_starts.iter().filter(|(_, version)| **version <= saved);
+        let due: Vec<usize> = waiting.map(|(index, _)| *index).collect();
+        for index in due {
+            self.waiting_starts.remove(&index);
+            let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
+            self.spawn(async move { Fact::Started(index, engine.start(&id).await) });
+        }
+    }
+
+    fn stop(&self, index: usize) {
+        let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
+        let to_self = self.to_self.clone();
+        let timeout = Duration::from_millis(self.task.containers[index].stop_timeout_ms.unsigned_abs());
+        tokio::spawn(async move {
+            match engine.stop(&id, timeout).await {
+                Ok(()) => {}
+                Err(error) if error.kind == engine::Kind::NoSuchContainer => {
+                    let _ = to_self.send(Message::Fact(Fact::Vanished(index, error.to_string())));
+                }
+                // The planner asks again when nothing comes of it.
+                Err(error) => tracing::warn!(container = %id, %error, "a container cannot be stopped"),
+            }
+        });
+    }
+
+    fn probe(&self, index: usize) {
+        let Some(check) = &self.task.containers[index].health_check else { return };
+        let exec = engine::ExecSpec {
+            command: check.command.clone(),
+            timeout: Duration::from_millis(check.timeout_ms.unsigned_abs()),
+            max_output_bytes: PROBE_OUTPUT,
+        };
+        let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
+        self.spawn(async move {
+            let (healthy, output) = match engine.exec(&id, &exec).await {
+                Ok(outcome) => {
+                    (outcome.code == Some(0), String::from_utf8_lossy(&outcome.output).into_owned())
+                }
+                Err(error) => (false, error.to_string()),
+            };
+            Fact::Probed { container: index, healthy, output }
+        });
+    }
+
+    /// Has a shipper at work for every container that writes to CloudWatch Logs, and tells it when no
+    /// more will be written.
+    pub(super) fn ship_output(&mut self) {
+        for index in 0..self.task.containers.len() {
+            let LogDriver::AwsLogs(options) = &self.task.containers[index].log else { continue };
+            let state = &self.state.containers[index];
+            let Some(created) = &state.created else { continue };
+            if !state.has_run() || self.shipped.contains(&index) {
+                continue;
+            }
+            let finish = self.shippers.entry(index).or_insert_with(|| {
+                let finish = CancellationToken::new();
+                let shipper = logs::Shipper {
+                    host: Arc::clone(&self.host),
+                    id: self.task.container_id(index),
+                    group: options.group.clone(),
+                    stream: options.stream.clone().unwrap_or_else(|| created.runtime_id.clone()),
+                    create_group: options.create_group,
+                    event_start: options.event_start.clone(),
+                    finish: finish.clone(),
+                };
+                let to_self = self.to_self.clone();
+                tokio::spawn(async move {
+                    shipper.run().await;
+                    let _ = to_self.send(Message::OutputShipped(index));
+                });
+                finish
+            });
+            if state.phase == Phase::Stopped {
+                finish.cancel();
+            }
+        }
+    }
+}
+
+/// The container may not start: as in ECS, where its log driver cannot begin without its stream.
+fn no_stream(error: &crate::api::Error) -> engine::Error {
+    let text = format!(
+        "failed to initialize logging driver: failed to create Cloudwatch log stream: {error}"
+    );
+    engine::Error::fatal(engine::Kind::Start, text)
+}

@@ -1,0 +1,203 @@
+//! What the agent must not forget, in one SQLite file: which instance it is, its assignments, how far each
+//! task is, and how far its output is shipped. A write answers once it is on disk; writes that come
+//! together share one fsync.
+
+use std::{path::Path, sync::Arc};
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use store::{Commit, Span, Store};
+use tokio::sync::oneshot;
+use wire::acs;
+
+use crate::task::TaskState;
+
+const INSTANCE: &str = "instance";
+const ACS: &str = "acs";
+
+/// The agent's file. Cheap to clone.
+#[derive(Clone)]
+pub struct Ledger {
+    store: Arc<dyn Store>,
+    /// Changes when the host restarts.
+    boot_id: Arc<str>,
+}
+
+/// What failed: the disk, or a row that cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error(transparent)]
+    Store(#[from] store::Error),
+    /// The file was written by something else.
+    #[error("the ledger's row {key} cannot be read")]
+    Row { key: String, source: serde_json::Error },
+    #[error("the ledger could not be made")]
+    Io(#[from] std::io::Error),
+}
+
+/// Which container instance this host is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    pub cluster: String,
+    pub arn: String,
+}
+
+/// How far the agent has followed ACS.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AcsCursor {
+    /// The highest payload seen.
+    pub seq_num: i64,
+    /// The newest manifest seen.
+    pub timeline: Option<i64>,
+}
+
+/// One task as it was written down.
+#[derive(Debug, Clone)]
+pub struct Written {
+    pub assignment: acs::Task,
+    pub record: Record,
+}
+
+/// How far a task is, as it is written down.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Record {
+    pub boot_id: String,
+    pub state: TaskState,
+    /// Reports that the control plane has not acknowledged, oldest first.
+    #[serde(default)]
+    pub reports: Vec<wire::ecs::SubmitTaskStateChangeRequest>,
+    /// Nothing of the task is left on the host.
+    #[serde(default)]
+    pub removed: bool,
+}
+
+impl Ledger {
+    /// Opens the file in `dir`, or makes it. The caller sees to it that one agent at a time does so.
+    pub fn open(dir: &Path) -> Result<Ledger, Error> {
+        std::fs::create_dir_all(dir)?;
+        let history = store::sqlite::HistoryLimits { changes: 0, bytes: 0, ..Default::default() };
+        let options = store::sqlite::Options { history, ..Default::default() };
+        let store = store::sqlite::Sqlite::open(&dir.join("ledger.db"), options)?;
+        let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        Ok(Ledger::over(Arc::new(store), boot_id.trim()))
+    }
+
+    /// A ledger in any store.
+    pub fn over(store: Arc<dyn Store>, boot_id: &str) -> Ledger {
+        Ledger { store, boot_id: boot_id.into() }
+    }
+
+    /// Identifies this run of the host.
+    pub fn boot_id(&self) -> &str {
+        &self.boot_id
+    }
+
+    /// Which instance this host was last.
+    pub fn instance(&self) -> Result<Option<Instance>, Error> {
+        self.read(INSTANCE)
+    }
+
+    /// Remembers which instance this host is, and starts to follow ACS anew.
+    pub async fn set_instance(&self, instance: &Instance) -> Result<(), Error> {
+        let commit = Commit::new().put(INSTANCE, json(instance)).put(ACS, json(&AcsCursor::default()));
+        self.commit(commit).await
+    }
+
+    /// How far ACS was followed.
+    pub fn acs(&self) -> Result<AcsCursor, Error> {
+        Ok(self.read(ACS)?.unwrap_or_default())
+    }
+
+    /// Remembers how far ACS was followed.
+    pub async fn set_acs(&self, cursor: AcsCursor) -> Result<(), Error> {
+        self.commit(Commit::new().put(ACS, json(&cursor))).await
+    }
+
+    /// Writes an assignment down.
+    pub async fn assign(&self, id: &str, task: &acs::Task) -> Result<(), Error> {
+        self.commit(Commit::new().put(assignment_key(id), json(task))).await
+    }
+
+    /// Writes down how far a task is.
+    pub async fn record(&self, id: &str, record: &Record) -> Result<(), Error> {
+        self.commit(Commit::new().put(record_key(id), json(record))).await
+    }
+
+    /// Forgets a task.
+    pub async fn forget(&self, id: &str) -> Result<(), Error> {
+        let mut commit = Commit::new().delete(assignment_key(id)).delete(record_key(id));
+        let cursors = self.store.range(&Span::prefix(&output_prefix(id)), 0)?;
+        for entry in cursors.entries {
+            commit = commit.delete(entry.key);
+        }
+        self.commit(commit).await
+    }
+
+    /// Up to where a container's output is shipped.
+    pub fn output_cursor(&self, id: &engine::ContainerId) -> Result<u64, Error> {
+        Ok(self.read(&output_key(id))?.unwrap_or(0))
+    }
+
+    /// Writes down up to where a container's output is shipped.
+    pub async fn set_output_cursor(&self, id: &engine::ContainerId, cursor: u64) -> Result<(), Error> {
+        self.commit(Commit::new().put(output_key(id), json(&cursor))).await
+    }
+
+    /// Every task that is written down, by id.
+    pub fn tasks(&self) -> Result<Vec<(String, Written)>, Error> {
+        let mut rows = Vec::new();
+        self.store.scan(&Span::prefix("task/"), &mut |entry| rows.push(entry))?;
+        let mut tasks = Vec::new();
+        for row in &rows {
+            let Some(id) = row.key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment")) else {
+                continue;
+            };
+            let assignment = parse(&row.key, &row.value)?;
+            let key = record_key(id);
+            let record = match rows.iter().position(|row| row.key == key) {
+                Some(at) => parse(&key, &rows[at].value)?,
+                None => Record { boot_id: self.boot_id.to_string(), ..Record::default() },
+            };
+            tasks.push((id.to_owned(), Written { assignment, record }));
+        }
+        Ok(tasks)
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<(), Error> {
+        let (tell, told) = oneshot::channel();
+        let done = move |outcome| {
+            // Whoever waited may have gone; the write stands all the same.
+            let _ = tell.send(outcome);
+        };
+        self.store.submit(commit, Box::new(done));
+        told.await.unwrap_or(Err(store::Error::Closed))?;
+        Ok(())
+    }
+
+    fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.store.get(key)?.map(|entry| parse(key, &entry.value)).transpose()
+    }
+}
+
+fn assignment_key(id: &str) -> String {
+    format!("task/{id}/assignment")
+}
+
+fn record_key(id: &str) -> String {
+    format!("task/{id}/record")
+}
+
+fn output_prefix(id: &str) -> String {
+    format!("task/{id}/output/")
+}
+
+fn output_key(id: &engine::ContainerId) -> String {
+    format!("{}{}", output_prefix(&id.task), id.name)
+}
+
+fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our own rows have text keys and finite numbers")
+}
+
+fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(value).map_err(|source| Error::Row { key: key.to_owned(), source })
+}

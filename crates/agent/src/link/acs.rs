@@ -1,0 +1,287 @@
+//! The agent's end of ACS: takes assignments in, acknowledges what is on disk, and answers manifests with
+//! the tasks that should perhaps not be here.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
+use tokio::time::{Instant, timeout};
+use tokio_tungstenite::tungstenite;
+use wire::{
+    acs::{self, Message},
+    ecs,
+};
+
+use super::{
+    Link,
+    socket::{self, Socket, Target},
+};
+use crate::{
+    api::{self, BackOff, random_fraction},
+    ledger::{self, AcsCursor},
+    task::Known,
+};
+
+/// After the control plane said that the instance is deregistered.
+const INACTIVE_WAIT: Duration = Duration::from_secs(3600);
+const SEND: Duration = Duration::from_secs(180);
+/// A connection that lived this long starts the back-off over.
+const STEADY: Duration = Duration::from_secs(60);
+/// Assignments that are being written down at once.
+const MAX_WRITING: usize = 512;
+
+/// Keeps the socket up.
+pub(super) async fn run(link: Link) {
+    let mut back_off = BackOff::new(Duration::from_millis(250), 1.5, Duration::from_secs(120));
+    let mut cursor = link.host.ledger.acs().unwrap_or_default();
+    let mut connected_once = false;
+    loop {
+        let began = Instant::now();
+        let wait = match connect(&link, cursor, !connected_once).await {
+            Ok(socket) => {
+                connected_once = true;
+                let why = Session::new(&link, socket, &mut cursor).run().await;
+                tracing::info!(why, "ACS connection ended");
+                // A server that went away is asked soon again, but not in a tight loop.
+                if began.elapsed() > STEADY {
+                    back_off.reset();
+                }
+                back_off.wait()
+            }
+            Err(socket::Error::Inactive(text)) => {
+                tracing::error!(text, "this instance was deregistered; asking again in an hour");
+                link.deregistered.send_modify(|count| *count += 1);
+                INACTIVE_WAIT
+            }
+            Err(error) => {
+                let wait = back_off.wait();
+                tracing::info!(%error, ?wait, "no ACS connection");
+                wait
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+async fn connect(link: &Link, cursor: AcsCursor, send_credentials: bool) -> Result<Socket, socket::Error> {
+    let endpoints = endpoints(link).await?;
+    let endpoint = endpoints.endpoint.unwrap_or_default();
+    let hello = acs::Connect { send_credentials, seq_num: cursor.seq_num.max(1), ..link.hello() };
+    let socket = Target::new(&endpoint, hello.acs_query())?.dial(&link.host.api).await?;
+    tracing::info!(endpoint, "ACS connected");
+    Ok(socket)
+}
+
+/// DiscoverPollEndpoint.
+pub(super) async fn endpoints(link: &Link) -> Result<ecs::DiscoverPollEndpointResponse, socket::Error> {
+    let request = ecs::DiscoverPollEndpointRequest {
+        cluster: Some(link.instance.cluster.clone()),
+        container_instance: Some(link.instance.arn.clone()),
+    };
+    let answer = link.host.api.call(api::ECS, "DiscoverPollEndpoint", &request).await;
+    answer.map_err(|error| socket::Error::Transport(format!("DiscoverPollEndpoint: {error}")))
+}
+
+/// One connection.
+struct Session<'a> {
+    link: &'a Link,
+    socket: Socket,
+    cursor: &'a mut AcsCursor,
+    /// The manifest whose verification is awaited.
+    manifest_id: Option<String>,
+    heard_at: Instant,
+}
+
+/// Why a connection ended.
+type End = String;
+/// A payload whose tasks are on disk, or not.
+type Written = (Option<String>, Result<(), ledger::Error>);
+
+impl<'a> Session<'a> {
+    fn new(link: &'a Link, socket: Socket, cursor: &'a mut AcsCursor) -> Session<'a> {
+        Session { link, socket, cursor, manifest_id: None, heard_at: Instant::now() }
+    }
+
+    async fn run(mut self) -> End {
+        let timers = self.link.host.timers.clone();
+        let until = Instant::now() + timers.reconnect_after.mul_f64(1.0 + random_fraction() / 6.0);
+        // Payloads are written side by side, so that they share an fsync.
+        let mut writing = FuturesUnordered::new();
+        let end = loop {
+            let silent_at = self.heard_at + timers.heartbeat_timeout;
+            let outcome = tokio::select! {
+                frame = self.socket.next(), if writing.len() < MAX_WRITING => match self.hear(frame).await {
+                    Ok(Some(payload)) => {
+                        writing.push(self.take(payload));
+                        Ok(())
+                    }
+                    Ok(None) => Ok(()),
+                    Err(end) => Err(end),
+                },
+                Some(written) = writing.next() => self.written(written).await,
+                () = tokio::time::sleep_until(silent_at) => Err("the server is silent".to_owned()),
+                () = tokio::time::sleep_until(until) => Err("ConnectionExpired: Reconnect to continue".to_owned()),
+            };
+            if let Err(end) = outcome {
+                break end;
+            }
+        };
+        if let Err(error) = self.link.host.ledger.set_acs(*self.cursor).await {
+            tracing::warn!(%error, "the ledger cannot be written");
+        }
+        // Best effort: the server may be gone.
+        let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+        end
+    }
+
+    /// Answers a payload that is to be taken in.
+    async fn hear(
+        &mut self,
+        frame: Option<Result<tungstenite::Message, tungstenite::Error>>,
+    ) -> Result<Option<acs::PayloadMessage>, End> {
+        let text = match frame {
+            Some(Ok(tungstenite::Message::Text(text))) => text,
+            Some(Ok(tungstenite::Message::Close(_))) | None => return Err("closed by the server".into()),
+            Some(Ok(_)) => return Ok(None),
+            Some(Err(error)) => return Err(error.to_string()),
+        };
+        let message = match Message::decode(&text) {
+            Ok(message) => message,
+            Err(error) => {
+                // Unknown types do not count as a sign of life.
+                tracing::warn!(%error, "a message that cannot be read");
+                return Ok(None);
+            }
+        };
+        self.heard_at = Instant::now();
+        match message {
+            Message::HeartbeatMessage(beat) => {
+                self.send(acs::HeartbeatAckRequest { message_id: beat.message_id }).await?;
+            }
+            Message::PayloadMessage(payload) => return Ok(complete(payload)),
+            Message::TaskManifestMessage(manifest) => self.manifest(manifest).await?,
+            Message::TaskStopVerificationAck(ack) => self.verified(ack),
+            Message::IAMRoleCredentialsMessage(message) => self.credentials(message).await?,
+            other => tracing::warn!(name = other.name(), "a message that this agent does not act on"),
+        }
+        Ok(None)
+    }
+
+    /// Takes the payload's tasks in, those to be stopped first.
+    fn take(&mut self, payload: acs::PayloadMessage) -> impl Future<Output = Written> + use<> {
+        self.cursor.seq_num = self.cursor.seq_num.max(payload.seq_num.unwrap_or(0));
+        let host = self.link.host.clone();
+        let cluster_arn = payload.cluster_arn;
+        async move {
+            let (stop, run): (Vec<_>, Vec<_>) =
+                payload.tasks.into_iter().partition(|t| t.desired_status.as_deref() == Some("STOPPED"));
+            let mut outcome = Ok(());
+            for mut task in stop.into_iter().chain(run) {
+                // What the frame says for all its tasks.
+                task.task_cluster_arn = task.task_cluster_arn.or_else(|| cluster_arn.clone());
+                outcome = outcome.and(host.assign(task).await);
+            }
+            (payload.message_id, outcome)
+        }
+    }
+
+    async fn written(&mut self, (message_id, outcome): Written) -> Result<(), End> {
+        match outcome {
+            Ok(()) => self.ack(message_id).await,
+            Err(error) => {
+                // No acknowledgement: the control plane sends it again.
+                tracing::error!(%error, "an assignment cannot be written down");
+                Ok(())
+            }
+        }
+    }
+
+    async fn ack(&mut self, message_id: Option<String>) -> Result<(), End> {
+        self.send(acs::AckRequest {
+            cluster: Some(self.link.instance.cluster.clone()),
+            container_instance: Some(self.link.instance.arn.clone()),
+            message_id,
+        })
+        .await
+    }
+
+    async fn send(&mut self, message: impl Into<Message>) -> Result<(), End> {
+        let sending = self.socket.send(tungstenite::Message::text(message.into().encode()));
+        match timeout(SEND, sending).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("the server does not read".into()),
+        }
+    }
+
+    async fn manifest(&mut self, manifest: acs::TaskManifestMessage) -> Result<(), End> {
+        let timeline = manifest.timeline.unwrap_or(0);
+        if self.cursor.timeline.is_some_and(|seen| timeline <= seen) {
+            return Ok(());
+        }
+        let seen = AcsCursor { timeline: Some(timeline), ..*self.cursor };
+        if let Err(error) = self.link.host.ledger.set_acs(seen).await {
+            tracing::error!(%error, "a manifest cannot be written down");
+            return Ok(());
+        }
+        *self.cursor = seen;
+        self.ack(manifest.message_id.clone()).await?;
+        let stop_candidates = self.candidates(&manifest.tasks);
+        if stop_candidates.is_empty() {
+            return Ok(());
+        }
+        self.manifest_id = manifest.message_id.clone();
+        self.send(acs::TaskStopVerificationMessage { message_id: manifest.message_id, stop_candidates }).await
+    }
+
+    /// Tasks that live here, but not in the manifest.
+    fn candidates(&self, listed: &[acs::TaskIdentifier]) -> Vec<acs::TaskIdentifier> {
+        let wanted: BTreeMap<&str, bool> = listed
+            .iter()
+            .filter_map(|t| Some((t.task_arn.as_deref()?, t.desired_status.as_deref() == Some("RUNNING"))))
+            .collect();
+        let here = self.link.host.snapshots();
+        here.into_iter()
+            .filter(|task| task.known < Known::Stopped && !task.stop)
+            .filter(|task| wanted.get(task.arn.as_str()) != Some(&true))
+            .map(|task| acs::TaskIdentifier {
+                task_arn: Some(task.arn),
+                task_cluster_arn: Some(task.cluster_arn),
+                desired_status: Some("STOPPED".into()),
+            })
+            .collect()
+    }
+
+    fn verified(&mut self, ack: acs::TaskStopVerificationAck) {
+        if ack.message_id.is_none() || ack.message_id != self.manifest_id {
+            return;
+        }
+        for task in ack.stop_tasks {
+            if let Some(id) = task.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next()) {
+                tracing::warn!(task = id, "the control plane does not want this task; stopping it");
+                self.link.host.stop(id);
+            }
+        }
+    }
+
+    /// Tasks have no credentials endpoint yet, so there is nobody to hand them to.
+    async fn credentials(&mut self, message: acs::IAMRoleCredentialsMessage) -> Result<(), End> {
+        let credentials = message.role_credentials.unwrap_or_default();
+        self.send(acs::IAMRoleCredentialsAckRequest {
+            message_id: message.message_id,
+            expiration: credentials.expiration,
+            credentials_id: credentials.credentials_id,
+        })
+        .await
+    }
+}
+
+/// A payload without its ids is dropped, as the protocol has it.
+fn complete(payload: acs::PayloadMessage) -> Option<acs::PayloadMessage> {
+    let there = |id: &Option<String>| id.as_deref().is_some_and(|id| !id.is_empty());
+    let ids = [&payload.message_id, &payload.cluster_arn, &payload.container_instance_arn];
+    if !ids.into_iter().all(there) {
+        tracing::warn!("a payload without its ids is dropped");
+        return None;
+    }
+    Some(payload)
+}

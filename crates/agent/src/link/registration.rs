@@ -1,0 +1,150 @@
+//! RegisterContainerInstance and DiscoverPollEndpoint, as the stock agent calls them, with the
+//! capabilities that this agent really has.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use wire::ecs;
+
+use crate::{
+    api::{self, Api, BackOff},
+    config::{Config, Resources},
+    ledger::{self, Instance, Ledger},
+};
+
+/// Why the agent cannot register at all. What passes is tried again and is no error.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("this host cannot be registered: {0}")]
+    Refused(api::Error),
+    /// The control plane answered without something that was sent.
+    #[error("the control plane does not take the attribute {0}")]
+    Attribute(String),
+    #[error("the control plane did not name the container instance")]
+    Unnamed,
+    #[error(transparent)]
+    Ledger(#[from] ledger::Error),
+}
+
+/// Registers this host, as the instance that it was before where there is one. Tries for as long as the
+/// control plane is not there.
+pub async fn register(config: &Config, api: &Api, ledger: &Ledger) -> Result<Instance, Error> {
+    let mut before = ledger.instance()?.filter(|instance| instance.cluster == config.cluster);
+    let mut back_off = BackOff::new(Duration::from_millis(200), 2.0, Duration::from_secs(30));
+    loop {
+        let request = request(config, before.as_ref());
+        let answer: Result<ecs::RegisterContainerInstanceResponse, _> =
+            api.call(api::ECS, "RegisterContainerInstance", &request).await;
+        match answer {
+            Ok(answer) => {
+                let instance = check(config, &request, answer)?;
+                if ledger.instance()?.as_ref() != Some(&instance) {
+                    ledger.set_instance(&instance).await?;
+                }
+                return Ok(instance);
+            }
+            Err(error) if error.passes() => {
+                let wait = back_off.wait();
+                tracing::info!(%error, ?wait, "not registered yet");
+                tokio::time::sleep(wait).await;
+            }
+            Err(error) => match before.take() {
+                // The control plane may have forgotten the instance: it is a new one then.
+                Some(instance) => tracing::warn!(%error, instance.arn, "registering as a new instance"),
+                None => return Err(Error::Refused(error)),
+            },
+        }
+    }
+}
+
+fn check(
+    config: &Config,
+    request: &ecs::RegisterContainerInstanceRequest,
+    answer: ecs::RegisterContainerInstanceResponse,
+) -> Result<Instance, Error> {
+    let instance = answer.container_instance.ok_or(Error::Unnamed)?;
+    let told = instance.attributes.unwrap_or_default();
+    for sent in request.attributes.iter().flatten() {
+        let taken = told.iter().any(|a| a.name == sent.name && a.value.as_deref().unwrap_or("") == sent.value.as_deref().unwrap_or(""));
+        if !taken {
+            return Err(Error::Attribute(sent.name.clone()));
+        }
+    }
+    let arn = instance.container_instance_arn.filter(|arn| !arn.is_empty()).ok_or(Error::Unnamed)?;
+    Ok(Instance { cluster: config.cluster.clone(), arn })
+}
+
+fn request(config: &Config, before: Option<&Instance>) -> ecs::RegisterContainerInstanceRequest {
+    let mut attributes = capabilities(&config.engine.capabilities());
+    if before.is_none() {
+        let own = config.attributes.iter().map(|(name, value)| (name.clone(), value.clone()));
+        attributes.extend(own);
+    }
+    let attribute = |(name, value): (String, String)| ecs::Attribute {
+        name,
+        value: Some(value).filter(|value| !value.is_empty()),
+        ..ecs::Attribute::default()
+    };
+    ecs::RegisterContainerInstanceRequest {
+        cluster: Some(config.cluster.clone()),
+        container_instance_arn: before.map(|instance| instance.arn.clone()),
+        attributes: Some(attributes.into_iter().map(attribute).collect()),
+        total_resources: Some(resources(&config.resources)),
+        // As an external instance: there is no identity document here.
+        instance_identity_document: Some(String::new()),
+        instance_identity_document_signature: Some(String::new()),
+        ..Default::default()
+    }
+}
+
+fn resources(resources: &Resources) -> Vec<ecs::Resource> {
+    let integer = |name: &str, value: u64| ecs::Resource {
+        name: Some(name.to_owned()),
+        r#type: Some("INTEGER".to_owned()),
+        integer_value: Some(i32::try_from(value).unwrap_or(i32::MAX)),
+        ..ecs::Resource::default()
+    };
+    let ports = |name: &str, ports: &[u16]| ecs::Resource {
+        name: Some(name.to_owned()),
+        r#type: Some("STRINGSET".to_owned()),
+        string_set_value: Some(ports.iter().map(u16::to_string).collect()),
+        ..ecs::Resource::default()
+    };
+    vec![
+        integer("CPU", resources.cpu),
+        integer("MEMORY", resources.memory_mib),
+        ports("PORTS", &resources.reserved_ports_tcp),
+        ports("PORTS_UDP", &resources.reserved_ports_udp),
+    ]
+}
+
+/// The attributes that tell what this agent can do, by the stock agent's names: only what is true here.
+fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
+    const DOCKER_API: [&str; 12] =
+        ["17", "18", "19", "20", "21", "22", "23", "24", "25", "28", "29", "30"];
+    let mut names: Vec<String> = ["container-ordering", "full-sync", "container-restart-policy", "docker-plugin.local"]
+        .map(|name| format!("ecs.capability.{name}"))
+        .into();
+    names.extend(DOCKER_API.map(|minor| format!("com.amazonaws.ecs.capability.docker-remote-api.1.{minor}")));
+    let mut common = |name: &str| names.push(format!("com.amazonaws.ecs.capability.{name}"));
+    common("logging-driver.none");
+    if engine.captures_output {
+        common("logging-driver.json-file");
+        common("logging-driver.awslogs");
+    }
+    if engine.privileged {
+        common("privileged-container");
+    }
+    names.push("ecs.capability.container-health-check".into());
+    names.push("com.amazonaws.ecs.capability.container-health-check".into());
+    if engine.task_limits {
+        names.push("ecs.capability.task-cpu-mem-limit".into());
+        names.push("ecs.capability.increased-task-cpu-limit".into());
+    }
+    let architecture = match std::env::consts::ARCH {
+        "aarch64" => "arm64",
+        other => other,
+    };
+    let facts = [("ecs.os-type", "linux"), ("ecs.os-family", "LINUX"), ("ecs.cpu-architecture", architecture)];
+    let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    names.into_iter().map(|name| (name, String::new())).chain(facts).collect()
+}

@@ -1,0 +1,172 @@
+//! The log driver `awslogs`: ships what one container writes to CloudWatch Logs. What is shipped is
+//! written down only after it was acknowledged, so a line arrives at least once, also across restarts of
+//! the agent; until then it waits on disk, in the engine's keeping.
+
+mod events;
+mod stream;
+
+pub use stream::ensure;
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    api::BackOff,
+    host::Host,
+};
+use events::{Assembler, Batch};
+use stream::Outcome;
+
+/// Most bytes read at a time.
+const READ_BYTES: usize = 256 << 10;
+/// How often the engine is asked even though it has not said that there is something.
+const FALLBACK: Duration = Duration::from_secs(5);
+/// How often it is asked once the container has ended but not all is read.
+const ENDING: Duration = Duration::from_millis(20);
+
+/// Ships the output of one container.
+pub(crate) struct Shipper {
+    pub host: Arc<Host>,
+    pub id: engine::ContainerId,
+    pub group: String,
+    pub stream: String,
+    pub create_group: bool,
+    /// A line that matches starts a new event.
+    pub event_start: Option<String>,
+    /// Fires when the container will never write again.
+    pub finish: CancellationToken,
+}
+
+impl Shipper {
+    /// Ships until the container has ended for good and all is shipped, or patience is at its end.
+    pub async fn run(self) {
+        let notify = Arc::new(Notify::new());
+        self.host.watch_output(&self.id, &notify);
+        let patience = self.host.timers.output_patience;
+        let finish = self.finish.clone();
+        let patience = async move {
+            finish.cancelled().await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            () = self.ship(&notify) => {}
+            () = patience => tracing::error!(container = %self.id, "output could not be shipped in time; it is lost"),
+        }
+        self.host.unwatch_output(&self.id);
+    }
+
+    async fn ship(&self, notify: &Notify) {
+        let mut cursor = self.cursor().await;
+        let mut assembler = Assembler::new(self.event_start.as_deref(), cursor);
+        loop {
+            let finishing = self.finish.is_cancelled();
+            let chunk = match self.host.engine.output(&self.id, cursor, READ_BYTES).await {
+                Ok(chunk) => chunk,
+                Err(error) if error.kind == engine::Kind::NoSuchContainer => return,
+                Err(error) => {
+                    tracing::warn!(container = %self.id, %error, "output cannot be read; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                    continue;
+                }
+            };
+            if chunk.dropped_bytes > 0 {
+                let bytes = chunk.dropped_bytes;
+                tracing::warn!(container = %self.id, bytes, "output was dropped, as its log mode is non-blocking");
+            }
+            let nothing = chunk.records.is_empty();
+            for record in chunk.records {
+                assembler.push(record);
+            }
+            cursor = chunk.cursor;
+            let over = finishing && chunk.ended;
+            if over {
+                assembler.finish();
+            }
+            self.put(&mut assembler, nothing || over).await;
+            if over {
+                return;
+            }
+            if nothing {
+                self.wait(notify, &assembler, finishing).await;
+            }
+        }
+    }
+
+    async fn cursor(&self) -> u64 {
+        loop {
+            match self.host.ledger.output_cursor(&self.id) {
+                Ok(cursor) => return cursor,
+                Err(error) => tracing::error!(container = %self.id, %error, "the ledger cannot be read"),
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    /// Waits for output, then a moment more for company.
+    async fn wait(&self, notify: &Notify, assembler: &Assembler, finishing: bool) {
+        if finishing {
+            tokio::time::sleep(ENDING).await;
+            return;
+        }
+        let most = if assembler.holds_event() { events::EVENT_PATIENCE } else { FALLBACK };
+        tokio::select! {
+            () = self.finish.cancelled() => {}
+            woken = timeout(most, notify.notified()) => if woken.is_ok() {
+                let flush = timeout(self.host.timers.output_flush, self.finish.cancelled());
+                // Either way there is something to read now.
+                let _ = flush.await;
+            }
+        }
+    }
+
+    /// Ships what is whole. `all`: also what does not fill a batch yet.
+    async fn put(&self, assembler: &mut Assembler, all: bool) {
+        assembler.release_old(Instant::now());
+        while let Some(batch) = assembler.batch(all) {
+            let cursor = batch.cursor;
+            self.put_batch(batch).await;
+            if let Err(error) = self.host.ledger.set_output_cursor(&self.id, cursor).await {
+                // Then it is shipped again after a restart, at worst.
+                tracing::warn!(container = %self.id, %error, "the output's cursor cannot be written");
+            }
+            if let Err(error) = self.host.engine.release_output(&self.id, cursor).await {
+                tracing::warn!(container = %self.id, %error, "shipped output cannot be released");
+            }
+        }
+    }
+
+    async fn put_batch(&self, batch: Batch) {
+        let request = wire::logs::PutLogEventsRequest {
+            log_group_name: self.group.clone(),
+            log_stream_name: self.stream.clone(),
+            log_events: batch.events,
+            ..Default::default()
+        };
+        let mut back_off = BackOff::new(Duration::from_millis(200), 2.0, Duration::from_secs(30));
+        loop {
+            match stream::put(&self.host.api, &request).await {
+                Outcome::Done => return,
+                Outcome::Refused(error) => {
+                    tracing::error!(container = %self.id, %error, "a batch of output was refused; it is lost");
+                    return;
+                }
+                Outcome::NoStream => {
+                    let made = ensure(&self.host.api, &self.group, &self.stream, self.create_group).await;
+                    if let Err(error) = made {
+                        tracing::warn!(container = %self.id, %error, "the log stream cannot be made; trying again");
+                        tokio::time::sleep(back_off.wait()).await;
+                    }
+                }
+                Outcome::Later(error) => {
+                    tracing::debug!(container = %self.id, %error, "output did not get through; trying again");
+                    tokio::time::sleep(back_off.wait()).await;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! From records of output to log events and batches of them, within the bounds of PutLogEvents. Pure.
+
+use std::{collections::VecDeque, time::Duration};
+
+use engine::{OutputRecord, Stream};
+use regex::bytes::Regex;
+use tokio::time::Instant;
+use wire::logs::InputLogEvent;
+
+/// How long an event of several lines waits for its next line.
+pub(super) const EVENT_PATIENCE: Duration = Duration::from_secs(1);
+/// What CloudWatch Logs counts for each event beside its message.
+const OVERHEAD: usize = 26;
+/// Longest message: 256 KiB with the overhead.
+const MAX_MESSAGE: usize = (256 << 10) - OVERHEAD;
+const MAX_BATCH_BYTES: usize = 1 << 20;
+const MAX_BATCH_EVENTS: usize = 10_000;
+/// Within a batch, between the first and the last.
+const MAX_BATCH_SPAN_MS: i64 = 24 * 3600 * 1000;
+
+/// Puts lines together, and events.
+pub(super) struct Assembler {
+    event_start: Option<Regex>,
+    /// A line whose end has not come: stdout, stderr.
+    lines: [Option<Pending>; 2],
+    /// An event that may get another line.
+    event: Option<Pending>,
+    /// Whole events, in the order of their ends.
+    ready: VecDeque<Event>,
+    ready_bytes: usize,
+    /// After the last record.
+    cursor: u64,
+}
+
+struct Pending {
+    at_ms: i64,
+    data: Vec<u8>,
+    /// Before its first record.
+    from: u64,
+    since: Instant,
+}
+
+struct Event {
+    at_ms: i64,
+    message: String,
+    /// Once this event and all before it are shipped, up to where output is safe elsewhere.
+    safe: u64,
+}
+
+/// Events for one call.
+pub(super) struct Batch {
+    pub events: Vec<InputLogEvent>,
+    /// Where shipping goes on after this.
+    pub cursor: u64,
+}
+
+impl Assembler {
+    /// Goes on at `cursor`. The pattern was checked when the task was lowered; one that cannot be used
+    /// makes every line an event.
+    pub(super) fn new(event_start: Option<&str>, cursor: u64) -> Assembler {
+        Assembler {
+            event_start: event_start.and_then(|pattern| Regex::new(pattern).ok()),
+            lines: [None, None],
+            event: None,
+            ready: VecDeque::new(),
+            ready_bytes: 0,
+            cursor,
+        }
+    }
+
+    /// Takes the next record in.
+    pub(super) fn push(&mut self, record: OutputRecord) {
+        let slot = match record.stream {
+            Stream::Stdout => 0,
+            Stream::Stderr => 1,
+        };
+        let from = std::mem::replace(&mut self.cursor, record.cursor);
+        let line = self.lines[slot].get_or_insert_with(|| Pending {
+            at_ms: record.at_ms,
+            data: Vec::new(),
+            from,
+            since: Instant::now(),
+        });
+        line.data.extend_from_slice(&record.data);
+        if (!record.partial || line.data.len() >= MAX_MESSAGE)
+            && let Some(line) = self.lines[slot].take()
+        {
+            self.line(line);
+        }
+    }
+
+    fn line(&mut self, line: Pending) {
+        let Some(start) = &self.event_start else {
+            self.ready(line);
+            return;
+        };
+        let starts = start.is_match(&line.data);
+        match &mut self.event {
+            Some(event) if !starts && event.data.len() + line.data.len() < MAX_MESSAGE => {
+                event.data.push(b'\n');
+                event.data.extend_from_slice(&line.data);
+            }
+            _ => {
+                let before = self.event.replace(line);
+                if let Some(event) = before {
+                    self.ready(event);
+                }
+            }
+        }
+    }
+
+    fn ready(&mut self, pending: Pending) {
+        let text = String::from_utf8_lossy(&pending.data);
+        let mut rest: &str = &text;
+        // The API takes no empty message.
+        while !rest.is_empty() {
+            let (message, after) = rest.split_at(rest.floor_char_boundary(MAX_MESSAGE));
+            rest = after;
+            self.ready_bytes += message.len() + OVERHEAD;
+            let event = Event { at_ms: pending.at_ms, message: message.to_owned(), safe: 0 };
+            self.ready.push_back(event);
+        }
+        let safe = self.safe();
+        if let Some(last) = self.ready.back_mut() {
+            last.safe = safe;
+        }
+    }
+
+    /// Up to where nothing is held back.
+    fn safe(&self) -> u64 {
+        let held = self.lines.iter().flatten().chain(&self.event).map(|pending| pending.from);
+        held.min().unwrap_or(self.cursor)
+    }
+
+    /// Whether an event waits for more lines.
+    pub(super) fn holds_event(&self) -> bool {
+        self.event.is_some()
+    }
+
+    /// Gives up waiting for more lines of an event that has waited long.
+    pub(super) fn release_old(&mut self, now: Instant) {
+        let old = self.event.as_ref().is_some_and(|event| now.duration_since(event.since) >= EVENT_PATIENCE);
+        if old && let Some(event) = self.event.take() {
+            self.ready(event);
+        }
+    }
+
+    /// No more will come: what is held back is whole now.
+    pub(super) fn finish(&mut self) {
+        for slot in 0..self.lines.len() {
+            if let Some(line) = self.lines[slot].take() {
+                self.line(line);
+            }
+        }
+        if let Some(event) = self.event.take() {
+            self.ready(event);
+        }
+    }
+
+    /// The next batch. Without `all`, only a full one.
+    pub(super) fn batch(&mut self, all: bool) -> Option<Batch> {
+        let full = self.ready_bytes >= MAX_BATCH_BYTES || self.ready.len() >= MAX_BATCH_EVENTS;
+        if self.ready.is_empty() || !(all || full) {
+            return None;
+        }
+        let (mut events, mut bytes, mut safe) = (Vec::new(), 0, 0);
+        let (mut oldest, mut newest) = (i64::MAX, i64::MIN);
+        while let Some(next) = self.ready.front() {
+            let size = next.message.len() + OVERHEAD;
+            (oldest, newest) = (oldest.min(next.at_ms), newest.max(next.at_ms));
+            let too_long = newest.saturating_sub(oldest) >= MAX_BATCH_SPAN_MS;
+            if events.len() >= MAX_BATCH_EVENTS || bytes + size > MAX_BATCH_BYTES || too_long {
+                break;
+            }
+            let Some(next) = self.ready.pop_front() else { break };
+            bytes += size;
+            safe = safe.max(next.safe);
+            events.push(InputLogEvent { timestamp: next.at_ms, message: next.message });
+        }
+        self.ready_bytes -= bytes;
+        // Both streams of a container are read in order of writing, but a line that came in parts is as
+        // old as its first.
+        events.sort_by_key(|event| event.timestamp);
+        let cursor = if self.ready.is_empty() { self.safe() } else { safe };
+        Some(Batch { events, cursor })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record(at_ms: i64, text: &str, partial: bool, cursor: u64) -> OutputRecord {
+        OutputRecord { at_ms, stream: Stream::Stdout, data: text.as_bytes().to_vec(), partial, cursor }
+    }
+
+    fn all(assembler: &mut Assembler) -> (Vec<String>, u64) {
+        let batch = assembler.batch(true).unwrap();
+        (batch.events.into_iter().map(|event| event.message).collect(), batch.cursor)
+    }
+
+    #[test]
+    fn lines_are_events_and_a_part_holds_the_cursor_back() {
+        let mut a = Assembler::new(None, 0);
+        a.push(record(1, "one", false, 10));
+        a.push(record(2, "", false, 11));
+        a.push(record(3, "tw", true, 20));
+        assert_eq!(all(&mut a), (vec!["one".to_string()], 11));
+        assert!(a.batch(true).is_none());
+        let other = OutputRecord { stream: Stream::Stderr, ..record(4, "err", false, 30) };
+        a.push(other);
+        assert_eq!(all(&mut a), (vec!["err".to_string()], 11), "the part is not shipped yet");
+        a.push(record(5, "o", false, 40));
+        assert_eq!(all(&mut a), (vec!["two".to_string()], 40));
+    }
+
+    #[test]
+    fn the_end_makes_a_part_whole() {
+        let mut a = Assembler::new(None, 0);
+        a.push(record(1, "no newline", true, 10));
+        a.finish();
+        assert_eq!(all(&mut a), (vec!["no newline".to_string()], 10));
+    }
+
+    #[test]
+    fn a_pattern_starts_events() {
+        let mut a = Assembler::new(Some("^\\d"), 0);
+        for (at, text) in [(1, "1 error"), (2, "  at x"), (3, "  at y"), (4, "2 next")] {
+            a.push(record(at, text, false, at as u64 * 10));
+        }
+        assert_eq!(all(&mut a), (vec!["1 error\n  at x\n  at y".to_string()], 30));
+        a.release_old(Instant::now());
+        assert!(a.batch(true).is_none());
+        a.release_old(Instant::now() + EVENT_PATIENCE);
+        assert_eq!(all(&mut a), (vec!["2 next".to_string()], 40));
+    }
+
+    #[test]
+    fn batches_keep_to_the_bounds_and_lose_nothing() {
+        let mut a = Assembler::new(None, 0);
+        let long = "é".repeat(MAX_MESSAGE); // twice as many bytes
+        a.push(record(1, &long, false, 1));
+        for n in 0..25_000u64 {
+            a.push(record(2, "x", false, 2 + n));
+        }
+        a.push(record(2 + MAX_BATCH_SPAN_MS, "late", false, 30_000));
+        let (mut messages, mut last) = (Vec::new(), 0);
+        while let Some(batch) = a.batch(true) {
+            let bytes: usize = batch.events.iter().map(|e| e.message.len() + OVERHEAD).sum();
+            assert!(bytes <= MAX_BATCH_BYTES && batch.events.len() <= MAX_BATCH_EVENTS);
+            let times: Vec<i64> = batch.events.iter().map(|e| e.timestamp).collect();
+            assert!(times.is_sorted() && times[times.len() - 1] - times[0] < MAX_BATCH_SPAN_MS);
+            assert!(batch.cursor >= last);
+            last = batch.cursor;
+            messages.extend(batch.events.into_iter().map(|e| e.message));
+        }
+        assert_eq!(last, 30_000);
+        assert_eq!(messages.concat(), format!("{long}{}late", "x".repeat(25_000)));
+    }
+}
