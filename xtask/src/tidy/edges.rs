@@ -1,0 +1,45 @@
+//! Which crate of ours may depend on which. The walls of the architecture: the brain sees no I/O, the store
+//! and the data planes see nobody, and only the command line sees all.
+
+use anyhow::Context;
+
+/// Every crate, and what it may depend on. `*` is anything. ARCHITECTURE.md shows the same picture.
+const ALLOWED: [(&str, &[&str]); 13] = [
+    ("wire", &[]),
+    ("store", &[]),
+    ("image", &[]),
+    ("network", &[]),
+    ("logs", &[]),
+    ("brain", &["wire"]),
+    ("engine", &["image", "network"]),
+    ("agent", &["engine", "wire", "store"]),
+    ("server", &["wire", "brain", "store", "logs"]),
+    ("cli", &["*"]),
+    ("sim", &["wire", "brain"]),
+    // Drives the binary from outside, as a user does.
+    ("e2e", &[]),
+    ("xtask", &[]),
+];
+
+/// `metadata` is `cargo metadata --no-deps`. Dependencies for tests and builds count too.
+pub(super) fn check(metadata: &serde_json::Value) -> anyhow::Result<Vec<String>> {
+    let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
+    let mut broken = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().context("a package has no name")?;
+        let Some((_, allowed)) = ALLOWED.iter().find(|(known, _)| *known == name) else {
+            broken.push(format!("crate {name}: not in the table of allowed edges (xtask/src/tidy/edges.rs)"));
+            continue;
+        };
+        for dependency in package["dependencies"].as_array().into_iter().flatten() {
+            let to = dependency["name"].as_str().unwrap_or_default();
+            // A crate may depend on itself, to have its tests see its own testing feature.
+            let ours = !dependency["path"].is_null() && to != name;
+            if ours && !allowed.contains(&to) && !allowed.contains(&"*") {
+                broken.push(format!("crate {name}: may not depend on {to}"));
+            }
+        }
+    }
+    broken.sort();
+    Ok(broken)
+}
