@@ -42,3 +42,5 @@ pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
 pub const TRIES_MAX: u32 = 4;
 /// Layers downloaded at once by one pull (as Docker has it).
 pub const PARALLEL_DOWNLOADS: usize = 3;
+/// A whole pull, however slowly it advances (as the ECS agent has it).
+pub const PULL_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);

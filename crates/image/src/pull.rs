@@ -92,19 +92,37 @@ impl Store {
     /// # Errors
     /// By kind: [`crate::Kind`]. The words follow Docker's.
     pub async fn pull(&self, reference: &Reference, options: &PullOptions) -> Result<Arc<Image>> {
+        match tokio::time::timeout(limits::PULL_TIMEOUT, self.pull_now(reference, options)).await {
+            Ok(result) => result,
+            Err(_) => {
+                Err(Error::Network(format!("pulling {reference} took over {:?}", limits::PULL_TIMEOUT)))
+            }
+        }
+    }
+
+    async fn pull_now(&self, reference: &Reference, options: &PullOptions) -> Result<Arc<Image>> {
         let activity = Arc::new(self.activity()?);
         let client = Client::connect(reference, options).await?;
         let Resolved { target, digest, manifest } = client.resolve().await?;
-        let names = [reference.canonical(), reference.at(&target).canonical(), reference.at(&digest).canonical()];
+        let names =
+            [reference.canonical(), reference.at(&target).canonical(), reference.at(&digest).canonical()];
         let configuration = client.blob(&manifest.config, limits::CONFIG_BYTES_MAX).await?;
         let configuration = Configuration::parse(&configuration)?;
         let diff_ids = &configuration.rootfs.diff_ids;
         if diff_ids.len() != manifest.layers.len() {
             let (has, says) = (manifest.layers.len(), diff_ids.len());
-            return Err(Error::Invalid(format!("the image has {has} layers, but its configuration says {says}")));
+            return Err(Error::Invalid(format!(
+                "the image has {has} layers, but its configuration says {says}"
+            )));
         }
         let layers = self.pull_layers(&activity, client, &manifest.layers, diff_ids, options).await?;
-        let draft = Draft { digest, id: manifest.config.digest, configuration, names: names.to_vec(), origin: Origin::Pulled };
+        let draft = Draft {
+            digest,
+            id: manifest.config.digest,
+            configuration,
+            names: names.to_vec(),
+            origin: Origin::Pulled,
+        };
         let store = self.clone();
         in_background(move || {
             let filed = store.file_image(draft, layers);
@@ -166,7 +184,8 @@ impl Store {
             };
             let (done, arrival) = oneshot::channel();
             arrivals.push(Some(arrival));
-            let (store, client, turns, tracker) = (self.clone(), client.clone(), turns.clone(), tracker.clone());
+            let (store, client, turns, tracker) =
+                (self.clone(), client.clone(), turns.clone(), tracker.clone());
             downloads.spawn(async move {
                 let _turn = turns.acquire_owned().await.expect("the semaphore is never closed");
                 let result = store.download(&client, &blob, &chain, &tracker).await;

@@ -52,7 +52,7 @@ impl Reference {
 
     /// The full name that the store files the image under: registry, repository, and the digest or the tag.
     pub fn canonical(&self) -> String {
-        self.join(&format!("{}/{}", self.registry, self.repository))
+        self.join(format!("{}/{}", self.registry, self.repository))
     }
 
     /// The short name that Docker shows: `nginx:latest`.

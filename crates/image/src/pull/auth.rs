@@ -24,8 +24,11 @@ impl Challenge {
     /// The challenge of an answer; a token is preferred.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
         let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
-        let challenges: Vec<Self> =
-            values.filter_map(|value| http_auth::parse_challenges(value).ok()).flatten().filter_map(read).collect();
+        let challenges: Vec<Self> = values
+            .filter_map(|value| http_auth::parse_challenges(value).ok())
+            .flatten()
+            .filter_map(read)
+            .collect();
         let bearer = challenges.iter().find(|c| matches!(c, Self::Bearer { .. })).cloned();
         bearer.or_else(|| challenges.into_iter().next())
     }
@@ -108,7 +111,8 @@ pub async fn answer(
 
 /// Passwords are told to this server, so it must be one that nobody can listen to.
 fn token_url(realm: &str, insecure: &[String]) -> Result<Url> {
-    let url = Url::parse(realm).map_err(|_| Error::Invalid(format!("the registry's token server {realm:?} is no URL")))?;
+    let url = Url::parse(realm)
+        .map_err(|_| Error::Invalid(format!("the registry's token server {realm:?} is no URL")))?;
     match url.scheme() {
         "https" => Ok(url),
         "http" if transport::may_be_plain(&transport::host_of(&url), insecure) => Ok(url),
@@ -137,7 +141,11 @@ async fn fetch_token(reference: &Reference, request: RequestBuilder) -> Result<S
     let answer: Token = serde_json::from_slice(&body)
         .map_err(|_| Error::invalid("the registry's token server gave no token"))?;
     let token = if answer.token.is_empty() { answer.access_token } else { answer.token };
-    if token.is_empty() { Err(Error::invalid("the registry's token server gave no token")) } else { Ok(token) }
+    if token.is_empty() {
+        Err(Error::invalid("the registry's token server gave no token"))
+    } else {
+        Ok(token)
+    }
 }
 
 #[cfg(test)]

@@ -48,7 +48,8 @@ impl Client {
         let registry = reference.registry();
         let http = transport::client(registry, options)?;
         let host = if registry == HUB.0 { HUB.1 } else { registry };
-        let plain = transport::may_be_plain(host, &options.insecure_registries) && !speaks_tls(&http, host).await;
+        let plain =
+            transport::may_be_plain(host, &options.insecure_registries) && !speaks_tls(&http, host).await;
         let scheme = if plain { "http" } else { "https" };
         let base = format!("{scheme}://{host}/v2/{}", reference.repository());
         let credentials = Mutex::new(Credentials::None);
@@ -69,7 +70,9 @@ impl Client {
                 let chosen = index.choose(&Platform::host())?;
                 match self.document(chosen.digest.as_str(), Some(&chosen.digest)).await? {
                     (digest, Document::Manifest(manifest)) => Ok(Resolved { target, digest, manifest }),
-                    (_, Document::Index(_)) => Err(Error::invalid("the image's index leads to another index")),
+                    (_, Document::Index(_)) => {
+                        Err(Error::invalid("the image's index leads to another index"))
+                    }
                 }
             }
         }
@@ -77,7 +80,8 @@ impl Client {
 
     /// A small blob, whole and checked.
     pub async fn blob(&self, blob: &Descriptor, max: u64) -> Result<Vec<u8>> {
-        let content = self.body(&format!("blobs/{}", blob.digest), "*/*", Wanted::Blob, max.min(blob.size)).await?;
+        let content =
+            self.body(&format!("blobs/{}", blob.digest), "*/*", Wanted::Blob, max.min(blob.size)).await?;
         check_digest(&content, &blob.digest)?;
         Ok(content)
     }
@@ -88,7 +92,8 @@ impl Client {
         let url = format!("{}/blobs/{digest}", self.base);
         let request = |signed: &Credentials| {
             let request = self.http.get(&url);
-            let request = if offset > 0 { request.header(RANGE, format!("bytes={offset}-")) } else { request };
+            let request =
+                if offset > 0 { request.header(RANGE, format!("bytes={offset}-")) } else { request };
             signed.sign(request)
         };
         let response = self.authorized(request).await?;
@@ -112,7 +117,8 @@ impl Client {
     async fn body(&self, path: &str, accept: &str, wanted: Wanted, max: u64) -> Result<Vec<u8>> {
         let mut tries = Tries::default();
         loop {
-            let attempt = tokio::time::timeout(limits::DOCUMENT_TIMEOUT, self.body_once(path, accept, wanted, max));
+            let attempt =
+                tokio::time::timeout(limits::DOCUMENT_TIMEOUT, self.body_once(path, accept, wanted, max));
             let result = match attempt.await {
                 Ok(result) => result,
                 Err(_) => Err(Error::Network(format!("Get \"{}/{path}\": timed out", self.base))),
@@ -126,7 +132,8 @@ impl Client {
 
     async fn body_once(&self, path: &str, accept: &str, wanted: Wanted, max: u64) -> Result<Vec<u8>> {
         let url = format!("{}/{path}", self.base);
-        let response = self.authorized(|signed| signed.sign(self.http.get(&url).header(ACCEPT, accept))).await?;
+        let response =
+            self.authorized(|signed| signed.sign(self.http.get(&url).header(ACCEPT, accept))).await?;
         if response.status() != StatusCode::OK {
             return Err(self.refusal(wanted, response).await);
         }

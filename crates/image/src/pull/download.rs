@@ -73,7 +73,12 @@ impl Store {
 }
 
 /// Downloads what `partial` lacks of `blob`, from as many answers as it takes.
-async fn fill(client: &Client, blob: &Descriptor, mut partial: Partial, tracker: &Tracker) -> Result<Partial> {
+async fn fill(
+    client: &Client,
+    blob: &Descriptor,
+    mut partial: Partial,
+    tracker: &Tracker,
+) -> Result<Partial> {
     let mut tries = Tries::default();
     while partial.length < blob.size {
         let failure = match client.blob_from(&blob.digest, partial.length).await {
@@ -224,7 +229,9 @@ mod tests {
 
     #[test]
     fn ranges_are_read() {
-        for (text, start) in [("bytes 5-9/10", Some(5)), ("bytes 0-0/*", Some(0)), ("bytes */10", None), ("", None)] {
+        for (text, start) in
+            [("bytes 5-9/10", Some(5)), ("bytes 0-0/*", Some(0)), ("bytes */10", None), ("", None)]
+        {
             assert_eq!(range_start(text), start, "{text}");
         }
     }

@@ -90,7 +90,9 @@ fn verifier(provider: Arc<CryptoProvider>, options: &PullOptions) -> Result<Veri
     let mut extra: Vec<CertificateDer<'static>> = Vec::new();
     for pem in &options.extra_roots_pem {
         for certificate in CertificateDer::pem_slice_iter(pem) {
-            extra.push(certificate.map_err(|error| Error::Invalid(format!("a certificate is damaged: {error}")))?);
+            extra.push(
+                certificate.map_err(|error| Error::Invalid(format!("a certificate is damaged: {error}")))?,
+            );
         }
     }
     // The name says "dangerous" only for verifiers of one's own; this one is the platform's.

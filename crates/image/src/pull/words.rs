@@ -108,12 +108,34 @@ mod tests {
     #[test]
     fn failures_are_called_what_docker_calls_them() {
         let reference: Reference = "nginx:nope".parse().expect("a reference");
-        let body = |code: &str, message: &str| format!(r#"{{"errors":[{{"code":"{code}","message":"{message}","detail":null}}]}}"#);
+        let body = |code: &str, message: &str| {
+            format!(r#"{{"errors":[{{"code":"{code}","message":"{message}","detail":null}}]}}"#)
+        };
         for (status, body, kind, words) in [
-            (404, body("MANIFEST_UNKNOWN", "manifest unknown"), Kind::NotFound, "manifest for nginx:nope not found: manifest unknown: manifest unknown"),
-            (404, String::new(), Kind::NotFound, "manifest for nginx:nope not found: manifest unknown: manifest unknown"),
-            (401, body("UNAUTHORIZED", "authentication required"), Kind::Unauthorized, "pull access denied for nginx, repository does not exist or may require 'docker login': unauthorized: authentication required"),
-            (403, "<html>".into(), Kind::Unauthorized, "pull access denied for nginx, repository does not exist or may require 'docker login': denied: requested access to the resource is denied"),
+            (
+                404,
+                body("MANIFEST_UNKNOWN", "manifest unknown"),
+                Kind::NotFound,
+                "manifest for nginx:nope not found: manifest unknown: manifest unknown",
+            ),
+            (
+                404,
+                String::new(),
+                Kind::NotFound,
+                "manifest for nginx:nope not found: manifest unknown: manifest unknown",
+            ),
+            (
+                401,
+                body("UNAUTHORIZED", "authentication required"),
+                Kind::Unauthorized,
+                "pull access denied for nginx, repository does not exist or may require 'docker login': unauthorized: authentication required",
+            ),
+            (
+                403,
+                "<html>".into(),
+                Kind::Unauthorized,
+                "pull access denied for nginx, repository does not exist or may require 'docker login': denied: requested access to the resource is denied",
+            ),
             (429, body("TOOMANYREQUESTS", "slow down"), Kind::Network, "toomanyrequests: slow down"),
             (503, String::new(), Kind::Network, "received unexpected HTTP status: 503 Service Unavailable"),
             (400, body("X", ""), Kind::Invalid, "received unexpected HTTP status: 400 Bad Request: x"),

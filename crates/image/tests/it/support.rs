@@ -73,3 +73,15 @@ impl Drop for Mounted {
 pub fn named(name: &str) -> LoadOptions {
     LoadOptions { name: Some(name.parse().expect("a reference")), rootfs: None }
 }
+
+/// Bytes without a pattern, the same for the same seed.
+pub fn incompressible(length: usize, seed: u64) -> Vec<u8> {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    (0..length).map(|_| next()).collect()
+}
