@@ -1,0 +1,27 @@
+//! awsQuery requests, from URL and body, through parsing, validation and an error's rendering.
+#![no_main]
+
+use http::HeaderMap;
+use libfuzzer_sys::fuzz_target;
+use wire::protocol::{Incoming, action, codec};
+use wire::schema::Protocol;
+use wire::validate::validate;
+
+fuzz_target!(|data: &[u8]| {
+    let Some((pick, rest)) = data.split_first() else { return };
+    let (query, body) = match rest.iter().position(|byte| *byte == b'\n') {
+        Some(at) => (std::str::from_utf8(&rest[..at]).unwrap_or_default(), &rest[at + 1..]),
+        None => ("", rest),
+    };
+    let headers = HeaderMap::new();
+    let request = Incoming { method: "POST", query, headers: &headers, body };
+    let codec = codec(Protocol::Query).expect("query is built");
+    let _ = action(&request);
+    // Any service's shapes will do; ECS has the most.
+    let service = &wire::ecs::SERVICE;
+    let operation = &service.operations[usize::from(*pick) % service.operations.len()];
+    let result = codec.input(operation, &request).and_then(|mut input| validate(service, operation, &mut input));
+    if let Err(error) = result {
+        codec.error(Some(service), &error, "id");
+    }
+});
