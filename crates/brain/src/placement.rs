@@ -11,6 +11,8 @@ mod refused;
 pub mod score;
 mod view;
 
+use std::collections::BTreeMap;
+
 use imbl::OrdMap;
 use wire::{Error, ecs};
 
@@ -51,8 +53,12 @@ impl<'a> Candidate<'a> {
 
 /// A cluster as placement sees it, with the tasks that were placed before in the same command.
 pub trait View {
-    /// Every container instance, always in the same order.
+    /// Every container instance, in the order of their ids.
     fn candidates(&self) -> impl Iterator<Item = Candidate<'_>>;
+    /// How many tasks of a group are on each instance that has any, if that is known without asking them all.
+    fn group_counts(&self, _group: &str) -> Option<BTreeMap<&InstanceId, i64>> {
+        None
+    }
     /// One of them.
     fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>>;
 }

@@ -21,10 +21,14 @@ pub enum Support {
 use Support::{Built, NoEffect, Refused, Values};
 
 const ROLES: &str = "tasks get no credentials of a role yet";
+const EXECUTION: &str =
+    "the agent that pulls images and ships logs acts for the account itself and needs no role";
+const FARGATE: &str = "it belongs to Fargate, which is not built yet";
+const FILES: &str = "there is no S3 to read them from yet";
 const VOLUMES: &str = "only host volumes are built so far";
 const CONNECT: &str =
     "names a port for Service Connect and VPC Lattice, which are refused where they are asked for";
-const CONTAINERS_GPU: &str = "GPUs and accelerators are not built yet";
+const ACCELERATORS: &str = "GPUs and accelerators are not built yet";
 const NETWORK: &str = "network modes bridge, host and none are built so far";
 
 /// Members by their path, sorted.
@@ -45,9 +49,9 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("containerDefinitions.environment", Built),
     ("containerDefinitions.environment.name", Built),
     ("containerDefinitions.environment.value", Built),
-    ("containerDefinitions.environmentFiles", Refused("there is no S3 to read them from yet")),
-    ("containerDefinitions.environmentFiles.type", Refused("there is no S3 to read them from yet")),
-    ("containerDefinitions.environmentFiles.value", Refused("there is no S3 to read them from yet")),
+    ("containerDefinitions.environmentFiles", Refused(FILES)),
+    ("containerDefinitions.environmentFiles.type", Refused(FILES)),
+    ("containerDefinitions.environmentFiles.value", Refused(FILES)),
     ("containerDefinitions.essential", Built),
     ("containerDefinitions.extraHosts", Built),
     ("containerDefinitions.extraHosts.hostname", Built),
@@ -112,16 +116,16 @@ pub const MEMBERS: &[(&str, Support)] = &[
         "containerDefinitions.repositoryCredentials.credentialsParameter",
         Refused("Secrets Manager is not built yet"),
     ),
-    ("containerDefinitions.resourceRequirements", Refused(CONTAINERS_GPU)),
-    ("containerDefinitions.resourceRequirements.sharingStrategy", Refused(CONTAINERS_GPU)),
-    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.resourceRequirements", Refused(ACCELERATORS)),
+    ("containerDefinitions.resourceRequirements.sharingStrategy", Refused(ACCELERATORS)),
+    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps", Refused(ACCELERATORS)),
     (
         "containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent",
-        Refused(CONTAINERS_GPU),
+        Refused(ACCELERATORS),
     ),
-    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.memory", Refused(CONTAINERS_GPU)),
-    ("containerDefinitions.resourceRequirements.type", Refused(CONTAINERS_GPU)),
-    ("containerDefinitions.resourceRequirements.value", Refused(CONTAINERS_GPU)),
+    ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.memory", Refused(ACCELERATORS)),
+    ("containerDefinitions.resourceRequirements.type", Refused(ACCELERATORS)),
+    ("containerDefinitions.resourceRequirements.value", Refused(ACCELERATORS)),
     ("containerDefinitions.restartPolicy", Built),
     ("containerDefinitions.restartPolicy.enabled", Built),
     ("containerDefinitions.restartPolicy.ignoredExitCodes", Built),
@@ -149,16 +153,13 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("containerDefinitions.workingDirectory", Built),
     ("cpu", Built),
     ("enableFaultInjection", Refused("fault injection is not built yet")),
-    ("ephemeralStorage", Refused("it belongs to Fargate, which is not built yet")),
-    ("ephemeralStorage.sizeInGiB", Refused("it belongs to Fargate, which is not built yet")),
-    (
-        "executionRoleArn",
-        NoEffect("the agent that pulls images and ships logs acts for the account itself and needs no role"),
-    ),
+    ("ephemeralStorage", Refused(FARGATE)),
+    ("ephemeralStorage.sizeInGiB", Refused(FARGATE)),
+    ("executionRoleArn", NoEffect(EXECUTION)),
     ("family", Built),
-    ("inferenceAccelerators", Refused(CONTAINERS_GPU)),
-    ("inferenceAccelerators.deviceName", Refused(CONTAINERS_GPU)),
-    ("inferenceAccelerators.deviceType", Refused(CONTAINERS_GPU)),
+    ("inferenceAccelerators", Refused(ACCELERATORS)),
+    ("inferenceAccelerators.deviceName", Refused(ACCELERATORS)),
+    ("inferenceAccelerators.deviceType", Refused(ACCELERATORS)),
     ("ipcMode", Refused("shared IPC namespaces are not built yet")),
     ("memory", Built),
     ("networkMode", Values(&["bridge", "host", "none"], NETWORK)),
@@ -221,47 +222,114 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("volumes.s3filesVolumeConfiguration.transitEncryptionPort", Refused(VOLUMES)),
 ];
 
-/// Refuses a request that uses what is not built.
+/// The members of `overrides` of RunTask and StartTask, likewise.
+pub const OVERRIDES: &[(&str, Support)] = &[
+    ("containerOverrides", Built),
+    ("containerOverrides.command", Built),
+    ("containerOverrides.cpu", Built),
+    ("containerOverrides.environment", Built),
+    ("containerOverrides.environment.name", Built),
+    ("containerOverrides.environment.value", Built),
+    ("containerOverrides.environmentFiles", Refused(FILES)),
+    ("containerOverrides.environmentFiles.type", Refused(FILES)),
+    ("containerOverrides.environmentFiles.value", Refused(FILES)),
+    ("containerOverrides.memory", Built),
+    ("containerOverrides.memoryReservation", Built),
+    ("containerOverrides.name", Built),
+    ("containerOverrides.resourceRequirements", Refused(ACCELERATORS)),
+    ("containerOverrides.resourceRequirements.sharingStrategy", Refused(ACCELERATORS)),
+    ("containerOverrides.resourceRequirements.sharingStrategy.nvidiaMps", Refused(ACCELERATORS)),
+    (
+        "containerOverrides.resourceRequirements.sharingStrategy.nvidiaMps.maxComputePercent",
+        Refused(ACCELERATORS),
+    ),
+    ("containerOverrides.resourceRequirements.sharingStrategy.nvidiaMps.memory", Refused(ACCELERATORS)),
+    ("containerOverrides.resourceRequirements.type", Refused(ACCELERATORS)),
+    ("containerOverrides.resourceRequirements.value", Refused(ACCELERATORS)),
+    ("cpu", Built),
+    ("ephemeralStorage", Refused(FARGATE)),
+    ("ephemeralStorage.sizeInGiB", Refused(FARGATE)),
+    ("executionRoleArn", NoEffect(EXECUTION)),
+    ("inferenceAcceleratorOverrides", Refused(ACCELERATORS)),
+    ("inferenceAcceleratorOverrides.deviceName", Refused(ACCELERATORS)),
+    ("inferenceAcceleratorOverrides.deviceType", Refused(ACCELERATORS)),
+    ("memory", Built),
+    ("taskRoleArn", Refused(ROLES)),
+];
+
+/// Refuses a task definition that uses what is not built.
 ///
 /// # Errors
 /// `UnsupportedFeatureException` that names the member.
 pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Result<(), Error> {
-    let value = serde_json::to_value(request).expect("requests have string keys and finite numbers only");
-    walk(&value, &mut String::new())
+    check_against(MEMBERS, "", request)
 }
 
-/// What the table says of a path; `None` for what is below a map.
-pub fn support(path: &str) -> Option<Support> {
-    MEMBERS.binary_search_by(|(known, _)| (*known).cmp(path)).ok().map(|at| MEMBERS[at].1)
+/// Refuses overrides that use what is not built.
+///
+/// # Errors
+/// `UnsupportedFeatureException` that names the member.
+pub(super) fn check_overrides(overrides: &ecs::TaskOverride) -> Result<(), Error> {
+    check_against(OVERRIDES, "overrides.", overrides)
 }
 
-fn walk(value: &Value, path: &mut String) -> Result<(), Error> {
-    match value {
-        Value::Array(items) => items.iter().try_for_each(|item| walk(item, path)),
-        Value::Object(members) => members.iter().try_for_each(|(name, member)| {
-            let length = path.len();
-            if length > 0 {
-                path.push('.');
-            }
-            path.push_str(name);
-            let done = judge(member, path);
-            path.truncate(length);
-            done
-        }),
-        _ => Ok(()),
+fn check_against(
+    table: &'static [(&'static str, Support)],
+    within: &'static str,
+    given: &impl serde::Serialize,
+) -> Result<(), Error> {
+    let value = serde_json::to_value(given).expect("requests have string keys and finite numbers only");
+    Check { table, within }.walk(&value, &mut String::new())
+}
+
+struct Check {
+    table: &'static [(&'static str, Support)],
+    /// What stands before the path in a message.
+    within: &'static str,
+}
+
+impl Check {
+    fn walk(&self, value: &Value, path: &mut String) -> Result<(), Error> {
+        match value {
+            Value::Array(items) => items.iter().try_for_each(|item| self.walk(item, path)),
+            Value::Object(members) => members.iter().try_for_each(|(name, member)| {
+                let length = path.len();
+                if length > 0 {
+                    path.push('.');
+                }
+                path.push_str(name);
+                let done = self.judge(member, path);
+                path.truncate(length);
+                done
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    fn judge(&self, member: &Value, path: &mut String) -> Result<(), Error> {
+        match support(self.table, path) {
+            Some(Refused(why)) if says_something(member) => Err(self.refusal(path, None, why)),
+            Some(Refused(_) | NoEffect(_)) | None => Ok(()),
+            Some(Values(built, why)) => match texts(member).find(|text| !built.contains(text)) {
+                Some(text) => Err(self.refusal(path, Some(text), why)),
+                None => Ok(()),
+            },
+            Some(Built) => self.walk(member, path),
+        }
+    }
+
+    fn refusal(&self, path: &str, value: Option<&str>, why: &str) -> Error {
+        let value = value.map(|value| format!(" {value}")).unwrap_or_default();
+        let within = self.within;
+        errors::unsupported_feature(format!(
+            "{within}{path}{value} is not supported: {why}. See docs/support.md."
+        ))
     }
 }
 
-fn judge(member: &Value, path: &mut String) -> Result<(), Error> {
-    match support(path) {
-        Some(Refused(why)) if says_something(member) => Err(refusal(path, None, why)),
-        Some(Refused(_) | NoEffect(_)) | None => Ok(()),
-        Some(Values(built, why)) => match texts(member).find(|text| !built.contains(text)) {
-            Some(text) => Err(refusal(path, Some(text), why)),
-            None => Ok(()),
-        },
-        Some(Built) => walk(member, path),
-    }
+/// What a table says of a path; `None` for what is below a map.
+fn support(table: &[(&str, Support)], path: &str) -> Option<Support> {
+    table.binary_search_by(|(known, _)| (*known).cmp(path)).ok().map(|at| table[at].1)
 }
 
 fn texts(member: &Value) -> impl Iterator<Item = &str> {
@@ -276,11 +344,6 @@ fn says_something(member: &Value) -> bool {
         Value::String(text) => !text.is_empty(),
         _ => true,
     }
-}
-
-fn refusal(path: &str, value: Option<&str>, why: &str) -> Error {
-    let value = value.map(|value| format!(" {value}")).unwrap_or_default();
-    errors::unsupported_feature(format!("{path}{value} is not supported: {why}. See docs/support.md."))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use wire::{
     ecs::{self, CPUArchitecture, TransportProtocol, errors},
 };
 
-use super::{TaskDefinitionRow, units};
+use super::{TaskDefinitionRow, members, units};
 use crate::{cluster::rows::Resources, placement::Needs};
 
 /// The longest JSON form of overrides, in bytes.
@@ -76,7 +76,7 @@ impl TaskDefinitionRow {
         if json.len() > MAX_OVERRIDES {
             return Err(invalid(format!("Overrides length must be at most {MAX_OVERRIDES}.")));
         }
-        refuse_unbuilt(overrides)?;
+        members::check_overrides(overrides)?;
         let mut seen = std::collections::BTreeSet::new();
         for over in overrides.container_overrides.iter().flatten() {
             let name = over.name.as_deref().unwrap_or_default();
@@ -137,32 +137,6 @@ fn check_container(over: &ecs::ContainerOverride, container: &ecs::ContainerDefi
         return Err(invalid(format!("Environment variable name of container '{name}' must be specified.")));
     }
     Ok(())
-}
-
-fn refuse_unbuilt(overrides: &ecs::TaskOverride) -> Result<(), Error> {
-    let containers = || overrides.container_overrides.iter().flatten();
-    let unbuilt = [
-        (overrides.task_role_arn.as_deref().is_some_and(|arn| !arn.is_empty()), "taskRoleArn"),
-        (overrides.ephemeral_storage.is_some(), "ephemeralStorage"),
-        (
-            overrides.inference_accelerator_overrides.as_ref().is_some_and(|list| !list.is_empty()),
-            "inferenceAcceleratorOverrides",
-        ),
-        (
-            containers().any(|o| o.environment_files.as_ref().is_some_and(|list| !list.is_empty())),
-            "containerOverrides.environmentFiles",
-        ),
-        (
-            containers().any(|o| o.resource_requirements.as_ref().is_some_and(|list| !list.is_empty())),
-            "containerOverrides.resourceRequirements",
-        ),
-    ];
-    match unbuilt.iter().find(|(given, _)| *given) {
-        Some((_, member)) => Err(errors::unsupported_feature(format!(
-            "overrides.{member} is not supported yet. See docs/support.md."
-        ))),
-        None => Ok(()),
-    }
 }
 
 fn invalid(text: String) -> Error {

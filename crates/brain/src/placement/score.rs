@@ -3,13 +3,14 @@
 
 use std::{
     cmp::{Ordering, Reverse},
-    collections::{BTreeMap, BinaryHeap},
+    collections::{BTreeMap, BinaryHeap, btree_map::IntoIter},
+    iter::Peekable,
 };
 
 use wire::{Error, ecs, ecs::errors};
 
 use super::{Candidate, Request, View, filter};
-use crate::cluster::rows::InstanceStatus;
+use crate::cluster::rows::{InstanceId, InstanceStatus};
 
 /// The most strategies of one task or service.
 pub const MAX_STRATEGIES: usize = 5;
@@ -74,18 +75,23 @@ impl Strategy {
 pub(super) fn rank<'v>(view: &'v impl View, request: &Request, seed: u64) -> Ranked<'v> {
     let strategy = &request.strategy[..request.strategy.len().min(MAX_STRATEGIES)];
     let mut tallies: [Tally<'v>; MAX_STRATEGIES] = Default::default();
+    let counts_tasks = |s: &Strategy| matches!(s, Strategy::SpreadInstances | Strategy::SpreadAttribute(_));
+    let counted = strategy.iter().any(counts_tasks).then(|| view.group_counts(&request.group)).flatten();
+    let mut group =
+        Group { name: &request.group, counted: counted.map(|counts| counts.into_iter().peekable()) };
     let mut entries = Vec::new();
     for (at, candidate) in view.candidates().enumerate() {
         if candidate.row.status == InstanceStatus::Inactive {
             continue;
         }
         let random = mix(seed, at as u64);
+        let tasks = if strategy.iter().any(counts_tasks) { group.tasks_on(&candidate) } else { 0 };
         let mut key = [0; MAX_STRATEGIES];
         for (place, strategy) in strategy.iter().enumerate() {
             key[place] = match strategy {
                 Strategy::Random => (random >> 1) as i64,
-                Strategy::SpreadInstances => candidate.in_group(&request.group),
-                Strategy::SpreadAttribute(name) => tallies[place].add(&candidate, name, &request.group),
+                Strategy::SpreadInstances => tasks,
+                Strategy::SpreadAttribute(name) => tallies[place].add(&candidate, name, tasks),
                 Strategy::BinpackCpu => candidate.row.registered.cpu.saturating_sub(candidate.used.cpu),
                 Strategy::BinpackMemory => {
                     candidate.row.registered.memory.saturating_sub(candidate.used.memory)
@@ -106,22 +112,43 @@ pub(super) fn rank<'v>(view: &'v impl View, request: &Request, seed: u64) -> Ran
     Ranked(entries.into_iter().map(Reverse).collect())
 }
 
+/// How many tasks of the group are on an instance: asked of each, or walked along with them.
+struct Group<'a, 'v> {
+    name: &'a str,
+    counted: Option<Peekable<IntoIter<&'v InstanceId, i64>>>,
+}
+
+impl Group<'_, '_> {
+    fn tasks_on(&mut self, candidate: &Candidate<'_>) -> i64 {
+        let Some(counted) = &mut self.counted else { return candidate.in_group(self.name) };
+        while counted.next_if(|(id, _)| *id < &candidate.row.id).is_some() {}
+        counted.next_if(|(id, _)| *id == &candidate.row.id).map_or(0, |(_, tasks)| tasks)
+    }
+}
+
 /// How many tasks of the group are on the instances of each value of an attribute.
 #[derive(Default)]
 struct Tally<'v> {
     values: BTreeMap<Option<&'v str>, usize>,
     tasks: Vec<i64>,
+    /// Where the attribute stood on the instance before; agents of one version register the same list.
+    hint: usize,
 }
 
 impl<'v> Tally<'v> {
     /// Counts one instance in; the place of its value in `tasks`.
-    fn add(&mut self, candidate: &Candidate<'v>, attribute: &str, group: &str) -> i64 {
+    fn add(&mut self, candidate: &Candidate<'v>, attribute: &str, tasks: i64) -> i64 {
+        let attributes = candidate.row.attributes.as_slice();
+        if attributes.get(self.hint).is_none_or(|there| there.name != attribute) {
+            self.hint = attributes.iter().position(|there| there.name == attribute).unwrap_or(usize::MAX);
+        }
+        let value = attributes.get(self.hint).map(|there| there.value.as_deref().unwrap_or_default());
         let next = self.tasks.len();
-        let place = *self.values.entry(candidate.attribute(attribute)).or_insert(next);
+        let place = *self.values.entry(value).or_insert(next);
         if place == next {
             self.tasks.push(0);
         }
-        self.tasks[place] += candidate.in_group(group);
+        self.tasks[place] += tasks;
         place as i64
     }
 }

@@ -26,9 +26,9 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
     }
 }
 
-/// A cluster that is only a list.
+/// A cluster that is only a list; it may know the tasks of a group without asking every host.
 #[derive(Default)]
-struct Hosts(Vec<Host>);
+struct Hosts(Vec<Host>, bool);
 
 struct Host {
     row: InstanceRow,
@@ -39,6 +39,12 @@ struct Host {
 impl View for Hosts {
     fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
         self.0.iter().map(|Host { row, used, groups }| Candidate { row, used, groups, running: 0 })
+    }
+
+    fn group_counts(&self, group: &str) -> Option<BTreeMap<&InstanceId, i64>> {
+        let count = |host: &Host| host.groups.get(group).copied().unwrap_or(0).into();
+        let counts = self.0.iter().map(|host| (&host.row.id, count(host))).filter(|(_, count)| *count > 0);
+        self.1.then(|| counts.collect())
     }
 
     fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>> {
@@ -53,7 +59,7 @@ impl Hosts {
             used: Resources::default(),
             groups: OrdMap::new(),
         };
-        Hosts(hosts.iter().map(host).collect())
+        Hosts(hosts.iter().map(host).collect(), false)
     }
 
     fn with(mut self, id: &str, attributes: &[(&str, &str)]) -> Hosts {
@@ -278,11 +284,13 @@ proptest! {
         ]),
         tasks in 0..60usize,
         seed in any::<u128>(),
+        counted in any::<bool>(),
     ) {
         let names: Vec<String> = (0..sizes.len()).map(|n| format!("i{n:02}")).collect();
         let sized: Vec<(&str, i64, i64)> =
             names.iter().zip(&sizes).map(|(name, (cpu, memory))| (name.as_str(), *cpu, *memory)).collect();
         let mut hosts = Hosts::of(&sized);
+        hosts.1 = counted;
         for (at, name) in names.iter().enumerate() {
             hosts = hosts.with(name, &[("zone", if at % 2 == 0 { "a" } else { "b" })]);
         }
@@ -307,5 +315,44 @@ proptest! {
                 prop_assert!(host.used.memory <= host.row.registered.memory);
             }
         }
+    }
+}
+
+/// `cargo nextest run -p brain --run-ignored all --no-capture ten_thousand` prints what one placement costs.
+#[test]
+#[ignore = "a measurement"]
+fn ten_thousand_instances() {
+    let names: Vec<String> = (0..10_000).map(|n| format!("{n:032x}")).collect();
+    let sized: Vec<(&str, i64, i64)> = names.iter().map(|name| (name.as_str(), 4096, 16_384)).collect();
+    let mut hosts = Hosts::of(&sized);
+    for (at, host) in hosts.0.iter_mut().enumerate() {
+        let attribute = |n: usize| ecs::Attribute {
+            name: format!("com.amazonaws.ecs.capability.{n:02}"),
+            ..Default::default()
+        };
+        host.row.attributes = (0..40).map(attribute).collect();
+        let zone = ecs::Attribute {
+            name: "ecs.availability-zone".into(),
+            value: Some(format!("z{}", at % 3)),
+            ..Default::default()
+        };
+        host.row.attributes.insert(20, zone);
+        host.groups.extend((0..20).map(|n| (format!("service:s{n}"), 1)));
+    }
+    for (counted, strategy) in [
+        (true, json!([])),
+        (false, json!([])),
+        (false, json!([{"type": "random"}])),
+        (false, json!([{"type": "binpack", "field": "memory"}])),
+    ] {
+        hosts.1 = counted;
+        let mut request = request("service:web", json!([]), strategy.clone());
+        request.needs.attributes = hosts.0[0].row.attributes[30..36].to_vec();
+        let mut ids = Ids::new(1);
+        let start = std::time::Instant::now();
+        for _ in 0..50 {
+            place(&hosts, &request, &mut ids).unwrap();
+        }
+        println!("{strategy} counted={counted}: one placement among 10,000: {:?}", start.elapsed() / 50);
     }
 }

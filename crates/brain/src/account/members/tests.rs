@@ -24,22 +24,25 @@ fn paths(shape: &Shape, path: &str, found: &mut BTreeSet<String>) {
 
 #[test]
 fn every_member_of_the_model_is_in_the_table_once_and_nothing_else_is() {
-    let operation = ecs::SERVICE.operation("RegisterTaskDefinition").unwrap();
-    let mut model = BTreeSet::new();
-    paths(operation.input.unwrap(), "", &mut model);
-    let table: Vec<String> = MEMBERS.iter().map(|(path, _)| (*path).to_owned()).collect();
-    assert!(table.is_sorted(), "the table must be sorted");
-    assert_eq!(model.into_iter().collect::<Vec<_>>(), table);
+    let register = ecs::SERVICE.operation("RegisterTaskDefinition").unwrap().input.unwrap();
+    let mut run_task = ecs::SERVICE.operation("RunTask").unwrap().input_members().iter();
+    let overrides = run_task.find(|member| member.name == "overrides").unwrap().shape;
+    for (shape, table) in [(register, MEMBERS), (overrides, OVERRIDES)] {
+        let mut model = BTreeSet::new();
+        paths(shape, "", &mut model);
+        let table: Vec<String> = table.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert!(table.is_sorted(), "the table must be sorted");
+        assert_eq!(model.into_iter().collect::<Vec<_>>(), table);
+    }
 }
 
 #[test]
 fn what_is_refused_is_refused_with_all_below_it() {
-    for (path, support) in MEMBERS {
-        let Support::Refused(_) = support else { continue };
-        for (below, support) in MEMBERS {
-            if below.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')) {
-                assert!(matches!(support, Support::Refused(_)), "{below} is below {path}");
-            }
+    for table in [MEMBERS, OVERRIDES] {
+        let refused = || table.iter().filter(|(_, support)| matches!(support, Refused(_)));
+        for (path, _) in refused() {
+            let mut below = table.iter().filter(|(other, _)| other.starts_with(&format!("{path}.")));
+            assert!(below.all(|(_, support)| matches!(support, Refused(_))), "something below {path}");
         }
     }
 }
