@@ -105,8 +105,10 @@ impl Admission {
         if let Some(holder) = self.holders.remove(task)
             && holder.admitted
         {
-            self.ports_tcp.retain(|p| !holder.needs.ports_tcp.contains(p) || self.total.ports_tcp.contains(p));
-            self.ports_udp.retain(|p| !holder.needs.ports_udp.contains(p) || self.total.ports_udp.contains(p));
+            self.ports_tcp
+                .retain(|p| !holder.needs.ports_tcp.contains(p) || self.total.ports_tcp.contains(p));
+            self.ports_udp
+                .retain(|p| !holder.needs.ports_udp.contains(p) || self.total.ports_udp.contains(p));
         }
     }
 

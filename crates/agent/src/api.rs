@@ -143,8 +143,10 @@ impl Api {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
         headers.insert("x-amz-target", value(&format!("{}.{operation}", service.target))?);
         let scope = (self.region.as_str(), service.name);
-        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, now()).map_err(transport)?;
-        let mut request = Request::post(format!("{}/", self.endpoint)).body(Full::from(body)).map_err(transport)?;
+        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, now())
+            .map_err(transport)?;
+        let mut request =
+            Request::post(format!("{}/", self.endpoint)).body(Full::from(body)).map_err(transport)?;
         *request.headers_mut() = headers;
         let response = self.client.request(request).await.map_err(|error| {
             // hyper's own text says only that it failed; the cause says why.

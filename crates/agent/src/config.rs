@@ -46,7 +46,9 @@ impl Resources {
         let meminfo = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
         let total_kib = meminfo
             .lines()
-            .find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok())
+            .find_map(|line| {
+                line.strip_prefix("MemTotal:")?.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+            })
             .unwrap_or(0);
         Resources {
             cpu: cores * 1024,

@@ -148,7 +148,8 @@ impl Ledger {
         self.store.scan(&Span::prefix("task/"), &mut |entry| rows.push(entry))?;
         let mut tasks = Vec::new();
         for row in &rows {
-            let Some(id) = row.key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment")) else {
+            let Some(id) = row.key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment"))
+            else {
                 continue;
             };
             let assignment = parse(&row.key, &row.value)?;

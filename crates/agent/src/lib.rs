@@ -69,7 +69,8 @@ async fn work(config: Config) -> Result<(), Error> {
             tell(&instance.arn);
         }
         let engine_version = config.engine.capabilities().version;
-        let link = link::Link { host: host.clone(), instance, engine_version, deregistered: watch::Sender::new(0) };
+        let link =
+            link::Link { host: host.clone(), instance, engine_version, deregistered: watch::Sender::new(0) };
         link.run().await;
         Ok(())
     };

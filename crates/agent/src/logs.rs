@@ -15,10 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    api::BackOff,
-    host::Host,
-};
+use crate::{api::BackOff, host::Host};
 use events::{Assembler, Batch};
 use stream::Outcome;
 

@@ -52,7 +52,9 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
         version: task.version.clone().unwrap_or_default(),
         spec: engine::TaskSpec {
             id: id.clone(),
-            family: [task.family.as_deref(), task.version.as_deref()].map(Option::unwrap_or_default).join(":"),
+            family: [task.family.as_deref(), task.version.as_deref()]
+                .map(Option::unwrap_or_default)
+                .join(":"),
             cpu_millis: task.cpu.filter(|cpu| *cpu > 0.0).map(|cpu| (cpu * 1000.0).round() as u64),
             memory_bytes: positive(task.memory).map(mib),
             pids_limit: None,
@@ -118,10 +120,15 @@ fn unsupported(task: &acs::Task) -> Option<String> {
         ("ipcMode", mode(&task.ipc_mode).is_some()),
     ];
     let member = refused.iter().find(|(_, present)| *present).map(|(member, _)| *member);
-    let network = mode(&task.network_mode).filter(|mode| !matches!(mode.as_str(), "bridge" | "host" | "none"));
+    let network =
+        mode(&task.network_mode).filter(|mode| !matches!(mode.as_str(), "bridge" | "host" | "none"));
     member
         .map(|member| format!("ResourceInitializationError: {member} is not supported by this agent"))
-        .or_else(|| network.map(|mode| format!("ResourceInitializationError: networkMode {mode} is not supported by this agent")))
+        .or_else(|| {
+            network.map(|mode| {
+                format!("ResourceInitializationError: networkMode {mode} is not supported by this agent")
+            })
+        })
 }
 
 /// Names a container that waits for itself, if there is one.
@@ -132,7 +139,8 @@ fn cycle(task: &Task) -> Option<String> {
     };
     let mut done = vec![false; task.containers.len()];
     loop {
-        let ready: Vec<usize> = (0..done.len()).filter(|i| !done[*i] && before(*i).all(|b| done[b])).collect();
+        let ready: Vec<usize> =
+            (0..done.len()).filter(|i| !done[*i] && before(*i).all(|b| done[b])).collect();
         if ready.is_empty() {
             break;
         }

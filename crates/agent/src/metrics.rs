@@ -37,7 +37,8 @@ impl Sampler {
             .filter(|container| container.running)
             .map(|container| container.id)
             .collect();
-        self.next = Instant::now() + PERIOD.max(PERIOD * u32::try_from(running.len() / PER_SECOND).unwrap_or(60));
+        self.next =
+            Instant::now() + PERIOD.max(PERIOD * u32::try_from(running.len() / PER_SECOND).unwrap_or(60));
         for id in running {
             // One that ends just now has no statistics.
             if let Ok(stats) = self.host.engine.stats(&id).await {
@@ -52,7 +53,9 @@ impl Sampler {
         let mut samples = std::mem::take(&mut self.samples);
         let cores = std::thread::available_parallelism().map_or(1, |cores| cores.get());
         let snapshots = self.host.snapshots();
-        let metrics = snapshots.into_iter().filter_map(|task| task_metric(task, &mut samples, cores, &mut self.samples));
+        let metrics = snapshots
+            .into_iter()
+            .filter_map(|task| task_metric(task, &mut samples, cores, &mut self.samples));
         metrics.collect()
     }
 }
@@ -94,7 +97,9 @@ fn container_metric(samples: &[Stats], cores: usize) -> Option<tcs::ContainerMet
         return None;
     }
     // Differences between neighbours; a counter that fell belongs to a restarted container.
-    let pairs = || samples.windows(2).filter(|pair| pair[1].at_ms > pair[0].at_ms && pair[1].cpu_ns >= pair[0].cpu_ns);
+    let pairs = || {
+        samples.windows(2).filter(|pair| pair[1].at_ms > pair[0].at_ms && pair[1].cpu_ns >= pair[0].cpu_ns)
+    };
     let elapsed_s = |pair: &[Stats]| (pair[1].at_ms - pair[0].at_ms) as f64 / 1000.0;
     // Percent of the whole host.
     let cpu = pairs().map(|p| (p[1].cpu_ns - p[0].cpu_ns) as f64 / 1e7 / elapsed_s(p) / cores as f64);
@@ -176,7 +181,10 @@ mod tests {
         let samples = [sample(0, 0, 1), sample(1000, 1_000_000_000, 2), sample(2000, 1_000_000_000, 4)];
         let metric = container_metric(&samples, 2).unwrap();
         let cpu = metric.cpu_stats_set.unwrap();
-        assert_eq!((cpu.min, cpu.max, cpu.sum, cpu.sample_count), (Some(0.0), Some(50.0), Some(50.0), Some(2)));
+        assert_eq!(
+            (cpu.min, cpu.max, cpu.sum, cpu.sample_count),
+            (Some(0.0), Some(50.0), Some(50.0), Some(2))
+        );
         let memory = metric.memory_stats_set.unwrap();
         assert_eq!((memory.min, memory.max, memory.sum), (Some(2.0), Some(4.0), Some(6.0)));
         assert!(container_metric(&samples[..1], 2).is_none());

@@ -64,7 +64,9 @@ fn check(
     let instance = answer.container_instance.ok_or(Error::Unnamed)?;
     let told = instance.attributes.unwrap_or_default();
     for sent in request.attributes.iter().flatten() {
-        let taken = told.iter().any(|a| a.name == sent.name && a.value.as_deref().unwrap_or("") == sent.value.as_deref().unwrap_or(""));
+        let taken = told.iter().any(|a| {
+            a.name == sent.name && a.value.as_deref().unwrap_or("") == sent.value.as_deref().unwrap_or("")
+        });
         if !taken {
             return Err(Error::Attribute(sent.name.clone()));
         }
@@ -119,11 +121,11 @@ fn resources(resources: &Resources) -> Vec<ecs::Resource> {
 
 /// The attributes that tell what this agent can do, by the stock agent's names: only what is true here.
 fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
-    const DOCKER_API: [&str; 12] =
-        ["17", "18", "19", "20", "21", "22", "23", "24", "25", "28", "29", "30"];
-    let mut names: Vec<String> = ["container-ordering", "full-sync", "container-restart-policy", "docker-plugin.local"]
-        .map(|name| format!("ecs.capability.{name}"))
-        .into();
+    const DOCKER_API: [&str; 12] = ["17", "18", "19", "20", "21", "22", "23", "24", "25", "28", "29", "30"];
+    let mut names: Vec<String> =
+        ["container-ordering", "full-sync", "container-restart-policy", "docker-plugin.local"]
+            .map(|name| format!("ecs.capability.{name}"))
+            .into();
     names.extend(DOCKER_API.map(|minor| format!("com.amazonaws.ecs.capability.docker-remote-api.1.{minor}")));
     let mut common = |name: &str| names.push(format!("com.amazonaws.ecs.capability.{name}"));
     common("logging-driver.none");
@@ -144,7 +146,8 @@ fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
         "aarch64" => "arm64",
         other => other,
     };
-    let facts = [("ecs.os-type", "linux"), ("ecs.os-family", "LINUX"), ("ecs.cpu-architecture", architecture)];
+    let facts =
+        [("ecs.os-type", "linux"), ("ecs.os-family", "LINUX"), ("ecs.cpu-architecture", architecture)];
     let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned()));
     names.into_iter().map(|name| (name, String::new())).chain(facts).collect()
 }

@@ -91,9 +91,12 @@ async fn publish_all(
         let body = message.encode();
         let headers = target.sign(&link.host.api, body.as_bytes()).map_err(|error| error.to_string())?;
         let mut lines = Vec::new();
-        for (name, shown) in
-            [("authorization", "Authorization"), ("host", "Host"), ("x-amz-date", "X-Amz-Date"), ("x-amz-security-token", "X-Amz-Security-Token")]
-        {
+        for (name, shown) in [
+            ("authorization", "Authorization"),
+            ("host", "Host"),
+            ("x-amz-date", "X-Amz-Date"),
+            ("x-amz-security-token", "X-Amz-Security-Token"),
+        ] {
             if let Some(value) = headers.get(name).and_then(|value| value.to_str().ok()) {
                 lines.push((shown, value));
             }
@@ -136,8 +139,13 @@ fn metrics(link: &Link, tasks: Vec<tcs::TaskMetric>) -> Vec<Message> {
 
 /// The messages for the verdicts of health checks; none where there are no checks.
 fn health(link: &Link) -> Vec<Message> {
-    let tasks: Vec<tcs::TaskHealth> =
-        link.host.snapshots().into_iter().filter(|t| t.known < Known::Stopped).filter_map(task_health).collect();
+    let tasks: Vec<tcs::TaskHealth> = link
+        .host
+        .snapshots()
+        .into_iter()
+        .filter(|t| t.known < Known::Stopped)
+        .filter_map(task_health)
+        .collect();
     let last = tasks.len().div_ceil(TASKS_PER_MESSAGE).saturating_sub(1);
     let id = uuid::Uuid::new_v4().to_string();
     let message = |(index, part): (usize, &[tcs::TaskHealth])| -> Message {

@@ -97,7 +97,8 @@ fn order(context: &Context, source: &acs::Container, container: &mut Container) 
 fn fill(context: &Context, source: &acs::Container, container: &mut Container) -> Result<(), String> {
     unsupported(source)?;
     let spec = &mut container.spec;
-    spec.image = source.image.clone().filter(|image| !image.is_empty()).ok_or("CannotPullContainerError: no image")?;
+    spec.image =
+        source.image.clone().filter(|image| !image.is_empty()).ok_or("CannotPullContainerError: no image")?;
     spec.entry_point = Some(source.entry_point.clone()).filter(|words| !words.is_empty());
     spec.command = Some(source.command.clone()).filter(|words| !words.is_empty());
     if let Some(command) = overridden_command(source)? {

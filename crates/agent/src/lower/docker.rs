@@ -184,7 +184,8 @@ pub(super) fn health_check(config: &Config) -> Option<HealthCheck> {
         // As ECS has it: without a first word, the list is the command.
         _ => test.to_vec(),
     };
-    let ms = |ns: Option<i64>, default: i64| ns.filter(|ns| *ns > 0).map_or(default, |ns| (ns / 1_000_000).max(1));
+    let ms =
+        |ns: Option<i64>, default: i64| ns.filter(|ns| *ns > 0).map_or(default, |ns| (ns / 1_000_000).max(1));
     Some(HealthCheck {
         command,
         interval_ms: ms(check.interval, 30_000),

@@ -80,7 +80,8 @@ fn awslogs(
 fn set_start(logs: &mut AwsLogs, name: &str, pattern: String) -> Result<(), String> {
     if logs.event_start.is_some() {
         return Err(
-            "HostConfigError: awslogs-datetime-format and awslogs-multiline-pattern exclude each other".into()
+            "HostConfigError: awslogs-datetime-format and awslogs-multiline-pattern exclude each other"
+                .into(),
         );
     }
     regex::bytes::RegexBuilder::new(&pattern)

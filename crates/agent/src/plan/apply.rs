@@ -178,14 +178,7 @@ fn vanished(task: &Task, state: &mut TaskState, index: usize, reason: &str, now_
     note_essential_end(task, state, index, now_ms);
 }
 
-fn probed(
-    task: &Task,
-    state: &mut TaskState,
-    index: usize,
-    healthy: bool,
-    mut output: String,
-    now_ms: i64,
-) {
+fn probed(task: &Task, state: &mut TaskState, index: usize, healthy: bool, mut output: String, now_ms: i64) {
     let (Some(check), seen) = (&task.containers[index].health_check, &mut state.containers[index]) else {
         return;
     };
@@ -215,13 +208,7 @@ fn probed(
 
 /// Brings the state that the ledger kept into line with what the engine has. `same_boot`: the host has
 /// not restarted since the state was written, so what the engine does not have was never made.
-pub fn adopt(
-    task: &Task,
-    state: &mut TaskState,
-    found: Option<&FoundTask>,
-    same_boot: bool,
-    now_ms: i64,
-) {
+pub fn adopt(task: &Task, state: &mut TaskState, found: Option<&FoundTask>, same_boot: bool, now_ms: i64) {
     state.containers.resize_with(task.containers.len(), ContainerState::default);
     state.prepared = if found.is_some() { Prepared::Yes } else { Prepared::No };
     for (index, container) in task.containers.iter().enumerate() {

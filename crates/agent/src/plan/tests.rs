@@ -40,7 +40,13 @@ fn task(containers: Vec<Container>) -> Task {
 
 fn created() -> engine::Created {
     let runtime_id = "0".repeat(64);
-    engine::Created { runtime_id, created_at_ms: 0, bindings: Vec::new(), ipv4: None, image_health_check: None }
+    engine::Created {
+        runtime_id,
+        created_at_ms: 0,
+        bindings: Vec::new(),
+        ipv4: None,
+        image_health_check: None,
+    }
 }
 
 impl World {
@@ -361,7 +367,8 @@ fn any_task() -> impl Strategy<Value = Vec<Container>> {
             let mut built = if *check { checked(&name) } else { container(&name) };
             built.essential = *essential || index == 0;
             built.start_timeout_ms = Some(20_000);
-            built.restart = restart.then(|| RestartPolicy { ignored_exit_codes: vec![], attempt_period_ms: 1_000 });
+            built.restart =
+                restart.then(|| RestartPolicy { ignored_exit_codes: vec![], attempt_period_ms: 1_000 });
             if let Some((target, condition)) = dependency
                 && *target < index
             {

@@ -154,5 +154,9 @@ pub enum Fact {
     /// The engine knows no such container, though it should run.
     Vanished(usize, String),
     /// A probe of the health check ended.
-    Probed { container: usize, healthy: bool, output: String },
+    Probed {
+        container: usize,
+        healthy: bool,
+        output: String,
+    },
 }

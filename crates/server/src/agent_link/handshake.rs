@@ -81,9 +81,11 @@ fn bad_request(message: String) -> Refusal {
 fn accept_key(headers: &HeaderMap) -> Result<String, Refusal> {
     let has = |name: header::HeaderName, word: &str| {
         let values = headers.get_all(name);
-        values.iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|v| {
-            v.trim().eq_ignore_ascii_case(word)
-        })
+        values
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .any(|v| v.trim().eq_ignore_ascii_case(word))
     };
     if !has(header::UPGRADE, "websocket") || !has(header::CONNECTION, "upgrade") {
         return Err(bad_request("not an upgrade to a web socket".into()));
@@ -91,7 +93,8 @@ fn accept_key(headers: &HeaderMap) -> Result<String, Refusal> {
     if !has(header::SEC_WEBSOCKET_VERSION, "13") {
         return Err(bad_request("the web socket's version is not 13".into()));
     }
-    let key = headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(|| bad_request("no Sec-WebSocket-Key".into()))?;
+    let key =
+        headers.get(header::SEC_WEBSOCKET_KEY).ok_or_else(|| bad_request("no Sec-WebSocket-Key".into()))?;
     Ok(derive_accept_key(key.as_bytes()))
 }
 

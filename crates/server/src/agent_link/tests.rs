@@ -105,14 +105,15 @@ async fn world(limits: Limits) -> World {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             let link = serving.clone();
-            let service = hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
-                let link = link.clone();
-                async move {
-                    let on_upgrade = hyper::upgrade::on(&mut request);
-                    let (parts, _) = request.into_parts();
-                    Ok::<_, std::convert::Infallible>(link.upgrade(call(parts, on_upgrade)).await)
-                }
-            });
+            let service =
+                hyper::service::service_fn(move |mut request: http::Request<hyper::body::Incoming>| {
+                    let link = link.clone();
+                    async move {
+                        let on_upgrade = hyper::upgrade::on(&mut request);
+                        let (parts, _) = request.into_parts();
+                        Ok::<_, std::convert::Infallible>(link.upgrade(call(parts, on_upgrade)).await)
+                    }
+                });
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service)
                 .with_upgrades();
@@ -206,10 +207,13 @@ async fn a_session_carries_manifest_payloads_and_stop_verification() {
     assert_eq!((first.tasks[0].arn.as_deref(), first.seq_num), (Some("a"), Some(3)));
     // The second is held back until the first is acknowledged; what comes instead is the verification.
     let candidate = |arn: &str| acs::TaskIdentifier { task_arn: Some(arn.into()), ..Default::default() };
-    say(&mut agent, acs::TaskStopVerificationMessage {
-        message_id: manifest.message_id.clone(),
-        stop_candidates: vec![candidate("x"), candidate("y")],
-    })
+    say(
+        &mut agent,
+        acs::TaskStopVerificationMessage {
+            message_id: manifest.message_id.clone(),
+            stop_candidates: vec![candidate("x"), candidate("y")],
+        },
+    )
     .await;
     let acs::Message::TaskStopVerificationAck(ack) = hear(&mut agent).await else { panic!("no answer") };
     assert_eq!((ack.message_id, ack.stop_tasks), (manifest.message_id, vec![candidate("x")]));

@@ -168,8 +168,7 @@ impl Actor {
 
 /// The container may not start: as in ECS, where its log driver cannot begin without its stream.
 fn no_stream(error: &crate::api::Error) -> engine::Error {
-    let text = format!(
-        "failed to initialize logging driver: failed to create Cloudwatch log stream: {error}"
-    );
+    let text =
+        format!("failed to initialize logging driver: failed to create Cloudwatch log stream: {error}");
     engine::Error::fatal(engine::Kind::Start, text)
 }

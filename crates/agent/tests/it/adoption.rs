@@ -1,0 +1,99 @@
+//! Deaths of the agent, the control plane, both, and the host.
+
+use serde_json::json;
+
+use crate::{World, app, server_double::eventually, stopped, task, with};
+
+#[tokio::test]
+async fn a_new_agent_finds_its_tasks_again() {
+    let mut w = World::new().await;
+    w.run("runs").await;
+    w.run("ends").await;
+    w.kill_agent().await;
+    w.engine.exit("ends", "app", 42);
+    w.start_agent();
+    assert_eq!(w.server.report("ends", "STOPPED").await["containers"][0]["exitCode"], 42);
+    assert!(w.engine.running("runs", "app"));
+    let starts = w.engine.log().iter().filter(|entry| *entry == "start app").count();
+    assert_eq!(starts, 2, "nothing is started twice");
+    w.server.assign(stopped("runs")).await;
+    w.server.report("runs", "STOPPED").await;
+    let register = |heard: &crate::server_double::Heard| {
+        let calls = heard.calls.iter().filter(|(operation, _)| operation == "RegisterContainerInstance");
+        calls.last().map(|(_, input)| input.clone())
+    };
+    let again = w.server.until("the second registration", register).await;
+    assert_eq!(again["containerInstanceArn"], crate::server_double::INSTANCE_ARN);
+    eventually("all is removed", || w.engine.tasks().is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn an_absent_control_plane_hears_everything_later_and_in_order() {
+    let mut w = World::new().await;
+    w.run("t1").await;
+    w.server.die();
+    w.engine.exit("t1", "app", 5);
+    eventually("the task is removed all the same", || w.engine.tasks().is_empty().then_some(())).await;
+    // Both gone now.
+    w.kill_agent().await;
+    w.start_agent();
+    w.server.come_back().await;
+    assert_eq!(w.server.report("t1", "STOPPED").await["containers"][0]["exitCode"], 5);
+    let statuses: Vec<_> = w.server.heard.lock().reports("t1").iter().map(|r| r["status"].clone()).collect();
+    let first_stop = statuses.iter().position(|status| status == "STOPPED").unwrap();
+    assert!(statuses[..first_stop].contains(&"RUNNING".into()));
+    assert!(!statuses[first_stop..].contains(&"RUNNING".into()), "{statuses:?}");
+    w.run("t2").await;
+}
+
+#[tokio::test]
+async fn what_the_ledger_does_not_know_is_removed() {
+    use engine::Engine;
+    let mut w = World::new().await;
+    w.run("known").await;
+    w.kill_agent().await;
+    let stray = engine::TaskSpec { id: "stray".into(), ..Default::default() };
+    w.engine.prepare_task(&stray).await.unwrap();
+    w.start_agent();
+    eventually("the stray is removed", || (w.engine.tasks() == ["known"]).then_some(())).await;
+}
+
+#[tokio::test]
+async fn containers_that_are_gone_are_reported_as_such() {
+    let mut w = World::new().await;
+    w.run("t1").await;
+    w.kill_agent().await;
+    w.engine.reboot();
+    w.start_agent();
+    let ended = w.server.report("t1", "STOPPED").await;
+    assert!(ended["containers"][0]["reason"].as_str().unwrap().starts_with("ContainerVanishedError"));
+    assert!(ended["containers"][0]["exitCode"].is_null());
+    let starts = w.engine.log().iter().filter(|entry| *entry == "start app").count();
+    assert_eq!(starts, 1);
+}
+
+#[tokio::test]
+async fn an_acknowledged_task_that_had_not_begun_goes_on() {
+    let mut w = World::new().await;
+    let big = |id: &str| task(id, json!([with(app(), json!({"memory": 900}))]));
+    w.server.assign(big("first")).await;
+    w.server.report("first", "RUNNING").await;
+    w.server.assign(big("second")).await;
+    w.kill_agent().await;
+    w.start_agent();
+    w.engine.exit("first", "app", 0);
+    w.server.report("second", "RUNNING").await;
+}
+
+#[tokio::test]
+async fn a_deregistered_instance_stays_away() {
+    let w = World::new().await;
+    w.run("t1").await;
+    *w.server.refuse_acs.lock() = Some(r#"{"InactiveInstanceException":"gone"}"#.into());
+    w.server.die();
+    w.server.come_back().await;
+    // Its tasks are still looked after.
+    w.engine.exit("t1", "app", 1);
+    w.server.report("t1", "STOPPED").await;
+    assert_eq!(w.server.heard.lock().connections.len(), 1);
+}
