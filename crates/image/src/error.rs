@@ -32,7 +32,7 @@ pub enum Error {
         holders: Vec<String>,
     },
     /// The host refused a file operation.
-    #[error("{what}: {source}")]
+    #[error("{what}")]
     Io {
         /// What was tried, with the path.
         what: String,

@@ -321,6 +321,3 @@ fn no_such_image(name: &str) -> Error {
 fn has_other_tag(image: &Image, tag: &str) -> bool {
     image.names.iter().any(|name| name != tag && !name.contains('@'))
 }
-
-#[cfg(test)]
-mod tests;

@@ -20,6 +20,7 @@ mod serve;
 pub struct Registry {
     address: SocketAddr,
     shared: Arc<Shared>,
+    certificate: Option<String>,
     stop: Option<oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -90,14 +91,27 @@ struct State {
 }
 
 impl Registry {
-    /// Starts a registry on a port of loopback that is free.
+    /// Starts a registry on a port of loopback that is free; it speaks plain HTTP.
     ///
     /// # Panics
     /// When the host has no loopback, or no threads.
     pub fn start() -> Self {
+        Self::start_with(None)
+    }
+
+    /// Starts a registry that speaks TLS, under a certificate that nobody knows.
+    ///
+    /// # Panics
+    /// When the host has no loopback, or no threads.
+    pub fn start_tls() -> Self {
+        Self::start_with(Some(serve::Identity::new()))
+    }
+
+    fn start_with(identity: Option<serve::Identity>) -> Self {
         let shared = Arc::new(Shared { state: Mutex::default(), mended: watch::channel(()).0 });
         let (stop, stopped) = oneshot::channel();
         let (ready, address) = std::sync::mpsc::channel();
+        let certificate = identity.as_ref().map(|identity| identity.certificate_pem.clone());
         let served = shared.clone();
         let thread = std::thread::spawn(move || {
             let runtime =
@@ -106,13 +120,18 @@ impl Registry {
                 let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("loopback");
                 ready.send(listener.local_addr().expect("bound")).expect("the starter waits");
                 tokio::select! {
-                    () = serve::forever(listener, served) => {}
+                    () = serve::forever(listener, identity, served) => {}
                     _ = stopped => {}
                 }
             });
         });
         let address = address.recv().expect("the thread binds its port");
-        Self { address, shared, stop: Some(stop), thread: Some(thread) }
+        Self { address, shared, certificate, stop: Some(stop), thread: Some(thread) }
+    }
+
+    /// The certificate of a registry that speaks TLS, in PEM.
+    pub fn certificate_pem(&self) -> Option<&str> {
+        self.certificate.as_deref()
     }
 
     /// `127.0.0.1:port`.

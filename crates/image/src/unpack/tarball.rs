@@ -269,6 +269,3 @@ fn check_sum(header: &Header) -> Result<()> {
 pub fn lossy(path: &[u8]) -> String {
     String::from_utf8_lossy(path).into_owned()
 }
-
-#[cfg(test)]
-mod tests;

@@ -116,6 +116,22 @@ async fn credentials_are_asked_for_and_given() {
 }
 
 #[tokio::test]
+async fn tls_is_spoken_and_certificates_are_checked() {
+    let (scratch, registry) = (Scratch::new(), Registry::start_tls());
+    let digest = registry.push("x", "1", &ImageBuilder::new().gzip_layer(tar_of(&[("a", b"1")])));
+    let name = reference(&registry.reference("x", "1"));
+    // On loopback an unknown certificate means "no TLS", and plain HTTP then meets a server that has it.
+    let error = scratch.store.pull(&name, &PullOptions::default()).await.expect_err("unknown certificate");
+    assert_eq!(error.kind(), Kind::Network, "{error}");
+    assert_eq!(registry.requests(), [""; 0], "nothing was told to a server that nobody knows");
+
+    let pem = registry.certificate_pem().expect("speaks TLS").as_bytes().to_vec();
+    let options = PullOptions { extra_roots_pem: vec![pem], ..PullOptions::default() };
+    let image = scratch.store.pull(&name, &options).await.expect("pulls");
+    assert_eq!(image.digest, digest);
+}
+
+#[tokio::test]
 async fn layers_arrive_side_by_side() {
     let (scratch, registry) = (Scratch::new(), Registry::start());
     let image = (0..3).fold(ImageBuilder::new(), |image, n| image.layer(tar_of(&[("a", &[n])])));

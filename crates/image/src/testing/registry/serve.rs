@@ -14,7 +14,9 @@ use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::{Frame, Incoming};
 use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
 
 use super::{Fault, RegistryAuth, Shared, State};
 use crate::Digest;
@@ -22,19 +24,52 @@ use crate::Digest;
 type Body = UnsyncBoxBody<Bytes, std::io::Error>;
 type Answer = Response<Body>;
 
+/// What a registry that speaks TLS shows.
+pub struct Identity {
+    /// For clients that are to trust it.
+    pub certificate_pem: String,
+    acceptor: TlsAcceptor,
+}
+
+impl Identity {
+    /// A certificate of its own for loopback.
+    pub fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned(), "localhost".to_owned()])
+            .expect("the names are good");
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).expect("a key");
+        let config =
+            rustls::ServerConfig::builder_with_provider(rustls::crypto::ring::default_provider().into())
+                .with_safe_default_protocol_versions()
+                .and_then(|c| c.with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key))
+                .expect("key and certificate fit");
+        Self { certificate_pem: made.cert.pem(), acceptor: TlsAcceptor::from(Arc::new(config)) }
+    }
+}
+
 /// Takes connections until it is dropped.
-pub async fn forever(listener: TcpListener, shared: Arc<Shared>) {
+pub async fn forever(listener: TcpListener, identity: Option<Identity>, shared: Arc<Shared>) {
+    let acceptor = identity.map(|identity| identity.acceptor);
     let mut connections = tokio::task::JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
-        let shared = shared.clone();
+        let (shared, acceptor) = (shared.clone(), acceptor.clone());
         connections.spawn(async move {
-            let service = hyper::service::service_fn(move |request| answer(shared.clone(), request));
             // A client that hangs up, or a fault of ours, is no news.
-            let _ = hyper::server::conn::http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            match acceptor {
+                None => serve(stream, shared).await,
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(stream, shared).await;
+                    }
+                }
+            }
         });
     }
+}
+
+async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin, shared: Arc<Shared>) {
+    let service = hyper::service::service_fn(move |request| answer(shared.clone(), request));
+    let _ = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }
 
 async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Answer, Infallible> {
