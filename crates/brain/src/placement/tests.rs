@@ -7,7 +7,10 @@ use serde_json::{Value, json};
 use wire::{Timestamp, ecs};
 
 use super::*;
-use crate::testing::ctx;
+use crate::{
+    cluster::{Change, Cluster, Row, rows::TaskRow},
+    testing::ctx,
+};
 
 /// An ACTIVE instance with its agent connected.
 pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
@@ -322,37 +325,41 @@ proptest! {
 #[test]
 #[ignore = "a measurement"]
 fn ten_thousand_instances() {
-    let names: Vec<String> = (0..10_000).map(|n| format!("{n:032x}")).collect();
-    let sized: Vec<(&str, i64, i64)> = names.iter().map(|name| (name.as_str(), 4096, 16_384)).collect();
-    let mut hosts = Hosts::of(&sized);
-    for (at, host) in hosts.0.iter_mut().enumerate() {
-        let attribute = |n: usize| ecs::Attribute {
-            name: format!("com.amazonaws.ecs.capability.{n:02}"),
-            ..Default::default()
-        };
-        host.row.attributes = (0..40).map(attribute).collect();
-        let zone = ecs::Attribute {
-            name: "ecs.availability-zone".into(),
-            value: Some(format!("z{}", at % 3)),
-            ..Default::default()
-        };
-        host.row.attributes.insert(20, zone);
-        host.groups.extend((0..20).map(|n| (format!("service:s{n}"), 1)));
+    let cluster = json!({"name": "c", "active": true, "created_at": 0, "settings": [], "capacity_providers": [],
+        "default_capacity_provider_strategy": [], "tags": []});
+    let mut cluster = Cluster::new(serde_json::from_value(cluster).unwrap());
+    let (mut ids, mut hosts) = (Ids::new(1), Vec::new());
+    for at in 0..10_000 {
+        let mut row = instance(&ids.hex32(), 4096, 16_384);
+        let named =
+            |name: String, value: Option<String>| ecs::Attribute { name, value, ..Default::default() };
+        row.attributes =
+            (0..40).map(|n| named(format!("com.amazonaws.ecs.capability.{n:02}"), None)).collect();
+        row.attributes.push(named("ecs.availability-zone".to_owned(), Some(format!("z{}", at % 3))));
+        hosts.push(row.id.clone());
+        cluster.apply(&Change::Put(Row::Instance(row.into())));
     }
-    for (counted, strategy) in [
-        (true, json!([])),
-        (false, json!([])),
-        (false, json!([{"type": "random"}])),
-        (false, json!([{"type": "binpack", "field": "memory"}])),
+    for at in 0..20_000 {
+        let task = json!({"id": ids.hex32(), "task_definition": {"family": "web", "revision": 1},
+            "group": format!("service:s{}", at % 40), "service": [format!("s{}", at % 40), "ecs-svc/1"],
+            "instance": hosts[at % 10_000], "launch_type": "EC2", "desired": "Running", "last": "Running",
+            "overrides": {}, "containers": [], "tags": [], "enable_execute_command": false, "created_at": 0,
+            "needs": {"cpu": 10, "memory": 10, "ports_tcp": [], "ports_udp": []}, "version": 1});
+        let task: TaskRow = serde_json::from_value(task).unwrap();
+        cluster.apply(&Change::Put(Row::Task(task.into())));
+    }
+    for (group, strategy) in [
+        ("service:s1", json!([])),
+        ("service:s1", json!([{"type": "spread", "field": "host"}])),
+        ("family:f", json!([{"type": "random"}])),
+        ("family:f", json!([{"type": "binpack", "field": "memory"}])),
     ] {
-        hosts.1 = counted;
-        let mut request = request("service:web", json!([]), strategy.clone());
-        request.needs.attributes = hosts.0[0].row.attributes[30..36].to_vec();
-        let mut ids = Ids::new(1);
+        let mut request = request(group, json!([]), strategy.clone());
+        request.needs.attributes = cluster.instance(&hosts[0]).unwrap().attributes[30..36].to_vec();
         let start = std::time::Instant::now();
         for _ in 0..50 {
-            place(&hosts, &request, &mut ids).unwrap();
+            place(&cluster, &request, &mut ids).unwrap();
         }
-        println!("{strategy} counted={counted}: one placement among 10,000: {:?}", start.elapsed() / 50);
+        println!("{group} {strategy}: one placement among 10,000: {:?}", start.elapsed() / 50);
     }
 }
