@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{self, Read, Seek, Write},
+    io::{Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
 };
@@ -51,21 +51,25 @@ impl DataDir {
     /// The keys, made at the first call.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
         let path = self.credentials_path();
-        match fs::read_to_string(&path) {
-            Ok(text) => toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display())),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let made = Credentials { root: key_pair(), agent: key_pair() };
-                write_whole(&path, toml::to_string(&made)?.as_bytes())?;
-                Ok(made)
-            }
-            Err(error) => Err(error).with_context(|| format!("{} cannot be read", path.display())),
+        if path.exists() {
+            return read_credentials(&self.path);
         }
+        let made = Credentials { root: key_pair(), agent: key_pair() };
+        write_whole(&path, toml::to_string(&made)?.as_bytes())?;
+        Ok(made)
     }
 
     /// Where the keys are.
     pub fn credentials_path(&self) -> PathBuf {
         self.path.join("credentials.toml")
     }
+}
+
+/// The keys of a data directory that another process may be using.
+pub fn read_credentials(path: &Path) -> anyhow::Result<Credentials> {
+    let path = path.join("credentials.toml");
+    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
+    toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))
 }
 
 /// The process that has a data directory, if any.

@@ -1,3 +1,73 @@
-//! The `roadstead` program.
+//! The `roadstead` program: the only place that wires the parts together.
+//!
+//! Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 64 the configuration is wrong.
 
-fn main() {}
+mod commands;
+mod config;
+mod data_dir;
+mod doctor;
+mod running;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Amazon ECS on your own machines.
+#[derive(Parser)]
+#[command(name = "roadstead", version, about, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 64 the configuration is wrong.";
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run everything on this machine: control plane and one agent, in the foreground
+    Up(commands::up::Args),
+    /// Run the control plane alone
+    Server(commands::up::Args),
+    /// Run an agent alone, against a control plane elsewhere
+    Agent(commands::agent::Args),
+    /// Stop every task of a data directory and remove what they made on this host
+    Down(commands::down::Args),
+    /// Print the settings that point the AWS CLI and SDKs here
+    Env(commands::env::Args),
+    /// Images on this host
+    Image(commands::image::Args),
+    /// Write a consistent copy of the state while the control plane runs
+    Backup(commands::backup::Args),
+    /// Check that this machine can run tasks, and say how to mend what is missing
+    Doctor(commands::doctor::Args),
+}
+
+fn main() -> ExitCode {
+    // A supervisor must be small: nothing may be set up before it takes over.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|word| word == "supervise") {
+        return engine::native::supervisor::main(words);
+    }
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("roadstead: {error:#}");
+            let bad_configuration = error.chain().any(|cause| cause.is::<config::Error>());
+            ExitCode::from(if bad_configuration { 64 } else { 1 })
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    match command {
+        Command::Up(args) => commands::up::run(args, commands::up::Parts::All),
+        Command::Server(args) => commands::up::run(args, commands::up::Parts::Server),
+        Command::Agent(args) => commands::agent::run(args),
+        Command::Down(args) => commands::down::run(args),
+        Command::Env(args) => commands::env::run(args),
+        Command::Image(args) => commands::image::run(args),
+        Command::Backup(args) => commands::backup::run(args),
+        Command::Doctor(args) => commands::doctor::run(args),
+    }
+}

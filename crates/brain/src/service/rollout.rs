@@ -203,8 +203,8 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
                     Troubleshooting section of the Amazon ECS Developer Guide.";
         events::add_once(txn, service, text);
     }
-    let of_primary = |task: &&TaskRow| task.service.as_ref().is_some_and(|(_, id)| *id == primary.id);
-    let ready = tasks.iter().filter(of_primary).filter(|task| healthy(task)).count();
+    let seen = tasks.iter().map(|task| look(txn, &primary, task));
+    let ready = seen.filter(|task| task.current && task.healthy).count();
     let all_ready = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
     if !all_ready || tasks.len() != ready || service.deployments.len() > 1 {
         service.steady &= all_ready;

@@ -1,0 +1,9 @@
+//! The commands, one module each.
+
+pub mod agent;
+pub mod backup;
+pub mod doctor;
+pub mod down;
+pub mod env;
+pub mod image;
+pub mod up;

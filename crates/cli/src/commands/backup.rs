@@ -1,0 +1,26 @@
+//! `roadstead backup`: a consistent copy of the state, while the control plane runs or not.
+
+use std::path::PathBuf;
+
+use anyhow::Context;
+
+use crate::commands::up::Settings;
+
+/// Arguments of `roadstead backup`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// The file to write; it must not exist
+    file: PathBuf,
+}
+
+/// Copies the state.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.settings.config()?;
+    let state = config.data_dir.join("state.db");
+    store::sqlite::backup(&state, &args.file)
+        .with_context(|| format!("cannot copy {}", state.display()))?;
+    println!("wrote {}", args.file.display());
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! `roadstead doctor`: see [`crate::doctor`].
+
+use crate::{commands::up::Settings, doctor};
+
+/// Arguments of `roadstead doctor`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// Print one JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
+
+/// Looks, prints, and fails if anything needed is missing.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.settings.config()?;
+    let report = doctor::run(&doctor::Args { data_dir: config.data_dir, listen: config.server.listen });
+    if args.json {
+        println!("{}", report.to_json());
+    } else {
+        print!("{report}");
+    }
+    anyhow::ensure!(report.healthy(), "this machine cannot run tasks yet");
+    Ok(())
+}

@@ -1,0 +1,131 @@
+//! `roadstead image`: images on this host. Works beside a running agent.
+
+use std::{
+    io::{IsTerminal, Write},
+    path::PathBuf,
+    sync::Arc,
+};
+
+use anyhow::Context;
+use clap::Subcommand;
+use image::{Auth, LoadOptions, Progress, PullOptions, Reference, RootfsOptions, Store};
+
+use crate::{commands::up::Settings, config::Config};
+
+/// Arguments of `roadstead image`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Take in an OCI layout, a Docker archive, or (with --cmd) the tar of a root filesystem
+    Load {
+        /// A tar, which may be compressed, or the folder of an OCI layout
+        file: PathBuf,
+        /// The image's name; without it, the names that the archive states
+        #[arg(long)]
+        name: Option<String>,
+        /// FILE is a root filesystem, and this is what its containers run: a word, or a JSON list of words
+        #[arg(long)]
+        cmd: Option<String>,
+        /// Environment of its containers, NAME=VALUE; may be repeated
+        #[arg(long = "env", value_name = "NAME=VALUE", requires = "cmd")]
+        environment: Vec<String>,
+    },
+    /// Fetch an image from its registry
+    Pull {
+        /// Such as nginx, registry.example:5000/app:2 or app@sha256:…
+        image: String,
+        /// The registry's user; the password is read from ROADSTEAD_REGISTRY_PASSWORD
+        #[arg(long)]
+        username: Option<String>,
+    },
+    /// List the images that are here
+    List,
+    /// Forget a name; the image goes with its last one
+    Remove {
+        /// A name or digest
+        image: String,
+    },
+}
+
+/// Runs one image command.
+pub fn run(args: Args) -> anyhow::Result<()> {
+    let config = args.settings.config()?;
+    let store = open(&config)?;
+    match args.command {
+        Command::Load { file, name, cmd, environment } => {
+            let name = name.as_deref().map(str::parse::<Reference>).transpose()?;
+            let rootfs = cmd.map(|cmd| rootfs(&cmd, environment)).transpose()?;
+            for image in store.load(&file, &LoadOptions { name, rootfs })? {
+                println!("loaded {} {}", image.names.first().map_or("(no name)", |n| n), image.digest);
+            }
+        }
+        Command::Pull { image, username } => pull(&config, &store, &image, username)?,
+        Command::List => list(&store)?,
+        Command::Remove { image } => {
+            let removed = store.remove(&image)?;
+            removed.untagged.iter().for_each(|name| println!("untagged {name}"));
+            removed.deleted.iter().for_each(|digest| println!("deleted {digest}"));
+        }
+    }
+    Ok(())
+}
+
+/// The host's images.
+pub fn open(config: &Config) -> anyhow::Result<Store> {
+    let root = config.data_dir.join("images");
+    std::fs::create_dir_all(&config.data_dir)?;
+    Store::open(&root).with_context(|| format!("cannot open the images in {}", root.display()))
+}
+
+fn rootfs(cmd: &str, env: Vec<String>) -> anyhow::Result<RootfsOptions> {
+    let cmd = match cmd.starts_with('[') {
+        true => serde_json::from_str(cmd).context("--cmd is not a JSON list of words")?,
+        false => vec![cmd.to_owned()],
+    };
+    Ok(RootfsOptions { config: image::Config { cmd, env, ..Default::default() } })
+}
+
+fn pull(config: &Config, store: &Store, image: &str, username: Option<String>) -> anyhow::Result<()> {
+    let reference: Reference = image.parse()?;
+    let password = || std::env::var("ROADSTEAD_REGISTRY_PASSWORD").context("set ROADSTEAD_REGISTRY_PASSWORD");
+    let auth = match username {
+        Some(username) => Auth::Basic { username, password: password()? },
+        None => Auth::Anonymous,
+    };
+    let options = PullOptions {
+        auth,
+        insecure_registries: config.images.insecure_registries.clone(),
+        progress: std::io::stderr().is_terminal().then(|| Arc::new(show) as _),
+        ..PullOptions::default()
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let image = runtime.block_on(store.pull(&reference, &options))?;
+    println!("pulled {} {}", reference.familiar(), image.digest);
+    Ok(())
+}
+
+fn show(progress: Progress) {
+    let Progress { layers, layers_done, bytes, bytes_done } = progress;
+    let line = format!("\r{layers_done}/{layers} layers, {bytes_done}/{bytes} bytes ");
+    // Progress is for people; a terminal that went away is no failure.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+fn list(store: &Store) -> anyhow::Result<()> {
+    println!("{:<50} {:<22} {:>12}", "NAME", "DIGEST", "BYTES");
+    for image in store.list()? {
+        let digest = image.digest.to_string();
+        let short = digest.get(..19).unwrap_or(&digest);
+        for name in image.names.iter().filter(|name| !name.contains('@')) {
+            println!("{name:<50} {short:<22} {:>12}", image.size());
+        }
+    }
+    Ok(())
+}

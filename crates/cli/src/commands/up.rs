@@ -1,0 +1,82 @@
+//! `roadstead up` and `roadstead server`: everything, or the control plane, in the foreground.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use crate::{
+    config::{self, Config},
+    data_dir::DataDir,
+    running,
+};
+
+/// Which parts run in this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Parts {
+    /// The control plane and this host's agent.
+    All,
+    /// The control plane.
+    Server,
+}
+
+/// What every command needs: where the configuration and the state are.
+#[derive(clap::Args)]
+pub struct Settings {
+    /// Configuration file (TOML); docs/configuration.md lists its keys
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where all state lives
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address of the control plane's listener
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<SocketAddr>,
+    /// Account, twelve digits
+    #[arg(long, value_name = "ID")]
+    account: Option<String>,
+    /// Region
+    #[arg(long, value_name = "NAME")]
+    region: Option<String>,
+}
+
+/// Arguments of `roadstead up` and `roadstead server`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    settings: Settings,
+    /// The cluster that is created, and that this host joins
+    #[arg(long, value_name = "NAME")]
+    cluster: Option<String>,
+    /// Take any key as the account's administrator, as local AWS emulators do; only on loopback
+    #[arg(long)]
+    accept_any_credentials: bool,
+}
+
+impl Settings {
+    /// The configuration: file, then environment, then these flags.
+    pub fn config(&self) -> Result<Config, config::Error> {
+        let (path, text) = match &self.config {
+            None => (String::new(), String::new()),
+            Some(path) => {
+                let read = std::fs::read_to_string(path);
+                let text = read.map_err(|source| config::Error::Read { path: path.clone(), source })?;
+                (path.display().to_string(), text)
+            }
+        };
+        let mut config = Config::read(&path, &text, &|name| std::env::var(name).ok())?;
+        config.data_dir = self.data_dir.clone().unwrap_or(config.data_dir);
+        config.server.listen = self.listen.unwrap_or(config.server.listen);
+        config.server.account = self.account.clone().unwrap_or(config.server.account);
+        config.server.region = self.region.clone().unwrap_or(config.server.region);
+        config.check()?;
+        Ok(config)
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(args: Args, parts: Parts) -> anyhow::Result<()> {
+    let mut config = args.settings.config()?;
+    config.server.cluster = args.cluster.unwrap_or(config.server.cluster);
+    config.server.accept_any_credentials |= args.accept_any_credentials;
+    config.check()?;
+    let dir = DataDir::open(&config.data_dir)?;
+    running::run(config, dir, parts)
+}

@@ -1,0 +1,249 @@
+//! The parts at work: wires store, driver, services, front door, agent link, engine and agent together,
+//! runs them until a signal, and takes them down in order. Tasks go on without it.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use anyhow::{Context, anyhow};
+use engine::{PullBehavior, native::Native};
+use server::{
+    agent_link::AgentLink,
+    driver::{self, Driver, Identity},
+    front_door::{self, FrontDoor, Service},
+    keys::{self, KeyPair, KeyRing},
+    services::{ecs::Ecs, logs::Logs, sts::Sts},
+};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{SignalKind, signal},
+    sync::mpsc,
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    commands::{image, up::Parts},
+    config::Config,
+    data_dir::{Credentials, DataDir},
+};
+
+/// How long all parts together may take to end.
+const GRACE: Duration = Duration::from_secs(4);
+/// Between rounds of housekeeping in the log store.
+const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(config: Config, dir: DataDir, parts: Parts) -> anyhow::Result<()> {
+    log_to_stderr();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let outcome = runtime.block_on(serve(config, &dir, parts));
+    // What still waits for a disk or a peer must not keep the program: all that matters is on disk.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    outcome
+}
+
+/// Sends the program's own log to standard error; `RUST_LOG` chooses what.
+pub fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+}
+
+async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()> {
+    let stop = CancellationToken::new();
+    let (failed, mut failure) = mpsc::channel::<anyhow::Error>(4);
+    let credentials = dir.credentials()?;
+    let driver = start_server(&config, dir, &credentials, &stop).await?;
+    let endpoint = format!("http://{}", config.server.listen);
+    if parts == Parts::All {
+        let agent = start_agent(&config, dir, &endpoint, credentials.agent.clone()).await?;
+        let (stop, failed) = (stop.clone(), failed.clone());
+        tokio::spawn(async move {
+            if let Err(error) = agent::run(agent, stop).await {
+                // The receiver waits for as long as the program runs.
+                let _ = failed.send(anyhow!(error).context("the agent ended")).await;
+            }
+        });
+    }
+    let ready = ready(&config, &driver, parts);
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::select! {
+        () = ready => println!("ready endpoint={endpoint} cluster={}", config.server.cluster),
+        error = failure.recv() => return Err(error.unwrap_or_else(|| anyhow!("the agent ended"))),
+        _ = term.recv() => return Ok(stop.cancel()),
+        _ = int.recv() => return Ok(stop.cancel()),
+    }
+    let outcome = tokio::select! {
+        error = failure.recv() => Err(error.unwrap_or_else(|| anyhow!("the agent ended"))),
+        _ = term.recv() => Ok(()),
+        _ = int.recv() => Ok(()),
+    };
+    tracing::info!("stopping; tasks go on");
+    stop.cancel();
+    outcome
+}
+
+async fn start_server(
+    config: &Config,
+    dir: &DataDir,
+    credentials: &Credentials,
+    stop: &CancellationToken,
+) -> anyhow::Result<Arc<Driver>> {
+    let server = &config.server;
+    let listener = TcpListener::bind(server.listen)
+        .await
+        .with_context(|| format!("cannot listen on {}", server.listen))?;
+    let state = dir.path().join("state.db");
+    let store = store::sqlite::Sqlite::open(&state).with_context(|| format!("cannot open {}", state.display()))?;
+    let identity = Identity {
+        account: server.account.clone(),
+        region: server.region.clone(),
+        partition: server.partition.clone(),
+    };
+    let driver = Driver::open(Arc::new(store), identity).context("cannot read the state")?;
+    driver.start().await?;
+    let root = keys::administrator(&server.partition, &server.account, "");
+    let ctx = driver.ctx(&root.arn, driver::now());
+    let request = wire::ecs::CreateClusterRequest {
+        cluster_name: Some(server.cluster.clone()),
+        ..Default::default()
+    };
+    let row = brain::clusters::create_cluster(&ctx, request)?;
+    driver.create_cluster(&root.arn, row).await?;
+    let logs = open_logs(dir, stop)?;
+    let identity = server::services::logs::Identity {
+        partition: server.partition.clone(),
+        region: server.region.clone(),
+        account: server.account.clone(),
+    };
+    let services: Vec<Arc<dyn Service>> =
+        vec![Arc::new(Ecs::new(driver.clone())), Arc::new(Logs::new(logs, identity)), Arc::new(Sts)];
+    let link = AgentLink::new(driver.clone(), Default::default());
+    let front = front_door::Config {
+        region: server.region.as_str().into(),
+        clock: driver::now,
+        upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
+        limits: Default::default(),
+    };
+    let keys = Arc::new(key_ring(config, dir, credentials));
+    let front = Arc::new(FrontDoor::new(front, services, keys, Some(Arc::new(link)))?);
+    let (stop, waiting) = (stop.clone(), Duration::from_secs(1));
+    tokio::spawn(async move { tokio::time::timeout(GRACE + waiting, front.serve(listener, stop)).await.ok() });
+    Ok(driver)
+}
+
+fn open_logs(dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Logs> {
+    let path = dir.path().join("logs");
+    let logs = logs::Logs::open(&path, logs::Limits::default())
+        .with_context(|| format!("cannot open the logs in {}", path.display()))?;
+    let (kept, stop) = (logs.clone(), stop.clone());
+    tokio::spawn(async move {
+        while tokio::time::timeout(LOGS_MAINTENANCE, stop.cancelled()).await.is_err() {
+            let logs = kept.clone();
+            let round = tokio::task::spawn_blocking(move || logs.maintain(driver::now().as_millis()));
+            if let Ok(Err(error)) = round.await {
+                tracing::warn!(%error, "housekeeping of the logs failed");
+            }
+        }
+    });
+    Ok(logs)
+}
+
+/// On loopback `test`/`test` is the administrator; elsewhere only the key pair made at first start.
+fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials) -> KeyRing {
+    let server = &config.server;
+    let administrator = |key: &str| keys::administrator(&server.partition, &server.account, key);
+    let agent = keys::agent(&server.partition, &server.account, &credentials.agent.access_key);
+    let mut ring = KeyRing::new()
+        .with(&credentials.root, administrator(&credentials.root.access_key))
+        .with(&credentials.agent, agent);
+    if server.listen.ip().is_loopback() {
+        let test = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
+        ring = ring.with(&test, administrator("test"));
+    } else {
+        tracing::info!("the administrator's key pair is in {}", dir.credentials_path().display());
+    }
+    if server.accept_any_credentials {
+        tracing::warn!("any access key is taken as the account's administrator (--accept-any-credentials)");
+        ring = ring.accepting_any(administrator("any"));
+    }
+    ring
+}
+
+/// The agent of this host, on the native engine.
+pub async fn start_agent(
+    config: &Config,
+    dir: &DataDir,
+    endpoint: &str,
+    keys: KeyPair,
+) -> anyhow::Result<agent::Config> {
+    let engine = open_engine(config, dir).await?;
+    let mut resources = agent::Resources::detect(config.agent.reserved_memory);
+    resources.reserved_ports_tcp = config.agent.reserved_ports.clone();
+    resources.reserved_ports_udp = config.agent.reserved_ports_udp.clone();
+    Ok(agent::Config {
+        endpoint: endpoint.to_owned(),
+        cluster: config.server.cluster.clone(),
+        region: config.server.region.clone(),
+        credentials: agent::api::Credentials {
+            access_key: keys.access_key,
+            secret_key: keys.secret,
+            session_token: None,
+        },
+        data_dir: dir.path().join("agent"),
+        engine: Arc::new(engine),
+        attributes: config.agent.attributes.clone(),
+        resources,
+        timers: agent::Timers { task_cleanup_wait: config.agent.task_cleanup_wait(), ..Default::default() },
+        image_pull: match config.agent.image_pull_behavior.as_str() {
+            "always" => PullBehavior::Always,
+            "prefer-cached" => PullBehavior::PreferCached,
+            _ => PullBehavior::Default,
+        },
+        on_registered: None,
+    })
+}
+
+async fn open_engine(config: &Config, dir: &DataDir) -> anyhow::Result<Native> {
+    let images = image::open(config)?;
+    let mut network = network::Config::new(dir.id().parse()?, dir.path().join("network"));
+    network.subnet = config.network.subnet.as_deref().map(str::parse).transpose()?;
+    network.dynamic_ports = config.network.dynamic_ports.map(|(first, last)| first..=last);
+    let config = engine::native::Config {
+        data_dir: dir.path().to_owned(),
+        instance_id8: dir.id().to_owned(),
+        supervisor: PathBuf::from("/proc/self/exe").read_link()?,
+        supervisor_args: vec!["supervise".into()],
+        images,
+        pull: ::image::PullOptions {
+            insecure_registries: config.images.insecure_registries.clone(),
+            ..Default::default()
+        },
+        image_policy: ::image::gc::Policy {
+            min_age: Duration::from_secs(config.images.minimum_age_minutes * 60),
+            high_percent: config.images.high_water_percent,
+            ..Default::default()
+        },
+        network: Some(network),
+    };
+    Ok(Native::open(config).await?)
+}
+
+/// Stops every task of a data directory and removes all that was made on this host for it.
+pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let engine = open_engine(config, dir).await?;
+        engine.purge().await?;
+        Ok(())
+    })
+}
+
+/// Waits until the API answers and, where an agent runs here, its host is an ACTIVE container instance.
+async fn ready(config: &Config, driver: &Driver, parts: Parts) {
+    while parts == Parts::All {
+        let cluster = driver.cluster_by_name(&config.server.cluster).map(|cluster| cluster.read());
+        if cluster.is_some_and(|visible| visible.state.instances().any(|row| row.agent_connected)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+}

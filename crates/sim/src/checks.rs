@@ -1,0 +1,106 @@
+//! What must hold: after every step, and at the end.
+
+use brain::{
+    Cluster, invariants,
+    cluster::{Change, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus},
+    service::plan::Want,
+};
+use wire::ecs::TaskStopCode;
+
+use crate::world::World;
+
+/// What a step broke, if anything.
+pub fn after_step(before: &Cluster, after: &Cluster, changes: &[Change]) -> Option<String> {
+    if let Some(broken) = invariants::check(after).into_iter().next() {
+        return Some(broken);
+    }
+    forward_only(before, changes).or_else(|| floors(before, after))
+}
+
+/// No task goes back, and no reason is replaced.
+fn forward_only(before: &Cluster, changes: &[Change]) -> Option<String> {
+    for change in changes {
+        let Change::Put(Row::Task(row)) = change else { continue };
+        let Some(old) = before.task(&row.id) else { continue };
+        if row.last < old.last || row.desired < old.desired {
+            return Some(format!("task {} went back from {:?} to {:?}", row.id, old.last, row.last));
+        }
+        if old.stop.is_some() && old.stop != row.stop {
+            return Some(format!("task {} changed its reason", row.id));
+        }
+    }
+    None
+}
+
+/// By its own act a service never goes below its floor, nor above its ceiling.
+fn floors(before: &Cluster, after: &Cluster) -> Option<String> {
+    for service in after.services().filter(|service| service.status == ServiceStatus::Active) {
+        let want = want(service);
+        let own = |task: &TaskRow| {
+            let stop = task.stop.as_ref();
+            stop.is_some_and(|s| {
+                s.code == TaskStopCode::ServiceSchedulerInitiated && s.reason.starts_with("Scaling")
+            })
+        };
+        let healthy = |task: &TaskRow| task.last == TaskStatus::Running && task.desired == Desired::Running;
+        let stopped_now = after.tasks_of_service(&service.name).filter(|task| {
+            own(task) && before.task(&task.id).is_some_and(|old| healthy(old))
+        });
+        let stopped_now = stopped_now.count();
+        let left = after.tasks_of_service(&service.name).filter(|task| healthy(task)).count();
+        let floor = usize::try_from(want.floor()).unwrap_or(0);
+        if stopped_now > 0 && left < floor && !service.daemon() {
+            return Some(format!("service {} stopped {stopped_now} healthy tasks and has {left} of {floor}", service.name));
+        }
+        let live = |state: &Cluster| {
+            state.tasks_of_service(&service.name).filter(|task| task.desired == Desired::Running).count()
+        };
+        let ceiling = usize::try_from(want.ceiling().max(service.desired_count)).unwrap_or(0);
+        if live(after) > live(before) && live(after) > ceiling && !service.daemon() {
+            return Some(format!("service {} started {} tasks, its ceiling is {ceiling}", service.name, live(after)));
+        }
+    }
+    None
+}
+
+fn want(service: &ServiceRow) -> Want {
+    Want {
+        desired: service.desired_count,
+        minimum_healthy_percent: service.minimum_healthy_percent,
+        maximum_percent: service.maximum_percent,
+        may_start: true,
+    }
+}
+
+/// After the calm: no task is half way, and every service that has room has what it wants.
+pub fn at_rest(world: &World) -> Option<String> {
+    for task in world.state.tasks() {
+        let half_way = !matches!(task.last, TaskStatus::Running | TaskStatus::Stopped);
+        if half_way && !task.task_definition.family.starts_with("crash") {
+            return Some(format!("task {} is still {:?} (desired {:?})", task.id, task.last, task.desired));
+        }
+    }
+    for service in world.state.services() {
+        let settled = match service.status {
+            ServiceStatus::Inactive => true,
+            ServiceStatus::Draining => false,
+            ServiceStatus::Active => {
+                // Percentages that leave no room for a step, up or down, stand still in ECS too.
+                let wedged = want(service).floor() >= want(service).ceiling();
+                service.steady
+                    || wedged
+                    || service.unplaced.is_some()
+                    || service.task_definition.family.starts_with("crash")
+                    || service.deployments.len() > 1 && service.deployments[0].consecutive_failures > 0
+            }
+        };
+        if !settled {
+            let (running, pending) = world.state.task_counts();
+            return Some(format!(
+                "service {} is not at rest: {:?} wants {}, {running} running, {pending} pending, {:?}",
+                service.name, service.status, service.desired_count, service.deployments
+            ));
+        }
+    }
+    None
+}

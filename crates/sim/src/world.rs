@@ -1,0 +1,250 @@
+//! The world: the brain's state, a virtual clock, and an agenda of what happens when.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use brain::{
+    Cluster, Ctx, Ids, Step, Txn,
+    account::{self, Account},
+    cluster::{ClusterRow, InstanceId},
+    tick,
+};
+use wire::{Error, Timestamp, ecs};
+
+use crate::{agents::Agent, checks, random::Random, restart, users};
+
+/// How long faults and users act, in virtual milliseconds.
+const STORM_MS: i64 = 20 * 60_000;
+/// How long the world then has to come to rest.
+const CALM_MS: i64 = 40 * 60_000;
+
+/// What one history was.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outcome {
+    pub steps: u64,
+    pub tasks_started: u64,
+    pub restarts: u64,
+    pub faults: u64,
+}
+
+/// A broken promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    pub seed: u64,
+    pub at_ms: i64,
+    pub step: u64,
+    pub what: String,
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Failure { seed, at_ms, step, what } = self;
+        write!(f, "at {at_ms} ms, step {step}: {what}\nreplay: ROADSTEAD_SIM_SEED={seed} cargo test -p sim replay")
+    }
+}
+
+/// Something on the agenda.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Item {
+    /// The agent of this number acts.
+    Agent(usize),
+    /// A user does something.
+    User,
+    /// The control plane ends at once and starts again from its rows.
+    Restart,
+    /// The brain's own timer.
+    Timer,
+}
+
+/// The state of everything.
+pub struct World {
+    pub state: Cluster,
+    pub account: Account,
+    pub agents: Vec<Agent>,
+    pub random: Random,
+    pub now: Timestamp,
+    pub storm: bool,
+    pub outcome: Outcome,
+    agenda: BTreeSet<(i64, u64, Item)>,
+    order: u64,
+    ids: Ids,
+    broken: Option<String>,
+}
+
+/// Lives through one history.
+pub fn run(seed: u64) -> Result<Outcome, Failure> {
+    let mut world = World::new(seed);
+    let fail = |world: &World, what: String| Failure {
+        seed,
+        at_ms: world.now.0,
+        step: world.outcome.steps,
+        what,
+    };
+    world.prepare();
+    while let Some((at, _, item)) = world.agenda.pop_first() {
+        if at > STORM_MS + CALM_MS {
+            break;
+        }
+        world.now = Timestamp(world.now.0.max(at));
+        world.storm = world.now.0 < STORM_MS;
+        world.act(item);
+        if let Some(what) = world.broken.take() {
+            return Err(fail(&world, what));
+        }
+    }
+    match checks::at_rest(&world) {
+        Some(what) => Err(fail(&world, what)),
+        None => Ok(world.outcome),
+    }
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let row = ClusterRow {
+            name: "sim".to_owned(),
+            active: true,
+            created_at: Timestamp(0),
+            settings: Vec::new(),
+            configuration: None,
+            capacity_providers: Vec::new(),
+            default_capacity_provider_strategy: Vec::new(),
+            service_connect_defaults: None,
+            tags: Vec::new(),
+        };
+        World {
+            state: Cluster::new(row),
+            account: Account::default(),
+            agents: Vec::new(),
+            random: Random::new(seed),
+            now: Timestamp(1),
+            storm: true,
+            outcome: Outcome::default(),
+            agenda: BTreeSet::new(),
+            order: 0,
+            ids: Ids::new(u128::from(seed) << 64 | 1),
+            broken: None,
+        }
+    }
+
+    /// Definitions, hosts, and the first items of the agenda.
+    fn prepare(&mut self) {
+        users::register_definitions(self);
+        let hosts = self.random.range(1, 5);
+        for _ in 0..hosts {
+            let number = self.agents.len();
+            let agent = Agent::register(self);
+            self.agents.push(agent);
+            self.plan(1, Item::Agent(number));
+        }
+        self.plan(2, Item::User);
+        self.plan(5_000, Item::Restart);
+    }
+
+    /// Puts something on the agenda, `after` milliseconds from now.
+    pub fn plan(&mut self, after: i64, item: Item) {
+        self.order += 1;
+        self.agenda.insert((self.now.0 + after.max(0), self.order, item));
+    }
+
+    fn act(&mut self, item: Item) {
+        match item {
+            Item::Agent(number) => {
+                let mut agent = std::mem::take(&mut self.agents[number]);
+                let next = agent.act(self);
+                self.agents[number] = agent;
+                self.plan(next, Item::Agent(number));
+            }
+            Item::User => {
+                if self.storm {
+                    users::act(self);
+                    let next = self.random.range(200, 30_000);
+                    self.plan(next, Item::User);
+                }
+            }
+            Item::Restart => {
+                if self.storm {
+                    self.restart();
+                    let next = self.random.range(10_000, 300_000);
+                    self.plan(next, Item::Restart);
+                }
+            }
+            Item::Timer => {
+                let due = self.state.wake_at().is_some_and(|at| at <= self.now);
+                if due {
+                    self.command(|txn| {
+                        tick::tick(txn);
+                        Ok(())
+                    })
+                    .ok();
+                }
+            }
+        }
+    }
+
+    /// Runs a command, checks what it made of the state, and lets its answer be seen.
+    pub fn command<T>(&mut self, command: impl FnOnce(&mut Txn) -> Result<T, Error>) -> Result<T, Error> {
+        let ctx = self.ctx();
+        let before = self.state.clone();
+        let mut ids = self.ids.clone();
+        let step = self.state.step(&self.account, &ctx, &mut ids, command)?;
+        self.ids = ids;
+        let Step { state, changes, assignments: _, reply } = step;
+        self.state = state;
+        self.outcome.steps += 1;
+        self.broken = self.broken.take().or_else(|| checks::after_step(&before, &self.state, &changes));
+        if let Some(at) = self.state.wake_at() {
+            self.plan(at.millis_since(self.now), Item::Timer);
+        }
+        Ok(reply)
+    }
+
+    /// Runs a command on the account.
+    pub fn account_command<T>(
+        &mut self,
+        command: impl FnOnce(&Account, &Ctx) -> Result<account::Step<T>, Error>,
+    ) -> Result<T, Error> {
+        let step = command(&self.account, &self.ctx())?;
+        step.changes.iter().for_each(|change| self.account.apply(change));
+        Ok(step.reply)
+    }
+
+    fn restart(&mut self) {
+        self.outcome.restarts += 1;
+        match restart::reread(&self.state) {
+            Ok(state) => self.state = state,
+            Err(what) => self.broken = Some(what),
+        }
+        // Connections do not outlive the control plane; agents come back by themselves.
+        let disconnect = |txn: &mut Txn| {
+            brain::instance::state::disconnect_all(txn);
+            Ok(())
+        };
+        self.command(disconnect).ok();
+        self.agents.iter_mut().for_each(Agent::disconnected);
+    }
+
+    /// The context of a command now.
+    pub fn ctx(&self) -> Ctx {
+        Ctx {
+            now: self.now,
+            account: "000000000000".to_owned(),
+            region: "us-east-1".to_owned(),
+            partition: "aws".to_owned(),
+            caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
+        }
+    }
+
+    /// How many tasks each host carries, for users' choices.
+    pub fn hosts(&self) -> BTreeMap<InstanceId, usize> {
+        self.state.instances().map(|row| (row.id.clone(), self.state.tasks_on(&row.id).count())).collect()
+    }
+
+    /// An attribute-less resource of an agent's registration.
+    pub fn resource(name: &str, value: i32) -> ecs::Resource {
+        ecs::Resource {
+            name: Some(name.to_owned()),
+            r#type: Some("INTEGER".to_owned()),
+            integer_value: Some(value),
+            ..Default::default()
+        }
+    }
+}
