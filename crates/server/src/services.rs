@@ -1,8 +1,12 @@
 //! The AWS services behind the front door, one module each.
 
 pub mod ecs;
+pub mod logs;
 pub mod sts;
 
 /// Every service's model and what of it is built, in the order of docs/support.md.
-pub(crate) static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] =
-    &[(&wire::ecs::SERVICE, &ecs::support::SUPPORT), (&wire::sts::SERVICE, &sts::SUPPORT)];
+pub(crate) static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &[
+    (&wire::ecs::SERVICE, &ecs::support::SUPPORT),
+    (&wire::logs::SERVICE, &logs::SUPPORT),
+    (&wire::sts::SERVICE, &sts::SUPPORT),
+];

@@ -1,0 +1,229 @@
+//! The service as the front door calls it: JSON in, JSON out, on a store in a directory of its own.
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use wire::{Error, Timestamp};
+
+use super::{Logs, Store};
+use crate::{
+    driver::Identity,
+    front_door::{Call, Caller, Service},
+};
+
+const NOW: i64 = 1_750_000_000_000;
+const GROUP_ARN: &str = "arn:aws:logs:eu-north-1:123456789012:log-group:/ecs/web";
+
+struct Api {
+    logs: Logs,
+    _dir: TempDir,
+}
+
+impl Api {
+    /// An API with the group `/ecs/web` and its stream `s`.
+    async fn new() -> Api {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path(), logs::Limits::default()).unwrap();
+        let identity = Identity {
+            account: "123456789012".to_owned(),
+            region: "eu-north-1".to_owned(),
+            partition: "aws".to_owned(),
+        };
+        let api = Api { logs: Logs::new(store, identity), _dir: dir };
+        api.ok("CreateLogGroup", json!({"logGroupName": "/ecs/web"})).await;
+        api.ok("CreateLogStream", json!({"logGroupName": "/ecs/web", "logStreamName": "s"})).await;
+        api
+    }
+
+    async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
+        let operation = wire::logs::SERVICE.operations.iter().find(|known| known.name == operation).unwrap();
+        let caller = Caller {
+            account: "123456789012".into(),
+            arn: "arn:aws:iam::123456789012:root".into(),
+            user_id: "123456789012".into(),
+            access_key: "test".into(),
+        };
+        let call = Call {
+            operation,
+            input,
+            caller,
+            request_id: "r".into(),
+            region: "eu-north-1".into(),
+            now: Timestamp(NOW),
+            signed_host: "localhost".into(),
+        };
+        let bytes = self.logs.call(call).await?;
+        Ok(serde_json::from_slice(&bytes).unwrap())
+    }
+
+    async fn ok(&self, operation: &str, input: Value) -> Value {
+        self.call(operation, input).await.unwrap_or_else(|error| panic!("{operation}: {error}"))
+    }
+
+    async fn refused(&self, operation: &str, input: Value) -> String {
+        self.call(operation, input).await.unwrap_err().to_string()
+    }
+
+    async fn put(&self, messages: &[&str]) -> Value {
+        let events: Vec<_> = messages.iter().map(|text| json!({"timestamp": NOW, "message": text})).collect();
+        self.ok(
+            "PutLogEvents",
+            json!({"logGroupName": "/ecs/web", "logStreamName": "s", "logEvents": events}),
+        )
+        .await
+    }
+}
+
+#[tokio::test]
+async fn events_go_in_and_come_out() {
+    let api = Api::new().await;
+    let put = api.put(&["one", "two"]).await;
+    assert_eq!(put["nextSequenceToken"].as_str().unwrap().len(), 56);
+    assert_eq!(put.get("rejectedLogEventsInfo"), None);
+    let input =
+        json!({"logGroupIdentifier": GROUP_ARN, "logStreamName": "s", "startFromHead": true, "limit": 1});
+    let page = api.ok("GetLogEvents", input).await;
+    assert_eq!(page["events"], json!([{"timestamp": NOW, "message": "one", "ingestionTime": NOW}]));
+    let next =
+        json!({"logGroupName": "/ecs/web", "logStreamName": "s", "nextToken": page["nextForwardToken"]});
+    assert_eq!(api.ok("GetLogEvents", next).await["events"][0]["message"], "two");
+
+    let page = api.ok("FilterLogEvents", json!({"logGroupName": "/ecs/web", "filterPattern": "two"})).await;
+    assert_eq!(page["searchedLogStreams"], json!([]));
+    assert_eq!(page["events"][0]["logStreamName"], "s");
+    assert_eq!(page["events"].as_array().unwrap().len(), 1);
+    assert_eq!(page.get("nextToken"), None);
+    let page = api.ok("FilterLogEvents", json!({"logGroupName": "/ecs/web", "startFromHead": false})).await;
+    assert_eq!(page["events"][0]["message"], "two");
+}
+
+#[tokio::test]
+async fn rejected_events_are_told() {
+    let api = Api::new().await;
+    let events = json!([{"timestamp": 1, "message": "old"}, {"timestamp": NOW, "message": "m"}]);
+    let input = json!({"logGroupName": "/ecs/web", "logStreamName": "s", "logEvents": events});
+    let put = api.ok("PutLogEvents", input).await;
+    assert_eq!(put["rejectedLogEventsInfo"], json!({"tooOldLogEventEndIndex": 1}));
+}
+
+#[tokio::test]
+async fn groups_and_streams_are_described() {
+    let api = Api::new().await;
+    assert_eq!(
+        api.ok("PutRetentionPolicy", json!({"logGroupName": "/ecs/web", "retentionInDays": 7})).await,
+        json!({})
+    );
+    let groups = api.ok("DescribeLogGroups", json!({"logGroupNamePrefix": "/ecs"})).await;
+    let group = json!({
+        "logGroupName": "/ecs/web", "creationTime": NOW, "retentionInDays": 7, "metricFilterCount": 0, "storedBytes": 0,
+        "arn": format!("{GROUP_ARN}:*"), "logGroupArn": GROUP_ARN, "logGroupClass": "STANDARD",
+    });
+    assert_eq!(groups, json!({"logGroups": [group]}));
+    let by_arn = api.ok("DescribeLogGroups", json!({"logGroupIdentifiers": [GROUP_ARN]})).await;
+    assert_eq!(by_arn, groups);
+    let none = api.ok("DescribeLogGroups", json!({"logGroupClass": "INFREQUENT_ACCESS"})).await;
+    assert_eq!(none, json!({"logGroups": []}));
+    let listed = api.ok("ListLogGroups", json!({"logGroupNamePattern": "^/ecs"})).await;
+    let summary = json!({"logGroupName": "/ecs/web", "logGroupArn": GROUP_ARN, "logGroupClass": "STANDARD"});
+    assert_eq!(listed, json!({"logGroups": [summary]}));
+    api.put(&["m"]).await;
+    let streams =
+        api.ok("DescribeLogStreams", json!({"logGroupName": "/ecs/web", "orderBy": "LastEventTime"})).await;
+    let stream = &streams["logStreams"][0];
+    assert_eq!(stream["arn"], format!("{GROUP_ARN}:log-stream:s"));
+    assert_eq!((&stream["firstEventTimestamp"], &stream["lastIngestionTime"]), (&json!(NOW), &json!(NOW)));
+    api.ok("DeleteRetentionPolicy", json!({"logGroupName": "/ecs/web"})).await;
+    api.ok("DeleteLogStream", json!({"logGroupName": "/ecs/web", "logStreamName": "s"})).await;
+    api.ok("DeleteLogGroup", json!({"logGroupName": "/ecs/web"})).await;
+    assert_eq!(api.ok("DescribeLogGroups", json!({})).await, json!({"logGroups": []}));
+}
+
+#[tokio::test]
+async fn both_ways_of_tagging_see_the_same_tags() {
+    let api = Api::new().await;
+    api.ok("TagLogGroup", json!({"logGroupName": "/ecs/web", "tags": {"a": "1"}})).await;
+    api.ok("TagResource", json!({"resourceArn": GROUP_ARN, "tags": {"b": "2"}})).await;
+    let tags = json!({"tags": {"a": "1", "b": "2"}});
+    assert_eq!(api.ok("ListTagsLogGroup", json!({"logGroupName": "/ecs/web"})).await, tags);
+    assert_eq!(api.ok("ListTagsForResource", json!({"resourceArn": GROUP_ARN})).await, tags);
+    api.ok("UntagResource", json!({"resourceArn": GROUP_ARN, "tagKeys": ["a"]})).await;
+    api.ok("UntagLogGroup", json!({"logGroupName": "/ecs/web", "tags": ["b"]})).await;
+    assert_eq!(api.ok("ListTagsForResource", json!({"resourceArn": GROUP_ARN})).await, json!({"tags": {}}));
+}
+
+#[tokio::test]
+async fn failures_carry_the_names_and_words_of_aws() {
+    let api = Api::new().await;
+    let many: serde_json::Map<_, _> = (0..51).map(|i| (i.to_string(), json!(""))).collect();
+    let other = "arn:aws:logs:eu-north-1:210987654321:log-group:/ecs/web";
+    let cases = [
+        (
+            "CreateLogGroup",
+            json!({"logGroupName": "/ecs/web"}),
+            "ResourceAlreadyExistsException: The specified log group already exists",
+        ),
+        (
+            "CreateLogStream",
+            json!({"logGroupName": "/ecs/web", "logStreamName": "s"}),
+            "ResourceAlreadyExistsException: The specified log stream already exists",
+        ),
+        (
+            "CreateLogGroup",
+            json!({"logGroupName": "x", "logGroupClass": "DELIVERY"}),
+            "InvalidParameterException: Only the log group class STANDARD is supported.",
+        ),
+        (
+            "DescribeLogStreams",
+            json!({"logGroupName": "x"}),
+            "ResourceNotFoundException: The specified log group does not exist.",
+        ),
+        (
+            "DescribeLogStreams",
+            json!({"logGroupName": "x", "logGroupIdentifier": "x"}),
+            "InvalidParameterException: Should provider either name or id, but not both",
+        ),
+        (
+            "GetLogEvents",
+            json!({"logGroupName": "/ecs/web", "logStreamName": "x"}),
+            "ResourceNotFoundException: The specified log stream does not exist.",
+        ),
+        (
+            "GetLogEvents",
+            json!({"logGroupIdentifier": other, "logStreamName": "s"}),
+            "ResourceNotFoundException: The specified log group does not exist.",
+        ),
+        (
+            "FilterLogEvents",
+            json!({"logGroupName": "/ecs/web", "filterPattern": "a-b"}),
+            "InvalidParameterException: Invalid character(s) in term 'a-b'",
+        ),
+        (
+            "TagLogGroup",
+            json!({"logGroupName": "/ecs/web", "tags": many}),
+            "InvalidParameterException: The maximum number of tags per log group is 50.",
+        ),
+        (
+            "TagResource",
+            json!({"resourceArn": GROUP_ARN, "tags": many}),
+            "TooManyTagsException: The maximum number of tags per log group is 50.",
+        ),
+        (
+            "TagResource",
+            json!({"resourceArn": "x", "tags": {"a": "b"}}),
+            "InvalidParameterException: The specified resource ARN is not valid.",
+        ),
+    ];
+    for (operation, input, text) in cases {
+        assert_eq!(api.refused(operation, input.clone()).await, text, "{operation} {input}");
+    }
+}
+
+#[tokio::test]
+async fn everything_listed_as_built_has_a_handler() {
+    let api = Api::new().await;
+    for built in super::SUPPORT.built {
+        // An empty input fails in some other way, or succeeds.
+        if let Err(error) = api.call(built.operation, json!({})).await {
+            assert!(!error.message().contains("no handler"), "{}", built.operation);
+        }
+    }
+}
