@@ -9,6 +9,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use backup::backup;
+
 use crate::hub::Hub;
 use crate::queue::Writer;
 use crate::{

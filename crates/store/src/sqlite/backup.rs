@@ -11,8 +11,9 @@ use rusqlite::backup::{Backup, StepResult};
 use super::{fault, file};
 use crate::Error;
 
-/// See [`crate::Store::backup`].
-pub(super) fn backup(from: &Path, to: &Path) -> Result<(), Error> {
+/// Copies the store in the file `from`, which may be in use by another process; see
+/// [`crate::Store::backup`].
+pub fn backup(from: &Path, to: &Path) -> Result<(), Error> {
     if to.symlink_metadata().is_ok() {
         return Err(Error::Invalid(format!("{} exists; a backup replaces no file", to.display())));
     }
@@ -40,7 +41,7 @@ fn make(from: &Path, partial: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn copy(from: &Path, partial: &Path, to: &Path) -> Result<(), Error> {
-    let source = file::connect_reader(from)?;
+    let source = file::connect_stranger(from)?;
     let mut copy = Connection::open(partial).map_err(|e| fault::of_sqlite(to, None, &e))?;
     let run = |copy: &mut Connection| -> rusqlite::Result<Option<String>> {
         // All pages in one step: one read transaction, so one moment; the writer goes on meanwhile.

@@ -120,15 +120,28 @@ pub(super) fn connect(path: &Path) -> Result<Opened, Error> {
     Ok(Opened { conn, state, leases })
 }
 
-/// Connects to the existing file for reading.
+/// Connects to the existing file, which is ours, for reading.
 pub(super) fn connect_reader(path: &Path) -> Result<Connection, Error> {
+    let conn = open_reader(path)?;
+    // Small, for there may be several: 512 KiB.
+    let pragmas = "PRAGMA query_only=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;";
+    conn.execute_batch(pragmas).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
+    Ok(conn)
+}
+
+/// Connects to the existing file for reading, having checked whose it is.
+pub(super) fn connect_stranger(path: &Path) -> Result<Connection, Error> {
+    let conn = open_reader(path)?;
+    if identify(path, &conn)? {
+        return Err(foreign(path, "it is empty"));
+    }
+    Ok(conn)
+}
+
+fn open_reader(path: &Path) -> Result<Connection, Error> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let conn = Connection::open_with_flags(path, flags).map_err(|e| fault::of_sqlite(path, None, &e))?;
-    let fail = |error: rusqlite::Error| fault::of_sqlite(path, Some(&conn), &error);
-    conn.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
-    // Small, for there may be several: 512 KiB.
-    conn.execute_batch("PRAGMA query_only=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;")
-        .map_err(fail)?;
+    conn.busy_timeout(BUSY_TIMEOUT).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
     Ok(conn)
 }
 

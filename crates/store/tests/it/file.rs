@@ -168,3 +168,25 @@ fn a_backup_is_whole_while_writes_go_on() {
     let partial = partial.filter(|entry| entry.file_name().to_string_lossy().contains("partial"));
     assert_eq!(partial.count(), 0);
 }
+
+#[test]
+fn a_store_that_nobody_has_open_can_be_backed_up() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, copy) = (dir.path().join("state.db"), dir.path().join("copy.db"));
+    for round in 1..=2 {
+        open(&path).commit(Commit::new().put("a", format!("{round}"))).expect("committed");
+        let to = dir.path().join(format!("{round}"));
+        store::sqlite::backup(&path, &to).expect("the backup succeeds");
+        assert_eq!(open(&to).revision(), round);
+    }
+    let text = dir.path().join("text");
+    fs::write(&text, "no database ".repeat(1000)).expect("written");
+    assert!(matches!(store::sqlite::backup(&text, &copy), Err(Error::Foreign { .. })));
+    let other = dir.path().join("other.db");
+    rusqlite::Connection::open(&other)
+        .and_then(|conn| conn.execute_batch("CREATE TABLE t (x)"))
+        .expect("made");
+    assert!(matches!(store::sqlite::backup(&other, &copy), Err(Error::Foreign { .. })));
+    assert!(store::sqlite::backup(&dir.path().join("nothing"), &copy).is_err());
+    assert!(!copy.exists() && !dir.path().join("nothing").exists());
+}
