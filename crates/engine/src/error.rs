@@ -66,3 +66,10 @@ impl Error {
         Error { kind, message: message.to_string(), temporary: true }
     }
 }
+
+impl Error {
+    /// The same failure, told of another step.
+    pub fn with_kind(self, kind: Kind) -> Error {
+        Error { kind, ..self }
+    }
+}

@@ -4,6 +4,7 @@
 //! when to stop belong to the agent. An engine must not know clusters, services or the AWS API.
 
 pub mod error;
+pub mod native;
 pub mod spec;
 pub mod state;
 

@@ -1,0 +1,168 @@
+//! The native engine: containers on this host with nothing to install, by libcontainer, one small
+//! supervisor process for each task, and the `image` and `network` crates.
+//!
+//! The agent's process holds no state of its own: all is in the tasks' folders (`layout`) and in the
+//! supervisors, so opening the engine again finds everything as it stands. Each file has one writer at
+//! a time: a container's state belongs to its supervisor while that lives, and to this process when it
+//! does not.
+
+mod adopt;
+mod bundle;
+mod cgroup;
+mod create;
+mod engine;
+mod layout;
+mod link;
+mod plan;
+mod proto;
+mod pull;
+mod purge;
+mod rootfs;
+mod spawner;
+mod spool;
+pub mod supervisor;
+mod task;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::broadcast;
+
+use crate::error::{Error, Kind};
+use crate::spec::TaskId;
+use crate::state::Event;
+use cgroup::{GroupPath, Hierarchy};
+use layout::EngineDir;
+use spawner::Spawner;
+use task::Task;
+
+/// Most events that a reader may be behind before it is told [`Event::Missed`].
+const EVENTS_MAX: usize = 4096;
+
+/// How to open the native engine.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// D; the engine keeps to `D/engine`.
+    pub data_dir: PathBuf,
+    /// Eight hexadecimal digits that mark every object of this instance on the host.
+    pub instance_id8: String,
+    /// The program that runs [`supervisor::main`].
+    pub supervisor: PathBuf,
+    /// What comes before the arguments of [`supervisor::main`], such as `supervise`.
+    pub supervisor_args: Vec<OsString>,
+    /// Where images are.
+    pub images: image::Store,
+    /// How to pull, but for credentials.
+    pub pull: image::PullOptions,
+    /// When images go.
+    pub image_policy: image::gc::Policy,
+    /// `None`: containers can have the host's network only.
+    pub network: Option<network::Config>,
+}
+
+/// The native engine. Dropping it leaves everything running.
+pub struct Native {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: Config,
+    dir: EngineDir,
+    hierarchy: Hierarchy,
+    instance: GroupPath,
+    network: Option<network::Host>,
+    spawner: Spawner,
+    tasks: Mutex<BTreeMap<TaskId, Arc<Task>>>,
+    events: broadcast::Sender<Event>,
+}
+
+impl Native {
+    /// Opens the engine and takes up what is there: supervisors that live are adopted, what dead ones
+    /// left is cleared away and recorded, and objects of this instance that belong to no task go.
+    ///
+    /// # Errors
+    /// When this host lacks what it needs, or the folder cannot be used.
+    pub async fn open(config: Config) -> Result<Native, Error> {
+        let inner = tokio::task::spawn_blocking(move || Inner::new(config))
+            .await
+            .map_err(|e| Error::fatal(Kind::Resource, e))??;
+        let inner = Arc::new(inner);
+        adopt::adopt_all(&inner).await.map_err(resource)?;
+        Ok(Native { inner })
+    }
+
+    /// Everything of this instance that exists on this host, one a line, sorted: for leak checks.
+    pub fn audit(&self) -> Vec<String> {
+        let network = self.inner.config.network.as_ref();
+        purge::audit(&self.inner.hierarchy, &self.inner.instance, &self.inner.dir, network)
+    }
+
+    /// Stops every task and removes everything this instance made. The engine is of no use afterwards.
+    ///
+    /// # Errors
+    /// When something cannot be removed; the rest is.
+    pub async fn purge(&self) -> Result<(), Error> {
+        let tasks: Vec<TaskId> = self.inner.tasks.lock().keys().cloned().collect();
+        let mut first = None;
+        for task in tasks {
+            first = first.or(task::remove(&self.inner, &task).await.err());
+        }
+        self.inner.spawner.stop();
+        let inner = self.inner.clone();
+        let rest = tokio::task::spawn_blocking(move || {
+            if let Some(network) = &inner.network {
+                network.purge().map_err(io::Error::other)?;
+            }
+            purge::remove_rest(&inner.hierarchy, &inner.instance, &inner.dir, &inner.config.images)
+        });
+        let rest = rest.await.map_err(io::Error::other).and_then(|r| r).map_err(resource);
+        first.map_or(rest, Err)
+    }
+}
+
+impl Inner {
+    fn new(config: Config) -> Result<Inner, Error> {
+        let digits = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        if config.instance_id8.len() != 8 || !config.instance_id8.as_bytes().iter().all(digits) {
+            return Err(Error::fatal(Kind::Resource, "an instance id is 8 hexadecimal digits"));
+        }
+        let hierarchy = Hierarchy::detect().map_err(resource)?;
+        let dir = EngineDir::new(&config.data_dir);
+        dir.make().map_err(resource)?;
+        let network = config.network.clone().map(network::Host::open).transpose();
+        let network = network.map_err(|e| Error::fatal(Kind::Network, chain(&e)))?;
+        let id8 = config.instance_id8.clone();
+        let spawner = Spawner::new(config.supervisor.clone(), config.supervisor_args.clone(), id8.clone());
+        let events = broadcast::Sender::new(EVENTS_MAX);
+        let (instance, tasks) = (GroupPath::instance(&id8), Mutex::default());
+        Ok(Inner { config, dir, hierarchy, instance, network, spawner, tasks, events })
+    }
+
+    fn task(&self, id: &str) -> Option<Arc<Task>> {
+        self.tasks.lock().get(id).cloned()
+    }
+
+    fn send(&self, event: Event) {
+        // Nobody listens: nobody needs to know.
+        let _ = self.events.send(event);
+    }
+}
+
+fn resource(error: io::Error) -> Error {
+    Error::temporary(Kind::Resource, error)
+}
+
+/// An error with all that it stands on, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

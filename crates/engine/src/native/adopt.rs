@@ -1,0 +1,165 @@
+//! Taking up what is there: at opening, and when a supervisor goes without being told.
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::cgroup;
+use super::layout::{self, Durable};
+use super::link::Link;
+use super::supervisor::{Identity, sys};
+use super::task::{self, Task};
+use super::{Inner, chain};
+use crate::state::{Event, Exit, Phase};
+
+/// How long a killed supervisor may take to be gone, in milliseconds.
+const KILL_WAIT_MS: i32 = 5_000;
+
+/// Takes up all tasks. What belongs to none goes.
+pub(super) async fn adopt_all(inner: &Arc<Inner>) -> io::Result<()> {
+    for id in layout::folders(&inner.dir.tasks())? {
+        let task = Arc::new(Task::new(inner, &id));
+        inner.tasks.lock().insert(id, task.clone());
+        adopt(inner, &task).await?;
+    }
+    let host = inner.clone();
+    let cleared = tokio::task::spawn_blocking(move || clear_strays(&host)).await;
+    cleared.map_err(io::Error::other)?
+}
+
+/// Connects to a task's supervisor, or settles what a dead one left.
+async fn adopt(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
+    if let Ok(stream) = Link::connect(task.dir.path()) {
+        match task::attach(inner, task, stream).await {
+            Ok(_) => return Ok(()),
+            Err(error) => tracing::warn!(task = task.id, %error, "a supervisor does not answer; it is ended"),
+        }
+    }
+    settle(inner, task).await
+}
+
+/// A link has ended. The supervisor may have dropped it, or be dead. Boxed, because adopting makes links
+/// whose end leads here again.
+pub(super) fn supervisor_left(
+    inner: Arc<Inner>,
+    task: Arc<Task>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    Box::pin(left(inner, task))
+}
+
+async fn left(inner: Arc<Inner>, task: Arc<Task>) {
+    if task.removing.load(Ordering::Acquire) {
+        return;
+    }
+    let turn = task.supervising.lock().await;
+    if task.link().is_some() || task.removing.load(Ordering::Acquire) {
+        return;
+    }
+    // What it told meanwhile is lost: let the reader look at everything anew.
+    let adopted = adopt(&inner, &task).await;
+    drop(turn);
+    match adopted {
+        Ok(()) => inner.send(Event::Missed),
+        Err(error) => tracing::error!(task = task.id, %error, "cannot clear up after a supervisor"),
+    }
+}
+
+/// The supervisor is gone, or does not answer: ends what it left running, and records that nobody saw
+/// how. Its containers' mounts go with their processes.
+async fn settle(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
+    task.set_link(None);
+    let (host, settling) = (inner.clone(), task.clone());
+    let settled = tokio::task::spawn_blocking(move || settle_blocking(&host, &settling));
+    for event in settled.await.map_err(io::Error::other)?? {
+        inner.send(event);
+    }
+    Ok(())
+}
+
+fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
+    kill_supervisor(task);
+    let mut events = Vec::new();
+    for name in task.container_names() {
+        let dir = task.dir.container(&name);
+        let group = task.group.child(&name);
+        let oom_killed = cgroup::oom_kills(&inner.hierarchy, &group) > 0;
+        cgroup::remove(&inner.hierarchy, &group)?;
+        let Some(mut state) = task.state(&name)? else { continue };
+        let Phase::Running(_) = state.phase else { continue };
+        let exit = Exit { code: None, oom_killed, exited_at_ms: sys::now_ms() };
+        state.phase = Phase::Exited(exit.clone());
+        layout::write_json(&dir.state(), &state, Durable::Yes)?;
+        events.push(Event::Exited { id: state.id, exit });
+    }
+    Ok(events)
+}
+
+/// Ends a task's supervisor if it lives, and waits until it is gone: two must never write one file.
+pub(super) fn kill_supervisor(task: &Task) {
+    let Ok(Some(identity)) = layout::read_json::<Identity>(&task.dir.supervisor()) else { return };
+    // SAFETY: touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, identity.pid, 0) };
+    let Ok(fd) = i32::try_from(fd) else { return };
+    if fd < 0 {
+        return;
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    let process = unsafe { OwnedFd::from_raw_fd(fd) };
+    // Only now that the process is pinned does this tell that the pid is still its own.
+    if sys::start_ticks(identity.pid) != Some(identity.start_ticks) {
+        return;
+    }
+    // SAFETY: touches no memory: no information is passed.
+    unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, 0, 0);
+        let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        libc::poll(&mut poll, 1, KILL_WAIT_MS);
+    }
+}
+
+/// Removes what carries our mark and belongs to no task, as a crash in the midst of making or removing
+/// one leaves it.
+fn clear_strays(inner: &Inner) -> io::Result<()> {
+    let tasks: Vec<Arc<Task>> = inner.tasks.lock().values().cloned().collect();
+    for name in cgroup::tasks(&inner.hierarchy, &inner.instance) {
+        if !tasks.iter().any(|t| t.id == name) {
+            cgroup::remove(&inner.hierarchy, &inner.instance.child(&name))?;
+        }
+    }
+    let mut attachments = Vec::new();
+    let mut holders = Vec::new();
+    for task in &tasks {
+        for name in task.container_names() {
+            let Ok(Some(plan)) = task.plan(&name) else { continue };
+            holders.push(plan.runtime_id);
+            if plan.attached {
+                let id = task.container_id(&name).to_string();
+                attachments.push(network::AttachmentId::new(id).map_err(io::Error::other)?);
+            }
+        }
+    }
+    if let Some(network) = &inner.network {
+        network.reconcile(&attachments).map_err(|e| io::Error::other(chain(&e)))?;
+    }
+    for (digest, holder) in inner.config.images.holds().map_err(|e| io::Error::other(chain(&e)))? {
+        if !holders.contains(&holder) {
+            let _ = inner.config.images.release(&digest, &holder);
+        }
+    }
+    empty_trash(inner);
+    Ok(())
+}
+
+fn empty_trash(inner: &Inner) {
+    let trash = inner.dir.trash();
+    std::thread::spawn(move || {
+        for name in layout::folders(&trash).unwrap_or_default() {
+            let _ = std::fs::remove_dir_all(trash.join(name));
+            // Others of this process need the disk too.
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    });
+}

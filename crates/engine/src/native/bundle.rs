@@ -1,0 +1,192 @@
+//! From what is asked (`ContainerSpec`), what the image says and what the host gave, to the plan that a
+//! runner follows: Docker's rules, written as an OCI runtime specification. Does no writing; of the host
+//! it reads device nodes only.
+
+mod capabilities;
+mod devices;
+mod mounts;
+mod process;
+mod security;
+mod signals;
+
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+
+use libcontainer::oci_spec::runtime::Spec;
+use serde_json::{Value, json};
+
+use super::cgroup::{self, GroupPath, Hierarchy, Limits};
+use super::layout::{ContainerDir, TaskDir};
+use super::plan::{BoundVolume, Plan};
+use super::proto::Io;
+use crate::spec::{ContainerSpec, NetworkMode, TaskSpec};
+
+pub(crate) use signals::parse as parse_signal;
+
+/// What the host gave a container before its plan is made.
+pub(crate) struct Given<'a> {
+    pub(crate) task: &'a TaskSpec,
+    pub(crate) task_dir: &'a TaskDir,
+    pub(crate) dir: &'a ContainerDir,
+    pub(crate) runtime_id: String,
+    pub(crate) image_digest: String,
+    pub(crate) image: &'a image::Config,
+    pub(crate) overlay: image::Overlay,
+    pub(crate) hierarchy: &'a Hierarchy,
+    pub(crate) group: GroupPath,
+    /// `None` in host mode.
+    pub(crate) netns: Option<PathBuf>,
+    pub(crate) attached: bool,
+    pub(crate) hostname: String,
+    /// What other containers of the task mount, by name.
+    pub(crate) volumes_of: &'a dyn Fn(&str) -> Option<Vec<BoundVolume>>,
+}
+
+/// Files of a container's folder that appear under its /etc.
+pub(crate) const ETC_FILES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
+
+/// Makes the plan. Errors are words for the user.
+pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, String> {
+    let security = security::parse(&spec.security_options)?;
+    let volumes = mounts::volumes(&given, spec)?;
+    let devices = devices::of(spec)?;
+    let capabilities = capabilities::of(spec)?;
+    let mut linux = json!({
+        "namespaces": namespaces(&given),
+        "cgroupsPath": given.group.absolute(),
+        "devices": devices.nodes,
+        "sysctl": sysctls(spec)?,
+    });
+    if !spec.privileged {
+        linux["maskedPaths"] = json!(security::MASKED);
+        linux["readonlyPaths"] = json!(security::readonly(given.hierarchy));
+        if !security.seccomp_unconfined {
+            linux["seccomp"] = security::seccomp(&capabilities);
+        }
+    }
+    let document = json!({
+        "ociVersion": "1.0.2",
+        "hostname": given.hostname,
+        "root": { "path": given.overlay.target, "readonly": spec.readonly_root },
+        "process": process::of(&given, spec, &capabilities, &security)?,
+        "mounts": mounts::all(&given, spec, &volumes),
+        "annotations": spec.labels,
+        "linux": linux,
+    });
+    let spec_oci: Spec = serde_json::from_value(document).map_err(|e| format!("invalid container: {e}"))?;
+    let user = spec.user.clone().filter(|u| !u.is_empty()).unwrap_or_else(|| given.image.user.clone());
+    let stop_signal = [spec.stop_signal.as_deref(), Some(given.image.stop_signal.as_str())]
+        .into_iter()
+        .flatten()
+        .find(|s| !s.is_empty())
+        .map_or(Ok(libc::SIGTERM), parse_signal)?;
+    Ok(Plan {
+        runtime_id: given.runtime_id,
+        image_digest: given.image_digest,
+        overlay: given.overlay,
+        spec: spec_oci,
+        user,
+        copy_up: volumes.copy_up,
+        group: given.group,
+        limits: limits(spec, devices.rules),
+        init: spec.init_process,
+        io: Io { terminal: spec.pseudo_terminal, interactive: spec.interactive, output: spec.output.clone() },
+        stop_signal,
+        attached: given.attached,
+        volumes: volumes.bound,
+    })
+}
+
+fn limits(spec: &ContainerSpec, devices: Option<Vec<cgroup::DeviceRule>>) -> Limits {
+    Limits {
+        cpu_shares: spec.cpu_shares,
+        cpu_millis: None,
+        memory_bytes: spec.memory_bytes,
+        memory_reservation_bytes: spec.memory_reservation_bytes,
+        memory_swap_bytes: spec.memory_swap_bytes,
+        swappiness: spec.swappiness,
+        pids: None,
+        devices,
+    }
+}
+
+/// The limits of all of a task's containers together.
+pub(crate) fn task_limits(task: &TaskSpec) -> Limits {
+    Limits {
+        cpu_millis: task.cpu_millis,
+        memory_bytes: task.memory_bytes,
+        pids: task.pids_limit,
+        ..Limits::default()
+    }
+}
+
+fn namespaces(given: &Given<'_>) -> Vec<Value> {
+    let mut all: Vec<Value> = ["pid", "mount", "ipc", "uts"].map(|kind| json!({ "type": kind })).into();
+    if let Some(path) = &given.netns {
+        all.push(json!({ "type": "network", "path": path }));
+    }
+    // Docker's default: private with v2, the host's with v1.
+    if matches!(given.hierarchy, Hierarchy::V2(_)) {
+        all.push(json!({ "type": "cgroup" }));
+    }
+    all
+}
+
+/// System controls outside the network, which has its own: see [`network_sysctls`].
+fn sysctls(spec: &ContainerSpec) -> Result<Value, String> {
+    let mut out = serde_json::Map::new();
+    for (name, value) in spec.sysctls.iter().filter(|(name, _)| !name.starts_with("net.")) {
+        let namespaced = name.starts_with("fs.mqueue.")
+            || matches!(
+                name.as_str(),
+                "kernel.msgmax"
+                    | "kernel.msgmnb"
+                    | "kernel.msgmni"
+                    | "kernel.sem"
+                    | "kernel.shmall"
+                    | "kernel.shmmax"
+                    | "kernel.shmmni"
+                    | "kernel.shm_rmid_forced"
+            );
+        if !namespaced {
+            return Err(format!(
+                "sysctl \"{name}\" is not allowed: it is not in a namespace of the container's"
+            ));
+        }
+        out.insert(name.clone(), json!(value));
+    }
+    Ok(Value::Object(out))
+}
+
+/// The `net.*` system controls, with Docker's defaults under them: in a namespace of its own a container
+/// may listen on low ports and ping without a capability.
+pub(crate) fn network_sysctls(spec: &ContainerSpec) -> Vec<(String, String)> {
+    let mut all = std::collections::BTreeMap::new();
+    if spec.network != NetworkMode::Host {
+        all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
+        all.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
+    }
+    let asked = spec.sysctls.iter().filter(|(name, _)| name.starts_with("net."));
+    all.extend(asked.map(|(name, value)| (name.clone(), value.clone())));
+    all.into_iter().collect()
+}
+
+/// A container's name for itself: what was asked, the host's where it shares its network, or the start of
+/// its id.
+pub(crate) fn hostname(spec: &ContainerSpec, runtime_id: &str, host: &str) -> String {
+    match (&spec.hostname, spec.network) {
+        (Some(name), _) if !name.is_empty() => name.clone(),
+        (_, NetworkMode::Host) => host.to_owned(),
+        _ => runtime_id.chars().take(12).collect(),
+    }
+}
+
+/// Where a linked container is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Linked {
+    pub(crate) hostname: Option<String>,
+    pub(crate) ipv4: Ipv4Addr,
+}
+
+#[cfg(test)]
+mod tests;

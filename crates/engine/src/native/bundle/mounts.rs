@@ -1,0 +1,166 @@
+//! What is mounted in a container: Docker's own mounts, the files of its network, and volumes.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::{Value, json};
+
+use super::{ETC_FILES, Given};
+use crate::native::cgroup::Hierarchy;
+use crate::native::layout;
+use crate::native::plan::{BoundVolume, CopyUp};
+use crate::spec::{ContainerSpec, Volume};
+
+/// Docker's size of /dev/shm, in bytes.
+const SHM_BYTES: u64 = 64 << 20;
+
+/// A container's volumes.
+#[derive(Debug, Default)]
+pub(super) struct Volumes {
+    pub(super) bound: Vec<BoundVolume>,
+    pub(super) copy_up: Vec<CopyUp>,
+}
+
+impl Volumes {
+    /// A later mount at a path takes the place of an earlier one.
+    fn add(&mut self, volume: BoundVolume, copy_up: bool) {
+        self.bound.retain(|b| b.container_path != volume.container_path);
+        self.copy_up.retain(|c| c.container_path != volume.container_path);
+        if copy_up {
+            self.copy_up.push(CopyUp {
+                container_path: volume.container_path.clone(),
+                volume: volume.host_path.clone(),
+            });
+        }
+        self.bound.push(volume);
+    }
+}
+
+/// The volumes: those that the image declares, then those of other containers, then what is asked.
+pub(super) fn volumes(given: &Given<'_>, spec: &ContainerSpec) -> Result<Volumes, String> {
+    let mut out = Volumes::default();
+    for (number, path) in given.image.volumes.iter().enumerate() {
+        let host_path = given.dir.file("volumes").join(number.to_string());
+        let container_path = inside(Path::new(path))?;
+        out.add(BoundVolume { host_path, container_path, read_only: false }, true);
+    }
+    for (name, read_only) in &spec.volumes_from {
+        let from = (given.volumes_of)(name)
+            .ok_or_else(|| format!("volumesFrom names container {name}, which is not there"))?;
+        for volume in from {
+            let read_only = volume.read_only || *read_only;
+            out.add(BoundVolume { read_only, ..volume }, false);
+        }
+    }
+    for mount in &spec.mounts {
+        let name = &mount.source_volume;
+        let volume = given.task.volumes.get(name).ok_or_else(|| format!("unknown volume '{name}'"))?;
+        let (host_path, copy_up) = match volume {
+            Volume::Empty if layout::is_safe_name(name) => (given.task_dir.volume(name), true),
+            Volume::Empty => return Err(format!("volume name '{name}' is not valid")),
+            Volume::Host(path) if path.is_absolute() => (path.clone(), false),
+            Volume::Host(path) => return Err(format!("volume path '{}' is not absolute", path.display())),
+        };
+        let container_path = inside(&mount.container_path)?;
+        out.add(BoundVolume { host_path, container_path, read_only: mount.read_only }, copy_up);
+    }
+    Ok(out)
+}
+
+/// A path of the container that something may be mounted on.
+fn inside(path: &Path) -> Result<PathBuf, String> {
+    let clean: PathBuf = path.components().collect();
+    let up = clean.components().any(|c| matches!(c, std::path::Component::ParentDir));
+    if !clean.is_absolute() || up || clean == Path::new("/") {
+        return Err(format!("invalid mount path: '{}' must be absolute and not the root", path.display()));
+    }
+    Ok(clean)
+}
+
+/// All mounts, in the order in which they are made: a folder before what is in it.
+pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) -> Vec<Value> {
+    let mut user: Vec<(PathBuf, Value)> = Vec::new();
+    for file in ETC_FILES {
+        let path = Path::new("/etc").join(file);
+        user.push((path.clone(), bind(&given.dir.file(file), &path, false)));
+    }
+    for tmpfs in &spec.tmpfs {
+        let mut options: Vec<String> = ["nosuid", "nodev", "noexec"].map(str::to_owned).into();
+        for option in &tmpfs.options {
+            // The opposite of a default takes its place.
+            options.retain(|o| o.strip_prefix("no") != Some(option.as_str()));
+            options.push(option.clone());
+        }
+        if tmpfs.size_bytes > 0 {
+            options.push(format!("size={}", tmpfs.size_bytes));
+        }
+        user.push((tmpfs.container_path.clone(), mount("tmpfs", "tmpfs", &tmpfs.container_path, &options)));
+    }
+    for volume in &volumes.bound {
+        user.retain(|(path, _)| *path != volume.container_path);
+        let value = bind(&volume.host_path, &volume.container_path, volume.read_only);
+        user.push((volume.container_path.clone(), value));
+    }
+    // Stable: equals stay in the order asked.
+    user.sort_by_key(|(path, _)| path.components().count());
+    let mut out: Vec<Value> = system(given, spec)
+        .into_iter()
+        .filter(|m| !user.iter().any(|(path, _)| m["destination"].as_str() == path.to_str()))
+        .collect();
+    out.extend(user.into_iter().map(|(_, value)| value));
+    out
+}
+
+fn system(given: &Given<'_>, spec: &ContainerSpec) -> Vec<Value> {
+    let own = |kind: &str, path: &str, options: &[&str]| {
+        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
+        mount(kind, kind, Path::new(path), &options)
+    };
+    let sys_access = if spec.privileged { "rw" } else { "ro" };
+    let shm = format!("size={}", spec.shm_bytes.unwrap_or(SHM_BYTES));
+    let mut out = vec![
+        own("proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        own("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        own(
+            "devpts",
+            "/dev/pts",
+            &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
+        ),
+        own("sysfs", "/sys", &["nosuid", "noexec", "nodev", sys_access]),
+    ];
+    out.extend(cgroups(given, sys_access));
+    out.push(own("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
+    out.push(own("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]));
+    out
+}
+
+/// The container's own groups. With v1 each tree is bound by itself, which is what libcontainer would
+/// do after reading the mount table once for each.
+fn cgroups(given: &Given<'_>, access: &str) -> Vec<Value> {
+    let options = |more: &[&str]| -> Vec<String> {
+        ["nosuid", "noexec", "nodev"].iter().chain(more).map(|o| (*o).to_owned()).collect()
+    };
+    match given.hierarchy {
+        Hierarchy::V2(_) => {
+            vec![mount("cgroup", "cgroup", Path::new("/sys/fs/cgroup"), &options(&[access]))]
+        }
+        Hierarchy::V1(mounts) => {
+            let over = mount("tmpfs", "tmpfs", Path::new("/sys/fs/cgroup"), &options(&["mode=755"]));
+            let trees = mounts.iter().filter(|m| !m.controllers.is_empty()).map(|m| {
+                let source = m.path.join(given.group.relative());
+                let source = source.to_string_lossy();
+                mount("bind", &source, &m.path, &options(&["rbind", "rprivate", access]))
+            });
+            std::iter::once(over).chain(trees).collect()
+        }
+    }
+}
+
+fn bind(host: &Path, container: &Path, read_only: bool) -> Value {
+    let access = if read_only { "ro" } else { "rw" };
+    let options = ["rbind", "rprivate", access].map(str::to_owned);
+    mount("bind", &host.to_string_lossy(), container, &options)
+}
+
+fn mount(kind: &str, source: &str, destination: &Path, options: &[String]) -> Value {
+    json!({ "destination": destination, "type": kind, "source": source, "options": options })
+}

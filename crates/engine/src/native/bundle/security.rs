@@ -1,0 +1,75 @@
+//! What a container may not see or do: security options, masked paths, and the seccomp profile. Pure.
+
+use crate::native::cgroup::Hierarchy;
+
+mod seccomp;
+
+pub(super) use seccomp::profile as seccomp;
+
+/// Paths that tell of the host, or act on it; as Docker masks them.
+pub(super) const MASKED: [&str; 12] = [
+    "/proc/asound",
+    "/proc/acpi",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/sys/firmware",
+    "/sys/devices/virtual/powercap",
+];
+
+const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// Paths that may be read only. With v1 the folder over the cgroup trees is one of them.
+pub(super) fn readonly(hierarchy: &Hierarchy) -> Vec<&'static str> {
+    let v1 = matches!(hierarchy, Hierarchy::V1(_)).then_some("/sys/fs/cgroup");
+    READONLY.into_iter().chain(v1).collect()
+}
+
+/// Docker's `--security-opt`, read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Security {
+    pub(super) no_new_privileges: bool,
+    pub(super) seccomp_unconfined: bool,
+    pub(super) apparmor: Option<String>,
+}
+
+pub(super) fn parse(options: &[String]) -> Result<Security, String> {
+    let mut out = Security::default();
+    for option in options {
+        let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
+        match (name, value) {
+            ("no-new-privileges", "" | "true") => out.no_new_privileges = true,
+            ("no-new-privileges", "false") => out.no_new_privileges = false,
+            ("seccomp", "unconfined") => out.seccomp_unconfined = true,
+            ("seccomp", "builtin") => out.seccomp_unconfined = false,
+            ("apparmor", "unconfined" | "docker-default") => out.apparmor = None,
+            ("apparmor", profile) if !profile.is_empty() => out.apparmor = Some(profile.to_owned()),
+            // Docker takes these too on a host without SELinux, where they mean nothing.
+            ("label", value) if !value.is_empty() => {}
+            _ => return Err(format!("invalid --security-opt: \"{option}\"")),
+        }
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options() {
+        let parse = |list: &[&str]| parse(&list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
+        assert!(parse(&["no-new-privileges"]).unwrap().no_new_privileges);
+        assert!(!parse(&["no-new-privileges:false"]).unwrap().no_new_privileges);
+        assert!(parse(&["seccomp=unconfined", "label:type:x"]).unwrap().seccomp_unconfined);
+        assert_eq!(parse(&["apparmor=mine"]).unwrap().apparmor.as_deref(), Some("mine"));
+        for bad in ["seccomp=/my.json", "nope", "no-new-privileges=maybe", "apparmor="] {
+            assert!(parse(&[bad]).is_err(), "{bad}");
+        }
+    }
+}

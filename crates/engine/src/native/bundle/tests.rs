@@ -1,0 +1,1 @@
+//! The plan of a container, as a whole.

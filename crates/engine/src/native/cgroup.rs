@@ -1,0 +1,276 @@
+//! Control groups of tasks and containers: `/roadstead-<id8>/<task>/<container>`, in every hierarchy
+//! of a v1 or hybrid host, or in the one of a v2 host.
+//!
+//! Paths and values are pure (`values`, `mounts`); this file does the writing. It must not decide
+//! limits: it is told them.
+
+mod devices;
+mod mounts;
+mod usage;
+mod values;
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+pub(crate) use mounts::Hierarchy;
+pub(crate) use usage::{oom_kills, usage};
+pub(crate) use values::{DeviceRule, Limits, default_devices};
+
+/// The group of processes that belong to no task: supervisors and their spawner.
+pub(crate) const SUPERVISORS: &str = "_supervisors";
+
+/// How long a killed group may take to empty before that is an error.
+const EMPTY_WAIT: Duration = Duration::from_secs(10);
+
+/// A group's path from the root of each hierarchy; relative.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct GroupPath(PathBuf);
+
+impl GroupPath {
+    /// All of an instance.
+    pub(crate) fn instance(id8: &str) -> GroupPath {
+        GroupPath(PathBuf::from(format!("roadstead-{id8}")))
+    }
+
+    /// A group inside this one.
+    pub(crate) fn child(&self, name: &str) -> GroupPath {
+        // The v1 files without a dot in their name; ECS names hold no dots, so nothing else becomes this.
+        let clash = matches!(name, "tasks" | "notify_on_release" | "release_agent");
+        GroupPath(self.0.join(if clash { format!("{name}.") } else { name.to_owned() }))
+    }
+
+    /// As libcontainer wants it.
+    pub(crate) fn absolute(&self) -> PathBuf {
+        Path::new("/").join(&self.0)
+    }
+
+    pub(crate) fn relative(&self) -> &Path {
+        &self.0
+    }
+}
+
+/// Makes a group with its limits, in all hierarchies; parents are made too. One that exists is set.
+pub(crate) fn make(hierarchy: &Hierarchy, group: &GroupPath, limits: &Limits) -> io::Result<()> {
+    match hierarchy {
+        Hierarchy::V1(mounts) => {
+            for mount in mounts {
+                let dir = mount.path.join(group.relative());
+                make_v1(mount, &dir)?;
+            }
+            for value in values::v1(limits) {
+                let Some(mount) = mounts.iter().find(|m| m.has(value.controller)) else {
+                    if value.optional {
+                        continue;
+                    }
+                    let missing = format!("this host has no cgroup controller {}", value.controller);
+                    return Err(io::Error::new(io::ErrorKind::Unsupported, missing));
+                };
+                set(&mount.path.join(group.relative()), &value)?;
+            }
+        }
+        Hierarchy::V2(root) => {
+            make_v2(root, group)?;
+            let dir = root.join(group.relative());
+            for value in values::v2(limits) {
+                set(&dir, &value)?;
+            }
+            if let Some(rules) = &limits.devices {
+                devices::attach(&dir, rules)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn make_v1(mount: &mounts::Mount, dir: &Path) -> io::Result<()> {
+    match fs::create_dir(dir) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            if let Some(parent) = dir.parent().filter(|p| p.starts_with(&mount.path)) {
+                make_v1(mount, parent)?;
+            }
+            match fs::create_dir(dir) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+                other => other?,
+            }
+        }
+        Err(error) => return Err(error),
+    }
+    if mount.has("cpuset")
+        && let Some(parent) = dir.parent()
+    {
+        // A new cpuset is empty, and nothing can join an empty one.
+        for file in ["cpuset.cpus", "cpuset.mems"] {
+            let value = fs::read_to_string(parent.join(file))?;
+            fs::write(dir.join(file), value.trim())?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes every level and hands its controllers down to the next.
+fn make_v2(root: &Path, group: &GroupPath) -> io::Result<()> {
+    let available = fs::read_to_string(root.join("cgroup.controllers"))?;
+    let wanted: Vec<String> = available
+        .split_whitespace()
+        .filter(|c| matches!(*c, "cpu" | "cpuset" | "io" | "memory" | "pids"))
+        .map(|c| format!("+{c}"))
+        .collect();
+    let mut dir = root.to_owned();
+    for part in group.relative() {
+        for controller in &wanted {
+            // One by one: a controller that cannot be handed down here must not stop the others; a limit
+            // that needs it fails with its own file's name.
+            let _ = fs::write(dir.join("cgroup.subtree_control"), controller);
+        }
+        dir.push(part);
+        match fs::create_dir(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn set(dir: &Path, value: &values::Value) -> io::Result<()> {
+    let path = dir.join(value.file);
+    // Without O_CREAT: in a cgroup file system that would only blur the error.
+    let written = fs::OpenOptions::new().write(true).open(&path).and_then(|mut file| {
+        use std::io::Write;
+        file.write_all(value.value.as_bytes())
+    });
+    match written {
+        Err(error) if value.optional && error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => {
+            Err(io::Error::new(error.kind(), format!("write {} to {}: {error}", value.value, path.display())))
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Moves a process into a group, in all hierarchies.
+pub(crate) fn join(hierarchy: &Hierarchy, group: &GroupPath, pid: i32) -> io::Result<()> {
+    for root in hierarchy.roots() {
+        fs::write(root.join(group.relative()).join("cgroup.procs"), pid.to_string())?;
+    }
+    Ok(())
+}
+
+/// The processes of a group and of those inside it.
+pub(crate) fn processes(hierarchy: &Hierarchy, group: &GroupPath) -> Vec<i32> {
+    let mut pids = Vec::new();
+    for root in hierarchy.roots() {
+        walk(&root.join(group.relative()), &mut |dir| {
+            let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+            pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
+        });
+    }
+    pids.sort_unstable();
+    pids.dedup();
+    pids
+}
+
+/// Sends SIGKILL to every process of a group; says whether there was one.
+pub(crate) fn kill(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
+    if let Hierarchy::V2(root) = hierarchy {
+        // Since Linux 5.14; older kernels go on below.
+        let _ = fs::write(root.join(group.relative()).join("cgroup.kill"), "1");
+    }
+    let pids = processes(hierarchy, group);
+    for pid in &pids {
+        // SAFETY: kill(2) touches no memory of ours. The group is ours alone, so its processes are.
+        unsafe { libc::kill(*pid, libc::SIGKILL) };
+    }
+    !pids.is_empty()
+}
+
+/// Removes a group if it is empty now; says whether it is gone.
+pub(crate) fn try_remove(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
+    hierarchy.roots().fold(true, |gone, root| remove_tree(&root.join(group.relative())).is_ok() && gone)
+}
+
+/// Kills what is in a group and removes it with all inside. What is not there counts as removed.
+/// Blocks until the kernel has let the processes go; they need a parent that reaps them.
+pub(crate) fn remove(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()> {
+    let deadline = Instant::now() + EMPTY_WAIT;
+    let mut pause = Duration::from_micros(200);
+    loop {
+        let busy = kill(hierarchy, group);
+        let mut left = None;
+        for root in hierarchy.roots() {
+            left = left.or(remove_tree(&root.join(group.relative())).err());
+        }
+        match left {
+            None => return Ok(()),
+            Some(error) if Instant::now() > deadline => return Err(error),
+            Some(error) if !busy && error.raw_os_error() != Some(libc::EBUSY) => return Err(error),
+            Some(_) => std::thread::sleep(pause),
+        }
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+fn remove_tree(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir(dir) {
+        Ok(()) => return Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(_) => {}
+    }
+    let mut dirs = Vec::new();
+    walk(dir, &mut |d| dirs.push(d.to_owned()));
+    for dir in dirs.iter().rev() {
+        match fs::remove_dir(dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// Calls `visit` for `dir` and every folder below, parents first.
+fn walk(dir: &Path, visit: &mut dyn FnMut(&Path)) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    visit(dir);
+    for entry in entries.flatten() {
+        if entry.file_type().is_ok_and(|t| t.is_dir()) {
+            walk(&entry.path(), visit);
+        }
+    }
+}
+
+/// Every group of an instance that exists, as `hierarchy-root/path`, sorted.
+pub(crate) fn list(hierarchy: &Hierarchy, instance: &GroupPath) -> Vec<String> {
+    let mut found = Vec::new();
+    for root in hierarchy.roots() {
+        walk(&root.join(instance.relative()), &mut |dir| found.push(dir.display().to_string()));
+    }
+    found.sort();
+    found
+}
+
+/// The tasks that have a group, in any hierarchy.
+pub(crate) fn tasks(hierarchy: &Hierarchy, instance: &GroupPath) -> Vec<String> {
+    let mut names: Vec<String> = hierarchy
+        .roots()
+        .flat_map(|root| super::layout::folders(&root.join(instance.relative())).unwrap_or_default())
+        .filter(|name| name != SUPERVISORS)
+        .collect();
+    names.sort();
+    names.dedup();
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_container_may_be_named_as_a_cgroup_file_is() {
+        let task = GroupPath::instance("0123abcd").child("t1");
+        assert_eq!(task.child("web").absolute(), Path::new("/roadstead-0123abcd/t1/web"));
+        assert_eq!(task.child("tasks").absolute(), Path::new("/roadstead-0123abcd/t1/tasks."));
+    }
+}

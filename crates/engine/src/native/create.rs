@@ -1,0 +1,278 @@
+//! Making a container ready: image held, root file system laid out, network attached, files written.
+//! Nothing of it runs; that is the supervisor's. A crash on the way leaves what the next try, or the
+//! task's removal, finds by the folder's name.
+
+use std::fs;
+use std::io;
+use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use network::files;
+
+use super::bundle::{self, Given, Linked};
+use super::cgroup::Hierarchy;
+use super::layout::{self, ContainerDir, Durable};
+use super::plan::Plan;
+use super::supervisor::sys;
+use super::task::Task;
+use super::{Inner, chain, pull};
+use crate::error::{Error, Kind};
+use crate::spec::{ContainerSpec, NetworkMode, Protocol, TaskSpec, Volume};
+use crate::state::{Binding, ContainerState, Created, Phase};
+
+fn io_error(error: io::Error) -> Error {
+    Error::temporary(Kind::Create, error)
+}
+
+/// Makes container `name` of `task`; blocks. Answers what is there when it was made before.
+pub(super) fn create(inner: &Inner, task: &Task, name: &str, spec: &ContainerSpec) -> Result<Created, Error> {
+    if !layout::is_safe_name(name) {
+        return Err(Error::fatal(Kind::Create, format!("{name:?} is no container name")));
+    }
+    if let Some(state) = task.state(name).map_err(io_error)? {
+        return Ok(state.created);
+    }
+    let dir = task.dir.container(name);
+    let image = pull::find(inner, spec)?;
+    fs::create_dir_all(dir.path()).map_err(io_error)?;
+    // A try that was cut short may have left its own; a plan names whose hold on the image it is.
+    let old = task.plan(name).ok().flatten();
+    let runtime_id = old.map_or_else(new_runtime_id, |plan| plan.runtime_id);
+    let attachment = attach(inner, task, name, spec)?;
+    let made = write_files(inner, task, name, spec, &Making { dir, image, runtime_id, attachment });
+    if made.is_err()
+        && let (Some(network), Ok(id)) = (&inner.network, attachment_id(task, name))
+    {
+        let _ = network.detach(&id);
+    }
+    made
+}
+
+struct Making {
+    dir: ContainerDir,
+    image: std::sync::Arc<image::Image>,
+    runtime_id: String,
+    attachment: Option<network::Attachment>,
+}
+
+fn write_files(
+    inner: &Inner,
+    task: &Task,
+    name: &str,
+    spec: &ContainerSpec,
+    making: &Making,
+) -> Result<Created, Error> {
+    let create_error = |e: &dyn std::error::Error| Error::fatal(Kind::Create, chain(e));
+    let task_spec: TaskSpec = layout::read_json(&task.dir.spec())
+        .map_err(io_error)?
+        .ok_or_else(|| Error::fatal(Kind::Create, "the task was not prepared"))?;
+    let images = &inner.config.images;
+    let overlay = images.overlay(&making.image, making.dir.path()).map_err(|e| create_error(&e))?;
+    let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let hostname = bundle::hostname(spec, &making.runtime_id, host_name.trim());
+    let ipv4 = making.attachment.as_ref().and_then(|a| a.ipv4);
+    write_etc(task, spec, &making.dir, &hostname, ipv4)?;
+    let given = Given {
+        task: &task_spec,
+        task_dir: &task.dir,
+        dir: &making.dir,
+        runtime_id: making.runtime_id.clone(),
+        image_digest: making.image.digest.to_string(),
+        image: &making.image.config,
+        overlay,
+        hierarchy: &inner.hierarchy,
+        group: task.group.child(name),
+        netns: making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
+        attached: making.attachment.is_some(),
+        hostname,
+        volumes_of: &|other| task.plan(other).ok().flatten().map(|plan| plan.volumes),
+    };
+    let plan = bundle::plan(given, spec).map_err(|e| Error::fatal(Kind::Create, e))?;
+    make_volumes(&plan, &task_spec)?;
+    layout::write_json(&making.dir.plan(), &plan, Durable::No).map_err(io_error)?;
+    // After the plan, so that whoever finds the hold finds whose it is.
+    images.hold(&making.image.digest, &making.runtime_id).map_err(|e| create_error(&e))?;
+    let created = Created {
+        runtime_id: making.runtime_id.clone(),
+        created_at_ms: sys::now_ms(),
+        bindings: making.attachment.as_ref().map(|a| bindings(&a.bindings)).unwrap_or_default(),
+        ipv4,
+        image_health_check: health_check(&making.image.config),
+    };
+    let state = ContainerState {
+        id: task.container_id(name),
+        created: created.clone(),
+        phase: Phase::Created,
+        starts: 0,
+    };
+    layout::write_json(&making.dir.state(), &state, Durable::No).map_err(io_error)?;
+    Ok(created)
+}
+
+fn new_runtime_id() -> String {
+    let half = || uuid::Uuid::new_v4().simple();
+    format!("{}{}", half(), half())
+}
+
+fn attachment_id(task: &Task, name: &str) -> Result<network::AttachmentId, Error> {
+    let id = task.container_id(name).to_string();
+    network::AttachmentId::new(id).map_err(|e| Error::fatal(Kind::Network, e))
+}
+
+fn attach(
+    inner: &Inner,
+    task: &Task,
+    name: &str,
+    spec: &ContainerSpec,
+) -> Result<Option<network::Attachment>, Error> {
+    let Some(host) = &inner.network else {
+        return match spec.network {
+            NetworkMode::Host => Ok(None),
+            _ => Err(Error::fatal(Kind::Network, "this engine was opened for host networking only")),
+        };
+    };
+    let wanted = network::AttachSpec {
+        id: attachment_id(task, name)?,
+        mode: match spec.network {
+            NetworkMode::Bridge => network::Mode::Bridge,
+            NetworkMode::Host => network::Mode::Host,
+            NetworkMode::None => network::Mode::None,
+        },
+        ports: spec
+            .port_mappings
+            .iter()
+            .map(|port| network::PortMapping {
+                container_port: port.container_port,
+                host_port: port.host_port,
+                protocol: match port.protocol {
+                    Protocol::Tcp => network::Protocol::Tcp,
+                    Protocol::Udp => network::Protocol::Udp,
+                },
+            })
+            .collect(),
+        sysctls: bundle::network_sysctls(spec),
+    };
+    let attached = match host.attach(&wanted) {
+        // A try that was cut short asked for something else.
+        Err(network::Error::Exists(id)) => host.detach(&id).and_then(|()| host.attach(&wanted)),
+        other => other,
+    };
+    attached.map(Some).map_err(|e| network_error(&e))
+}
+
+/// A port that is taken is told at the start, as Docker tells it.
+fn network_error(error: &network::Error) -> Error {
+    use network::Error as E;
+    match error {
+        E::PortAllocated { .. } | E::PortInUse { .. } | E::NoFreePort => {
+            Error::fatal(Kind::Start, format!("driver failed programming external connectivity: {error}"))
+        }
+        E::Invalid(_) => Error::fatal(Kind::Create, error),
+        other => Error::temporary(Kind::Network, chain(other)),
+    }
+}
+
+fn bindings(given: &[network::Binding]) -> Vec<Binding> {
+    given
+        .iter()
+        .map(|b| Binding {
+            bind_ip: b.bind_ip.to_string(),
+            container_port: b.container_port,
+            host_port: b.host_port,
+            protocol: match b.protocol {
+                network::Protocol::Tcp => Protocol::Tcp,
+                network::Protocol::Udp => Protocol::Udp,
+            },
+        })
+        .collect()
+}
+
+fn health_check(config: &image::Config) -> Option<Vec<String>> {
+    config.healthcheck.as_ref().map(|check| check.test.clone()).filter(|test| !test.is_empty())
+}
+
+/// The files that appear under the container's /etc.
+fn write_etc(
+    task: &Task,
+    spec: &ContainerSpec,
+    dir: &ContainerDir,
+    hostname: &str,
+    ipv4: Option<Ipv4Addr>,
+) -> Result<(), Error> {
+    let host_file = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let own_network = spec.network != NetworkMode::Host;
+    let resolv = host_file("/etc/resolv.conf");
+    let resolv = files::render_resolv_conf(&resolv, &spec.dns_servers, &spec.dns_search_domains, own_network);
+    let mut extra: Vec<files::HostsEntry> = spec
+        .extra_hosts
+        .iter()
+        .map(|(name, ip)| files::HostsEntry { ip: ip.to_string(), names: vec![name.clone()] })
+        .collect();
+    extra.extend(links(task, spec)?);
+    let hosts = if own_network {
+        files::render_hosts(hostname, ipv4, &extra)
+    } else {
+        let lines = extra.iter().map(|entry| format!("{}\t{}\n", entry.ip, entry.names.join(" ")));
+        host_file("/etc/hosts") + &lines.collect::<String>()
+    };
+    let contents = [resolv, files::render_hostname(hostname), hosts];
+    for (name, content) in bundle::ETC_FILES.iter().zip(contents) {
+        let path = dir.file(name);
+        fs::write(&path, content).map_err(io_error)?;
+        // Whatever mask this process has, any user of the container may read them.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(io_error)?;
+    }
+    Ok(())
+}
+
+fn links(task: &Task, spec: &ContainerSpec) -> Result<Vec<files::HostsEntry>, Error> {
+    let linked = |name: &str| -> Option<Linked> {
+        let ipv4 = task.state(name).ok().flatten()?.created.ipv4?;
+        let hostname = task.plan(name).ok().flatten()?.spec.hostname().clone();
+        Some(Linked { hostname, ipv4 })
+    };
+    let targets: Vec<files::LinkTarget> = spec
+        .links
+        .iter()
+        .filter_map(|(container, _)| {
+            let Linked { hostname, ipv4 } = linked(container)?;
+            Some(files::LinkTarget { container: container.clone(), hostname, ipv4 })
+        })
+        .collect();
+    let named: Vec<String> = spec
+        .links
+        .iter()
+        .map(
+            |(container, alias)| {
+                if alias.is_empty() { container.clone() } else { format!("{container}:{alias}") }
+            },
+        )
+        .collect();
+    files::link_entries(&named, &targets).map_err(|e| Error::fatal(Kind::Create, e))
+}
+
+/// Folders of the host behind volumes: those of the task, those of the image, and paths that are not
+/// there, as Docker makes them for a bind mount.
+fn make_volumes(plan: &Plan, task: &TaskSpec) -> Result<(), Error> {
+    let volume_error =
+        |path: &Path, e: io::Error| Error::fatal(Kind::Volume, format!("mkdir {}: {e}", path.display()));
+    for volume in &plan.volumes {
+        if !volume.host_path.exists() {
+            fs::create_dir_all(&volume.host_path).map_err(|e| volume_error(&volume.host_path, e))?;
+        }
+    }
+    for volume in task.volumes.values() {
+        if let Volume::Host(path) = volume
+            && !path.exists()
+        {
+            fs::create_dir_all(path).map_err(|e| volume_error(path, e))?;
+        }
+    }
+    Ok(())
+}
+
+/// For the engine's capabilities.
+pub(super) fn version(hierarchy: &Hierarchy) -> String {
+    format!("roadstead-native {} (cgroup {})", env!("CARGO_PKG_VERSION"), hierarchy.name())
+}

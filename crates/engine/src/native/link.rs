@@ -1,0 +1,141 @@
+//! The engine's end of a supervisor's socket: requests and their answers, and what is told unasked.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::{mpsc, oneshot};
+
+use super::layout;
+use super::proto::{Answer, LINE_BYTES_MAX, Message, Op, Request, line};
+use super::supervisor;
+
+/// Most requests that wait to be written. A supervisor that reads nothing is as good as dead.
+const QUEUE_MAX: usize = 256;
+
+/// How long a supervisor may take to say hello.
+const HELLO_WAIT: Duration = Duration::from_secs(10);
+
+type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, String>>>>>;
+
+/// A connection. Ends when the supervisor does; then every call fails.
+#[derive(Debug)]
+pub(crate) struct Link {
+    queue: mpsc::Sender<Vec<u8>>,
+    waiting: Waiting,
+    next: AtomicU64,
+}
+
+/// Why a call had no answer of its own.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    /// The supervisor refused or failed.
+    #[error("{0}")]
+    Refused(String),
+    /// The supervisor is gone, or its answer does not come.
+    #[error("the task's supervisor does not answer")]
+    Gone,
+}
+
+impl Link {
+    /// Takes a fresh connection; waits for the supervisor's hello. `told` hears what is told unasked;
+    /// `ended` is called once, when the connection is over.
+    pub(crate) async fn open(
+        stream: std::os::unix::net::UnixStream,
+        told: impl Fn(Message) + Send + 'static,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> io::Result<Arc<Link>> {
+        stream.set_nonblocking(true)?;
+        let (read, write) = UnixStream::from_std(stream)?.into_split();
+        let mut lines = BufReader::new(read);
+        let hello = tokio::time::timeout(HELLO_WAIT, next(&mut lines)).await;
+        match hello {
+            Ok(Ok(Some(Message::Hello { .. }))) => {}
+            Ok(Err(error)) => return Err(error),
+            Ok(Ok(_)) => return Err(io::Error::other("the supervisor ended before it listened")),
+            Err(_) => return Err(io::Error::new(io::ErrorKind::TimedOut, "the supervisor says nothing")),
+        }
+        let (queue, queued) = mpsc::channel(QUEUE_MAX);
+        let waiting = Waiting::default();
+        tokio::spawn(write_all(write, queued));
+        tokio::spawn(read_all(lines, waiting.clone(), told, ended));
+        Ok(Arc::new(Link { queue, waiting, next: AtomicU64::new(1) }))
+    }
+
+    /// Connects to the supervisor that listens in a task's folder.
+    pub(crate) fn connect(dir: &Path) -> io::Result<std::os::unix::net::UnixStream> {
+        supervisor::with_socket_path(dir, layout::SOCKET, |path| {
+            std::os::unix::net::UnixStream::connect(path)
+        })
+    }
+
+    /// Asks and waits at most `wait` for the answer.
+    pub(crate) async fn call(&self, op: Op, wait: Duration) -> Result<Answer, Failure> {
+        let id = self.next.fetch_add(1, Ordering::Relaxed);
+        let (tell, answer) = oneshot::channel();
+        self.waiting.lock().insert(id, tell);
+        let bytes = line(&Request { id, op });
+        let sent = bytes.len() <= LINE_BYTES_MAX && self.queue.send(bytes).await.is_ok();
+        let answer = if sent { tokio::time::timeout(wait, answer).await.ok() } else { None };
+        self.waiting.lock().remove(&id);
+        match answer {
+            Some(Ok(answer)) => answer.map_err(Failure::Refused),
+            _ => Err(Failure::Gone),
+        }
+    }
+
+    /// Asks without an interest in the answer.
+    pub(crate) fn tell(&self, op: Op) {
+        // A full queue drops a hint; the next one says the same.
+        let _ = self.queue.try_send(line(&Request { id: 0, op }));
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.queue.is_closed()
+    }
+}
+
+async fn write_all(mut write: OwnedWriteHalf, mut queued: mpsc::Receiver<Vec<u8>>) {
+    while let Some(bytes) = queued.recv().await {
+        if write.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read_all(
+    mut lines: BufReader<OwnedReadHalf>,
+    waiting: Waiting,
+    told: impl Fn(Message),
+    ended: impl FnOnce(),
+) {
+    while let Ok(Some(message)) = next(&mut lines).await {
+        match message {
+            Message::Reply { id, answer } => {
+                let waits = waiting.lock().remove(&id);
+                if let Some(waits) = waits {
+                    let _ = waits.send(answer);
+                }
+            }
+            message => told(message),
+        }
+    }
+    waiting.lock().clear();
+    ended();
+}
+
+async fn next(lines: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Message>> {
+    let mut line = Vec::new();
+    let mut bounded = tokio::io::AsyncReadExt::take(lines, LINE_BYTES_MAX as u64);
+    if bounded.read_until(b'\n', &mut line).await? == 0 {
+        return Ok(None);
+    }
+    serde_json::from_slice(&line).map(Some).map_err(io::Error::other)
+}

@@ -1,0 +1,60 @@
+//! Images for containers: present by the behaviour asked for, and found again at create.
+
+use std::sync::Arc;
+
+use super::{Inner, chain};
+use crate::error::{Error, Kind};
+use crate::spec::{ContainerSpec, PullBehavior, PullRequest, PulledImage};
+
+/// Makes an image present.
+pub(super) async fn pull(inner: &Inner, request: &PullRequest) -> Result<PulledImage, Error> {
+    let images = &inner.config.images;
+    let reference: image::Reference = request.image.parse().map_err(|e| failed(&e))?;
+    let present = images.resolve(&reference).map_err(|e| failed(&e))?;
+    // What was loaded from a file has no registry to be asked first.
+    let loaded = present.as_ref().is_some_and(|image| image.origin == image::Origin::Loaded);
+    if let Some(image) = &present
+        && (request.behavior == PullBehavior::PreferCached
+            || loaded && request.behavior == PullBehavior::Default)
+    {
+        return Ok(answer(image));
+    }
+    let mut options = inner.config.pull.clone();
+    if let Some(auth) = &request.auth {
+        options.auth =
+            image::Auth::Basic { username: auth.username.clone(), password: auth.password.clone() };
+    }
+    match (images.pull(&reference, &options).await, present) {
+        (Ok(image), _) => Ok(answer(&image)),
+        (Err(error), Some(image)) if request.behavior == PullBehavior::Default => {
+            tracing::warn!(
+                image = request.image,
+                error = chain(&error),
+                "not pulled; the cached one is used"
+            );
+            Ok(answer(&image))
+        }
+        (Err(error), _) => Err(failed(&error)),
+    }
+}
+
+fn answer(image: &image::Image) -> PulledImage {
+    PulledImage { digest: image.digest.to_string() }
+}
+
+fn failed(error: &image::Error) -> Error {
+    let temporary = matches!(error.kind(), image::Kind::Network | image::Kind::Storage);
+    Error { kind: Kind::Pull, message: chain(error), temporary }
+}
+
+/// The image of a container that is to be made.
+pub(super) fn find(inner: &Inner, spec: &ContainerSpec) -> Result<Arc<image::Image>, Error> {
+    let images = &inner.config.images;
+    let by_digest = spec.image_digest.as_deref().and_then(|d| d.parse().ok());
+    let found = match by_digest {
+        Some(digest) => images.get(&digest),
+        None => spec.image.parse().and_then(|reference| images.resolve(&reference)),
+    };
+    let found = found.map_err(|e| Error::fatal(Kind::Create, chain(&e)))?;
+    found.ok_or_else(|| Error::fatal(Kind::Create, format!("No such image: {}", spec.image)))
+}

@@ -1,0 +1,44 @@
+//! What exists on this host of one instance, and taking it all away. Works without an open engine too.
+
+use std::io;
+
+use super::cgroup::{self, GroupPath, Hierarchy};
+use super::layout::{self, EngineDir};
+
+/// Every object of the instance, one a line, sorted: groups, processes in them, task folders, and the
+/// network's own list.
+pub(super) fn audit(
+    hierarchy: &Hierarchy,
+    instance: &GroupPath,
+    dir: &EngineDir,
+    network: Option<&network::Config>,
+) -> Vec<String> {
+    let mut all: Vec<String> =
+        cgroup::list(hierarchy, instance).into_iter().map(|path| format!("cgroup {path}")).collect();
+    all.extend(cgroup::processes(hierarchy, instance).into_iter().map(|pid| format!("process {pid}")));
+    for task in layout::folders(&dir.tasks()).unwrap_or_default() {
+        all.push(format!("task {task}"));
+    }
+    all.extend(network.and_then(|config| network::audit(config).ok()).unwrap_or_default());
+    all.sort();
+    all
+}
+
+/// Removes what is left when no task is: groups, with whatever runs in them, folders, and holds on
+/// images.
+pub(super) fn remove_rest(
+    hierarchy: &Hierarchy,
+    instance: &GroupPath,
+    dir: &EngineDir,
+    images: &image::Store,
+) -> io::Result<()> {
+    let groups = cgroup::remove(hierarchy, instance);
+    for (digest, holder) in images.holds().unwrap_or_default() {
+        let _ = images.release(&digest, &holder);
+    }
+    match std::fs::remove_dir_all(dir.root()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    groups
+}

@@ -1,0 +1,163 @@
+//! The child that starts a container, and is gone when the container runs.
+//!
+//! It has a mount namespace of its own, where the root file system is mounted: the host never shows it,
+//! and it goes with the container's last process. libcontainer makes the container's first process a
+//! sibling of this one, so the supervisor reaps it.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+use libcontainer::container::Container;
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::syscall::syscall::SyscallType;
+use nix::mount::MsFlags;
+
+use super::executor::Program;
+use super::sys;
+use crate::native::cgroup::{self, Hierarchy};
+use crate::native::layout::{self, ContainerDir, Durable};
+use crate::native::plan::Plan;
+use crate::native::proto::Progress;
+use crate::native::rootfs::{self, Root};
+
+/// What the supervisor gives a runner.
+#[derive(Debug)]
+pub(super) struct Start<'a> {
+    pub(super) dir: &'a ContainerDir,
+    pub(super) hierarchy: &'a Hierarchy,
+    /// Standard streams; with a terminal there are none.
+    pub(super) streams: Option<[OwnedFd; 3]>,
+    pub(super) status: OwnedFd,
+}
+
+/// Runs in the child; never returns.
+pub(super) fn run(start: Start<'_>) -> ! {
+    let mut keep = vec![start.status.as_raw_fd()];
+    keep.extend(start.streams.iter().flatten().map(AsRawFd::as_raw_fd));
+    sys::close_others(&keep);
+    sys::reset_signals();
+    let status = start.status.as_fd().try_clone_to_owned();
+    let code = match (run_inner(start), status) {
+        (Ok(()), _) => 0,
+        (Err(error), Ok(status)) => {
+            report(&status, &Progress::Failed(error.to_string()), None);
+            1
+        }
+        (Err(_), Err(_)) => 1,
+    };
+    sys::exit_now(code)
+}
+
+fn run_inner(start: Start<'_>) -> io::Result<()> {
+    let plan: Plan = layout::read_json(&start.dir.plan())?
+        .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
+    mount_root(&plan)?;
+    prepare(start.dir, &plan)?;
+    cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
+    let status = start.status.as_raw_fd();
+    let (mut container, master) = build(&start, &plan, status)?;
+    let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    report(&start.status, &Progress::Pid(pid), master.as_ref());
+    container.start().map_err(io::Error::other)
+}
+
+fn report(status: &OwnedFd, progress: &Progress, fd: Option<&OwnedFd>) {
+    let packet = serde_json::to_vec(progress).unwrap_or_default();
+    let _ = sys::send(status.as_fd(), &packet, fd.map(AsFd::as_fd));
+}
+
+fn mount_root(plan: &Plan) -> io::Result<()> {
+    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    // What is mounted here must not show outside; what is unmounted outside must not stay here.
+    let none = None::<&str>;
+    nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
+    plan.overlay.mount().map_err(io::Error::other)
+}
+
+/// Settles what only the mounted root file system can tell, and writes libcontainer's file.
+fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<()> {
+    let root = Root::open(&plan.overlay.target)?;
+    for copy in &plan.copy_up {
+        rootfs::copy_up(&root, &copy.container_path, &copy.volume)?;
+    }
+    let mut spec = plan.spec.clone();
+    if let Some(process) = spec.process_mut() {
+        let user = rootfs::resolve_user(&root, &plan.user)?;
+        root.make_folders(process.cwd())?;
+        let mut env = process.env().clone().unwrap_or_default();
+        if !env.iter().any(|e| e.starts_with("HOME=") && e.len() > 5) {
+            env.retain(|e| !e.starts_with("HOME="));
+            env.push(format!("HOME={}", user.home));
+        }
+        process.set_env(Some(env));
+        process.set_user(user.oci());
+    }
+    layout::write_json(&dir.file("config.json"), &spec, Durable::No)
+}
+
+fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, Option<OwnedFd>)> {
+    let run = start.dir.run();
+    match fs::remove_dir_all(&run) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => fs::create_dir(&run)?,
+    }
+    let program = Program { status, init: plan.init, first: true };
+    let mut builder = ContainerBuilder::new(plan.runtime_id.clone(), SyscallType::default())
+        .with_executor(program)
+        .with_root_path(&run)
+        .map_err(flat)?;
+    let mut console = None;
+    match &start.streams {
+        Some([stdin, stdout, stderr]) => {
+            builder = builder
+                .with_stdin(stdin.try_clone()?)
+                .with_stdout(stdout.try_clone()?)
+                .with_stderr(stderr.try_clone()?);
+        }
+        None => {
+            let listener = super::with_socket_path(&run, "console.sock", |path| UnixListener::bind(path))?;
+            builder = builder.with_console_socket(Some(run.join("console.sock")));
+            console = Some(listener);
+        }
+    }
+    let container = builder
+        .as_init(start.dir.path())
+        .with_systemd(false)
+        .with_detach(true)
+        .as_sibling(true)
+        .build()
+        .map_err(flat)?;
+    let master = console.map(|listener| receive_master(&listener)).transpose()?;
+    Ok((container, master))
+}
+
+fn receive_master(listener: &UnixListener) -> io::Result<OwnedFd> {
+    // libcontainer connected, and sent, before it answered.
+    listener.set_nonblocking(true)?;
+    let (connection, _) = listener.accept()?;
+    let (_, fd) = sys::receive(connection.as_fd(), &mut [0; 64])?;
+    fd.ok_or_else(|| io::Error::other("libcontainer sent no terminal"))
+}
+
+/// An error with all that it stands on, in one line.
+pub(super) fn flat(error: impl std::error::Error) -> io::Error {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    io::Error::other(text)
+}
+
+/// Removes what libcontainer left of a run.
+pub(super) fn forget(dir: &ContainerDir) {
+    let _ = fs::remove_dir_all(dir.run());
+    let _ = fs::remove_file(Path::new(&dir.file("config.json")));
+}

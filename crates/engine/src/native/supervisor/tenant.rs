@@ -1,0 +1,65 @@
+//! The child that runs a command in a running container, and is gone when the command runs.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use libcontainer::container::builder::ContainerBuilder;
+use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::syscall::syscall::SyscallType;
+
+use super::executor::Program;
+use super::{runner, sys};
+use crate::native::layout::{self, ContainerDir, Durable};
+use crate::native::proto::Progress;
+
+/// What the supervisor gives a tenant.
+#[derive(Debug)]
+pub(super) struct Tenant<'a> {
+    pub(super) dir: &'a ContainerDir,
+    pub(super) runtime_id: &'a str,
+    /// Tells files of this exec from those of others.
+    pub(super) number: u64,
+    pub(super) command: Vec<String>,
+    pub(super) output: OwnedFd,
+    pub(super) status: OwnedFd,
+}
+
+/// Runs in the child; never returns.
+pub(super) fn run(tenant: Tenant<'_>) -> ! {
+    sys::close_others(&[tenant.status.as_raw_fd(), tenant.output.as_raw_fd()]);
+    sys::reset_signals();
+    let progress = match build(&tenant) {
+        Ok(pid) => Progress::Pid(pid),
+        Err(error) => Progress::Failed(error.to_string()),
+    };
+    let packet = serde_json::to_vec(&progress).unwrap_or_default();
+    let _ = sys::send(tenant.status.as_fd(), &packet, None);
+    sys::exit_now(0)
+}
+
+fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
+    let spec: Spec = layout::read_json(&tenant.dir.file("config.json"))?
+        .ok_or_else(|| io::Error::other("the container does not run"))?;
+    let mut process =
+        spec.process().clone().ok_or_else(|| io::Error::other("the container has no process"))?;
+    process.set_args(Some(tenant.command.clone()));
+    process.set_terminal(Some(false));
+    let path = tenant.dir.run().join(format!("exec-{}.json", tenant.number));
+    layout::write_json(&path, &process, Durable::No)?;
+    let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
+    let program = Program { status: tenant.status.as_raw_fd(), init: false, first: false };
+    let built = ContainerBuilder::new(tenant.runtime_id.to_owned(), SyscallType::default())
+        .with_executor(program)
+        .with_root_path(tenant.dir.run())
+        .map_err(runner::flat)?
+        .with_stdin(null)
+        .with_stdout(tenant.output.try_clone()?)
+        .with_stderr(tenant.output.try_clone()?)
+        .as_tenant()
+        .with_process(Some(&path))
+        .with_detach(false)
+        .as_sibling(true)
+        .build();
+    let _ = std::fs::remove_file(&path);
+    built.map(|pid| pid.as_raw()).map_err(runner::flat)
+}

@@ -1,0 +1,196 @@
+//! One task as the engine's process knows it: its folder, its group, and the link to its supervisor.
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use super::cgroup::{self, GroupPath};
+use super::layout::{self, Durable, TaskDir};
+use super::link::Link;
+use super::plan::Plan;
+use super::proto::{Message, Op};
+use super::{Inner, adopt, bundle, chain};
+use crate::error::{Error, Kind};
+use crate::spec::{ContainerId, TaskSpec, Volume};
+use crate::state::{ContainerState, Event};
+
+/// How long a supervisor may take to end its containers, which it kills.
+const SHUTDOWN_WAIT: Duration = Duration::from_secs(10);
+
+/// One task.
+#[derive(Debug)]
+pub(super) struct Task {
+    pub(super) id: String,
+    pub(super) dir: TaskDir,
+    pub(super) group: GroupPath,
+    link: Mutex<Option<Arc<Link>>>,
+    /// Taken by whoever makes or ends the supervisor.
+    pub(super) supervising: tokio::sync::Mutex<()>,
+    /// Set by a removal: a supervisor that goes now is no surprise.
+    pub(super) removing: AtomicBool,
+}
+
+impl Task {
+    pub(super) fn new(inner: &Inner, id: &str) -> Task {
+        Task {
+            id: id.to_owned(),
+            dir: inner.dir.task(id),
+            group: inner.instance.child(id),
+            link: Mutex::new(None),
+            supervising: tokio::sync::Mutex::new(()),
+            removing: AtomicBool::new(false),
+        }
+    }
+
+    /// The link, while the supervisor lives.
+    pub(super) fn link(&self) -> Option<Arc<Link>> {
+        self.link.lock().clone().filter(|link| link.is_open())
+    }
+
+    pub(super) fn set_link(&self, link: Option<Arc<Link>>) {
+        *self.link.lock() = link;
+    }
+
+    pub(super) fn container_names(&self) -> Vec<String> {
+        layout::folders(&self.dir.containers()).unwrap_or_default()
+    }
+
+    pub(super) fn state(&self, name: &str) -> io::Result<Option<ContainerState>> {
+        if !layout::is_safe_name(name) {
+            return Ok(None);
+        }
+        layout::read_json(&self.dir.container(name).state())
+    }
+
+    pub(super) fn states(&self) -> Vec<ContainerState> {
+        self.container_names().iter().filter_map(|name| self.state(name).ok().flatten()).collect()
+    }
+
+    pub(super) fn plan(&self, name: &str) -> io::Result<Option<Plan>> {
+        layout::read_json(&self.dir.container(name).plan())
+    }
+
+    pub(super) fn container_id(&self, name: &str) -> ContainerId {
+        ContainerId { task: self.id.clone(), name: name.to_owned() }
+    }
+}
+
+/// Makes what a task's containers share. Repeating it mends what is missing.
+pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), Error> {
+    if !layout::is_safe_name(&spec.id) || spec.id.starts_with('_') {
+        return Err(Error::fatal(Kind::Resource, format!("{:?} is no task id", spec.id)));
+    }
+    let task = {
+        let mut tasks = inner.tasks.lock();
+        tasks.entry(spec.id.clone()).or_insert_with(|| Arc::new(Task::new(inner, &spec.id))).clone()
+    };
+    if task.removing.load(Ordering::Acquire) {
+        return Err(Error::temporary(Kind::Resource, "the task is being removed"));
+    }
+    let (making, spec, host) = (task.clone(), spec.clone(), inner.clone());
+    let made = tokio::task::spawn_blocking(move || make(&host, &making, &spec)).await;
+    made.map_err(io::Error::other).and_then(|r| r).map_err(super::resource)?;
+    ensure_supervisor(inner, &task).await.map(|_| ()).map_err(super::resource)
+}
+
+fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
+    std::fs::create_dir_all(task.dir.containers())?;
+    for (name, volume) in &spec.volumes {
+        if matches!(volume, Volume::Empty) && layout::is_safe_name(name) {
+            std::fs::create_dir_all(task.dir.volume(name))?;
+        }
+    }
+    if layout::read_json::<TaskSpec>(&task.dir.spec())?.as_ref() != Some(spec) {
+        layout::write_json(&task.dir.spec(), spec, Durable::No)?;
+    }
+    cgroup::make(&inner.hierarchy, &task.group, &bundle::task_limits(spec))
+}
+
+/// The link to the task's supervisor, which is made if it is not there.
+pub(super) async fn ensure_supervisor(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<Arc<Link>> {
+    let _turn = task.supervising.lock().await;
+    if let Some(link) = task.link() {
+        return Ok(link);
+    }
+    if task.removing.load(Ordering::Acquire) {
+        return Err(io::Error::other("the task is being removed"));
+    }
+    let stream = inner.spawner.spawn(task.dir.path(), &task.group)?;
+    attach(inner, task, stream).await
+}
+
+/// Takes a fresh connection to a task's supervisor into use.
+pub(super) async fn attach(
+    inner: &Arc<Inner>,
+    task: &Arc<Task>,
+    stream: std::os::unix::net::UnixStream,
+) -> io::Result<Arc<Link>> {
+    let (hears, heard) = (inner.clone(), task.clone());
+    let told = move |message| match message {
+        Message::Exited { name, exit } => hears.send(Event::Exited { id: heard.container_id(&name), exit }),
+        Message::Output { name } => hears.send(Event::Output { id: heard.container_id(&name) }),
+        Message::Hello { .. } | Message::Reply { .. } => {}
+    };
+    let (watch, watched) = (Arc::downgrade(inner), Arc::downgrade(task));
+    let ended = move || {
+        if let (Some(inner), Some(task)) = (watch.upgrade(), watched.upgrade()) {
+            tokio::spawn(adopt::supervisor_left(inner, task));
+        }
+    };
+    let link = Link::open(stream, told, ended).await?;
+    task.set_link(Some(link.clone()));
+    Ok(link)
+}
+
+/// Removes a task with all that was made for it.
+pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<(), Error> {
+    let Some(task) = inner.task(id) else { return Ok(()) };
+    task.removing.store(true, Ordering::Release);
+    let _turn = task.supervising.lock().await;
+    if let Some(link) = task.link() {
+        // Whatever it answers, its group is cleared below.
+        let _ = link.call(Op::Shutdown, SHUTDOWN_WAIT).await;
+    }
+    let (host, going) = (inner.clone(), task.clone());
+    let removed = tokio::task::spawn_blocking(move || clear(&host, &going)).await;
+    removed.map_err(io::Error::other).and_then(|r| r).map_err(super::resource)?;
+    task.set_link(None);
+    inner.tasks.lock().remove(id);
+    Ok(())
+}
+
+/// Takes away everything of a task whose supervisor was told to leave. What is slow and hurts nobody
+/// is left to the background.
+pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<()> {
+    adopt::kill_supervisor(task);
+    cgroup::remove(&inner.hierarchy, &task.group)?;
+    let names = task.container_names();
+    if let Some(network) = &inner.network {
+        for name in &names {
+            let id =
+                network::AttachmentId::new(task.container_id(name).to_string()).map_err(io::Error::other)?;
+            network.detach(&id).map_err(|e| io::Error::other(chain(&e)))?;
+        }
+    }
+    for name in &names {
+        if let Ok(Some(plan)) = task.plan(name)
+            && let Ok(digest) = plan.image_digest.parse()
+        {
+            inner
+                .config
+                .images
+                .release(&digest, &plan.runtime_id)
+                .map_err(|e| io::Error::other(chain(&e)))?;
+        }
+    }
+    let trash = inner.dir.trash().join(format!("{}-{}", task.id, uuid::Uuid::new_v4().simple()));
+    match std::fs::rename(task.dir.path(), &trash) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    std::thread::spawn(move || std::fs::remove_dir_all(trash));
+    Ok(())
+}
