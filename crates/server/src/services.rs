@@ -5,7 +5,7 @@ pub mod logs;
 pub mod sts;
 
 /// Every service's model and what of it is built, in the order of docs/support.md.
-pub(crate) static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &[
+pub static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &[
     (&wire::ecs::SERVICE, &ecs::support::SUPPORT),
     (&wire::logs::SERVICE, &logs::SUPPORT),
     (&wire::sts::SERVICE, &sts::SUPPORT),
