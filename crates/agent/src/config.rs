@@ -4,6 +4,9 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use wire::sigv4::Credentials;
 
+/// Hears the ARN of this host's container instance.
+pub type OnRegistered = Arc<dyn Fn(&str) + Send + Sync>;
+
 /// Everything the agent needs.
 #[derive(Clone)]
 pub struct Config {
@@ -25,7 +28,7 @@ pub struct Config {
     pub image_pull: engine::PullBehavior,
     /// Called once this host is registered, with its container instance's ARN, and again should the
     /// control plane give it a new one.
-    pub on_registered: Option<Arc<dyn Fn(&str) + Send + Sync>>,
+    pub on_registered: Option<OnRegistered>,
 }
 
 /// What this host offers to tasks.

@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, mpsc, watch};
 use wire::acs;
 
 use crate::{
@@ -28,6 +28,9 @@ use crate::{
 /// How long a finished task is remembered, so that an assignment sent before its end was known does not
 /// start it again.
 const REMEMBER: Duration = Duration::from_secs(600);
+
+/// Between attempts to write an assignment down.
+const WRITE_RETRY: Duration = Duration::from_secs(1);
 
 /// All tasks of this host. Shared by everything in the agent.
 pub struct Host {
@@ -50,6 +53,8 @@ pub struct Host {
 struct Handle {
     mailbox: mpsc::UnboundedSender<Message>,
     snapshot: Arc<Mutex<Snapshot>>,
+    /// Whether the assignment is on disk.
+    written: watch::Receiver<bool>,
 }
 
 /// What an actor is told.
@@ -134,27 +139,47 @@ impl Host {
             }
         };
         let id = task.id.clone();
-        if self.tell_known(&id, stop) {
+        let known = self.tasks.lock().get(&id).cloned();
+        if let Some(handle) = known {
+            return self.assign_known(&id, handle, &assignment).await;
+        }
+        if self.finished.lock().contains_key(&id) {
             return Ok(());
         }
         // The task begins while this is written: should the agent die before it is, the control plane
         // sends it again, and what was begun is removed as unknown.
         let mut record = ledger::Record { boot_id: self.ledger.boot_id().to_owned(), ..Default::default() };
         record.state.stop = stop;
-        actor::spawn(self, task, record);
-        self.ledger.assign(&id, &assignment).await
+        let (tell, mut written) = watch::channel(false);
+        actor::spawn(self, task, record, written.clone());
+        let ledger = self.ledger.clone();
+        // Beside, so that a lost connection does not break it off.
+        tokio::spawn(async move {
+            while let Err(error) = ledger.assign(&id, &assignment).await {
+                tracing::error!(task = id, %error, "an assignment cannot be written down; trying again");
+                tokio::time::sleep(WRITE_RETRY).await;
+            }
+            tell.send_replace(true);
+        });
+        // An error only says that the task is over.
+        let _ = written.wait_for(|written| *written).await;
+        Ok(())
     }
 
-    /// Whether the task is known; if so, tells it to stop where that is wanted.
-    fn tell_known(&self, id: &engine::TaskId, stop: bool) -> bool {
-        if let Some(handle) = self.tasks.lock().get(id) {
-            if stop {
-                // An actor that has just ended has nothing to stop.
-                let _ = handle.mailbox.send(Message::Fact(Fact::StopWanted));
-            }
-            return true;
+    async fn assign_known(
+        &self,
+        id: &engine::TaskId,
+        mut handle: Handle,
+        assignment: &acs::Task,
+    ) -> Result<(), ledger::Error> {
+        let stop = assignment.desired_status.as_deref() == Some("STOPPED");
+        if stop {
+            // An actor that has just ended has nothing to stop.
+            let _ = handle.mailbox.send(Message::Fact(Fact::StopWanted));
         }
-        self.finished.lock().contains_key(id)
+        // As above.
+        let _ = handle.written.wait_for(|written| *written).await;
+        if stop { self.ledger.reassign(id, assignment).await } else { Ok(()) }
     }
 
     /// Tells the control plane of an assignment that is no task.
@@ -173,7 +198,7 @@ impl Host {
 
     /// Tells a task to stop, if it is here.
     pub fn stop(&self, id: &str) {
-        self.tell_known(&id.to_owned(), true);
+        self.tell(&id.to_owned(), Message::Fact(Fact::StopWanted));
     }
 
     /// Every task that is here, in the order of ids.

@@ -2,10 +2,10 @@
 //! task is, and how far its output is shipped. A write answers once it is on disk; writes that come
 //! together share one fsync.
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use store::{Commit, Span, Store};
+use store::{Commit, Condition, Span, Store};
 use tokio::sync::oneshot;
 use wire::acs;
 
@@ -117,6 +117,17 @@ impl Ledger {
         self.commit(Commit::new().put(assignment_key(id), json(task))).await
     }
 
+    /// Writes an assignment anew, unless the task was forgotten meanwhile.
+    pub async fn reassign(&self, id: &str, task: &acs::Task) -> Result<(), Error> {
+        let key = assignment_key(id);
+        let Some(entry) = self.store.get(&key)? else { return Ok(()) };
+        let unchanged = Condition::Revision { key: key.clone(), revision: entry.revision };
+        match self.commit(Commit::new().put(key, json(task)).when(unchanged)).await {
+            Err(Error::Store(store::Error::Conflict { .. })) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
     /// Writes down how far a task is.
     pub async fn record(&self, id: &str, record: &Record) -> Result<(), Error> {
         self.commit(Commit::new().put(record_key(id), json(record))).await
@@ -144,18 +155,19 @@ impl Ledger {
 
     /// Every task that is written down, by id.
     pub fn tasks(&self) -> Result<Vec<(String, Written)>, Error> {
-        let mut rows = Vec::new();
-        self.store.scan(&Span::prefix("task/"), &mut |entry| rows.push(entry))?;
+        let mut rows = BTreeMap::new();
+        self.store.scan(&Span::prefix("task/"), &mut |entry| {
+            rows.insert(entry.key, entry.value);
+        })?;
         let mut tasks = Vec::new();
-        for row in &rows {
-            let Some(id) = row.key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment"))
-            else {
+        for (key, value) in &rows {
+            let Some(id) = key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment")) else {
                 continue;
             };
-            let assignment = parse(&row.key, &row.value)?;
+            let assignment = parse(key, value)?;
             let key = record_key(id);
-            let record = match rows.iter().position(|row| row.key == key) {
-                Some(at) => parse(&key, &rows[at].value)?,
+            let record = match rows.get(&key) {
+                Some(value) => parse(&key, value)?,
                 None => Record { boot_id: self.boot_id.to_string(), ..Record::default() },
             };
             tasks.push((id.to_owned(), Written { assignment, record }));

@@ -26,6 +26,9 @@ const FALLBACK: Duration = Duration::from_secs(5);
 /// How often it is asked once the container has ended but not all is read.
 const ENDING: Duration = Duration::from_millis(20);
 
+/// How much output without events is let go at a time.
+const IDLE_BYTES: u64 = 64 << 10;
+
 /// Ships the output of one container.
 pub(crate) struct Shipper {
     pub host: Arc<Host>,
@@ -59,6 +62,7 @@ impl Shipper {
 
     async fn ship(&self, notify: &Notify) {
         let mut cursor = self.cursor().await;
+        let mut released = cursor;
         let mut assembler = Assembler::new(self.event_start.as_deref(), cursor);
         loop {
             let finishing = self.finish.is_cancelled();
@@ -84,7 +88,7 @@ impl Shipper {
             if over {
                 assembler.finish();
             }
-            self.put(&mut assembler, nothing || over).await;
+            self.put(&mut assembler, nothing || over, &mut released).await;
             if over {
                 return;
             }
@@ -122,19 +126,29 @@ impl Shipper {
     }
 
     /// Ships what is whole. `all`: also what does not fill a batch yet.
-    async fn put(&self, assembler: &mut Assembler, all: bool) {
+    async fn put(&self, assembler: &mut Assembler, all: bool, released: &mut u64) {
         assembler.release_old(Instant::now());
         while let Some(batch) = assembler.batch(all) {
             let cursor = batch.cursor;
             self.put_batch(batch).await;
-            if let Err(error) = self.host.ledger.set_output_cursor(&self.id, cursor).await {
-                // Then it is shipped again after a restart, at worst.
-                tracing::warn!(container = %self.id, %error, "the output's cursor cannot be written");
-            }
-            if let Err(error) = self.host.engine.release_output(&self.id, cursor).await {
-                tracing::warn!(container = %self.id, %error, "shipped output cannot be released");
-            }
+            self.shipped(cursor, released).await;
         }
+        // Empty lines make no events, but take up space.
+        if let Some(cursor) = assembler.idle_cursor().filter(|cursor| *cursor > *released + IDLE_BYTES) {
+            self.shipped(cursor, released).await;
+        }
+    }
+
+    /// Output up to `cursor` is safe elsewhere.
+    async fn shipped(&self, cursor: u64, released: &mut u64) {
+        if let Err(error) = self.host.ledger.set_output_cursor(&self.id, cursor).await {
+            // Then it is shipped again after a restart, at worst.
+            tracing::warn!(container = %self.id, %error, "the output's cursor cannot be written");
+        }
+        if let Err(error) = self.host.engine.release_output(&self.id, cursor).await {
+            tracing::warn!(container = %self.id, %error, "shipped output cannot be released");
+        }
+        *released = cursor;
     }
 
     async fn put_batch(&self, batch: Batch) {

@@ -1,6 +1,9 @@
 //! The agent as a whole, against a control plane and an engine that the tests play: real HTTP, real web
 //! sockets, a real ledger on disk.
 
+// The lint's exception for tests does not reach the helpers of an integration test.
+#![allow(clippy::unwrap_used)]
+
 #[path = "it/engine.rs"]
 mod engine_double;
 #[path = "it/server.rs"]

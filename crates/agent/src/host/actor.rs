@@ -12,7 +12,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::{
-    sync::mpsc,
+    sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
@@ -41,6 +41,8 @@ struct Actor {
     /// Written down: state, reports, removed. `version` counts its changes.
     reports: VecDeque<SubmitTaskStateChangeRequest>,
     removed: bool,
+    /// Whether the assignment is on disk.
+    written: watch::Receiver<bool>,
     version: u64,
     saved: u64,
     saving: bool,
@@ -66,7 +68,7 @@ struct Actor {
 }
 
 /// Starts the actor of a task.
-pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record) {
+pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch::Receiver<bool>) {
     let (to_self, mailbox) = mpsc::unbounded_channel();
     let mut state = record.state;
     state.containers.resize_with(task.containers.len(), ContainerState::default);
@@ -80,6 +82,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record) {
         snapshot: snapshot.clone(),
         reports: record.reports.into(),
         removed: record.removed,
+        written: written.clone(),
         version: 1,
         saved: 0,
         saving: false,
@@ -99,7 +102,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record) {
     };
     actor.publish();
     let id = actor.task.id.clone();
-    host.tasks.lock().insert(id, Handle { mailbox: to_self, snapshot });
+    host.tasks.lock().insert(id, Handle { mailbox: to_self, snapshot, written });
     tokio::spawn(actor.run(mailbox));
 }
 
@@ -123,6 +126,8 @@ impl Actor {
                     // Never: it holds a sender itself.
                     None => return,
                 },
+                // The last thing that a task which is over may wait for.
+                Ok(()) = self.written.changed() => {}
                 () = sleep => {}
             }
             // All that has come meanwhile, so that it is written down once.

@@ -57,6 +57,7 @@ impl Host {
             }
         };
         let mut record = written.record;
+        record.state.stop |= written.assignment.desired_status.as_deref() == Some("STOPPED");
         let same_boot = record.boot_id == self.ledger.boot_id();
         if !record.removed {
             plan::adopt(&task, &mut record.state, found, same_boot, api::now().as_millis());
@@ -67,6 +68,6 @@ impl Host {
         record.boot_id = self.ledger.boot_id().to_owned();
         let known = record.state.known.as_str();
         tracing::info!(task = id, known, in_engine = found.is_some(), same_boot, "adopted a task");
-        actor::spawn(self, task, record);
+        actor::spawn(self, task, record, tokio::sync::watch::channel(true).1);
     }
 }

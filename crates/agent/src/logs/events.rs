@@ -126,6 +126,11 @@ impl Assembler {
         }
     }
 
+    /// Up to where output is safe though nothing waits to be shipped: what was read held no event.
+    pub(super) fn idle_cursor(&self) -> Option<u64> {
+        self.ready.is_empty().then(|| self.safe())
+    }
+
     /// Up to where nothing is held back.
     fn safe(&self) -> u64 {
         let held = self.lines.iter().flatten().chain(&self.event).map(|pending| pending.from);

@@ -173,7 +173,7 @@ fn tmpfs((path, text): (&String, &String)) -> Result<engine::Tmpfs, String> {
     Ok(mount)
 }
 
-/// The health check in `config`, with Docker's defaults. None when there is none, or it is `NONE`.
+/// The health check in `config`, with ECS's defaults. None when there is none, or it is `NONE`.
 pub(super) fn health_check(config: &Config) -> Option<HealthCheck> {
     let check = config.healthcheck.as_ref()?;
     let test = check.test.as_deref()?;
@@ -189,7 +189,7 @@ pub(super) fn health_check(config: &Config) -> Option<HealthCheck> {
     Some(HealthCheck {
         command,
         interval_ms: ms(check.interval, 30_000),
-        timeout_ms: ms(check.timeout, 30_000),
+        timeout_ms: ms(check.timeout, 5_000),
         retries: check.retries.and_then(|r| u32::try_from(r).ok()).filter(|r| *r > 0).unwrap_or(3),
         start_period_ms: ms(check.start_period, 0),
     })

@@ -19,8 +19,8 @@ async fn a_new_agent_finds_its_tasks_again() {
     w.server.assign(stopped("runs")).await;
     w.server.report("runs", "STOPPED").await;
     let register = |heard: &crate::server_double::Heard| {
-        let calls = heard.calls.iter().filter(|(operation, _)| operation == "RegisterContainerInstance");
-        calls.last().map(|(_, input)| input.clone())
+        let mut calls = heard.calls.iter().filter(|(operation, _)| operation == "RegisterContainerInstance");
+        calls.next_back().map(|(_, input)| input.clone())
     };
     let again = w.server.until("the second registration", register).await;
     assert_eq!(again["containerInstanceArn"], crate::server_double::INSTANCE_ARN);

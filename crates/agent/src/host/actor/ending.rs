@@ -55,7 +55,7 @@ impl Actor {
 
     /// Nothing of it is left to do.
     pub(super) fn over(&self) -> bool {
-        self.removed && self.reports.is_empty() && !self.saving
+        self.removed && self.reports.is_empty() && !self.saving && *self.written.borrow()
     }
 
     /// Forgets the task.
