@@ -86,7 +86,9 @@ impl Resource {
             ("container", 4) => Resource::Container { cluster: s(1), task: s(2), id: s(3) },
             ("capacity-provider", 2) => Resource::CapacityProvider { name: s(1) },
             ("task-set", 4) => Resource::TaskSet { cluster: s(1), service: s(2), id: s(3) },
-            ("service-deployment", 4) => Resource::ServiceDeployment { cluster: s(1), service: s(2), id: s(3) },
+            ("service-deployment", 4) => {
+                Resource::ServiceDeployment { cluster: s(1), service: s(2), id: s(3) }
+            }
             ("service-revision", 4) => Resource::ServiceRevision { cluster: s(1), service: s(2), id: s(3) },
             _ => return None,
         })
@@ -158,7 +160,14 @@ pub fn cluster_name(ctx: &Ctx, given: Option<&str>) -> Result<String, Error> {
         return Ok("default".to_owned());
     };
     if !given.starts_with("arn:") {
-        return plain_name(given, "Cluster name");
+        // ECS words this one by its pattern.
+        let refused = |_| {
+            let shown: String = given.chars().take(256).collect();
+            errors::invalid_parameter(format!(
+                "Cluster must match ^[a-zA-Z0-9\\-_]{{1,255}}$, but was {shown}"
+            ))
+        };
+        return plain_name(given, "Cluster").map_err(refused);
     }
     match own(ctx, given)? {
         Resource::Cluster { name } => Ok(name),

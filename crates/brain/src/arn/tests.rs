@@ -56,6 +56,10 @@ fn foreign_and_malformed_identifiers_are_refused() {
     let message = |error: Error| error.message().to_owned();
     let refused = cluster_name(&ctx, Some(foreign)).unwrap_err();
     assert_eq!(message(refused), "Identifier is for 111122223333. Your accountId is 000000000000");
+    assert_eq!(
+        message(cluster_name(&ctx, Some("a b")).unwrap_err()),
+        "Cluster must match ^[a-zA-Z0-9\\-_]{1,255}$, but was a b"
+    );
     assert_eq!(message(task_id(&ctx, "c", "x").unwrap_err()), "taskId length should be one of [32,36]");
     assert_eq!(message(task_id(&ctx, "c", &"x".repeat(40)).unwrap_err()), "taskId longer than 36.");
     let other = task(&ctx, "d", "0123456789abcdef0123456789abcdef");
