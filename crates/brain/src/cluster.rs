@@ -102,6 +102,15 @@ impl Cluster {
         self.instances.values()
     }
 
+    /// All container instances in order of their ids, each with what is in use on it.
+    pub fn hosts(&self) -> impl Iterator<Item = (&Arc<InstanceRow>, &Arc<Usage>)> {
+        // Every instance has its usage: as many of both means the same ids, and no look-up for each.
+        let same = self.instances.len() == self.usage.len();
+        let paired = same.then(|| self.instances.values().zip(self.usage.values()));
+        let looked_up = || self.instances.iter().filter_map(|(id, row)| Some((row, self.usage.get(id)?)));
+        paired.into_iter().flatten().chain((!same).then(looked_up).into_iter().flatten())
+    }
+
     /// What is in use on a container instance.
     pub fn usage(&self, id: &InstanceId) -> Option<&Arc<Usage>> {
         self.usage.get(id)
@@ -125,6 +134,11 @@ impl Cluster {
     /// What a RunTask client token made.
     pub fn token(&self, token: &str) -> Option<&Arc<TokenRow>> {
         self.tokens.get(token)
+    }
+
+    /// All RunTask client tokens that are remembered.
+    pub fn tokens(&self) -> impl Iterator<Item = &Arc<TokenRow>> {
+        self.tokens.values()
     }
 
     /// Tasks that are RUNNING, and tasks that are on their way there.

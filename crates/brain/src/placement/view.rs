@@ -10,7 +10,7 @@ use crate::cluster::{
 
 impl View for Cluster {
     fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
-        self.instances().filter_map(|row| Some(candidate(row, self.usage(&row.id)?)))
+        self.hosts().map(|(row, usage)| candidate(row, usage))
     }
 
     fn group_counts(&self, group: &str) -> Option<BTreeMap<&InstanceId, i64>> {
