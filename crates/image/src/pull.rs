@@ -144,11 +144,12 @@ impl Store {
     ) -> Result<Vec<Layer>> {
         let mut missing = Vec::new();
         for (blob, chain) in blobs.iter().zip(chain_ids(diff_ids)) {
-            missing.push(if self.layer(&chain)?.is_none() { Some((blob.clone(), chain)) } else { None });
+            let is_missing = self.layer(&chain)?.is_none();
+            missing.push(is_missing.then(|| Missing { blob: blob.clone(), chain }));
         }
-        let bytes = missing.iter().flatten().map(|(blob, _)| blob.size).sum();
+        let bytes = missing.iter().flatten().map(|missing| missing.blob.size).sum();
         let tracker = Arc::new(Tracker::new(blobs.len(), bytes, options.progress.clone()));
-        let (downloads, mut arrivals) = self.start_downloads(client, missing, &tracker);
+        let (downloads, mut arrivals) = self.start_downloads(client, missing, activity, &tracker);
 
         let (store, activity) = (self.clone(), activity.clone());
         let (blobs, diff_ids) = (blobs.to_vec(), diff_ids.to_vec());
@@ -170,7 +171,8 @@ impl Store {
     fn start_downloads(
         &self,
         client: Client,
-        missing: Vec<Option<(Descriptor, Digest)>>,
+        missing: Vec<Option<Missing>>,
+        activity: &Arc<FileLock>,
         tracker: &Arc<Tracker>,
     ) -> (JoinSet<()>, Vec<Option<Arrival>>) {
         let client = Arc::new(client);
@@ -178,23 +180,29 @@ impl Store {
         let mut downloads = JoinSet::new();
         let mut arrivals = Vec::new();
         for wanted in missing {
-            let Some((blob, chain)) = wanted else {
+            let Some(wanted) = wanted else {
                 arrivals.push(None);
                 continue;
             };
             let (done, arrival) = oneshot::channel();
             arrivals.push(Some(arrival));
-            let (store, client, turns, tracker) =
-                (self.clone(), client.clone(), turns.clone(), tracker.clone());
+            let (store, client, turns) = (self.clone(), client.clone(), turns.clone());
+            let (activity, tracker) = (activity.clone(), tracker.clone());
             downloads.spawn(async move {
                 let _turn = turns.acquire_owned().await.expect("the semaphore is never closed");
-                let result = store.download(&client, &blob, &chain, &tracker).await;
+                let result = store.download(&client, &wanted, activity, &tracker).await;
                 // Nobody listens when another layer has failed already.
                 let _ = done.send(result);
             });
         }
         (downloads, arrivals)
     }
+}
+
+/// A layer that has to be downloaded: its blob, and the chain that it will make.
+struct Missing {
+    blob: Descriptor,
+    chain: Digest,
 }
 
 /// The file of a layer, or none when another pull has unpacked the layer meanwhile.

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Read, Seek, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -12,32 +13,35 @@ use sha2::{Digest as _, Sha256};
 
 use super::client::{Client, Tries};
 use super::tracker::Tracker;
-use super::{in_background, words};
+use super::{Missing, in_background, words};
 use crate::error::IoContext;
 use crate::manifest::Descriptor;
-use crate::store::lock::KeyLock;
+use crate::store::lock::{FileLock, KeyLock};
 use crate::{Digest, Error, Kind, Result, Store};
 
 /// Bytes that are gathered before a thread writes them.
 const BATCH_BYTES: usize = 512 << 10;
 
-/// A file that grows towards a blob. It keeps the blob's lock: a write that is under way when the pull
-/// is dropped ends before anybody else touches the file.
+/// A file that grows towards a blob. It keeps the locks: a write that is under way when the pull is
+/// dropped ends before anybody else touches the file.
 struct Partial {
     file: File,
     path: PathBuf,
     hash: Sha256,
     length: u64,
-    _lock: KeyLock,
+    _locks: Locks,
 }
+
+/// The blob's own lock, and the store's against the sweep.
+type Locks = (KeyLock, Arc<FileLock>);
 
 impl Store {
     /// The file of a layer's blob, whole and checked; none when the layer was unpacked meanwhile.
     pub(super) async fn download(
         &self,
         client: &Client,
-        blob: &Descriptor,
-        chain: &Digest,
+        Missing { blob, chain }: &Missing,
+        activity: Arc<FileLock>,
         tracker: &Tracker,
     ) -> Result<Option<File>> {
         let lock = KeyLock::acquire(self.lock_path("download", &blob.digest)).await?;
@@ -50,7 +54,8 @@ impl Store {
             tracker.received(blob.size);
             return Ok(Some(file));
         }
-        let mut partial = in_background(move || Partial::open(whole.with_extension("part"), lock)).await?;
+        let mut partial =
+            in_background(move || Partial::open(whole.with_extension("part"), (lock, activity))).await?;
         if partial.length > blob.size {
             partial = in_background(move || partial.restarted()).await?;
         }
@@ -169,7 +174,7 @@ fn range_start(range: &str) -> Option<u64> {
 
 impl Partial {
     /// Opens the file and hashes what an earlier pull has left in it.
-    fn open(path: PathBuf, lock: KeyLock) -> Result<Self> {
+    fn open(path: PathBuf, locks: Locks) -> Result<Self> {
         let mut file = File::options()
             .create(true)
             .truncate(false)
@@ -182,7 +187,7 @@ impl Partial {
         let mut buffer = vec![0; 128 << 10];
         loop {
             match file.read(&mut buffer).context(|| format!("read {}", path.display()))? {
-                0 => return Ok(Self { file, path, hash, length, _lock: lock }),
+                0 => return Ok(Self { file, path, hash, length, _locks: locks }),
                 n => {
                     hash.update(&buffer[..n]);
                     length += n as u64;

@@ -67,8 +67,10 @@ impl Index {
 /// The index as read from one version of the file, with its names looked up.
 #[derive(Debug, Default)]
 pub struct Snapshot {
-    /// The file's identity; 0 when there is none yet.
+    /// Which version of the file it was.
     stamp: Stamp,
+    /// Kept open, so that no later version gets the same inode; none when there was no file yet.
+    _file: Option<File>,
     /// What it said.
     pub index: Index,
     names: BTreeMap<String, Digest>,
@@ -129,7 +131,7 @@ impl Snapshot {
         }
         let names =
             index.images().flat_map(|i| i.names.iter().map(|n| (n.clone(), i.digest.clone()))).collect();
-        Ok(Self { stamp: Stamp::of(&metadata), index, names })
+        Ok(Self { stamp: Stamp::of(&metadata), _file: Some(file), index, names })
     }
 
     /// The image with this full name.

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use image::testing::{Fault, ImageBuilder, Registry, tar_of};
-use image::{Digest, Kind, PullOptions, Reference};
+use image::{Digest, Kind, PullOptions, Reference, gc};
+use jiff::Timestamp;
 
 use super::pull::until;
 use super::support::{Scratch, incompressible};
@@ -187,4 +188,38 @@ async fn a_registry_that_is_not_there_is_said_to_be_so() {
         "{error}"
     );
     assert!(error.to_string().contains("refused"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pulls_dropped_at_any_moment_leave_a_store_that_goes_on() {
+    let (scratch, registry) = (Scratch::new(), Registry::start());
+    let contents: Vec<Vec<u8>> = (0..3).map(|n| incompressible(700_000, n + 20)).collect();
+    let image = contents.iter().fold(ImageBuilder::new(), |image, content| {
+        image.gzip_layer(tar_of(&[("a", content), ("b", &content[..9000])]))
+    });
+    registry.push("x", "1", &image);
+    let (name, options) = (reference(&registry.reference("x", "1")), PullOptions::default());
+    let store = &scratch.store;
+    for round in 0..30 {
+        // The moment is what varies; that a pull ends in time or does not is both fine.
+        let pull = tokio::time::timeout(Duration::from_millis(round * 3), store.pull(&name, &options)).await;
+        if let Ok(result) = pull {
+            result.expect("pulls");
+            store.remove(name.given()).expect("removes");
+        }
+        store.collect(&gc::Policy::default(), Timestamp::now()).expect("collects");
+    }
+    let pulled = store.pull(&name, &options).await.expect("pulls");
+    for (layer, content) in pulled.layers.iter().zip(&contents) {
+        let fs = scratch.path("images/layers").join(layer.chain.hex()).join("fs");
+        assert_eq!(std::fs::read(fs.join("a")).expect("a"), *content);
+        assert_eq!(std::fs::read(fs.join("b")).expect("b"), content[..9000]);
+    }
+    store.remove(name.given()).expect("removes");
+    // Threads of dropped pulls may still be at their last layer.
+    until(|| {
+        store.collect(&gc::Policy::default(), Timestamp::now()).expect("collects");
+        ["layers", "tmp", "locks"].iter().all(|folder| scratch.names(folder).is_empty())
+    })
+    .await;
 }
