@@ -30,6 +30,14 @@ pub(crate) struct BatchRef {
     pub max_timestamp: i64,
 }
 
+impl BatchRef {
+    /// Whether a segment of this length can hold it: what an index says is not believed blindly.
+    fn fits(&self, len: u64) -> bool {
+        self.len as usize <= HEAD_LEN + record::BODY_MAX
+            && u64::from(self.offset) + u64::from(self.len) <= len
+    }
+}
+
 /// What a segment, or a whole group, holds of one stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct StreamSpan {
@@ -199,11 +207,8 @@ impl Sealed {
     /// The batches of the streams that `wanted` names, in order of arrival.
     pub fn batches(&self, wanted: impl Fn(u64) -> bool) -> Result<Vec<BatchRef>> {
         let path = self.path.with_extension("idx");
-        let damaged = || Error::Corrupt {
-            path: path.clone(),
-            offset: 0,
-            what: "the index does not match its checksum",
-        };
+        let damaged =
+            || Error::Corrupt { path: path.clone(), offset: 0, what: "the index does not hold together" };
         let front = read_index_front(&path).map_err(Error::read)?.ok_or_else(damaged)?;
         let file = File::open(&path).map_err(Error::read)?;
         let mut batches = Vec::new();
@@ -217,6 +222,9 @@ impl Sealed {
             bytes.resize(count as usize * BATCH_LEN, 0);
             file.read_exact_at(&mut bytes, from).map_err(Error::read)?;
             batches.extend(bytes.chunks_exact(BATCH_LEN).map(|bytes| decode_batch(stream, bytes)));
+            if !batches.iter().all(|batch| batch.fits(self.len)) {
+                return Err(damaged());
+            }
         }
         batches.sort_unstable_by_key(|batch| batch.offset);
         Ok(batches)

@@ -213,6 +213,7 @@ impl Rounds {
     fn maintain(&self, now_ms: i64) -> Result<()> {
         let catalog = self.catalog.load();
         let mut may_load = Self::LOADS_A_ROUND;
+        let mut outcome = Ok(());
         for group in catalog.groups.values() {
             if group.retention_days.is_some() && group.files.expiry_unknown() {
                 if may_load == 0 {
@@ -220,14 +221,16 @@ impl Rounds {
                 }
                 may_load -= 1;
             }
-            group.files.maintain(&Maintenance {
+            let done = group.files.maintain(&Maintenance {
                 now_ms,
                 limits: &self.limits,
                 retention_days: group.retention_days,
                 is_live: &|stream| group.names.contains_key(&stream),
-            })?;
+            });
+            // One group's failure keeps no other from its turn.
+            outcome = outcome.and(done);
         }
-        Ok(())
+        outcome
     }
 
     /// Groups whose files one round of housekeeping may read to learn what expires: puts wait meanwhile.

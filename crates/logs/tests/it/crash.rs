@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use logs::{Limits, Logs};
+use proptest::prelude::*;
 
 use super::support::*;
 
@@ -168,4 +169,36 @@ fn damage_is_told_not_hidden() {
     // The rest can still be read.
     let later = logs::GetLogEvents { start_time: Some(NOW + 6), ..get("s") };
     assert_eq!(logs.get_log_events(&later, NOW).unwrap().events.len(), 2);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    /// Any byte of any file may be wrong: reads then fail or give what was written, and nothing panics.
+    #[test]
+    fn no_damage_makes_it_panic_or_lie(hits in proptest::collection::vec((any::<usize>(), any::<usize>(), any::<u8>()), 1..6)) {
+        let (dir, logs) = store(small());
+        for i in 0..12 {
+            put(&logs, "s", &[(i, &format!("m{i}"))]).unwrap();
+        }
+        drop(logs);
+        let mut paths = files(dir.path(), "seg");
+        paths.extend(files(dir.path(), "idx"));
+        for (file, at, byte) in hits {
+            let path = &paths[file % paths.len()];
+            let at = at as u64 % fs::metadata(path).unwrap().len();
+            OpenOptions::new().write(true).open(path).unwrap().write_all_at(&[byte], at).unwrap();
+        }
+        let logs = Logs::open(dir.path(), small()).unwrap();
+        for request in [get("s"), logs::GetLogEvents { start_from_head: false, ..get("s") }] {
+            if let Ok(page) = logs.get_log_events(&request, NOW) {
+                for event in page.events {
+                    prop_assert_eq!(event.message, format!("m{}", event.timestamp - NOW));
+                }
+            }
+        }
+        let _ = logs.filter_log_events(&filter(), NOW);
+        let _ = put(&logs, "s", &[(20, "after")]);
+        logs.maintain(NOW).unwrap();
+    }
 }
