@@ -18,9 +18,10 @@ step "unit, property, conformance and simulation tests"
 CARGO_TARGET_X86_64_UNKNOWN_LINUX_GNU_RUNNER="$sudo" cargo test --workspace --all-features --locked --quiet
 
 step "building the program"
-cargo build --locked --package cli
+cargo build --locked --package cli --package e2e
 
 step "end to end: the real program, real containers, the real AWS clients"
-$sudo env ROADSTEAD_BIN="$CARGO_TARGET_DIR/debug/roadstead" "$ROADSTEAD_VENV/bin/python" -m pytest e2e -q
+$sudo env ROADSTEAD_BIN="$CARGO_TARGET_DIR/debug/roadstead" ROADSTEAD_VENV="$ROADSTEAD_VENV" ROADSTEAD_E2E_ALONE=1 \
+    "$ROADSTEAD_VENV/bin/python" -m pytest e2e -q
 
 step "done"

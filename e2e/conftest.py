@@ -1,0 +1,72 @@
+"""What all end-to-end tests share: one instance for each file, its end checked for leaks."""
+
+import os
+
+import pytest
+
+import harness
+
+
+@pytest.fixture(scope="session")
+def image_tar(tmp_path_factory):
+    """The root filesystem that every test's image is made of."""
+    return harness.busybox_tar(tmp_path_factory.mktemp("image") / "busybox.tar")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_left_on_the_host():
+    """With ROADSTEAD_E2E_ALONE, nothing else makes containers here: the whole host is compared."""
+    before = harness.host_objects()
+    yield
+    for instance in list(harness.ALIVE):
+        instance.destroy()
+    if os.environ.get("ROADSTEAD_E2E_ALONE"):
+        harness.until(lambda: harness.host_objects() == before, 10, WholeHost(before))
+
+
+class WholeHost:
+    """Says what came and went, should it come to that."""
+
+    def __init__(self, before):
+        self.before = before
+
+    def __str__(self):
+        after = harness.host_objects()
+        came, gone = sorted(after - self.before), sorted(self.before - after)
+        return "\n".join(["the host as it was; came:", *came, "gone:", *gone])
+
+
+@pytest.fixture(scope="module")
+def fresh(image_tar):
+    """Makes instances with the test image; all are gone, and have left nothing, when the file is done."""
+    made = []
+
+    def make(config=None, start=True, **options):
+        instance = harness.Roadstead(config, **options)
+        made.append(instance)
+        instance.load_image(image_tar)
+        return instance.up() if start else instance
+
+    yield make
+    problems = []
+    for instance in made:
+        try:
+            instance.destroy()
+        except AssertionError as error:
+            problems.append(str(error))
+    assert not problems, "\n".join(problems)
+
+
+@pytest.fixture(scope="module")
+def roadstead(fresh):
+    """The file's own running instance."""
+    return fresh()
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    report = outcome.get_result()
+    if report.failed:
+        for instance in harness.ALIVE:
+            report.sections.append((f"log of {instance.data}", instance.log_tail()))

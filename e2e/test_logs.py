@@ -1,0 +1,143 @@
+"""What containers write: complete, in order, and readable with the stock tools."""
+
+import json
+import subprocess
+import threading
+import time
+
+from harness import AWS2, SLEEP, awslogs, container, exit_codes, task_id, until
+
+COUNT = 10_000
+
+
+def test_ten_thousand_lines_and_out_at_once(roadstead):
+    script = f"i=0; while [ $i -lt {COUNT} ]; do echo line $i; i=$((i+1)); done"
+    task = roadstead.finish(roadstead.define("chatty", container(script=script, logConfiguration=awslogs())))
+    assert exit_codes(task) == {"main": 0}
+    found = roadstead.output(task["taskArn"], lines=COUNT)
+    assert found == [f"line {i}" for i in range(COUNT)]
+    stream = roadstead.logs.describe_log_streams(
+        logGroupName="/e2e", logStreamNamePrefix=f"t/main/{task_id(task['taskArn'])}")["logStreams"][0]
+    assert stream["firstEventTimestamp"] <= stream["lastEventTimestamp"] <= time.time() * 1000
+
+
+def test_both_outputs_the_last_word_and_long_lines(roadstead):
+    script = "echo out; echo err >&2; dd if=/dev/zero bs=1000 count=20 2>/dev/null | tr '\\0' x; echo; printf 'no newline'"
+    task = roadstead.finish(roadstead.define("words", container(script=script, logConfiguration=awslogs())))
+    found = roadstead.output(task["taskArn"], lines=4)
+    assert sorted(found[:2]) == ["err", "out"]
+    assert "".join(found[2:-1]) == "x" * 20_000 and found[-1] == "no newline"
+
+
+def test_multiline_pattern_joins_lines(roadstead):
+    script = "echo START one; echo more; echo START two; echo even more"
+    task = roadstead.finish(roadstead.define("joined", container(
+        script=script, logConfiguration=awslogs(awslogs_multiline_pattern="^START"))))
+    found = roadstead.output(task["taskArn"], lines=2)
+    assert [message.split() for message in found] == [["START", "one", "more"], ["START", "two", "even", "more"]]
+
+
+def test_tail_and_follow_with_the_stock_cli(roadstead):
+    script = "n=0; while [ $n -lt 100 ]; do echo tick $n; n=$((n+1)); sleep 0.1; done"
+    definition = roadstead.define("ticks", container(script=script, logConfiguration=awslogs("/ticks")))
+    arn = roadstead.run(definition)[0]
+    roadstead.output(arn, lines=1, group="/ticks")
+    argv = [AWS2, "logs", "tail", "/ticks", "--since", "5m", "--format", "short", "--endpoint-url", roadstead.endpoint]
+    told = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=roadstead.environment())
+    assert told.returncode == 0 and "tick 0" in told.stdout, told
+    follow = subprocess.Popen([*argv, "--follow"], stdout=subprocess.PIPE, text=True, env=roadstead.environment())
+    lines = []
+    threading.Thread(target=lambda: lines.extend(iter(follow.stdout.readline, "")), daemon=True).start()
+    try:
+        until(lambda: any("tick 99" in line for line in list(lines)), 40, "tick 99 by --follow")
+    finally:
+        follow.kill()
+        follow.wait()
+    roadstead.stopped(arn)
+
+
+def test_filter_patterns(roadstead):
+    logs = roadstead.logs
+    logs.create_log_group(logGroupName="/filter", tags={"a": "b"})
+    logs.create_log_stream(logGroupName="/filter", logStreamName="s")
+    now = int(time.time() * 1000)
+    messages = ["ERROR disk full", "WARN slow disk", json.dumps({"level": "error", "ms": 120, "user": {"name": "ann"}}),
+                json.dumps({"level": "info", "ms": 20}), "127.0.0.1 - bob [today] GET 404 77"]
+    logs.put_log_events(logGroupName="/filter", logStreamName="s", logEvents=[
+        {"timestamp": now + i, "message": message} for i, message in enumerate(messages)])
+
+    def matches(pattern):
+        found = logs.get_paginator("filter_log_events").paginate(
+            logGroupName="/filter", filterPattern=pattern, PaginationConfig={"PageSize": 1})
+        return [messages.index(event["message"]) for page in found for event in page["events"]]
+
+    assert matches("") == [0, 1, 2, 3, 4]
+    assert matches("disk") == [0, 1]
+    assert matches("disk -ERROR") == [1]
+    assert matches("?ERROR ?WARN") == [0, 1]
+    assert matches('"disk full"') == [0]
+    assert matches("{ $.level = \"error\" && $.ms > 100 }") == [2]
+    assert matches("{ $.user.name = \"a*\" }") == [2]
+    assert matches("[ip, dash, user=bob, day, verb, status=4*, size>70]") == [4]
+
+
+def test_groups_streams_and_their_life(roadstead):
+    logs = roadstead.logs
+    for name in ("/life/a", "/life/b", "/life/c"):
+        logs.create_log_group(logGroupName=name)
+    found = logs.get_paginator("describe_log_groups").paginate(logGroupNamePrefix="/life", PaginationConfig={"PageSize": 1})
+    groups = [group for page in found for group in page["logGroups"]]
+    assert [group["logGroupName"] for group in groups] == ["/life/a", "/life/b", "/life/c"]
+    assert [group["logGroupName"] for group in logs.list_log_groups(logGroupNamePattern="life")["logGroups"]] == [
+        "/life/a", "/life/b", "/life/c"]
+    logs.put_retention_policy(logGroupName="/life/a", retentionInDays=7)
+    assert logs.describe_log_groups(logGroupNamePrefix="/life/a")["logGroups"][0]["retentionInDays"] == 7
+    logs.delete_retention_policy(logGroupName="/life/a")
+    assert "retentionInDays" not in logs.describe_log_groups(logGroupNamePrefix="/life/a")["logGroups"][0]
+    arn = groups[0]["logGroupArn"]
+    logs.tag_resource(resourceArn=arn, tags={"one": "1", "two": "2"})
+    logs.untag_resource(resourceArn=arn, tagKeys=["one"])
+    assert logs.list_tags_for_resource(resourceArn=arn)["tags"] == {"two": "2"}
+    logs.tag_log_group(logGroupName="/life/a", tags={"three": "3"})
+    logs.untag_log_group(logGroupName="/life/a", tags=["two"])
+    assert logs.list_tags_log_group(logGroupName="/life/a")["tags"] == {"three": "3"}
+    for name in ("s1", "s2"):
+        logs.create_log_stream(logGroupName="/life/a", logStreamName=name)
+    pages = logs.get_paginator("describe_log_streams").paginate(logGroupName="/life/a", PaginationConfig={"PageSize": 1})
+    assert [s["logStreamName"] for page in pages for s in page["logStreams"]] == ["s1", "s2"]
+    logs.delete_log_stream(logGroupName="/life/a", logStreamName="s1")
+    for name in ("/life/a", "/life/b", "/life/c"):
+        logs.delete_log_group(logGroupName=name)
+    assert logs.describe_log_groups(logGroupNamePrefix="/life")["logGroups"] == []
+    try:
+        logs.get_log_events(logGroupName="/life/a", logStreamName="s1")
+        raise AssertionError("a deleted group answers")
+    except logs.exceptions.ResourceNotFoundException as error:
+        assert error.response["Error"]["Message"] == "The specified log group does not exist."
+
+
+def test_json_file_is_on_the_host(roadstead):
+    definition = roadstead.define("filed", container(
+        script=f"echo out; echo err >&2; {SLEEP}",
+        logConfiguration={"logDriver": "json-file", "options": {"max-size": "1m", "max-file": "2"}}))
+    arn = roadstead.run(definition)[0]
+    roadstead.running(arn)
+    folder = roadstead.data / "engine/tasks" / task_id(arn) / "containers/main"
+
+    def written():
+        text = b"".join(path.read_bytes() for path in sorted(folder.glob("output/*")) if path.is_file())
+        return b"out" in text and b"err" in text
+
+    until(written, 10, "both lines on disk")
+    roadstead.stop(arn)
+    roadstead.stopped(arn)
+
+
+def test_a_slow_reader_loses_lines_only_where_it_was_asked_to(roadstead):
+    """Mode non-blocking never stops the container, however much it writes."""
+    script = "i=0; while [ $i -lt 20000 ]; do echo $i xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; i=$((i+1)); done"
+    task = roadstead.finish(roadstead.define("torrent", container(
+        script=script, logConfiguration=awslogs(mode="non-blocking", max_buffer_size="1m"))))
+    assert exit_codes(task) == {"main": 0}
+    numbers = [int(line.split()[0]) for line in roadstead.output(task["taskArn"], lines=100)]
+    assert numbers == sorted(numbers)

@@ -1,0 +1,37 @@
+"""Two hundred tasks on one host, and away again."""
+
+from harness import SLEEP, at_once, container, exit_codes, until
+
+COUNT = 200
+
+
+def test_two_hundred_tasks_come_and_go(roadstead):
+    definition = roadstead.define("crowd", container(
+        script=SLEEP, memory=8, portMappings=[{"containerPort": 80}]), networkMode="bridge")
+    idle = roadstead.ecs.describe_container_instances(
+        cluster=roadstead.cluster, containerInstances=instances(roadstead))["containerInstances"][0]["remainingResources"]
+    arns = [arn for some in at_once(lambda _: roadstead.run(definition, 10), range(COUNT // 10), 4) for arn in some]
+    assert len(set(arns)) == COUNT
+
+    def all_of(status):
+        tasks = roadstead.tasks(arns)
+        return len(tasks) == COUNT and {task["lastStatus"] for task in tasks} == {status} and tasks
+
+    tasks = until(lambda: all_of("RUNNING"), 120, f"{COUNT} RUNNING")
+    ports = {binding["hostPort"] for task in tasks for binding in task["containers"][0]["networkBindings"]}
+    assert len(ports) == COUNT
+    at_once(roadstead.stop, arns)
+    ended = until(lambda: all_of("STOPPED"), 120, f"{COUNT} STOPPED")
+    assert {exit_codes(task)["main"] for task in ended} == {0}
+
+    def remaining():
+        told = roadstead.ecs.describe_container_instances(cluster=roadstead.cluster, containerInstances=instances(roadstead))
+        return told["containerInstances"][0]["remainingResources"]
+
+    until(lambda: remaining() == idle, 10, "all resources are free again")
+    roadstead.marks = [roadstead.id8()]
+    until(lambda: not [line for line in roadstead.left() if " netns " in line or "/main" in line], 30, "no task is left on the host")
+
+
+def instances(roadstead):
+    return roadstead.ecs.list_container_instances(cluster=roadstead.cluster)["containerInstanceArns"]

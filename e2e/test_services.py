@@ -1,0 +1,209 @@
+"""Services: deployments, replacement, back-off, and why there are fewer tasks than wanted."""
+
+import os
+import signal
+import threading
+
+import pytest
+
+from harness import CLUSTER, SLEEP, WEB, at_once, container, exit_codes, get, host_port, task_id, until
+
+# Few enough to ask all of them at once, so that no task is missed for want of knowing its port.
+PORTS = range(42000, 42024)
+
+
+@pytest.fixture(scope="module")
+def roadstead(fresh):
+    return fresh(f"[network]\ndynamic_ports = [{PORTS[0]}, {PORTS[-1]}]\n")
+
+
+@pytest.fixture
+def service(roadstead):
+    """Makes a service; it is deleted when the test is done."""
+    made = []
+
+    def make(name, definition, desired=1, **members):
+        made.append(name)
+        if members.get("schedulingStrategy") != "DAEMON":
+            members["desiredCount"] = desired
+        answer = roadstead.ecs.create_service(cluster=CLUSTER, serviceName=name, taskDefinition=definition, **members)
+        return answer["service"]
+
+    yield make
+    for name in made:
+        roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
+    if made:
+        roadstead.wait("services_inactive", services=made)
+
+
+def tell(roadstead, name):
+    return roadstead.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
+
+
+def tasks_of(roadstead, name, desired="RUNNING"):
+    arns = roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName=name, desiredStatus=desired)["taskArns"]
+    return roadstead.tasks(arns) if arns else []
+
+
+def events(roadstead, name):
+    return [event["message"] for event in tell(roadstead, name)["events"]]
+
+
+def web(roadstead, family, says="here", **members):
+    """A web server whose health is checked."""
+    script = f"mkdir -p /tmp/w; echo {says} > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 80 -h /tmp/w & wait"
+    return roadstead.define(family, container(script=script, portMappings=[{"containerPort": 80}], **members))
+
+
+def test_every_task_answers_and_a_killed_one_is_replaced(roadstead, service):
+    service("front", roadstead.define("front", container(script=WEB, portMappings=[{"containerPort": 80}])), 3)
+    roadstead.wait("services_stable", services=["front"])
+    tasks = tasks_of(roadstead, "front")
+    assert len(tasks) == 3 and {task["group"] for task in tasks} == {"service:front"}
+    for task in tasks:
+        port = host_port(task)
+        assert until(lambda: get(port)) == "here\n"
+    victim = tasks[0]["taskArn"]
+    os.kill(roadstead.pids(victim, "main")[0], signal.SIGKILL)
+    ended = roadstead.stopped(victim)
+    assert exit_codes(ended) == {"main": 137} and ended["stopCode"] == "EssentialContainerExited"
+    until(lambda: any("has started 1 tasks" in message for message in events(roadstead, "front")), 10, "a replacement")
+    roadstead.wait("services_stable", services=["front"])
+    assert victim not in {task["taskArn"] for task in tasks_of(roadstead, "front")}
+    until(lambda: "has reached a steady state." in events(roadstead, "front")[0], 10, "the steady state is said")
+    said = events(roadstead, "front")
+    assert any(f"(service front) has started 1 tasks: (task {task_id(victim)})" in m or "has started 3 tasks" in m for m in said)
+
+
+def test_scale_update_and_delete(roadstead, service):
+    definition = roadstead.define("scaled", container(script=SLEEP))
+    made = service("scaled", definition, 1)
+    assert made["deployments"][0]["rolloutState"] == "IN_PROGRESS"
+    with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException):
+        roadstead.ecs.delete_service(cluster=CLUSTER, service="scaled")
+    for desired in (5, 2):
+        roadstead.ecs.update_service(cluster=CLUSTER, service="scaled", desiredCount=desired)
+        roadstead.wait("services_stable", services=["scaled"])
+        until(lambda: tell(roadstead, "scaled")["runningCount"] == desired, 10)
+    before = {task["taskArn"] for task in tasks_of(roadstead, "scaled")}
+    roadstead.ecs.update_service(cluster=CLUSTER, service="scaled", forceNewDeployment=True)
+    roadstead.wait("services_stable", services=["scaled"])
+    after = {task["taskArn"] for task in tasks_of(roadstead, "scaled")}
+    assert len(after) == 2 and not before & after
+    told = tell(roadstead, "scaled")
+    assert [d["status"] for d in told["deployments"]] == ["PRIMARY"]
+    assert told["deployments"][0]["rolloutState"] == "COMPLETED"
+    for task in roadstead.tasks(sorted(before)):
+        assert task["stopCode"] == "ServiceSchedulerInitiated"
+        assert task["stoppedReason"].startswith("Scaling activity initiated by (deployment ecs-svc/")
+    roadstead.ecs.update_service(cluster=CLUSTER, service="scaled", desiredCount=0)
+    until(lambda: tell(roadstead, "scaled")["runningCount"] == 0, 10)
+
+
+def test_rolling_update_under_load_keeps_the_minimum(roadstead, service):
+    """Four tasks, never fewer than four healthy, never more than six: every answer counted all along."""
+    check = {"command": ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1/"], "interval": 5, "timeout": 2, "retries": 3}
+    old = web(roadstead, "rolling", "old", healthCheck=check)
+    new = web(roadstead, "rolling", "new", healthCheck=check)
+    service("rolling", old, 4, deploymentConfiguration={"minimumHealthyPercent": 100, "maximumPercent": 150})
+    roadstead.wait("services_stable", services=["rolling"])
+    until(lambda: len(answers()) == 4, 10, "four answers")
+    seen, most, done = [], [], threading.Event()
+
+    def load():
+        while not done.is_set():
+            seen.append(answers())
+            most.append(len(tasks_of(roadstead, "rolling")))
+
+    thread = threading.Thread(target=load)
+    thread.start()
+    try:
+        roadstead.ecs.update_service(cluster=CLUSTER, service="rolling", taskDefinition=new)
+        until(lambda: tell(roadstead, "rolling")["deployments"][0]["rolloutState"] == "COMPLETED", 60, "COMPLETED")
+    finally:
+        done.set()
+        thread.join()
+    assert len(seen) > 20 and min(map(len, seen)) >= 4, [len(answer) for answer in seen]
+    assert max(most) <= 6
+    assert {"old\n", "new\n"} <= {answer for some in seen for answer in some}
+    until(lambda: answers() == ["new\n"] * 4, 10, "only the new ones")
+
+
+def answers():
+    """What every port that may be in use says."""
+    return [answer for answer in at_once(get, PORTS, workers=8) if answer is not None]
+
+
+def test_a_crash_loop_backs_off_and_says_so(roadstead, service):
+    service("crashing", roadstead.define("crashing", container(script="exit 17")))
+    unable = "(service crashing) is unable to consistently start tasks successfully."
+    until(lambda: any(message.startswith(unable) for message in events(roadstead, "crashing")), 30, unable)
+    ended = until(lambda: len(found := tasks_of(roadstead, "crashing", "STOPPED")) >= 6 and found, 40, "six tasks")
+    assert {exit_codes(task)["main"] for task in ended if task["lastStatus"] == "STOPPED"} == {17}
+    starts = sorted(task["createdAt"] for task in ended)
+    gaps = [(b - a).total_seconds() for a, b in zip(starts, starts[1:])]
+    assert gaps[4] >= 3 and gaps[4] > gaps[3] * 1.4 > gaps[2] * 1.9, gaps
+    assert tell(roadstead, "crashing")["deployments"][0]["failedTasks"] >= 3
+
+
+def test_a_missing_image_is_named(roadstead, service):
+    missing = container(image="127.0.0.1:9/no/such:1", script="true")
+    service("imageless", roadstead.define("imageless", missing))
+    ended = until(lambda: tasks_of(roadstead, "imageless", "STOPPED"), 60, "a stopped task")
+    task = roadstead.stopped(ended[0]["taskArn"])
+    assert task["stopCode"] == "TaskFailedToStart"
+    assert task["stoppedReason"].startswith("CannotPullContainerError: ") and "no/such" in task["stoppedReason"]
+
+
+def test_a_full_host_leaves_tasks_with_a_reason_until_there_is_room(roadstead, service):
+    arn = roadstead.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"][0]
+    told = roadstead.ecs.describe_container_instances(cluster=CLUSTER, containerInstances=[arn])
+    left = {r["name"]: r.get("integerValue") for r in told["containerInstances"][0]["remainingResources"]}
+    definition = roadstead.define("big", container(script=SLEEP, memory=left["MEMORY"] * 2 // 5))
+    service("big", definition, 3)
+    why = (f"(service big) was unable to place a task because no container instance met all of its requirements. The closest "
+           f"matching (container-instance {task_id(arn)}) has insufficient memory available.")
+    until(lambda: any(message.startswith(why) for message in events(roadstead, "big")), 20, why)
+    until(lambda: tell(roadstead, "big")["runningCount"] == 2, 20, "two tasks fit")
+    roadstead.ecs.update_service(cluster=CLUSTER, service="big", desiredCount=2)
+    roadstead.wait("services_stable", services=["big"])
+
+
+def test_a_task_that_fails_its_health_check_is_replaced(roadstead, service):
+    script = f"touch /tmp/well; {SLEEP}"
+    check = {"command": ["CMD", "test", "-e", "/tmp/well"], "interval": 5, "timeout": 2, "retries": 1}
+    service("sickly", roadstead.define("sickly", container(script=script, healthCheck=check)))
+    roadstead.wait("services_stable", services=["sickly"])
+    first = tasks_of(roadstead, "sickly")[0]["taskArn"]
+    pid = roadstead.pids(first, "main")[0]
+    os.unlink(f"/proc/{pid}/root/tmp/well")
+    task = roadstead.stopped(first, timeout=30)
+    assert task["stopCode"] == "ServiceSchedulerInitiated"
+    assert task["stoppedReason"] == "Task failed container health checks"
+    roadstead.wait("services_stable", services=["sickly"])
+    assert first not in {task["taskArn"] for task in tasks_of(roadstead, "sickly")}
+
+
+def test_a_daemon_runs_once_on_each_host(roadstead, service):
+    service("everywhere", roadstead.define("everywhere", container(script=SLEEP)), schedulingStrategy="DAEMON")
+    first = until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], 20, "its task")
+    assert len(first) == 1
+    until(lambda: tell(roadstead, "everywhere")["desiredCount"] == tell(roadstead, "everywhere")["runningCount"] == 1, 10)
+    os.kill(roadstead.pids(first[0]["taskArn"], "main")[0], signal.SIGKILL)
+    roadstead.stopped(first[0]["taskArn"])
+    until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], 20, "another one")
+
+
+def test_draining_moves_nothing_onto_the_host_and_stops_what_is_there(roadstead, service):
+    service("leaving", roadstead.define("leaving", container(script=SLEEP)), 2,
+            deploymentConfiguration={"minimumHealthyPercent": 0, "maximumPercent": 200})
+    roadstead.wait("services_stable", services=["leaving"])
+    arn = roadstead.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
+    roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arn, status="DRAINING")
+    try:
+        until(lambda: tell(roadstead, "leaving")["runningCount"] == 0, 20, "the host is empty")
+        until(lambda: any("was unable to place a task" in message for message in events(roadstead, "leaving")), 20)
+    finally:
+        roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arn, status="ACTIVE")
+    roadstead.wait("services_stable", services=["leaving"])
+    assert tell(roadstead, "leaving")["runningCount"] == 2
