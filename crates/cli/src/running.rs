@@ -25,8 +25,6 @@ use crate::{
     data_dir::{Credentials, DataDir},
 };
 
-/// How long all parts together may take to end.
-const GRACE: Duration = Duration::from_secs(4);
 /// Between rounds of housekeeping in the log store.
 const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
 
@@ -92,7 +90,7 @@ async fn start_server(
         .await
         .with_context(|| format!("cannot listen on {}", server.listen))?;
     let state = dir.path().join("state.db");
-    let store = store::sqlite::Sqlite::open(&state).with_context(|| format!("cannot open {}", state.display()))?;
+    let store = store::sqlite::Sqlite::open(&state, Default::default()).with_context(|| format!("cannot open {}", state.display()))?;
     let identity = Identity {
         account: server.account.clone(),
         region: server.region.clone(),
@@ -109,11 +107,7 @@ async fn start_server(
     let row = brain::clusters::create_cluster(&ctx, request)?;
     driver.create_cluster(&root.arn, row).await?;
     let logs = open_logs(dir, stop)?;
-    let identity = server::services::logs::Identity {
-        partition: server.partition.clone(),
-        region: server.region.clone(),
-        account: server.account.clone(),
-    };
+    let identity = driver.identity().clone();
     let services: Vec<Arc<dyn Service>> =
         vec![Arc::new(Ecs::new(driver.clone())), Arc::new(Logs::new(logs, identity)), Arc::new(Sts)];
     let link = AgentLink::new(driver.clone(), Default::default());
@@ -125,8 +119,7 @@ async fn start_server(
     };
     let keys = Arc::new(key_ring(config, dir, credentials));
     let front = Arc::new(FrontDoor::new(front, services, keys, Some(Arc::new(link)))?);
-    let (stop, waiting) = (stop.clone(), Duration::from_secs(1));
-    tokio::spawn(async move { tokio::time::timeout(GRACE + waiting, front.serve(listener, stop)).await.ok() });
+    tokio::spawn(front.serve(listener, stop.clone()));
     Ok(driver)
 }
 
@@ -183,10 +176,10 @@ pub async fn start_agent(
         endpoint: endpoint.to_owned(),
         cluster: config.server.cluster.clone(),
         region: config.server.region.clone(),
-        credentials: agent::api::Credentials {
+        credentials: wire::sigv4::Credentials {
             access_key: keys.access_key,
-            secret_key: keys.secret,
-            session_token: None,
+            secret: keys.secret,
+            token: None,
         },
         data_dir: dir.path().join("agent"),
         engine: Arc::new(engine),

@@ -16,6 +16,7 @@ use brain::{
     account::{self, Account},
     arn,
     cluster::ClusterRow,
+    instance,
 };
 use parking_lot::RwLock;
 use store::Store;
@@ -55,6 +56,18 @@ impl Driver {
         let clusters = rows.clusters.into_iter().map(|(name, state)| (name, start(state))).collect();
         let (clusters, making) = (RwLock::new(clusters), tokio::sync::Mutex::default());
         Ok(Arc::new(Driver { identity, store, account, clusters, making }))
+    }
+
+    /// Begins to serve: until its agent connects again, no container instance counts as connected.
+    pub async fn start(&self) -> Result<(), Error> {
+        for cluster in self.clusters() {
+            let disconnect = |txn: &mut brain::Txn| {
+                instance::state::disconnect_all(txn);
+                Ok(())
+            };
+            cluster.execute("", disconnect).await?;
+        }
+        Ok(())
     }
 
     /// Whose control plane this is.

@@ -31,6 +31,15 @@ pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>
     }
 }
 
+/// The control plane has started: no agent is connected yet, whatever the rows say.
+pub fn disconnect_all(txn: &mut Txn) {
+    let connected: Vec<InstanceId> =
+        txn.state.instances().filter(|row| row.agent_connected).map(|row| row.id.clone()).collect();
+    for id in &connected {
+        connection(txn, id, None);
+    }
+}
+
 /// UpdateContainerInstancesState: ACTIVE or DRAINING.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html>
 pub fn update_container_instances_state(

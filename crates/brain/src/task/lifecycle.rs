@@ -51,6 +51,9 @@ pub struct ContainerReport {
 /// The row after something happened at `now`.
 pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
     let mut next = task.clone();
+    if task.last == TaskStatus::Stopped {
+        return next;
+    }
     match happening {
         Happening::Reported(report) => reported(&mut next, report, now),
         Happening::StopWanted { code, reason } => stop_wanted(&mut next, *code, reason, now),
@@ -63,9 +66,6 @@ pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
 }
 
 fn reported(task: &mut TaskRow, report: &Report, now: Timestamp) {
-    if task.last == TaskStatus::Stopped {
-        return;
-    }
     for seen in &report.containers {
         if let Some(container) = task.containers.iter_mut().find(|c| c.name == seen.name) {
             container_reported(container, seen);
@@ -131,9 +131,6 @@ fn why_stopped(task: &TaskRow, said: &str) -> (TaskStopCode, String) {
 }
 
 fn stop_wanted(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
-    if task.last == TaskStatus::Stopped {
-        return;
-    }
     want_stopped(task, code, reason, now);
     if task.instance.is_none() {
         stopped(task, now);
