@@ -3,11 +3,15 @@
 
 mod connect;
 mod messages;
+mod network;
+mod secrets;
 mod task;
 mod volume;
 
 pub use connect::Connect;
 pub use messages::*;
+pub use network::*;
+pub use secrets::*;
 pub use task::*;
 pub use volume::*;
 

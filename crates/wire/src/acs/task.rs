@@ -4,34 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::*;
 use crate::envelope::null_is_empty;
-
-use super::volume::Volume;
-
-/// `ASMAuthData`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ASMAuthData {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credentials_parameter: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-}
-
-/// `Association`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Association {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// One of: elastic-inference, gpu.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub content: Option<EncodedString>,
-    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
-    pub containers: Vec<String>,
-}
 
 /// `Attachment`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -162,81 +136,6 @@ pub struct DockerConfig {
     pub host_config: Option<String>,
 }
 
-/// `ECRAuthData`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ECRAuthData {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub registry_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub endpoint_override: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub use_execution_role: Option<bool>,
-}
-
-/// `ElasticNetworkInterface`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ElasticNetworkInterface {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub mac_address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub attachment_arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ec2_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<i64>,
-    /// One of: default, tunnel, veth, vlan.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interface_association_protocol: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interface_tunnel_properties: Option<NetworkInterfaceTunnelProperties>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interface_veth_properties: Option<NetworkInterfaceVethProperties>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interface_vlan_properties: Option<NetworkInterfaceVlanProperties>,
-    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
-    pub ipv4_addresses: Vec<IPv4AddressAssignment>,
-    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
-    pub ipv6_addresses: Vec<IPv6AddressAssignment>,
-    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
-    pub domain_name: Vec<String>,
-    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
-    pub domain_name_servers: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub private_dns_name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subnet_gateway_ipv4_address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub subnet_gateway_ipv6_address: Option<String>,
-}
-
-/// `EncodedString`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct EncodedString {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// One of: identity, base64.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub encoding: Option<String>,
-}
-
-/// `EnvironmentFile`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct EnvironmentFile {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value: Option<String>,
-    /// One of: s3.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-}
-
 /// `FirelensConfiguration`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -246,46 +145,6 @@ pub struct FirelensConfiguration {
     pub r#type: Option<String>,
     #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "BTreeMap::is_empty")]
     pub options: BTreeMap<String, String>,
-}
-
-/// `IAMRoleCredentials`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct IAMRoleCredentials {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credentials_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub role_arn: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub access_key_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret_access_key: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_token: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub expiration: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub credential_scope: Option<String>,
-}
-
-/// `IPv4AddressAssignment`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct IPv4AddressAssignment {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub private_address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub primary: Option<bool>,
-}
-
-/// `IPv6AddressAssignment`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct IPv6AddressAssignment {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub address: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub primary: Option<bool>,
 }
 
 /// `KernelCapabilities`.
@@ -335,34 +194,6 @@ pub struct MountPoint {
     pub read_only: Option<bool>,
 }
 
-/// `NetworkInterfaceTunnelProperties`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkInterfaceTunnelProperties {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tunnel_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub interface_ip_address: Option<String>,
-}
-
-/// `NetworkInterfaceVethProperties`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkInterfaceVethProperties {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub peer_interface: Option<String>,
-}
-
-/// `NetworkInterfaceVlanProperties`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct NetworkInterfaceVlanProperties {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub vlan_id: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub trunk_interface_mac_address: Option<String>,
-}
-
 /// `PortMapping`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -391,19 +222,6 @@ pub struct ProxyConfiguration {
     pub properties: BTreeMap<String, String>,
 }
 
-/// `RegistryAuthenticationData`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct RegistryAuthenticationData {
-    /// One of: ecr, asm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ecr_auth_data: Option<ECRAuthData>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub asm_auth_data: Option<ASMAuthData>,
-}
-
 /// `RestartPolicy`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -414,29 +232,6 @@ pub struct RestartPolicy {
     pub ignored_exit_codes: Vec<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restart_attempt_period: Option<i64>,
-}
-
-/// `Secret`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Secret {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub value_from: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub container_path: Option<String>,
-    /// One of: ENVIRONMENT_VARIABLE, MOUNT_POINT, BOOTSTRAP.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub r#type: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub region: Option<String>,
-    /// One of: ssm, asm.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<String>,
-    /// One of: CONTAINER, LOG_DRIVER.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
 }
 
 /// `Task`.
