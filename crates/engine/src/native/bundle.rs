@@ -21,6 +21,7 @@ use super::plan::{BoundVolume, Plan};
 use super::proto::Io;
 use crate::spec::{ContainerSpec, NetworkMode, TaskSpec};
 
+pub(crate) use capabilities::bits as capability_bits;
 pub(crate) use signals::parse as parse_signal;
 
 /// What the host gave a container before its plan is made.

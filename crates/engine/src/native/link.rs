@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -31,6 +31,8 @@ pub(crate) struct Link {
     queue: mpsc::Sender<Vec<u8>>,
     waiting: Waiting,
     next: AtomicU64,
+    /// Cleared when nothing more can be read.
+    open: Arc<AtomicBool>,
 }
 
 /// Why a call had no answer of its own.
@@ -64,9 +66,15 @@ impl Link {
         }
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let waiting = Waiting::default();
+        let open = Arc::new(AtomicBool::new(true));
+        let closes = open.clone();
+        let ended = move || {
+            closes.store(false, Ordering::Release);
+            ended();
+        };
         tokio::spawn(write_all(write, queued));
         tokio::spawn(read_all(lines, waiting.clone(), told, ended));
-        Ok(Arc::new(Link { queue, waiting, next: AtomicU64::new(1) }))
+        Ok(Arc::new(Link { queue, waiting, next: AtomicU64::new(1), open }))
     }
 
     /// Connects to the supervisor that listens in a task's folder.
@@ -82,7 +90,7 @@ impl Link {
         let (tell, answer) = oneshot::channel();
         self.waiting.lock().insert(id, tell);
         let bytes = line(&Request { id, op });
-        let sent = bytes.len() <= LINE_BYTES_MAX && self.queue.send(bytes).await.is_ok();
+        let sent = bytes.len() <= LINE_BYTES_MAX && self.is_open() && self.queue.send(bytes).await.is_ok();
         let answer = if sent { tokio::time::timeout(wait, answer).await.ok() } else { None };
         self.waiting.lock().remove(&id);
         match answer {
@@ -98,7 +106,7 @@ impl Link {
     }
 
     pub(crate) fn is_open(&self) -> bool {
-        !self.queue.is_closed()
+        self.open.load(Ordering::Acquire)
     }
 }
 
@@ -127,8 +135,9 @@ async fn read_all(
             message => told(message),
         }
     }
-    waiting.lock().clear();
     ended();
+    // After that, so that whoever asks from now on does not wait.
+    waiting.lock().clear();
 }
 
 async fn next(lines: &mut BufReader<OwnedReadHalf>) -> io::Result<Option<Message>> {

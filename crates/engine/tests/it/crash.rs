@@ -1,1 +1,107 @@
-//! To come.
+//! What dies, at the worst moment: the engine, a supervisor, both. Nothing is lost, nothing stays.
+
+use std::time::Duration;
+
+use engine::{Engine, Event, Phase};
+
+use crate::host::{self, Host, shell};
+
+#[tokio::test]
+async fn a_new_engine_finds_what_runs_and_what_ended_meanwhile() {
+    let host = Host::new();
+    let engine = host.open().await;
+    let runs = host::run(
+        &*engine,
+        &shell("i=0; while [ ! -e /stop ]; do i=$((i+1)); echo $i; sleep 0.01; done; echo end; exit 7"),
+    )
+    .await;
+    let ends = host::run(&*engine, &shell("sleep 0.2; exit 8")).await;
+    let pid = match engine.inspect(&runs).await.unwrap().unwrap().phase {
+        Phase::Running(started) => started.pid,
+        other => panic!("{other:?}"),
+    };
+    drop(engine);
+    let state = host.task_dir(&ends.task).join("containers/c/state.json");
+    host::until("the end without an engine", async || {
+        std::fs::read_to_string(&state).unwrap().contains("Exited").then_some(())
+    })
+    .await;
+    let engine = host.open().await;
+    assert_eq!(host::exit(&*engine, &ends).await.code, Some(8));
+    match engine.inspect(&runs).await.unwrap().unwrap().phase {
+        Phase::Running(started) => assert_eq!(started.pid, pid),
+        other => panic!("{other:?}"),
+    }
+    let exec = engine::ExecSpec {
+        command: vec!["touch".into(), "/stop".into()],
+        timeout: Duration::from_secs(10),
+        max_output_bytes: 0,
+    };
+    assert_eq!(engine.exec(&runs, &exec).await.unwrap().code, Some(0));
+    assert_eq!(host::exit(&*engine, &runs).await.code, Some(7));
+    let text = host::text(&*engine, &runs).await;
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.last(), Some(&"end"));
+    for (at, line) in lines[..lines.len() - 1].iter().enumerate() {
+        assert_eq!(*line, (at + 1).to_string());
+    }
+}
+
+#[tokio::test]
+async fn a_killed_supervisor_takes_its_containers_along_and_leaves_nothing() {
+    let host = Host::new();
+    let engine = host.open().await;
+    let mut events = engine.events();
+    let id = host::run(&*engine, &shell("sleep 1000 & sleep 1000")).await;
+    let Phase::Running(started) = engine.inspect(&id).await.unwrap().unwrap().phase else { panic!() };
+    // SAFETY: the pid is our own supervisor's.
+    unsafe { libc::kill(host.supervisor(&id.task), libc::SIGKILL) };
+    let exit = host::event(&mut events, |e| match e {
+        Event::Exited { id: ended, exit } if ended == id => Some(exit),
+        _ => None,
+    })
+    .await;
+    assert_eq!(exit.code, None);
+    host::until("its process to go", async || {
+        (!std::path::Path::new(&format!("/proc/{}", started.pid)).exists()).then_some(())
+    })
+    .await;
+    assert!(!engine.audit().iter().any(|l| l.ends_with("/c")), "{:?}", engine.audit());
+    // The task goes on with another supervisor.
+    engine.start(&id).await.unwrap();
+    assert!(matches!(engine.inspect(&id).await.unwrap().unwrap().phase, Phase::Running(_)));
+}
+
+#[tokio::test]
+async fn a_supervisor_killed_while_no_engine_was_there_is_noticed() {
+    let host = Host::with_network();
+    let engine = host.open().await;
+    let mut spec = shell("sleep 1000");
+    spec.network = engine::NetworkMode::Bridge;
+    let id = host::run(&*engine, &spec).await;
+    let supervisor = host.supervisor(&id.task);
+    drop(engine);
+    // SAFETY: the pid is our own supervisor's.
+    unsafe { libc::kill(supervisor, libc::SIGKILL) };
+    let engine = host.open().await;
+    assert_eq!(host::exit(&*engine, &id).await.code, None);
+    engine.remove_task(&id.task).await.unwrap();
+    let left: Vec<String> = engine.audit().into_iter().filter(|l| l.contains(&id.task)).collect();
+    assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn remains_of_a_crash_are_cleared_at_opening() {
+    let host = Host::new();
+    let memory = std::path::Path::new("/sys/fs/cgroup/memory");
+    let root = if memory.exists() { memory } else { std::path::Path::new("/sys/fs/cgroup") };
+    let stray = root.join(format!("roadstead-{}/{}/x", host.config.instance_id8, host::task_id()));
+    std::fs::create_dir_all(&stray).unwrap();
+    let half = host.task_dir("0123456789abcdef").join("containers/half");
+    std::fs::create_dir_all(&half).unwrap();
+    let engine = host.open().await;
+    assert!(!stray.exists());
+    assert_eq!(engine.list().await.unwrap().len(), 1);
+    engine.remove_task(&"0123456789abcdef".to_owned()).await.unwrap();
+    assert!(!half.exists());
+}

@@ -85,6 +85,12 @@ pub(super) fn of(spec: &ContainerSpec) -> Result<Vec<String>, String> {
     Ok(kept.into_iter().filter(|name| can(name)).map(|name| format!("CAP_{name}")).collect())
 }
 
+/// Capabilities (`CAP_…`) as the kernel's bits.
+pub(crate) fn bits<'a>(names: impl IntoIterator<Item = &'a str>) -> u64 {
+    let numbers = names.into_iter().filter_map(|name| number(name.strip_prefix("CAP_")?));
+    numbers.fold(0, |bits, n| bits | 1 << n)
+}
+
 fn number(name: &str) -> Option<usize> {
     ALL.iter().position(|known| *known == name)
 }

@@ -11,7 +11,6 @@ use crate::native::cgroup::{self, GroupPath, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::proto::{Io, Progress};
 use crate::native::spool::Writer;
-use crate::spec::OutputPolicy;
 use crate::state::{ContainerState, Exit, Phase, Started, Stream};
 
 /// How long a start may take before it is given up.
@@ -124,10 +123,6 @@ impl Container {
         } else {
             std::fs::File::open("/dev/null")?.into()
         };
-        if io.output == OutputPolicy::Discard {
-            let null: OwnedFd = std::fs::OpenOptions::new().write(true).open("/dev/null")?.into();
-            return Ok([input, null.try_clone()?, null]);
-        }
         let (out_read, out_write) = sys::pipe()?;
         let (err_read, err_write) = sys::pipe()?;
         sys::set_nonblocking(out_read.as_fd())?;

@@ -4,7 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 
 use super::sys;
@@ -19,6 +19,15 @@ pub(super) struct Program {
     pub(super) init: bool,
     /// End with the supervisor. Not for what joins a running container.
     pub(super) first: bool,
+    /// What libcontainer leaves undone for a process that joins a container.
+    pub(super) confine: Option<Confine>,
+}
+
+/// A seccomp filter, and the capabilities (bits) that stay once it is set: to set it takes more.
+#[derive(Clone)]
+pub(super) struct Confine {
+    pub(super) seccomp: LinuxSeccomp,
+    pub(super) capabilities: u64,
 }
 
 impl Executor for Program {
@@ -34,6 +43,11 @@ impl Executor for Program {
             // The engine notices a dead supervisor too, but it may not be there to do so.
             // SAFETY: touches no memory.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        }
+        if let Some(confine) = &self.confine {
+            libcontainer::seccomp::initialize_seccomp(&confine.seccomp)
+                .map_err(|e| self.fail(e.to_string()))?;
+            sys::keep_capabilities(confine.capabilities).map_err(|e| self.fail(e.to_string()))?;
         }
         if self.init {
             run_init(|| self.replace(&arguments));

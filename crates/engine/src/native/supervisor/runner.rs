@@ -104,7 +104,7 @@ fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, 
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => fs::create_dir(&run)?,
     }
-    let program = Program { status, init: plan.init, first: true };
+    let program = Program { status, init: plan.init, first: true, confine: None };
     let mut builder = ContainerBuilder::new(plan.runtime_id.clone(), SyscallType::default())
         .with_executor(program)
         .with_root_path(&run)

@@ -108,6 +108,37 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// Gives up every capability but `keep` (bits), for good.
+pub(crate) fn keep_capabilities(keep: u64) -> io::Result<()> {
+    #[repr(C)]
+    struct Header {
+        version: u32,
+        pid: i32,
+    }
+    #[repr(C)]
+    struct Half {
+        effective: u32,
+        permitted: u32,
+        inheritable: u32,
+    }
+    const VERSION_3: u32 = 0x2008_0522;
+    for number in (0..64).filter(|n| keep >> n & 1 == 0) {
+        // SAFETY: touches no memory. Fails only for numbers that the kernel does not know.
+        unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) };
+    }
+    let half = |bits: u64| Half {
+        effective: (bits & 0xffff_ffff) as u32,
+        permitted: (bits & 0xffff_ffff) as u32,
+        inheritable: 0,
+    };
+    let (header, halves) = (Header { version: VERSION_3, pid: 0 }, [half(keep), half(keep >> 32)]);
+    // SAFETY: both are laid out as the kernel reads them, and outlive the call.
+    match unsafe { libc::syscall(libc::SYS_capset, &header, halves.as_ptr()) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Blocks SIGCHLD and answers a descriptor that is readable when a child has ended.
 pub(crate) fn child_signals() -> io::Result<OwnedFd> {
     // SAFETY: plain calls on a set of ours; the descriptor is new and ours.

@@ -4,11 +4,12 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{Capabilities, Capability, Process, Spec};
 use libcontainer::syscall::syscall::SyscallType;
 
-use super::executor::Program;
+use super::executor::{Confine, Program};
 use super::{runner, sys};
+use crate::native::bundle::capability_bits;
 use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::proto::Progress;
 
@@ -44,10 +45,14 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         spec.process().clone().ok_or_else(|| io::Error::other("the container has no process"))?;
     process.set_args(Some(tenant.command.clone()));
     process.set_terminal(Some(false));
+    let confine = spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()).map(|seccomp| {
+        let capabilities = widen(&mut process);
+        Confine { seccomp, capabilities }
+    });
     let path = tenant.dir.run().join(format!("exec-{}.json", tenant.number));
     layout::write_json(&path, &process, Durable::No)?;
     let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
-    let program = Program { status: tenant.status.as_raw_fd(), init: false, first: false };
+    let program = Program { status: tenant.status.as_raw_fd(), init: false, first: false, confine };
     let built = ContainerBuilder::new(tenant.runtime_id.to_owned(), SyscallType::default())
         .with_executor(program)
         .with_root_path(tenant.dir.run())
@@ -62,4 +67,21 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         .build();
     let _ = std::fs::remove_file(&path);
     built.map(|pid| pid.as_raw()).map_err(runner::flat)
+}
+
+/// Adds what setting a seccomp filter and then giving up capabilities takes; answers the bits of those
+/// that were there.
+fn widen(process: &mut Process) -> u64 {
+    let mut set: Capabilities =
+        process.capabilities().as_ref().and_then(|c| c.bounding().clone()).unwrap_or_default();
+    let names: Vec<String> =
+        set.iter().filter_map(|c| serde_json::to_value(c).ok()?.as_str().map(str::to_owned)).collect();
+    set.extend([Capability::SysAdmin, Capability::Setpcap]);
+    if let Some(mut capabilities) = process.capabilities().clone() {
+        capabilities.set_bounding(Some(set.clone()));
+        capabilities.set_effective(Some(set.clone()));
+        capabilities.set_permitted(Some(set));
+        process.set_capabilities(Some(capabilities));
+    }
+    capability_bits(names.iter().map(String::as_str))
 }
