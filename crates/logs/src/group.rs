@@ -284,7 +284,7 @@ impl Active {
     }
 
     fn payload(&self) -> u64 {
-        self.contents.len - SEGMENT_MAGIC.len() as u64
+        self.contents.len.saturating_sub(SEGMENT_MAGIC.len() as u64)
     }
 }
 
@@ -300,7 +300,10 @@ fn load(dir: &Path) -> Result<Loaded> {
             merge(&mut loaded.streams, spans);
             continue;
         }
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(Error::read)?;
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        // A disk that takes no writes can still be read.
+        let writable = file.is_ok();
+        let file = file.or_else(|_| File::open(path)).map_err(Error::read)?;
         let mut contents = segment::scan(&file)?;
         merge(&mut loaded.streams, contents.streams.iter().map(|(&stream, &span)| (stream, span)));
         let known = loaded.active.contents.last_sequence.max(first_sequence(path).saturating_sub(1));
@@ -309,7 +312,10 @@ fn load(dir: &Path) -> Result<Loaded> {
             loaded.active = Active::after(dir, contents.last_sequence);
             loaded.sealed.push(Arc::new(Sealed::seal(path.clone(), &contents)?));
         } else if is_last {
-            loaded.active = resume(path.clone(), file, contents)?;
+            loaded.active = match writable {
+                true => resume(path.clone(), file, contents)?,
+                false => Active { path: path.clone(), contents, file: None, spoiled: true, is_named: true },
+            };
         }
     }
     Ok(loaded)

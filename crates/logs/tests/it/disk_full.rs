@@ -1,26 +1,37 @@
-//! A full disk: a clear error, nothing half kept, and no restart once there is room.
+//! A full disk, a disk that takes no writes: a clear error, nothing half kept, and no restart once there is room.
 
 use std::fs;
 use std::path::Path;
 
 use logs::{Error, Limits, Logs};
-use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
+use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
+use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::thread::UnshareFlags;
 
 use super::support::*;
 
-/// A small file system that only this thread and its children see, and that ends with them.
-fn small_disk(at: &Path) {
+/// Takes the file system away when the test ends, however it ends.
+struct Disk<'a>(&'a Path);
+
+impl Drop for Disk<'_> {
+    fn drop(&mut self) {
+        let _ = unmount(self.0, UnmountFlags::DETACH);
+    }
+}
+
+/// A small file system that only this thread and its children see.
+fn small_disk(at: &Path) -> Disk<'_> {
     // SAFETY: only the mount namespace of this thread changes; no file descriptor table is shared or lost.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }.expect("tests run as root");
     mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC).unwrap();
     mount("tmpfs", at, "tmpfs", MountFlags::empty(), c"size=2m").unwrap();
+    Disk(at)
 }
 
 #[test]
 fn a_full_disk_refuses_writes_until_there_is_room() {
     let dir = tempfile::tempdir().unwrap();
-    small_disk(dir.path());
+    let _disk = small_disk(dir.path());
     let logs = Logs::open(&dir.path().join("logs"), Limits::default()).unwrap();
     logs.create_log_group("g", Default::default(), NOW).unwrap();
     logs.create_log_stream("g", "s", NOW).unwrap();
@@ -65,4 +76,39 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     assert_eq!(events.len() as i64, kept + 1);
     assert_eq!(events.last().unwrap().message, "after");
     assert_eq!(logs.describe_log_groups(&Default::default()).unwrap().items.len(), groups + 1);
+}
+
+/// Makes every segment refuse to be written, as a disk does that the kernel made read-only, or lets it again.
+fn set_immutable(dir: &Path, immutable: bool) {
+    for group in fs::read_dir(dir.join("groups")).unwrap().flatten() {
+        for file in fs::read_dir(group.path()).unwrap().flatten() {
+            let file = fs::File::open(file.path()).unwrap();
+            let mut flags = ioctl_getflags(&file).unwrap();
+            flags.set(IFlags::IMMUTABLE, immutable);
+            ioctl_setflags(&file, flags).unwrap();
+        }
+    }
+}
+
+#[test]
+fn segments_that_take_no_writes_are_still_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let _disk = small_disk(dir.path());
+    let path = dir.path().join("logs");
+    // Groups are unloaded by every round of housekeeping, so that each use starts from the files.
+    let limits = Limits { idle_ms: 0, ..Limits::default() };
+    let logs = Logs::open(&path, limits).unwrap();
+    logs.create_log_group("g", Default::default(), NOW).unwrap();
+    logs.create_log_stream("g", "s", NOW).unwrap();
+    put(&logs, "s", &[(0, "first")]).unwrap();
+    logs.maintain(NOW).unwrap();
+
+    set_immutable(&path, true);
+    assert_eq!(texts(&all(&logs, "g", "s", NOW)), ["first"]);
+    // What cannot be written on is closed, and the next segment takes what comes.
+    put(&logs, "s", &[(1, "second")]).unwrap();
+    set_immutable(&path, false);
+    logs.maintain(NOW).unwrap();
+    put(&logs, "s", &[(2, "third")]).unwrap();
+    assert_eq!(texts(&all(&logs, "g", "s", NOW)), ["first", "second", "third"]);
 }
