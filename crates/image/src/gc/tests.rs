@@ -1,3 +1,5 @@
+//! The plan of a collection, by table and by property.
+
 use super::*;
 
 const HOUR: i64 = 3600;

@@ -1,3 +1,5 @@
+//! Indexes, manifests, configurations and chains, by table.
+
 use super::*;
 
 const HEX: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";

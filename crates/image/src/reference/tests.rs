@@ -1,3 +1,5 @@
+//! What Docker makes of a name, and what it refuses.
+
 use super::*;
 
 const HEX: &str = "ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff";

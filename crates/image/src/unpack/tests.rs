@@ -1,3 +1,5 @@
+//! Layers as they should be; `evil` has those that should not.
+
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};

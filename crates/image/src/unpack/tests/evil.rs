@@ -31,84 +31,78 @@ fn contained(place: &Place, tar: Tar) -> Result<Unpacked> {
     result
 }
 
+const UP: &str = "../../../../../../../..";
+
+/// Makes a tar that knows where the folder outside is.
+type Make = fn(&str) -> Tar;
+
+/// What is tried, whether the tar may be taken (for what it does inside), and the tar.
+const ATTACKS: &[(&str, bool, Make)] = &[
+    ("a parent", false, |_| Tar::default().file("../evil", b"")),
+    ("a parent further in", false, |_| Tar::default().dir("a").file("a/../../evil", b"")),
+    ("a parent of a folder", false, |_| Tar::default().dir("../outside")),
+    ("an absolute path", true, |out| Tar::default().file(&format!("{out}/evil"), b"")),
+    ("a link out, absolute", false, |out| Tar::default().symlink("s", out).file("s/evil", b"")),
+    ("a link out, relative", false, |_| Tar::default().symlink("s", "../outside").file("s/evil", b"")),
+    ("a link out of the root", false, |out| {
+        Tar::default().symlink("s", &format!("{UP}{out}")).file("s/evil", b"")
+    }),
+    ("a link through proc", false, |_| {
+        Tar::default().symlink("s", "/proc/self/root/tmp").file("s/evil", b"")
+    }),
+    ("a chain of links", false, |_| {
+        Tar::default().symlink("a", "b").symlink("b", "../outside").file("a/evil", b"")
+    }),
+    ("a loop of links", false, |_| Tar::default().symlink("a", "b").symlink("b", "a").file("a/evil", b"")),
+    ("a file over a link", true, |out| {
+        Tar::default().symlink("s", &format!("{out}/secret")).file("s", b"evil")
+    }),
+    ("a fifo over a link", true, |out| {
+        Tar::default()
+            .symlink("s", &format!("{out}/secret"))
+            .with("s", EntryType::Fifo, |h| h.set_mode(0o777))
+    }),
+    ("a folder over a link", true, |out| {
+        Tar::default().symlink("s", out).raw(b"s", b'5', b"", b"", |h| h.set_mode(0o777)).file("s/evil", b"")
+    }),
+    ("a link over a known folder", false, |out| {
+        Tar::default().dir("d").file("d/a", b"").symlink("d", out).file("d/evil", b"")
+    }),
+    ("a link over a folder whose time is to be set", true, |out| Tar::default().dir("d").symlink("d", out)),
+    ("a link over the folder above", false, |out| {
+        Tar::default().file("d/e/a", b"").symlink("d", out).file("d/e/evil", b"")
+    }),
+    ("a hard link, relative", false, |_| Tar::default().hardlink("h", "../outside/secret")),
+    ("a hard link, absolute", false, |out| Tar::default().hardlink("h", &format!("{out}/secret"))),
+    ("a hard link through a link", false, |out| Tar::default().symlink("s", out).hardlink("h", "s/secret")),
+    ("a hard link to a link, written to", true, |out| {
+        Tar::default().symlink("s", &format!("{out}/secret")).hardlink("h", "s").file("h", b"evil")
+    }),
+    ("a hard link to a folder", false, |_| Tar::default().dir("d").hardlink("h", "d")),
+    ("a hard link to the root", false, |_| Tar::default().hardlink("h", "/")),
+    ("a hard link in the place of what it leads to", false, |_| {
+        Tar::default().file("d/f", b"").hardlink("d", "d/f")
+    }),
+    ("a hard link to itself", true, |_| Tar::default().file("f", b"").hardlink("f", "f")),
+    ("a hard link to nothing", false, |_| Tar::default().hardlink("h", "h")),
+    ("a whiteout of the parent", false, |_| Tar::default().file("d/.wh...", b"")),
+    ("a whiteout of the folder", false, |_| Tar::default().file("d/.wh..", b"")),
+    ("a whiteout of nothing", false, |_| Tar::default().file("d/.wh.", b"")),
+    ("a whiteout through a link", false, |out| Tar::default().symlink("s", out).file("s/.wh.secret", b"")),
+    ("an opaque mark through a link", false, |out| {
+        Tar::default().symlink("s", out).file("s/.wh..wh..opq", b"")
+    }),
+    ("a whiteout of a link", true, |out| Tar::default().symlink("s", out).file(".wh.s", b"")),
+    ("a root that is a link", false, |out| Tar::default().symlink("./", out)),
+    ("a root that is a file", false, |_| Tar::default().raw(b".", b'0', b"", b"x", |_| {})),
+];
+
 #[test]
 fn no_tar_gets_out() {
-    const UP: &str = "../../../../../../../..";
-    let outside = |place: &Place| place.outside.to_str().expect("UTF-8").to_owned();
-    type Make = fn(&str) -> Tar;
-    let attacks: &[(&str, bool, Make)] = &[
-        ("a parent", false, |_| Tar::default().file("../evil", b"")),
-        ("a parent further in", false, |_| Tar::default().dir("a").file("a/../../evil", b"")),
-        ("a parent of a folder", false, |_| Tar::default().dir("../outside")),
-        ("an absolute path", true, |out| Tar::default().file(&format!("{out}/evil"), b"")),
-        ("a link out, absolute", false, |out| Tar::default().symlink("s", out).file("s/evil", b"")),
-        ("a link out, relative", false, |_| Tar::default().symlink("s", "../outside").file("s/evil", b"")),
-        ("a link out of the root", false, |out| {
-            Tar::default().symlink("s", &format!("{UP}{out}")).file("s/evil", b"")
-        }),
-        ("a link through proc", false, |_| {
-            Tar::default().symlink("s", "/proc/self/root/tmp").file("s/evil", b"")
-        }),
-        ("a chain of links", false, |_| {
-            Tar::default().symlink("a", "b").symlink("b", "../outside").file("a/evil", b"")
-        }),
-        ("a loop of links", false, |_| {
-            Tar::default().symlink("a", "b").symlink("b", "a").file("a/evil", b"")
-        }),
-        ("a file over a link", true, |out| {
-            Tar::default().symlink("s", &format!("{out}/secret")).file("s", b"evil")
-        }),
-        ("a fifo over a link", true, |out| {
-            Tar::default()
-                .symlink("s", &format!("{out}/secret"))
-                .with("s", EntryType::Fifo, |h| h.set_mode(0o777))
-        }),
-        ("a folder over a link", true, |out| {
-            Tar::default()
-                .symlink("s", out)
-                .raw(b"s", b'5', b"", b"", |h| h.set_mode(0o777))
-                .file("s/evil", b"")
-        }),
-        ("a link over a known folder", false, |out| {
-            Tar::default().dir("d").file("d/a", b"").symlink("d", out).file("d/evil", b"")
-        }),
-        ("a link over a folder whose time is to be set", true, |out| {
-            Tar::default().dir("d").symlink("d", out)
-        }),
-        ("a link over the folder above", false, |out| {
-            Tar::default().file("d/e/a", b"").symlink("d", out).file("d/e/evil", b"")
-        }),
-        ("a hard link, relative", false, |_| Tar::default().hardlink("h", "../outside/secret")),
-        ("a hard link, absolute", false, |out| Tar::default().hardlink("h", &format!("{out}/secret"))),
-        ("a hard link through a link", false, |out| {
-            Tar::default().symlink("s", out).hardlink("h", "s/secret")
-        }),
-        ("a hard link to a link, written to", true, |out| {
-            Tar::default().symlink("s", &format!("{out}/secret")).hardlink("h", "s").file("h", b"evil")
-        }),
-        ("a hard link to a folder", false, |_| Tar::default().dir("d").hardlink("h", "d")),
-        ("a hard link to the root", false, |_| Tar::default().hardlink("h", "/")),
-        ("a hard link in the place of what it leads to", false, |_| {
-            Tar::default().file("d/f", b"").hardlink("d", "d/f")
-        }),
-        ("a hard link to itself", true, |_| Tar::default().file("f", b"").hardlink("f", "f")),
-        ("a hard link to nothing", false, |_| Tar::default().hardlink("h", "h")),
-        ("a whiteout of the parent", false, |_| Tar::default().file("d/.wh...", b"")),
-        ("a whiteout of the folder", false, |_| Tar::default().file("d/.wh..", b"")),
-        ("a whiteout of nothing", false, |_| Tar::default().file("d/.wh.", b"")),
-        ("a whiteout through a link", false, |out| {
-            Tar::default().symlink("s", out).file("s/.wh.secret", b"")
-        }),
-        ("an opaque mark through a link", false, |out| {
-            Tar::default().symlink("s", out).file("s/.wh..wh..opq", b"")
-        }),
-        ("a whiteout of a link", true, |out| Tar::default().symlink("s", out).file(".wh.s", b"")),
-        ("a root that is a link", false, |out| Tar::default().symlink("./", out)),
-        ("a root that is a file", false, |_| Tar::default().raw(b".", b'0', b"", b"x", |_| {})),
-    ];
-    for (what, taken, make) in attacks {
+    for (what, taken, make) in ATTACKS {
         let place = Place::new();
-        let result = contained(&place, make(&outside(&place)));
+        let outside = place.outside.to_str().expect("UTF-8");
+        let result = contained(&place, make(outside));
         match result {
             Ok(_) => assert!(taken, "{what}: was taken"),
             Err(error) => {
