@@ -46,6 +46,9 @@ impl Step {
 /// How long past its time-out a stop may take before it is asked for again.
 const STOP_GRACE_MS: i64 = 30_000;
 
+/// No pull waits longer than this for its next attempt.
+const RETRY_MOST_MS: i64 = 60_000;
+
 /// Moves the task on as far as it can go now.
 pub fn step(task: &Task, state: &mut TaskState, now_ms: i64) -> Step {
     let mut step = Step::default();
@@ -146,7 +149,7 @@ fn advance_container(task: &Task, state: &mut TaskState, index: usize, now_ms: i
         }
     }
     let action = match phase {
-        Phase::Waiting => match state.containers[index].retry_at_ms.filter(|at| *at > now_ms) {
+        Phase::Waiting => match state.containers[index].retry_at_ms.filter(|at| is_ahead(*at, now_ms)) {
             Some(at) => {
                 step.wake(at);
                 return false;
@@ -167,6 +170,11 @@ fn advance_container(task: &Task, state: &mut TaskState, index: usize, now_ms: i
     state.containers[index].phase = action.0;
     step.actions.push(action.1);
     false
+}
+
+/// Whether a repeated pull is still to wait. One that seems far off is due: the clock was set back.
+fn is_ahead(at_ms: i64, now_ms: i64) -> bool {
+    at_ms > now_ms && at_ms - now_ms <= RETRY_MOST_MS
 }
 
 /// Made early when it waits only for others to start; late when it may wait long.
@@ -193,8 +201,10 @@ fn probe(task: &Task, state: &mut TaskState, now_ms: i64, step: &mut Step) {
             continue;
         }
         let started = seen.started.as_ref().map_or(now_ms, |started| started.started_at_ms);
-        let first = started.saturating_add(check.interval_ms);
-        let due = *seen.health.next_probe_at_ms.get_or_insert(first);
+        let next = seen.health.next_probe_at_ms.unwrap_or(started.saturating_add(check.interval_ms));
+        // A clock that was set back must not put probes off.
+        let due = next.min(now_ms.saturating_add(check.interval_ms));
+        seen.health.next_probe_at_ms = Some(due);
         if due <= now_ms {
             seen.health.probing = true;
             step.actions.push(Action::Probe(index));

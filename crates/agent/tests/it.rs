@@ -11,6 +11,8 @@ mod server_double;
 
 #[path = "it/adoption.rs"]
 mod adoption;
+#[path = "it/disk.rs"]
+mod disk;
 #[path = "it/life.rs"]
 mod life;
 #[path = "it/output.rs"]

@@ -121,11 +121,11 @@ fn resources(resources: &Resources) -> Vec<ecs::Resource> {
 
 /// The attributes that tell what this agent can do, by the stock agent's names: only what is true here.
 fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
-    const DOCKER_API: [&str; 12] = ["17", "18", "19", "20", "21", "22", "23", "24", "25", "28", "29", "30"];
-    let mut names: Vec<String> =
-        ["container-ordering", "full-sync", "container-restart-policy", "docker-plugin.local"]
-            .map(|name| format!("ecs.capability.{name}"))
-            .into();
+    const DOCKER_API: [&str; 13] =
+        ["17", "18", "19", "20", "21", "22", "23", "24", "25", "28", "29", "30", "32"];
+    let mut names: Vec<String> = ["container-ordering", "full-sync", "container-restart-policy"]
+        .map(|name| format!("ecs.capability.{name}"))
+        .into();
     names.extend(DOCKER_API.map(|minor| format!("com.amazonaws.ecs.capability.docker-remote-api.1.{minor}")));
     let mut common = |name: &str| names.push(format!("com.amazonaws.ecs.capability.{name}"));
     common("logging-driver.none");
@@ -137,7 +137,6 @@ fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
         common("privileged-container");
     }
     names.push("ecs.capability.container-health-check".into());
-    names.push("com.amazonaws.ecs.capability.container-health-check".into());
     if engine.task_limits {
         names.push("ecs.capability.task-cpu-mem-limit".into());
         names.push("ecs.capability.increased-task-cpu-limit".into());

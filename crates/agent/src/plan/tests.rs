@@ -262,6 +262,17 @@ fn health_follows_dockers_rules() {
 }
 
 #[test]
+fn a_clock_set_back_does_not_put_probes_off() {
+    let mut w = World::new(vec![checked("app")]);
+    w.settle();
+    w.now -= 3_600_000;
+    assert_eq!(w.settle(), Some(w.now + 10_000));
+    w.now += 10_000;
+    w.settle();
+    assert_eq!(w.log, ["start app", "probe app"]);
+}
+
+#[test]
 fn restarts_follow_the_policy() {
     let policy = RestartPolicy { ignored_exit_codes: vec![0], attempt_period_ms: 60_000 };
     let mut w = World::new(vec![Container { restart: Some(policy), ..container("app") }]);
