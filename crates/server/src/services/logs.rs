@@ -10,8 +10,6 @@ mod support;
 #[cfg(test)]
 mod tests;
 
-use std::time::Duration;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use logs::Logs as Store;
@@ -20,7 +18,7 @@ use tokio::sync::oneshot;
 use wire::{Error, Request, logs as api};
 
 use crate::{
-    driver::{self, Identity},
+    driver::Identity,
     front_door::{Call, Service, Support},
 };
 
@@ -38,23 +36,6 @@ struct Context {
     identity: Identity,
     operation: &'static wire::schema::Operation,
     now_ms: i64,
-}
-
-/// Between two rounds of [`keep_house`].
-const HOUSEKEEPING: Duration = Duration::from_secs(60);
-
-/// Deletes what retention no longer keeps, for as long as it is polled.
-pub async fn keep_house(store: Store) {
-    loop {
-        tokio::time::sleep(HOUSEKEEPING).await;
-        let store = store.clone();
-        let round = tokio::task::spawn_blocking(move || store.maintain(driver::now().as_millis()));
-        match round.await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::warn!("log housekeeping: {}", error::chain(&error)),
-            Err(error) => tracing::error!("log housekeeping: {error}"),
-        }
-    }
 }
 
 #[async_trait]

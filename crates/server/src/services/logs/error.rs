@@ -28,7 +28,7 @@ pub fn of(operation: &Operation, failure: Failure) -> Error {
 }
 
 /// A failure with its causes, one after the other.
-pub fn chain(failure: &Failure) -> String {
+pub(super) fn chain(failure: &Failure) -> String {
     let causes = std::iter::successors(failure.source(), |&cause| cause.source());
     causes.fold(failure.to_string(), |text, cause| format!("{text}: {cause}"))
 }
