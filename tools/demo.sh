@@ -90,7 +90,7 @@ ports() {
     tasks=$(aws ecs list-tasks --cluster demo --service-name web --query 'taskArns[]' --output text)
     # shellcheck disable=SC2086 # one argument for each task
     aws ecs describe-tasks --cluster demo --tasks $tasks --output text \
-        --query "tasks[?lastStatus=='RUNNING'].containers[?name=='web'].networkBindings[].hostPort"
+        --query "tasks[?lastStatus=='RUNNING'].containers[] | [?name=='web'].networkBindings[].hostPort"
 }
 
 curl_all() {

@@ -114,6 +114,11 @@ impl Account {
         rows.find(|(_, row)| row.status() == TaskDefinitionStatus::Active).map(|(_, row)| row)
     }
 
+    /// Whether any task definition waits for its last reference to end.
+    pub fn deleting(&self) -> bool {
+        !self.deleting.is_empty()
+    }
+
     /// What a request names as `family` (the newest ACTIVE one), `family:revision` or ARN, to run it.
     ///
     /// # Errors

@@ -146,6 +146,16 @@ impl Cluster {
         (self.running, self.pending)
     }
 
+    /// Whether a task that is not STOPPED, or a service, is of this task definition.
+    pub fn refers_to(&self, id: &TaskDefinitionId) -> bool {
+        let service = |row: &Arc<ServiceRow>| {
+            let deployed = row.deployments.iter().any(|deployment| deployment.task_definition == *id);
+            row.status != ServiceStatus::Inactive && (row.task_definition == *id || deployed)
+        };
+        let task = |row: &Arc<TaskRow>| row.last != TaskStatus::Stopped && row.task_definition == *id;
+        self.services.values().any(service) || self.tasks.values().any(task)
+    }
+
     /// When something waits for its time, the earliest.
     pub fn wake_at(&self) -> Option<Timestamp> {
         self.timers.get_min().map(|(at, _)| *at)

@@ -98,6 +98,7 @@ async fn start_server(
     };
     let driver = Driver::open(Arc::new(store), identity).context("cannot read the state")?;
     driver.start().await?;
+    driver.sweep();
     let root = keys::administrator(&server.partition, &server.account, "");
     let ctx = driver.ctx(&root.arn, driver::now());
     let request = wire::ecs::CreateClusterRequest {

@@ -9,7 +9,7 @@ mod load;
 mod wakers;
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use brain::{
     Cluster, Ctx, Ids,
@@ -26,6 +26,9 @@ pub use clock::now;
 pub use cluster::ClusterHandle;
 pub use writer::Visible;
 use writer::{Handle, Machine, Outcome};
+
+/// Between looks for task definitions that can be deleted.
+const SWEEP: Duration = Duration::from_secs(5);
 
 /// Whose control plane this is.
 #[derive(Debug, Clone)]
@@ -68,6 +71,28 @@ impl Driver {
             cluster.execute("", disconnect).await?;
         }
         Ok(())
+    }
+
+    /// Deletes the task definitions that wait for their last reference to end, for as long as the driver lives.
+    pub fn sweep(self: &Arc<Driver>) {
+        let driver = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(driver) = driver.upgrade() else { return };
+                if !driver.account().state.deleting() {
+                    continue;
+                }
+                let clusters: Vec<_> = driver.clusters().iter().map(ClusterHandle::read).collect();
+                let sweep = move |account: &Account, _: &Ctx| {
+                    let referenced = |id: &_| clusters.iter().any(|cluster| cluster.state.refers_to(id));
+                    Ok(account::Step { changes: account::sweep(account, referenced), reply: () })
+                };
+                if let Err(error) = driver.execute_account("", sweep).await {
+                    tracing::warn!(%error, "task definitions could not be deleted");
+                }
+            }
+        });
     }
 
     /// Whose control plane this is.

@@ -50,7 +50,7 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     let constraints = request.placement_constraints.unwrap_or_default();
     let strategy = request.placement_strategy.unwrap_or_default();
     let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
-    if !txn.state.instances().any(|row| row.status != InstanceStatus::Inactive) {
+    if !txn.state.instances().any(|row| row.status == InstanceStatus::Active) {
         return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
     }
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());

@@ -30,7 +30,7 @@ enum Command {
         /// The image's name; without it, the names that the archive states
         #[arg(long)]
         name: Option<String>,
-        /// FILE is a root filesystem, and this is what its containers run: a word, or a JSON list of words
+        /// FILE is a root filesystem, and this is what its containers run: a JSON list of words, or a line for /bin/sh
         #[arg(long)]
         cmd: Option<String>,
         /// Environment of its containers, NAME=VALUE; may be repeated
@@ -87,6 +87,7 @@ pub fn open(config: &Config) -> anyhow::Result<Store> {
 fn rootfs(cmd: &str, env: Vec<String>) -> anyhow::Result<RootfsOptions> {
     let cmd = match cmd.starts_with('[') {
         true => serde_json::from_str(cmd).context("--cmd is not a JSON list of words")?,
+        false if cmd.contains(char::is_whitespace) => ["/bin/sh", "-c", cmd].map(str::to_owned).to_vec(),
         false => vec![cmd.to_owned()],
     };
     Ok(RootfsOptions { config: image::Config { cmd, env, ..Default::default() } })
