@@ -91,6 +91,7 @@ impl Actor {
         let due: Vec<usize> = waiting.map(|(index, _)| *index).collect();
         for index in due {
             self.waiting_starts.remove(&index);
+            tracing::trace!(task = self.task.id, index, "starting");
             let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
             self.spawn(async move { Fact::Started(index, engine.start(&id).await) });
         }
