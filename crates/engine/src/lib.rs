@@ -3,7 +3,10 @@
 //! An engine executes; it never decides. Order between containers, restarts, health verdicts and
 //! when to stop belong to the agent. An engine must not know clusters, services or the AWS API.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
 pub mod error;
+pub mod fake;
 pub mod native;
 pub mod spec;
 pub mod state;

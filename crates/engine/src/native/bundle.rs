@@ -10,14 +10,14 @@ mod security;
 mod signals;
 
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use libcontainer::oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
 use super::cgroup::{self, GroupPath, Hierarchy, Limits};
 use super::layout::{ContainerDir, TaskDir};
-use super::plan::{BoundVolume, Plan};
+use super::plan::{BoundVolume, Confine, Plan};
 use super::proto::Io;
 use crate::spec::{ContainerSpec, NetworkMode, TaskSpec};
 
@@ -39,6 +39,8 @@ pub(crate) struct Given<'a> {
     pub(crate) netns: Option<PathBuf>,
     pub(crate) attached: bool,
     pub(crate) hostname: String,
+    /// Where seccomp programs are kept.
+    pub(crate) seccomp_dir: &'a Path,
     /// What other containers of the task mount, by name.
     pub(crate) volumes_of: &'a dyn Fn(&str) -> Option<Vec<BoundVolume>>,
 }
@@ -61,15 +63,21 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
     if !spec.privileged {
         linux["maskedPaths"] = json!(security::MASKED);
         linux["readonlyPaths"] = json!(security::readonly(given.hierarchy));
-        if !security.seccomp_unconfined {
-            linux["seccomp"] = security::seccomp(&capabilities);
-        }
     }
+    let confine = match spec.privileged || security.seccomp_unconfined {
+        true => None,
+        false => {
+            let capabilities = capability_bits(capabilities.iter().map(String::as_str));
+            let program = security::seccomp(given.seccomp_dir, capabilities)
+                .map_err(|e| format!("cannot make the seccomp program: {e}"))?;
+            Some(Confine { program, capabilities })
+        }
+    };
     let document = json!({
         "ociVersion": "1.0.2",
         "hostname": given.hostname,
         "root": { "path": given.overlay.target, "readonly": spec.readonly_root },
-        "process": process::of(&given, spec, &capabilities, &security)?,
+        "process": process::of(&given, spec, &process::wide(&capabilities, confine.is_some()), &security)?,
         "mounts": mounts::all(&given, spec, &volumes),
         "annotations": spec.labels,
         "linux": linux,
@@ -89,6 +97,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         user,
         copy_up: volumes.copy_up,
         group: given.group,
+        confine,
         limits: limits(spec, devices.rules),
         init: spec.init_process,
         io: Io { terminal: spec.pseudo_terminal, interactive: spec.interactive, output: spec.output.clone() },

@@ -86,6 +86,7 @@ fn write_files(
         netns: making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
         attached: making.attachment.is_some(),
         hostname,
+        seccomp_dir: &inner.dir.seccomp(),
         volumes_of: &|other| task.plan(other).ok().flatten().map(|plan| plan.volumes),
     };
     let plan = bundle::plan(given, spec).map_err(|e| Error::fatal(Kind::Create, e))?;

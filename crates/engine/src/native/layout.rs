@@ -10,6 +10,7 @@
 //!                                          output/     what it wrote (see `spool`)
 //!                                          upper, work, rootfs, hosts, resolv.conf, hostname
 //!                                          run/, config.json   libcontainer's, only while it runs
+//! D/engine/seccomp/                              programs, by capabilities
 //! D/engine/trash/                                what is being deleted
 //! ```
 //! This module must not know what the files mean.
@@ -53,6 +54,11 @@ impl EngineDir {
 
     pub(crate) fn tasks(&self) -> PathBuf {
         self.0.join("tasks")
+    }
+
+    /// Made again when it is not there.
+    pub(crate) fn seccomp(&self) -> PathBuf {
+        self.0.join("seccomp")
     }
 
     pub(crate) fn trash(&self) -> PathBuf {

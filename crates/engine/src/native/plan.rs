@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     /// Folders that get the image's content where they are still empty.
     pub(crate) copy_up: Vec<CopyUp>,
     pub(crate) group: GroupPath,
+    /// `None`: unconfined.
+    pub(crate) confine: Option<Confine>,
     pub(crate) limits: Limits,
     /// Run an init process as PID 1.
     pub(crate) init: bool,
@@ -33,6 +35,13 @@ pub(crate) struct Plan {
     pub(crate) attached: bool,
     /// What this container mounts, for those that mount volumes from it.
     pub(crate) volumes: Vec<BoundVolume>,
+}
+
+/// A seccomp program, and the capabilities (bits) that stay once it is set: to set it takes more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Confine {
+    pub(crate) program: PathBuf,
+    pub(crate) capabilities: u64,
 }
 
 /// A folder of the image to be copied into a volume.

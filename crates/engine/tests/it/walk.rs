@@ -53,3 +53,10 @@ async fn a_container_on_the_bridge_reaches_the_host_and_is_reached() {
     assert!(engine.stats(&id).await.unwrap().rx.bytes > 0);
     engine.remove_task(&id.task).await.unwrap();
 }
+
+#[tokio::test]
+async fn native_conforms() {
+    let host = Host::new();
+    let engine = host.open().await;
+    engine::conformance::run(&*engine, &engine::conformance::Given { image: host::IMAGE.into() }).await;
+}

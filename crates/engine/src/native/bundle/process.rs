@@ -47,6 +47,17 @@ pub(super) fn of(
     Ok(process)
 }
 
+/// The capabilities that a process has until its seccomp program is set: to set it takes more.
+pub(super) fn wide(capabilities: &[String], confined: bool) -> Vec<String> {
+    let mut all = capabilities.to_vec();
+    for more in ["CAP_SYS_ADMIN", "CAP_SETPCAP"] {
+        if confined && !all.iter().any(|c| c == more) {
+            all.push(more.to_owned());
+        }
+    }
+    all
+}
+
 /// Docker's rule: an entry point that is asked for drops the image's command too.
 fn arguments(image: &image::Config, spec: &ContainerSpec) -> Result<Vec<String>, String> {
     let asked = |list: &Option<Vec<String>>| list.clone().filter(|l| !l.is_empty());

@@ -4,7 +4,7 @@ use crate::native::cgroup::Hierarchy;
 
 mod seccomp;
 
-pub(super) use seccomp::profile as seccomp;
+pub(super) use seccomp::program as seccomp;
 
 /// Paths that tell of the host, or act on it; as Docker masks them.
 pub(super) const MASKED: [&str; 12] = [

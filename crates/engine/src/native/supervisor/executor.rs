@@ -4,10 +4,11 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 
-use libcontainer::oci_spec::runtime::{LinuxSeccomp, Spec};
+use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 
 use super::sys;
+use crate::native::plan::Confine;
 use crate::native::proto::Progress;
 
 /// Runs the process of a spec, and says on `status` when that cannot be.
@@ -19,15 +20,29 @@ pub(super) struct Program {
     pub(super) init: bool,
     /// End with the supervisor. Not for what joins a running container.
     pub(super) first: bool,
-    /// What libcontainer leaves undone for a process that joins a container.
-    pub(super) confine: Option<Confine>,
+    pub(super) confine: Option<Confined>,
 }
 
-/// A seccomp filter, and the capabilities (bits) that stay once it is set: to set it takes more.
+/// A seccomp program that is read, and the capabilities (bits) that stay once it is set.
 #[derive(Clone)]
-pub(super) struct Confine {
-    pub(super) seccomp: LinuxSeccomp,
-    pub(super) capabilities: u64,
+pub(super) struct Confined {
+    program: Vec<u8>,
+    capabilities: u64,
+}
+
+impl Confined {
+    /// Reads the program. To be called before the root changes.
+    pub(super) fn read(confine: Option<&Confine>) -> io::Result<Option<Confined>> {
+        let read = |c: &Confine| {
+            std::fs::read(&c.program).map(|program| Confined { program, capabilities: c.capabilities })
+        };
+        confine.map(read).transpose()
+    }
+
+    fn enter(&self) -> io::Result<()> {
+        sys::set_seccomp(&self.program)?;
+        sys::keep_capabilities(self.capabilities)
+    }
 }
 
 impl Executor for Program {
@@ -45,9 +60,7 @@ impl Executor for Program {
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         }
         if let Some(confine) = &self.confine {
-            libcontainer::seccomp::initialize_seccomp(&confine.seccomp)
-                .map_err(|e| self.fail(e.to_string()))?;
-            sys::keep_capabilities(confine.capabilities).map_err(|e| self.fail(e.to_string()))?;
+            confine.enter().map_err(|e| self.fail(format!("cannot confine the process: {e}")))?;
         }
         if self.init {
             run_init(|| self.replace(&arguments));

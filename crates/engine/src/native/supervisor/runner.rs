@@ -15,7 +15,7 @@ use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
 use nix::mount::MsFlags;
 
-use super::executor::Program;
+use super::executor::{Confined, Program};
 use super::sys;
 use crate::native::cgroup::{self, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
@@ -104,7 +104,8 @@ fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, 
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => fs::create_dir(&run)?,
     }
-    let program = Program { status, init: plan.init, first: true, confine: None };
+    let confine = Confined::read(plan.confine.as_ref())?;
+    let program = Program { status, init: plan.init, first: true, confine };
     let mut builder = ContainerBuilder::new(plan.runtime_id.clone(), SyscallType::default())
         .with_executor(program)
         .with_root_path(&run)

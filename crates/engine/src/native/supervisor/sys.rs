@@ -108,6 +108,19 @@ pub(crate) fn reset_signals() {
     }
 }
 
+/// Sets a seccomp program on this process. Takes CAP_SYS_ADMIN, or no-new-privileges.
+pub(crate) fn set_seccomp(program: &[u8]) -> io::Result<()> {
+    const INSTRUCTION_BYTES: usize = 8;
+    // The kernel reads instructions from any address, aligned or not.
+    let length = u16::try_from(program.len() / INSTRUCTION_BYTES).map_err(io::Error::other)?;
+    let program = libc::sock_fprog { len: length, filter: program.as_ptr().cast_mut().cast() };
+    // SAFETY: the kernel copies `len` instructions, which are there.
+    match unsafe { libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, 0, &program) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
 /// Gives up every capability but `keep` (bits), for good.
 pub(crate) fn keep_capabilities(keep: u64) -> io::Result<()> {
     #[repr(C)]

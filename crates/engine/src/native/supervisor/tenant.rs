@@ -4,13 +4,13 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::oci_spec::runtime::{Capabilities, Capability, Process, Spec};
+use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::syscall::syscall::SyscallType;
 
-use super::executor::{Confine, Program};
+use super::executor::{Confined, Program};
 use super::{runner, sys};
-use crate::native::bundle::capability_bits;
 use crate::native::layout::{self, ContainerDir, Durable};
+use crate::native::plan::Plan;
 use crate::native::proto::Progress;
 
 /// What the supervisor gives a tenant.
@@ -45,10 +45,9 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         spec.process().clone().ok_or_else(|| io::Error::other("the container has no process"))?;
     process.set_args(Some(tenant.command.clone()));
     process.set_terminal(Some(false));
-    let confine = spec.linux().as_ref().and_then(|linux| linux.seccomp().clone()).map(|seccomp| {
-        let capabilities = widen(&mut process);
-        Confine { seccomp, capabilities }
-    });
+    let plan: Plan = layout::read_json(&tenant.dir.plan())?
+        .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
+    let confine = Confined::read(plan.confine.as_ref())?;
     let path = tenant.dir.run().join(format!("exec-{}.json", tenant.number));
     layout::write_json(&path, &process, Durable::No)?;
     let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
@@ -67,21 +66,4 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         .build();
     let _ = std::fs::remove_file(&path);
     built.map(|pid| pid.as_raw()).map_err(runner::flat)
-}
-
-/// Adds what setting a seccomp filter and then giving up capabilities takes; answers the bits of those
-/// that were there.
-fn widen(process: &mut Process) -> u64 {
-    let mut set: Capabilities =
-        process.capabilities().as_ref().and_then(|c| c.bounding().clone()).unwrap_or_default();
-    let names: Vec<String> =
-        set.iter().filter_map(|c| serde_json::to_value(c).ok()?.as_str().map(str::to_owned)).collect();
-    set.extend([Capability::SysAdmin, Capability::Setpcap]);
-    if let Some(mut capabilities) = process.capabilities().clone() {
-        capabilities.set_bounding(Some(set.clone()));
-        capabilities.set_effective(Some(set.clone()));
-        capabilities.set_permitted(Some(set));
-        process.set_capabilities(Some(capabilities));
-    }
-    capability_bits(names.iter().map(String::as_str))
 }

@@ -1,0 +1,95 @@
+//! What every engine must do, as a suite that each driver runs: `native`, `fake`, and those to come.
+//!
+//! It uses an image with `sh`, `sleep`, `echo`, `true` and `false`, and only what can be seen through
+//! the trait. It panics where an engine does not conform, as tests do.
+
+mod life;
+mod output;
+mod rules;
+
+use std::time::Duration;
+
+use crate::{ContainerId, ContainerSpec, Engine, Event, Exit, NetworkMode, Phase, TaskSpec};
+
+/// What the suite is given.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// An image that is present.
+    pub image: String,
+}
+
+/// The longest that anything may take.
+const WAIT: Duration = Duration::from_secs(30);
+
+/// Runs the whole suite; each part leaves the engine as it found it.
+///
+/// # Panics
+/// Where the engine does not conform.
+pub async fn run(engine: &dyn Engine, given: &Given) {
+    life::ends_with_its_code(engine, given).await;
+    life::starts_again(engine, given).await;
+    life::stops_or_is_killed(engine, given).await;
+    life::removes_what_runs(engine, given).await;
+    life::runs_commands(engine, given).await;
+    output::is_read_from_any_cursor(engine, given).await;
+    output::goes_on_after_a_restart(engine, given).await;
+    rules::every_call_may_be_repeated(engine, given).await;
+    rules::what_is_not_there_is_said(engine, given).await;
+    rules::failures_have_their_names(engine, given).await;
+    rules::a_list_shows_everything(engine, given).await;
+}
+
+fn spec(given: &Given, command: &[&str]) -> ContainerSpec {
+    ContainerSpec {
+        image: given.image.clone(),
+        command: Some(command.iter().map(|w| (*w).to_owned()).collect()),
+        network: NetworkMode::Host,
+        ..ContainerSpec::default()
+    }
+}
+
+/// A task that is prepared, and the id of its container `c`.
+async fn task(engine: &dyn Engine) -> ContainerId {
+    let spec = TaskSpec { id: uuid::Uuid::new_v4().simple().to_string(), ..TaskSpec::default() };
+    engine.prepare_task(&spec).await.expect("a task is prepared");
+    ContainerId { task: spec.id, name: "c".to_owned() }
+}
+
+/// A container that was started.
+async fn started(engine: &dyn Engine, given: &Given, command: &[&str]) -> ContainerId {
+    let id = task(engine).await;
+    engine.create(&id, &spec(given, command)).await.expect("a container is created");
+    engine.start(&id).await.expect("a container is started");
+    id
+}
+
+/// Waits for a container's end by looking at it.
+async fn ended(engine: &dyn Engine, id: &ContainerId) -> Exit {
+    let looks = async {
+        loop {
+            let state = engine.inspect(id).await.expect("it can be looked at").expect("it is there");
+            if let Phase::Exited(exit) = state.phase {
+                return exit;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(WAIT, looks).await.expect("it ends in time")
+}
+
+/// Waits for the event of a container's end.
+async fn told(events: &mut tokio::sync::broadcast::Receiver<Event>, of: &ContainerId) -> Exit {
+    let listens = async {
+        loop {
+            match events.recv().await.expect("events go on") {
+                Event::Exited { id, exit } if id == *of => return exit,
+                _ => {}
+            }
+        }
+    };
+    tokio::time::timeout(WAIT, listens).await.expect("it is told in time")
+}
+
+async fn remove(engine: &dyn Engine, id: &ContainerId) {
+    engine.remove_task(&id.task).await.expect("a task is removed");
+}
