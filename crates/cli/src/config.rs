@@ -145,7 +145,8 @@ impl Agent {
 impl Config {
     /// Reads a file's text (`path` is for messages) and lays the environment over it.
     pub fn read(path: &str, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Error> {
-        let syntax = |error: toml::de::Error| Error::Syntax { path: path.to_owned(), message: error.to_string() };
+        let syntax =
+            |error: toml::de::Error| Error::Syntax { path: path.to_owned(), message: error.to_string() };
         let mut table: toml::Table = text.parse().map_err(syntax)?;
         nearest::check(path, &table)?;
         overlay(&mut table, env)?;
@@ -162,7 +163,9 @@ impl Config {
             return refuse("server.account", "an account is twelve digits");
         }
         let word = |text: &str| {
-            !text.is_empty() && text.len() <= 255 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+            !text.is_empty()
+                && text.len() <= 255
+                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
         if !word(&server.region) {
             return refuse("server.region", "a region has letters, digits and hyphens only");
@@ -171,7 +174,10 @@ impl Config {
             return refuse("server.partition", "a partition has letters, digits and hyphens only");
         }
         if !word(&server.cluster) {
-            return refuse("server.cluster", "a cluster's name has up to 255 letters, digits, hyphens and underscores");
+            return refuse(
+                "server.cluster",
+                "a cluster's name has up to 255 letters, digits, hyphens and underscores",
+            );
         }
         if server.accept_any_credentials && !server.listen.ip().is_loopback() {
             return refuse("server.accept_any_credentials", "only where the listener is on loopback");

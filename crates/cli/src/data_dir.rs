@@ -30,7 +30,10 @@ pub struct Credentials {
 impl DataDir {
     /// Opens the directory, made if absent, unless another process has it.
     pub fn open(path: &Path) -> anyhow::Result<DataDir> {
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(path)
             .with_context(|| format!("cannot make the data directory {}", path.display()))?;
         let path = fs::canonicalize(path)?;
         let lock = lock(&path)?;

@@ -20,7 +20,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 64 the configuration is wrong.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 64 the configuration is wrong.";
 
 #[derive(Subcommand)]
 enum Command {

@@ -31,11 +31,21 @@ const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: Config, dir: DataDir, parts: Parts) -> anyhow::Result<()> {
     log_to_stderr();
+    raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(config, &dir, parts));
     // What still waits for a disk or a peer must not keep the program: all that matters is on disk.
     runtime.shutdown_timeout(Duration::from_millis(200));
     outcome
+}
+
+/// Connections, log segments and port reservations each hold a file open: takes as many as the host allows.
+pub fn raise_open_files() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Sends the program's own log to standard error; `RUST_LOG` chooses what.
@@ -61,18 +71,17 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
             }
         });
     }
-    let ready = ready(&config, &driver, parts);
+    let announce = async {
+        ready(&config, &driver, parts).await;
+        println!("ready endpoint={endpoint} cluster={}", config.server.cluster);
+        std::future::pending::<()>().await;
+    };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        () = ready => println!("ready endpoint={endpoint} cluster={}", config.server.cluster),
-        error = failure.recv() => return Err(error.unwrap_or_else(|| anyhow!("the agent ended"))),
-        _ = term.recv() => return Ok(stop.cancel()),
-        _ = int.recv() => return Ok(stop.cancel()),
-    }
     let outcome = tokio::select! {
         error = failure.recv() => Err(error.unwrap_or_else(|| anyhow!("the agent ended"))),
         _ = term.recv() => Ok(()),
         _ = int.recv() => Ok(()),
+        () = announce => Ok(()),
     };
     tracing::info!("stopping; tasks go on");
     stop.cancel();
@@ -90,7 +99,8 @@ async fn start_server(
         .await
         .with_context(|| format!("cannot listen on {}", server.listen))?;
     let state = dir.path().join("state.db");
-    let store = store::sqlite::Sqlite::open(&state, Default::default()).with_context(|| format!("cannot open {}", state.display()))?;
+    let store = store::sqlite::Sqlite::open(&state, Default::default())
+        .with_context(|| format!("cannot open {}", state.display()))?;
     let identity = Identity {
         account: server.account.clone(),
         region: server.region.clone(),
@@ -101,10 +111,8 @@ async fn start_server(
     driver.sweep();
     let root = keys::administrator(&server.partition, &server.account, "");
     let ctx = driver.ctx(&root.arn, driver::now());
-    let request = wire::ecs::CreateClusterRequest {
-        cluster_name: Some(server.cluster.clone()),
-        ..Default::default()
-    };
+    let request =
+        wire::ecs::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
     let row = brain::clusters::create_cluster(&ctx, request)?;
     driver.create_cluster(&root.arn, row).await?;
     let logs = open_logs(dir, stop)?;
@@ -233,11 +241,14 @@ pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
 
 /// Waits until the API answers and, where an agent runs here, its host is an ACTIVE container instance.
 async fn ready(config: &Config, driver: &Driver, parts: Parts) {
-    while parts == Parts::All {
-        let cluster = driver.cluster_by_name(&config.server.cluster).map(|cluster| cluster.read());
-        if cluster.is_some_and(|visible| visible.state.instances().any(|row| row.agent_connected)) {
-            return;
-        }
+    if parts == Parts::Server {
+        return;
+    }
+    let connected = || {
+        let cluster = driver.cluster_by_name(&config.server.cluster)?.read();
+        cluster.state.instances().any(|row| row.agent_connected).then_some(())
+    };
+    while connected().is_none() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
 }

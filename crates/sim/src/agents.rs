@@ -16,7 +16,9 @@ use crate::{random::Random, world::World};
 enum Seen {
     /// Starts at this time, or fails to.
     Starting(i64),
-    Running { until: i64 },
+    Running {
+        until: i64,
+    },
     /// Ends at this time.
     Stopping(i64),
     Gone,
@@ -140,7 +142,8 @@ impl Agent {
             let crashing = family.is_some_and(|family| family.starts_with("crash"));
             match seen {
                 Seen::Starting(at) if at <= now => {
-                    let fails = crashing && world.random.percent(50) || world.storm && world.random.percent(5);
+                    let fails =
+                        crashing && world.random.percent(50) || world.storm && world.random.percent(5);
                     let next = match fails {
                         true => Seen::Gone,
                         false if crashing => Seen::Running { until: now + world.random.range(10, 3_000) },

@@ -1,8 +1,9 @@
 //! What must hold: after every step, and at the end.
 
 use brain::{
-    Cluster, invariants,
+    Cluster,
     cluster::{Change, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus},
+    invariants,
     service::plan::Want,
 };
 use wire::ecs::TaskStopCode;
@@ -43,21 +44,28 @@ fn floors(before: &Cluster, after: &Cluster) -> Option<String> {
             })
         };
         let healthy = |task: &TaskRow| task.last == TaskStatus::Running && task.desired == Desired::Running;
-        let stopped_now = after.tasks_of_service(&service.name).filter(|task| {
-            own(task) && before.task(&task.id).is_some_and(|old| healthy(old))
-        });
+        let stopped_now = after
+            .tasks_of_service(&service.name)
+            .filter(|task| own(task) && before.task(&task.id).is_some_and(|old| healthy(old)));
         let stopped_now = stopped_now.count();
         let left = after.tasks_of_service(&service.name).filter(|task| healthy(task)).count();
         let floor = usize::try_from(want.floor()).unwrap_or(0);
         if stopped_now > 0 && left < floor && !service.daemon() {
-            return Some(format!("service {} stopped {stopped_now} healthy tasks and has {left} of {floor}", service.name));
+            return Some(format!(
+                "service {} stopped {stopped_now} healthy tasks and has {left} of {floor}",
+                service.name
+            ));
         }
         let live = |state: &Cluster| {
             state.tasks_of_service(&service.name).filter(|task| task.desired == Desired::Running).count()
         };
         let ceiling = usize::try_from(want.ceiling().max(service.desired_count)).unwrap_or(0);
         if live(after) > live(before) && live(after) > ceiling && !service.daemon() {
-            return Some(format!("service {} started {} tasks, its ceiling is {ceiling}", service.name, live(after)));
+            return Some(format!(
+                "service {} started {} tasks, its ceiling is {ceiling}",
+                service.name,
+                live(after)
+            ));
         }
     }
     None

@@ -29,7 +29,8 @@ pub fn register_definitions(world: &mut World) {
                 container_definitions: vec![container],
                 ..Default::default()
             };
-            let registered = world.account_command(|state, ctx| account::register_task_definition(state, ctx, request));
+            let registered =
+                world.account_command(|state, ctx| account::register_task_definition(state, ctx, request));
             assert!(registered.is_ok(), "{registered:?}");
         }
     }

@@ -1,11 +1,11 @@
 //! The world: the brain's state, a virtual clock, and an agenda of what happens when.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use brain::{
     Cluster, Ctx, Ids, Step, Txn,
     account::{self, Account},
-    cluster::{ClusterRow, InstanceId},
+    cluster::ClusterRow,
     tick,
 };
 use wire::{Error, Timestamp, ecs};
@@ -38,7 +38,10 @@ pub struct Failure {
 impl std::fmt::Display for Failure {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Failure { seed, at_ms, step, what } = self;
-        write!(f, "at {at_ms} ms, step {step}: {what}\nreplay: ROADSTEAD_SIM_SEED={seed} cargo test -p sim replay")
+        write!(
+            f,
+            "at {at_ms} ms, step {step}: {what}\nreplay: ROADSTEAD_SIM_SEED={seed} cargo test -p sim replay"
+        )
     }
 }
 
@@ -73,12 +76,8 @@ pub struct World {
 /// Lives through one history.
 pub fn run(seed: u64) -> Result<Outcome, Failure> {
     let mut world = World::new(seed);
-    let fail = |world: &World, what: String| Failure {
-        seed,
-        at_ms: world.now.0,
-        step: world.outcome.steps,
-        what,
-    };
+    let fail =
+        |world: &World, what: String| Failure { seed, at_ms: world.now.0, step: world.outcome.steps, what };
     world.prepare();
     while let Some((at, _, item)) = world.agenda.pop_first() {
         if at > STORM_MS + CALM_MS {
@@ -231,11 +230,6 @@ impl World {
             partition: "aws".to_owned(),
             caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
         }
-    }
-
-    /// How many tasks each host carries, for users' choices.
-    pub fn hosts(&self) -> BTreeMap<InstanceId, usize> {
-        self.state.instances().map(|row| (row.id.clone(), self.state.tasks_on(&row.id).count())).collect()
     }
 
     /// An attribute-less resource of an agent's registration.

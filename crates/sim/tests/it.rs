@@ -21,7 +21,10 @@ fn no_history_breaks_a_promise() {
         }
     }
     println!("{seeds} histories: {steps} steps, {tasks} tasks, {faults} faults in {:?}", began.elapsed());
-    assert!(steps > seeds * 100 && tasks > seeds * 10 && faults > seeds, "the histories are too quiet to prove anything");
+    assert!(
+        steps > seeds * 100 && tasks > seeds * 10 && faults > seeds,
+        "the histories are too quiet to prove anything"
+    );
 }
 
 #[test]

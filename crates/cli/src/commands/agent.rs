@@ -26,12 +26,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     config.server.cluster = args.cluster.unwrap_or(config.server.cluster);
     config.check()?;
     let variable = |name: &str| std::env::var(name).with_context(|| format!("set {name}"));
-    let keys = KeyPair {
-        access_key: variable("AWS_ACCESS_KEY_ID")?,
-        secret: variable("AWS_SECRET_ACCESS_KEY")?,
-    };
+    let keys =
+        KeyPair { access_key: variable("AWS_ACCESS_KEY_ID")?, secret: variable("AWS_SECRET_ACCESS_KEY")? };
     let dir = DataDir::open(&config.data_dir)?;
     running::log_to_stderr();
+    running::raise_open_files();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -39,8 +38,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         tokio::select! {
             ended = agent::run(agent, stop.clone()) => ended.context("the agent ended"),
-            _ = term.recv() => Ok(stop.cancel()),
-            _ = int.recv() => Ok(stop.cancel()),
+            _ = term.recv() => Ok(()),
+            _ = int.recv() => Ok(()),
         }
     });
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

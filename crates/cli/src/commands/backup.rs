@@ -19,8 +19,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
     let state = config.data_dir.join("state.db");
-    store::sqlite::backup(&state, &args.file)
-        .with_context(|| format!("cannot copy {}", state.display()))?;
+    store::sqlite::backup(&state, &args.file).with_context(|| format!("cannot copy {}", state.display()))?;
     println!("wrote {}", args.file.display());
     Ok(())
 }

@@ -45,7 +45,8 @@ fn known(path: &str, key: &str) -> Result<(), Error> {
         return Ok(());
     }
     let nearest = KEYS.iter().map(|known| (distance(key, known), *known)).min();
-    let nearest = nearest.filter(|(distance, _)| *distance <= key.len().div_ceil(2)).map(|(_, key)| key.to_owned());
+    let nearest =
+        nearest.filter(|(distance, _)| *distance <= key.len().div_ceil(2)).map(|(_, key)| key.to_owned());
     Err(Error::UnknownKey { path: path.to_owned(), key: key.to_owned(), nearest })
 }
 

@@ -30,13 +30,19 @@ fn keys_are_read_and_the_environment_wins() {
 fn bad_configurations_are_refused_in_these_words() {
     for (text, words) in [
         ("dta_dir = \"x\"", "roadstead.toml: unknown key `dta_dir`; did you mean `data_dir`?"),
-        ("[server]\nlisten_on = \"x\"", "roadstead.toml: unknown key `server.listen_on`; did you mean `server.listen`?"),
+        (
+            "[server]\nlisten_on = \"x\"",
+            "roadstead.toml: unknown key `server.listen_on`; did you mean `server.listen`?",
+        ),
         ("[server]\naccount = \"1\"", "server.account: an account is twelve digits"),
         (
             "[server]\nlisten = \"0.0.0.0:1\"\naccept_any_credentials = true",
             "server.accept_any_credentials: only where the listener is on loopback",
         ),
-        ("[agent]\nimage_pull_behavior = \"no\"", "agent.image_pull_behavior: one of default, always, prefer-cached"),
+        (
+            "[agent]\nimage_pull_behavior = \"no\"",
+            "agent.image_pull_behavior: one of default, always, prefer-cached",
+        ),
     ] {
         assert_eq!(read(text).unwrap_err(), words);
     }

@@ -12,9 +12,7 @@ use tokio::sync::watch;
 use wire::{acs, ecs, tcs};
 
 use super::{ClusterHandle, Driver, now};
-use crate::agent_link::{
-    Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry,
-};
+use crate::agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry};
 
 #[async_trait]
 impl Assignments for Driver {
@@ -58,7 +56,10 @@ impl Link {
         let instance = InstanceId(id);
         match cluster.read().state.instance(&instance).map(|row| row.status) {
             Some(InstanceStatus::Inactive) => {
-                return Err(refusal(RefusalKind::InactiveInstance, "The container instance was deregistered."));
+                return Err(refusal(
+                    RefusalKind::InactiveInstance,
+                    "The container instance was deregistered.",
+                ));
             }
             None => {
                 return Err(refusal(RefusalKind::InvalidInstance, "The container instance is not known."));

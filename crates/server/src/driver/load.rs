@@ -42,7 +42,11 @@ pub fn load(store: &dyn Store) -> Result<Rows, Error> {
     }
 }
 
-fn take(entry: &Entry, account: &mut Account, rows: &mut BTreeMap<String, Vec<Row>>) -> Result<(), Unreadable> {
+fn take(
+    entry: &Entry,
+    account: &mut Account,
+    rows: &mut BTreeMap<String, Vec<Row>>,
+) -> Result<(), Unreadable> {
     let Some(rest) = entry.key.strip_prefix("c/") else {
         account.apply(&account::Change::Put(account::Row::decode(&entry.key, &entry.value)?));
         return Ok(());
