@@ -25,8 +25,9 @@ impl Assignments for Driver {
         };
         // Woken before the first look, so nothing that changes in between is missed.
         let wake = link.cluster.wake_on(&link.instance);
-        link.connection(Some(version)).await?;
-        Ok(Box::new(Connected { link, wake, sent: BTreeMap::new(), ready: VecDeque::new() }))
+        let session = link.cluster.wakers().begin_session(&link.instance);
+        link.connection(session, Some(version)).await?;
+        Ok(Box::new(Connected { link, session, wake, sent: BTreeMap::new(), ready: VecDeque::new() }))
     }
 
     async fn telemetry(&self, hello: Hello) -> Result<Box<dyn Telemetry>, Refusal> {
@@ -71,11 +72,14 @@ impl Link {
         Ok(Link { cluster, instance, ctx, cluster_arn, instance_arn })
     }
 
-    /// Says that the agent's connection opened, or ended.
-    async fn connection(&self, connected: Option<ecs::VersionInfo>) -> Result<(), Refusal> {
-        let instance = self.instance.clone();
+    /// Says that the agent's connection opened, or ended. What an older session says once a newer one has
+    /// begun no longer counts.
+    async fn connection(&self, session: u64, connected: Option<ecs::VersionInfo>) -> Result<(), Refusal> {
+        let (instance, wakers) = (self.instance.clone(), self.cluster.wakers().clone());
         let done = self.cluster.execute("", move |txn| {
-            instance::state::connection(txn, &instance, connected);
+            if wakers.is_newest(&instance, session) {
+                instance::state::connection(txn, &instance, connected);
+            }
             Ok(())
         });
         done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))
@@ -89,6 +93,7 @@ fn refusal(kind: RefusalKind, message: &str) -> Refusal {
 /// One ACS session.
 struct Connected {
     link: Link,
+    session: u64,
     wake: watch::Receiver<u64>,
     /// What this session has handed out.
     sent: BTreeMap<TaskId, Desired>,
@@ -183,10 +188,10 @@ impl Session for Connected {
 
 impl Drop for Connected {
     fn drop(&mut self) {
-        let link = self.link.clone();
+        let (link, session) = (self.link.clone(), self.session);
         if let Ok(runtime) = tokio::runtime::Handle::try_current() {
             runtime.spawn(async move {
-                if let Err(refusal) = link.connection(None).await {
+                if let Err(refusal) = link.connection(session, None).await {
                     tracing::warn!(%refusal, "a lost connection could not be recorded");
                 }
             });

@@ -69,6 +69,11 @@ impl ClusterHandle {
         self.handle.execute(run).await
     }
 
+    /// Who waits for assignments, and which session of each instance is the newest.
+    pub(super) fn wakers(&self) -> &Arc<Wakers> {
+        &self.wakers
+    }
+
     /// A counter that moves whenever the assignments of this container instance may have changed.
     pub(super) fn wake_on(&self, instance: &InstanceId) -> tokio::sync::watch::Receiver<u64> {
         self.wakers.subscribe(instance)

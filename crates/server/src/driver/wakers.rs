@@ -11,6 +11,8 @@ use tokio::sync::watch;
 #[derive(Default)]
 pub struct Wakers {
     counters: Mutex<BTreeMap<InstanceId, watch::Sender<u64>>>,
+    /// The number of the newest session of each container instance that has one.
+    sessions: Mutex<BTreeMap<InstanceId, u64>>,
 }
 
 impl Wakers {
@@ -20,6 +22,19 @@ impl Wakers {
         // Links that are gone are forgotten here, so the map is no larger than the links there are.
         counters.retain(|_, counter| counter.receiver_count() > 0);
         counters.entry(instance.clone()).or_insert_with(|| watch::channel(0).0).subscribe()
+    }
+
+    /// Begins a session of this instance; gives its number.
+    pub fn begin_session(&self, instance: &InstanceId) -> u64 {
+        let mut sessions = self.sessions.lock();
+        let number = sessions.entry(instance.clone()).or_default();
+        *number += 1;
+        *number
+    }
+
+    /// Whether no session began after this one.
+    pub fn is_newest(&self, instance: &InstanceId, session: u64) -> bool {
+        self.sessions.lock().get(instance) == Some(&session)
     }
 
     /// Wakes the links of these instances.
