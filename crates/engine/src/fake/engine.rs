@@ -44,7 +44,7 @@ impl Engine for Fake {
 
     async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error> {
         let mut host = self.called(format!("prepare {}", task.id));
-        host.tasks.entry(task.id.clone()).or_insert_with(FakeTask::default).spec = task.clone();
+        host.tasks.entry(task.id.clone()).or_default().spec = task.clone();
         Ok(())
     }
 

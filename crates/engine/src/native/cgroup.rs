@@ -159,6 +159,15 @@ pub(crate) fn join(hierarchy: &Hierarchy, group: &GroupPath, pid: i32) -> io::Re
     Ok(())
 }
 
+/// Has the kernel make ready for a process to change groups, which takes it some ten milliseconds where
+/// none did lately: moves `pid` to where it is. To be called from a thread that may wait, a little
+/// before a container starts.
+pub(crate) fn make_ready(hierarchy: &Hierarchy, group: &GroupPath, pid: u32) {
+    if let Some(root) = hierarchy.roots().next() {
+        let _ = fs::write(root.join(group.relative()).join("cgroup.procs"), pid.to_string());
+    }
+}
+
 /// The processes of a group and of those inside it.
 pub(crate) fn processes(hierarchy: &Hierarchy, group: &GroupPath) -> Vec<i32> {
     let mut pids = Vec::new();
@@ -189,7 +198,12 @@ pub(crate) fn kill(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
 
 /// Removes a group if it is empty now; says whether it is gone.
 pub(crate) fn try_remove(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
-    hierarchy.roots().fold(true, |gone, root| remove_tree(&root.join(group.relative())).is_ok() && gone)
+    let mut gone = true;
+    for root in hierarchy.roots() {
+        // Each, also after one that is not empty.
+        gone &= remove_tree(&root.join(group.relative())).is_ok();
+    }
+    gone
 }
 
 /// Kills what is in a group and removes it with all inside. What is not there counts as removed.

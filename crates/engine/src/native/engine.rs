@@ -53,6 +53,7 @@ impl Engine for Native {
 
     async fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Created, Error> {
         let task = self.task(id, Kind::Create)?;
+        self.make_ready();
         let (name, spec) = (id.name.clone(), spec.clone());
         blocking(self.inner.clone(), move |inner| create::create(inner, &task, &name, &spec)).await
     }
@@ -176,6 +177,17 @@ impl Engine for Native {
 }
 
 impl Native {
+    /// A container is made to be started soon: what the kernel needs for that can begin now.
+    fn make_ready(&self) {
+        let inner = self.inner.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Some(pid) = inner.spawner.pid() {
+                let supervisors = inner.instance.child(cgroup::SUPERVISORS);
+                cgroup::make_ready(&inner.hierarchy, &supervisors, pid);
+            }
+        });
+    }
+
     fn task(&self, id: &ContainerId, kind: Kind) -> Result<Arc<Task>, Error> {
         let task = self.inner.task(&id.task);
         task.ok_or_else(|| Error::fatal(kind, format!("No such task: {}", id.task)))

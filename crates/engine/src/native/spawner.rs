@@ -65,6 +65,11 @@ impl Spawner {
         Ok((child, ours))
     }
 
+    /// The spawner's pid, while it is there.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.process.lock().as_ref().map(|(child, _)| child.id())
+    }
+
     /// Ends the spawner, not its supervisors.
     pub(crate) fn stop(&self) {
         if let Some((mut child, socket)) = self.process.lock().take() {

@@ -60,3 +60,35 @@ async fn starts_are_quick() {
     );
     assert!(started.as_millis() < 500);
 }
+
+#[tokio::test]
+async fn many_short_tasks() {
+    const TASKS: usize = 60;
+    const AT_ONCE: usize = 6;
+    let host = Host::with_network();
+    let engine = host.open().await;
+    let mut spec = shell("exit 0");
+    spec.network = engine::NetworkMode::Bridge;
+    let at = Instant::now();
+    let local = tokio::task::LocalSet::new();
+    let mut workers = Vec::new();
+    for _ in 0..AT_ONCE {
+        let (engine, spec) = (engine.clone(), spec.clone());
+        workers.push(local.spawn_local(async move {
+            for _ in 0..TASKS / AT_ONCE {
+                let id = host::run(&*engine, &spec).await;
+                assert_eq!(host::exit(&*engine, &id).await.code, Some(0));
+                engine.remove_task(&id.task).await.unwrap();
+            }
+        }));
+    }
+    local
+        .run_until(async {
+            for worker in workers {
+                worker.await.unwrap();
+            }
+        })
+        .await;
+    println!("{:.0} tasks a second", TASKS as f64 / at.elapsed().as_secs_f64());
+    assert!(at.elapsed() < host::WAIT);
+}

@@ -54,7 +54,7 @@ fn read_once(dir: &Path, cursor: u64, max_bytes: usize) -> io::Result<OutputChun
 fn read_segment(file: &File, start: u64, chunk: &mut OutputChunk, left: &mut usize) -> io::Result<bool> {
     let mut buffer = Vec::new();
     loop {
-        let want = (*left).min(256 << 10).max(HEADER_BYTES + LINE_BYTES_MAX);
+        let want = (*left).clamp(HEADER_BYTES + LINE_BYTES_MAX, 256 << 10);
         buffer.resize(want, 0);
         let got = read_at(file, &mut buffer, chunk.cursor.saturating_sub(start))?;
         let mut at = 0;
