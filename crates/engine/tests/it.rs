@@ -1,4 +1,5 @@
 //! The native engine on this host: real containers, as root.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "it/bench.rs"]
 mod bench;

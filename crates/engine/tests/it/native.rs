@@ -198,6 +198,9 @@ async fn too_much_memory_is_told_as_such() {
     let id = host::run(&*engine, &greedy).await;
     let exit = host::exit(&*engine, &id).await;
     assert_eq!((exit.code, exit.oom_killed), (Some(137), true));
+    // What starts a container is not charged so much that a small one could not start.
+    let small = ContainerSpec { memory_bytes: Some(6 << 20), ..shell("umask") };
+    assert_eq!(finish(&*engine, &small).await, (Some(0), "0022\n".into()));
     // The task's limit strikes too; who was not struck is not said to be.
     let task = TaskSpec {
         id: host::task_id(),

@@ -20,6 +20,9 @@ const START_WAIT: Duration = Duration::from_secs(60);
 /// ends the wait for whoever outside was handed the other end of a pipe.
 const DRAIN_WAIT: Duration = Duration::from_secs(2);
 
+/// How often a group that is not empty yet is tried, 5 ms apart. The task's removal sees to the rest.
+const REMOVE_TRIES: u16 = 200;
+
 /// A run's state.
 #[derive(Debug)]
 enum Run {
@@ -64,8 +67,8 @@ pub(super) struct Container {
     pub(super) kill_at: Option<Instant>,
     /// Announce output beyond this.
     pub(super) watch: Option<u64>,
-    /// The group is still to be removed.
-    pub(super) leftover: bool,
+    /// How often removing the group is still tried; 0 when it is gone.
+    leftover: u16,
 }
 
 impl Container {
@@ -98,7 +101,7 @@ impl Container {
             spool,
             kill_at: None,
             watch,
-            leftover: true,
+            leftover: REMOVE_TRIES,
         };
         let streams = if io.terminal { None } else { Some(container.open_streams(io)?) };
         match sys::fork()? {
@@ -158,7 +161,8 @@ impl Container {
             _ => None,
         };
         let stuck = self.spool.is_full().then(|| Instant::now() + Duration::from_secs(1));
-        let leftover = (self.leftover && self.is_idle()).then(|| Instant::now() + Duration::from_millis(5));
+        let leftover =
+            (self.leftover > 0 && self.is_idle()).then(|| Instant::now() + Duration::from_millis(5));
         [run, self.kill_at, stuck, leftover].into_iter().flatten().min()
     }
 
@@ -216,7 +220,7 @@ impl Container {
                 let done = self.streams.iter().all(Option::is_none) || *deadline <= Instant::now();
                 if done { self.finish(hierarchy) } else { None }
             }
-            Run::Idle if self.leftover => {
+            Run::Idle if self.leftover > 0 => {
                 self.remove_group(hierarchy);
                 None
             }
@@ -322,7 +326,8 @@ impl Container {
 
     /// Tries once; a group that is not empty yet is tried again at the next turn.
     fn remove_group(&mut self, hierarchy: &Hierarchy) {
-        self.leftover = !cgroup::try_remove(hierarchy, &self.group);
+        let gone = cgroup::try_remove(hierarchy, &self.group);
+        self.leftover = if gone { 0 } else { self.leftover.saturating_sub(1) };
     }
 
     fn write_state(&self, phase: Phase, durable: Durable) -> io::Result<()> {

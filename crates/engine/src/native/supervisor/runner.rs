@@ -38,7 +38,7 @@ pub(super) fn run(start: Start<'_>) -> ! {
     let mut keep = vec![start.status.as_raw_fd()];
     keep.extend(start.streams.iter().flatten().map(AsRawFd::as_raw_fd));
     sys::close_others(&keep);
-    sys::reset_signals();
+    sys::reset_process();
     let status = start.status.as_fd().try_clone_to_owned();
     let code = match (run_inner(start), status) {
         (Ok(()), _) => 0,

@@ -94,8 +94,16 @@ fn close_range(first: RawFd, last: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
 }
 
-/// Undoes what the supervisor and the Rust runtime changed about signals, so that a container starts
-/// as from a shell: nothing blocked, nothing ignored.
+/// Lets a container start as from a fresh shell, whatever the agent was started with: the usual file
+/// mode mask, and signals as [`reset_signals`] leaves them.
+pub(crate) fn reset_process() {
+    // SAFETY: touches no memory.
+    unsafe { libc::umask(0o022) };
+    reset_signals();
+}
+
+/// Undoes what the supervisor and the Rust runtime changed about signals: nothing blocked, nothing
+/// ignored.
 pub(crate) fn reset_signals() {
     // SAFETY: plain calls on values of ours; SIG_DFL is valid for every signal.
     unsafe {

@@ -28,7 +28,7 @@ pub(super) struct Tenant<'a> {
 /// Runs in the child; never returns.
 pub(super) fn run(tenant: Tenant<'_>) -> ! {
     sys::close_others(&[tenant.status.as_raw_fd(), tenant.output.as_raw_fd()]);
-    sys::reset_signals();
+    sys::reset_process();
     let progress = match build(&tenant) {
         Ok(pid) => Progress::Pid(pid),
         Err(error) => Progress::Failed(error.to_string()),
