@@ -63,7 +63,8 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
             }
         }
     }
-    if let Some(token) = request.client_token {
+    // What started nothing may be tried again with the same token.
+    if let Some(token) = request.client_token.filter(|_| !tasks.is_empty()) {
         let ids = tasks.iter().map(|row| row.id.clone()).collect();
         let forget_at = txn.now().plus_millis(limits::TOKEN_KEPT_MS);
         txn.put_token(TokenRow { token, request: digest, tasks: ids, forget_at });
