@@ -105,3 +105,32 @@ async fn remains_of_a_crash_are_cleared_at_opening() {
     engine.remove_task(&"0123456789abcdef".to_owned()).await.unwrap();
     assert!(!half.exists());
 }
+
+#[tokio::test]
+async fn supervisors_killed_at_any_moment_of_a_start_leave_nothing() {
+    let host = Host::new();
+    let engine = host.open().await;
+    for step in 0..16u64 {
+        let task = engine::TaskSpec { id: host::task_id(), ..engine::TaskSpec::default() };
+        engine.prepare_task(&task).await.unwrap();
+        let id = host::id(&task.id, "c");
+        engine.create(&id, &shell("sleep 1000")).await.unwrap();
+        let supervisor = host.supervisor(&task.id);
+        let killer = tokio::task::spawn_blocking(move || {
+            // The moments of a start, a millisecond or two apart.
+            std::thread::sleep(Duration::from_micros(step * 1_700));
+            // SAFETY: the pid is our own supervisor's.
+            unsafe { libc::kill(supervisor, libc::SIGKILL) };
+        });
+        let _ = engine.start(&id).await;
+        killer.await.unwrap();
+        engine.remove_task(&task.id).await.unwrap();
+    }
+    // What is left is the spawner.
+    host::until("all to be gone", async || {
+        let left = engine.audit();
+        (left.iter().filter(|l| l.starts_with("process")).count() == 1).then_some(())
+    })
+    .await;
+    assert!(engine.audit().iter().all(|l| !l.starts_with("task")), "{:?}", engine.audit());
+}

@@ -1,1 +1,134 @@
 //! The plan of a container, as a whole.
+
+use std::path::Path;
+
+use super::*;
+use crate::native::layout::EngineDir;
+use crate::spec::{Mount, Volume};
+
+fn planned(hierarchy: &Hierarchy, spec: &ContainerSpec, image: &image::Config) -> Result<Plan, String> {
+    let data = tempfile::tempdir().unwrap();
+    let engine = EngineDir::new(data.path());
+    let task_dir = engine.task("t");
+    let dir = task_dir.container("c");
+    let task =
+        TaskSpec { id: "t".into(), volumes: [("v".into(), Volume::Empty)].into(), ..TaskSpec::default() };
+    let path = |name: &str| dir.file(name);
+    let overlay = image::Overlay {
+        lower: vec!["/lower".into()],
+        upper: path("upper"),
+        work: path("work"),
+        target: path("rootfs"),
+    };
+    let given = Given {
+        task: &task,
+        task_dir: &task_dir,
+        dir: &dir,
+        runtime_id: "ab".repeat(32),
+        image_digest: "sha256:0".into(),
+        image,
+        overlay,
+        hierarchy,
+        group: GroupPath::instance("01234567").child("t").child("c"),
+        netns: Some("/run/netns/x".into()),
+        attached: true,
+        hostname: "h".into(),
+        seccomp_dir: &engine.seccomp(),
+        volumes_of: &|_| None,
+    };
+    plan(given, spec)
+}
+
+fn v2() -> Hierarchy {
+    Hierarchy::V2("/sys/fs/cgroup".into())
+}
+
+fn shell() -> ContainerSpec {
+    ContainerSpec { command: Some(vec!["sh".into()]), ..ContainerSpec::default() }
+}
+
+fn destinations(plan: &Plan) -> Vec<String> {
+    let mounts = plan.spec.mounts().as_ref().unwrap();
+    mounts.iter().map(|m| m.destination().display().to_string()).collect()
+}
+
+#[test]
+fn v2_has_a_group_namespace_and_one_mount_for_groups() {
+    let plan = planned(&v2(), &shell(), &image::Config::default()).unwrap();
+    let linux = plan.spec.linux().as_ref().unwrap();
+    let kinds: Vec<String> =
+        linux.namespaces().as_ref().unwrap().iter().map(|n| n.typ().to_string()).collect();
+    assert_eq!(kinds, ["pid", "mnt", "ipc", "uts", "net", "cgroup"]);
+    assert_eq!(linux.cgroups_path().as_deref(), Some(Path::new("/roadstead-01234567/t/c")));
+    assert_eq!(destinations(&plan).iter().filter(|d| d.starts_with("/sys/fs/cgroup")).count(), 1);
+    assert!(linux.resources().is_none(), "limits are ours to write");
+    assert!(plan.confine.is_some() && linux.seccomp().is_none());
+    assert_eq!((plan.stop_signal, plan.user.as_str()), (libc::SIGTERM, ""));
+}
+
+#[test]
+fn volumes_hide_the_image_s_and_come_after_what_they_lie_in() {
+    let image = image::Config {
+        volumes: vec!["/data".into(), "/data/deep".into()],
+        user: "web".into(),
+        stop_signal: "SIGQUIT".into(),
+        ..image::Config::default()
+    };
+    let mount =
+        |path: &str| Mount { source_volume: "v".into(), container_path: path.into(), read_only: true };
+    let spec = ContainerSpec { mounts: vec![mount("/data/"), mount("/etc/hosts")], ..shell() };
+    let plan = planned(&v2(), &spec, &image).unwrap();
+    let paths: Vec<String> =
+        destinations(&plan).into_iter().filter(|d| d.starts_with("/data") || d.starts_with("/etc")).collect();
+    assert_eq!(paths, ["/data", "/etc/resolv.conf", "/etc/hostname", "/data/deep", "/etc/hosts"]);
+    assert_eq!(plan.volumes.len(), 3);
+    assert!(plan.volumes.iter().filter(|v| v.read_only).count() == 2);
+    assert_eq!((plan.stop_signal, plan.user.as_str()), (libc::SIGQUIT, "web"));
+}
+
+#[test]
+fn what_cannot_be_is_refused_in_words() {
+    let mount = |volume: &str, path: &str| ContainerSpec {
+        mounts: vec![Mount { source_volume: volume.into(), container_path: path.into(), read_only: false }],
+        ..shell()
+    };
+    let sysctl =
+        |name: &str| ContainerSpec { sysctls: [(name.to_owned(), "1".to_owned())].into(), ..shell() };
+    for (spec, want) in [
+        (ContainerSpec::default(), "no command specified"),
+        (mount("none", "/x"), "unknown volume"),
+        (mount("v", "/"), "invalid mount path"),
+        (mount("v", "/a/../.."), "invalid mount path"),
+        (mount("v", "relative"), "invalid mount path"),
+        (sysctl("kernel.panic"), "is not allowed"),
+        (ContainerSpec { volumes_from: vec![("x".into(), false)], ..shell() }, "volumesFrom"),
+        (ContainerSpec { stop_signal: Some("SIGNOPE".into()), ..shell() }, "invalid signal"),
+        (ContainerSpec { working_directory: Some("here".into()), ..shell() }, "absolute path"),
+    ] {
+        let error = planned(&v2(), &spec, &image::Config::default()).unwrap_err();
+        assert!(error.contains(want), "{error}");
+    }
+}
+
+#[test]
+fn privileged_is_confined_by_nothing() {
+    let spec = ContainerSpec { privileged: true, ..shell() };
+    let plan = planned(&v2(), &spec, &image::Config::default()).unwrap();
+    let linux = plan.spec.linux().as_ref().unwrap();
+    assert!(plan.confine.is_none() && plan.limits.devices.is_none());
+    assert!(linux.masked_paths().is_none() && linux.readonly_paths().is_none());
+}
+
+#[test]
+fn network_controls_have_docker_s_defaults_under_them() {
+    let mut spec = shell();
+    spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "1024".into());
+    spec.sysctls.insert("kernel.shmmax".into(), "1".into());
+    let controls = network_sysctls(&spec);
+    let value = |name: &str| controls.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
+    assert_eq!(value("net.ipv4.ip_unprivileged_port_start"), Some("1024"));
+    assert_eq!(value("net.ipv4.ping_group_range"), Some("0 2147483647"));
+    assert_eq!(value("kernel.shmmax"), None);
+    let host = ContainerSpec { network: NetworkMode::Host, ..shell() };
+    assert!(network_sysctls(&host).is_empty());
+}

@@ -104,7 +104,7 @@ impl Container {
             leftover: REMOVE_TRIES,
         };
         let streams = if io.terminal { None } else { Some(container.open_streams(io)?) };
-        match sys::fork()? {
+        match sys::fork_bound()? {
             sys::Fork::Child => {
                 runner::run(Start { dir: &container.dir, hierarchy, streams, status: status_child })
             }

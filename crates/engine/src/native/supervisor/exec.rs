@@ -51,7 +51,7 @@ impl Exec {
         }
         let (status, status_child) = sys::packet_pair()?;
         let (output, output_child) = sys::pipe()?;
-        match sys::fork()? {
+        match sys::fork_bound()? {
             sys::Fork::Child => tenant::run(Tenant {
                 dir: &container.dir,
                 runtime_id: &container.runtime_id,

@@ -59,6 +59,11 @@ impl Executor for Program {
             // SAFETY: touches no memory.
             unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
         }
+        // SAFETY: the socket is open until the program runs.
+        if sys::is_hung_up(unsafe { BorrowedFd::borrow_raw(self.status) }) {
+            // The supervisor ended before the line above: nobody would look after this.
+            return Err(ExecutorError::Other("the supervisor is gone".to_owned()));
+        }
         if let Some(confine) = &self.confine {
             confine.enter().map_err(|e| self.fail(format!("cannot confine the process: {e}")))?;
         }

@@ -24,6 +24,28 @@ pub(crate) fn fork() -> io::Result<Fork> {
     }
 }
 
+/// [`fork`] of a child that ends when this process does: what it makes, nobody would look after.
+pub(crate) fn fork_bound() -> io::Result<Fork> {
+    let parent = std::process::id().cast_signed();
+    let side = fork()?;
+    if let Fork::Child = side {
+        // SAFETY: touches no memory.
+        unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+        // SAFETY: touches no memory. The parent may have ended before the line above.
+        if unsafe { libc::getppid() } != parent {
+            exit_now(1);
+        }
+    }
+    Ok(side)
+}
+
+/// Whether the other end of a socket is gone.
+pub(crate) fn is_hung_up(socket: BorrowedFd<'_>) -> bool {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: 0, revents: 0 };
+    // SAFETY: one valid entry.
+    unsafe { libc::poll(&mut poll, 1, 0) == 1 && poll.revents & libc::POLLHUP != 0 }
+}
+
 /// Ends this process without what `exit` would run, which belongs to the parent.
 pub(crate) fn exit_now(code: i32) -> ! {
     // SAFETY: takes no memory and does not return.

@@ -147,7 +147,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = program(dir.path(), 0).unwrap();
         let made = fs::read(&path).unwrap();
-        assert!(made.len() > 1000 && made.len() % 8 == 0 && made.len() / 8 < 4096, "{}", made.len());
+        assert!(made.len() > 1000 && made.len().is_multiple_of(8) && made.len() / 8 < 4096, "{}", made.len());
         assert_eq!(program(dir.path(), 0).unwrap(), path);
         assert_ne!(program(dir.path(), 1 << 21).unwrap(), path);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
