@@ -1,6 +1,9 @@
 //! One service, one step further: count, plan, start and stop, and say what happened.
 
-use wire::ecs::{DeploymentRolloutState, HealthStatus, TaskStopCode};
+use wire::{
+    Timestamp,
+    ecs::{DeploymentRolloutState, HealthStatus, TaskStopCode},
+};
 
 use super::{
     daemon, events,
@@ -210,6 +213,9 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
         service.steady &= all_ready;
         return;
     }
+    if primary.consecutive_failures > 0 && !proven(service, tasks, now) {
+        return;
+    }
     if primary.rollout == DeploymentRolloutState::InProgress {
         let first = &mut service.deployments[0];
         first.rollout = DeploymentRolloutState::Completed;
@@ -221,4 +227,18 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
         service.steady = true;
         events::add(txn, service, "has reached a steady state.");
     }
+}
+
+/// After failures in a row, tasks that run are believed only once all of them have lived long enough; until
+/// then a crash loop would be called steady each time that it starts. Then the back-off is forgotten.
+fn proven(service: &mut ServiceRow, tasks: &[TaskRow], now: Timestamp) -> bool {
+    let youngest = tasks.iter().filter_map(|task| task.started_at).max();
+    let proven_at = youngest.map(|at| at.plus_millis(limits::SHORT_LIFE_MS)).filter(|at| *at > now);
+    if let Some(at) = proven_at {
+        service.wake_at = Some(service.wake_at.map_or(at, |wake| wake.min(at)));
+        return false;
+    }
+    service.deployments[0].consecutive_failures = 0;
+    service.deployments[0].not_before = None;
+    true
 }
