@@ -61,17 +61,20 @@ def free_port():
 
 
 def busybox_tar(path):
-    """A root filesystem of busybox alone."""
+    """A root filesystem of busybox, and a UDP server."""
     root = pathlib.Path(tempfile.mkdtemp(prefix="roadstead-e2e-root-"))
     try:
         for folder in ("bin", "etc", "tmp", "data", "proc", "dev", "sys"):
             (root / folder).mkdir()
         shutil.copy("/bin/busybox", root / "bin/busybox")
+        source = pathlib.Path(__file__).with_name("udp_echo.c")
+        subprocess.run(["cc", "-O1", "-static", "-o", root / "bin/udp_echo", source], check=True)
         for applet in APPLETS:
             (root / "bin" / applet).symlink_to("busybox")
         (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\nworker:x:1234:2345:w:/tmp:/bin/sh\n")
         (root / "etc/group").write_text("root:x:0:\nworkers:x:2345:\nextra:x:3456:worker\n")
         (root / "tmp").chmod(0o1777)
+        root.chmod(0o755)
         with tarfile.open(path, "w") as tar:
             tar.add(root, arcname=".", filter=owned_by_root)
     finally:
@@ -134,7 +137,7 @@ class Roadstead:
         if self.cluster:
             argv += ["--cluster", self.cluster]
         self.process = subprocess.Popen(argv, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
-                                        start_new_session=True, env=self.env)
+                                        start_new_session=True, env={**(self.env or os.environ), "NO_COLOR": "1"})
         out.close()
         err.close()
         return self

@@ -120,6 +120,12 @@ def test_client_token_runs_a_task_once(roadstead):
     code, _ = refused(roadstead.ecs.run_task, cluster=CLUSTER, taskDefinition=definition, clientToken="token-1", count=2)
     assert code == "ConflictException"
     assert exit_codes(roadstead.stopped(first[0])) == {"main": 0}
+    # A token that started nothing is not used up.
+    nowhere = [{"type": "memberOf", "expression": "attribute:rack == none"}]
+    for _ in range(2):
+        answer = roadstead.ecs.run_task(
+            cluster=CLUSTER, taskDefinition=definition, clientToken="token-2", placementConstraints=nowhere)
+        assert answer["tasks"] == [] and answer["failures"]
 
 
 def test_container_instances_and_attributes(roadstead):
@@ -148,8 +154,8 @@ def test_container_instances_and_attributes(roadstead):
     assert exit_codes(roadstead.stopped(started["taskArn"])) == {"main": 0}
     draining = ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arns, status="DRAINING")
     assert draining["containerInstances"][0]["status"] == "DRAINING"
-    answer = ecs.run_task(cluster=CLUSTER, taskDefinition=definition)
-    assert answer["tasks"] == [] and answer["failures"]
+    assert refused(ecs.run_task, cluster=CLUSTER, taskDefinition=definition) == (
+        "InvalidParameterException", "No Container Instances were found in your cluster.")
     ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arns, status="ACTIVE")
     assert exit_codes(roadstead.finish(definition)) == {"main": 0}
 

@@ -20,7 +20,6 @@ case $((N % 3)) in
 2) trap "exit $N" TERM; while :; do sleep 0.05; done ;;
 esac
 """
-CODES = {number: number for number in range(TASKS)}
 
 
 class Storm:
@@ -71,13 +70,14 @@ class Storm:
         """Waits until so many tasks have been accepted."""
         until(lambda: len(self.arns) >= started or self.problems, 30, f"{started} tasks accepted")
 
-    def codes(self):
-        """The exit code of every task, once all have stopped."""
+    def all_ended_right(self):
+        """Every task has stopped with its own exit code."""
         self.client.join(120)
         assert not self.problems, self.problems
-        for arn in self.arns.values():
-            self.roadstead.stopped(arn, timeout=60)
-        return {number: exit_codes(self.roadstead.task(arn))["main"] for number, arn in self.arns.items()}
+        ended = {number: self.roadstead.stopped(arn, timeout=60) for number, arn in self.arns.items()}
+        wrong = [f"{number}: {exit_codes(task)} {task['taskArn']} {task['stopCode']}: {task['stoppedReason']}"
+                 for number, task in ended.items() if exit_codes(task) != {"main": number}]
+        assert not wrong, "\n".join(["not as they should have ended:", *wrong])
 
     def runs(self):
         """How often each task's container has begun."""
@@ -115,7 +115,7 @@ def test_kill_up_while_tasks_come_and_go(roadstead, tmp_path, started):
         storm.reached(started)
         roadstead.kill()
         roadstead.up()
-    assert storm.codes() == CODES
+    storm.all_ended_right()
     assert storm.runs() == dict.fromkeys(range(TASKS), 1)
     storm.nothing_is_left()
 
@@ -126,7 +126,7 @@ def test_kill_up_again_and_again(roadstead, tmp_path):
             storm.reached(started)
             roadstead.kill()
             roadstead.up()
-    assert storm.codes() == CODES
+    storm.all_ended_right()
     assert storm.runs() == dict.fromkeys(range(TASKS), 1)
     storm.nothing_is_left()
 
@@ -140,7 +140,7 @@ def test_kill_a_container_while_tasks_come_and_go(roadstead, tmp_path):
         ended = roadstead.stopped(victim)
     assert exit_codes(ended) == {"main": 137}
     assert (ended["stopCode"], ended["stoppedReason"]) == ("EssentialContainerExited", "Essential container in task exited")
-    assert storm.codes() == CODES
+    storm.all_ended_right()
     storm.nothing_is_left()
 
 
@@ -154,7 +154,7 @@ def test_kill_a_supervisor_while_tasks_come_and_go(roadstead, tmp_path):
         os.kill(pid, signal.SIGKILL)
         ended = roadstead.stopped(victim)
     assert ended["stoppedReason"] and roadstead.pids(victim, "main") == []
-    assert storm.codes() == CODES
+    storm.all_ended_right()
     assert storm.runs() == dict.fromkeys(range(TASKS), 1)
     storm.nothing_is_left()
 
@@ -268,7 +268,7 @@ def test_kill_one_half_while_tasks_come_and_go(halves, tmp_path, half):
             victim.start(half)
             if half == "server":
                 until(server.said_ready, 20, "ready")
-    assert storm.codes() == CODES
+    storm.all_ended_right()
     assert storm.runs() == dict.fromkeys(range(TASKS), 1)
     agent.marks = [arn.rsplit("/", 1)[-1] for arn in storm.arns.values()]
     until(lambda: not agent.left(), 20, f"nothing left: {agent.left()}")

@@ -45,7 +45,8 @@ def test_tail_and_follow_with_the_stock_cli(roadstead):
     argv = [AWS2, "logs", "tail", "/ticks", "--since", "5m", "--format", "short", "--endpoint-url", roadstead.endpoint]
     told = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=roadstead.environment())
     assert told.returncode == 0 and "tick 0" in told.stdout, told
-    follow = subprocess.Popen([*argv, "--follow"], stdout=subprocess.PIPE, text=True, env=roadstead.environment())
+    follow = subprocess.Popen([*argv, "--follow"], stdout=subprocess.PIPE, text=True,
+                              env=roadstead.environment(PYTHONUNBUFFERED="1"))
     lines = []
     threading.Thread(target=lambda: lines.extend(iter(follow.stdout.readline, "")), daemon=True).start()
     try:

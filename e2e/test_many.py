@@ -1,6 +1,6 @@
 """Two hundred tasks on one host, and away again."""
 
-from harness import SLEEP, at_once, container, exit_codes, until
+from harness import SLEEP, at_once, container, exit_codes, task_id, until
 
 COUNT = 200
 
@@ -29,8 +29,23 @@ def test_two_hundred_tasks_come_and_go(roadstead):
         return told["containerInstances"][0]["remainingResources"]
 
     until(lambda: remaining() == idle, 10, "all resources are free again")
-    roadstead.marks = [roadstead.id8()]
-    until(lambda: not [line for line in roadstead.left() if " netns " in line or "/main" in line], 30, "no task is left on the host")
+    until(lambda: not of_tasks(roadstead, arns), 30, Left(roadstead, arns))
+
+
+def of_tasks(roadstead, arns):
+    """What is on the host of these tasks."""
+    roadstead.marks = [task_id(arn) for arn in arns]
+    return sorted(roadstead.left())
+
+
+class Left:
+    """Says what is left of tasks."""
+
+    def __init__(self, *what):
+        self.what = what
+
+    def __str__(self):
+        return "nothing left, but there is\n" + "\n".join(of_tasks(*self.what))
 
 
 def instances(roadstead):

@@ -115,15 +115,20 @@ def test_depends_on_order_links_and_health(roadstead):
     web = container("web", "mkdir -p /tmp/w; sleep 1; echo hello > /tmp/w/index.html; httpd -f -p 80 -h /tmp/w & trap 'exit 0' TERM; wait",
                     healthCheck={"command": ["CMD-SHELL", "wget -q -O /dev/null http://127.0.0.1/"],
                                  "interval": 5, "timeout": 2, "retries": 3, "startPeriod": 10})
-    client = container("main", "wget -q -O - http://backend/ && sleep 2", links=["web:backend"],
+    client = container("main", "wget -q -O - http://backend/ && trap 'exit 0' TERM; sleep 1000 & wait", links=["web:backend"],
                        dependsOn=[{"containerName": "web", "condition": "HEALTHY"}], logConfiguration=awslogs())
     definition = roadstead.define("linked", web, client)
     arn = roadstead.run(definition)[0]
     assert roadstead.output(arn) == ["hello"]
-    task = roadstead.stopped(arn)
-    assert exit_codes(task)["main"] == 0
-    health = {c["name"]: c.get("healthStatus") for c in task["containers"]}
-    assert health["web"] == "HEALTHY"
+
+
+    def health():
+        return {c["name"]: c.get("healthStatus") for c in roadstead.task(arn)["containers"]}
+
+    until(lambda: health() == {"web": "HEALTHY", "main": "UNKNOWN"}, 20, "HEALTHY is seen by clients")
+    assert roadstead.task(arn)["healthStatus"] == "HEALTHY"
+    roadstead.stop(arn)
+    roadstead.stopped(arn)
 
 
 def test_a_container_that_fails_its_health_check_is_unhealthy(roadstead):
@@ -210,7 +215,7 @@ def test_static_ports_conflict_and_come_free(roadstead):
 
 def test_dynamic_ports_tcp_and_udp(roadstead):
     definition = roadstead.define("dynamic", container(
-        script=f"(while :; do nc -u -l -p 53 -w 1 -e cat; done) & {WEB}",
+        script=f"udp_echo 53 & {WEB}",
         portMappings=[{"containerPort": 80}, {"containerPort": 53, "hostPort": 0, "protocol": "udp"}]))
     arns = roadstead.run(definition, 2)
     tasks = [roadstead.running(arn) for arn in arns]
