@@ -41,7 +41,10 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
 }
 
 /// UpdateCluster.
-pub fn update_cluster(txn: &mut Txn, request: ecs::UpdateClusterRequest) -> Result<ecs::UpdateClusterResponse, Error> {
+pub fn update_cluster(
+    txn: &mut Txn,
+    request: ecs::UpdateClusterRequest,
+) -> Result<ecs::UpdateClusterResponse, Error> {
     let mut row = txn.state.row.as_ref().clone();
     set(&mut row, request.settings.unwrap_or_default())?;
     check_configuration(request.configuration.as_ref())?;
@@ -71,7 +74,9 @@ pub fn delete_cluster(txn: &mut Txn) -> Result<ecs::DeleteClusterResponse, Error
         ));
     }
     if txn.state.services().any(|row| row.status != ServiceStatus::Inactive) {
-        return Err(errors::cluster_contains_services("The Cluster cannot be deleted while Services are active."));
+        return Err(errors::cluster_contains_services(
+            "The Cluster cannot be deleted while Services are active.",
+        ));
     }
     if txn.state.tasks().any(|row| row.last != TaskStatus::Stopped) {
         return Err(errors::cluster_contains_tasks("The Cluster cannot be deleted while Tasks are active."));
@@ -163,7 +168,9 @@ fn check_settings(settings: &[ClusterSetting]) -> Result<(), Error> {
     for setting in settings {
         let value = setting.value.as_deref().unwrap_or_default();
         if setting.name.is_none() || !["enabled", "disabled", "enhanced"].contains(&value) {
-            return Err(errors::invalid_parameter("Invalid cluster setting value. Valid values are enabled, disabled and enhanced."));
+            return Err(errors::invalid_parameter(
+                "Invalid cluster setting value. Valid values are enabled, disabled and enhanced.",
+            ));
         }
         if value != "disabled" {
             return Err(errors::unsupported_feature(
@@ -177,7 +184,9 @@ fn check_settings(settings: &[ClusterSetting]) -> Result<(), Error> {
 fn check_providers(given: &[String]) -> Result<(), Error> {
     match given.first() {
         None => Ok(()),
-        Some(_) => Err(errors::unsupported_feature("capacityProviders are not built yet. See docs/support.md.")),
+        Some(_) => {
+            Err(errors::unsupported_feature("capacityProviders are not built yet. See docs/support.md."))
+        }
     }
 }
 

@@ -37,6 +37,7 @@ pub fn architecture(row: &InstanceRow) -> Vec<ecs::Attribute> {
 fn find(txn: &Txn, named: &str) -> Result<InstanceRow, Error> {
     let id = InstanceId(arn::container_instance_id(txn.ctx, &txn.state.row.name, named)?);
     let found = txn.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
-    let found = found.ok_or_else(|| errors::invalid_parameter("The referenced container instance was not found."))?;
+    let found =
+        found.ok_or_else(|| errors::invalid_parameter("The referenced container instance was not found."))?;
     Ok(found.as_ref().clone())
 }

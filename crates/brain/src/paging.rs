@@ -55,7 +55,8 @@ impl Request {
         keeps: impl Fn(T) -> bool,
         key: impl Fn(T) -> String,
     ) -> (Vec<T>, Option<String>) {
-        let from = items.filter(|item| keeps(*item) && self.after.as_ref().is_none_or(|after| key(*item) > *after));
+        let from =
+            items.filter(|item| keeps(*item) && self.after.as_ref().is_none_or(|after| key(*item) > *after));
         let mut page: Vec<T> = from.take(self.limit + 1).collect();
         if page.len() <= self.limit {
             return (page, None);

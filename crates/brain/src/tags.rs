@@ -105,9 +105,7 @@ pub fn change(
 pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<Tag>, Error> {
     Ok(match resource(resource_arn)? {
         Resource::Cluster { .. } => state.row.tags.clone(),
-        Resource::Service { name, .. } => {
-            state.service(&ServiceName(name)).ok_or_else(missing)?.tags.clone()
-        }
+        Resource::Service { name, .. } => state.service(&ServiceName(name)).ok_or_else(missing)?.tags.clone(),
         Resource::Task { id, .. } => state.task(&TaskId(id)).ok_or_else(missing)?.tags.clone(),
         Resource::ContainerInstance { id, .. } => {
             state.instance(&InstanceId(id)).ok_or_else(missing)?.tags.clone()
@@ -118,7 +116,8 @@ pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<Tag>, Error> {
 
 fn resource(arn: &str) -> Result<Resource, Error> {
     let parsed = Arn::parse(arn).map(|arn| arn.resource);
-    parsed.ok_or_else(|| errors::invalid_parameter(format!("Invalid resource ARN: {}", limits::cut(arn, 256))))
+    parsed
+        .ok_or_else(|| errors::invalid_parameter(format!("Invalid resource ARN: {}", limits::cut(arn, 256))))
 }
 
 fn missing() -> Error {
@@ -126,7 +125,10 @@ fn missing() -> Error {
 }
 
 /// TagResource on what a cluster holds.
-pub fn tag_resource(txn: &mut Txn, request: ecs::TagResourceRequest) -> Result<ecs::TagResourceResponse, Error> {
+pub fn tag_resource(
+    txn: &mut Txn,
+    request: ecs::TagResourceRequest,
+) -> Result<ecs::TagResourceResponse, Error> {
     change(txn, &request.resource_arn, |tags| merge(tags, &request.tags))?;
     Ok(ecs::TagResourceResponse::default())
 }

@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// Sets attributes on container instances. All of them, or none.
-pub fn put_attributes(txn: &mut Txn, request: ecs::PutAttributesRequest) -> Result<ecs::PutAttributesResponse, Error> {
+pub fn put_attributes(
+    txn: &mut Txn,
+    request: ecs::PutAttributesRequest,
+) -> Result<ecs::PutAttributesResponse, Error> {
     check_count(request.attributes.len())?;
     for attribute in &request.attributes {
         check(attribute)?;

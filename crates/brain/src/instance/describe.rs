@@ -28,7 +28,9 @@ pub fn describe_container_instances(
     }
     let include = request.include.as_deref().unwrap_or_default();
     if include.contains(&ContainerInstanceField::ContainerInstanceHealth) {
-        return Err(errors::client("include CONTAINER_INSTANCE_HEALTH is not built yet. See docs/support.md."));
+        return Err(errors::client(
+            "include CONTAINER_INSTANCE_HEALTH is not built yet. See docs/support.md.",
+        ));
     }
     let with_tags = include.contains(&ContainerInstanceField::Tags);
     let (mut instances, mut failures) = (Vec::new(), Vec::new());
@@ -54,7 +56,8 @@ pub fn list_container_instances(
 ) -> Result<ecs::ListContainerInstancesResponse, Error> {
     let page = paging::Request::read(request.max_results, request.next_token.as_deref())?;
     let filter = request.filter.as_deref().filter(|text| !text.is_empty());
-    let filter = filter.map(query::parse).transpose().map_err(|e| errors::invalid_parameter(e.to_string()))?;
+    let filter =
+        filter.map(query::parse).transpose().map_err(|e| errors::invalid_parameter(e.to_string()))?;
     let keeps = |row: &InstanceRow| {
         let status = match request.status {
             None => row.status != InstanceStatus::Inactive,

@@ -28,7 +28,9 @@ pub fn register_container_instance(
         Some(named) => again(txn, named, registered, attributes)?,
         None => {
             if txn.state.instances().count() >= limits::INSTANCES {
-                return Err(errors::client("The number of container instances in this cluster has reached its limit."));
+                return Err(errors::client(
+                    "The number of container instances in this cluster has reached its limit.",
+                ));
             }
             tags::check(request.tags.as_deref().unwrap_or_default())?;
             add_facts(txn, &mut attributes);
@@ -66,7 +68,8 @@ fn again(
     let known = found.ok_or_else(|| errors::client("The referenced container instance was not found."))?;
     let mut row = known.as_ref().clone();
     for old in &row.attributes {
-        let capability = old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
+        let capability =
+            old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
         if !capability && !attributes.iter().any(|new| new.name == old.name) {
             attributes.push(old.clone());
         }
@@ -83,7 +86,11 @@ fn add_facts(txn: &Txn, attributes: &mut Vec<Attribute>) {
     let zone = format!("{}a", txn.ctx.region);
     for (name, value) in [(ZONE, zone.as_str()), (ARCHITECTURE, "x86_64")] {
         if !attributes.iter().any(|a| a.name == name) {
-            attributes.push(Attribute { name: name.to_owned(), value: Some(value.to_owned()), ..Default::default() });
+            attributes.push(Attribute {
+                name: name.to_owned(),
+                value: Some(value.to_owned()),
+                ..Default::default()
+            });
         }
     }
 }

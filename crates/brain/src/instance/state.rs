@@ -49,7 +49,11 @@ pub fn update_container_instances_state(
     let status = match request.status {
         ContainerInstanceStatus::Active => InstanceStatus::Active,
         ContainerInstanceStatus::Draining => InstanceStatus::Draining,
-        _ => return Err(errors::invalid_parameter("Container instance status should be one of [ACTIVE,DRAINING]")),
+        _ => {
+            return Err(errors::invalid_parameter(
+                "Container instance status should be one of [ACTIVE,DRAINING]",
+            ));
+        }
     };
     if request.container_instances.is_empty() || request.container_instances.len() > limits::DESCRIBE {
         return Err(errors::invalid_parameter("Container instances must have between 1 and 100 elements."));
@@ -71,12 +75,18 @@ pub fn update_container_instances_state(
         shown.push(describe::instance(&txn.state, txn.ctx, &row, true));
     }
     txn.touch_waiting();
-    Ok(ecs::UpdateContainerInstancesStateResponse { container_instances: Some(shown), failures: Some(failures) })
+    Ok(ecs::UpdateContainerInstancesStateResponse {
+        container_instances: Some(shown),
+        failures: Some(failures),
+    })
 }
 
 fn touch_services_on(txn: &mut Txn, id: &InstanceId) {
-    let services: Vec<ServiceName> =
-        txn.state.tasks_on(id).filter_map(|task| task.service.as_ref().map(|(name, _)| name.clone())).collect();
+    let services: Vec<ServiceName> = txn
+        .state
+        .tasks_on(id)
+        .filter_map(|task| task.service.as_ref().map(|(name, _)| name.clone()))
+        .collect();
     for name in &services {
         txn.touch(name);
     }
@@ -90,7 +100,8 @@ pub fn deregister_container_instance(
 ) -> Result<ecs::DeregisterContainerInstanceResponse, Error> {
     let mut row = find(txn, &request.container_instance)?;
     let tasks: Vec<TaskId> = txn.state.tasks_on(&row.id).map(|task| task.id.clone()).collect();
-    let running = tasks.iter().filter_map(|id| txn.state.task(id)).any(|task| task.desired == Desired::Running);
+    let running =
+        tasks.iter().filter_map(|id| txn.state.task(id)).any(|task| task.desired == Desired::Running);
     if running && request.force != Some(true) {
         return Err(errors::invalid_parameter("Found running tasks on the instance."));
     }

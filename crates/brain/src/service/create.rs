@@ -8,14 +8,18 @@ use wire::{
 use super::describe;
 use crate::{
     cluster::{
-        DeploymentId, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskDefinitionId, Txn,
+        DeploymentId, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskDefinitionId,
+        Txn,
     },
     limits, placement, tags,
     task::run,
 };
 
 /// Makes a service and starts its first tasks.
-pub fn create_service(txn: &mut Txn, request: ecs::CreateServiceRequest) -> Result<ecs::CreateServiceResponse, Error> {
+pub fn create_service(
+    txn: &mut Txn,
+    request: ecs::CreateServiceRequest,
+) -> Result<ecs::CreateServiceResponse, Error> {
     let name = ServiceName(name(&request.service_name)?);
     if let Some(answer) = existing(txn, &name, request.client_token.as_deref())? {
         return Ok(answer);
@@ -75,7 +79,11 @@ pub fn create_service(txn: &mut Txn, request: ecs::CreateServiceRequest) -> Resu
 }
 
 /// The same request again gives the same service; another one of that name is refused.
-fn existing(txn: &Txn, name: &ServiceName, token: Option<&str>) -> Result<Option<ecs::CreateServiceResponse>, Error> {
+fn existing(
+    txn: &Txn,
+    name: &ServiceName,
+    token: Option<&str>,
+) -> Result<Option<ecs::CreateServiceResponse>, Error> {
     let Some(row) = txn.state.service(name) else { return Ok(None) };
     match row.status {
         ServiceStatus::Inactive => Ok(None),
@@ -135,9 +143,9 @@ pub fn controller(given: Option<&ecs::DeploymentController>) -> Result<(), Error
 /// The desired count that a request gives.
 pub fn desired_count(scheduling: Scheduling, given: Option<i32>) -> Result<i32, Error> {
     match (scheduling, given) {
-        (Scheduling::Daemon, Some(_)) => {
-            Err(errors::invalid_parameter("desiredCount cannot be specified for services with DAEMON scheduling strategy."))
-        }
+        (Scheduling::Daemon, Some(_)) => Err(errors::invalid_parameter(
+            "desiredCount cannot be specified for services with DAEMON scheduling strategy.",
+        )),
         (Scheduling::Daemon, None) => Ok(0),
         (Scheduling::Replica, None) => Err(errors::invalid_parameter("The desiredCount must be specified.")),
         (Scheduling::Replica, Some(count)) if count < 0 => {

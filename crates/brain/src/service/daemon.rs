@@ -16,13 +16,16 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
     let Some(definition) = txn.account.task_definition(&primary.task_definition).cloned() else { return };
     let group = format!("service:{}", service.name);
     let constraints = &service.placement_constraints;
-    let Ok(wanted) = placement::Request::new(&definition, &Default::default(), &group, constraints, &[]) else {
+    let Ok(wanted) = placement::Request::new(&definition, &Default::default(), &group, constraints, &[])
+    else {
         return;
     };
     let eligible: Vec<InstanceId> = txn
         .state
         .instances()
-        .filter(|row| row.status == InstanceStatus::Active && placement::eligible(&txn.state, &wanted, &row.id))
+        .filter(|row| {
+            row.status == InstanceStatus::Active && placement::eligible(&txn.state, &wanted, &row.id)
+        })
         .map(|row| row.id.clone())
         .collect();
     let mut by_host: BTreeMap<&InstanceId, Vec<&TaskRow>> = BTreeMap::new();
@@ -34,7 +37,8 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
     service.desired_count = i32::try_from(eligible.len()).unwrap_or(i32::MAX);
     let current = |task: &TaskRow| task.service.as_ref().is_some_and(|(_, id)| *id == primary.id);
     let healthy = tasks.iter().filter(|task| rollout::healthy(task)).count();
-    let floor = (eligible.len() * usize::try_from(service.minimum_healthy_percent).unwrap_or(0)).div_ceil(100);
+    let floor =
+        (eligible.len() * usize::try_from(service.minimum_healthy_percent).unwrap_or(0)).div_ceil(100);
     let mut spare = healthy.saturating_sub(floor);
     let mut stop: Vec<&TaskRow> = Vec::new();
     for (host, here) in &by_host {

@@ -14,7 +14,10 @@ use crate::{
 };
 
 /// Deletes a service: it drains until its last task has stopped, then is INACTIVE.
-pub fn delete_service(txn: &mut Txn, request: ecs::DeleteServiceRequest) -> Result<ecs::DeleteServiceResponse, Error> {
+pub fn delete_service(
+    txn: &mut Txn,
+    request: ecs::DeleteServiceRequest,
+) -> Result<ecs::DeleteServiceResponse, Error> {
     let name = ServiceName(arn::service_name(txn.ctx, &txn.state.row.name, &request.service)?);
     let found = txn.state.service(&name).filter(|row| row.status != ServiceStatus::Inactive);
     let mut row = found.ok_or_else(|| errors::service_not_found("Service not found."))?.as_ref().clone();

@@ -65,10 +65,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
             Scheduling::Replica => ecs::SchedulingStrategy::Replica,
             Scheduling::Daemon => ecs::SchedulingStrategy::Daemon,
         }),
-        deployment_controller: Some(ecs::DeploymentController {
-            r#type: DeploymentControllerType::Ecs,
-            ..Default::default()
-        }),
+        deployment_controller: Some(ecs::DeploymentController { r#type: DeploymentControllerType::Ecs }),
         tags: with_tags.then(|| row.tags.clone()),
         created_by: row.created_by.clone(),
         enable_ecs_managed_tags: Some(row.enable_ecs_managed_tags),

@@ -124,7 +124,12 @@ fn start(
 }
 
 /// Starts one task of a deployment on a given container instance, for a daemon.
-pub fn start_on(txn: &mut Txn, service: &ServiceRow, definition: &TaskDefinitionRow, on: InstanceId) -> TaskId {
+pub fn start_on(
+    txn: &mut Txn,
+    service: &ServiceRow,
+    definition: &TaskDefinitionRow,
+    on: InstanceId,
+) -> TaskId {
     let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
     task::run::start(txn, definition, origin, on).id
 }
@@ -142,7 +147,8 @@ fn origin(
         _ => {}
     }
     if service.enable_ecs_managed_tags {
-        let managed = [tags::tag("aws:ecs:clusterName", cluster), tags::tag("aws:ecs:serviceName", &service.name.0)];
+        let managed =
+            [tags::tag("aws:ecs:clusterName", cluster), tags::tag("aws:ecs:serviceName", &service.name.0)];
         tags::add_missing(&mut all, &managed);
     }
     Origin {

@@ -9,7 +9,10 @@ use crate::{
 };
 
 /// Changes a service. A new task definition, or forceNewDeployment, begins a new deployment.
-pub fn update_service(txn: &mut Txn, request: ecs::UpdateServiceRequest) -> Result<ecs::UpdateServiceResponse, Error> {
+pub fn update_service(
+    txn: &mut Txn,
+    request: ecs::UpdateServiceRequest,
+) -> Result<ecs::UpdateServiceResponse, Error> {
     let mut row = find_active(txn, &request.service)?;
     create::controller(request.deployment_controller.as_ref())?;
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
@@ -23,7 +26,8 @@ pub fn update_service(txn: &mut Txn, request: ecs::UpdateServiceRequest) -> Resu
     }
     let standing = (row.minimum_healthy_percent, row.maximum_percent);
     let given = request.deployment_configuration.as_ref();
-    (row.minimum_healthy_percent, row.maximum_percent) = create::percents(row.scheduling, given, Some(standing))?;
+    (row.minimum_healthy_percent, row.maximum_percent) =
+        create::percents(row.scheduling, given, Some(standing))?;
     row.deployment_configuration = request.deployment_configuration.clone().or(row.deployment_configuration);
     row.placement_constraints = request.placement_constraints.clone().unwrap_or(row.placement_constraints);
     row.placement_strategy = request.placement_strategy.clone().unwrap_or(row.placement_strategy);

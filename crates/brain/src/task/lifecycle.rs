@@ -141,7 +141,11 @@ fn stop_wanted(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timest
 fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
     task.desired = Desired::Stopped;
     task.stopping_at.get_or_insert(now);
-    task.stop.get_or_insert_with(|| Stop { code, reason: limits::cut(reason, limits::REASON_LENGTH), at: now });
+    task.stop.get_or_insert_with(|| Stop {
+        code,
+        reason: limits::cut(reason, limits::REASON_LENGTH),
+        at: now,
+    });
     task.last = task.last.max(TaskStatus::Stopping);
 }
 

@@ -30,7 +30,9 @@ pub fn list_tasks(
     let filter = Filter::read(state, ctx, request)?;
     let page = paging::Request::read(request.max_results, request.next_token.as_deref())?;
     let (ids, next) = match (&filter.instance, &filter.service) {
-        (_, Some(service)) => page.take(state.tasks_of_service(service), |t| filter.keeps(t), |t| t.id.0.clone()),
+        (_, Some(service)) => {
+            page.take(state.tasks_of_service(service), |t| filter.keeps(t), |t| t.id.0.clone())
+        }
         (Some(instance), None) if filter.desired == DesiredStatus::Running => {
             page.take(state.tasks_on(instance), |t| filter.keeps(t), |t| t.id.0.clone())
         }
@@ -47,7 +49,8 @@ impl Filter {
     fn read(state: &Cluster, ctx: &Ctx, request: &ecs::ListTasksRequest) -> Result<Filter, Error> {
         let cluster = &state.row.name;
         let by_origin = [request.started_by.is_some(), request.service_name.is_some()];
-        if by_origin.iter().all(|given| *given) || (request.started_by.is_some() && request.family.is_some()) {
+        if by_origin.iter().all(|given| *given) || (request.started_by.is_some() && request.family.is_some())
+        {
             return Err(errors::invalid_parameter("cannot specify startedBy with serviceName or family"));
         }
         let service = request.service_name.as_deref().filter(|name| !name.is_empty());

@@ -49,7 +49,8 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     let origin = origin(txn, &definition, Given::of_run(&request))?;
     let constraints = request.placement_constraints.unwrap_or_default();
     let strategy = request.placement_strategy.unwrap_or_default();
-    let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
+    let wanted =
+        placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
     if !txn.state.instances().any(|row| row.status == InstanceStatus::Active) {
         return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
     }
@@ -219,7 +220,9 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
     match given.propagate {
         Some(ecs::PropagateTags::TaskDefinition) => tags::add_missing(&mut all, &definition.tags),
         Some(ecs::PropagateTags::Service) => {
-            return Err(errors::invalid_parameter("propagateTags SERVICE is not valid for a task without a service."));
+            return Err(errors::invalid_parameter(
+                "propagateTags SERVICE is not valid for a task without a service.",
+            ));
         }
         _ => {}
     }

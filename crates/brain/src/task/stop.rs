@@ -19,7 +19,12 @@ pub fn stop_task(txn: &mut Txn, request: ecs::StopTaskRequest) -> Result<ecs::St
 }
 
 /// Marks a task to be stopped, if it is not already. Gives the row as written.
-pub fn want(txn: &mut Txn, id: &TaskId, code: TaskStopCode, reason: String) -> Option<crate::cluster::TaskRow> {
+pub fn want(
+    txn: &mut Txn,
+    id: &TaskId,
+    code: TaskStopCode,
+    reason: String,
+) -> Option<crate::cluster::TaskRow> {
     let task = txn.state.task(id)?;
     if task.desired == Desired::Stopped {
         return None;

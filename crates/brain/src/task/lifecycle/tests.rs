@@ -66,7 +66,11 @@ fn report(status: Option<TaskStatus>, containers: &[(&str, TaskStatus, Option<i3
         reason: Some((*reason).to_owned()),
         ..ContainerReport::default()
     };
-    Happening::Reported(Report { status, containers: containers.iter().map(one).collect(), ..Report::default() })
+    Happening::Reported(Report {
+        status,
+        containers: containers.iter().map(one).collect(),
+        ..Report::default()
+    })
 }
 
 fn running() -> TaskRow {
@@ -88,7 +92,10 @@ fn it_runs_and_ends_by_itself() {
     assert_eq!(task.last, TaskStatus::Stopped);
     assert_eq!(why(&task), (TaskStopCode::EssentialContainerExited, "Essential container in task exited"));
     assert_eq!(task.containers[0].exit_code, Some(3));
-    assert_eq!((task.stopped_at, task.stopping_at, task.execution_stopped_at), (Some(NOW), Some(NOW), Some(NOW)));
+    assert_eq!(
+        (task.stopped_at, task.stopping_at, task.execution_stopped_at),
+        (Some(NOW), Some(NOW), Some(NOW))
+    );
 }
 
 #[test]
