@@ -1,11 +1,11 @@
-//! Chores of the repository: `cargo xtask codegen | tidy`. Each chore is a module; this file only parses
+//! Chores of the repository: `cargo xtask codegen | tidy | ci`. Each chore is a module; this file only parses
 //! the command line. Nothing here is linked into the product.
 
 mod codegen;
 mod tidy;
 
-use std::path::PathBuf;
-use std::process::ExitCode;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
 
 use clap::{Parser, Subcommand};
 
@@ -29,6 +29,8 @@ enum Chore {
     },
     /// Check the repository's own rules.
     Tidy,
+    /// Run everything that must hold: `make test`.
+    Ci,
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().chore {
         Chore::Codegen { botocore, check } => codegen::run(&root, botocore, check),
         Chore::Tidy => tidy::run(&root),
+        Chore::Ci => ci(&root),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,4 +47,11 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs what continuous integration runs.
+fn ci(root: &Path) -> anyhow::Result<()> {
+    let status = Command::new("make").arg("test").current_dir(root).status()?;
+    anyhow::ensure!(status.success(), "`make test` failed");
+    Ok(())
 }

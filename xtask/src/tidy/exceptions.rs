@@ -4,8 +4,7 @@
 use super::{File, sizes};
 
 /// Files over the soft limit. None may pass the hard one.
-pub(super) const FILES: &[(&str, &str)] =
-    &[("crates/wire/src/acs/task.rs", "one message of the agent protocol: a flat list of its members")];
+pub(super) const FILES: &[(&str, &str)] = &[];
 
 /// Functions over the limit, as `path` and name: only what is one closed list or table.
 pub(super) const FUNCTIONS: &[(&str, &str, &str)] = &[];

@@ -34,6 +34,8 @@ pub fn lab(test: impl FnOnce(&Lab) + Send) {
                 unshare(CloneFlags::CLONE_NEWNET | CloneFlags::CLONE_NEWNS).expect("these tests need root");
                 let private = MsFlags::MS_PRIVATE | MsFlags::MS_REC;
                 nix::mount::mount(None::<&str>, "/", None::<&str>, private, None::<&str>).unwrap();
+                // A new namespace takes its settings from the host's, which may well forward.
+                fs::write("/proc/sys/net/ipv4/ip_forward", "0").unwrap();
                 let lab = Lab { dir: tempfile::tempdir().unwrap(), neighbour: neighbour() };
                 test(&lab);
                 lab.leave_nothing();
