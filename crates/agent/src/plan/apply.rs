@@ -210,7 +210,9 @@ fn probed(task: &Task, state: &mut TaskState, index: usize, healthy: bool, mut o
 /// not restarted since the state was written, so what the engine does not have was never made.
 pub fn adopt(task: &Task, state: &mut TaskState, found: Option<&FoundTask>, same_boot: bool, now_ms: i64) {
     state.containers.resize_with(task.containers.len(), ContainerState::default);
-    state.prepared = if found.is_some() { Prepared::Yes } else { Prepared::No };
+    // What was being prepared is there in part: only a container says that it was done.
+    let prepared = found.is_some_and(|found| !found.containers.is_empty());
+    state.prepared = if prepared { Prepared::Yes } else { Prepared::No };
     for (index, container) in task.containers.iter().enumerate() {
         let in_engine = found.and_then(|f| f.containers.iter().find(|c| c.id.name == container.name));
         match in_engine {

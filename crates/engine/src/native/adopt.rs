@@ -10,10 +10,14 @@ use std::time::Duration;
 use super::cgroup;
 use super::layout::{self, Durable};
 use super::link::Link;
+use super::proto::Op;
 use super::supervisor::{Identity, sys};
 use super::task::{self, Task};
 use super::{Inner, chain};
 use crate::state::{Event, Exit, Phase};
+
+/// How long a start may take that was under way when its engine died.
+const SETTLE_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a killed supervisor may take to be gone, in milliseconds.
 const KILL_WAIT_MS: i32 = 5_000;
@@ -34,7 +38,13 @@ pub(super) async fn adopt_all(inner: &Arc<Inner>) -> io::Result<()> {
 async fn adopt(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
     if let Ok(stream) = Link::connect(task.dir.path()) {
         match task::attach(inner, task, stream).await {
-            Ok(_) => return Ok(()),
+            Ok(link) => {
+                // A start that a dead engine asked for ends first, so that nobody asks for it again.
+                if let Err(failure) = link.call(Op::Settle, SETTLE_WAIT).await {
+                    tracing::warn!(task = task.id, ?failure, "a supervisor does not say that it is settled");
+                }
+                return Ok(());
+            }
             Err(error) => tracing::warn!(task = task.id, %error, "a supervisor does not answer; it is ended"),
         }
     }

@@ -35,6 +35,8 @@ pub(crate) enum Op {
     Watch { name: String, cursor: u64 },
     /// Output up to `cursor` may go. Answers [`Answer::Done`].
     Release { name: String, cursor: u64 },
+    /// Answers [`Answer::Done`] once no start is under way: one may be, that an engine asked for which died.
+    Settle,
     /// Kill every container, record their ends, and leave. Answers [`Answer::Done`] when all ended.
     Shutdown,
 }

@@ -138,6 +138,10 @@ impl Container {
         matches!(self.run, Run::Running(_))
     }
 
+    pub(super) fn is_starting(&self) -> bool {
+        matches!(self.run, Run::Starting { .. })
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         matches!(self.run, Run::Idle)
     }

@@ -42,6 +42,8 @@ struct Server {
     orphans: Vec<(i32, i32)>,
     /// Asked to leave, and by whom.
     leaving: Option<Asker>,
+    /// Who waits until no start is under way.
+    settling: Vec<Asker>,
     execs_made: u64,
 }
 
@@ -98,6 +100,7 @@ impl Server {
             execs: Vec::new(),
             orphans: Vec::new(),
             leaving: None,
+            settling: Vec::new(),
             execs_made: 0,
         })
     }
@@ -189,6 +192,11 @@ impl Server {
                 self.clients.tell_all(&Message::Output { name: container.name.clone() });
             }
         }
+        if !self.containers.iter().any(Container::is_starting) {
+            for asker in self.settling.drain(..) {
+                self.clients.reply(asker, Ok(Answer::Done));
+            }
+        }
     }
 
     fn turn_execs(&mut self) {
@@ -236,6 +244,10 @@ impl Server {
                     container.spool.release(cursor);
                 }
                 Ok(Answer::Done)
+            }
+            Op::Settle => {
+                self.settling.push(asker);
+                return;
             }
             Op::Shutdown => {
                 self.leaving = Some(asker);
