@@ -51,9 +51,7 @@ impl Service for Ecs {
             "ListTasks" => self.read(call, |r| &r.cluster, list::list_tasks),
             "CreateService" => self.write(call, |r| &r.cluster, service::create::create_service).await,
             "UpdateService" => self.write(call, |r| &r.cluster, service::update::update_service).await,
-            "DeleteService" => {
-                self.write(call, |r| &r.cluster, service::delete::delete_service).await
-            }
+            "DeleteService" => self.write(call, |r| &r.cluster, service::delete::delete_service).await,
             "DescribeServices" => self.read(call, |r| &r.cluster, service::describe::describe_services),
             "ListServices" => self.read(call, |r| &r.cluster, service::list::list_services),
             _ => self.call_instances(call).await,
@@ -80,9 +78,7 @@ impl Ecs {
                 self.write(call, |r| &r.cluster, state::deregister_container_instance).await
             }
             "PutAttributes" => self.write(call, |r| &r.cluster, attributes::put_attributes).await,
-            "DeleteAttributes" => {
-                self.write(call, |r| &r.cluster, attributes::delete_attributes).await
-            }
+            "DeleteAttributes" => self.write(call, |r| &r.cluster, attributes::delete_attributes).await,
             "ListAttributes" => self.read(call, |r| &r.cluster, attributes::list_attributes),
             "RegisterContainerInstance" => {
                 self.write(call, |r| &r.cluster, register::register_container_instance).await
@@ -168,7 +164,11 @@ impl Ecs {
     }
 
     /// A read of the account.
-    fn look<R, T>(&self, mut call: Call, read: fn(&Account, &Ctx, R) -> Result<T, Error>) -> Result<Bytes, Error>
+    fn look<R, T>(
+        &self,
+        mut call: Call,
+        read: fn(&Account, &Ctx, R) -> Result<T, Error>,
+    ) -> Result<Bytes, Error>
     where
         R: Request<Response = T>,
         T: Serialize,

@@ -29,7 +29,8 @@ pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
             let request: ecs::CreateClusterRequest = call.typed()?;
             let row = clusters::create_cluster(&ctx, request)?;
             let cluster = driver.create_cluster(&caller, row).await?;
-            let all = [ecs::ClusterField::Settings, ecs::ClusterField::Tags, ecs::ClusterField::Configurations];
+            let all =
+                [ecs::ClusterField::Settings, ecs::ClusterField::Tags, ecs::ClusterField::Configurations];
             let shown = clusters::cluster(&cluster.read().state, &ctx, &all);
             json(&ecs::CreateClusterResponse { cluster: Some(shown) })
         }
@@ -57,7 +58,8 @@ pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
 /// The cluster that holds the resource of an ARN.
 pub fn of_resource(driver: &Driver, call: &Call, resource_arn: &str) -> Result<ClusterHandle, Error> {
     let ctx = driver.ctx(&call.caller.arn, call.now);
-    let parsed = Arn::parse(resource_arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
+    let parsed =
+        Arn::parse(resource_arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
     let name = match parsed.map(|arn| arn.resource) {
         Some(Resource::Cluster { name }) => name,
         Some(

@@ -8,7 +8,8 @@ const IDENTITY: &str = "the signature says who the agent is; there is no instanc
 const CORRELATION: &str = "only EC2 itself reads it";
 const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
 
-const EXECUTION_ROLE: &str = "agents pull images and send logs with the host's own rights until IAM roles are built";
+const EXECUTION_ROLE: &str =
+    "agents pull images and send logs with the host's own rights until IAM roles are built";
 const POLL: &str = "every container instance is served at the same address";
 
 /// The table.
@@ -21,16 +22,21 @@ pub static SUPPORT: Support = Support {
         },
         Built::whole("DescribeClusters"),
         Built::whole("ListClusters"),
-        Built {
-            operation: "UpdateCluster",
-            refused: &["serviceConnectDefaults"],
-            no_effect: &[],
-        },
+        Built { operation: "UpdateCluster", refused: &["serviceConnectDefaults"], no_effect: &[] },
         Built::whole("UpdateClusterSettings"),
         Built::whole("DeleteCluster"),
         Built {
             operation: "RegisterTaskDefinition",
-            refused: &["taskRoleArn", "pidMode", "ipcMode", "proxyConfiguration", "inferenceAccelerators", "ephemeralStorage", "enableFaultInjection", "trustedExecutionConfiguration"],
+            refused: &[
+                "taskRoleArn",
+                "pidMode",
+                "ipcMode",
+                "proxyConfiguration",
+                "inferenceAccelerators",
+                "ephemeralStorage",
+                "enableFaultInjection",
+                "trustedExecutionConfiguration",
+            ],
             no_effect: &[("executionRoleArn", EXECUTION_ROLE)],
         },
         Built::whole("DescribeTaskDefinition"),
@@ -40,7 +46,12 @@ pub static SUPPORT: Support = Support {
         Built::whole("DeleteTaskDefinitions"),
         Built {
             operation: "RunTask",
-            refused: &["capacityProviderStrategy", "enableExecuteCommand", "platformVersion", "volumeConfigurations"],
+            refused: &[
+                "capacityProviderStrategy",
+                "enableExecuteCommand",
+                "platformVersion",
+                "volumeConfigurations",
+            ],
             no_effect: &[("referenceId", CORRELATION)],
         },
         Built {
@@ -50,28 +61,46 @@ pub static SUPPORT: Support = Support {
         },
         Built::whole("StopTask"),
         Built::whole("DescribeTasks"),
-        Built {
-            operation: "ListTasks",
-            refused: &["daemonName"],
-            no_effect: &[],
-        },
+        Built { operation: "ListTasks", refused: &["daemonName"], no_effect: &[] },
         Built {
             operation: "CreateService",
-            refused: &["loadBalancers", "serviceRegistries", "capacityProviderStrategy", "platformVersion", "healthCheckGracePeriodSeconds", "enableExecuteCommand", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations", "gatewayConnectors", "monitoring", "role"],
+            refused: &[
+                "loadBalancers",
+                "serviceRegistries",
+                "capacityProviderStrategy",
+                "platformVersion",
+                "healthCheckGracePeriodSeconds",
+                "enableExecuteCommand",
+                "serviceConnectConfiguration",
+                "volumeConfigurations",
+                "vpcLatticeConfigurations",
+                "gatewayConnectors",
+                "monitoring",
+                "role",
+            ],
             no_effect: &[("availabilityZoneRebalancing", ONE_ZONE)],
         },
         Built {
             operation: "UpdateService",
-            refused: &["loadBalancers", "serviceRegistries", "capacityProviderStrategy", "platformVersion", "healthCheckGracePeriodSeconds", "enableExecuteCommand", "serviceConnectConfiguration", "volumeConfigurations", "vpcLatticeConfigurations", "gatewayConnectors", "monitoring", "networkConfiguration"],
+            refused: &[
+                "loadBalancers",
+                "serviceRegistries",
+                "capacityProviderStrategy",
+                "platformVersion",
+                "healthCheckGracePeriodSeconds",
+                "enableExecuteCommand",
+                "serviceConnectConfiguration",
+                "volumeConfigurations",
+                "vpcLatticeConfigurations",
+                "gatewayConnectors",
+                "monitoring",
+                "networkConfiguration",
+            ],
             no_effect: &[("availabilityZoneRebalancing", ONE_ZONE)],
         },
         Built::whole("DeleteService"),
         Built::whole("DescribeServices"),
-        Built {
-            operation: "ListServices",
-            refused: &["resourceManagementType"],
-            no_effect: &[],
-        },
+        Built { operation: "ListServices", refused: &["resourceManagementType"], no_effect: &[] },
         Built::whole("DescribeContainerInstances"),
         Built::whole("ListContainerInstances"),
         Built::whole("UpdateContainerInstancesState"),
@@ -82,13 +111,12 @@ pub static SUPPORT: Support = Support {
         Built {
             operation: "RegisterContainerInstance",
             refused: &["platformDevices"],
-            no_effect: &[("instanceIdentityDocument", IDENTITY), ("instanceIdentityDocumentSignature", IDENTITY)],
+            no_effect: &[
+                ("instanceIdentityDocument", IDENTITY),
+                ("instanceIdentityDocumentSignature", IDENTITY),
+            ],
         },
-        Built {
-            operation: "DiscoverPollEndpoint",
-            refused: &[],
-            no_effect: &[("containerInstance", POLL)],
-        },
+        Built { operation: "DiscoverPollEndpoint", refused: &[], no_effect: &[("containerInstance", POLL)] },
         Built {
             operation: "SubmitTaskStateChange",
             refused: &[],
