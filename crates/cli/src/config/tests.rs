@@ -49,3 +49,19 @@ fn bad_configurations_are_refused_in_these_words() {
     assert!(read("data_dir = ").unwrap_err().starts_with("roadstead.toml is not valid: "));
     assert!(read("[server]\nlisten = \"nowhere\"").unwrap_err().starts_with("roadstead.toml is not valid: "));
 }
+
+#[test]
+fn the_example_file_names_every_key_with_its_default() {
+    let example = include_str!("../../../../docs/roadstead.example.toml");
+    assert_eq!(read(example).unwrap(), Config::default());
+    let reference = include_str!("../../../../docs/configuration.md");
+    for key in nearest::KEYS {
+        let last = key.rsplit('.').next().unwrap_or(key);
+        let line = |line: &str| line.trim_start_matches("# ").starts_with(&format!("{last} = "));
+        assert!(example.lines().any(line), "the example lacks {key}");
+        assert!(reference.contains(&format!("| `{key}` |")), "docs/configuration.md lacks {key}");
+    }
+    // What is commented out is read as well once it is not.
+    let all = example.replace("# subnet", "subnet").replace("# dynamic_ports", "dynamic_ports");
+    assert_eq!(read(&all).unwrap().network.dynamic_ports, Some((49153, 65535)));
+}
