@@ -47,6 +47,8 @@ pub struct Host {
     finished: Mutex<BTreeMap<engine::TaskId, Instant>>,
     /// Wakes the shipper of a container's output.
     output: Mutex<BTreeMap<engine::ContainerId, Arc<Notify>>>,
+    /// Told when a health check's verdict changes.
+    pub(crate) health_changed: Notify,
 }
 
 #[derive(Clone)]
@@ -92,6 +94,15 @@ pub struct ContainerSnapshot {
     pub health: Option<(HealthStatus, i64, String)>,
 }
 
+impl Snapshot {
+    /// The verdicts of health checks, UNKNOWN where there is none.
+    fn verdicts(&self) -> impl Iterator<Item = HealthStatus> {
+        self.containers
+            .iter()
+            .map(|c| c.health.as_ref().map_or(HealthStatus::Unknown, |(status, ..)| *status))
+    }
+}
+
 /// What a host is made of.
 pub struct Parts {
     pub engine: Arc<dyn engine::Engine>,
@@ -124,6 +135,7 @@ impl Host {
             tasks: Mutex::default(),
             finished: Mutex::default(),
             output: Mutex::default(),
+            health_changed: Notify::new(),
         })
     }
 

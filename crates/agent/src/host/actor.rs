@@ -292,7 +292,7 @@ impl Actor {
                     .then(|| (health.status, health.since_ms, health.output.clone())),
             }
         };
-        *self.snapshot.lock() = Snapshot {
+        let next = Snapshot {
             arn: self.task.arn.clone(),
             cluster_arn: self.task.cluster_arn.clone(),
             family: self.task.family.clone(),
@@ -301,5 +301,9 @@ impl Actor {
             stop: self.state.stop,
             containers: containers.map(container).collect(),
         };
+        let before = std::mem::replace(&mut *self.snapshot.lock(), next.clone());
+        if before.containers.len() == next.containers.len() && before.verdicts().ne(next.verdicts()) {
+            self.host.health_changed.notify_one();
+        }
     }
 }

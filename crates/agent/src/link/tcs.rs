@@ -1,4 +1,5 @@
-//! The agent's end of TCS: publishes metrics and health every 20 s, each frame signed.
+//! The agent's end of TCS: publishes metrics and health every 20 s, and health as soon as it changes. Each
+//! frame is signed.
 
 use std::time::Duration;
 
@@ -68,7 +69,11 @@ async fn session(link: &Link, target: &Target, mut socket: Socket, sampler: &mut
                 Some(Ok(_)) => Ok(()),
                 Some(Err(error)) => Err(error.to_string()),
             },
-            _ = publish.tick() => publish_all(link, target, &mut socket, sampler).await,
+            _ = publish.tick() => {
+                let all = metrics(link, sampler.take()).into_iter().chain(health(link));
+                send_all(link, target, &mut socket, all).await
+            }
+            () = link.host.health_changed.notified() => send_all(link, target, &mut socket, health(link)).await,
             () = sampler.sample() => Ok(()),
             () = tokio::time::sleep_until(heard_at + timers.heartbeat_timeout) => Err("the server is silent".into()),
             () = tokio::time::sleep_until(until) => Err("ConnectionExpired: Reconnect to continue".into()),
@@ -81,13 +86,13 @@ async fn session(link: &Link, target: &Target, mut socket: Socket, sampler: &mut
     }
 }
 
-async fn publish_all(
+async fn send_all(
     link: &Link,
     target: &Target,
     socket: &mut Socket,
-    sampler: &mut Sampler,
+    messages: impl IntoIterator<Item = Message>,
 ) -> Result<(), String> {
-    for message in metrics(link, sampler.take()).into_iter().chain(health(link)) {
+    for message in messages {
         let body = message.encode();
         let headers = target.sign(&link.host.api, body.as_bytes()).map_err(|error| error.to_string())?;
         let mut lines = Vec::new();
