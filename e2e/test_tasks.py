@@ -135,7 +135,7 @@ def test_a_container_that_fails_its_health_check_is_unhealthy(roadstead):
     definition = roadstead.define("sick", container(
         script=SLEEP, healthCheck={"command": ["CMD", "false"], "interval": 5, "timeout": 2, "retries": 1}))
     arn = roadstead.run(definition)[0]
-    until(lambda: roadstead.task(arn)["healthStatus"] == "UNHEALTHY", 20, "UNHEALTHY")
+    until(lambda: roadstead.task(arn)["healthStatus"] == "UNHEALTHY", 15, "UNHEALTHY")
     assert roadstead.task(arn)["lastStatus"] == "RUNNING"
     roadstead.stop(arn)
     roadstead.stopped(arn)
