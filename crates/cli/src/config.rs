@@ -198,7 +198,11 @@ fn overlay(table: &mut toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Res
         let name = format!("ROADSTEAD_{}", key.replace('.', "_").to_uppercase());
         let Some(text) = env(&name) else { continue };
         let value = format!("v = {text}").parse::<toml::Table>().ok().and_then(|mut t| t.remove("v"));
-        let value = value.unwrap_or(toml::Value::String(text));
+        let value = match value {
+            // An account is digits, and still text.
+            Some(value) if value.is_str() || !nearest::TEXT.contains(key) => value,
+            _ => toml::Value::String(text),
+        };
         match key.split_once('.') {
             None => {
                 table.insert((*key).to_owned(), value);

@@ -24,6 +24,18 @@ pub const KEYS: &[&str] = &[
     "network.dynamic_ports",
 ];
 
+/// Those whose value is text, whatever it looks like.
+pub const TEXT: &[&str] = &[
+    "data_dir",
+    "server.listen",
+    "server.account",
+    "server.region",
+    "server.partition",
+    "server.cluster",
+    "agent.image_pull_behavior",
+    "network.subnet",
+];
+
 /// Refuses the first key that is not known.
 pub fn check(path: &str, table: &toml::Table) -> Result<(), Error> {
     for (name, value) in table {

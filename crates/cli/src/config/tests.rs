@@ -17,13 +17,14 @@ fn keys_are_read_and_the_environment_wins() {
     let env = |name: &str| match name {
         "ROADSTEAD_SERVER_LISTEN" => Some("127.0.0.1:2".to_owned()),
         "ROADSTEAD_AGENT_RESERVED_MEMORY" => Some("512".to_owned()),
-        "ROADSTEAD_SERVER_ACCOUNT" => Some("\"000000000001\"".to_owned()),
+        "ROADSTEAD_SERVER_ACCOUNT" => Some("111122223333".to_owned()),
+        "ROADSTEAD_SERVER_REGION" => Some("\"eu-west-2\"".to_owned()),
         _ => None,
     };
     let config = Config::read("f", text, &env).unwrap();
     assert_eq!(config.server.listen.port(), 2);
-    assert_eq!((config.server.region.as_str(), config.agent.reserved_memory), ("eu-west-1", 512));
-    assert_eq!(config.server.account, "000000000001");
+    assert_eq!((config.server.region.as_str(), config.agent.reserved_memory), ("eu-west-2", 512));
+    assert_eq!(config.server.account, "111122223333");
 }
 
 #[test]
