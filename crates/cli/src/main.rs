@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 
 /// Amazon ECS on your own machines.
 #[derive(Parser)]
-#[command(name = "roadstead", version, about, after_help = EXIT_CODES)]
+#[command(name = "roadstead", version, about = "Amazon ECS on your own machines", after_help = EXIT_CODES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -39,6 +39,8 @@ enum Command {
     Image(commands::image::Args),
     /// Write a consistent copy of the state while the control plane runs
     Backup(commands::backup::Args),
+    /// Measure a control plane, as `make bench` does
+    Bench(commands::bench::Args),
     /// Check that this machine can run tasks, and say how to mend what is missing
     Doctor(commands::doctor::Args),
 }
@@ -69,6 +71,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Env(args) => commands::env::run(args),
         Command::Image(args) => commands::image::run(args),
         Command::Backup(args) => commands::backup::run(args),
+        Command::Bench(args) => commands::bench::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     }
 }

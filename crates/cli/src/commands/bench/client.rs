@@ -1,0 +1,94 @@
+//! One kept-alive connection to an ECS endpoint, and signed calls on it, one at a time.
+
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, header};
+use http_body_util::{BodyExt, Full};
+use hyper::client::conn::http1::{SendRequest, handshake};
+use hyper_util::rt::TokioIo;
+use serde_json::Value;
+use tokio::net::TcpStream;
+use wire::sigv4::{self, Credentials};
+
+/// Longest wait for an answer.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where to, and as whom.
+#[derive(clap::Args, Clone)]
+pub struct Target {
+    /// URL of the control plane
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
+    endpoint: String,
+    /// Region that calls are signed for
+    #[arg(long, value_name = "NAME", default_value = "us-east-1")]
+    region: String,
+    /// Access key
+    #[arg(long, env = "AWS_ACCESS_KEY_ID", default_value = "test")]
+    access_key: String,
+    /// Its secret
+    #[arg(long, env = "AWS_SECRET_ACCESS_KEY", default_value = "test", hide_env_values = true)]
+    secret_key: String,
+}
+
+/// A connection.
+pub struct Client {
+    sender: SendRequest<Full<Bytes>>,
+    host: String,
+    region: String,
+    credentials: Credentials,
+}
+
+impl Client {
+    /// Connects.
+    pub async fn connect(target: &Target) -> anyhow::Result<Client> {
+        let host = target.endpoint.strip_prefix("http://").map(|host| host.trim_end_matches('/'));
+        let Some(host) = host else { bail!("{} is no http:// URL", target.endpoint) };
+        let stream = TcpStream::connect(host).await.with_context(|| format!("cannot connect to {host}"))?;
+        stream.set_nodelay(true)?;
+        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+        tokio::spawn(async move {
+            // Whoever waits for an answer hears of the end.
+            let _ = connection.await;
+        });
+        let credentials = Credentials {
+            access_key: target.access_key.clone(),
+            secret: target.secret_key.clone(),
+            token: None,
+        };
+        Ok(Client { sender, host: host.to_owned(), region: target.region.clone(), credentials })
+    }
+
+    /// The answer to one call; an error where the status is not 200.
+    pub async fn call(&mut self, operation: &str, body: impl Into<Bytes>) -> anyhow::Result<Bytes> {
+        let exchange = self.exchange(operation, body.into());
+        tokio::time::timeout(PATIENCE, exchange).await.context("no answer in time")?
+    }
+
+    /// As [`Client::call`], from and to JSON.
+    pub async fn json(&mut self, operation: &str, body: &Value) -> anyhow::Result<Value> {
+        let answer = self.call(operation, body.to_string()).await?;
+        Ok(serde_json::from_slice(&answer)?)
+    }
+
+    async fn exchange(&mut self, operation: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::HOST, HeaderValue::from_str(&self.host)?);
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
+        let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
+        headers.insert("x-amz-target", HeaderValue::from_str(&target)?);
+        let scope = (self.region.as_str(), "ecs");
+        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, agent::api::now())?;
+        let mut request = Request::post("/").body(Full::from(body))?;
+        *request.headers_mut() = headers;
+        self.sender.ready().await?;
+        let response = self.sender.send_request(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect().await?.to_bytes();
+        if !status.is_success() {
+            bail!("{operation}: {status}: {}", String::from_utf8_lossy(&body));
+        }
+        Ok(body)
+    }
+}
