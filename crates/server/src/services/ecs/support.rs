@@ -1,6 +1,8 @@
 //! What of the ECS API is built. docs/support.md is made from this table; nested members of task
 //! definitions are listed in the brain (`account::members`).
 
+use brain::account::members;
+
 use crate::front_door::{Built, Support};
 
 const ONE_ZONE: &str = "all container instances are in one zone until zones can be configured";
@@ -132,3 +134,32 @@ pub static SUPPORT: Support = Support {
         Built::whole("ListTagsForResource"),
     ],
 };
+
+/// The members inside of task definitions and overrides that are not built, as the brain decides them: the
+/// rest of docs/support.md.
+pub fn nested() -> String {
+    let mut out = String::from(
+        "\n## Inside of task definitions and overrides\n\nMembers that are not listed, and not below one that \
+         is refused, are built.\n\n| member | |\n|---|---|\n",
+    );
+    for (place, table) in [("", members::MEMBERS), ("overrides.", members::OVERRIDES)] {
+        let mut refused = None;
+        for (path, support) in table {
+            let below = |parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'));
+            if refused.is_some_and(below) {
+                continue;
+            }
+            let what = match support {
+                members::Support::Built => continue,
+                members::Support::Values(values, why) => format!("only {}: {why}", values.join(", ")),
+                members::Support::NoEffect(why) => format!("without effect: {why}"),
+                members::Support::Refused(why) => {
+                    refused = Some(path);
+                    format!("refused: {why}")
+                }
+            };
+            out.push_str(&format!("| `{place}{path}` | {what} |\n"));
+        }
+    }
+    out
+}
