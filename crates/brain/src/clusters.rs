@@ -200,3 +200,6 @@ fn check_configuration(given: Option<&ecs::ClusterConfiguration>) -> Result<(), 
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,6 +4,8 @@ pub mod attributes;
 pub mod describe;
 pub mod register;
 pub mod state;
+#[cfg(test)]
+mod tests;
 
 use wire::{
     Error,

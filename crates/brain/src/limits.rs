@@ -4,6 +4,8 @@
 pub const RUN_TASK_COUNT: i32 = 10;
 /// Container instances that one StartTask may name.
 pub const START_TASK_INSTANCES: usize = 10;
+/// Container instances whose state one UpdateContainerInstancesState may change.
+pub const UPDATE_INSTANCES: usize = 10;
 /// Things that one Describe call may name (tasks, container instances, clusters).
 pub const DESCRIBE: usize = 100;
 /// Services that one DescribeServices may name.
@@ -44,8 +46,12 @@ pub const BACKOFF_FIRST_MS: i64 = 1_000;
 /// The longest pause. ECS documents 27 minutes; a laptop's user is not made to wait that long.
 pub const BACKOFF_LONGEST_MS: i64 = 300_000;
 
-/// Tasks that one step of a service starts or stops; the rest follows in the next step.
+/// Tasks that a service starts or stops before the other services have their turn.
 pub const SETTLE_TASKS: usize = 100;
+/// Changed rows after which a step leaves the other services to the next one, so that it fits into one commit.
+pub const STEP_CHANGES: usize = 1000;
+/// Characters in a RunTask client token. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
+pub const TOKEN_LENGTH: usize = 64;
 
 const _: () = assert!(BACKOFF_FIRST_MS < BACKOFF_LONGEST_MS);
 

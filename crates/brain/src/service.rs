@@ -9,6 +9,8 @@ mod events;
 pub mod list;
 pub mod plan;
 mod rollout;
+#[cfg(test)]
+pub(crate) mod tests;
 pub mod update;
 
 use wire::{
@@ -18,14 +20,20 @@ use wire::{
 
 use crate::{
     arn,
-    cluster::{Desired, Key, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow, Txn},
+    cluster::{Key, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow, Txn},
     limits,
 };
 
-/// Brings every service that this step touched as far as it can go now.
+/// Brings every service that this step touched as far as it can go now. What would make the step too large
+/// for one commit goes on in the next one, at once.
 pub fn settle(txn: &mut Txn) {
     while let Some(name) = txn.next_dirty() {
         let Some(service) = txn.state.service(&name).cloned() else { continue };
+        if txn.changed() >= limits::STEP_CHANGES {
+            let wake_at = Some(txn.now());
+            txn.postpone_service(ServiceRow { wake_at, ..service.as_ref().clone() });
+            continue;
+        }
         match service.status {
             ServiceStatus::Active => rollout::advance(txn, service.as_ref().clone()),
             ServiceStatus::Draining => delete::drain(txn, service.as_ref().clone()),
@@ -61,17 +69,21 @@ pub fn task_started(txn: &mut Txn, task: &TaskRow) {
 /// A task of a service stopped. One that ended by itself, before or soon after it was RUNNING, counts as
 /// failed and spaces out the next starts of its deployment.
 pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
-    if before.desired == Desired::Running || before.started_at.is_none() && by_itself(after) {
-        let lived = after.started_at.map(|at| txn.now().millis_since(at));
+    if before.stopped_at.is_none() && by_itself(after) {
+        let ended = after.stop.as_ref().map_or(txn.now(), |stop| stop.at);
+        let lived = after.started_at.map(|at| ended.millis_since(at));
         count_outcome(txn, after, lived.is_none_or(|ms| ms < limits::SHORT_LIFE_MS));
     }
 }
 
 /// A task of a service failed its health checks, and is about to be stopped for it.
 pub fn failed_health(txn: &mut Txn, task: &TaskId) {
-    if let Some(task) = txn.state.task(task).cloned() {
-        count_outcome(txn, &task, true);
-    }
+    let Some(task) = txn.state.task(task).cloned() else { return };
+    count_outcome(txn, &task, true);
+    let Some((name, _)) = &task.service else { return };
+    let Some(mut row) = txn.state.service(name).map(|row| row.as_ref().clone()) else { return };
+    events::add(txn, &mut row, &format!("(task {}) failed container health checks.", task.id));
+    txn.put_service(row);
 }
 
 fn by_itself(task: &TaskRow) -> bool {

@@ -6,6 +6,8 @@ pub mod list;
 pub mod report;
 pub mod run;
 pub mod stop;
+#[cfg(test)]
+mod tests;
 
 use wire::{Error, ecs::errors};
 

@@ -6,6 +6,8 @@ mod assignments;
 mod clock;
 mod cluster;
 mod load;
+#[cfg(test)]
+pub(crate) mod tests;
 mod wakers;
 mod writer;
 
@@ -80,19 +82,24 @@ impl Driver {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(driver) = driver.upgrade() else { return };
-                if !driver.account().state.deleting() {
-                    continue;
-                }
-                let clusters: Vec<_> = driver.clusters().iter().map(ClusterHandle::read).collect();
-                let sweep = move |account: &Account, _: &Ctx| {
-                    let referenced = |id: &_| clusters.iter().any(|cluster| cluster.state.refers_to(id));
-                    Ok(account::Step { changes: account::sweep(account, referenced), reply: () })
-                };
-                if let Err(error) = driver.execute_account("", sweep).await {
+                if let Err(error) = driver.sweep_once().await {
                     tracing::warn!(%error, "task definitions could not be deleted");
                 }
             }
         });
+    }
+
+    /// One such look.
+    async fn sweep_once(&self) -> Result<(), Error> {
+        if !self.account().state.deleting() {
+            return Ok(());
+        }
+        let clusters: Vec<_> = self.clusters().iter().map(ClusterHandle::read).collect();
+        let sweep = move |account: &Account, _: &Ctx| {
+            let referenced = |id: &_| clusters.iter().any(|cluster| cluster.state.refers_to(id));
+            Ok(account::Step { changes: account::sweep(account, referenced), reply: () })
+        };
+        self.execute_account("", sweep).await
     }
 
     /// Whose control plane this is.

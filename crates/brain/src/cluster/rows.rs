@@ -305,6 +305,9 @@ pub struct ServiceRow {
     pub created_at: Timestamp,
     pub created_by: Option<String>,
     pub client_token: Option<String>,
+    /// SHA-256 of the request that made it, token and all.
+    #[serde(default)]
+    pub request: String,
     /// Newest (PRIMARY) first.
     pub deployments: Vec<DeploymentRow>,
     /// Newest first, at most 100.

@@ -91,6 +91,16 @@ impl Txn<'_> {
         self.record(Change::Put(Row::Service(Arc::new(row))));
     }
 
+    /// Writes a service that is settled in a later step.
+    pub fn postpone_service(&mut self, row: ServiceRow) {
+        self.record(Change::Put(Row::Service(Arc::new(row))));
+    }
+
+    /// How many rows this step has changed so far.
+    pub fn changed(&self) -> usize {
+        self.changes.len()
+    }
+
     /// Writes a task: its service is settled again, and its container instance told when what it shall do
     /// has changed.
     pub fn put_task(&mut self, mut row: TaskRow) {

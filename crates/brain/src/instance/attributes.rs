@@ -21,7 +21,7 @@ pub fn put_attributes(
     check_count(request.attributes.len())?;
     for attribute in &request.attributes {
         check(attribute)?;
-        let mut row = find(txn, target(attribute)?)?;
+        let mut row = target(txn, attribute)?;
         row.attributes.retain(|have| have.name != attribute.name);
         row.attributes.push(Attribute {
             name: attribute.name.clone(),
@@ -44,7 +44,7 @@ pub fn delete_attributes(
 ) -> Result<ecs::DeleteAttributesResponse, Error> {
     check_count(request.attributes.len())?;
     for attribute in &request.attributes {
-        let mut row = find(txn, target(attribute)?)?;
+        let mut row = target(txn, attribute)?;
         let same = |have: &Attribute| {
             have.name == attribute.name && (attribute.value.is_none() || have.value == attribute.value)
         };
@@ -54,6 +54,7 @@ pub fn delete_attributes(
         row.attributes.retain(|have| !same(have));
         txn.put_instance(row);
     }
+    txn.touch_waiting();
     Ok(ecs::DeleteAttributesResponse { attributes: Some(request.attributes) })
 }
 
@@ -111,7 +112,9 @@ fn check(attribute: &Attribute) -> Result<(), Error> {
     Ok(())
 }
 
-fn target(attribute: &Attribute) -> Result<&str, Error> {
+/// The container instance that an attribute is for.
+fn target(txn: &Txn, attribute: &Attribute) -> Result<InstanceRow, Error> {
     let id = attribute.target_id.as_deref().filter(|id| !id.is_empty());
-    id.ok_or_else(|| errors::target_not_found("The attribute has no targetId."))
+    let id = id.ok_or_else(|| errors::invalid_parameter("The attribute has no targetId."))?;
+    find(txn, id).map_err(|_| errors::target_not_found("The specified target wasn't found."))
 }

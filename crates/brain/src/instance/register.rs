@@ -25,9 +25,13 @@ pub fn register_container_instance(
         return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
     }
     let row = match request.container_instance_arn.as_deref().filter(|arn| !arn.is_empty()) {
-        Some(named) => again(txn, named, registered, attributes)?,
+        Some(named) => {
+            let row = again(txn, named, registered, attributes)?;
+            InstanceRow { version_info: request.version_info.unwrap_or(row.version_info.clone()), ..row }
+        }
         None => {
-            if txn.state.instances().count() >= limits::INSTANCES {
+            let live = txn.state.instances().filter(|row| row.status != InstanceStatus::Inactive);
+            if live.count() >= limits::INSTANCES {
                 return Err(errors::client(
                     "The number of container instances in this cluster has reached its limit.",
                 ));

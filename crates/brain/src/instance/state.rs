@@ -55,8 +55,9 @@ pub fn update_container_instances_state(
             ));
         }
     };
-    if request.container_instances.is_empty() || request.container_instances.len() > limits::DESCRIBE {
-        return Err(errors::invalid_parameter("Container instances must have between 1 and 100 elements."));
+    if request.container_instances.is_empty() || request.container_instances.len() > limits::UPDATE_INSTANCES
+    {
+        return Err(errors::invalid_parameter("Container instances must have between 1 and 10 elements."));
     }
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
     for named in &request.container_instances {
@@ -116,6 +117,7 @@ pub fn deregister_container_instance(
         txn.put_task(after.clone());
         service::task_stopped(txn, &task, &after);
     }
+    txn.touch_waiting();
     txn.notify(&row.id);
     let shown = describe::instance(&txn.state, txn.ctx, &row, false);
     Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })

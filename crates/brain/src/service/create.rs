@@ -21,10 +21,13 @@ pub fn create_service(
     request: ecs::CreateServiceRequest,
 ) -> Result<ecs::CreateServiceResponse, Error> {
     let name = ServiceName(name(&request.service_name)?);
-    if let Some(answer) = existing(txn, &name, request.client_token.as_deref())? {
+    run::check_token(request.client_token.as_deref())?;
+    let digest = run::fingerprint(&request);
+    if let Some(answer) = existing(txn, &name, request.client_token.is_some(), &digest)? {
         return Ok(answer);
     }
-    if txn.state.services().count() >= limits::SERVICES {
+    let live = txn.state.services().filter(|row| row.status != ServiceStatus::Inactive);
+    if live.count() >= limits::SERVICES {
         return Err(errors::limit_exceeded("The number of services in this cluster has reached its limit."));
     }
     run::launch_type(request.launch_type)?;
@@ -67,6 +70,7 @@ pub fn create_service(
         created_at: txn.now(),
         created_by: Some(txn.ctx.caller_arn.clone()),
         client_token: request.client_token,
+        request: digest,
         deployments: vec![deployment(txn, definition.id())],
         events: Vec::new(),
         steady: false,
@@ -82,7 +86,8 @@ pub fn create_service(
 fn existing(
     txn: &Txn,
     name: &ServiceName,
-    token: Option<&str>,
+    with_token: bool,
+    digest: &str,
 ) -> Result<Option<ecs::CreateServiceResponse>, Error> {
     let Some(row) = txn.state.service(name) else { return Ok(None) };
     match row.status {
@@ -90,7 +95,7 @@ fn existing(
         ServiceStatus::Draining => {
             Err(errors::invalid_parameter("Unable to Start a service that is still Draining."))
         }
-        ServiceStatus::Active if token.is_some() && row.client_token.as_deref() == token => {
+        ServiceStatus::Active if with_token && row.request == digest => {
             let service = Some(describe::service(&txn.state, txn.ctx, row, true));
             Ok(Some(ecs::CreateServiceResponse { service }))
         }

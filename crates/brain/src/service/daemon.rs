@@ -1,11 +1,11 @@
 //! Services of scheduling strategy DAEMON: one task on each container instance that can carry it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_scheduler.html>
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{events, rollout};
+use super::rollout;
 use crate::{
-    cluster::{InstanceId, InstanceStatus, ServiceRow, TaskRow, Txn},
+    cluster::{InstanceId, InstanceStatus, ServiceRow, TaskRow, TaskStatus, Txn},
     limits, placement,
 };
 
@@ -58,17 +58,24 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
     if primary.not_before.is_some_and(|at| at > txn.now()) {
         return;
     }
-    let bare: Vec<InstanceId> = eligible.into_iter().filter(|host| !by_host.contains_key(host)).collect();
-    let mut started = Vec::new();
-    service.unplaced = None;
+    // Also one that is still stopping: its resources are not free yet.
+    let taken: BTreeSet<InstanceId> = txn
+        .state
+        .tasks_of_service(&service.name)
+        .filter(|task| task.last != TaskStatus::Stopped)
+        .filter_map(|task| task.instance.clone())
+        .collect();
+    let bare: Vec<InstanceId> = eligible.into_iter().filter(|host| !taken.contains(host)).collect();
+    let (mut started, mut refused) = (Vec::new(), Vec::new());
     for host in bare.into_iter().take(limits::SETTLE_TASKS) {
         match placement::place_on(&txn.state, &wanted, &host) {
             Ok(()) => started.push(rollout::start_on(txn, service, &definition, host)),
-            Err(refused) => rollout::unplaced(txn, service, &refused.explain()),
+            Err(why) => refused.push(why.explain()),
         }
     }
-    if !started.is_empty() {
-        events::add(txn, service, &events::started(&started));
-        service.steady = false;
+    rollout::say_started(txn, service, &started);
+    service.unplaced = None;
+    for why in refused {
+        rollout::unplaced(txn, service, &why);
     }
 }

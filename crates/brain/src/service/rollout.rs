@@ -47,6 +47,11 @@ fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     let definition = txn.account.task_definition(&primary.task_definition).cloned();
     let now = txn.now();
+    let (late, tasks): (Vec<TaskRow>, Vec<TaskRow>) =
+        tasks.iter().cloned().partition(|task| task.last < TaskStatus::Running && draining(txn, task));
+    // What has not started yet does not start on an instance that is to be emptied.
+    stop_all(txn, service, &late.iter().collect::<Vec<_>>());
+    let tasks = tasks.as_slice();
     let mut want = Want {
         desired: service.desired_count,
         minimum_healthy_percent: service.minimum_healthy_percent,
@@ -104,23 +109,27 @@ fn start(
     let Ok(wanted) = wanted else { return Vec::new() };
     let mut started = Vec::new();
     let most = usize::try_from(count).unwrap_or(0).min(limits::SETTLE_TASKS);
-    while started.len() < most {
+    let mut refused = None;
+    while started.len() < most && refused.is_none() {
         match placement::place(&txn.state, &wanted, txn.ids) {
             Ok(instance) => started.push(task::run::start(txn, definition, origin.clone(), instance).id),
-            Err(refused) => {
-                unplaced(txn, service, &refused.explain());
-                break;
-            }
+            Err(why) => refused = Some(why.explain()),
         }
     }
-    if started.len() == most {
-        service.unplaced = None;
-    }
-    if !started.is_empty() {
-        events::add(txn, service, &events::started(&started));
-        service.steady = false;
+    say_started(txn, service, &started);
+    match refused {
+        Some(why) => unplaced(txn, service, &why),
+        None => service.unplaced = None,
     }
     started
+}
+
+/// Says which tasks were started, if any.
+pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, started: &[TaskId]) {
+    if !started.is_empty() {
+        events::add(txn, service, &events::started(started));
+        service.steady = false;
+    }
 }
 
 /// Starts one task of a deployment on a given container instance, for a daemon.

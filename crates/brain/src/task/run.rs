@@ -31,7 +31,8 @@ pub struct Origin {
 
 /// Starts up to ten tasks where there is room; the others are among the failures.
 pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunTaskResponse, Error> {
-    let digest = fingerprint(&request);
+    check_token(request.client_token.as_deref())?;
+    let digest = fingerprint(&ecs::RunTaskRequest { client_token: None, ..request.clone() });
     if let Some(answer) = repeated(txn, request.client_token.as_deref(), &digest)? {
         return Ok(answer);
     }
@@ -273,9 +274,21 @@ fn repeated(txn: &Txn, token: Option<&str>, digest: &str) -> Result<Option<ecs::
     Ok(Some(ecs::RunTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(Vec::new()) }))
 }
 
-fn fingerprint(request: &ecs::RunTaskRequest) -> String {
-    let bare = ecs::RunTaskRequest { client_token: None, ..request.clone() };
-    let json = serde_json::to_vec(&bare).expect("requests have string keys and finite numbers only");
+/// Up to 64 visible ASCII characters, for every request that takes a token.
+pub fn check_token(token: Option<&str>) -> Result<(), Error> {
+    let fits =
+        |token: &str| token.len() <= limits::TOKEN_LENGTH && token.chars().all(|c| c.is_ascii_graphic());
+    match token {
+        Some(token) if !fits(token) => {
+            Err(errors::invalid_parameter("clientToken must have at most 64 characters, ASCII 33 to 126."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A digest by which a request that comes again is known to be the same.
+pub fn fingerprint(request: &impl serde::Serialize) -> String {
+    let json = serde_json::to_vec(request).expect("requests have string keys and finite numbers only");
     hex::encode(Sha256::digest(json))
 }
 

@@ -4,6 +4,8 @@
 mod clusters;
 mod link;
 pub(crate) mod support;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

@@ -1,0 +1,259 @@
+//! RunTask, StartTask, StopTask, DescribeTasks and ListTasks on a small cluster.
+
+use serde_json::{Value, json};
+
+use super::{describe, list, run, stop};
+use crate::testing::{World, refusal};
+
+fn run_task(world: &mut World, request: Value) -> wire::ecs::RunTaskResponse {
+    world.call(run::run_task, request).unwrap()
+}
+
+fn listed(world: &World, request: Value) -> usize {
+    world.look(list::list_tasks, request).unwrap().task_arns.unwrap().len()
+}
+
+#[test]
+fn run_task_shows_what_was_asked_for() {
+    let mut world = World::new();
+    world.host(1000);
+    let request = json!({
+        "taskDefinition": "web", "count": 2, "group": "batch", "startedBy": "me",
+        "propagateTags": "TASK_DEFINITION", "enableECSManagedTags": true,
+        "tags": [{"key": "mine", "value": "1"}],
+        "overrides": {"containerOverrides": [{"name": "app", "command": ["x"], "memory": 200}]},
+    });
+    let reply = run_task(&mut world, request);
+    assert_eq!(reply.failures.unwrap(), vec![]);
+    let tasks = reply.tasks.unwrap();
+    assert_eq!(tasks.len(), 2);
+    let task = &tasks[0];
+    assert_eq!(task.group.as_deref(), Some("batch"));
+    assert_eq!(task.started_by.as_deref(), Some("me"));
+    assert_eq!(
+        (task.last_status.as_deref(), task.desired_status.as_deref()),
+        (Some("PENDING"), Some("RUNNING"))
+    );
+    assert!(task.task_definition_arn.as_ref().unwrap().ends_with(":task-definition/web:2"));
+    assert_eq!(task.memory.as_deref(), Some("200"));
+    assert_eq!(task.version, Some(1));
+    let keys: Vec<_> = task.tags.iter().flatten().filter_map(|tag| tag.key.as_deref()).collect();
+    assert_eq!(keys, ["mine", "from", "aws:ecs:clusterName"]);
+    let overrides = &task.overrides.as_ref().unwrap().container_overrides.as_ref().unwrap()[0];
+    assert_eq!(overrides.command, Some(vec!["x".to_owned()]));
+}
+
+#[test]
+fn the_group_is_the_family_unless_it_is_given() {
+    let mut world = World::new();
+    world.host(1000);
+    let task = run_task(&mut world, json!({"taskDefinition": "web:1"})).tasks.unwrap().remove(0);
+    assert_eq!(task.group.as_deref(), Some("family:web"));
+}
+
+#[test]
+fn what_cannot_be_placed_is_among_the_failures_with_its_reason() {
+    for (definition, count, want) in [("web", 5, (2, "RESOURCE:MEMORY")), ("port", 2, (1, "RESOURCE:PORTS"))]
+    {
+        let mut world = World::new();
+        world.host(250);
+        let reply = run_task(&mut world, json!({"taskDefinition": definition, "count": count}));
+        let failures = reply.failures.unwrap();
+        let reason = failures[0].reason.as_deref().unwrap();
+        assert_eq!((reply.tasks.unwrap().len(), reason), want);
+        assert!(failures[0].arn.as_ref().unwrap().contains(":container-instance/c/"));
+    }
+}
+
+#[test]
+fn run_task_refuses_what_ecs_refuses() {
+    let mut world = World::new();
+    let bare = refusal(world.call(run::run_task, json!({"taskDefinition": "web"})));
+    assert_eq!(bare.1, "No Container Instances were found in your cluster.");
+    world.host(1000);
+    for (request, code) in [
+        (json!({"taskDefinition": "web", "count": 0}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "count": 11}), "InvalidParameterException"),
+        (json!({"taskDefinition": "absent"}), "ClientException"),
+        (json!({"taskDefinition": "web", "group": "service:x"}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "startedBy": "x".repeat(129)}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "propagateTags": "SERVICE"}), "InvalidParameterException"),
+        (
+            json!({"taskDefinition": "web", "tags": [{"key": "aws:x", "value": ""}]}),
+            "InvalidParameterException",
+        ),
+        (json!({"taskDefinition": "web", "launchType": "FARGATE"}), "UnsupportedFeatureException"),
+        (json!({"taskDefinition": "web", "clientToken": "x".repeat(65)}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "clientToken": "a b"}), "InvalidParameterException"),
+        (
+            json!({"taskDefinition": "web", "overrides": {"containerOverrides": [{"name": "absent"}]}}),
+            "InvalidParameterException",
+        ),
+    ] {
+        let shown = request.to_string();
+        assert_eq!(refusal(world.call(run::run_task, request)).0, code, "{shown}");
+    }
+    assert_eq!(world.state.tasks().count(), 0);
+}
+
+#[test]
+fn a_client_token_gives_the_same_tasks_for_a_day() {
+    let mut world = World::new();
+    world.host(1000);
+    let request = json!({"taskDefinition": "web", "clientToken": "t"});
+    let arn = |reply: wire::ecs::RunTaskResponse| reply.tasks.unwrap()[0].task_arn.clone().unwrap();
+    let first = arn(run_task(&mut world, request.clone()));
+    assert_eq!(arn(run_task(&mut world, request.clone())), first);
+    assert_eq!(world.state.tasks().count(), 1);
+    let other = json!({"taskDefinition": "web", "clientToken": "t", "count": 2});
+    assert_eq!(refusal(world.call(run::run_task, other)).0, "ConflictException");
+    world.pass(86_400_000);
+    assert_ne!(arn(run_task(&mut world, request)), first);
+}
+
+#[test]
+fn start_task_goes_where_it_is_told() {
+    let mut world = World::new();
+    let (one, two) = (world.host(1000), world.host(50));
+    let gone = "0".repeat(32);
+    let request = json!({"taskDefinition": "web", "containerInstances": [one, two, gone]});
+    let reply = world.call(run::start_task, request).unwrap();
+    let tasks = reply.tasks.unwrap();
+    assert_eq!(tasks.len(), 1);
+    assert!(tasks[0].container_instance_arn.as_ref().unwrap().ends_with(&one));
+    let reasons: Vec<_> = reply.failures.iter().flatten().filter_map(|f| f.reason.as_deref()).collect();
+    assert_eq!(reasons, ["RESOURCE:MEMORY", "MISSING"]);
+    for instances in [json!([]), json!(vec![one; 11])] {
+        let request = json!({"taskDefinition": "web", "containerInstances": instances});
+        assert_eq!(refusal(world.call(run::start_task, request)).0, "InvalidParameterException");
+    }
+}
+
+#[test]
+fn stop_task_answers_with_the_task_as_it_still_is() {
+    let mut world = World::new();
+    world.host(1000);
+    let arn =
+        run_task(&mut world, json!({"taskDefinition": "web"})).tasks.unwrap()[0].task_arn.clone().unwrap();
+    world.obey();
+    let reply = world.call(stop::stop_task, json!({"task": arn, "reason": "enough"})).unwrap().task.unwrap();
+    assert_eq!(
+        (reply.last_status.as_deref(), reply.desired_status.as_deref()),
+        (Some("RUNNING"), Some("STOPPED"))
+    );
+    assert_eq!(reply.stopped_reason.as_deref(), Some("enough"));
+    let id = arn.rsplit('/').next().unwrap();
+    assert_eq!(world.task(id).last_status.as_deref(), Some("STOPPING"));
+    world.call(stop::stop_task, json!({"task": arn, "reason": "again"})).unwrap();
+    world.obey();
+    let task = world.task(id);
+    assert_eq!(task.last_status.as_deref(), Some("STOPPED"));
+    assert_eq!(task.stopped_reason.as_deref(), Some("enough"));
+    assert_eq!(task.stop_code, Some(wire::ecs::TaskStopCode::UserInitiated));
+    assert_eq!(task.containers.unwrap()[0].exit_code, Some(143));
+    let absent = refusal(world.call(stop::stop_task, json!({"task": "0".repeat(32)})));
+    assert_eq!(absent, ("InvalidParameterException".into(), "The referenced task was not found.".into()));
+}
+
+#[test]
+fn a_stopped_task_can_be_described_for_an_hour() {
+    let mut world = World::new();
+    world.host(1000);
+    run_task(&mut world, json!({"taskDefinition": "web"}));
+    let id = world.live().remove(0);
+    world.call(stop::stop_task, json!({"task": id})).unwrap();
+    world.obey();
+    world.pass(3_599_000);
+    assert_eq!(world.task(&id).last_status.as_deref(), Some("STOPPED"));
+    world.pass(2_000);
+    let reply = world.look(describe::describe_tasks, json!({"tasks": [id]})).unwrap();
+    assert_eq!(reply.failures.unwrap()[0].reason.as_deref(), Some("MISSING"));
+}
+
+#[test]
+fn list_tasks_filters() {
+    let mut world = World::new();
+    let (one, two) = (world.host(1000), world.host(1000));
+    for (definition, by, on) in [("web", "a", &one), ("web", "b", &one), ("port", "b", &two)] {
+        let request = json!({"taskDefinition": definition, "startedBy": by, "containerInstances": [on]});
+        world.call(run::start_task, request).unwrap();
+    }
+    let first = world.live().remove(0);
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 2});
+    world.call(crate::service::create::create_service, service).unwrap();
+    world.call(stop::stop_task, json!({"task": first})).unwrap();
+    let stopped = world.task(&first);
+    let by = stopped.started_by.clone().unwrap();
+    for (request, want) in [
+        (json!({}), 4),
+        (json!({"desiredStatus": "STOPPED"}), 1),
+        (json!({"desiredStatus": "PENDING"}), 0),
+        (json!({"family": "port"}), 1),
+        (json!({"startedBy": by, "desiredStatus": "STOPPED"}), 1),
+        (json!({"serviceName": "s"}), 2),
+        (json!({"serviceName": "s", "desiredStatus": "STOPPED"}), 0),
+        (json!({"containerInstance": one, "desiredStatus": "STOPPED", "family": "absent"}), 0),
+        (json!({"launchType": "EC2"}), 4),
+        (json!({"launchType": "FARGATE"}), 0),
+    ] {
+        let shown = request.to_string();
+        assert_eq!(listed(&world, request), want, "{shown}");
+    }
+    let on = |id: &str| listed(&world, json!({"containerInstance": id}));
+    assert_eq!(on(&one) + on(&two), 4);
+    assert_eq!(
+        refusal(world.look(list::list_tasks, json!({"serviceName": "x"}))).0,
+        "ServiceNotFoundException"
+    );
+    let both = json!({"startedBy": "a", "serviceName": "s"});
+    assert_eq!(refusal(world.look(list::list_tasks, both)).0, "InvalidParameterException");
+}
+
+#[test]
+fn pages_of_tasks_hold_each_once() {
+    let mut world = World::new();
+    world.host(10_000);
+    (0..3).for_each(|_| drop(run_task(&mut world, json!({"taskDefinition": "web", "count": 10}))));
+    for filter in [json!({}), json!({"family": "web"})] {
+        let (mut seen, mut token) = (std::collections::BTreeSet::new(), None::<String>);
+        loop {
+            let mut request = filter.clone();
+            request["maxResults"] = 7.into();
+            request["nextToken"] = json!(token);
+            let reply = world.look(list::list_tasks, request).unwrap();
+            for arn in reply.task_arns.unwrap() {
+                assert!(seen.insert(arn));
+            }
+            token = reply.next_token;
+            if token.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen.len(), 30);
+    }
+}
+
+#[test]
+fn describe_tasks_refuses_none_and_too_many() {
+    let world = World::new();
+    for tasks in [json!([]), json!(vec!["0".repeat(32); 101])] {
+        let refused = refusal(world.look(describe::describe_tasks, json!({"tasks": tasks})));
+        assert_eq!(refused.0, "InvalidParameterException");
+    }
+}
+
+#[test]
+fn an_unhealthy_standalone_task_goes_on() {
+    let mut world = World::new();
+    world.host(1000);
+    run_task(&mut world, json!({"taskDefinition": "checked"}));
+    world.obey();
+    let id = world.live().remove(0);
+    crate::service::tests::verdict(&mut world, &id, wire::ecs::HealthStatus::Unhealthy);
+    let task = world.task(&id);
+    assert_eq!(task.health_status, Some(wire::ecs::HealthStatus::Unhealthy));
+    assert_eq!(
+        (task.last_status.as_deref(), task.desired_status.as_deref()),
+        (Some("RUNNING"), Some("RUNNING"))
+    );
+}

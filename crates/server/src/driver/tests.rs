@@ -1,0 +1,244 @@
+//! The driver over the store in memory: what a failed commit leaves, what a restart finds, what the agent
+//! link is told.
+
+use std::{sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use store::memory::Memory;
+use wire::{acs, ecs};
+
+use super::*;
+use crate::{
+    agent_link::{Assignment, Assignments, Hello, RefusalKind, Session},
+    front_door::{Call, Caller, Service},
+    services::ecs::Ecs,
+};
+
+/// A driver with one cluster `c`, called as the front door would.
+pub(crate) struct Api {
+    pub driver: Arc<Driver>,
+    ecs: Ecs,
+}
+
+impl Api {
+    /// Starts a driver on a store, and makes the cluster if it is not there.
+    pub async fn open(store: Arc<Memory>) -> Api {
+        let of = |text: &str| text.to_owned();
+        let identity =
+            Identity { account: of("000000000000"), region: of("us-east-1"), partition: of("aws") };
+        let driver = Driver::open(store, identity).unwrap();
+        driver.start().await.unwrap();
+        let api = Api { ecs: Ecs::new(driver.clone()), driver };
+        api.ok("CreateCluster", json!({"clusterName": "c"})).await;
+        api
+    }
+
+    /// Carries out one operation.
+    pub async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
+        let operation = ecs::SERVICE.operation(operation).unwrap();
+        let caller = Caller {
+            account: "000000000000".into(),
+            arn: "arn:aws:iam::000000000000:root".into(),
+            user_id: "000000000000".into(),
+            access_key: "AKIA".into(),
+        };
+        let (request_id, region, signed_host) = ("r".to_owned(), "us-east-1".into(), "localhost".to_owned());
+        let call = Call { operation, input, caller, request_id, region, now: now(), signed_host };
+        self.ecs.call(call).await.map(|bytes| serde_json::from_slice(&bytes).unwrap())
+    }
+
+    async fn ok(&self, operation: &str, input: Value) -> Value {
+        self.call(operation, input).await.unwrap()
+    }
+
+    async fn define(&self) {
+        let container = json!({"name": "app", "image": "busybox", "memory": 10});
+        self.ok("RegisterTaskDefinition", json!({"family": "web", "containerDefinitions": [container]}))
+            .await;
+    }
+
+    /// A host of 1000 MiB; gives its ARN.
+    async fn host(&self) -> String {
+        let number = |name: &str| json!({"name": name, "type": "INTEGER", "integerValue": 1000});
+        let request = json!({"cluster": "c", "totalResources": [number("CPU"), number("MEMORY")]});
+        let reply = self.ok("RegisterContainerInstance", request).await;
+        reply["containerInstance"]["containerInstanceArn"].as_str().unwrap().to_owned()
+    }
+
+    /// Runs a task; gives its ARN.
+    async fn run(&self) -> String {
+        let reply = self.ok("RunTask", json!({"cluster": "c", "taskDefinition": "web"})).await;
+        reply["tasks"][0]["taskArn"].as_str().unwrap().to_owned()
+    }
+
+    async fn stop(&self, task: &str) {
+        self.ok("StopTask", json!({"cluster": "c", "task": task})).await;
+    }
+
+    async fn stopped(&self, task: &str) {
+        let request = json!({"cluster": "c", "task": task, "status": "STOPPED"});
+        self.ok("SubmitTaskStateChange", request).await;
+    }
+
+    async fn session(&self, instance: &str) -> Box<dyn Session> {
+        self.driver.connect(hello(instance)).await.unwrap()
+    }
+
+    fn tasks(&self) -> usize {
+        self.driver.cluster_by_name("c").unwrap().read().state.tasks().count()
+    }
+}
+
+fn hello(instance: &str) -> Hello {
+    Hello { cluster: "c".to_owned(), container_instance: instance.to_owned(), ..Hello::default() }
+}
+
+/// The next assignment's task and desired status.
+async fn next(session: &mut Box<dyn Session>) -> Option<(String, String)> {
+    let next = tokio::time::timeout(Duration::from_secs(20), session.next()).await;
+    match next.expect("something comes")? {
+        Assignment::Task { task, .. } => Some((task.arn.unwrap(), task.desired_status.unwrap())),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_has_not_happened() {
+    let store = Arc::new(Memory::new());
+    let api = Api::open(store.clone()).await;
+    api.define().await;
+    let instance = api.host().await;
+    let mut session = api.session(&instance).await;
+    store.set_fault(Some(store::Error::DiskFull { path: String::new(), detail: String::new() }));
+    for (operation, request) in [
+        ("RunTask", json!({"cluster": "c", "taskDefinition": "web"})),
+        ("CreateCluster", json!({"clusterName": "other"})),
+        (
+            "RegisterTaskDefinition",
+            json!({"family": "new", "containerDefinitions": [{"name": "a", "image": "b", "memory": 9}]}),
+        ),
+    ] {
+        assert_eq!(api.call(operation, request).await.unwrap_err().code(), "ServerException", "{operation}");
+    }
+    assert_eq!(api.tasks(), 0);
+    assert!(api.driver.cluster_by_name("other").is_none());
+    assert!(api.driver.account().state.latest("new").is_none());
+    store.set_fault(None);
+    let task = api.run().await;
+    assert_eq!(next(&mut session).await.unwrap(), (task, "RUNNING".to_owned()), "and nothing before it");
+}
+
+#[tokio::test]
+async fn a_restart_finds_the_same_state() {
+    let store = Arc::new(Memory::new());
+    let api = Api::open(store.clone()).await;
+    api.define().await;
+    api.host().await;
+    let task = api.run().await;
+    let service = json!({"cluster": "c", "serviceName": "s", "taskDefinition": "web", "desiredCount": 2});
+    api.ok("CreateService", service).await;
+    api.stop(&task).await;
+    let again = Api::open(store).await;
+    for (operation, request) in [
+        ("DescribeTasks", json!({"cluster": "c", "tasks": [task]})),
+        ("DescribeServices", json!({"cluster": "c", "services": ["s"]})),
+        ("ListTasks", json!({"cluster": "c"})),
+        ("DescribeTaskDefinition", json!({"taskDefinition": "web"})),
+        ("DescribeClusters", json!({"clusters": ["c"], "include": ["STATISTICS"]})),
+    ] {
+        let (mut before, mut after) =
+            (api.ok(operation, request.clone()).await, again.ok(operation, request).await);
+        if operation == "DescribeTasks" {
+            // No agent has come back yet.
+            assert_eq!(after["tasks"][0]["connectivity"].take(), before["tasks"][0]["connectivity"].take());
+        }
+        assert_eq!(before, after, "{operation}");
+    }
+}
+
+#[tokio::test]
+async fn commands_that_come_together_all_happen_once() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    api.define().await;
+    api.host().await;
+    let request = json!({"cluster": "c", "taskDefinition": "web", "clientToken": "t"});
+    let (one, same, other) = tokio::join!(
+        api.ok("RunTask", request.clone()),
+        api.ok("RunTask", request),
+        api.ok("RunTask", json!({"cluster": "c", "taskDefinition": "web"})),
+    );
+    let arn = |reply: &Value| reply["tasks"][0]["taskArn"].clone();
+    assert_eq!(arn(&one), arn(&same), "the second of a batch sees what the first did");
+    assert_ne!(arn(&one), arn(&other));
+    assert_eq!(api.tasks(), 2);
+}
+
+#[tokio::test]
+async fn a_task_definition_is_deleted_once_nothing_refers_to_it() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    api.define().await;
+    api.host().await;
+    let task = api.run().await;
+    api.ok("DeregisterTaskDefinition", json!({"taskDefinition": "web:1"})).await;
+    let reply = api.ok("DeleteTaskDefinitions", json!({"taskDefinitions": ["web:1"]})).await;
+    assert_eq!(reply["taskDefinitions"][0]["status"], "DELETE_IN_PROGRESS");
+    api.driver.sweep_once().await.unwrap();
+    api.ok("DescribeTaskDefinition", json!({"taskDefinition": "web:1"})).await;
+    api.stop(&task).await;
+    api.stopped(&task).await;
+    api.driver.sweep_once().await.unwrap();
+    assert!(api.call("DescribeTaskDefinition", json!({"taskDefinition": "web:1"})).await.is_err());
+}
+
+#[tokio::test]
+async fn a_session_hands_out_everything_first_and_then_each_change() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    api.define().await;
+    let instance = api.host().await;
+    let (one, two) = (api.run().await, api.run().await);
+    let mut session = api.session(&instance).await;
+    let mut first = [next(&mut session).await.unwrap().0, next(&mut session).await.unwrap().0];
+    first.sort();
+    let mut want = [one.clone(), two.clone()];
+    want.sort();
+    assert_eq!(first, want);
+    let three = api.run().await;
+    assert_eq!(next(&mut session).await.unwrap(), (three.clone(), "RUNNING".to_owned()));
+    api.stop(&one).await;
+    assert_eq!(next(&mut session).await.unwrap(), (one.clone(), "STOPPED".to_owned()));
+    let manifest = session.manifest().await.unwrap();
+    assert_eq!(manifest.tasks.len(), 3);
+    let named = |arn: &str| acs::TaskIdentifier { task_arn: Some(arn.to_owned()), ..Default::default() };
+    let foreign = format!("{}/{}", instance.replace("container-instance", "task"), "0".repeat(32));
+    let candidates = [&one, &two, &foreign].map(|arn| named(arn)).to_vec();
+    let really = session.verify_stop(candidates).await;
+    let really: Vec<_> = really.into_iter().filter_map(|task| task.task_arn).collect();
+    assert_eq!(really, [one.clone(), foreign]);
+    // A new session begins with everything again, the one that shall stop too.
+    drop(session);
+    let mut session = api.session(&instance).await;
+    let mut all = Vec::new();
+    for _ in 0..3 {
+        all.push(next(&mut session).await.unwrap());
+    }
+    assert!(
+        all.contains(&(one, "STOPPED".to_owned())) && all.contains(&(two, "RUNNING".to_owned())),
+        "{all:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_deregistered_instance_loses_its_session_and_gets_no_other() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    api.define().await;
+    let instance = api.host().await;
+    let mut session = api.session(&instance).await;
+    let request = json!({"cluster": "c", "containerInstance": instance, "force": true});
+    api.ok("DeregisterContainerInstance", request).await;
+    assert_eq!(next(&mut session).await, None);
+    let refused =
+        |refused: Result<_, crate::agent_link::Refusal>| refused.map(|_: Box<dyn Session>| ()).unwrap_err();
+    assert_eq!(refused(api.driver.connect(hello(&instance)).await).kind, RefusalKind::InactiveInstance);
+    let unknown = format!("{}{}", &instance[..instance.len() - 32], "0".repeat(32));
+    assert_eq!(refused(api.driver.connect(hello(&unknown)).await).kind, RefusalKind::InvalidInstance);
+}
