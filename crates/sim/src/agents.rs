@@ -11,6 +11,10 @@ use wire::ecs;
 
 use crate::{random::Random, world::World};
 
+/// What tasks with health checks need of their host.
+const CAPABILITIES: [&str; 2] =
+    ["ecs.capability.container-health-check", "com.amazonaws.ecs.capability.docker-remote-api.1.24"];
+
 /// What the agent knows of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Seen {
@@ -42,6 +46,7 @@ impl Agent {
         let (cpu, memory) = (world.random.range(1, 4) as i32 * 1024, world.random.range(1, 4) as i32 * 1024);
         let request = ecs::RegisterContainerInstanceRequest {
             total_resources: Some(vec![World::resource("CPU", cpu), World::resource("MEMORY", memory)]),
+            attributes: Some(CAPABILITIES.map(attribute).to_vec()),
             ..Default::default()
         };
         let registered = world.command(|txn| instance::register::register_container_instance(txn, request));
@@ -68,6 +73,7 @@ impl Agent {
         self.listen(world);
         self.work(world);
         self.report(world);
+        self.judge(world);
         world.random.range(20, 2_000)
     }
 
@@ -82,9 +88,13 @@ impl Agent {
         }
     }
 
-    /// A lost connection; or a reboot, after which nothing of before runs.
+    /// A lost connection; or a reboot, after which nothing of before runs; or a new host in its place.
     fn fault(&mut self, world: &mut World) -> i64 {
         world.outcome.faults += 1;
+        if world.random.percent(10) {
+            self.replaced(world);
+            return 1;
+        }
         let id = self.id.clone();
         let disconnect = |txn: &mut brain::Txn| {
             instance::state::connection(txn, &id, None);
@@ -131,6 +141,38 @@ impl Agent {
             }
         }
         self.tasks.retain(|id, seen| *seen != Seen::Gone || wanted.iter().any(|(wanted, _, _)| wanted == id));
+    }
+
+    /// Verdicts of health checks: mostly good, and in a storm sometimes bad.
+    fn judge(&mut self, world: &mut World) {
+        let mut verdicts: BTreeMap<TaskId, BTreeMap<String, ecs::HealthStatus>> = BTreeMap::new();
+        for (id, _) in self.tasks.iter().filter(|(_, seen)| matches!(seen, Seen::Running { .. })) {
+            let sick = world.storm && world.random.percent(2);
+            let status = if sick { ecs::HealthStatus::Unhealthy } else { ecs::HealthStatus::Healthy };
+            let known = world.state.task(id).and_then(|task| task.containers.first());
+            if known.is_some_and(|container| container.health_checked && container.health != status) {
+                verdicts.insert(id.clone(), BTreeMap::from([("app".to_owned(), status)]));
+            }
+        }
+        if verdicts.is_empty() {
+            return;
+        }
+        let judge = |txn: &mut brain::Txn| {
+            task::report::health(txn, &verdicts);
+            Ok(())
+        };
+        world.command(judge).ok();
+    }
+
+    /// The host is taken away by force, and comes back as a new one with nothing on it.
+    fn replaced(&mut self, world: &mut World) {
+        let request = ecs::DeregisterContainerInstanceRequest {
+            container_instance: self.id.0.clone(),
+            force: Some(true),
+            ..Default::default()
+        };
+        world.command(|txn| instance::state::deregister_container_instance(txn, request)).ok();
+        *self = Agent::register(world);
     }
 
     /// Lets time pass over the tasks.
@@ -208,4 +250,8 @@ impl Agent {
             }
         }
     }
+}
+
+fn attribute(name: &str) -> ecs::Attribute {
+    ecs::Attribute { name: name.to_owned(), ..Default::default() }
 }

@@ -9,8 +9,9 @@ use wire::ecs::{self, ContainerInstanceStatus};
 
 use crate::world::World;
 
-/// Families: two that run, and one whose tasks never last.
-const FAMILIES: [(&str, i32, i32); 3] = [("small", 128, 128), ("large", 700, 512), ("crash", 128, 64)];
+/// Families: two that run, one whose tasks never last, and one with health checks.
+const FAMILIES: [(&str, i32, i32); 4] =
+    [("small", 128, 128), ("large", 700, 512), ("crash", 128, 64), ("checked", 64, 64)];
 
 /// Registers two revisions of each family.
 pub fn register_definitions(world: &mut World) {
@@ -22,6 +23,10 @@ pub fn register_definitions(world: &mut World) {
                 cpu: Some(cpu),
                 memory: Some(memory),
                 essential: Some(true),
+                health_check: (family == "checked").then(|| ecs::HealthCheck {
+                    command: vec!["CMD".to_owned(), "true".to_owned()],
+                    ..Default::default()
+                }),
                 ..Default::default()
             };
             let request = ecs::RegisterTaskDefinitionRequest {
@@ -38,13 +43,15 @@ pub fn register_definitions(world: &mut World) {
 
 /// Does one thing. What the brain refuses is refused; that is part of life.
 pub fn act(world: &mut World) {
-    match world.random.range(0, 9) {
+    match world.random.range(0, 11) {
         0 | 1 => run_tasks(world),
         2 | 3 => create(world),
         4 | 5 => update(world),
         6 => stop(world),
         7 => drain(world),
         8 => delete(world),
+        9 => start_on(world),
+        10 => deregister_definition(world),
         _ => daemon(world),
     }
 }
@@ -140,4 +147,26 @@ fn delete(world: &mut World) {
     let Some(service) = world.random.pick(&active).cloned() else { return };
     let request = ecs::DeleteServiceRequest { service, force: Some(true), ..Default::default() };
     world.command(|txn| service::delete::delete_service(txn, request)).ok();
+}
+
+/// StartTask on one or two hosts.
+fn start_on(world: &mut World) {
+    let hosts: Vec<String> = world.state.instances().map(|row| row.id.0.clone()).collect();
+    let Some(first) = world.random.pick(&hosts).cloned() else { return };
+    let second = world.random.pick(&hosts).cloned();
+    let request = ecs::StartTaskRequest {
+        task_definition: definition(world),
+        container_instances: second.into_iter().chain([first]).collect(),
+        ..Default::default()
+    };
+    world.command(|txn| task::run::start_task(txn, request)).ok();
+}
+
+/// A task definition goes while services and tasks are of it; a new revision of another number comes.
+fn deregister_definition(world: &mut World) {
+    let named = definition(world);
+    if world.random.percent(20) {
+        let request = ecs::DeregisterTaskDefinitionRequest { task_definition: named };
+        world.account_command(|state, ctx| account::deregister_task_definition(state, ctx, request)).ok();
+    }
 }
