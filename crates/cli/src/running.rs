@@ -156,7 +156,7 @@ fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials) -> KeyRin
     let agent = keys::agent(&server.partition, &server.account, &credentials.agent.access_key);
     let mut ring = KeyRing::new()
         .with(&credentials.root, administrator(&credentials.root.access_key))
-        .with(&credentials.agent, agent);
+        .with_agent(&credentials.agent, agent);
     if server.listen.ip().is_loopback() {
         let test = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
         ring = ring.with(&test, administrator("test"));

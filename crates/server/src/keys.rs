@@ -4,6 +4,20 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use crate::front_door::{Caller, Key, Keys};
 
+/// What an agent calls (agent protocol, section a.2), and what its awslogs driver does.
+const AGENT: &[&str] = &[
+    "RegisterContainerInstance",
+    "DiscoverPollEndpoint",
+    "SubmitTaskStateChange",
+    "SubmitContainerStateChange",
+    "SubmitAttachmentStateChanges",
+    "UpdateContainerInstancesState",
+    "ListTagsForResource",
+    "CreateLogGroup",
+    "CreateLogStream",
+    "PutLogEvents",
+];
+
 /// A fixed set of keys; in the mode that accepts any key, every other key is the administrator's too.
 pub struct KeyRing {
     keys: BTreeMap<String, Arc<Key>>,
@@ -43,10 +57,19 @@ impl KeyRing {
         KeyRing { keys: BTreeMap::new(), administrator: None }
     }
 
-    /// Adds a key of `caller`.
-    pub fn with(mut self, pair: &KeyPair, caller: Caller) -> KeyRing {
+    /// Adds a key of an administrator.
+    pub fn with(self, pair: &KeyPair, caller: Caller) -> KeyRing {
+        self.add(pair, caller, None)
+    }
+
+    /// Adds a key of an agent, which may call what agents call and nothing else.
+    pub fn with_agent(self, pair: &KeyPair, caller: Caller) -> KeyRing {
+        self.add(pair, caller, Some(AGENT))
+    }
+
+    fn add(mut self, pair: &KeyPair, caller: Caller, may: Option<&'static [&'static str]>) -> KeyRing {
         let secret = Some(pair.secret.clone());
-        let key = Key { secret, session_token: None, expires: None, caller };
+        let key = Key { secret, session_token: None, expires: None, caller, may };
         self.keys.insert(pair.access_key.clone(), Arc::new(key));
         self
     }
@@ -71,6 +94,6 @@ impl Keys for KeyRing {
         }
         let caller = self.administrator.clone()?;
         let caller = Caller { access_key: access_key.into(), ..caller };
-        Some(Arc::new(Key { secret: None, session_token: None, expires: None, caller }))
+        Some(Arc::new(Key { secret: None, session_token: None, expires: None, caller, may: None }))
     }
 }

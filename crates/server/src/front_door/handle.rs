@@ -16,7 +16,7 @@ use wire::sigv4::{Refusal, Signature};
 use wire::validate::validate;
 
 use super::route::Route;
-use super::{Built, Call, FrontDoor, Mounted, UpgradeCall};
+use super::{Built, Call, FrontDoor, Key, Mounted, UpgradeCall};
 
 /// Where this project says what is built.
 const SUPPORT_PAGE: &str = "docs/support.md";
@@ -72,6 +72,7 @@ impl FrontDoor {
         };
         let request = incoming(parts, &body);
         let operation = codec.operation(mounted.schema, &request)?;
+        authorise(&key, mounted.schema.signing_name, operation.name)?;
         let Some(built) = mounted.built.get(operation.name) else {
             let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
             return Err(unknown_operation(route.protocol, text));
@@ -216,4 +217,13 @@ fn health() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from("{\"status\":\"ok\"}"));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// A key that is held to some operations may call no other.
+fn authorise(key: &Key, service: &str, operation: &str) -> Result<(), Error> {
+    if key.may.is_none_or(|operations| operations.contains(&operation)) {
+        return Ok(());
+    }
+    let text = format!("User: {} is not authorized to perform: {service}:{operation}", key.caller.arn);
+    Err(Error::new("AccessDeniedException", 400, text))
 }

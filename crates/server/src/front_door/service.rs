@@ -77,6 +77,8 @@ pub struct Key {
     pub expires: Option<Timestamp>,
     /// Whose it is.
     pub caller: Caller,
+    /// The operations that it may call; `None` for all.
+    pub may: Option<&'static [&'static str]>,
 }
 
 /// The store of access keys. Called for every request, so it must answer from memory.

@@ -59,13 +59,14 @@ impl Service for Echo {
     }
 }
 
-/// Keys `AKID` (long-lived), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret).
+/// Keys `AKID` (long-lived), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret), `AGENT` (held
+/// to one operation).
 struct Ring;
 
 impl Keys for Ring {
     fn find(&self, access_key: &str) -> Option<Arc<Key>> {
         let (token, expires) = match access_key {
-            "AKID" | "ANY" => (None, None),
+            "AKID" | "ANY" | "AGENT" => (None, None),
             "SESSION" => (Some("t".to_owned()), Some(NOW.plus_millis(1))),
             "OVER" => (Some("t".to_owned()), Some(NOW)),
             _ => return None,
@@ -77,7 +78,8 @@ impl Keys for Ring {
             access_key: access_key.into(),
         };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
-        Some(Arc::new(Key { secret, session_token: token, expires, caller }))
+        let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);
+        Some(Arc::new(Key { secret, session_token: token, expires, caller, may }))
     }
 }
 
@@ -245,6 +247,19 @@ async fn nobody_gets_in_without_a_right_signature() {
     let any = client.with("ANY", "whatever").scope("eu-west-1", "ecs").at(Timestamp(0));
     let answer = client.send_as(&any, TARGET, b"{\"tasks\":[]}").await;
     assert_eq!(answer.json()["region"], "eu-west-1");
+}
+
+#[tokio::test]
+async fn a_key_that_is_held_to_some_operations_may_call_no_other() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let agent = client.with("AGENT", "secret");
+    let target = |operation: &str| format!("AmazonEC2ContainerServiceV20141113.{operation}");
+    let answer = client.send_as(&agent, &target("DescribeTasks"), b"{\"tasks\":[\"a\"]}").await;
+    let text = "User: arn:aws:iam::000000000000:root is not authorized to perform: ecs:DescribeTasks";
+    assert_eq!(refused(&answer), (400, "AccessDeniedException".into(), text.into()));
+    let answer = client.send_as(&agent, &target("StopTask"), b"{\"task\":\"a\"}").await;
+    assert_eq!(refused(&answer).1, "ClusterNotFoundException");
 }
 
 #[tokio::test]
