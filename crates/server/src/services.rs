@@ -10,3 +10,8 @@ pub static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &
     (&wire::logs::SERVICE, &logs::SUPPORT),
     (&wire::sts::SERVICE, &sts::SUPPORT),
 ];
+
+/// docs/support.md, made from the tables that decide.
+pub fn support_page() -> String {
+    crate::front_door::page(SUPPORT) + &ecs::support::nested()
+}
