@@ -272,10 +272,15 @@ def outward_address():
 
 
 def test_network_modes_host_and_none(roadstead):
-    names = "for d in /sys/class/net/*; do echo ${d##*/}; done"
-    assert say(roadstead, "net-none", names, networkMode="none") == ["lo"]
-    assert set(say(roadstead, "net-host", names, len(os.listdir("/sys/class/net")), networkMode="host")) >= {"lo"}
-    assert "eth0" in say(roadstead, "net-bridge", names, 2, networkMode="bridge")
+    script = "for link in /sys/class/net/*; do echo -n ${link##*/}' '; done; echo"
+
+    def links(mode):
+        return set(say(roadstead, f"net-{mode}", script, networkMode=mode)[0].split())
+
+    assert links("none") == {"lo"}
+    assert links("bridge") == {"lo", "eth0"}
+    bridge = f"rs{roadstead.id8()}"
+    assert bridge in os.listdir("/sys/class/net") and bridge in links("host")
 
 
 def test_restart_policy(roadstead, restarting):
