@@ -120,8 +120,6 @@ pub struct InstanceRow {
     pub version_info: ecs::VersionInfo,
     /// Rises with each change.
     pub version: i64,
-    /// The token of the registration, so that a repeated call finds the same instance.
-    pub client_token: Option<String>,
     /// When an INACTIVE instance is forgotten.
     pub forget_at: Option<Timestamp>,
 }

@@ -48,7 +48,6 @@ pub fn register_container_instance(
                 agent_connected: true,
                 version_info: request.version_info.unwrap_or_default(),
                 version: 0,
-                client_token: None,
                 forget_at: None,
             }
         }

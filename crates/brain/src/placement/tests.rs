@@ -24,7 +24,6 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
         tags: Vec::new(),
         version_info: ecs::VersionInfo::default(),
         version: 1,
-        client_token: None,
         forget_at: None,
     }
 }

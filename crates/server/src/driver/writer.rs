@@ -2,7 +2,12 @@
 //! one before left it; a whole batch becomes one commit; only when that is on disk do readers see the new
 //! state and do clients get their answers. If the commit fails, nothing has happened.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use store::{Commit, Revision, Store};
@@ -97,7 +102,7 @@ impl<M: Machine> Handle<M> {
         });
         let full = || errors::server("The control plane is busy; try again.");
         self.jobs.try_send(job).map_err(|_| full())?;
-        told.await.unwrap_or_else(|_| Err(errors::server("The control plane is stopping.")))
+        told.await.unwrap_or_else(|_| Err(errors::server("The request could not be carried out.")))
     }
 }
 
@@ -145,11 +150,15 @@ impl<M: Machine> Writer<M> {
         }
         let mut next = first;
         while let Some(job) = next.take() {
-            let (outcome, answer) = job(&batch.state, now);
-            if let Some(outcome) = outcome {
-                batch.take(outcome);
+            // A command that breaks one of the brain's own assertions fails alone: it worked on a copy, and its
+            // client hears of it as the answer is dropped here.
+            let ran = catch_unwind(AssertUnwindSafe(|| job(&batch.state, now)));
+            if let Ok((outcome, answer)) = ran {
+                if let Some(outcome) = outcome {
+                    batch.take(outcome);
+                }
+                batch.answers.push(answer);
             }
-            batch.answers.push(answer);
             if batch.has_room() {
                 next = self.queue.try_recv().ok();
             }
