@@ -17,13 +17,13 @@ use super::{
 /// Between two looks at a task that starts.
 const LOOK: Duration = Duration::from_micros(500);
 /// Between two looks at many tasks.
-const GLANCE: Duration = Duration::from_millis(10);
+const GLANCE: Duration = Duration::from_millis(20);
 /// For one task to get where it should, or for the host to be clean.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The most tasks that one RunTask starts.
 const BATCH: usize = 10;
-/// The most tasks that one DescribeTasks answers.
-const PAGE: usize = 100;
+/// Tasks looked at together: few, so that looking costs little.
+const PAGE: usize = 20;
 
 /// Arguments of `roadstead bench start`.
 #[derive(clap::Args)]
@@ -33,7 +33,7 @@ pub struct Start {
     /// Task definition
     #[arg(long)]
     definition: String,
-    /// How many tasks, one after another
+    /// How many tasks, one after another; they run on until all are measured
     #[arg(long, default_value_t = 50)]
     count: usize,
 }
@@ -42,14 +42,19 @@ impl Start {
     /// The latencies.
     pub async fn run(self) -> anyhow::Result<Value> {
         let mut client = Client::connect(&self.target).await?;
-        let mut times = Vec::new();
+        let (mut times, mut tasks) = (Vec::new(), Vec::new());
         for _ in 0..self.count {
             let at = Instant::now();
             let started = run_tasks(&mut client, &self.definition, 1).await?;
             let [task] = started.as_slice() else { bail!("the task was not placed") };
             until(&mut client, task, "RUNNING").await?;
             times.push(at.elapsed());
+            tasks.push(task.clone());
+        }
+        for task in &tasks {
             client.json("StopTask", &json!({ "task": task })).await?;
+        }
+        for task in &tasks {
             until(&mut client, task, "STOPPED").await?;
         }
         Ok(summary(times))
@@ -132,7 +137,7 @@ async fn until(client: &mut Client, task: &str, status: &str) -> anyhow::Result<
         if task["lastStatus"] == status {
             return Ok(());
         }
-        ensure!(task["lastStatus"] != "STOPPED", "the task stopped: {}", task["stoppedReason"]);
+        ensure!(task["lastStatus"] != "STOPPED", "a task stopped: {}", task["stoppedReason"]);
         ensure!(at.elapsed() < PATIENCE, "the task does not get to {status}");
         tokio::time::sleep(LOOK).await;
     }

@@ -1,0 +1,34 @@
+#!/usr/bin/env bash
+# `make bench`: Roadstead's numbers beside those of its peers, measured in one run on this machine.
+# The peers are unpacked below ~/.cache/roadstead/bench, never installed; they run in network and mount
+# namespaces of their own, so that all they make goes away with them.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+sudo=""
+if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
+cache=${ROADSTEAD_BENCH_DIR:-$HOME/.cache/roadstead/bench}
+mkdir -p "$cache"
+
+packages=(docker.io containerd runc crun tini libdevmapper1.02.1 libyajl2)
+if [ ! -e "$cache/debian/ready" ]; then
+    echo "== fetching the peers: ${packages[*]}"
+    rm -rf "$cache/debian" "$cache/debs"
+    mkdir -p "$cache/debian" "$cache/debs"
+    for package in "${packages[@]}"; do
+        (cd "$cache/debs" && apt-get download -qq "$package" 2>/dev/null) || echo "   $package cannot be fetched"
+    done
+    for package in "$cache"/debs/*.deb; do dpkg-deb -x "$package" "$cache/debian"; done
+    rm -rf "$cache/debs"
+    touch "$cache/debian/ready"
+fi
+if [ ! -e "$cache/venv/ready" ]; then
+    echo "== fetching the peers: moto, MiniStack"
+    rm -rf "$cache/venv"
+    python3 -m venv "$cache/venv"
+    if "$cache/venv/bin/pip" install --quiet --disable-pip-version-check --requirement tools/bench/requirements.txt; then
+        touch "$cache/venv/ready"
+    else
+        echo "   they cannot be fetched"
+    fi
+fi
+exec $sudo python3 tools/bench/main.py --bin "${ROADSTEAD_BIN:?}" --peers "$cache" "$@"
