@@ -9,7 +9,7 @@ if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
 cache=${ROADSTEAD_BENCH_DIR:-$HOME/.cache/roadstead/bench}
 mkdir -p "$cache"
 
-packages=(docker.io containerd runc crun tini libdevmapper1.02.1 libyajl2)
+packages=(docker.io containerd runc tini libdevmapper1.02.1)
 if [ ! -e "$cache/debian/ready" ]; then
     echo "== fetching the peers: ${packages[*]}"
     rm -rf "$cache/debian" "$cache/debs"

@@ -101,19 +101,6 @@ def containerd(top, args):
     return out
 
 
-def crun(top, image, args):
-    """The bare runtime: no network, no image store, no daemon, no groups (it refuses hybrid cgroups)."""
-    bundle = pathlib.Path(top, "bundle")
-    (bundle / "rootfs").mkdir(parents=True)
-    quiet("tar", "-C", bundle / "rootfs", "-xf", image)
-    quiet("crun", "spec", cwd=bundle)
-    spec = json.loads((bundle / "config.json").read_text())
-    spec["process"].update(terminal=False, args=["/bin/true"])
-    (bundle / "config.json").write_text(json.dumps(spec))
-    once = lambda n: quiet("crun", "--cgroup-manager", "disabled", "--root", f"{top}/crun", "run", "--bundle", bundle, f"b{n}")
-    return {"churn_per_second": rate(args.churn * 3, 4, once)}
-
-
 def emulator(top, name, port, command, args):
     """An emulator of the API on one core, and our client on the other."""
     endpoint = f"http://127.0.0.1:{port}"
@@ -178,7 +165,6 @@ def main():
     parts = {
         "docker": lambda: docker(args.top, image, args),
         "containerd": lambda: containerd(args.top, args),
-        "crun": lambda: crun(args.top, image, args),
         "moto": lambda: emulator(args.top, "moto", 5601, moto, args),
         "ministack": lambda: emulator(args.top, "ministack", 5602, (bin_dir / "ministack",), args),
     }

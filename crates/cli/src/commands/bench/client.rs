@@ -40,18 +40,23 @@ pub struct Client {
     credentials: Credentials,
 }
 
+async fn open(host: &str) -> anyhow::Result<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(host).await.with_context(|| format!("cannot connect to {host}"))?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = handshake(TokioIo::new(stream)).await?;
+    tokio::spawn(async move {
+        // Whoever waits for an answer hears of the end.
+        let _ = connection.await;
+    });
+    Ok(sender)
+}
+
 impl Client {
     /// Connects.
     pub async fn connect(target: &Target) -> anyhow::Result<Client> {
         let host = target.endpoint.strip_prefix("http://").map(|host| host.trim_end_matches('/'));
         let Some(host) = host else { bail!("{} is no http:// URL", target.endpoint) };
-        let stream = TcpStream::connect(host).await.with_context(|| format!("cannot connect to {host}"))?;
-        stream.set_nodelay(true)?;
-        let (sender, connection) = handshake(TokioIo::new(stream)).await?;
-        tokio::spawn(async move {
-            // Whoever waits for an answer hears of the end.
-            let _ = connection.await;
-        });
+        let sender = open(host).await?;
         let credentials = Credentials {
             access_key: target.access_key.clone(),
             secret: target.secret_key.clone(),
@@ -82,7 +87,10 @@ impl Client {
         sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, agent::api::now())?;
         let mut request = Request::post("/").body(Full::from(body))?;
         *request.headers_mut() = headers;
-        self.sender.ready().await?;
+        // Not every server keeps connections.
+        if self.sender.ready().await.is_err() {
+            self.sender = open(&self.host).await?;
+        }
         let response = self.sender.send_request(request).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
