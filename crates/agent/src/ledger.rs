@@ -50,6 +50,18 @@ pub struct AcsCursor {
     pub timeline: Option<i64>,
 }
 
+/// A place in a container's output, and what was dropped before it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Shipped {
+    /// The engine's.
+    pub cursor: u64,
+    /// Lines that ended before it; 0 where that is not known.
+    pub lines: u64,
+    /// Lines that were never read, as the log mode is non-blocking, and their bytes on disk.
+    pub dropped_lines: u64,
+    pub dropped_bytes: u64,
+}
+
 /// One task as it was written down.
 #[derive(Debug, Clone)]
 pub struct Written {
@@ -144,13 +156,20 @@ impl Ledger {
     }
 
     /// Up to where a container's output is shipped.
-    pub fn output_cursor(&self, id: &engine::ContainerId) -> Result<u64, Error> {
-        Ok(self.read(&output_key(id))?.unwrap_or(0))
+    pub fn shipped(&self, id: &engine::ContainerId) -> Result<Shipped, Error> {
+        let key = output_key(id);
+        let row = self.read::<serde_json::Value>(&key)?;
+        // The first version wrote the cursor alone.
+        match row.as_ref().map(|row| row.as_u64().ok_or(row)) {
+            None => Ok(Shipped::default()),
+            Some(Ok(cursor)) => Ok(Shipped { cursor, ..Shipped::default() }),
+            Some(Err(row)) => Shipped::deserialize(row).map_err(|source| Error::Row { key, source }),
+        }
     }
 
     /// Writes down up to where a container's output is shipped.
-    pub async fn set_output_cursor(&self, id: &engine::ContainerId, cursor: u64) -> Result<(), Error> {
-        self.commit(Commit::new().put(output_key(id), json(&cursor))).await
+    pub async fn set_shipped(&self, id: &engine::ContainerId, shipped: Shipped) -> Result<(), Error> {
+        self.commit(Commit::new().put(output_key(id), json(&shipped))).await
     }
 
     /// Every task that is written down, by id.

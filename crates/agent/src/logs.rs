@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{api::BackOff, host::Host};
+use crate::{api::BackOff, host::Host, ledger::Shipped};
 use events::{Assembler, Batch};
 use stream::Outcome;
 
@@ -28,6 +28,8 @@ const ENDING: Duration = Duration::from_millis(20);
 
 /// How much output without events is let go at a time.
 const IDLE_BYTES: u64 = 64 << 10;
+/// Between warnings of one container's dropped output.
+const WARN_PERIOD: Duration = Duration::from_secs(10);
 
 /// Ships the output of one container.
 pub(crate) struct Shipper {
@@ -40,6 +42,12 @@ pub(crate) struct Shipper {
     pub event_start: Option<String>,
     /// Fires when the container will never write again.
     pub finish: CancellationToken,
+}
+
+/// What was said of dropped output, and when.
+struct Warned {
+    bytes: u64,
+    at: Option<Instant>,
 }
 
 impl Shipper {
@@ -61,12 +69,12 @@ impl Shipper {
     }
 
     async fn ship(&self, notify: &Notify) {
-        let mut cursor = self.cursor().await;
-        let mut released = cursor;
-        let mut assembler = Assembler::new(self.event_start.as_deref(), cursor);
+        let start = self.shipped_before().await;
+        let (mut released, mut warned) = (start.cursor, Warned { bytes: start.dropped_bytes, at: None });
+        let mut assembler = Assembler::new(self.event_start.as_deref(), start);
         loop {
             let finishing = self.finish.is_cancelled();
-            let chunk = match self.host.engine.output(&self.id, cursor, READ_BYTES).await {
+            let chunk = match self.host.engine.output(&self.id, assembler.at().cursor, READ_BYTES).await {
                 Ok(chunk) => chunk,
                 Err(error) if error.kind == engine::Kind::NoSuchContainer => return,
                 Err(error) => {
@@ -76,18 +84,17 @@ impl Shipper {
                 }
             };
             if chunk.dropped_bytes > 0 {
-                let bytes = chunk.dropped_bytes;
-                tracing::warn!(container = %self.id, bytes, "output was dropped, as its log mode is non-blocking");
+                assembler.dropped(chunk.dropped_bytes);
             }
             let nothing = chunk.records.is_empty();
             for record in chunk.records {
                 assembler.push(record);
             }
-            cursor = chunk.cursor;
             let over = finishing && chunk.ended;
             if over {
                 assembler.finish();
             }
+            self.warn_dropped(assembler.at(), &mut warned, over);
             self.put(&mut assembler, nothing || over, &mut released).await;
             if over {
                 return;
@@ -98,14 +105,26 @@ impl Shipper {
         }
     }
 
-    async fn cursor(&self) -> u64 {
+    /// Where to go on.
+    async fn shipped_before(&self) -> Shipped {
         loop {
-            match self.host.ledger.output_cursor(&self.id) {
-                Ok(cursor) => return cursor,
+            match self.host.ledger.shipped(&self.id) {
+                Ok(shipped) => return shipped,
                 Err(error) => tracing::error!(container = %self.id, %error, "the ledger cannot be read"),
             }
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
+    }
+
+    /// Says now and then, and in the end, how much was dropped since the container was made.
+    fn warn_dropped(&self, at: Shipped, warned: &mut Warned, over: bool) {
+        let early = warned.at.is_some_and(|at| at.elapsed() < WARN_PERIOD) && !over;
+        if at.dropped_bytes == warned.bytes || early {
+            return;
+        }
+        *warned = Warned { bytes: at.dropped_bytes, at: Some(Instant::now()) };
+        let (lines, bytes) = (at.dropped_lines, at.dropped_bytes);
+        tracing::warn!(container = %self.id, lines, bytes, "output was dropped, as its log mode is non-blocking");
     }
 
     /// Waits for output, then a moment more for company.
@@ -129,26 +148,26 @@ impl Shipper {
     async fn put(&self, assembler: &mut Assembler, all: bool, released: &mut u64) {
         assembler.release_old(Instant::now());
         while let Some(batch) = assembler.batch(all) {
-            let cursor = batch.cursor;
+            let at = batch.at;
             self.put_batch(batch).await;
-            self.shipped(cursor, released).await;
+            self.shipped(at, released).await;
         }
         // Empty lines make no events, but take up space.
-        if let Some(cursor) = assembler.idle_cursor().filter(|cursor| *cursor > *released + IDLE_BYTES) {
-            self.shipped(cursor, released).await;
+        if let Some(at) = assembler.idle_at().filter(|at| at.cursor > *released + IDLE_BYTES) {
+            self.shipped(at, released).await;
         }
     }
 
-    /// Output up to `cursor` is safe elsewhere.
-    async fn shipped(&self, cursor: u64, released: &mut u64) {
-        if let Err(error) = self.host.ledger.set_output_cursor(&self.id, cursor).await {
+    /// Output up to there is safe elsewhere.
+    async fn shipped(&self, at: Shipped, released: &mut u64) {
+        if let Err(error) = self.host.ledger.set_shipped(&self.id, at).await {
             // Then it is shipped again after a restart, at worst.
             tracing::warn!(container = %self.id, %error, "the output's cursor cannot be written");
         }
-        if let Err(error) = self.host.engine.release_output(&self.id, cursor).await {
+        if let Err(error) = self.host.engine.release_output(&self.id, at.cursor).await {
             tracing::warn!(container = %self.id, %error, "shipped output cannot be released");
         }
-        *released = cursor;
+        *released = at.cursor;
     }
 
     async fn put_batch(&self, batch: Batch) {

@@ -100,7 +100,7 @@ pub struct HealthCheck {
 /// Where a container's output goes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum LogDriver {
-    /// The engine keeps the last of it on disk.
+    /// A file of the container's own, which the engine writes.
     #[default]
     JsonFile,
     /// Nowhere.

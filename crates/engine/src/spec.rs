@@ -221,8 +221,10 @@ pub enum OutputPolicy {
     Blocking,
     /// The oldest waiting output is dropped, and counted, beyond this many bytes.
     NonBlocking { max_bytes: u64 },
-    /// Nothing is kept beyond the last bytes (json-file's rotation): max size and number of files.
-    Rotating { max_bytes: u64, files: u32 },
+    /// Goes to the container's own `<runtime id>-json.log`, as Docker's json-file driver writes it, and not
+    /// to who reads output. The file is turned over at `max_bytes`; there are `files` at most, with it.
+    #[serde(alias = "Rotating")]
+    JsonFile { max_bytes: u64, files: u32 },
     /// Nothing is kept (log driver `none`).
     Discard,
 }

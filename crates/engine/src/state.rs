@@ -117,6 +117,9 @@ pub struct OutputRecord {
     pub partial: bool,
     /// The cursor just after this record.
     pub cursor: u64,
+    /// How many lines have ended, this one included, on both streams and whether they were kept or not.
+    /// 0 where that is not known.
+    pub lines: u64,
 }
 
 /// Captured output.

@@ -7,6 +7,8 @@ use regex::bytes::Regex;
 use tokio::time::Instant;
 use wire::logs::InputLogEvent;
 
+use crate::ledger::Shipped;
+
 /// How long an event of several lines waits for its next line.
 pub(super) const EVENT_PATIENCE: Duration = Duration::from_secs(1);
 /// What CloudWatch Logs counts for each event beside its message.
@@ -29,14 +31,14 @@ pub(super) struct Assembler {
     ready: VecDeque<Event>,
     ready_bytes: usize,
     /// After the last record.
-    cursor: u64,
+    at: Shipped,
 }
 
 struct Pending {
     at_ms: i64,
     data: Vec<u8>,
     /// Before its first record.
-    from: u64,
+    from: Shipped,
     since: Instant,
 }
 
@@ -44,27 +46,27 @@ struct Event {
     at_ms: i64,
     message: String,
     /// Once this event and all before it are shipped, up to where output is safe elsewhere.
-    safe: u64,
+    safe: Shipped,
 }
 
 /// Events for one call.
 pub(super) struct Batch {
     pub events: Vec<InputLogEvent>,
     /// Where shipping goes on after this.
-    pub cursor: u64,
+    pub at: Shipped,
 }
 
 impl Assembler {
-    /// Goes on at `cursor`. The pattern was checked when the task was lowered; one that cannot be used
+    /// Goes on at `at`. The pattern was checked when the task was lowered; one that cannot be used
     /// makes every line an event.
-    pub(super) fn new(event_start: Option<&str>, cursor: u64) -> Assembler {
+    pub(super) fn new(event_start: Option<&str>, at: Shipped) -> Assembler {
         Assembler {
             event_start: event_start.and_then(|pattern| Regex::new(pattern).ok()),
             lines: [None, None],
             event: None,
             ready: VecDeque::new(),
             ready_bytes: 0,
-            cursor,
+            at,
         }
     }
 
@@ -74,7 +76,9 @@ impl Assembler {
             Stream::Stdout => 0,
             Stream::Stderr => 1,
         };
-        let from = std::mem::replace(&mut self.cursor, record.cursor);
+        self.count_missing(&record);
+        let after = Shipped { cursor: record.cursor, lines: record.lines, ..self.at };
+        let from = std::mem::replace(&mut self.at, after);
         let line = self.lines[slot].get_or_insert_with(|| Pending {
             at_ms: record.at_ms,
             data: Vec::new(),
@@ -87,6 +91,27 @@ impl Assembler {
         {
             self.line(line);
         }
+    }
+
+    /// So much of what would have come next is gone.
+    pub(super) fn dropped(&mut self, bytes: u64) {
+        // What the rest of a line was is not known; what comes next is none of it.
+        self.finish();
+        self.at.dropped_bytes += bytes;
+        self.at.cursor += bytes;
+    }
+
+    fn count_missing(&mut self, record: &OutputRecord) {
+        let known = self.at.lines > 0 || self.at.cursor == 0 || self.at.dropped_bytes == self.at.cursor;
+        let before = record.lines.saturating_sub(u64::from(!record.partial));
+        if known && before > self.at.lines {
+            self.at.dropped_lines += before - self.at.lines;
+        }
+    }
+
+    /// How far it has read, and what was dropped on the way.
+    pub(super) fn at(&self) -> Shipped {
+        self.at
     }
 
     fn line(&mut self, line: Pending) {
@@ -117,7 +142,7 @@ impl Assembler {
             let (message, after) = rest.split_at(rest.floor_char_boundary(MAX_MESSAGE));
             rest = after;
             self.ready_bytes += message.len() + OVERHEAD;
-            let event = Event { at_ms: pending.at_ms, message: message.to_owned(), safe: 0 };
+            let event = Event { at_ms: pending.at_ms, message: message.to_owned(), safe: Shipped::default() };
             self.ready.push_back(event);
         }
         let safe = self.safe();
@@ -127,14 +152,14 @@ impl Assembler {
     }
 
     /// Up to where output is safe though nothing waits to be shipped: what was read held no event.
-    pub(super) fn idle_cursor(&self) -> Option<u64> {
+    pub(super) fn idle_at(&self) -> Option<Shipped> {
         self.ready.is_empty().then(|| self.safe())
     }
 
     /// Up to where nothing is held back.
-    fn safe(&self) -> u64 {
+    fn safe(&self) -> Shipped {
         let held = self.lines.iter().flatten().chain(&self.event).map(|pending| pending.from);
-        held.min().unwrap_or(self.cursor)
+        held.min_by_key(|from| from.cursor).unwrap_or(self.at)
     }
 
     /// Whether an event waits for more lines.
@@ -168,7 +193,7 @@ impl Assembler {
         if self.ready.is_empty() || !(all || full) {
             return None;
         }
-        let (mut events, mut bytes, mut safe) = (Vec::new(), 0, 0);
+        let (mut events, mut bytes, mut safe) = (Vec::new(), 0, Shipped::default());
         let (mut oldest, mut newest) = (i64::MAX, i64::MIN);
         while let Some(next) = self.ready.front() {
             let size = next.message.len() + OVERHEAD;
@@ -179,15 +204,18 @@ impl Assembler {
             }
             let Some(next) = self.ready.pop_front() else { break };
             bytes += size;
-            safe = safe.max(next.safe);
+            // Only the last part of a message that was cut has one.
+            if next.safe.cursor > safe.cursor {
+                safe = next.safe;
+            }
             events.push(InputLogEvent { timestamp: next.at_ms, message: next.message });
         }
         self.ready_bytes -= bytes;
         // Both streams of a container are read in order of writing, but a line that came in parts is as
         // old as its first.
         events.sort_by_key(|event| event.timestamp);
-        let cursor = if self.ready.is_empty() { self.safe() } else { safe };
-        Some(Batch { events, cursor })
+        let at = if self.ready.is_empty() { self.safe() } else { safe };
+        Some(Batch { events, at })
     }
 }
 
@@ -196,17 +224,24 @@ mod tests {
     use super::*;
 
     fn record(at_ms: i64, text: &str, partial: bool, cursor: u64) -> OutputRecord {
-        OutputRecord { at_ms, stream: Stream::Stdout, data: text.as_bytes().to_vec(), partial, cursor }
+        OutputRecord {
+            at_ms,
+            stream: Stream::Stdout,
+            data: text.as_bytes().to_vec(),
+            partial,
+            cursor,
+            lines: 0,
+        }
     }
 
     fn all(assembler: &mut Assembler) -> (Vec<String>, u64) {
         let batch = assembler.batch(true).unwrap();
-        (batch.events.into_iter().map(|event| event.message).collect(), batch.cursor)
+        (batch.events.into_iter().map(|event| event.message).collect(), batch.at.cursor)
     }
 
     #[test]
     fn lines_are_events_and_a_part_holds_the_cursor_back() {
-        let mut a = Assembler::new(None, 0);
+        let mut a = Assembler::new(None, Shipped::default());
         a.push(record(1, "one", false, 10));
         a.push(record(2, "", false, 11));
         a.push(record(3, "tw", true, 20));
@@ -221,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_end_makes_a_part_whole() {
-        let mut a = Assembler::new(None, 0);
+        let mut a = Assembler::new(None, Shipped::default());
         a.push(record(1, "no newline", true, 10));
         a.finish();
         assert_eq!(all(&mut a), (vec!["no newline".to_string()], 10));
@@ -229,7 +264,7 @@ mod tests {
 
     #[test]
     fn a_pattern_starts_events() {
-        let mut a = Assembler::new(Some("^\\d"), 0);
+        let mut a = Assembler::new(Some("^\\d"), Shipped::default());
         for (at, text) in [(1, "1 error"), (2, "  at x"), (3, "  at y"), (4, "2 next")] {
             a.push(record(at, text, false, at as u64 * 10));
         }
@@ -241,8 +276,30 @@ mod tests {
     }
 
     #[test]
+    fn what_is_missing_is_counted_by_lines() {
+        let line = |n: u64, partial| OutputRecord { lines: n, ..record(1, "x", partial, 10 * n) };
+        let mut a = Assembler::new(None, Shipped::default());
+        a.push(line(1, false));
+        a.push(line(1, true));
+        // Lines 2 to 5 have ended unseen, the first of which began.
+        a.dropped(40);
+        a.push(line(6, false));
+        assert_eq!(all(&mut a), (["x", "x", "x"].map(str::to_owned).to_vec(), 60));
+        let at = Shipped { cursor: 60, lines: 6, dropped_lines: 4, dropped_bytes: 40 };
+        assert_eq!(a.at(), at);
+        // From the ledger, and from one that did not count lines.
+        for (at, missing) in [(at, 5), (Shipped { cursor: 60, ..Shipped::default() }, 0)] {
+            let mut a = Assembler::new(None, at);
+            a.dropped(5);
+            a.push(line(8, false));
+            a.push(line(9, false));
+            assert_eq!(a.at().dropped_lines, missing);
+        }
+    }
+
+    #[test]
     fn batches_keep_to_the_bounds_and_lose_nothing() {
-        let mut a = Assembler::new(None, 0);
+        let mut a = Assembler::new(None, Shipped::default());
         let long = "é".repeat(MAX_MESSAGE); // twice as many bytes
         a.push(record(1, &long, false, 1));
         for n in 0..25_000u64 {
@@ -255,8 +312,8 @@ mod tests {
             assert!(bytes <= MAX_BATCH_BYTES && batch.events.len() <= MAX_BATCH_EVENTS);
             let times: Vec<i64> = batch.events.iter().map(|e| e.timestamp).collect();
             assert!(times.is_sorted() && times[times.len() - 1] - times[0] < MAX_BATCH_SPAN_MS);
-            assert!(batch.cursor >= last);
-            last = batch.cursor;
+            assert!(batch.at.cursor >= last);
+            last = batch.at.cursor;
             messages.extend(batch.events.into_iter().map(|e| e.message));
         }
         assert_eq!(last, 30_000);

@@ -7,8 +7,10 @@ use engine::OutputPolicy;
 use super::{container::Context, docker::LogConfig};
 use crate::task::{AwsLogs, LogDriver};
 
-/// What json-file keeps when not told: one file would grow without end.
-const ROTATING: OutputPolicy = OutputPolicy::Rotating { max_bytes: 10 << 20, files: 2 };
+/// What json-file keeps where no size is given, in bytes and files. Docker's one file would grow without end.
+const JSON_FILE: (u64, u32) = (20_000_000, 5);
+/// As at registration. Each turn renames them all.
+const MAX_FILES: u32 = 1000;
 /// The ECS agent's default for `max-buffer-size`.
 const BUFFER_BYTES: u64 = 10 << 20;
 
@@ -18,8 +20,8 @@ pub(super) fn lower(
     context: &Context,
     container: &str,
 ) -> Result<(LogDriver, OutputPolicy), String> {
-    let Some(config) = config else { return Ok((LogDriver::JsonFile, ROTATING)) };
-    let options = config.config.clone().unwrap_or_default();
+    let options = config.and_then(|config| config.config.clone()).unwrap_or_default();
+    let Some(config) = config else { return Ok((LogDriver::JsonFile, json_file(&options)?)) };
     match config.r#type.as_str() {
         "" | "json-file" => Ok((LogDriver::JsonFile, json_file(&options)?)),
         "none" => Ok((LogDriver::None, OutputPolicy::Discard)),
@@ -29,15 +31,33 @@ pub(super) fn lower(
 }
 
 fn json_file(options: &BTreeMap<String, String>) -> Result<OutputPolicy, String> {
-    let OutputPolicy::Rotating { mut max_bytes, mut files } = ROTATING else { return Ok(ROTATING) };
+    let (mut max_bytes, mut files) = (None, None);
     for (name, value) in options {
         match name.as_str() {
-            "max-size" => max_bytes = size(name, value)?,
-            "max-file" => files = value.parse().map_err(|_| bad(name, value))?,
+            "max-size" => max_bytes = Some(size(name, value, 1000)?),
+            "max-file" => {
+                let number = value.parse().ok().filter(|files| (1..=MAX_FILES).contains(files));
+                files = Some(number.ok_or_else(|| bad(name, value))?);
+            }
+            // A file never holds a container up, so both modes are one.
+            "mode" => drop(blocking(name, value)?),
+            "max-buffer-size" => drop(size(name, value, 1024)?),
+            "compress" if value == "false" => {}
             _ => return Err(unknown("json-file", name)),
         }
     }
-    Ok(OutputPolicy::Rotating { max_bytes, files: files.max(1) })
+    // Docker's, once there is a size.
+    let files = files.unwrap_or(if max_bytes.is_some() { 1 } else { JSON_FILE.1 });
+    Ok(OutputPolicy::JsonFile { max_bytes: max_bytes.unwrap_or(JSON_FILE.0), files })
+}
+
+/// Whether the mode is blocking.
+fn blocking(name: &str, value: &str) -> Result<bool, String> {
+    match value {
+        "blocking" => Ok(true),
+        "non-blocking" => Ok(false),
+        _ => Err(bad(name, value)),
+    }
 }
 
 fn awslogs(
@@ -46,7 +66,7 @@ fn awslogs(
     container: &str,
 ) -> Result<(LogDriver, OutputPolicy), String> {
     let mut logs = AwsLogs::default();
-    let (mut blocking, mut buffer) = (true, BUFFER_BYTES);
+    let (mut wait, mut buffer) = (true, BUFFER_BYTES);
     for (name, value) in options {
         match name.as_str() {
             "awslogs-group" => logs.group = value.clone(),
@@ -60,20 +80,15 @@ fn awslogs(
             "awslogs-create-group" => logs.create_group = value.parse().map_err(|_| bad(name, value))?,
             "awslogs-datetime-format" => set_start(&mut logs, name, datetime_pattern(value))?,
             "awslogs-multiline-pattern" => set_start(&mut logs, name, value.clone())?,
-            "mode" => match value.as_str() {
-                "blocking" => blocking = true,
-                "non-blocking" => blocking = false,
-                _ => return Err(bad(name, value)),
-            },
-            "max-buffer-size" => buffer = size(name, value)?,
+            "mode" => wait = blocking(name, value)?,
+            "max-buffer-size" => buffer = size(name, value, 1024)?,
             _ => return Err(unknown("awslogs", name)),
         }
     }
     if logs.group.is_empty() {
         return Err("HostConfigError: the log driver awslogs needs the option awslogs-group".into());
     }
-    let policy =
-        if blocking { OutputPolicy::Blocking } else { OutputPolicy::NonBlocking { max_bytes: buffer } };
+    let policy = if wait { OutputPolicy::Blocking } else { OutputPolicy::NonBlocking { max_bytes: buffer } };
     Ok((LogDriver::AwsLogs(logs), policy))
 }
 
@@ -100,22 +115,27 @@ fn unknown(driver: &str, name: &str) -> String {
     format!("HostConfigError: the option {name} of the log driver {driver} is not supported by this agent")
 }
 
-fn size(name: &str, value: &str) -> Result<u64, String> {
-    bytes(value).filter(|bytes| *bytes > 0).ok_or_else(|| bad(name, value))
+/// Docker counts files by thousands, and buffers by 1024.
+fn size(name: &str, value: &str, kilo: u64) -> Result<u64, String> {
+    sized(value, kilo).filter(|bytes| *bytes > 0).ok_or_else(|| bad(name, value))
 }
 
 /// A size as Docker words it: a number, then nothing, `b`, `k`, `m`, `g` or `kb` and so on.
 pub(super) fn bytes(text: &str) -> Option<u64> {
+    sized(text, 1024)
+}
+
+fn sized(text: &str, kilo: u64) -> Option<u64> {
     let text = text.trim().to_ascii_lowercase();
     let text = text.strip_suffix('b').unwrap_or(&text);
     let text = text.strip_suffix('i').unwrap_or(text);
-    let (digits, shift) = match text.as_bytes().last()? {
-        b'k' => (&text[..text.len() - 1], 10),
-        b'm' => (&text[..text.len() - 1], 20),
-        b'g' => (&text[..text.len() - 1], 30),
+    let (digits, power) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 1),
+        b'm' => (&text[..text.len() - 1], 2),
+        b'g' => (&text[..text.len() - 1], 3),
         _ => (text, 0),
     };
-    digits.trim().parse::<u64>().ok()?.checked_mul(1 << shift)
+    digits.trim().parse::<u64>().ok()?.checked_mul(kilo.pow(power))
 }
 
 /// The pattern for a strftime format, with the conversions that Docker's driver documents.
@@ -174,6 +194,29 @@ mod tests {
             ("18446744073709551615g", None),
         ] {
             assert_eq!(bytes(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_file_keeps_to_docker_s_options() {
+        let lowered = |options: &[(&str, &str)]| {
+            let options = options.iter().map(|(name, value)| (name.to_string(), value.to_string()));
+            json_file(&options.collect())
+        };
+        for (options, expected) in [
+            (&[][..], Some((20_000_000, 5))),
+            (&[("max-size", "10m")], Some((10_000_000, 1))),
+            (&[("max-size", "1k"), ("max-file", "3")], Some((1000, 3))),
+            (&[("max-file", "3"), ("mode", "non-blocking"), ("compress", "false")], Some((20_000_000, 3))),
+            (&[("max-file", "0")], None),
+            (&[("max-file", "1001")], None),
+            (&[("max-size", "0")], None),
+            (&[("mode", "slow")], None),
+            (&[("compress", "true")], None),
+            (&[("labels", "a")], None),
+        ] {
+            let expected = expected.map(|(max_bytes, files)| OutputPolicy::JsonFile { max_bytes, files });
+            assert_eq!(lowered(options).ok(), expected, "{options:?}");
         }
     }
 

@@ -77,6 +77,7 @@ impl FakeEngine {
                     data: line.as_bytes().to_vec(),
                     partial: false,
                     cursor,
+                    lines: container.output.len() as u64 + 1,
                 });
             }
         }

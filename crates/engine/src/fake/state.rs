@@ -42,6 +42,7 @@ impl FakeContainer {
             data: line.as_bytes().to_vec(),
             partial: false,
             cursor: before + line.len() as u64 + 1,
+            lines: self.output.len() as u64 + 1,
         });
     }
 

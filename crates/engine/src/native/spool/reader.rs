@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::{HEADER_BYTES, LINE_BYTES_MAX, decode, segment_path, segments};
+use super::{HEADER_BYTES, LINE_BYTES_MAX, LINES_BYTES, decode, segment_path, segments};
 use crate::state::{OutputChunk, OutputRecord};
 
 /// How often a read starts anew because the writer dropped the segment that was to be read.
@@ -54,12 +54,11 @@ fn read_once(dir: &Path, cursor: u64, max_bytes: usize) -> io::Result<OutputChun
 fn read_segment(file: &File, start: u64, chunk: &mut OutputChunk, left: &mut usize) -> io::Result<bool> {
     let mut buffer = Vec::new();
     loop {
-        let want = (*left).clamp(HEADER_BYTES + LINE_BYTES_MAX, 256 << 10);
+        let want = (*left).clamp(HEADER_BYTES + LINES_BYTES + LINE_BYTES_MAX, 256 << 10);
         buffer.resize(want, 0);
         let got = read_at(file, &mut buffer, chunk.cursor.saturating_sub(start))?;
         let mut at = 0;
-        while let Some(record) = decode(&buffer[at..got]) {
-            let bytes = HEADER_BYTES + record.data.len();
+        while let Some((record, bytes)) = decode(&buffer[at..got]) {
             at += bytes;
             chunk.cursor += bytes as u64;
             chunk.records.push(OutputRecord {
@@ -68,6 +67,7 @@ fn read_segment(file: &File, start: u64, chunk: &mut OutputChunk, left: &mut usi
                 data: record.data.to_vec(),
                 partial: record.partial,
                 cursor: chunk.cursor,
+                lines: record.lines,
             });
             *left = left.saturating_sub(bytes);
             if *left == 0 {

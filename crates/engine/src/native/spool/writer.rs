@@ -5,7 +5,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use super::{BLOCKING_BYTES_MAX, HEADER_BYTES, Lines, SEGMENT_BYTES, decode, encode, segment_path, segments};
+use jiff::Timestamp;
+
+use super::json_file::JsonFile;
+use super::{
+    BLOCKING_BYTES_MAX, Lines, Record, SEGMENT_BYTES, decode, encode, index, segment_path, segments,
+};
 use crate::spec::OutputPolicy;
 use crate::state::Stream;
 
@@ -26,23 +31,35 @@ pub(crate) struct Writer {
     /// Output before this is safe elsewhere.
     released: u64,
     lines: [Lines; 2],
+    /// How many lines have ended.
+    ended: u64,
+    /// In place of all segments.
+    json: Option<JsonFile>,
     /// Encoded records that are not on disk yet, because the disk was full.
     pending: Vec<u8>,
 }
 
 impl Writer {
-    /// Opens the spool in `dir`, made if absent, to go on after what is there.
-    pub(crate) fn open(dir: &Path, policy: OutputPolicy) -> io::Result<Writer> {
+    /// Opens the spool in `dir`, made if absent, to go on after what is there. `id` is the container's: it
+    /// names a json-file.
+    pub(crate) fn open(dir: &Path, id: &str, policy: OutputPolicy) -> io::Result<Writer> {
         fs::create_dir_all(dir)?;
         let starts: VecDeque<u64> = segments(dir)?.into();
-        let mut end = 0;
+        let (mut end, mut ended) = (0, 0);
         if let Some(last) = starts.back() {
             let path = segment_path(dir, *last);
-            let sound = sound_bytes(&fs::read(&path)?);
+            let (sound, lines) = sound_bytes(&fs::read(&path)?);
+            ended = lines;
             // A writer that was killed may have left part of a record.
             OpenOptions::new().write(true).open(&path)?.set_len(sound)?;
             end = last + sound;
         }
+        let json = match policy {
+            OutputPolicy::JsonFile { max_bytes, files } => {
+                Some(JsonFile::open(dir.join(format!("{id}-json.log")), max_bytes, files)?)
+            }
+            _ => None,
+        };
         let released = starts.front().copied().unwrap_or(0);
         Ok(Writer {
             dir: dir.to_owned(),
@@ -52,6 +69,8 @@ impl Writer {
             end,
             released,
             lines: Default::default(),
+            ended,
+            json,
             pending: Vec::new(),
         })
     }
@@ -62,19 +81,34 @@ impl Writer {
     }
 
     /// Takes bytes that the container wrote. Says whether a reader has something new.
-    pub(crate) fn push(&mut self, stream: Stream, at_ms: i64, bytes: &[u8]) -> bool {
+    pub(crate) fn push(&mut self, stream: Stream, at: Timestamp, bytes: &[u8]) -> bool {
         if self.policy == OutputPolicy::Discard {
             return false;
         }
-        let pending = &mut self.pending;
-        self.lines[index(stream)].push(bytes, |data, partial| encode(pending, at_ms, stream, partial, data));
+        let lines = &mut self.lines[index(stream)];
+        match &mut self.json {
+            Some(json) => lines.push(bytes, |data, partial| json.add(stream, at, data, !partial)),
+            None => {
+                let (pending, ended) = (&mut self.pending, &mut self.ended);
+                lines.push(bytes, |data, partial| add(pending, ended, stream, at, data, partial));
+            }
+        }
         self.flush()
     }
 
     /// The stream has ended.
-    pub(crate) fn finish(&mut self, stream: Stream, at_ms: i64) -> bool {
-        let pending = &mut self.pending;
-        self.lines[index(stream)].finish(|data, partial| encode(pending, at_ms, stream, partial, data));
+    pub(crate) fn finish(&mut self, stream: Stream, at: Timestamp) -> bool {
+        let lines = &mut self.lines[index(stream)];
+        match &mut self.json {
+            Some(json) => {
+                lines.finish(|data, _| json.add(stream, at, data, false));
+                json.finish(stream, at);
+            }
+            None => {
+                let (pending, ended) = (&mut self.pending, &mut self.ended);
+                lines.finish(|data, partial| add(pending, ended, stream, at, data, partial));
+            }
+        }
         self.flush()
     }
 
@@ -95,6 +129,9 @@ impl Writer {
 
     /// Tries again to write what a full disk kept back. Says whether a reader has something new.
     pub(crate) fn flush(&mut self) -> bool {
+        if let Some(json) = &mut self.json {
+            json.flush();
+        }
         if self.pending.is_empty() {
             return false;
         }
@@ -149,11 +186,10 @@ impl Writer {
 
     fn segment_bytes(&self) -> u64 {
         match self.policy {
-            OutputPolicy::Blocking | OutputPolicy::Discard => SEGMENT_BYTES,
+            OutputPolicy::Blocking | OutputPolicy::JsonFile { .. } | OutputPolicy::Discard => SEGMENT_BYTES,
             OutputPolicy::NonBlocking { max_bytes } => {
                 (max_bytes / 8).clamp(SEGMENT_BYTES_MIN.min(max_bytes.max(1)), SEGMENT_BYTES)
             }
-            OutputPolicy::Rotating { max_bytes, .. } => max_bytes.max(1),
         }
     }
 
@@ -162,9 +198,8 @@ impl Writer {
         loop {
             let first = self.starts.front().copied().unwrap_or(self.end).max(self.released);
             let over = match self.policy {
-                OutputPolicy::Blocking | OutputPolicy::Discard => false,
+                OutputPolicy::Blocking | OutputPolicy::JsonFile { .. } | OutputPolicy::Discard => false,
                 OutputPolicy::NonBlocking { max_bytes } => self.end - first.min(self.end) > max_bytes,
-                OutputPolicy::Rotating { files, .. } => self.starts.len() > files.max(1) as usize,
             };
             if !over || self.starts.len() < 2 {
                 return;
@@ -180,18 +215,17 @@ impl Writer {
     }
 }
 
-fn index(stream: Stream) -> usize {
-    match stream {
-        Stream::Stdout => 0,
-        Stream::Stderr => 1,
-    }
+fn add(pending: &mut Vec<u8>, ended: &mut u64, stream: Stream, at: Timestamp, data: &[u8], partial: bool) {
+    *ended += u64::from(!partial);
+    encode(pending, &Record { at_ms: at.as_millisecond(), stream, partial, lines: *ended, data });
 }
 
-/// How many bytes at the start of a segment are whole records.
-fn sound_bytes(segment: &[u8]) -> u64 {
-    let mut at = 0;
-    while let Some(record) = decode(&segment[at..]) {
-        at += HEADER_BYTES + record.data.len();
+/// How many bytes at the start of a segment are whole records, and how many lines have ended by then.
+fn sound_bytes(segment: &[u8]) -> (u64, u64) {
+    let (mut at, mut lines) = (0, 0);
+    while let Some((record, bytes)) = decode(&segment[at..]) {
+        at += bytes;
+        lines = record.lines;
     }
-    at as u64
+    (at as u64, lines)
 }

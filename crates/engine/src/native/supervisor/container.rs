@@ -10,7 +10,7 @@ use super::sys;
 use crate::native::cgroup::{self, GroupPath, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::proto::{Io, Progress};
-use crate::native::spool::Writer;
+use crate::native::spool::{self, Writer};
 use crate::state::{ContainerState, Exit, Phase, Started, Stream};
 
 /// How long a start may take before it is given up.
@@ -86,7 +86,7 @@ impl Container {
         if matches!(state.phase, Phase::Running(_)) {
             return Err(io::Error::other("the container runs already"));
         }
-        let spool = Writer::open(&dir.output(), io.output.clone())?;
+        let spool = Writer::open(&dir.output(), &state.created.runtime_id, io.output.clone())?;
         let watch = Some(spool.end());
         let (status, status_child) = sys::packet_pair()?;
         let mut container = Container {
@@ -305,11 +305,11 @@ impl Container {
         let Run::Draining { exit, .. } = &self.run else { return None };
         let exit = exit.clone();
         for stream in [Stream::Stdout, Stream::Stderr] {
-            self.spool.finish(stream, exit.exited_at_ms);
+            self.spool.finish(stream, jiff::Timestamp::now());
         }
         if let Err(error) = self.write_state(Phase::Exited(exit.clone()), Durable::Yes) {
             // A full disk: what cannot be written is not said. The next turn tries again.
-            eprintln!("{}: cannot record the end: {error}", self.name);
+            spool::say(&format!("{}: cannot record the end: {error}", self.name));
             if let Run::Draining { deadline, .. } = &mut self.run {
                 *deadline = Instant::now() + Duration::from_secs(1);
             }
@@ -359,7 +359,7 @@ impl Container {
                 Ok(0) => self.streams[at] = None,
                 Ok(bytes) => {
                     let bytes = &buffer[..bytes];
-                    self.spool.push(stream, sys::now_ms(), bytes);
+                    self.spool.push(stream, jiff::Timestamp::now(), bytes);
                 }
                 Err(error)
                     if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
