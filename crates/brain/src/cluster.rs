@@ -5,6 +5,10 @@
 pub mod change;
 pub mod rows;
 pub mod txn;
+mod weight;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -43,6 +47,9 @@ pub struct Cluster {
     waiting: OrdSet<ServiceName>,
     /// Everything that waits for a time, earliest first.
     timers: OrdSet<(Timestamp, Key)>,
+    /// Services and container instances that a step did not get to, because it had changed enough for one
+    /// commit: the next tick goes on with them. Not stored: a start looks at every one of them anyway.
+    unfinished: OrdSet<Key>,
     running: i32,
     pending: i32,
 }
@@ -60,6 +67,7 @@ impl Cluster {
             service_tasks: OrdMap::new(),
             waiting: OrdSet::new(),
             timers: OrdSet::new(),
+            unfinished: OrdSet::new(),
             running: 0,
             pending: 0,
         }
@@ -156,8 +164,11 @@ impl Cluster {
         self.services.values().any(service) || self.tasks.values().any(task)
     }
 
-    /// When something waits for its time, the earliest.
+    /// When something waits for its time, the earliest; long ago where a step left something unfinished.
     pub fn wake_at(&self) -> Option<Timestamp> {
+        if !self.unfinished.is_empty() {
+            return Some(Timestamp(0));
+        }
         self.timers.get_min().map(|(at, _)| *at)
     }
 

@@ -48,8 +48,11 @@ pub const BACKOFF_LONGEST_MS: i64 = 300_000;
 
 /// Tasks that a service starts or stops before the other services have their turn.
 pub const SETTLE_TASKS: usize = 100;
-/// Changed rows after which a step leaves the other services to the next one, so that it fits into one commit.
+/// Changed rows after which a step leaves the rest to the next one, so that it fits into one commit of the
+/// store even behind others of the same batch.
 pub const STEP_CHANGES: usize = 1000;
+/// Likewise, about how many bytes of them.
+pub const STEP_BYTES: usize = 2 << 20;
 /// Characters in a RunTask client token. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
 pub const TOKEN_LENGTH: usize = 64;
 

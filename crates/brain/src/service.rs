@@ -28,12 +28,12 @@ use crate::{
 /// for one commit goes on in the next one, at once.
 pub fn settle(txn: &mut Txn) {
     while let Some(name) = txn.next_dirty() {
-        let Some(service) = txn.state.service(&name).cloned() else { continue };
-        if txn.changed() >= limits::STEP_CHANGES {
-            let wake_at = Some(txn.now());
-            txn.postpone_service(ServiceRow { wake_at, ..service.as_ref().clone() });
-            continue;
+        if txn.full() {
+            txn.touch(&name);
+            txn.postpone_services();
+            return;
         }
+        let Some(service) = txn.state.service(&name).cloned() else { continue };
         match service.status {
             ServiceStatus::Active => rollout::advance(txn, service.as_ref().clone()),
             ServiceStatus::Draining => delete::drain(txn, service.as_ref().clone()),

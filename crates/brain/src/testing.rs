@@ -10,7 +10,7 @@ use wire::{Error, ecs};
 use crate::{
     Cluster, Ctx, Ids, Txn,
     account::{self, Account},
-    cluster::{Desired, TaskRow, TaskStatus},
+    cluster::{Change, Desired, InstanceId, TaskRow, TaskStatus},
     clusters, instance, invariants, limits, service, task, tick,
 };
 
@@ -64,6 +64,12 @@ impl World {
         let step = self.state.step(&self.account, &self.ctx, &mut self.ids, command)?;
         assert_eq!(invariants::check(&step.state), Vec::<String>::new());
         assert!(step.changes.len() <= limits::STEP_CHANGES + 200, "{} changes in a step", step.changes.len());
+        let bytes = step.changes.iter().map(|change| match change {
+            Change::Put(row) => row.encode().len(),
+            Change::Delete(_) => 0,
+        });
+        let bytes: usize = bytes.sum();
+        assert!(bytes <= 2 * limits::STEP_BYTES, "{bytes} bytes in a step");
         self.state = step.state;
         Ok(step.reply)
     }
@@ -97,7 +103,19 @@ impl World {
         });
         let registered = self.call(instance::register::register_container_instance, request).unwrap();
         let arn = registered.container_instance.unwrap().container_instance_arn.unwrap();
-        arn.rsplit('/').next().unwrap().to_owned()
+        let id = arn.rsplit('/').next().unwrap().to_owned();
+        self.connect(&id, true);
+        id
+    }
+
+    /// The agent's socket opens, or ends.
+    pub fn connect(&mut self, instance: &str, open: bool) {
+        let (id, version) = (InstanceId::from(instance), open.then(ecs::VersionInfo::default));
+        let done = self.run(|txn| {
+            instance::state::connection(txn, &id, version);
+            Ok(())
+        });
+        done.unwrap();
     }
 
     /// Moves the clock, and lets everything happen that is due on the way.

@@ -5,12 +5,15 @@ use crate::{
     instance, service, task,
 };
 
-/// Rows that one tick looks at; the driver ticks again at once while more are due.
+/// Rows that one tick looks at; the driver ticks again at once while more are due, or left unfinished.
 const DUE: usize = 256;
 
 /// Does what is due at the time of this step.
 pub fn tick(txn: &mut Txn) {
     for key in txn.state.due(txn.ctx.now, DUE) {
+        if txn.full() {
+            break;
+        }
         match key {
             Key::Service(name) => service::woken(txn, &name),
             Key::Task(id) => task::report::forget(txn, &id),
@@ -19,4 +22,10 @@ pub fn tick(txn: &mut Txn) {
             Key::Cluster => {}
         }
     }
+    while !txn.full()
+        && let Some(id) = txn.resume_instance()
+    {
+        instance::state::give_up(txn, &id);
+    }
+    txn.resume_services();
 }

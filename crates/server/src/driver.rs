@@ -66,11 +66,7 @@ impl Driver {
     /// Begins to serve: until its agent connects again, no container instance counts as connected.
     pub async fn start(&self) -> Result<(), Error> {
         for cluster in self.clusters() {
-            let disconnect = |txn: &mut brain::Txn| {
-                instance::state::disconnect_all(txn);
-                Ok(())
-            };
-            cluster.execute("", disconnect).await?;
+            while cluster.execute("", |txn| Ok(instance::state::disconnect_all(txn))).await? {}
         }
         Ok(())
     }

@@ -10,7 +10,7 @@ use std::{
 use wire::Timestamp;
 
 use super::{Change, Cluster, Key, Row, rows::*};
-use crate::{Ctx, Ids, account::Account};
+use crate::{Ctx, Ids, account::Account, limits};
 
 /// What a step has made of a cluster.
 pub struct Step<T> {
@@ -37,6 +37,8 @@ pub struct Txn<'a> {
     changes: BTreeMap<Key, Change>,
     dirty: BTreeSet<ServiceName>,
     assignments: BTreeSet<InstanceId>,
+    /// About how many bytes the changes take in the store, those that a later one replaced included.
+    bytes: usize,
 }
 
 impl Cluster {
@@ -56,6 +58,7 @@ impl Cluster {
             changes: BTreeMap::new(),
             dirty: BTreeSet::new(),
             assignments: BTreeSet::new(),
+            bytes: 0,
         };
         let reply = command(&mut txn)?;
         crate::service::settle(&mut txn);
@@ -91,14 +94,43 @@ impl Txn<'_> {
         self.record(Change::Put(Row::Service(Arc::new(row))));
     }
 
-    /// Writes a service that is settled in a later step.
-    pub fn postpone_service(&mut self, row: ServiceRow) {
-        self.record(Change::Put(Row::Service(Arc::new(row))));
+    /// Whether this step has changed so much that the rest must wait for the next one, or it would not fit
+    /// into one commit.
+    pub fn full(&self) -> bool {
+        self.changes.len() >= limits::STEP_CHANGES || self.bytes >= limits::STEP_BYTES
     }
 
-    /// How many rows this step has changed so far.
-    pub fn changed(&self) -> usize {
-        self.changes.len()
+    /// Leaves a container instance to the next tick.
+    pub fn postpone_instance(&mut self, id: &InstanceId) {
+        self.state.unfinished.insert(Key::Instance(id.clone()));
+    }
+
+    /// Leaves every service that still is to be settled to the next tick.
+    pub fn postpone_services(&mut self) {
+        let left = std::mem::take(&mut self.dirty).into_iter().map(Key::Service);
+        self.state.unfinished.extend(left);
+    }
+
+    /// Takes up one of the container instances that an earlier step left.
+    pub fn resume_instance(&mut self) -> Option<InstanceId> {
+        let found = self.state.unfinished.iter().find_map(|key| match key {
+            Key::Instance(id) => Some(id.clone()),
+            _ => None,
+        })?;
+        self.state.unfinished.remove(&Key::Instance(found.clone()));
+        Some(found)
+    }
+
+    /// Takes up all services that earlier steps left.
+    pub fn resume_services(&mut self) {
+        let (services, other) = std::mem::take(&mut self.state.unfinished)
+            .into_iter()
+            .partition::<Vec<Key>, _>(|key| matches!(key, Key::Service(_)));
+        self.state.unfinished = other.into_iter().collect();
+        self.dirty.extend(services.into_iter().filter_map(|key| match key {
+            Key::Service(name) => Some(name),
+            _ => None,
+        }));
     }
 
     /// Writes a task: its service is settled again, and its container instance told when what it shall do
@@ -137,6 +169,11 @@ impl Txn<'_> {
         self.dirty.insert(service.clone());
     }
 
+    /// Marks every service for settling.
+    pub fn touch_all(&mut self) {
+        self.dirty.extend(self.state.services().map(|row| row.name.clone()));
+    }
+
     /// Marks the services that wait for room, as room has come.
     pub fn touch_waiting(&mut self) {
         self.dirty.extend(self.state.services_waiting().cloned());
@@ -149,6 +186,7 @@ impl Txn<'_> {
 
     fn record(&mut self, change: Change) {
         self.state.apply(&change);
+        self.bytes += change.weight();
         self.changes.insert(change.key(), change);
     }
 }

@@ -31,13 +31,24 @@ pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>
     }
 }
 
-/// The control plane has started: no agent is connected yet, whatever the rows say.
-pub fn disconnect_all(txn: &mut Txn) {
-    let connected: Vec<InstanceId> =
-        txn.state.instances().filter(|row| row.agent_connected).map(|row| row.id.clone()).collect();
+/// The control plane has started: no agent is connected yet, whatever the rows say, and what an unfinished
+/// step may have left is looked at. True when this step had no room for all of it: then call it again.
+pub fn disconnect_all(txn: &mut Txn) -> bool {
+    let connected = txn.state.instances().filter(|row| row.agent_connected);
+    let connected: Vec<InstanceId> = connected.map(|row| row.id.clone()).collect();
     for id in &connected {
+        if txn.full() {
+            return true;
+        }
         connection(txn, id, None);
     }
+    let inactive = txn.state.instances().filter(|row| row.status == InstanceStatus::Inactive);
+    let inactive: Vec<InstanceId> = inactive.map(|row| row.id.clone()).collect();
+    for id in inactive.iter().filter(|id| txn.state.tasks_on(id).next().is_some()).collect::<Vec<_>>() {
+        txn.postpone_instance(id);
+    }
+    txn.touch_all();
+    false
 }
 
 /// UpdateContainerInstancesState: ACTIVE or DRAINING.
@@ -100,9 +111,7 @@ pub fn deregister_container_instance(
     request: ecs::DeregisterContainerInstanceRequest,
 ) -> Result<ecs::DeregisterContainerInstanceResponse, Error> {
     let mut row = find(txn, &request.container_instance)?;
-    let tasks: Vec<TaskId> = txn.state.tasks_on(&row.id).map(|task| task.id.clone()).collect();
-    let running =
-        tasks.iter().filter_map(|id| txn.state.task(id)).any(|task| task.desired == Desired::Running);
+    let running = txn.state.tasks_on(&row.id).any(|task| task.desired == Desired::Running);
     if running && request.force != Some(true) {
         return Err(errors::invalid_parameter("Found running tasks on the instance."));
     }
@@ -110,17 +119,28 @@ pub fn deregister_container_instance(
     row.agent_connected = false;
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_instance(row.clone());
-    for id in tasks {
-        let Some(task) = txn.state.task(&id).cloned() else { continue };
+    give_up(txn, &row.id);
+    txn.touch_waiting();
+    txn.notify(&row.id);
+    let shown = describe::instance(&txn.state, txn.ctx, &row, false);
+    Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })
+}
+
+/// The tasks of a deregistered container instance are lost: all of them, or as many as this step can take and
+/// the others in the next ones.
+pub fn give_up(txn: &mut Txn, id: &InstanceId) {
+    let tasks: Vec<TaskId> = txn.state.tasks_on(id).map(|task| task.id.clone()).collect();
+    for task in tasks {
+        if txn.full() {
+            txn.postpone_instance(id);
+            return;
+        }
+        let Some(task) = txn.state.task(&task).cloned() else { continue };
         let reason = "Container Instance Deregistration Forced by User".to_owned();
         let after = lifecycle::step(&task, &Happening::HostLost { reason }, txn.now());
         txn.put_task(after.clone());
         service::task_stopped(txn, &task, &after);
     }
-    txn.touch_waiting();
-    txn.notify(&row.id);
-    let shown = describe::instance(&txn.state, txn.ctx, &row, false);
-    Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })
 }
 
 /// Forgets an instance that is INACTIVE long enough.

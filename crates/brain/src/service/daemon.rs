@@ -68,6 +68,9 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
     let bare: Vec<InstanceId> = eligible.into_iter().filter(|host| !taken.contains(host)).collect();
     let (mut started, mut refused) = (Vec::new(), Vec::new());
     for host in bare.into_iter().take(limits::SETTLE_TASKS) {
+        if !started.is_empty() && txn.full() {
+            break;
+        }
         match placement::place_on(&txn.state, &wanted, &host) {
             Ok(()) => started.push(rollout::start_on(txn, service, &definition, host)),
             Err(why) => refused.push(why.explain()),

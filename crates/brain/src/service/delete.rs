@@ -46,12 +46,17 @@ pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
         .collect();
     let live = tasks.iter().filter(|(_, desired)| *desired == Desired::Running).take(limits::SETTLE_TASKS);
     let live: Vec<TaskId> = live.map(|(id, _)| id.clone()).collect();
-    for id in &live {
+    let mut stopped = Vec::new();
+    for id in live {
+        if !stopped.is_empty() && txn.full() {
+            break;
+        }
         let reason = "Service was deleted.".to_owned();
-        task::stop::want(txn, id, TaskStopCode::ServiceSchedulerInitiated, reason);
+        task::stop::want(txn, &id, TaskStopCode::ServiceSchedulerInitiated, reason);
+        stopped.push(id);
     }
-    if !live.is_empty() {
-        events::add(txn, &mut row, &events::stopped(&live));
+    if !stopped.is_empty() {
+        events::add(txn, &mut row, &events::stopped(&stopped));
         txn.put_service(row);
     } else if tasks.is_empty() {
         row.status = ServiceStatus::Inactive;

@@ -50,7 +50,7 @@ fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
     let (late, tasks): (Vec<TaskRow>, Vec<TaskRow>) =
         tasks.iter().cloned().partition(|task| task.last < TaskStatus::Running && draining(txn, task));
     // What has not started yet does not start on an instance that is to be emptied.
-    stop_all(txn, service, &late.iter().collect::<Vec<_>>());
+    stop_all(txn, service, &late.iter().take(limits::SETTLE_TASKS).collect::<Vec<_>>());
     let tasks = tasks.as_slice();
     let mut want = Want {
         desired: service.desired_count,
@@ -110,7 +110,7 @@ fn start(
     let mut started = Vec::new();
     let most = usize::try_from(count).unwrap_or(0).min(limits::SETTLE_TASKS);
     let mut refused = None;
-    while started.len() < most && refused.is_none() {
+    while started.len() < most && refused.is_none() && (started.is_empty() || !txn.full()) {
         match placement::place(&txn.state, &wanted, txn.ids) {
             Ok(instance) => started.push(task::run::start(txn, definition, origin.clone(), instance).id),
             Err(why) => refused = Some(why.explain()),
@@ -184,10 +184,14 @@ fn stop(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow], plan: &Plan)
     stop_all(txn, service, &chosen);
 }
 
-/// Stops tasks of the service, and says so.
+/// Stops tasks of the service, as many as one step can take, and says so. The others have their turn when the
+/// service is settled again, which stopping these sees to.
 pub fn stop_all(txn: &mut Txn, service: &mut ServiceRow, chosen: &[&TaskRow]) {
     let mut stopped = Vec::new();
     for task in chosen {
+        if !stopped.is_empty() && txn.full() {
+            break;
+        }
         let deployment = task.service.as_ref().map(|(_, id)| id.0.as_str()).unwrap_or_default();
         let reason = format!("Scaling activity initiated by (deployment {deployment})");
         let code = TaskStopCode::ServiceSchedulerInitiated;
