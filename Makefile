@@ -27,7 +27,8 @@ demo: build ## Start Roadstead and show it with the stock AWS CLI
 demo-down: ## Remove all that `make demo` made
 	@tools/demo.sh down
 
-test: setup ## Run everything that must hold
+test: ## Run everything that must hold
+	@tools/setup.sh "$(VENV)" test
 	@tools/test.sh
 
 bench: build ## Measure, side by side with the peers

@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 # Installs the system packages that are missing and makes the Python environment at $1 with the AWS
-# clients. Does nothing, quickly, when all is there.
+# clients. Does nothing, quickly, when all is there. With `test` as $2 also what only the tests need: virtual
+# machines, in which other layouts of control groups than this host's are tested.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-venv=${1:?usage: setup.sh VENV}
+venv=${1:?usage: setup.sh VENV [test]}
 
 packages=(build-essential pkg-config libseccomp-dev ca-certificates curl python3 python3-venv
           nftables iproute2 procps util-linux busybox-static awscli)
+[ "${2:-}" != test ] || [ "$(uname -m)" != x86_64 ] || packages+=(qemu-system-x86 e2fsprogs)
 missing=()
 for package in "${packages[@]}"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -25,4 +27,9 @@ if [ ! -e "$venv/ready" ]; then
     python3 -m venv "$venv"
     "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tools/requirements.txt
     touch "$venv/ready"
+fi
+
+if [ "${2:-}" = test ]; then
+    # Next to the environment. Other distributions have other kernels; the test says what that means.
+    tools/vm/kernel.sh "$(dirname "$venv")/vm" || [ $? -eq 3 ]
 fi

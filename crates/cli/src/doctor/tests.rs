@@ -24,9 +24,10 @@ fn kernels_are_judged_by_release() {
 #[test]
 fn kernel_features_are_read_from_proc() {
     status_of(&[
-        (kernel::overlayfs("nodev\tsysfs\n\text4\nnodev\toverlay\n"), Status::Ok),
-        (kernel::overlayfs("nodev\tsysfs\n\text4\nnodev\toverlayfoo\n"), Status::Fail),
-        (kernel::overlayfs(""), Status::Fail),
+        (kernel::overlayfs("nodev\tsysfs\n\text4\nnodev\toverlay\n", None), Status::Ok),
+        (kernel::overlayfs("nodev\tsysfs\n\text4\nnodev\toverlayfoo\n", Some("")), Status::Fail),
+        (kernel::overlayfs("nodev\tsysfs\n", Some("CONFIG_OVERLAY_FS=m\n")), Status::Ok),
+        (kernel::overlayfs("", None), Status::Warn),
         (kernel::namespaces(&["mnt", "pid", "net", "ipc", "uts", "cgroup", "time"]), Status::Ok),
         (kernel::namespaces(&["mnt", "pid", "ipc", "uts"]), Status::Fail),
         (kernel::seccomp("kill_process trap errno allow\n"), Status::Ok),
