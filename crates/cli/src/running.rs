@@ -211,6 +211,7 @@ async fn open_engine(config: &Config, dir: &DataDir) -> anyhow::Result<Native> {
     network.dynamic_ports = config.network.dynamic_ports.map(|(first, last)| first..=last);
     let config = engine::native::Config {
         data_dir: dir.path().to_owned(),
+        run_dir: network.run_root.join(dir.id()),
         instance_id8: dir.id().to_owned(),
         supervisor: PathBuf::from("/proc/self/exe").read_link()?,
         supervisor_args: vec!["supervise".into()],

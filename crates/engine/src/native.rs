@@ -48,6 +48,9 @@ const EVENTS_MAX: usize = 4096;
 pub struct Config {
     /// D; the engine keeps to `D/engine`.
     pub data_dir: PathBuf,
+    /// R, a folder in memory for what means nothing after the host's next boot; the engine keeps to
+    /// `R/tasks`. Where it is on a disk, only time is lost.
+    pub run_dir: PathBuf,
     /// Eight hexadecimal digits that mark every object of this instance on the host.
     pub instance_id8: String,
     /// The program that runs [`supervisor::main`].
@@ -131,7 +134,7 @@ impl Inner {
             return Err(Error::fatal(Kind::Resource, "an instance id is 8 hexadecimal digits"));
         }
         let hierarchy = Hierarchy::detect().map_err(resource)?;
-        let dir = EngineDir::new(&config.data_dir);
+        let dir = EngineDir::new(&config.data_dir, &config.run_dir);
         dir.make().map_err(resource)?;
         let network = config.network.clone().map(network::Host::open).transpose();
         let network = network.map_err(|e| Error::fatal(Kind::Network, chain(&e)))?;

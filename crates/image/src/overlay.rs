@@ -27,13 +27,13 @@ pub struct Overlay {
 }
 
 impl Overlay {
-    /// Makes `upper`, `work` and `rootfs` under `container_dir`, which is made too.
+    /// Makes `upper` and `work` under `container_dir`, and `target`, with what is above them.
     ///
     /// The root of an overlay shows the owner and mode of its topmost folder, so `upper` takes those
     /// of the image.
-    pub(crate) fn prepare(lower: Vec<PathBuf>, container_dir: &Path) -> Result<Self> {
+    pub(crate) fn prepare(lower: Vec<PathBuf>, container_dir: &Path, target: &Path) -> Result<Self> {
         let dir = |name: &str| container_dir.join(name);
-        let overlay = Self { lower, upper: dir("upper"), work: dir("work"), target: dir("rootfs") };
+        let overlay = Self { lower, upper: dir("upper"), work: dir("work"), target: target.to_owned() };
         for path in [&overlay.upper, &overlay.work, &overlay.target] {
             std::fs::create_dir_all(path).context(|| format!("create {}", path.display()))?;
         }

@@ -95,11 +95,12 @@ impl Store {
         used.map_or(image.pulled_at, |used| used.max(image.pulled_at))
     }
 
-    /// A container's root file system from `image`: makes its folders under `container_dir`. Mount it
-    /// with [`Overlay::mount`], and [`Store::hold`] the image for as long as it is mounted.
-    pub fn overlay(&self, image: &Image, container_dir: &Path) -> Result<Overlay> {
+    /// A container's root file system from `image`, to be mounted at `target`: makes what it writes to
+    /// under `container_dir`. Mount it with [`Overlay::mount`], and [`Store::hold`] the image for as long
+    /// as it is mounted.
+    pub fn overlay(&self, image: &Image, container_dir: &Path, target: &Path) -> Result<Overlay> {
         let lower = image.layers.iter().rev().map(|layer| self.layer_dir(&layer.chain).join("fs"));
-        Overlay::prepare(lower.collect(), container_dir)
+        Overlay::prepare(lower.collect(), container_dir, target)
     }
 
     /// Keeps the image from being removed until `holder` releases it. Holding twice is holding once.

@@ -36,7 +36,7 @@ pub(super) async fn adopt_all(inner: &Arc<Inner>) -> io::Result<()> {
 
 /// Connects to a task's supervisor, or settles what a dead one left.
 async fn adopt(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
-    if let Ok(stream) = Link::connect(task.dir.path()) {
+    if let Ok(stream) = Link::connect(&task.dir) {
         match task::attach(inner, task, stream).await {
             Ok(link) => {
                 // A start that a dead engine asked for ends first, so that nobody asks for it again.
@@ -137,6 +137,11 @@ fn clear_strays(inner: &Inner) -> io::Result<()> {
     for name in cgroup::tasks(&inner.hierarchy, &inner.instance) {
         if !tasks.iter().any(|t| t.id == name) {
             cgroup::remove(&inner.hierarchy, &inner.instance.child(&name))?;
+        }
+    }
+    for name in layout::folders(inner.dir.run())? {
+        if !tasks.iter().any(|t| t.id == name) {
+            std::fs::remove_dir_all(inner.dir.run().join(name))?;
         }
     }
     let mut attachments = Vec::new();

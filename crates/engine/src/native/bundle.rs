@@ -62,7 +62,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
     });
     if !spec.privileged {
         linux["maskedPaths"] = json!(security::MASKED);
-        linux["readonlyPaths"] = json!(security::readonly(given.hierarchy));
+        linux["readonlyPaths"] = json!(security::READONLY);
     }
     let confine = match spec.privileged || security.seccomp_unconfined {
         true => None,
@@ -97,6 +97,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         user,
         copy_up: volumes.copy_up,
         group: given.group,
+        groups_writable: spec.privileged,
         confine,
         limits: limits(spec, devices.rules),
         init: spec.init_process,

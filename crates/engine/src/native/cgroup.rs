@@ -5,7 +5,9 @@
 //! limits: it is told them.
 
 mod devices;
+mod enter;
 mod mounts;
+mod room;
 mod usage;
 mod values;
 
@@ -14,6 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+pub(crate) use enter::{enter, show};
 pub(crate) use mounts::Hierarchy;
 pub(crate) use usage::{oom_kills, usage};
 pub(crate) use values::{DeviceRule, Limits, default_devices};
@@ -51,23 +54,22 @@ impl GroupPath {
     }
 }
 
-/// Makes a group with its limits, in all hierarchies; parents are made too. One that exists is set.
+/// Makes a group of a task or a container with its limits; parents are made too. One that exists is set.
 pub(crate) fn make(hierarchy: &Hierarchy, group: &GroupPath, limits: &Limits) -> io::Result<()> {
     match hierarchy {
-        Hierarchy::V1(mounts) => {
-            for mount in mounts {
-                let dir = mount.path.join(group.relative());
-                make_v1(mount, &dir)?;
+        Hierarchy::V1(_) => {
+            for mount in hierarchy.task_trees() {
+                make_v1(mount, &mount.path.join(group.relative()))?;
             }
             for value in values::v1(limits) {
-                let Some(mount) = mounts.iter().find(|m| m.has(value.controller)) else {
+                let Some(root) = hierarchy.root_of(value.controller) else {
                     if value.optional {
                         continue;
                     }
                     let missing = format!("this host has no cgroup controller {}", value.controller);
                     return Err(io::Error::new(io::ErrorKind::Unsupported, missing));
                 };
-                set(&mount.path.join(group.relative()), &value)?;
+                set(&root.join(group.relative()), &value)?;
             }
         }
         Hierarchy::V2(root) => {
@@ -124,7 +126,11 @@ fn make_v2(root: &Path, group: &GroupPath) -> io::Result<()> {
         for controller in &wanted {
             // One by one: a controller that cannot be handed down here must not stop the others; a limit
             // that needs it fails with its own file's name.
-            let _ = fs::write(dir.join("cgroup.subtree_control"), controller);
+            let file = dir.join("cgroup.subtree_control");
+            let refused = fs::write(&file, controller).err().and_then(|e| e.raw_os_error());
+            if refused == Some(libc::EBUSY) && dir == *root && room::make_room(root).is_ok() {
+                let _ = fs::write(&file, controller);
+            }
         }
         dir.push(part);
         match fs::create_dir(&dir) {
@@ -151,12 +157,22 @@ fn set(dir: &Path, value: &values::Value) -> io::Result<()> {
     }
 }
 
-/// Moves a process into a group, in all hierarchies.
-pub(crate) fn join(hierarchy: &Hierarchy, group: &GroupPath, pid: i32) -> io::Result<()> {
-    for root in hierarchy.roots() {
-        fs::write(root.join(group.relative()).join("cgroup.procs"), pid.to_string())?;
+/// Moves this process into a group of no task, made in every tree.
+pub(crate) fn join(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()> {
+    match hierarchy {
+        Hierarchy::V1(mounts) => {
+            for mount in mounts {
+                let dir = mount.path.join(group.relative());
+                make_v1(mount, &dir)?;
+                enter::write_pid(&dir)?;
+            }
+            Ok(())
+        }
+        Hierarchy::V2(root) => {
+            make_v2(root, group)?;
+            enter::write_pid(&root.join(group.relative()))
+        }
     }
-    Ok(())
 }
 
 /// Has the kernel make ready for a process to change groups, which takes it some ten milliseconds where
@@ -182,12 +198,21 @@ pub(crate) fn processes(hierarchy: &Hierarchy, group: &GroupPath) -> Vec<i32> {
     pids
 }
 
-/// Sends SIGKILL to every process of a group; says whether there was one.
-pub(crate) fn kill(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
-    if let Hierarchy::V2(root) = hierarchy {
-        // Since Linux 5.14; older kernels go on below.
-        let _ = fs::write(root.join(group.relative()).join("cgroup.kill"), "1");
+/// Sends SIGKILL to every process of a group.
+pub(crate) fn kill(hierarchy: &Hierarchy, group: &GroupPath) {
+    // Since Linux 5.14, in one step.
+    let file = hierarchy.unified().map(|root| root.join(group.relative()).join("cgroup.kill"));
+    let killed = file.is_some_and(|file| {
+        let opened = fs::OpenOptions::new().write(true).open(file);
+        opened.and_then(|mut file| io::Write::write_all(&mut file, b"1")).is_ok()
+    });
+    if !killed {
+        kill_each(hierarchy, group);
     }
+}
+
+/// [`kill`] one by one, in every tree; says whether there was one.
+fn kill_each(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
     let pids = processes(hierarchy, group);
     for pid in &pids {
         // SAFETY: kill(2) touches no memory of ours. The group is ours alone, so its processes are.
@@ -211,8 +236,9 @@ pub(crate) fn try_remove(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
 pub(crate) fn remove(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()> {
     let deadline = Instant::now() + EMPTY_WAIT;
     let mut pause = Duration::from_micros(200);
+    kill(hierarchy, group);
+    let mut busy = true;
     loop {
-        let busy = kill(hierarchy, group);
         let mut left = None;
         for root in hierarchy.roots() {
             left = left.or(remove_tree(&root.join(group.relative())).err());
@@ -223,6 +249,8 @@ pub(crate) fn remove(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()>
             Some(error) if !busy && error.raw_os_error() != Some(libc::EBUSY) => return Err(error),
             Some(_) => std::thread::sleep(pause),
         }
+        // Whoever is in one tree only, as a process that was killed on its way in.
+        busy = kill_each(hierarchy, group);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
 }

@@ -36,6 +36,7 @@ pub(super) fn create(inner: &Inner, task: &Task, name: &str, spec: &ContainerSpe
     let dir = task.dir.container(name);
     let image = pull::find(inner, spec)?;
     fs::create_dir_all(dir.path()).map_err(io_error)?;
+    fs::create_dir_all(dir.run()).map_err(io_error)?;
     // A try that was cut short may have left its own; a plan names whose hold on the image it is.
     let old = task.plan(name).ok().flatten();
     let runtime_id = old.map_or_else(new_runtime_id, |plan| plan.runtime_id);
@@ -68,7 +69,9 @@ fn write_files(
         .map_err(io_error)?
         .ok_or_else(|| Error::fatal(Kind::Create, "the task was not prepared"))?;
     let images = &inner.config.images;
-    let overlay = images.overlay(&making.image, making.dir.path()).map_err(|e| create_error(&e))?;
+    let overlay = images
+        .overlay(&making.image, making.dir.path(), &making.dir.rootfs())
+        .map_err(|e| create_error(&e))?;
     let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let hostname = bundle::hostname(spec, &making.runtime_id, host_name.trim());
     let ipv4 = making.attachment.as_ref().and_then(|a| a.ipv4);
@@ -170,6 +173,13 @@ fn network_error(error: &network::Error) -> Error {
             Error::fatal(Kind::Start, format!("driver failed programming external connectivity: {error}"))
         }
         E::Invalid(_) => Error::fatal(Kind::Create, error),
+        // A system control whose value the kernel does not take.
+        E::Io { path, source, .. }
+            if path.starts_with("/proc/sys/net")
+                && matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) =>
+        {
+            Error::fatal(Kind::Start, chain(error))
+        }
         other => Error::temporary(Kind::Network, chain(other)),
     }
 }

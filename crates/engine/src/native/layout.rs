@@ -1,17 +1,21 @@
-//! Where the native engine keeps things on disk, and how it writes them.
+//! Where the native engine keeps things, and how it writes them: on disk what must be there after the
+//! host's next boot or may be large, and in R, which is memory, what a boot makes meaningless.
 //!
 //! ```text
-//! D/engine/tasks/<task>/task.json                the TaskSpec
-//!                       supervisor.json          pid and start time of its supervisor
-//!                       supervisor.sock          where it listens
+//! D/engine/tasks/<task>/supervisor.log           what its supervisor has to say of itself
 //!                       volumes/<name>/          content of empty volumes
-//!                       containers/<name>/plan.json    how to run it; never changes
-//!                                          state.json  where it is in its life
+//!                       containers/<name>/state.json  where it is in its life
 //!                                          output/     what it wrote (see `spool`)
-//!                                          upper, work, rootfs, hosts, resolv.conf, hostname
-//!                                          run/, config.json   libcontainer's, only while it runs
+//!                                          upper, work, hosts, resolv.conf, hostname
 //! D/engine/seccomp/                              programs, by capabilities
 //! D/engine/trash/                                what is being deleted
+//! R/tasks/<task>/task.json                       the TaskSpec
+//!                supervisor.json                 pid and start time of its supervisor
+//!                supervisor.sock                 where it listens
+//!                <container>/plan.json           how to run it; never changes
+//!                            rootfs/             where its root is mounted, in its own mount namespace
+//!                            config.json, libcontainer/   libcontainer's, only while it runs
+//!                            groups/             its control groups, laid out as it sees them
 //! ```
 //! This module must not know what the files mean.
 
@@ -19,7 +23,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use serde::{Serialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Largest file of ours that is read back, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
@@ -34,13 +38,16 @@ pub(crate) enum Durable {
     No,
 }
 
-/// The engine's own folder.
+/// The engine's own folders.
 #[derive(Debug, Clone)]
-pub(crate) struct EngineDir(PathBuf);
+pub(crate) struct EngineDir {
+    disk: PathBuf,
+    run: PathBuf,
+}
 
 impl EngineDir {
-    pub(crate) fn new(data_dir: &Path) -> EngineDir {
-        EngineDir(data_dir.join("engine"))
+    pub(crate) fn new(data_dir: &Path, run_dir: &Path) -> EngineDir {
+        EngineDir { disk: data_dir.join("engine"), run: run_dir.join("tasks") }
     }
 
     pub(crate) fn make(&self) -> io::Result<()> {
@@ -49,88 +56,125 @@ impl EngineDir {
     }
 
     pub(crate) fn root(&self) -> &Path {
-        &self.0
+        &self.disk
+    }
+
+    /// R/tasks.
+    pub(crate) fn run(&self) -> &Path {
+        &self.run
     }
 
     pub(crate) fn tasks(&self) -> PathBuf {
-        self.0.join("tasks")
+        self.disk.join("tasks")
     }
 
     /// Made again when it is not there.
     pub(crate) fn seccomp(&self) -> PathBuf {
-        self.0.join("seccomp")
+        self.disk.join("seccomp")
     }
 
     pub(crate) fn trash(&self) -> PathBuf {
-        self.0.join("trash")
+        self.disk.join("trash")
     }
 
     pub(crate) fn task(&self, task: &str) -> TaskDir {
-        TaskDir(self.tasks().join(task))
+        TaskDir { disk: self.tasks().join(task), run: self.run.join(task) }
     }
 }
 
-/// One task's folder.
-#[derive(Debug, Clone)]
-pub(crate) struct TaskDir(pub(crate) PathBuf);
+/// One task's folders.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct TaskDir {
+    disk: PathBuf,
+    run: PathBuf,
+}
 
 impl TaskDir {
+    /// The folder on disk.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.disk
+    }
+
+    /// The folder in R.
+    pub(crate) fn run(&self) -> &Path {
+        &self.run
     }
 
     pub(crate) fn spec(&self) -> PathBuf {
-        self.0.join("task.json")
+        self.run.join("task.json")
     }
 
     pub(crate) fn supervisor(&self) -> PathBuf {
-        self.0.join("supervisor.json")
+        self.run.join("supervisor.json")
     }
 
     pub(crate) fn volume(&self, name: &str) -> PathBuf {
-        self.0.join("volumes").join(name)
+        self.disk.join("volumes").join(name)
     }
 
     pub(crate) fn containers(&self) -> PathBuf {
-        self.0.join("containers")
+        self.disk.join("containers")
     }
 
     pub(crate) fn container(&self, name: &str) -> ContainerDir {
-        ContainerDir(self.containers().join(name))
+        ContainerDir { disk: self.containers().join(name), run: self.run.join(name) }
     }
 }
 
-/// The name of a supervisor's socket inside its task's folder.
+/// The name of a supervisor's socket inside its task's folder in R.
 pub(crate) const SOCKET: &str = "supervisor.sock";
 
-/// One container's folder.
+/// One container's folders.
 #[derive(Debug, Clone)]
-pub(crate) struct ContainerDir(pub(crate) PathBuf);
+pub(crate) struct ContainerDir {
+    disk: PathBuf,
+    run: PathBuf,
+}
 
 impl ContainerDir {
+    /// The folder on disk.
     pub(crate) fn path(&self) -> &Path {
-        &self.0
+        &self.disk
+    }
+
+    /// The folder in R, which is libcontainer's bundle.
+    pub(crate) fn run(&self) -> &Path {
+        &self.run
     }
 
     pub(crate) fn plan(&self) -> PathBuf {
-        self.0.join("plan.json")
+        self.run.join("plan.json")
     }
 
     pub(crate) fn state(&self) -> PathBuf {
-        self.0.join("state.json")
+        self.disk.join("state.json")
     }
 
     pub(crate) fn output(&self) -> PathBuf {
-        self.0.join("output")
+        self.disk.join("output")
+    }
+
+    /// What libcontainer is to run; gone between runs.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.run.join("config.json")
     }
 
     /// libcontainer's own state; gone between runs.
-    pub(crate) fn run(&self) -> PathBuf {
-        self.0.join("run")
+    pub(crate) fn libcontainer(&self) -> PathBuf {
+        self.run.join("libcontainer")
     }
 
+    pub(crate) fn rootfs(&self) -> PathBuf {
+        self.run.join("rootfs")
+    }
+
+    pub(crate) fn groups(&self) -> PathBuf {
+        self.run.join("groups")
+    }
+
+    /// A file on disk.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.disk.join(name)
     }
 }
 
@@ -159,6 +203,14 @@ pub(crate) fn folders(dir: &Path) -> io::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
+}
+
+/// Removes a folder with all in it; one that is not there counts as removed.
+pub(crate) fn remove_all(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// Replaces a file whole: a reader sees the old content or the new, never a part.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 
-use super::layout;
+use super::layout::{self, TaskDir};
 use super::proto::{Answer, LINE_BYTES_MAX, Message, Op, Request, line};
 use super::supervisor;
 
@@ -78,8 +77,8 @@ impl Link {
     }
 
     /// Connects to the supervisor that listens in a task's folder.
-    pub(crate) fn connect(dir: &Path) -> io::Result<std::os::unix::net::UnixStream> {
-        supervisor::with_socket_path(dir, layout::SOCKET, |path| {
+    pub(crate) fn connect(dir: &TaskDir) -> io::Result<std::os::unix::net::UnixStream> {
+        supervisor::with_socket_path(dir.run(), layout::SOCKET, |path| {
             std::os::unix::net::UnixStream::connect(path)
         })
     }

@@ -23,6 +23,8 @@ pub(crate) struct Plan {
     /// Folders that get the image's content where they are still empty.
     pub(crate) copy_up: Vec<CopyUp>,
     pub(crate) group: GroupPath,
+    /// Whether it may write to what it sees of its groups.
+    pub(crate) groups_writable: bool,
     /// `None`: unconfined.
     pub(crate) confine: Option<Confine>,
     pub(crate) limits: Limits,

@@ -16,8 +16,10 @@ pub(super) fn audit(
     let mut all: Vec<String> =
         cgroup::list(hierarchy, instance).into_iter().map(|path| format!("cgroup {path}")).collect();
     all.extend(cgroup::processes(hierarchy, instance).into_iter().map(|pid| format!("process {pid}")));
-    for task in layout::folders(&dir.tasks()).unwrap_or_default() {
-        all.push(format!("task {task}"));
+    for tasks in [&dir.tasks(), dir.run()] {
+        for task in layout::folders(tasks).unwrap_or_default() {
+            all.push(format!("task {}", tasks.join(task).display()));
+        }
     }
     all.extend(network.and_then(|config| network::audit(config).ok()).unwrap_or_default());
     all.sort();
@@ -36,9 +38,11 @@ pub(super) fn remove_rest(
     for (digest, holder) in images.holds().unwrap_or_default() {
         let _ = images.release(&digest, &holder);
     }
-    match std::fs::remove_dir_all(dir.root()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
+    layout::remove_all(dir.root())?;
+    layout::remove_all(dir.run())?;
+    if let Some(run_dir) = dir.run().parent() {
+        // Others may have something there.
+        let _ = std::fs::remove_dir(run_dir);
     }
     groups
 }

@@ -4,12 +4,13 @@ use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use parking_lot::Mutex;
 
 use super::cgroup::GroupPath;
+use super::layout::TaskDir;
 use super::supervisor::{self, Spawn, sys};
 
 /// Starts supervisors; starts the spawner itself when it is not there.
@@ -28,8 +29,8 @@ impl Spawner {
 
     /// Makes the supervisor of a task. It is connected to the stream that is answered, and says hello
     /// on it when it listens.
-    pub(crate) fn spawn(&self, dir: &Path, group: &GroupPath) -> io::Result<UnixStream> {
-        let message = serde_json::to_vec(&Spawn { dir: dir.to_owned(), group: group.clone() })?;
+    pub(crate) fn spawn(&self, dir: &TaskDir, group: &GroupPath) -> io::Result<UnixStream> {
+        let message = serde_json::to_vec(&Spawn { dir: dir.clone(), group: group.clone() })?;
         let mut process = self.process.lock();
         for attempt in 0..2 {
             if process.is_none() {

@@ -98,6 +98,7 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
 
 fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
     std::fs::create_dir_all(task.dir.containers())?;
+    std::fs::create_dir_all(task.dir.run())?;
     for (name, volume) in &spec.volumes {
         if matches!(volume, Volume::Empty) && layout::is_safe_name(name) {
             std::fs::create_dir_all(task.dir.volume(name))?;
@@ -118,7 +119,7 @@ pub(super) async fn ensure_supervisor(inner: &Arc<Inner>, task: &Arc<Task>) -> i
     if task.removing.load(Ordering::Acquire) {
         return Err(io::Error::other("the task is being removed"));
     }
-    let stream = inner.spawner.spawn(task.dir.path(), &task.group)?;
+    let stream = inner.spawner.spawn(&task.dir, &task.group)?;
     attach(inner, task, stream).await
 }
 
@@ -191,6 +192,7 @@ pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<()> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
+    layout::remove_all(task.dir.run())?;
     std::thread::spawn(move || std::fs::remove_dir_all(trash));
     Ok(())
 }

@@ -134,3 +134,62 @@ async fn supervisors_killed_at_any_moment_of_a_start_leave_nothing() {
     .await;
     assert!(engine.audit().iter().all(|l| !l.starts_with("task")), "{:?}", engine.audit());
 }
+
+#[tokio::test]
+async fn a_supervisor_that_comes_about_after_its_engine_died_leaves_no_trace() {
+    let host = Host::new();
+    let engine = host.open().await;
+    let id = host::run(&*engine, &shell("exec sleep 1000")).await;
+    let supervisor = host.supervisor(&id.task);
+    // Spawner, supervisor, container.
+    let three = || engine.audit().iter().filter(|l| l.starts_with("process")).count() == 3;
+    host::until("what starts a container to go", async || three().then_some(())).await;
+    ask_and_die(&host, &id.task);
+    host::until("the late one to go", async || three().then_some(())).await;
+    assert_eq!(host.supervisor(&id.task), supervisor);
+    drop(engine);
+    let engine = host.open().await;
+    let exec = engine::ExecSpec {
+        command: vec!["true".into()],
+        timeout: Duration::from_secs(10),
+        max_output_bytes: 0,
+    };
+    assert_eq!(engine.exec(&id, &exec).await.unwrap().code, Some(0));
+}
+
+/// What an engine leaves behind that dies once it has asked its spawner for a supervisor. Answers when the
+/// spawner has done what it was asked, and is gone.
+fn ask_and_die(host: &Host, task: &str) {
+    use std::os::fd::AsRawFd;
+    use std::process::{Command, Stdio};
+
+    use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
+    let (ours, theirs) = packet_pair();
+    let mut spawner = Command::new(&host.config.supervisor)
+        .args(["--spawner", &host.config.instance_id8])
+        .stdin(Stdio::from(theirs))
+        .spawn()
+        .unwrap();
+    let spawn = serde_json::json!({
+        "dir": { "disk": host.task_dir(task), "run": host.config.run_dir.join("tasks").join(task) },
+        "group": format!("roadstead-{}/{task}", host.config.instance_id8),
+    });
+    let (engine, client) = std::os::unix::net::UnixStream::pair().unwrap();
+    drop(engine);
+    let rights = [client.as_raw_fd()];
+    sendmsg::<()>(
+        ours.as_raw_fd(),
+        &[std::io::IoSlice::new(spawn.to_string().as_bytes())],
+        &[ControlMessage::ScmRights(&rights)],
+        MsgFlags::empty(),
+        None,
+    )
+    .unwrap();
+    drop((ours, client));
+    assert!(spawner.wait().unwrap().success());
+}
+
+fn packet_pair() -> (std::os::fd::OwnedFd, std::os::fd::OwnedFd) {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
+    socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).unwrap()
+}

@@ -43,6 +43,7 @@ impl Host {
         });
         let config = Config {
             data_dir: dir.path().to_owned(),
+            run_dir: dir.path().join("run"),
             instance_id8: id8,
             supervisor: PathBuf::from(env!("CARGO_BIN_EXE_engine-supervisor")),
             supervisor_args: Vec::new(),
@@ -64,7 +65,9 @@ impl Host {
 
     /// The pid in a task's `supervisor.json`.
     pub fn supervisor(&self, task: &str) -> i32 {
-        let text = std::fs::read_to_string(self.task_dir(task).join("supervisor.json")).unwrap();
+        let text =
+            std::fs::read_to_string(self.dir.path().join("run/tasks").join(task).join("supervisor.json"))
+                .unwrap();
         serde_json::from_str::<serde_json::Value>(&text).unwrap()["pid"].as_i64().unwrap() as i32
     }
 }

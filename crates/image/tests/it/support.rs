@@ -34,7 +34,8 @@ impl Scratch {
     }
 
     pub fn mount(&self, image: &Image, name: &str) -> Mounted {
-        let overlay = self.store.overlay(image, &self.path(name)).expect("folders");
+        let overlay =
+            self.store.overlay(image, &self.path(name), &self.path(name).join("rootfs")).expect("folders");
         overlay.mount().expect("a mount");
         Mounted(overlay)
     }

@@ -30,7 +30,6 @@ pub(super) fn of(spec: &ContainerSpec) -> Result<Devices, String> {
             devices.nodes.extend(node(host, container));
             devices.nodes.len() < NODES_MAX
         });
-        return Ok(devices);
     }
     let mut rules = default_devices();
     for asked in &spec.devices {
@@ -49,6 +48,12 @@ pub(super) fn of(spec: &ContainerSpec) -> Result<Devices, String> {
         if !access.bytes().all(|b| b"rwm".contains(&b)) {
             return Err(format!("invalid device permissions: {access}"));
         }
+        if spec.privileged {
+            // What is asked for takes the place of a device of the host by that name.
+            devices
+                .nodes
+                .retain(|node| node["path"].as_str().is_none_or(|path| Path::new(path) != container));
+        }
         let before = devices.nodes.len();
         walk(&asked.host_path, container, &mut |host, container| {
             devices.nodes.extend(node(host, container));
@@ -62,7 +67,7 @@ pub(super) fn of(spec: &ContainerSpec) -> Result<Devices, String> {
             ));
         }
     }
-    devices.rules = Some(rules);
+    devices.rules = (!spec.privileged).then_some(rules);
     Ok(devices)
 }
 
@@ -147,5 +152,11 @@ mod tests {
         let devices = of(&ContainerSpec { privileged: true, ..ContainerSpec::default() }).unwrap();
         assert!(devices.rules.is_none());
         assert!(devices.nodes.iter().any(|n| n["path"] == "/dev/full"));
+        let more = of(&ContainerSpec { privileged: true, ..device("/dev/null", "/dev/nil", "r") }).unwrap();
+        assert!(more.rules.is_none() && more.nodes.len() == devices.nodes.len() + 1);
+        assert!(more.nodes.iter().any(|n| n["path"] == "/dev/nil"));
+        let other = of(&ContainerSpec { privileged: true, ..device("/dev/null", "/dev/full", "r") }).unwrap();
+        let full: Vec<_> = other.nodes.iter().filter(|n| n["path"] == "/dev/full").collect();
+        assert_eq!((full.len(), &full[0]["minor"]), (1, &json!(3)));
     }
 }

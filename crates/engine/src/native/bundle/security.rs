@@ -1,7 +1,5 @@
 //! What a container may not see or do: security options, masked paths, and the seccomp profile. Pure.
 
-use crate::native::cgroup::Hierarchy;
-
 mod seccomp;
 
 pub(super) use seccomp::program as seccomp;
@@ -22,13 +20,9 @@ pub(super) const MASKED: [&str; 12] = [
     "/sys/devices/virtual/powercap",
 ];
 
-const READONLY: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/// Paths that may be read only. With v1 the folder over the cgroup trees is one of them.
-pub(super) fn readonly(hierarchy: &Hierarchy) -> Vec<&'static str> {
-    let v1 = matches!(hierarchy, Hierarchy::V1(_)).then_some("/sys/fs/cgroup");
-    READONLY.into_iter().chain(v1).collect()
-}
+/// Paths that may be read only.
+pub(super) const READONLY: [&str; 5] =
+    ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Docker's `--security-opt`, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

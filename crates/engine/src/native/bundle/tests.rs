@@ -8,7 +8,7 @@ use crate::spec::{Mount, Volume};
 
 fn planned(hierarchy: &Hierarchy, spec: &ContainerSpec, image: &image::Config) -> Result<Plan, String> {
     let data = tempfile::tempdir().unwrap();
-    let engine = EngineDir::new(data.path());
+    let engine = EngineDir::new(data.path(), data.path());
     let task_dir = engine.task("t");
     let dir = task_dir.container("c");
     let task =
@@ -18,7 +18,7 @@ fn planned(hierarchy: &Hierarchy, spec: &ContainerSpec, image: &image::Config) -
         lower: vec!["/lower".into()],
         upper: path("upper"),
         work: path("work"),
-        target: path("rootfs"),
+        target: dir.rootfs(),
     };
     let given = Given {
         task: &task,

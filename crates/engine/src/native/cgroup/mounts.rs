@@ -20,9 +20,22 @@ pub(crate) struct Mount {
     pub(crate) controllers: Vec<String>,
 }
 
+/// What a task is limited, measured or found by. A group in any other tree would only cost time: there
+/// a task stays where its supervisor is.
+const TASK_CONTROLLERS: [&str; 6] = ["blkio", "cpu", "cpuacct", "devices", "memory", "pids"];
+
 impl Mount {
     pub(crate) fn has(&self, controller: &str) -> bool {
         self.controllers.iter().any(|c| c == controller)
+    }
+
+    /// The v2 tree of a hybrid host.
+    fn is_unified(&self) -> bool {
+        self.controllers.is_empty()
+    }
+
+    fn is_for_tasks(&self) -> bool {
+        self.is_unified() || TASK_CONTROLLERS.iter().any(|c| self.has(c))
     }
 }
 
@@ -31,6 +44,25 @@ impl Hierarchy {
     pub(crate) fn detect() -> io::Result<Hierarchy> {
         parse(&std::fs::read_to_string("/proc/self/mountinfo")?)
             .ok_or_else(|| io::Error::new(io::ErrorKind::Unsupported, "no cgroup file system is mounted"))
+    }
+
+    /// The trees in which tasks have groups; none on a v2 host. Without a v2 tree libcontainer makes a
+    /// group in every tree, so these are all then.
+    pub(crate) fn task_trees(&self) -> impl Iterator<Item = &Mount> {
+        let mounts = match self {
+            Hierarchy::V1(mounts) => mounts.as_slice(),
+            Hierarchy::V2(_) => &[],
+        };
+        let all = self.unified().is_none();
+        mounts.iter().filter(move |m| all || m.is_for_tasks())
+    }
+
+    /// The v2 tree, alone or beside v1's.
+    pub(crate) fn unified(&self) -> Option<&Path> {
+        match self {
+            Hierarchy::V1(mounts) => mounts.iter().find(|m| m.is_unified()).map(|m| m.path.as_path()),
+            Hierarchy::V2(root) => Some(root),
+        }
     }
 
     /// The root folder of each tree.
@@ -53,7 +85,7 @@ impl Hierarchy {
     /// `v1`, `hybrid` or `v2`, for people.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Hierarchy::V1(mounts) if mounts.iter().any(|m| m.controllers.is_empty()) => "hybrid",
+            Hierarchy::V1(mounts) if mounts.iter().any(Mount::is_unified) => "hybrid",
             Hierarchy::V1(_) => "v1",
             Hierarchy::V2(_) => "v2",
         }
@@ -138,12 +170,17 @@ mod tests {
         assert_eq!(found.root_of("cpuacct"), Some(Path::new("/sys/fs/cgroup/cpu,cpuacct")));
         assert_eq!(found.root_of("pids"), None);
         assert_eq!(found.roots().count(), 4);
+        assert_eq!(found.unified(), Some(Path::new("/sys/fs/cgroup/unified")));
+        let trees: Vec<_> = found.task_trees().filter_map(|m| m.path.file_name()).collect();
+        assert_eq!(trees, ["cpu,cpuacct", "memory", "unified"], "not systemd's");
     }
 
     #[test]
     fn v1_only_and_none() {
-        let text = "34 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n";
-        assert_eq!(parse(text).unwrap().name(), "v1");
+        let text = "34 30 0:30 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory\n\
+                    35 30 0:31 / /sys/fs/cgroup/freezer rw - cgroup cgroup rw,freezer\n";
+        let found = parse(text).unwrap();
+        assert_eq!((found.name(), found.unified(), found.task_trees().count()), ("v1", None, 2));
         assert_eq!(parse("garbage\n1 2 3"), None);
         assert_eq!(parse(""), None);
     }

@@ -8,6 +8,7 @@ use super::clients::Asker;
 use super::container::Container;
 use super::sys;
 use super::tenant::{self, Tenant};
+use crate::native::cgroup::Hierarchy;
 use crate::native::proto::{Answer, EXEC_OUTPUT_BYTES_MAX, Progress};
 
 /// How long output is still read after a command's end, from what it left behind.
@@ -42,7 +43,12 @@ pub(super) struct Command {
 }
 
 impl Exec {
-    pub(super) fn start(container: &Container, command: Command, asker: Asker) -> io::Result<Exec> {
+    pub(super) fn start(
+        container: &Container,
+        hierarchy: &Hierarchy,
+        command: Command,
+        asker: Asker,
+    ) -> io::Result<Exec> {
         if !container.is_running() {
             return Err(io::Error::other(format!("container {} is not running", container.name)));
         }
@@ -54,6 +60,7 @@ impl Exec {
         match sys::fork_bound()? {
             sys::Fork::Child => tenant::run(Tenant {
                 dir: &container.dir,
+                hierarchy,
                 runtime_id: &container.runtime_id,
                 number: command.number,
                 command: command.command,

@@ -8,7 +8,6 @@ use std::fs;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
@@ -54,9 +53,12 @@ pub(super) fn run(start: Start<'_>) -> ! {
 fn run_inner(start: Start<'_>) -> io::Result<()> {
     let plan: Plan = layout::read_json(&start.dir.plan())?
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
-    mount_root(&plan)?;
+    own_mounts()?;
+    plan.overlay.mount().map_err(io::Error::other)?;
     prepare(start.dir, &plan)?;
     cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
+    cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
+    cgroup::enter(start.hierarchy, &plan.group)?;
     let status = start.status.as_raw_fd();
     let (mut container, master) = build(&start, &plan, status)?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
@@ -69,12 +71,12 @@ fn report(status: &OwnedFd, progress: &Progress, fd: Option<&OwnedFd>) {
     let _ = sys::send(status.as_fd(), &packet, fd.map(AsFd::as_fd));
 }
 
-fn mount_root(plan: &Plan) -> io::Result<()> {
+/// A mount namespace of this process's own.
+pub(super) fn own_mounts() -> io::Result<()> {
     nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
     // What is mounted here must not show outside; what is unmounted outside must not stay here.
     let none = None::<&str>;
-    nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?;
-    plan.overlay.mount().map_err(io::Error::other)
+    Ok(nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?)
 }
 
 /// Settles what only the mounted root file system can tell, and writes libcontainer's file.
@@ -95,15 +97,13 @@ fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<()> {
         process.set_env(Some(env));
         process.set_user(user.oci());
     }
-    layout::write_json(&dir.file("config.json"), &spec, Durable::No)
+    layout::write_json(&dir.config(), &spec, Durable::No)
 }
 
 fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, Option<OwnedFd>)> {
-    let run = start.dir.run();
-    match fs::remove_dir_all(&run) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => fs::create_dir(&run)?,
-    }
+    let run = start.dir.libcontainer();
+    layout::remove_all(&run)?;
+    fs::create_dir(&run)?;
     let confine = Confined::read(plan.confine.as_ref())?;
     let program = Program { status, init: plan.init, first: true, confine };
     let mut builder = ContainerBuilder::new(plan.runtime_id.clone(), SyscallType::default())
@@ -125,7 +125,7 @@ fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, 
         }
     }
     let container = builder
-        .as_init(start.dir.path())
+        .as_init(start.dir.run())
         .with_systemd(false)
         .with_detach(true)
         .as_sibling(true)
@@ -159,6 +159,6 @@ pub(super) fn flat(error: impl std::error::Error) -> io::Error {
 
 /// Removes what libcontainer left of a run.
 pub(super) fn forget(dir: &ContainerDir) {
-    let _ = fs::remove_dir_all(dir.run());
-    let _ = fs::remove_file(Path::new(&dir.file("config.json")));
+    let _ = fs::remove_dir_all(dir.libcontainer());
+    let _ = fs::remove_file(dir.config());
 }

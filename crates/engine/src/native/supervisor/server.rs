@@ -1,5 +1,6 @@
 //! The supervisor's one loop: wait, see what happened, do what can be done without waiting.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
@@ -22,6 +23,9 @@ const ORPHANS_MAX: usize = 64;
 /// Most commands at once in one task.
 const EXECS_MAX: usize = 64;
 
+/// How long another supervisor of the same task may take to see that nobody wants it.
+const TURN_WAIT: Duration = Duration::from_secs(5);
+
 /// What `supervisor.json` says: which process is a task's supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Identity {
@@ -31,6 +35,8 @@ pub(crate) struct Identity {
 }
 
 struct Server {
+    /// The task's folder, locked: a task has one supervisor at a time.
+    _turn: File,
     dir: TaskDir,
     group: GroupPath,
     hierarchy: Hierarchy,
@@ -49,7 +55,13 @@ struct Server {
 
 /// Serves a task until told to leave.
 pub(super) fn run(spawn: &Spawn, client: OwnedFd, hierarchy: Hierarchy) -> io::Result<()> {
-    let mut server = Server::open(spawn, hierarchy)?;
+    let Some(turn) = take_turn(spawn, &client)? else { return Ok(()) };
+    let mut server = Server::open(spawn, turn, hierarchy)?;
+    // The next engine finds it if it looks from now on; one that has looked already did so because the first
+    // was dead.
+    if sys::is_hung_up(client.as_fd()) {
+        return Ok(());
+    }
     server.clients.add(client)?;
     trim();
     loop {
@@ -64,6 +76,27 @@ pub(super) fn run(spawn: &Spawn, client: OwnedFd, hierarchy: Hierarchy) -> io::R
     }
 }
 
+/// Waits until no other process is the task's supervisor. `None`: the engine that asked for this one is gone.
+/// The next engine may have made one of its own by now, or be about to, so this one must leave no trace.
+fn take_turn(spawn: &Spawn, client: &OwnedFd) -> io::Result<Option<File>> {
+    let turn = File::open(spawn.dir.run())?;
+    let deadline = Instant::now() + TURN_WAIT;
+    loop {
+        let taken = turn.try_lock();
+        if sys::is_hung_up(client.as_fd()) {
+            return Ok(None);
+        }
+        match taken {
+            Ok(()) => return Ok(Some(turn)),
+            Err(TryLockError::WouldBlock) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => return Err(io::Error::other("the task has a supervisor")),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+    }
+}
+
 /// Gives back the memory that the start took.
 fn trim() {
     // SAFETY: frees only what is free.
@@ -71,13 +104,13 @@ fn trim() {
 }
 
 impl Server {
-    fn open(spawn: &Spawn, hierarchy: Hierarchy) -> io::Result<Server> {
+    fn open(spawn: &Spawn, turn: File, hierarchy: Hierarchy) -> io::Result<Server> {
         // SAFETY: touches no memory. What a dead helper leaves behind comes to us and is reaped.
         unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1) };
         // SAFETY: the name outlives the call.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"roadstead-super".as_ptr()) };
         let children = sys::child_signals()?;
-        let listener = super::with_socket_path(&spawn.dir, layout::SOCKET, |path| {
+        let listener = super::with_socket_path(spawn.dir.run(), layout::SOCKET, |path| {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
                 _ => {}
@@ -85,11 +118,12 @@ impl Server {
             UnixListener::bind(path)
         })?;
         listener.set_nonblocking(true)?;
-        let dir = TaskDir(spawn.dir.clone());
+        let dir = spawn.dir.clone();
         let pid = std::process::id().cast_signed();
         let identity = Identity { pid, start_ticks: sys::start_ticks(pid).unwrap_or(0) };
         layout::write_json(&dir.supervisor(), &identity, Durable::No)?;
         Ok(Server {
+            _turn: turn,
             dir,
             group: spawn.group.clone(),
             hierarchy,
@@ -304,7 +338,7 @@ impl Server {
             .iter()
             .find(|c| c.name == name)
             .ok_or_else(|| io::Error::other(format!("container {name} is not running")))?;
-        self.execs.push(Exec::start(container, command, asker)?);
+        self.execs.push(Exec::start(container, &self.hierarchy, command, asker)?);
         Ok(())
     }
 }

@@ -6,18 +6,18 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
 use super::{server, sys};
 use crate::native::cgroup::{self, GroupPath, Hierarchy};
+use crate::native::layout::TaskDir;
 
 /// What the engine sends, with one end of a stream socket: the new supervisor's first client.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Spawn {
-    /// The task's folder.
-    pub(crate) dir: PathBuf,
+    /// The task's folders.
+    pub(crate) dir: TaskDir,
     /// The task's group.
     pub(crate) group: GroupPath,
 }
@@ -56,8 +56,7 @@ fn leave_the_agent(hierarchy: &Hierarchy, id8: &str) -> io::Result<()> {
     // SAFETY: touches no memory. Fails only where this leads a group already, which is as good.
     unsafe { libc::setsid() };
     let group = GroupPath::instance(id8).child(cgroup::SUPERVISORS);
-    cgroup::make(hierarchy, &group, &cgroup::Limits::default())?;
-    cgroup::join(hierarchy, &group, std::process::id().cast_signed())?;
+    cgroup::join(hierarchy, &group)?;
     std::env::set_current_dir("/")
 }
 
@@ -79,7 +78,10 @@ fn become_supervisor(spawn: &Spawn, client: OwnedFd, hierarchy: Hierarchy) -> ! 
 
 /// Whatever a supervisor has to say of itself goes into its task's folder.
 fn redirect(spawn: &Spawn) -> io::Result<()> {
-    let log = std::fs::OpenOptions::new().create(true).append(true).open(spawn.dir.join("supervisor.log"))?;
+    let log = std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .open(spawn.dir.path().join("supervisor.log"))?;
     let null = std::fs::File::open("/dev/null")?;
     for (from, to) in [(null.as_raw_fd(), 0), (log.as_raw_fd(), 1), (log.as_raw_fd(), 2)] {
         // SAFETY: both are open; the standard streams are replaced, not closed.

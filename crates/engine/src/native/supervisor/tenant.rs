@@ -9,6 +9,7 @@ use libcontainer::syscall::syscall::SyscallType;
 
 use super::executor::{Confined, Program};
 use super::{runner, sys};
+use crate::native::cgroup::{self, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::plan::Plan;
 use crate::native::proto::Progress;
@@ -17,6 +18,7 @@ use crate::native::proto::Progress;
 #[derive(Debug)]
 pub(super) struct Tenant<'a> {
     pub(super) dir: &'a ContainerDir,
+    pub(super) hierarchy: &'a Hierarchy,
     pub(super) runtime_id: &'a str,
     /// Tells files of this exec from those of others.
     pub(super) number: u64,
@@ -39,7 +41,7 @@ pub(super) fn run(tenant: Tenant<'_>) -> ! {
 }
 
 fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
-    let spec: Spec = layout::read_json(&tenant.dir.file("config.json"))?
+    let spec: Spec = layout::read_json(&tenant.dir.config())?
         .ok_or_else(|| io::Error::other("the container does not run"))?;
     let mut process =
         spec.process().clone().ok_or_else(|| io::Error::other("the container has no process"))?;
@@ -48,13 +50,15 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
     let plan: Plan = layout::read_json(&tenant.dir.plan())?
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
     let confine = Confined::read(plan.confine.as_ref())?;
-    let path = tenant.dir.run().join(format!("exec-{}.json", tenant.number));
+    let path = tenant.dir.libcontainer().join(format!("exec-{}.json", tenant.number));
     layout::write_json(&path, &process, Durable::No)?;
+    runner::own_mounts()?;
+    cgroup::enter(tenant.hierarchy, &plan.group)?;
     let null = OwnedFd::from(std::fs::File::open("/dev/null")?);
     let program = Program { status: tenant.status.as_raw_fd(), init: false, first: false, confine };
     let built = ContainerBuilder::new(tenant.runtime_id.to_owned(), SyscallType::default())
         .with_executor(program)
-        .with_root_path(tenant.dir.run())
+        .with_root_path(tenant.dir.libcontainer())
         .map_err(runner::flat)?
         .with_stdin(null)
         .with_stdout(tenant.output.try_clone()?)
