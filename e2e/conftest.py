@@ -21,7 +21,7 @@ def nothing_left_on_the_host():
     for instance in list(harness.ALIVE):
         instance.destroy()
     if os.environ.get("ROADSTEAD_E2E_ALONE"):
-        harness.until(lambda: harness.host_objects() == before, 10, WholeHost(before))
+        harness.until(lambda: harness.host_objects() == before, what=WholeHost(before))
 
 
 class WholeHost:

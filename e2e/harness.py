@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -38,10 +39,18 @@ SLEEP = "trap 'exit 0' TERM; sleep 1000 & wait"
 # The same, with a web server.
 WEB = "mkdir -p /tmp/w; echo here > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 80 -h /tmp/w & wait"
 
+# What a failure is to be understood by.
+LOG = "info,agent=debug,engine=debug"
+# Not among the ports that the kernel gives to whoever asks for any, nor among a host's own dynamic ports: while a
+# program is down, nobody else must come by its port.
+PORTS = range(20_000, 30_000)
+# Long enough for a machine that is many times slower than any should be: only a failure waits this long.
+PATIENCE = 60.0
+
 ALIVE = []
 
 
-def until(predicate, timeout=20.0, what=None):
+def until(predicate, timeout=PATIENCE, what=None):
     """The first truthy value of `predicate()`; fails when there is none in time."""
     deadline = time.monotonic() + timeout
     while True:
@@ -53,11 +62,19 @@ def until(predicate, timeout=20.0, what=None):
         time.sleep(0.02)
 
 
-def free_port():
-    """A port of loopback that nobody has now."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+def held_port():
+    """A socket on a port of loopback that is ours for as long as it is open; a server may listen there all the same."""
+    for port in random.sample(PORTS, len(PORTS)):
+        sock = socket.socket()
+        try:
+            sock.bind(("127.0.0.1", port))
+        except OSError:
+            sock.close()
+            continue
+        # Only now: who binds such a port shares it with others that say so too, such as our server.
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return sock
+    raise AssertionError("no port is free")
 
 
 def busybox_tar(path):
@@ -102,10 +119,14 @@ def host_objects(*marks):
 class Roadstead:
     """One instance: a data directory, a port, and the process that serves them."""
 
+    # Task definition to its containers that set traps. Of all instances: a name too many does no harm.
+    heeding = {}
+
     def __init__(self, config=None, cluster=CLUSTER, *flags):
         self.top = pathlib.Path(tempfile.mkdtemp(prefix="roadstead-e2e-"))
         self.data = self.top / "data"
-        self.port = free_port()
+        self.held = held_port()
+        self.port = self.held.getsockname()[1]
         self.cluster = cluster
         self.flags = list(flags)
         self.env = None
@@ -137,15 +158,15 @@ class Roadstead:
         if self.cluster:
             argv += ["--cluster", self.cluster]
         self.process = subprocess.Popen(argv, stdout=out, stderr=err, stdin=subprocess.DEVNULL,
-                                        start_new_session=True, env={**(self.env or os.environ), "NO_COLOR": "1"})
+                                        start_new_session=True, env={"RUST_LOG": LOG, **(self.env or os.environ), "NO_COLOR": "1"})
         out.close()
         err.close()
         return self
 
-    def up(self, timeout=20):
+    def up(self, timeout=PATIENCE):
         """Starts the process and waits for its `ready` line."""
         self.start()
-        self.ready_line = until(self.said_ready, timeout, f"a ready line; log:\n{self.log_tail()}")
+        self.ready_line = until(self.said_ready, timeout, "a ready line")
         return self
 
     def said_ready(self):
@@ -157,21 +178,21 @@ class Roadstead:
     def kill(self):
         """kill -9, of this process alone."""
         self.process.kill()
-        self.process.wait(10)
+        self.process.wait(PATIENCE)
 
-    def terminate(self, timeout=5):
+    def terminate(self, timeout=PATIENCE):
         """SIGTERM; the exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(timeout)
 
-    def log_tail(self, lines=60):
+    def log_tail(self, lines=300):
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         return "\n".join(text.splitlines()[-lines:])
 
     def cli(self, *argv, check=True, **kwargs):
         """One command of the program; the settings stand behind its first word."""
         argv = [BIN, argv[0], *self.settings(), *argv[1:]]
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, **kwargs)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=2 * PATIENCE, **kwargs)
         assert not check or done.returncode == 0, f"{argv}: exit {done.returncode}\n{done.stdout}{done.stderr}"
         return done
 
@@ -197,14 +218,15 @@ class Roadstead:
             done = self.cli("down", "--purge", check=False)
             if self.process and self.process.poll() is None:
                 with contextlib.suppress(subprocess.TimeoutExpired):
-                    self.process.wait(5)
+                    self.process.wait(PATIENCE)
             problem = f"down --purge: exit {done.returncode}\n{done.stdout}{done.stderr}" if done.returncode else None
             assert problem is None, problem
             assert not self.data.exists(), "down --purge leaves the data directory"
-            until(lambda: not self.left(), 10, NothingLeft(self))
+            until(lambda: not self.left(), PATIENCE, NothingLeft(self))
         finally:
             if self.process and self.process.poll() is None:
                 self.kill()
+            self.held.close()
             shutil.rmtree(self.top, ignore_errors=True)
 
     # Clients
@@ -236,7 +258,9 @@ class Roadstead:
     def define(self, family, *containers, **members):
         """Registers a task definition; its ARN."""
         answer = self.ecs.register_task_definition(family=family, containerDefinitions=list(containers), **members)
-        return answer["taskDefinition"]["taskDefinitionArn"]
+        arn = answer["taskDefinition"]["taskDefinitionArn"]
+        self.heeding[arn] = [one["name"] for one in containers if "trap" in " ".join(one.get("command", ()))]
+        return arn
 
     def run(self, definition, count=1, **members):
         """RunTask; the ARNs of its tasks."""
@@ -255,7 +279,7 @@ class Roadstead:
     def task(self, arn):
         return self.tasks([arn])[0]
 
-    def reach(self, arn, status, timeout=20):
+    def reach(self, arn, status, timeout=PATIENCE):
         """The task, once it has this status or a later one."""
         order = ["PROVISIONING", "PENDING", "ACTIVATING", "RUNNING", "DEACTIVATING", "STOPPING", "DEPROVISIONING", "STOPPED"]
 
@@ -270,13 +294,27 @@ class Roadstead:
         assert task["lastStatus"] == status, (task["lastStatus"], task.get("stoppedReason"), task["containers"])
         return task
 
-    def stopped(self, arn, timeout=20):
+    def stopped(self, arn, timeout=PATIENCE):
         return self.reach(arn, "STOPPED", timeout)
 
-    def running(self, arn, timeout=20):
-        return self.reach(arn, "RUNNING", timeout)
+    def running(self, arn, timeout=PATIENCE):
+        """The task, once it is RUNNING, and SIGTERM has the effect that its scripts mean it to have."""
+        task = self.reach(arn, "RUNNING", timeout)
+        for name in self.heeding.get(task["taskDefinitionArn"], ()):
+            until(lambda name=name: self.heeds(arn, name), timeout, f"a trap of {name} in {arn}")
+        return task
 
-    def finish(self, definition, timeout=20, **members):
+    def heeds(self, arn, name):
+        """Whether a container's first process has said what to do at SIGTERM, or is gone."""
+        first = self.first(arn, name) if hasattr(self, "data") else None  # On another machine it is not to be seen.
+        try:
+            status = pathlib.Path(f"/proc/{first}/status").read_text()
+        except OSError:
+            return True
+        masks = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigCgt:", "SigIgn:")))
+        return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
+
+    def finish(self, definition, timeout=PATIENCE, **members):
         """Runs one task to its end."""
         return self.stopped(self.run(definition, **members)[0], timeout)
 
@@ -286,7 +324,7 @@ class Roadstead:
     def wait(self, waiter, **members):
         """One of the stock waiters, looking five times a second."""
         self.ecs.get_waiter(waiter).wait(
-            cluster=self.cluster, WaiterConfig={"Delay": 0.2, "MaxAttempts": 200}, **members)
+            cluster=self.cluster, WaiterConfig={"Delay": 0.2, "MaxAttempts": 600}, **members)
 
     def pids(self, arn, name):
         """The processes of a container, as its control group lists them."""
@@ -295,6 +333,15 @@ class Roadstead:
             with contextlib.suppress(OSError):
                 found.update(int(pid) for pid in pathlib.Path(path).read_text().split())
         return sorted(found)
+
+    def first(self, arn, name):
+        """The pid of a container's first process; None when there is none. Pids wrap, so it need not be the lowest."""
+        for pid in self.pids(arn, name):
+            with contextlib.suppress(OSError):
+                status = pathlib.Path(f"/proc/{pid}/status").read_text()
+                if any(line.startswith("NSpid:") and line.split()[-1] == "1" for line in status.splitlines()):
+                    return pid
+        return None
 
     def group_files(self, arn, name, file):
         """A file of a container's control group, in every hierarchy of a v1, hybrid or v2 host."""
@@ -345,7 +392,7 @@ class Roadstead:
                 return None
             return len(found) >= lines and found
 
-        return until(read, 15, f"{lines} lines in {stream}")
+        return until(read, PATIENCE, f"{lines} lines in {stream}")
 
 
 class NothingLeft:

@@ -8,13 +8,13 @@ import subprocess
 
 import pytest
 
-from harness import BIN, IMAGE, SLEEP, Roadstead, container, exit_codes, until
+from harness import BIN, IMAGE, PATIENCE, SLEEP, NothingLeft, Roadstead, container, exit_codes, until
 
 COMMANDS = ("up", "server", "agent", "down", "env", "image", "backup", "doctor")
 
 
 def program(*argv, **env):
-    return subprocess.run([BIN, *argv], capture_output=True, text=True, timeout=30, env={**os.environ, **env})
+    return subprocess.run([BIN, *argv], capture_output=True, text=True, timeout=PATIENCE, env={**os.environ, **env})
 
 
 def test_help_everywhere_and_wrong_words():
@@ -57,7 +57,7 @@ def test_env_is_what_the_clients_need(roadstead):
     script = f'eval "$("{BIN}" env --listen 127.0.0.1:{roadstead.port})"; exec aws ecs list-clusters --query "length(clusterArns)"'
     env = {"PATH": roadstead.environment()["PATH"], "HOME": "/nonexistent"}
     venv = os.path.dirname(os.sys.executable)
-    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=60,
+    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, timeout=PATIENCE,
                           env={**env, "PATH": f"{venv}:{env['PATH']}"})
     assert done.stdout == "1\n", done
 
@@ -70,7 +70,8 @@ def test_images_come_and_go(roadstead, image_tar):
     task = roadstead.finish(roadstead.define("other", container(image="other/name:2")))
     assert exit_codes(task) == {"main": 21}
     assert re.match(r"sha256:[0-9a-f]{64}$", task["containers"][0]["imageDigest"])
-    assert "untagged" in roadstead.cli("image", "remove", "other/name:2").stdout
+    # A task is told STOPPED a moment before its container, which uses the image, is cleared away.
+    until(lambda: "untagged" in roadstead.cli("image", "remove", "other/name:2", check=False).stdout, what="the image goes")
     assert "other/name:2" not in roadstead.cli("image", "list").stdout
     assert roadstead.cli("image", "remove", "other/name:2", check=False).returncode == 1
     assert roadstead.cli("image", "load", "/no/such/file", check=False).returncode == 1
@@ -130,9 +131,9 @@ def test_down_stops_everything_and_keeps_the_state(fresh):
     instance.running(arn)
     told = instance.cli("down")
     assert "stopped every task" in told.stdout
-    instance.process.wait(5)
+    instance.process.wait(PATIENCE)
     instance.marks = [instance.id8(), str(instance.data / "engine")]
-    until(lambda: not instance.left(), 10, "nothing left on the host")
+    until(lambda: not instance.left(), what=NothingLeft(instance))
     instance.up()
     task = instance.stopped(arn)
     assert task["stoppedReason"]

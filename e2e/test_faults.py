@@ -8,16 +8,17 @@ import time
 import botocore.exceptions
 import pytest
 
-from harness import CLUSTER, SLEEP, awslogs, container, exit_codes, until
+from harness import CLUSTER, PATIENCE, SLEEP, NothingLeft, awslogs, container, exit_codes, until
 
 TASKS = 20
-# Says that it ran, on the host; ends by itself at once, after a while, or when it is asked to.
+# Says that it ran, on the host, once it can be stopped; ends by itself at once, after a while, or when it is asked to.
 SCRIPT = """
+trap "exit $N" TERM
 echo >> /ran/$N
 case $((N % 3)) in
 0) exit $N ;;
 1) sleep 2; exit $N ;;
-2) trap "exit $N" TERM; while :; do sleep 0.05; done ;;
+2) while :; do sleep 0.05; done ;;
 esac
 """
 
@@ -30,15 +31,17 @@ class Storm:
         self.definition = roadstead.define(
             "storm", container(script=SCRIPT, memory=16, mountPoints=[{"sourceVolume": "ran", "containerPath": "/ran"}]),
             volumes=[{"name": "ran", "host": {"sourcePath": str(folder)}}])
-        self.arns, self.problems = {}, []
+        self.arns, self.problems, self.over = {}, [], False
         self.client = threading.Thread(target=self.guarded)
 
     def __enter__(self):
         self.client.start()
         return self
 
-    def __exit__(self, *_):
-        self.client.join(120)
+    def __exit__(self, kind, *_):
+        # Where the test has failed already, nothing more is to be waited for.
+        self.over = kind is not None
+        self.client.join()
 
     def guarded(self):
         try:
@@ -51,7 +54,7 @@ class Storm:
 
     def start(self, number):
         override = {"containerOverrides": [{"name": "main", "environment": [{"name": "N", "value": str(number)}]}]}
-        answer = insist(lambda: self.roadstead.ecs.run_task(
+        answer = self.insist(lambda: self.roadstead.ecs.run_task(
             cluster=CLUSTER, taskDefinition=self.definition, overrides=override, clientToken=f"storm-{self.folder}-{number}"[-64:]),
             lambda answer: answer["tasks"])
         self.arns[number] = answer["tasks"][0]["taskArn"]
@@ -59,22 +62,28 @@ class Storm:
     def end(self, number):
         """Stops a task that would run for ever, once it runs."""
         arn = self.arns[number]
-        insist(lambda: self.roadstead.task(arn), lambda task: task["lastStatus"] in ("RUNNING", "STOPPED"))
-        until(lambda: (self.folder / str(number)).exists() or self.ended(number), 20, f"{number} says that it runs")
-        insist(lambda: self.roadstead.stop(arn))
+        self.insist(lambda: self.roadstead.task(arn), lambda task: task["lastStatus"] in ("RUNNING", "STOPPED"))
+        until(lambda: (self.folder / str(number)).exists() or self.ended(number), what=f"{number} says that it runs")
+        self.insist(lambda: self.roadstead.stop(arn))
 
     def ended(self, number):
-        return insist(lambda: self.roadstead.task(self.arns[number]))["lastStatus"] == "STOPPED"
+        return self.insist(lambda: self.roadstead.task(self.arns[number]))["lastStatus"] == "STOPPED"
+
+    def insist(self, call, good=lambda _: True):
+        def once():
+            assert not self.over, "given up"
+            return call()
+
+        return insist(once, good)
 
     def reached(self, started):
         """Waits until so many tasks have been accepted."""
-        until(lambda: len(self.arns) >= started or self.problems, 30, f"{started} tasks accepted")
+        until(lambda: len(self.arns) >= started or self.problems, what=f"{started} tasks accepted")
 
     def all_ended_right(self):
         """Every task has stopped with its own exit code."""
-        self.client.join(120)
         assert not self.problems, self.problems
-        ended = {number: self.roadstead.stopped(arn, timeout=60) for number, arn in self.arns.items()}
+        ended = {number: self.roadstead.stopped(arn) for number, arn in self.arns.items()}
         wrong = [f"{number}: {exit_codes(task)} {task['taskArn']} {task['stopCode']}: {task['stoppedReason']}"
                  for number, task in ended.items() if exit_codes(task) != {"main": number}]
         assert not wrong, "\n".join(["not as they should have ended:", *wrong])
@@ -87,10 +96,10 @@ class Storm:
     def nothing_is_left(self):
         ids = [arn.rsplit("/", 1)[-1] for arn in self.arns.values()]
         self.roadstead.marks = ids
-        until(lambda: not self.roadstead.left(), 20, f"nothing left of {ids}: {self.roadstead.left()}")
+        until(lambda: not self.roadstead.left(), what=NothingLeft(self.roadstead))
 
 
-def insist(call, good=lambda _: True, timeout=60):
+def insist(call, good=lambda _: True, timeout=PATIENCE):
     """Calls until there is an answer, and a good one: what a client does while its server is away."""
     deadline = time.monotonic() + timeout
     while True:
@@ -105,7 +114,7 @@ def insist(call, good=lambda _: True, timeout=60):
             if error.response["ResponseMetadata"]["HTTPStatusCode"] < 500:
                 raise
             problem = error
-        assert time.monotonic() < deadline, f"not within {timeout} s: {problem}"
+        assert time.monotonic() < deadline, f"not within {timeout} s: {problem!r}"
         time.sleep(0.02)
 
 
@@ -136,7 +145,7 @@ def test_kill_a_container_while_tasks_come_and_go(roadstead, tmp_path):
     roadstead.running(victim)
     with Storm(roadstead, tmp_path) as storm:
         storm.reached(8)
-        os.kill(roadstead.pids(victim, "main")[0], signal.SIGKILL)
+        os.kill(roadstead.first(victim, "main"), signal.SIGKILL)
         ended = roadstead.stopped(victim)
     assert exit_codes(ended) == {"main": 137}
     assert (ended["stopCode"], ended["stoppedReason"]) == ("EssentialContainerExited", "Essential container in task exited")
@@ -161,7 +170,7 @@ def test_kill_a_supervisor_while_tasks_come_and_go(roadstead, tmp_path):
 
 def supervisor(roadstead, arn):
     """The process that holds a task's containers: the parent of the container's first process."""
-    first = roadstead.pids(arn, "main")[0]
+    first = roadstead.first(arn, "main")
     with open(f"/proc/{first}/stat", encoding="utf-8") as stat:
         parent = int(stat.read().rpartition(")")[2].split()[1])
     assert parent in roadstead.processes("supervise"), (parent, roadstead.processes("supervise"))
@@ -197,7 +206,7 @@ def test_a_container_that_ended_meanwhile_is_reported_with_its_true_code(roadste
     roadstead.running(arn)
     roadstead.kill()
     (tmp_path / "open").touch()
-    until(lambda: not roadstead.pids(arn, "main"), 10, "the container ends")
+    until(lambda: not roadstead.pids(arn, "main"), what="the container ends")
     roadstead.up()
     assert exit_codes(roadstead.stopped(arn)) == {"main": 77}
 
@@ -239,7 +248,7 @@ def halves(fresh, image_tar):
     """A control plane and an agent as two processes, with data directories of their own."""
     server = fresh(start=False)
     server.start("server")
-    until(server.said_ready, 20, "ready")
+    until(server.said_ready, what="ready")
     agent = fresh(start=False)
     agent.flags = ["--endpoint", server.endpoint]
     agent.env = agent.environment()
@@ -254,7 +263,7 @@ def joined(server):
         told = server.ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)["containerInstances"] if arns else []
         return [instance for instance in told if instance["agentConnected"]]
 
-    assert len(insist(connected, timeout=30, good=bool)) == 1
+    assert len(insist(connected, good=bool)) == 1
 
 
 @pytest.mark.parametrize("half", ["server", "agent"])
@@ -267,8 +276,9 @@ def test_kill_one_half_while_tasks_come_and_go(halves, tmp_path, half):
             victim.kill()
             victim.start(half)
             if half == "server":
-                until(server.said_ready, 20, "ready")
+                until(server.said_ready, what="ready")
+        assert (server.process.poll(), agent.process.poll()) == (None, None)
     storm.all_ended_right()
     assert storm.runs() == dict.fromkeys(range(TASKS), 1)
     agent.marks = [arn.rsplit("/", 1)[-1] for arn in storm.arns.values()]
-    until(lambda: not agent.left(), 20, f"nothing left: {agent.left()}")
+    until(lambda: not agent.left(), what=NothingLeft(agent))

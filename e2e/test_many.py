@@ -1,6 +1,6 @@
 """Two hundred tasks on one host, and away again."""
 
-from harness import SLEEP, at_once, container, exit_codes, task_id, until
+from harness import PATIENCE, SLEEP, at_once, container, exit_codes, task_id, until
 
 COUNT = 200
 
@@ -17,19 +17,19 @@ def test_two_hundred_tasks_come_and_go(roadstead):
         tasks = roadstead.tasks(arns)
         return len(tasks) == COUNT and {task["lastStatus"] for task in tasks} == {status} and tasks
 
-    tasks = until(lambda: all_of("RUNNING"), 120, f"{COUNT} RUNNING")
+    tasks = until(lambda: all_of("RUNNING"), 4 * PATIENCE, f"{COUNT} RUNNING")
     ports = {binding["hostPort"] for task in tasks for binding in task["containers"][0]["networkBindings"]}
     assert len(ports) == COUNT
     at_once(roadstead.stop, arns)
-    ended = until(lambda: all_of("STOPPED"), 120, f"{COUNT} STOPPED")
+    ended = until(lambda: all_of("STOPPED"), 4 * PATIENCE, f"{COUNT} STOPPED")
     assert {exit_codes(task)["main"] for task in ended} == {0}
 
     def remaining():
         told = roadstead.ecs.describe_container_instances(cluster=roadstead.cluster, containerInstances=instances(roadstead))
         return told["containerInstances"][0]["remainingResources"]
 
-    until(lambda: remaining() == idle, 10, "all resources are free again")
-    until(lambda: not of_tasks(roadstead, arns), 30, Left(roadstead, arns))
+    until(lambda: remaining() == idle, what="all resources are free again")
+    until(lambda: not of_tasks(roadstead, arns), what=Left(roadstead, arns))
 
 
 def of_tasks(roadstead, arns):

@@ -67,7 +67,7 @@ def test_every_task_answers_and_a_killed_one_is_replaced(roadstead, service):
     os.kill(roadstead.pids(victim, "main")[0], signal.SIGKILL)
     ended = roadstead.stopped(victim)
     assert exit_codes(ended) == {"main": 137} and ended["stopCode"] == "EssentialContainerExited"
-    until(lambda: any("has started 1 tasks" in message for message in events(roadstead, "front")), 10, "a replacement")
+    until(lambda: any("has started 1 tasks" in message for message in events(roadstead, "front")), what="a replacement")
     roadstead.wait("services_stable", services=["front"])
     assert victim not in {task["taskArn"] for task in tasks_of(roadstead, "front")}
     said = events(roadstead, "front")
@@ -84,7 +84,7 @@ def test_scale_update_and_delete(roadstead, service):
     for desired in (5, 2):
         roadstead.ecs.update_service(cluster=CLUSTER, service="scaled", desiredCount=desired)
         roadstead.wait("services_stable", services=["scaled"])
-        until(lambda: tell(roadstead, "scaled")["runningCount"] == desired, 10)
+        until(lambda: tell(roadstead, "scaled")["runningCount"] == desired)
     before = {task["taskArn"] for task in tasks_of(roadstead, "scaled")}
     roadstead.ecs.update_service(cluster=CLUSTER, service="scaled", forceNewDeployment=True)
     roadstead.wait("services_stable", services=["scaled"])
@@ -97,7 +97,7 @@ def test_scale_update_and_delete(roadstead, service):
         assert task["stopCode"] == "ServiceSchedulerInitiated"
         assert task["stoppedReason"].startswith("Scaling activity initiated by (deployment ecs-svc/")
     roadstead.ecs.update_service(cluster=CLUSTER, service="scaled", desiredCount=0)
-    until(lambda: tell(roadstead, "scaled")["runningCount"] == 0, 10)
+    until(lambda: tell(roadstead, "scaled")["runningCount"] == 0)
 
 
 def test_rolling_update_under_load_keeps_the_minimum(roadstead, service):
@@ -107,7 +107,7 @@ def test_rolling_update_under_load_keeps_the_minimum(roadstead, service):
     new = web(roadstead, "rolling", "new", healthCheck=check)
     service("rolling", old, 4, deploymentConfiguration={"minimumHealthyPercent": 100, "maximumPercent": 150})
     roadstead.wait("services_stable", services=["rolling"])
-    until(lambda: len(answers()) == 4, 10, "four answers")
+    until(lambda: len(answers()) == 4, what="four answers")
     seen, most, done = [], [], threading.Event()
 
     def load():
@@ -119,14 +119,14 @@ def test_rolling_update_under_load_keeps_the_minimum(roadstead, service):
     thread.start()
     try:
         roadstead.ecs.update_service(cluster=CLUSTER, service="rolling", taskDefinition=new)
-        until(lambda: tell(roadstead, "rolling")["deployments"][0]["rolloutState"] == "COMPLETED", 60, "COMPLETED")
+        until(lambda: tell(roadstead, "rolling")["deployments"][0]["rolloutState"] == "COMPLETED", what="COMPLETED")
     finally:
         done.set()
         thread.join()
     assert len(seen) > 20 and min(map(len, seen)) >= 4, [len(answer) for answer in seen]
     assert max(most) <= 6
     assert {"old\n", "new\n"} <= {answer for some in seen for answer in some}
-    until(lambda: answers() == ["new\n"] * 4, 10, "only the new ones")
+    until(lambda: answers() == ["new\n"] * 4, what="only the new ones")
 
 
 def answers():
@@ -137,8 +137,8 @@ def answers():
 def test_a_crash_loop_backs_off_and_says_so(roadstead, service):
     service("crashing", roadstead.define("crashing", container(script="exit 17")))
     unable = "(service crashing) is unable to consistently start tasks successfully."
-    until(lambda: any(message.startswith(unable) for message in events(roadstead, "crashing")), 30, unable)
-    ended = until(lambda: len(found := tasks_of(roadstead, "crashing", "STOPPED")) >= 6 and found, 40, "six tasks")
+    until(lambda: any(message.startswith(unable) for message in events(roadstead, "crashing")), what=unable)
+    ended = until(lambda: len(found := tasks_of(roadstead, "crashing", "STOPPED")) >= 6 and found, what="six tasks")
     assert {exit_codes(task)["main"] for task in ended if task["lastStatus"] == "STOPPED"} == {17}
     starts = sorted(task["createdAt"] for task in ended)
     gaps = [(b - a).total_seconds() for a, b in zip(starts, starts[1:])]
@@ -149,7 +149,7 @@ def test_a_crash_loop_backs_off_and_says_so(roadstead, service):
 def test_a_missing_image_is_named(roadstead, service):
     missing = container(image="127.0.0.1:9/no/such:1", script="true")
     service("imageless", roadstead.define("imageless", missing))
-    ended = until(lambda: tasks_of(roadstead, "imageless", "STOPPED"), 60, "a stopped task")
+    ended = until(lambda: tasks_of(roadstead, "imageless", "STOPPED"), what="a stopped task")
     task = roadstead.stopped(ended[0]["taskArn"])
     assert task["stopCode"] == "TaskFailedToStart"
     assert task["stoppedReason"].startswith("CannotPullContainerError: ") and "no/such" in task["stoppedReason"]
@@ -163,8 +163,8 @@ def test_a_full_host_leaves_tasks_with_a_reason_until_there_is_room(roadstead, s
     service("big", definition, 3)
     why = (f"(service big) was unable to place a task because no container instance met all of its requirements. The closest "
            f"matching (container-instance {task_id(arn)}) has insufficient memory available.")
-    until(lambda: any(message.startswith(why) for message in events(roadstead, "big")), 20, why)
-    until(lambda: tell(roadstead, "big")["runningCount"] == 2, 20, "two tasks fit")
+    until(lambda: any(message.startswith(why) for message in events(roadstead, "big")), what=why)
+    until(lambda: tell(roadstead, "big")["runningCount"] == 2, what="two tasks fit")
     roadstead.ecs.update_service(cluster=CLUSTER, service="big", desiredCount=2)
     roadstead.wait("services_stable", services=["big"])
 
@@ -177,7 +177,7 @@ def test_a_task_that_fails_its_health_check_is_replaced(roadstead, service):
     first = tasks_of(roadstead, "sickly")[0]["taskArn"]
     pid = roadstead.pids(first, "main")[0]
     os.unlink(f"/proc/{pid}/root/tmp/well")
-    task = roadstead.stopped(first, timeout=30)
+    task = roadstead.stopped(first)
     assert task["stopCode"] == "ServiceSchedulerInitiated"
     assert task["stoppedReason"] == "Task failed container health checks"
     roadstead.wait("services_stable", services=["sickly"])
@@ -186,12 +186,12 @@ def test_a_task_that_fails_its_health_check_is_replaced(roadstead, service):
 
 def test_a_daemon_runs_once_on_each_host(roadstead, service):
     service("everywhere", roadstead.define("everywhere", container(script=SLEEP)), schedulingStrategy="DAEMON")
-    first = until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], 20, "its task")
+    first = until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], what="its task")
     assert len(first) == 1
-    until(lambda: tell(roadstead, "everywhere")["desiredCount"] == tell(roadstead, "everywhere")["runningCount"] == 1, 10)
+    until(lambda: tell(roadstead, "everywhere")["desiredCount"] == tell(roadstead, "everywhere")["runningCount"] == 1)
     os.kill(roadstead.pids(first[0]["taskArn"], "main")[0], signal.SIGKILL)
     roadstead.stopped(first[0]["taskArn"])
-    until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], 20, "another one")
+    until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], what="another one")
 
 
 def test_draining_moves_nothing_onto_the_host_and_stops_what_is_there(roadstead, service):
@@ -201,8 +201,8 @@ def test_draining_moves_nothing_onto_the_host_and_stops_what_is_there(roadstead,
     arn = roadstead.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
     roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arn, status="DRAINING")
     try:
-        until(lambda: tell(roadstead, "leaving")["runningCount"] == 0, 20, "the host is empty")
-        until(lambda: any("was unable to place a task" in message for message in events(roadstead, "leaving")), 20)
+        until(lambda: tell(roadstead, "leaving")["runningCount"] == 0, what="the host is empty")
+        until(lambda: any("was unable to place a task" in message for message in events(roadstead, "leaving")))
     finally:
         roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arn, status="ACTIVE")
     roadstead.wait("services_stable", services=["leaving"])
