@@ -1,6 +1,8 @@
 """What containers write: complete, in order, and readable with the stock tools."""
 
+import datetime
 import json
+import re
 import subprocess
 import threading
 import time
@@ -118,28 +120,74 @@ def test_groups_streams_and_their_life(roadstead):
         assert error.response["Error"]["Message"] == "The specified log group does not exist."
 
 
-def test_json_file_is_on_the_host(roadstead):
-    definition = roadstead.define("filed", container(
-        script=f"echo out; echo err >&2; {SLEEP}",
-        logConfiguration={"logDriver": "json-file", "options": {"max-size": "1m", "max-file": "2"}}))
+def json_files(roadstead, arn, name="main"):
+    """The files that the driver json-file wrote for a container, oldest first."""
+    runtime = next(c["runtimeId"] for c in roadstead.task(arn)["containers"] if c["name"] == name)
+    folder = roadstead.data / "engine/tasks" / task_id(arn) / "containers" / name / "output"
+    return sorted(folder.glob(f"{runtime}-json.log*"), key=lambda path: int(path.suffix[1:]) if path.suffix != ".log" else 0)[::-1]
+
+
+def entries(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_json_file_is_docker_s(roadstead):
+    """One object a line, long lines in parts, turned over by size; gone with the task."""
+    script = f"echo out; echo err >&2; dd if=/dev/zero bs=20000 count=1 2>/dev/null | tr '\\0' x; echo; {SLEEP}"
+    turning = f"i=0; while [ $i -lt 100 ]; do echo line $i; i=$((i+1)); done; {SLEEP}"
+    definition = roadstead.define(
+        "filed", container(script=script),
+        container("turned", turning, logConfiguration={"logDriver": "json-file", "options": {
+            "max-size": "2k", "max-file": "3", "mode": "non-blocking"}}))
     arn = roadstead.run(definition)[0]
     roadstead.running(arn)
-    folder = roadstead.data / "engine/tasks" / task_id(arn) / "containers/main"
-
-    def written():
-        text = b"".join(path.read_bytes() for path in sorted(folder.glob("output/*")) if path.is_file())
-        return b"out" in text and b"err" in text
-
-    until(written, 10, "both lines on disk")
+    files = until(lambda: json_files(roadstead, arn))
+    found = until(lambda: len(entries(files[0])) == 4 and entries(files[0]), 10, "all lines on disk")
+    assert len(files) == 1 and files[0].stat().st_mode & 0o777 == 0o640
+    assert sorted((e["stream"], e["log"][:5]) for e in found) == [
+        ("stderr", "err\n"), ("stdout", "out\n"), ("stdout", "xxxxx"), ("stdout", "xxxxx")]
+    assert [e["log"] for e in found if "xx" in e["log"]] == ["x" * 16384, "x" * 3616 + "\n"]
+    for entry in found:
+        assert list(entry) == ["log", "stream", "time"]
+        assert abs(datetime.datetime.fromisoformat(entry["time"][:19] + "+00:00").timestamp() - time.time()) < 60
+    turned = until(lambda: "line 99" in "".join(p.read_text() for p in json_files(roadstead, arn, "turned"))
+                   and json_files(roadstead, arn, "turned"))
+    assert [path.name[64:] for path in turned] == ["-json.log.2", "-json.log.1", "-json.log"]
+    kept = [entry["log"] for path in turned for entry in entries(path)]
+    assert kept == [f"line {i}\n" for i in range(100)][-len(kept):] and 40 < len(kept) < 100
     roadstead.stop(arn)
     roadstead.stopped(arn)
+    until(lambda: not files[0].exists(), 10, "the files to go with the task")
 
 
-def test_a_slow_reader_loses_lines_only_where_it_was_asked_to(roadstead):
-    """Mode non-blocking never stops the container, however much it writes."""
-    script = "i=0; while [ $i -lt 20000 ]; do echo $i xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx; i=$((i+1)); done"
-    task = roadstead.finish(roadstead.define("torrent", container(
-        script=script, logConfiguration=awslogs(mode="non-blocking", max_buffer_size="1m"))))
-    assert exit_codes(task) == {"main": 0}
-    numbers = [int(line.split()[0]) for line in roadstead.output(task["taskArn"], lines=100)]
-    assert numbers == sorted(numbers)
+def test_an_absent_reader_holds_nobody_up(roadstead):
+    """While the agent is dead, a json-file is complete, and what a non-blocking container writes too much is counted."""
+    count, shared = 8000, roadstead.top / "shared"
+    script = (f"trap 'exit 0' TERM; echo begun; while [ ! -e /w/go ]; do sleep 0.02; done; i=0; "
+              f"while [ $i -lt {count} ]; do echo $i {'x' * 400}; i=$((i+1)); done; echo > /w/$NAME; sleep 1000 & wait")
+    members = {"mountPoints": [{"sourceVolume": "w", "containerPath": "/w"}]}
+    definition = roadstead.define(
+        "torrent",
+        container("main", script, logConfiguration=awslogs(mode="non-blocking", max_buffer_size="1m"),
+                  environment=[{"name": "NAME", "value": "main"}], **members),
+        container("filed", script, environment=[{"name": "NAME", "value": "filed"}], **members),
+        volumes=[{"name": "w", "host": {"sourcePath": str(shared)}}])
+    arn = roadstead.run(definition)[0]
+    roadstead.running(arn)
+    roadstead.output(arn)
+    file = until(lambda: json_files(roadstead, arn, "filed"))[0]
+    roadstead.kill()
+    (shared / "go").touch()
+    # Nobody reads, and both come to their ends all the same.
+    until(lambda: {path.name for path in shared.iterdir()} == {"go", "main", "filed"}, 20, "both ends")
+    roadstead.up()
+    whole = [f"{i} " for i in range(count)]
+    until(lambda: len(entries(file)) > count, 10, "the whole file")
+    assert [entry["log"].split("x")[0] for entry in entries(file)] == ["begun\n", *whole]
+    roadstead.stop(arn)
+    roadstead.stopped(arn)
+    shipped = [line.split("x")[0] for line in roadstead.output(arn, lines=2)]
+    assert shipped[0] == "begun" and shipped[1:] == whole[-len(shipped) + 1:]
+    told = re.findall(rf"output was dropped.*{task_id(arn)}/main lines=(\d+) bytes=(\d+)", roadstead.log.read_text())
+    assert len(shipped) + int(told[-1][0]) == count + 1, told
+    assert 400 * int(told[-1][0]) < int(told[-1][1]) < 500 * int(told[-1][0])

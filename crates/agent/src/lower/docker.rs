@@ -125,8 +125,11 @@ pub(super) fn lay_over(
     spec.tmpfs = host.tmpfs.iter().flatten().map(tmpfs).collect::<Result<_, _>>()?;
     spec.sysctls = host.sysctls.clone().unwrap_or_default();
     spec.devices.extend(list(&host.devices).map(device));
-    // Docker's 0 and -1 for "as the engine does by itself".
-    spec.memory_swap_bytes = host.memory_swap.filter(|swap| *swap != 0);
+    // 0 is Docker's for "as the engine does by itself". A limit that was raised to the least there is takes
+    // this one along, for it counts memory too.
+    let memory = spec.memory_bytes.and_then(|memory| i64::try_from(memory).ok()).unwrap_or(0);
+    let swap = host.memory_swap.filter(|swap| *swap != 0);
+    spec.memory_swap_bytes = swap.map(|swap| if swap > 0 { swap.max(memory) } else { swap });
     spec.swappiness = host.memory_swappiness.and_then(|swappiness| u64::try_from(swappiness).ok());
     spec.memory_reservation_bytes = host.memory_reservation.filter(|bytes| *bytes > 0);
     spec.security_options = host.security_opt.clone().unwrap_or_default();
