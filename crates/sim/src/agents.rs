@@ -52,7 +52,7 @@ impl Agent {
         let registered = world.command(|txn| instance::register::register_container_instance(txn, request));
         let arn = registered.ok().and_then(|r| r.container_instance).and_then(|i| i.container_instance_arn);
         let id = arn.and_then(|arn| arn.rsplit('/').next().map(InstanceId::from)).unwrap_or_default();
-        Agent { id, connected: true, ..Agent::default() }
+        Agent { id, ..Agent::default() }
     }
 
     /// The control plane went away.

@@ -77,6 +77,9 @@ fn awslogs(
                 ));
             }
             "awslogs-stream-prefix" => logs.stream = Some(format!("{value}/{container}/{}", context.id)),
+            "awslogs-stream" => logs.stream = Some(value.clone()),
+            // For engines that do not know the control plane.
+            "awslogs-endpoint" => {}
             "awslogs-create-group" => logs.create_group = value.parse().map_err(|_| bad(name, value))?,
             "awslogs-datetime-format" => set_start(&mut logs, name, datetime_pattern(value))?,
             "awslogs-multiline-pattern" => set_start(&mut logs, name, value.clone())?,

@@ -92,6 +92,15 @@ fn the_docker_texts() {
 }
 
 #[test]
+fn options_for_docker_s_log_driver() {
+    let host_config = r#"{"LogConfig":{"Type":"awslogs","Config":{"awslogs-group":"g","awslogs-stream":"s",
+        "awslogs-endpoint":"http://10.0.0.1:4566"}}}"#;
+    let task = lowered(one(docker("{}", host_config)));
+    let LogDriver::AwsLogs(logs) = &task.containers[0].log else { panic!("{:?}", task.containers[0]) };
+    assert_eq!(logs.stream.as_deref(), Some("s"));
+}
+
+#[test]
 fn what_is_not_carried_out_is_refused() {
     for (config, host_config, expected) in [
         ("{", "{}", "DockerClientConfigError: "),

@@ -70,6 +70,12 @@ fn volume(mut volume: ecs::Volume) -> ecs::Volume {
     volume
 }
 
+/// The attribute of a host whose Docker API has version 1.N, without the N.
+const DOCKER_API: &str = "com.amazonaws.ecs.capability.docker-remote-api.1.";
+
+/// The oldest of them that agents register.
+const OLDEST_DOCKER_API: u32 = 17;
+
 /// What a container instance must be able to do, by the names that agents register.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-capabilities.html>
 fn required_attributes(definition: &ecs::TaskDefinition) -> BTreeSet<String> {
@@ -88,6 +94,14 @@ fn required_attributes(definition: &ecs::TaskDefinition) -> BTreeSet<String> {
     names
 }
 
+/// The version of Docker's API that has all that the container is made with: the highest that it requires.
+pub(super) fn docker_api(container: &ecs::ContainerDefinition) -> String {
+    let mut names = BTreeSet::new();
+    of_container(container, false, &mut names);
+    let minors = names.iter().filter_map(|name| name.strip_prefix(DOCKER_API)?.parse::<u32>().ok());
+    format!("1.{}", minors.max().unwrap_or(OLDEST_DOCKER_API))
+}
+
 fn of_container(container: &ecs::ContainerDefinition, with_role: bool, names: &mut BTreeSet<String>) {
     let mut need = |wanted: bool, name: &str| {
         if wanted {
@@ -96,18 +110,15 @@ fn of_container(container: &ecs::ContainerDefinition, with_role: bool, names: &m
     };
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
     let linux = container.linux_parameters.clone().unwrap_or_default();
-    let api = |version: &str| format!("com.amazonaws.ecs.capability.docker-remote-api.{version}");
+    let api = |minor: u32| format!("{DOCKER_API}{minor}");
     need(container.privileged == Some(true), "com.amazonaws.ecs.capability.privileged-container");
-    need(container.ulimits.as_ref().is_some_and(|list| !list.is_empty()), &api("1.18"));
-    need(container.memory_reservation.is_some(), &api("1.21"));
-    need(
-        linux.shared_memory_size.is_some() || linux.tmpfs.is_some_and(|list| !list.is_empty()),
-        &api("1.22"),
-    );
-    need(container.system_controls.as_ref().is_some_and(|list| !list.is_empty()), &api("1.24"));
-    need(linux.init_process_enabled == Some(true), &api("1.25"));
+    need(container.ulimits.as_ref().is_some_and(|list| !list.is_empty()), &api(18));
+    need(container.memory_reservation.is_some(), &api(21));
+    need(linux.shared_memory_size.is_some() || linux.tmpfs.is_some_and(|list| !list.is_empty()), &api(22));
+    need(container.system_controls.as_ref().is_some_and(|list| !list.is_empty()), &api(24));
+    need(linux.init_process_enabled == Some(true), &api(25));
     need(container.health_check.is_some(), "ecs.capability.container-health-check");
-    need(container.health_check.is_some(), &api("1.24"));
+    need(container.health_check.is_some(), &api(24));
     let ordered = container.depends_on.as_ref().is_some_and(|list| !list.is_empty());
     let timed = container.start_timeout.is_some() || container.stop_timeout.is_some();
     need(ordered || timed, "ecs.capability.container-ordering");
@@ -124,7 +135,7 @@ fn of_container(container: &ecs::ContainerDefinition, with_role: bool, names: &m
     if let Some(log) = &container.log_configuration {
         let awslogs = log.log_driver == LogDriver::Awslogs;
         need(true, &format!("com.amazonaws.ecs.capability.logging-driver.{}", log.log_driver));
-        need(awslogs, &api("1.19"));
+        need(awslogs, &api(19));
         need(awslogs && with_role, "ecs.capability.execution-role-awslogs");
     }
     let ecr = container.image.as_deref().is_some_and(is_ecr);

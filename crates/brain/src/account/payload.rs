@@ -1,5 +1,6 @@
 //! A task as its agent gets it over ACS. What the protocol has no member for goes into the two Docker texts
-//! of `dockerConfig`. Overrides are merged here: the agent knows no other override than a command.
+//! of `dockerConfig`; so do `privileged` and `linuxParameters`, whose members no stock agent reads.
+//! Overrides are merged here: the agent knows no other override than a command.
 
 mod docker;
 
@@ -8,7 +9,7 @@ use wire::{
     ecs::{self, LaunchType, NetworkMode},
 };
 
-use super::{TaskDefinitionRow, needs::override_of};
+use super::{TaskDefinitionRow, effective::docker_api, needs::override_of};
 use crate::{
     Ctx, arn,
     cluster::{
@@ -17,19 +18,23 @@ use crate::{
     },
 };
 
-/// The version of the Docker API that the texts keep to.
-const DOCKER_API: &str = "1.17";
-
-/// The task for its agent.
-pub fn payload(task: &TaskRow, definition: &TaskDefinitionRow, cluster: &Cluster, ctx: &Ctx) -> acs::Task {
-    let cluster = cluster.row.name.as_str();
+/// The task for its agent. `endpoint` is the URL of this control plane, as the agent's host reaches it.
+pub fn payload(
+    task: &TaskRow,
+    definition: &TaskDefinitionRow,
+    cluster: &Cluster,
+    endpoint: &str,
+    ctx: &Ctx,
+) -> acs::Task {
+    let place = Place { task, definition, cluster: &cluster.row.name, endpoint, ctx };
+    let cluster = place.cluster;
     let registered = &definition.registered;
     let (cpu, memory) = definition.size(&task.overrides);
     let containers = definition.containers().iter();
     acs::Task {
         arn: Some(arn::task(ctx, cluster, &task.id.0)),
         task_cluster_arn: Some(arn::cluster(ctx, cluster)),
-        containers: containers.map(|c| container(task, definition, c, cluster, ctx)).collect(),
+        containers: containers.map(|c| container(&place, c)).collect(),
         desired_status: Some(match task.desired {
             Desired::Running => "RUNNING".to_owned(),
             Desired::Stopped => "STOPPED".to_owned(),
@@ -51,6 +56,15 @@ pub fn payload(task: &TaskRow, definition: &TaskDefinitionRow, cluster: &Cluster
     }
 }
 
+/// What a container is part of.
+struct Place<'a> {
+    task: &'a TaskRow,
+    definition: &'a TaskDefinitionRow,
+    cluster: &'a str,
+    endpoint: &'a str,
+    ctx: &'a Ctx,
+}
+
 fn mode(definition: &ecs::TaskDefinition) -> NetworkMode {
     definition.network_mode.unwrap_or(NetworkMode::Bridge)
 }
@@ -65,18 +79,13 @@ fn volume(volume: &ecs::Volume) -> acs::Volume {
     }
 }
 
-fn container(
-    task: &TaskRow,
-    definition: &TaskDefinitionRow,
-    given: &ecs::ContainerDefinition,
-    cluster: &str,
-    ctx: &Ctx,
-) -> acs::Container {
+fn container(place: &Place, given: &ecs::ContainerDefinition) -> acs::Container {
+    let task = place.task;
     let over = override_of(&task.overrides, given);
+    let logs = docker::Logs { mode: &place.definition.log_mode, task: &task.id.0, endpoint: place.endpoint };
     let name = given.name.clone().unwrap_or_default();
     let row = task.containers.iter().find(|row| row.name == name);
     let number = |over: Option<i32>, given: Option<i32>| over.or(given).map(i64::from);
-    let linux = given.linux_parameters.clone();
     acs::Container {
         command: over.and_then(|over| over.command.clone()).or(given.command.clone()).unwrap_or_default(),
         cpu: number(over.and_then(|over| over.cpu), given.cpu),
@@ -91,24 +100,17 @@ fn container(
         overrides: Some("{}".to_owned()),
         port_mappings: given.port_mappings.iter().flatten().map(port_mapping).collect(),
         mount_points: given.mount_points.iter().flatten().map(mount_point).collect(),
-        linux_parameters: linux.map(linux_parameters),
-        privileged: given.privileged,
         volumes_from: given.volumes_from.iter().flatten().map(volume_from).collect(),
         docker_config: Some(acs::DockerConfig {
-            version: Some(DOCKER_API.to_owned()),
+            version: Some(docker_api(given)),
             config: Some(docker::config(given)),
-            host_config: Some(docker::host_config(
-                given,
-                over,
-                mode(&definition.registered),
-                &definition.log_mode,
-            )),
+            host_config: Some(docker::host_config(given, over, mode(&place.definition.registered), &logs)),
         }),
         health_check_type: given.health_check.as_ref().map(|_| "docker".to_owned()),
         depends_on: given.depends_on.iter().flatten().map(dependency).collect(),
         start_timeout: given.start_timeout.map(i64::from),
         stop_timeout: given.stop_timeout.map(i64::from),
-        container_arn: row.map(|row| arn::container(ctx, cluster, &task.id.0, &row.id)),
+        container_arn: row.map(|row| arn::container(place.ctx, place.cluster, &task.id.0, &row.id)),
         ..acs::Container::default()
     }
 }
@@ -158,25 +160,6 @@ fn dependency(given: &ecs::ContainerDependency) -> acs::ContainerDependency {
     acs::ContainerDependency {
         container_name: Some(given.container_name.clone()),
         condition: Some(given.condition.as_str().to_owned()),
-    }
-}
-
-/// What the protocol has members for; the rest of linuxParameters is in the Docker texts.
-fn linux_parameters(given: ecs::LinuxParameters) -> acs::LinuxParameters {
-    let capabilities = given.capabilities.map(|capabilities| acs::KernelCapabilities {
-        add: capabilities.add.unwrap_or_default(),
-        drop: capabilities.drop.unwrap_or_default(),
-    });
-    let devices = given.devices.unwrap_or_default().into_iter().map(|device| acs::Device {
-        host_path: Some(device.host_path),
-        container_path: device.container_path,
-        permissions: device.permissions.iter().flatten().map(|word| word.as_str().to_owned()).collect(),
-    });
-    acs::LinuxParameters {
-        capabilities,
-        devices: devices.collect(),
-        init_process_enabled: given.init_process_enabled,
-        shared_memory_size: given.shared_memory_size.map(i64::from),
     }
 }
 

@@ -45,7 +45,8 @@ pub fn register_container_instance(
                 registered,
                 attributes,
                 tags: request.tags.unwrap_or_default(),
-                agent_connected: true,
+                // Its ACS socket says so, once it is open: an agent may die before that.
+                agent_connected: false,
                 version_info: request.version_info.unwrap_or_default(),
                 version: 0,
                 forget_at: None,
@@ -80,7 +81,6 @@ fn again(
     add_facts(txn, &mut attributes);
     row.attributes = attributes;
     row.registered = registered;
-    row.agent_connected = true;
     Ok(row)
 }
 

@@ -36,6 +36,29 @@ fn an_agent_that_registers_again_keeps_what_users_set() {
 }
 
 #[test]
+fn an_instance_is_connected_while_its_socket_is_open() {
+    let mut world = World::new();
+    let request = json!({"totalResources": [{"name": "MEMORY", "type": "INTEGER", "integerValue": 2000}]});
+    let shown = world.call(register::register_container_instance, request.clone()).unwrap();
+    let shown = shown.container_instance.unwrap();
+    assert_eq!(shown.agent_connected, Some(false), "the agent may die before it opens its socket");
+    let arn = shown.container_instance_arn.unwrap();
+    let id = arn.rsplit('/').next().unwrap().to_owned();
+    let connected = |world: &World| {
+        let reply = world.look(describe::describe_container_instances, json!({"containerInstances": [id]}));
+        reply.unwrap().container_instances.unwrap()[0].agent_connected.unwrap()
+    };
+    for open in [true, false] {
+        world.connect(&id, open);
+        assert_eq!(connected(&world), open);
+        let mut again = request.clone();
+        again["containerInstanceArn"] = json!(arn);
+        world.call(register::register_container_instance, again).unwrap();
+        assert_eq!(connected(&world), open, "registering again opens no socket");
+    }
+}
+
+#[test]
 fn a_deregistered_instance_is_inactive_and_then_forgotten() {
     let mut world = World::new();
     let id = world.host(1000);

@@ -8,11 +8,20 @@ use std::{
 
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
-use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::{
+    self,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 use tokio_util::sync::CancellationToken;
 use wire::acs::{self, Message};
 
 use super::{Assignment, Limits, Role, Session, handshake::Socket};
+
+/// Why it ended, where nothing is wrong: deregistered, replaced by a newer socket, or the server stops.
+pub(super) const ENDED_HERE: &str = "ended by the server";
+
+/// The longest reason that fits into the frame that closes a socket, in bytes.
+const MAX_REASON: usize = 123;
 
 /// Why a socket ended, for the log.
 pub(super) type End = String;
@@ -45,12 +54,12 @@ pub(super) async fn serve(
         heard_at: Instant::now(),
     };
     let why = match link.run(session.as_mut(), end).await {
-        Ok(()) => "ended by the server".to_owned(),
+        Ok(()) => ENDED_HERE.to_owned(),
         Err(why) => why,
     };
     tracing::info!(instance = link.instance_arn, why, "ACS session ended");
     drop(session);
-    let _ = tokio::time::timeout(Duration::from_secs(1), link.socket.close(None)).await;
+    close(&mut link.socket, &why).await;
 }
 
 impl Link<'_> {
@@ -202,6 +211,14 @@ pub(super) async fn send(socket: &mut Socket, frame: String, limits: &Limits) ->
         Ok(Err(error)) => Err(error.to_string()),
         Err(_) => Err("the agent does not read".into()),
     }
+}
+
+/// Ends a socket with a code that agents take for an orderly end: they connect again at once. Without any,
+/// they count it as a failure.
+pub(super) async fn close(socket: &mut Socket, why: &str) {
+    let reason = why.chars().filter(char::is_ascii).take(MAX_REASON).collect::<String>().into();
+    let frame = CloseFrame { code: CloseCode::Away, reason };
+    let _ = tokio::time::timeout(Duration::from_secs(1), socket.close(Some(frame))).await;
 }
 
 /// Ticks from one period on; late ticks are not made up for.

@@ -26,7 +26,10 @@ impl Upgrade for AgentLink {
         let connect = Connect::parse(call.parts.uri.query().unwrap_or_default());
         let answer = match (accept_key(&call.parts.headers), call.parts.uri.path()) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(key), ACS_PATH) => self.acs(connect, call.on_upgrade).await.map(|()| key),
+            (Ok(key), ACS_PATH) => {
+                let address = address(&call.parts.headers);
+                self.acs(connect, address, call.on_upgrade).await.map(|()| key)
+            }
             (Ok(key), TCS_PATH) => self.tcs(connect, call.on_upgrade).await.map(|()| key),
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
         };
@@ -35,10 +38,15 @@ impl Upgrade for AgentLink {
 }
 
 impl AgentLink {
-    async fn acs(&self, connect: Connect, on_upgrade: hyper::upgrade::OnUpgrade) -> Result<(), Refusal> {
+    async fn acs(
+        &self,
+        connect: Connect,
+        address: &str,
+        on_upgrade: hyper::upgrade::OnUpgrade,
+    ) -> Result<(), Refusal> {
         named(&connect)?;
         let place = self.acs.take(&connect.container_instance).await?;
-        let session = self.assignments.connect(connect).await?;
+        let session = self.assignments.connect(connect, address).await?;
         let limits = self.limits.clone();
         tokio::spawn(async move {
             match socket(on_upgrade, &limits).await {
@@ -64,6 +72,11 @@ impl AgentLink {
         });
         Ok(())
     }
+}
+
+/// By which host and port the agent reached this server.
+fn address(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn named(connect: &Connect) -> Result<(), Refusal> {

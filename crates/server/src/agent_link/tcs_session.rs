@@ -1,7 +1,5 @@
 //! One TCS socket: takes metrics and health in, acknowledges them, keeps the agent's timer at rest.
 
-use std::time::Duration;
-
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -9,7 +7,7 @@ use wire::tcs::{self, Frame, Message};
 
 use super::{
     Limits, Refusal, Telemetry,
-    acs_session::{End, heartbeat, send, text},
+    acs_session::{ENDED_HERE, End, close, heartbeat, send, text},
     handshake::Socket,
 };
 
@@ -20,10 +18,10 @@ pub(super) async fn serve(
     limits: &Limits,
     end: CancellationToken,
 ) {
-    if let Err(why) = run(&mut socket, telemetry.as_mut(), limits, end).await {
-        tracing::debug!(why, "TCS session ended");
-    }
-    let _ = tokio::time::timeout(Duration::from_secs(1), socket.close(None)).await;
+    let ended = run(&mut socket, telemetry.as_mut(), limits, end).await;
+    let why = ended.err().unwrap_or_else(|| ENDED_HERE.to_owned());
+    tracing::debug!(why, "TCS session ended");
+    close(&mut socket, &why).await;
 }
 
 async fn run(

@@ -27,7 +27,8 @@ struct FakeSession {
 
 #[async_trait]
 impl Assignments for Driver {
-    async fn connect(&self, hello: acs::Connect) -> Result<Box<dyn Session>, Refusal> {
+    async fn connect(&self, hello: Hello, address: &str) -> Result<Box<dyn Session>, Refusal> {
+        assert!(address.starts_with("127.0.0.1:"), "{address}");
         if hello.container_instance == "gone" {
             let message = "deregistered".into();
             return Err(Refusal { kind: RefusalKind::InactiveInstance, message });
@@ -36,7 +37,7 @@ impl Assignments for Driver {
         Ok(Box::new(FakeSession { assignments: self.assignments.clone(), told: self.told.clone() }))
     }
 
-    async fn telemetry(&self, _: acs::Connect) -> Result<Box<dyn Telemetry>, Refusal> {
+    async fn telemetry(&self, _: Hello) -> Result<Box<dyn Telemetry>, Refusal> {
         Ok(Box::new(FakeSession { assignments: self.assignments.clone(), told: self.told.clone() }))
     }
 }
@@ -238,6 +239,24 @@ async fn the_newer_socket_wins_and_close_ends_all() {
     assert_eq!(text(&mut new).await, None);
     assert_eq!(w.told().await, "gone");
     assert!(w.dial(ACS_PATH, connect().acs_query()).await.is_err());
+}
+
+/// The stock agent takes a close without a code for a failure, and waits before it connects again.
+#[tokio::test]
+async fn a_socket_is_closed_with_a_code_and_a_reason() {
+    let w = world(Limits::default()).await;
+    for (path, query) in [(ACS_PATH, connect().acs_query()), (TCS_PATH, connect().tcs_query())] {
+        let mut agent = w.dial(path, query).await.unwrap();
+        agent.send(tungstenite::Message::text("{")).await.unwrap();
+        let closed = loop {
+            let next = tokio::time::timeout(Duration::from_secs(10), agent.next()).await.unwrap();
+            if let tungstenite::Message::Close(frame) = next.expect("an end that is told").unwrap() {
+                break frame.expect("a code");
+            }
+        };
+        assert_eq!(u16::from(closed.code), 1001, "{path}");
+        assert!(!closed.reason.is_empty(), "{path}");
+    }
 }
 
 #[tokio::test]

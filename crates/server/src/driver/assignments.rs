@@ -16,7 +16,7 @@ use crate::agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, Refus
 
 #[async_trait]
 impl Assignments for Driver {
-    async fn connect(&self, hello: Hello) -> Result<Box<dyn Session>, Refusal> {
+    async fn connect(&self, hello: Hello, address: &str) -> Result<Box<dyn Session>, Refusal> {
         let link = Link::find(self, &hello)?;
         let version = ecs::VersionInfo {
             agent_version: Some(hello.agent_version),
@@ -27,7 +27,14 @@ impl Assignments for Driver {
         let wake = link.cluster.wake_on(&link.instance);
         let session = link.cluster.wakers().begin_session(&link.instance);
         link.connection(session, Some(version)).await?;
-        Ok(Box::new(Connected { link, session, wake, sent: BTreeMap::new(), ready: VecDeque::new() }))
+        Ok(Box::new(Connected {
+            link,
+            session,
+            endpoint: format!("http://{address}"),
+            wake,
+            sent: BTreeMap::new(),
+            ready: VecDeque::new(),
+        }))
     }
 
     async fn telemetry(&self, hello: Hello) -> Result<Box<dyn Telemetry>, Refusal> {
@@ -94,6 +101,8 @@ fn refusal(kind: RefusalKind, message: &str) -> Refusal {
 struct Connected {
     link: Link,
     session: u64,
+    /// The URL of this server, as the agent's host reaches it.
+    endpoint: String,
     wake: watch::Receiver<u64>,
     /// What this session has handed out.
     sent: BTreeMap<TaskId, Desired>,
@@ -126,7 +135,8 @@ impl Connected {
         let task = visible.state.task(id).filter(|task| task.stopped_at.is_none())?;
         let account = self.link.cluster.account();
         let definition = account.state.task_definition(&task.task_definition)?;
-        let payload = account::payload::payload(task, definition, &visible.state, &self.link.ctx);
+        let payload =
+            account::payload::payload(task, definition, &visible.state, &self.endpoint, &self.link.ctx);
         let seq_num = i64::try_from(visible.revision).unwrap_or(i64::MAX);
         Some(Assignment::Task { task: Box::new(payload), seq_num })
     }

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use brain::cluster::InstanceId;
 use serde_json::{Value, json};
 use store::memory::Memory;
 use wire::{acs, ecs};
@@ -57,12 +58,20 @@ impl Api {
             .await;
     }
 
-    /// A host of 1000 MiB; gives its ARN.
+    /// A host of 1000 MiB whose agent is connected; gives its ARN.
     async fn host(&self) -> String {
         let number = |name: &str| json!({"name": name, "type": "INTEGER", "integerValue": 1000});
         let request = json!({"cluster": "c", "totalResources": [number("CPU"), number("MEMORY")]});
         let reply = self.ok("RegisterContainerInstance", request).await;
-        reply["containerInstance"]["containerInstanceArn"].as_str().unwrap().to_owned()
+        let arn = reply["containerInstance"]["containerInstanceArn"].as_str().unwrap().to_owned();
+        let id = InstanceId::from(arn.rsplit('/').next().unwrap());
+        let cluster = self.driver.cluster_by_name("c").unwrap();
+        let connected = cluster.execute("", move |txn| {
+            brain::instance::state::connection(txn, &id, Some(Default::default()));
+            Ok(())
+        });
+        connected.await.unwrap();
+        arn
     }
 
     /// Runs a task; gives its ARN.
@@ -81,7 +90,7 @@ impl Api {
     }
 
     async fn session(&self, instance: &str) -> Box<dyn Session> {
-        self.driver.connect(hello(instance)).await.unwrap()
+        self.driver.connect(hello(instance), "127.0.0.1:4566").await.unwrap()
     }
 
     fn tasks(&self) -> usize {
@@ -238,7 +247,13 @@ async fn a_deregistered_instance_loses_its_session_and_gets_no_other() {
     assert_eq!(next(&mut session).await, None);
     let refused =
         |refused: Result<_, crate::agent_link::Refusal>| refused.map(|_: Box<dyn Session>| ()).unwrap_err();
-    assert_eq!(refused(api.driver.connect(hello(&instance)).await).kind, RefusalKind::InactiveInstance);
+    assert_eq!(
+        refused(api.driver.connect(hello(&instance), "127.0.0.1:4566").await).kind,
+        RefusalKind::InactiveInstance
+    );
     let unknown = format!("{}{}", &instance[..instance.len() - 32], "0".repeat(32));
-    assert_eq!(refused(api.driver.connect(hello(&unknown)).await).kind, RefusalKind::InvalidInstance);
+    assert_eq!(
+        refused(api.driver.connect(hello(&unknown), "127.0.0.1:4566").await).kind,
+        RefusalKind::InvalidInstance
+    );
 }

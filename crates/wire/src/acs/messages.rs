@@ -215,9 +215,6 @@ pub struct PayloadMessage {
     pub seq_num: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeline: Option<i64>,
-    /// What the protocol has no field for. The other agent ignores it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub roadstead: Option<serde_json::Value>,
 }
 
 /// `PerformUpdateMessage`.

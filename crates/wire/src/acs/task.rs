@@ -95,9 +95,6 @@ pub struct Container {
     pub firelens_configuration: Option<FirelensConfiguration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_arn: Option<String>,
-    /// What the protocol has no field for. The other agent ignores it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub roadstead: Option<serde_json::Value>,
 }
 
 /// `ContainerDependency`.
@@ -292,9 +289,6 @@ pub struct Task {
     pub enable_fault_injection: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
-    /// What the protocol has no field for. The other agent ignores it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub roadstead: Option<serde_json::Value>,
 }
 
 /// `TrustedExecutionConfiguration`.

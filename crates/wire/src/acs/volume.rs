@@ -124,7 +124,4 @@ pub struct Volume {
     pub ebs_volume_configuration: Option<EBSVolumeConfiguration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub log_driver_volume_configuration: Option<LogDriverVolumeConfiguration>,
-    /// What the protocol has no field for. The other agent ignores it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub roadstead: Option<serde_json::Value>,
 }

@@ -1,4 +1,5 @@
-//! The two texts of `dockerConfig`: Docker's `Config` and `HostConfig` as JSON, by Docker's names.
+//! `dockerConfig`: Docker's `Config` and `HostConfig` as JSON, by Docker's names, and the version of Docker's API
+//! that has all of it. The protocol's own `linuxParameters` and `privileged` are read by no stock agent.
 //! <https://docs.docker.com/reference/api/engine/version/v1.24/>
 
 use serde_json::{Map, Value, json};
@@ -31,15 +32,25 @@ fn health_check(given: &ecs::HealthCheck) -> Value {
     Value::Object(text.0)
 }
 
+/// What the log driver awslogs is told besides its options.
+pub(super) struct Logs<'a> {
+    /// The mode, where the options name none.
+    pub mode: &'a str,
+    /// The task's id.
+    pub task: &'a str,
+    /// Where CloudWatch Logs is, as the agent's host reaches it.
+    pub endpoint: &'a str,
+}
+
 /// Log driver, network, limits, mounts and security.
 pub(super) fn host_config(
     given: &ecs::ContainerDefinition,
     over: Option<&ecs::ContainerOverride>,
     mode: NetworkMode,
-    log_mode: &str,
+    logs: &Logs,
 ) -> String {
     let mut text = Text::default();
-    text.put("LogConfig", given.log_configuration.as_ref().map(|log| log_config(log, log_mode)));
+    text.put("LogConfig", given.log_configuration.as_ref().map(|log| log_config(given, log, logs)));
     text.put("NetworkMode", Some(mode.as_str()));
     text.put("Dns", filled(&given.dns_servers));
     text.put("DnsSearch", filled(&given.dns_search_domains));
@@ -51,6 +62,7 @@ pub(super) fn host_config(
     let ulimits = given.ulimits.as_ref().filter(|limits| !limits.is_empty());
     text.put("Ulimits", ulimits.map(|limits| limits.iter().map(ulimit).collect::<Vec<Value>>()));
     text.put("ReadonlyRootfs", given.readonly_root_filesystem);
+    text.put("Privileged", given.privileged);
     let reservation = over.and_then(|over| over.memory_reservation).or(given.memory_reservation);
     text.put("MemoryReservation", reservation.filter(|mib| *mib > 0).map(|mib| i64::from(mib) * MIB));
     let options = given.docker_security_options.as_ref().filter(|options| !options.is_empty());
@@ -67,8 +79,15 @@ pub(super) fn host_config(
     text.finish()
 }
 
-/// tmpfs and swap; what the protocol has members for is not repeated.
 fn linux_parameters(linux: &ecs::LinuxParameters, memory: Option<i32>, text: &mut Text) {
+    if let Some(capabilities) = &linux.capabilities {
+        text.put("CapAdd", filled(&capabilities.add));
+        text.put("CapDrop", filled(&capabilities.drop));
+    }
+    let devices = linux.devices.as_ref().filter(|devices| !devices.is_empty());
+    text.put("Devices", devices.map(|devices| devices.iter().map(device).collect::<Vec<Value>>()));
+    text.put("Init", linux.init_process_enabled);
+    text.put("ShmSize", linux.shared_memory_size.map(|mib| i64::from(mib) * MIB));
     let tmpfs = linux.tmpfs.as_ref().filter(|mounts| !mounts.is_empty()).map(|mounts| {
         let mounts = mounts.iter().map(|mount| {
             let mut options = mount.mount_options.clone().unwrap_or_default();
@@ -85,11 +104,33 @@ fn linux_parameters(linux: &ecs::LinuxParameters, memory: Option<i32>, text: &mu
     text.put("MemorySwappiness", linux.swappiness.filter(|_| linux.max_swap.is_some()));
 }
 
-fn log_config(given: &ecs::LogConfiguration, mode: &str) -> Value {
+/// Docker fills nothing in: neither the path inside nor the permissions.
+fn device(given: &ecs::Device) -> Value {
+    let inside = given.container_path.as_ref().filter(|path| !path.is_empty()).unwrap_or(&given.host_path);
+    let letters = given.permissions.iter().flatten().map(|permission| match permission {
+        ecs::DeviceCgroupPermission::Read => 'r',
+        ecs::DeviceCgroupPermission::Write => 'w',
+        ecs::DeviceCgroupPermission::Mknod => 'm',
+    });
+    let letters = Some(letters.collect::<String>()).filter(|letters| !letters.is_empty());
+    json!({
+        "PathOnHost": given.host_path,
+        "PathInContainer": inside,
+        "CgroupPermissions": letters.as_deref().unwrap_or("rwm"),
+    })
+}
+
+/// The options are the engine's: Docker's driver knows no stream prefix, and would send to AWS.
+fn log_config(container: &ecs::ContainerDefinition, given: &ecs::LogConfiguration, logs: &Logs) -> Value {
     let mut options = given.options.clone().unwrap_or_default();
     if given.log_driver == LogDriver::Awslogs {
         // Without one, Docker's own default would hold.
-        options.entry("mode".to_owned()).or_insert_with(|| mode.to_owned());
+        options.entry("mode".to_owned()).or_insert_with(|| logs.mode.to_owned());
+        if let Some(prefix) = options.remove("awslogs-stream-prefix") {
+            let container = container.name.as_deref().unwrap_or_default();
+            options.insert("awslogs-stream".to_owned(), format!("{prefix}/{container}/{}", logs.task));
+        }
+        options.insert("awslogs-endpoint".to_owned(), logs.endpoint.to_owned());
     }
     json!({"Type": given.log_driver.as_str(), "Config": options})
 }

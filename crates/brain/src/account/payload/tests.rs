@@ -17,12 +17,13 @@ fn rendered(definition: &TaskDefinitionRow, overrides: Value) -> Value {
     let overrides: ecs::TaskOverride = serde_json::from_value(overrides).unwrap();
     let container = |given: &ecs::ContainerDefinition| {
         let over = override_of(&overrides, given);
+        let logs = docker::Logs { mode: &definition.log_mode, task: "0123", endpoint: "http://here:1" };
         let text = |text: String| serde_json::from_str::<Value>(&text).unwrap();
         json!({
             "environment": environment(given, over),
-            "linux": given.linux_parameters.clone().map(linux_parameters),
+            "version": docker_api(given),
             "config": text(docker::config(given)),
-            "hostConfig": text(docker::host_config(given, over, mode(&definition.registered), &definition.log_mode)),
+            "hostConfig": text(docker::host_config(given, over, mode(&definition.registered), &logs)),
         })
     };
     definition.containers().iter().map(container).collect()
@@ -44,7 +45,8 @@ fn the_docker_texts_carry_what_the_protocol_has_no_member_for() {
         "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "r"}},
         "linuxParameters": {
             "capabilities": {"add": ["NET_ADMIN"], "drop": ["MKNOD"]}, "initProcessEnabled": true,
-            "devices": [{"hostPath": "/dev/null", "permissions": ["read"]}], "sharedMemorySize": 64,
+            "devices": [{"hostPath": "/dev/null", "permissions": ["read"]},
+                        {"hostPath": "/dev/zero", "containerPath": "/dev/nil"}], "sharedMemorySize": 64,
             "tmpfs": [{"containerPath": "/run", "size": 16, "mountOptions": ["noexec", "mode=755"]}],
             "maxSwap": 32, "swappiness": 10}
     }]}));
@@ -60,7 +62,7 @@ fn what_is_not_given_is_not_said() {
     );
     assert_eq!(
         rendered(&small, json!({})),
-        json!([{"environment": {}, "linux": null, "config": {}, "hostConfig": {"NetworkMode": "bridge"}}])
+        json!([{"environment": {}, "version": "1.17", "config": {}, "hostConfig": {"NetworkMode": "bridge"}}])
     );
 }
 
@@ -70,6 +72,16 @@ fn a_log_mode_that_is_given_stays() {
         "name": "c", "image": "i", "memory": 8, "logConfiguration": {"logDriver": "awslogs",
         "options": {"awslogs-group": "g", "awslogs-region": "r", "mode": "blocking"}}}]}));
     assert_eq!(rendered(&logged, json!({}))[0]["hostConfig"]["LogConfig"]["Config"]["mode"], "blocking");
+}
+
+#[test]
+fn log_options_are_those_of_docker_s_driver() {
+    let logged = definition(json!({"family": "web", "containerDefinitions": [{
+        "name": "c", "image": "i", "memory": 8, "logConfiguration": {"logDriver": "awslogs",
+        "options": {"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p"}}}]}));
+    let expected = json!({"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream": "p/c/0123",
+        "awslogs-endpoint": "http://here:1", "mode": "non-blocking"});
+    assert_eq!(rendered(&logged, json!({}))[0]["hostConfig"]["LogConfig"]["Config"], expected);
 }
 
 #[test]
@@ -92,6 +104,6 @@ fn the_task_is_named_and_sized_and_its_overrides_are_merged() {
         "last": "Pending", "containers": [], "tags": [], "enable_execute_command": false, "created_at": 0,
         "needs": {"cpu": 0, "memory": 0, "ports_tcp": [], "ports_udp": []}, "version": 1,
         "overrides": {"cpu": "512", "containerOverrides": [{"name": "c", "command": ["b"], "cpu": 7}]}}));
-    let payload = payload(&task.unwrap(), &sized, &Cluster::new(cluster.unwrap()), &ctx());
+    let payload = payload(&task.unwrap(), &sized, &Cluster::new(cluster.unwrap()), "http://here:1", &ctx());
     insta::assert_snapshot!(serde_json::to_string_pretty(&payload).unwrap());
 }
