@@ -20,8 +20,10 @@ use crate::{
 pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<ClusterRow, Error> {
     let name = arn::cluster_name(ctx, request.cluster_name.as_deref())?;
     tags::check(request.tags.as_deref().unwrap_or_default())?;
-    let mut settings = request.settings.unwrap_or_default();
-    check_settings(&settings)?;
+    let given = request.settings.unwrap_or_default();
+    check_settings(&given)?;
+    let mut settings = Vec::new();
+    replace(&mut settings, given);
     if !settings.iter().any(|s| s.name == Some(ClusterSettingName::ContainerInsights)) {
         settings.push(insights("disabled"));
     }
@@ -157,11 +159,16 @@ fn insights(value: &str) -> ClusterSetting {
 
 fn set(row: &mut ClusterRow, settings: Vec<ClusterSetting>) -> Result<(), Error> {
     check_settings(&settings)?;
-    for setting in settings {
-        row.settings.retain(|have| have.name != setting.name);
-        row.settings.push(setting);
-    }
+    replace(&mut row.settings, settings);
     Ok(())
+}
+
+/// Each setting once; the last one counts.
+fn replace(settings: &mut Vec<ClusterSetting>, given: Vec<ClusterSetting>) {
+    for setting in given {
+        settings.retain(|have| have.name != setting.name);
+        settings.push(setting);
+    }
 }
 
 fn check_settings(settings: &[ClusterSetting]) -> Result<(), Error> {

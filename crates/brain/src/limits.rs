@@ -55,6 +55,14 @@ pub const STEP_CHANGES: usize = 1000;
 pub const STEP_BYTES: usize = 2 << 20;
 /// Characters in a RunTask client token. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
 pub const TOKEN_LENGTH: usize = 64;
+/// Characters in a CreateService client token. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>
+pub const SERVICE_TOKEN_LENGTH: usize = 36;
+/// Characters in `startedBy` of RunTask.
+pub const STARTED_BY_RUN: usize = 128;
+/// Characters in `startedBy` of StartTask. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StartTask.html>
+pub const STARTED_BY_START: usize = 36;
+/// Attributes that users set on a container instance. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
+pub const CUSTOM_ATTRIBUTES: usize = 10;
 
 const _: () = assert!(BACKOFF_FIRST_MS < BACKOFF_LONGEST_MS);
 

@@ -8,6 +8,7 @@ pub mod describe;
 mod events;
 pub mod list;
 pub mod plan;
+mod rebalancing;
 mod rollout;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -27,11 +27,14 @@ pub fn check(tags: &[Tag]) -> Result<(), Error> {
     }
     let mut seen = std::collections::BTreeSet::new();
     for Tag { key, value } in tags {
+        if reserved(value.as_deref()) {
+            return Err(errors::invalid_parameter("Tag values that begin with aws: are reserved."));
+        }
         let key = key.as_deref().unwrap_or_default();
         if key.is_empty() || key.chars().count() > 128 {
             return Err(errors::invalid_parameter("Tag key must have between 1 and 128 characters."));
         }
-        if key.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("aws:")) {
+        if reserved(Some(key)) {
             return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
         }
         if value.as_deref().unwrap_or_default().chars().count() > 256 {
@@ -44,6 +47,12 @@ pub fn check(tags: &[Tag]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Whether a key or value begins as only ECS itself may begin one.
+fn reserved(text: Option<&str>) -> bool {
+    let start = text.and_then(|text| text.get(..4));
+    start.is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
 /// Adds those of `more` whose keys are not there yet.
 pub fn add_missing(tags: &mut Vec<Tag>, more: &[Tag]) {
     for tag in more {
@@ -53,12 +62,24 @@ pub fn add_missing(tags: &mut Vec<Tag>, more: &[Tag]) {
     }
 }
 
-/// Sets tags, replacing those of the same keys.
+/// Takes tags off.
+///
+/// # Errors
+/// `InvalidParameterException` for keys that only ECS may take off.
+pub fn remove(tags: &mut Vec<Tag>, keys: &[String]) -> Result<(), Error> {
+    if keys.iter().any(|key| reserved(Some(key))) {
+        return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
+    }
+    tags.retain(|tag| !tag.key.as_ref().is_some_and(|key| keys.contains(key)));
+    Ok(())
+}
+
+/// Sets tags, replacing those of the same keys. What ECS itself has set does not count against the limit.
 pub fn merge(tags: &mut Vec<Tag>, more: &[Tag]) -> Result<(), Error> {
     check(more)?;
     tags.retain(|have| !more.iter().any(|tag| tag.key == have.key));
     tags.extend_from_slice(more);
-    if tags.len() > limits::TAGS {
+    if tags.iter().filter(|tag| !reserved(tag.key.as_deref())).count() > limits::TAGS {
         return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
     }
     Ok(())
@@ -80,18 +101,18 @@ pub fn change(
             txn.put_cluster(row);
         }
         Resource::Service { name, .. } => {
-            let row = txn.state.service(&ServiceName(name)).ok_or_else(missing)?;
+            let row = txn.state.service(&ServiceName(name)).ok_or_else(not_found)?;
             let mut row = row.as_ref().clone();
             change(&mut row.tags)?;
             txn.put_service(row);
         }
         Resource::Task { id, .. } => {
-            let mut row = txn.state.task(&TaskId(id)).ok_or_else(missing)?.as_ref().clone();
+            let mut row = txn.state.task(&TaskId(id)).ok_or_else(not_found)?.as_ref().clone();
             change(&mut row.tags)?;
             txn.put_task(row);
         }
         Resource::ContainerInstance { id, .. } => {
-            let row = txn.state.instance(&InstanceId(id)).ok_or_else(missing)?;
+            let row = txn.state.instance(&InstanceId(id)).ok_or_else(not_found)?;
             let mut row = row.as_ref().clone();
             change(&mut row.tags)?;
             txn.put_instance(row);
@@ -120,8 +141,14 @@ fn resource(arn: &str) -> Result<Resource, Error> {
         .ok_or_else(|| errors::invalid_parameter(format!("Invalid resource ARN: {}", limits::cut(arn, 256))))
 }
 
+/// ListTagsForResource has no error of its own for it.
 fn missing() -> Error {
     errors::invalid_parameter("The specified resource was not found.")
+}
+
+/// The failure of TagResource and UntagResource for a resource that is not there.
+pub fn not_found() -> Error {
+    errors::resource_not_found("The specified resource wasn't found.")
 }
 
 /// TagResource on what a cluster holds.
@@ -138,10 +165,6 @@ pub fn untag_resource(
     txn: &mut Txn,
     request: ecs::UntagResourceRequest,
 ) -> Result<ecs::UntagResourceResponse, Error> {
-    let keep = |tag: &Tag| !tag.key.as_ref().is_some_and(|key| request.tag_keys.contains(key));
-    change(txn, &request.resource_arn, |tags| {
-        tags.retain(keep);
-        Ok(())
-    })?;
+    change(txn, &request.resource_arn, |tags| remove(tags, &request.tag_keys))?;
     Ok(ecs::UntagResourceResponse::default())
 }

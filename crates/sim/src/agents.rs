@@ -157,11 +157,7 @@ impl Agent {
         if verdicts.is_empty() {
             return;
         }
-        let judge = |txn: &mut brain::Txn| {
-            task::report::health(txn, &verdicts);
-            Ok(())
-        };
-        world.command(judge).ok();
+        world.command(|txn| Ok(task::report::health(txn, &self.id, verdicts))).ok();
     }
 
     /// The host is taken away by force, and comes back as a new one with nothing on it.

@@ -5,7 +5,10 @@ use wire::{
     ecs::{self, CPUArchitecture, TransportProtocol, errors},
 };
 
-use super::{TaskDefinitionRow, members, units};
+use super::{
+    TaskDefinitionRow, members, units,
+    validate::{TASK_CPU, TASK_MEMORY},
+};
 use crate::{cluster::rows::Resources, placement::Needs};
 
 /// The longest JSON form of overrides, in bytes.
@@ -93,13 +96,14 @@ impl TaskDefinitionRow {
             }
             check_container(over, container)?;
         }
-        let bad = |text: &Option<String>, read: fn(&str) -> Option<i64>| {
-            text.as_deref().is_some_and(|text| read(text).is_none())
+        type Range = std::ops::RangeInclusive<i64>;
+        let bad = |text: &Option<String>, read: fn(&str) -> Option<i64>, range: Range| {
+            text.as_deref().is_some_and(|text| read(text).is_none_or(|number| !range.contains(&number)))
         };
-        if bad(&overrides.cpu, units::cpu_units) {
+        if bad(&overrides.cpu, units::cpu_units, TASK_CPU) {
             return Err(invalid("Invalid 'cpu' setting for task.".to_owned()));
         }
-        if bad(&overrides.memory, units::memory_mib) {
+        if bad(&overrides.memory, units::memory_mib, TASK_MEMORY) {
             return Err(invalid("Invalid 'memory' setting for task.".to_owned()));
         }
         Ok(())

@@ -9,6 +9,9 @@ use wire::{
 use super::{Account, Change, Key, Row, SettingRow, Step};
 use crate::{Ctx, paging};
 
+/// The longest ARN of a user or role: 512 characters of path, 64 of name.
+const MAX_PRINCIPAL: usize = 700;
+
 /// A setting's values; the first is in force until one is put.
 fn values(name: SettingName) -> &'static [&'static str] {
     match name {
@@ -163,7 +166,9 @@ fn principal(ctx: &Ctx, given: Option<&str>) -> Result<String, Error> {
     let given = given.filter(|arn| !arn.is_empty()).unwrap_or(&ctx.caller_arn);
     let start = format!("arn:{}:", ctx.partition);
     let account = given.split(':').nth(4).unwrap_or_default();
-    if !given.starts_with(&start) || account != ctx.account || given.len() > 2048 {
+    // No ARN of IAM is longer, and it is part of a row's key.
+    let plain = given.len() <= MAX_PRINCIPAL && given.bytes().all(|b| b.is_ascii_graphic());
+    if !given.starts_with(&start) || account != ctx.account || !plain {
         return Err(errors::invalid_parameter("Invalid principalArn."));
     }
     Ok(if given == root(ctx) { String::new() } else { given.to_owned() })

@@ -24,7 +24,7 @@ pub fn tag_resource(
     ctx: &Ctx,
     request: ecs::TagResourceRequest,
 ) -> Result<Step<ecs::TagResourceResponse>, Error> {
-    let mut row = find(state, ctx, &request.resource_arn)?.clone();
+    let mut row = find(state, ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
     tags::merge(&mut row.tags, &request.tags)?;
     Ok(Step { changes: vec![Change::put(row)], reply: ecs::TagResourceResponse::default() })
 }
@@ -35,8 +35,8 @@ pub fn untag_resource(
     ctx: &Ctx,
     request: ecs::UntagResourceRequest,
 ) -> Result<Step<ecs::UntagResourceResponse>, Error> {
-    let mut row = find(state, ctx, &request.resource_arn)?.clone();
-    row.tags.retain(|tag| !tag.key.as_ref().is_some_and(|key| request.tag_keys.contains(key)));
+    let mut row = find(state, ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
+    tags::remove(&mut row.tags, &request.tag_keys)?;
     Ok(Step { changes: vec![Change::put(row)], reply: ecs::UntagResourceResponse::default() })
 }
 
@@ -46,16 +46,16 @@ pub fn list_tags_for_resource(
     ctx: &Ctx,
     request: ecs::ListTagsForResourceRequest,
 ) -> Result<ecs::ListTagsForResourceResponse, Error> {
-    let row = find(state, ctx, &request.resource_arn)?;
+    let missing = || errors::invalid_parameter("The specified resource was not found.");
+    let row = find(state, ctx, &request.resource_arn).ok_or_else(missing)?;
     Ok(ecs::ListTagsForResourceResponse { tags: Some(row.tags.clone()) })
 }
 
-fn find<'a>(state: &'a Account, ctx: &Ctx, arn: &str) -> Result<&'a TaskDefinitionRow, Error> {
-    let missing = || errors::invalid_parameter("The specified resource was not found.");
+fn find<'a>(state: &'a Account, ctx: &Ctx, arn: &str) -> Option<&'a TaskDefinitionRow> {
     let resource = Arn::parse(arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
     let Some(Resource::TaskDefinition { family, revision }) = resource.map(|arn| arn.resource) else {
-        return Err(missing());
+        return None;
     };
     let row = state.task_definition(&TaskDefinitionId { family, revision });
-    row.map(|row| row.as_ref()).ok_or_else(missing)
+    row.map(|row| row.as_ref())
 }

@@ -234,6 +234,18 @@ fn tags_come_with_registration_and_change_later() {
     let missing = format!("{arn}0");
     let refused = tagging::list_tags_for_resource(&state, &ctx(), request(json!({"resourceArn": missing})));
     assert_eq!(refused.unwrap_err().code(), "InvalidParameterException");
+    let tag = request(json!({"resourceArn": missing, "tags": []}));
+    assert_eq!(tagging::tag_resource(&state, &ctx(), tag).unwrap_err().code(), "ResourceNotFoundException");
+}
+
+#[test]
+fn a_setting_is_for_a_principal_that_can_be() {
+    for name in ["user/".to_owned() + &"x".repeat(1500), "user/a\0b".into(), "user/a b".into()] {
+        let arn = format!("arn:aws:iam::000000000000:{name}");
+        let put = request(json!({"name": "containerInsights", "value": "enabled", "principalArn": arn}));
+        let refused = settings::put_account_setting(&Account::default(), &ctx(), put).unwrap_err();
+        assert_eq!(refused.code(), "InvalidParameterException", "{name}");
+    }
 }
 
 #[test]

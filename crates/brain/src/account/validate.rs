@@ -24,9 +24,9 @@ const MAX_CONTAINERS: usize = 10;
 const MAX_NAME: usize = 255;
 
 /// Task-level CPU units: 0.125 to 192 vCPU.
-const TASK_CPU: std::ops::RangeInclusive<i64> = 128..=196_608;
+pub(super) const TASK_CPU: std::ops::RangeInclusive<i64> = 128..=196_608;
 /// Task-level MiB; Docker gives no container less than 4.
-const TASK_MEMORY: std::ops::RangeInclusive<i64> = 4..=i32::MAX as i64;
+pub(super) const TASK_MEMORY: std::ops::RangeInclusive<i64> = 4..=i32::MAX as i64;
 
 type Outcome = Result<(), Error>;
 

@@ -295,6 +295,8 @@ pub struct ServiceRow {
     pub deployment_configuration: Option<ecs::DeploymentConfiguration>,
     pub placement_constraints: Vec<ecs::PlacementConstraint>,
     pub placement_strategy: Vec<ecs::PlacementStrategy>,
+    #[serde(default = "disabled")]
+    pub availability_zone_rebalancing: ecs::AvailabilityZoneRebalancing,
     pub propagate_tags: Option<ecs::PropagateTags>,
     pub enable_ecs_managed_tags: bool,
     pub enable_execute_command: bool,
@@ -318,6 +320,11 @@ pub struct ServiceRow {
     pub wake_at: Option<Timestamp>,
     /// When an INACTIVE service is forgotten.
     pub forget_at: Option<Timestamp>,
+}
+
+/// ECS treats a service that never had a value so.
+fn disabled() -> ecs::AvailabilityZoneRebalancing {
+    ecs::AvailabilityZoneRebalancing::Disabled
 }
 
 /// A RunTask client token and what it made.

@@ -67,8 +67,11 @@ fn a_host_with_more_tasks_than_a_step_can_take_is_given_up_in_several() {
 fn a_start_disconnects_any_number_of_hosts_and_goes_on_with_what_was_left() {
     let mut world = World::new();
     wait_for_room(&mut world, 5);
-    for _ in 0..1300 {
-        world.host(10);
+    let host = InstanceId(world.host(10));
+    let row = world.state.instance(&host).unwrap().as_ref().clone();
+    for n in 0..1300 {
+        let row = InstanceRow { id: InstanceId(format!("{n:032}")), ..row.clone() };
+        world.state.apply(&Change::Put(Row::Instance(Arc::new(row))));
     }
     let mut steps = 0;
     while world.run(|txn| Ok(state::disconnect_all(txn))).unwrap() {

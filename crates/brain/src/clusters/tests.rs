@@ -14,6 +14,9 @@ fn create_cluster_has_defaults_and_refuses_what_is_not_built() {
     let row = create_cluster(&ctx(), from(json!({}))).unwrap();
     assert_eq!((row.name.as_str(), row.active), ("default", true));
     assert_eq!(row.settings, [insights("disabled")]);
+    let same = json!({"name": "containerInsights", "value": "disabled"});
+    let row = create_cluster(&ctx(), from(json!({"settings": [same, same]}))).unwrap();
+    assert_eq!(row.settings, [insights("disabled")], "each setting once");
     for (request, code) in [
         (json!({"clusterName": "a b"}), "InvalidParameterException"),
         (json!({"clusterName": "x".repeat(256)}), "InvalidParameterException"),
@@ -88,11 +91,31 @@ fn everything_in_a_cluster_carries_tags() {
         world.call(tagging::untag_resource, json!({"resourceArn": arn, "tagKeys": ["b", "absent"]})).unwrap();
         assert_eq!(tagging::of(&world.state, &arn).unwrap(), [tagging::tag("a", "3")], "{resource}");
         let many: Vec<Value> = (0..50).map(|n| json!({"key": n.to_string(), "value": ""})).collect();
-        for bad in [json!(many), json!([{"key": "aws:x", "value": ""}]), json!([{"key": "", "value": ""}])] {
+        for bad in [
+            json!(many),
+            json!([{"key": "aws:x", "value": ""}]),
+            json!([{"key": "x", "value": "AWS:x"}]),
+            json!([{"key": "", "value": ""}]),
+        ] {
             let refused = refusal(world.call(tagging::tag_resource, tag(bad)));
             assert_eq!(refused.0, "InvalidParameterException", "{resource}");
         }
+        let ours = json!({"resourceArn": arn, "tagKeys": ["aws:ecs:clusterName"]});
+        let refused = refusal(world.call(tagging::untag_resource, ours));
+        assert_eq!(refused.0, "InvalidParameterException", "{resource}");
     }
     let absent = "arn:aws:ecs:us-east-1:000000000000:service/c/absent";
     assert_eq!(refusal(tagging::of(&world.state, absent)).0, "InvalidParameterException");
+    let tag = json!({"resourceArn": absent, "tags": [{"key": "a", "value": ""}]});
+    assert_eq!(refusal(world.call(tagging::tag_resource, tag)).0, "ResourceNotFoundException");
+    let untag = json!({"resourceArn": absent, "tagKeys": ["a"]});
+    assert_eq!(refusal(world.call(tagging::untag_resource, untag)).0, "ResourceNotFoundException");
+}
+
+#[test]
+fn what_ecs_itself_sets_counts_against_no_limit() {
+    let mut tags = vec![tagging::tag("aws:ecs:clusterName", "c")];
+    let many: Vec<_> = (0..50).map(|n| tagging::tag(&n.to_string(), "")).collect();
+    tagging::merge(&mut tags, &many).unwrap();
+    assert!(tagging::merge(&mut tags, &[tagging::tag("more", "")]).is_err());
 }

@@ -28,8 +28,10 @@ pub fn put_attributes(
             value: attribute.value.clone(),
             ..Default::default()
         });
-        if row.attributes.len() > limits::ATTRIBUTES {
-            return Err(errors::attribute_limit_exceeded("Attributes cannot have more than 200 elements."));
+        if row.attributes.iter().filter(|have| !built_in(&have.name)).count() > limits::CUSTOM_ATTRIBUTES {
+            return Err(errors::attribute_limit_exceeded(
+                "You can apply up to 10 custom attributes for each resource.",
+            ));
         }
         txn.put_instance(row);
     }
@@ -48,7 +50,7 @@ pub fn delete_attributes(
         let same = |have: &Attribute| {
             have.name == attribute.name && (attribute.value.is_none() || have.value == attribute.value)
         };
-        if attribute.name.starts_with("ecs.") || attribute.name.starts_with("com.amazonaws.ecs.") {
+        if built_in(&attribute.name) {
             return Err(errors::invalid_parameter("Attributes that the agent registered cannot be deleted."));
         }
         row.attributes.retain(|have| !same(have));
@@ -91,6 +93,11 @@ fn sorted(row: &InstanceRow) -> Vec<(&InstanceRow, &Attribute)> {
     all
 }
 
+/// An attribute that agents register, not one of a user.
+fn built_in(name: &str) -> bool {
+    name.starts_with("ecs.") || name.starts_with("com.amazonaws.ecs.")
+}
+
 fn check_count(count: usize) -> Result<(), Error> {
     match count {
         1..=10 => Ok(()),
@@ -105,8 +112,12 @@ fn check(attribute: &Attribute) -> Result<(), Error> {
     if name.is_empty() || name.len() > 128 || !name.chars().all(name_fits) {
         return Err(errors::invalid_parameter("Attribute name contains invalid characters or is too long."));
     }
-    let value = attribute.value.as_deref().unwrap_or_default();
-    if value.len() > 128 || !value.chars().all(value_fits) || value.starts_with(' ') || value.ends_with(' ') {
+    let Some(value) = attribute.value.as_deref() else { return Ok(()) };
+    if !(1..=128).contains(&value.len())
+        || !value.chars().all(value_fits)
+        || value.starts_with(' ')
+        || value.ends_with(' ')
+    {
         return Err(errors::invalid_parameter("Attribute value contains invalid characters or is too long."));
     }
     Ok(())

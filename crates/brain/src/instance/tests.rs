@@ -122,10 +122,25 @@ fn attributes_are_set_listed_and_removed() {
         (json!({"name": "x"}), "InvalidParameterException"),
         (json!({"name": "a b", "targetId": two}), "InvalidParameterException"),
         (json!({"name": "x", "value": " y", "targetId": two}), "InvalidParameterException"),
+        (json!({"name": "x", "value": "", "targetId": two}), "InvalidParameterException"),
+        (json!({"name": "x", "value": "y".repeat(129), "targetId": two}), "InvalidParameterException"),
     ] {
         let refused = refusal(world.call(attributes::put_attributes, json!({"attributes": [attribute]})));
         assert_eq!(refused.0, code);
     }
+}
+
+#[test]
+fn a_container_instance_has_at_most_ten_custom_attributes() {
+    let mut world = World::new();
+    let id = world.host(1000);
+    let put = |world: &mut World, name: String| {
+        let set = json!({"attributes": [{"name": name, "value": "v", "targetId": id}]});
+        world.call(attributes::put_attributes, set)
+    };
+    (0..10).for_each(|n| drop(put(&mut world, format!("custom{n}")).unwrap()));
+    put(&mut world, "custom3".to_owned()).unwrap();
+    assert_eq!(refusal(put(&mut world, "custom10".to_owned())).0, "AttributeLimitExceededException");
 }
 
 #[test]

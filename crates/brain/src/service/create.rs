@@ -5,7 +5,7 @@ use wire::{
     ecs::{self, DeploymentRolloutState, SchedulingStrategy, errors},
 };
 
-use super::describe;
+use super::{describe, rebalancing};
 use crate::{
     cluster::{
         DeploymentId, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskDefinitionId,
@@ -21,7 +21,7 @@ pub fn create_service(
     request: ecs::CreateServiceRequest,
 ) -> Result<ecs::CreateServiceResponse, Error> {
     let name = ServiceName(name(&request.service_name)?);
-    run::check_token(request.client_token.as_deref())?;
+    run::check_token(request.client_token.as_deref(), limits::SERVICE_TOKEN_LENGTH)?;
     let digest = run::fingerprint(&request);
     if let Some(answer) = existing(txn, &name, request.client_token.is_some(), &digest)? {
         return Ok(answer);
@@ -39,7 +39,7 @@ pub fn create_service(
     controller(request.deployment_controller.as_ref())?;
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
-    let definition = run::active_definition(txn, named)?;
+    let definition = run::active_definition(txn, named, errors::client)?;
     let scheduling = match request.scheduling_strategy {
         Some(SchedulingStrategy::Daemon) => Scheduling::Daemon,
         _ => Scheduling::Replica,
@@ -50,6 +50,15 @@ pub fn create_service(
     let strategy = request.placement_strategy.unwrap_or_default();
     check_placement(scheduling, &definition, &constraints, &strategy)?;
     tags::check(request.tags.as_deref().unwrap_or_default())?;
+    let rebalancing = rebalancing::of_new(
+        request.availability_zone_rebalancing,
+        &rebalancing::Service {
+            scheduling,
+            maximum_percent: percents.1,
+            constraints: &constraints,
+            strategy: &strategy,
+        },
+    )?;
     let row = ServiceRow {
         name: name.clone(),
         status: ServiceStatus::Active,
@@ -62,6 +71,7 @@ pub fn create_service(
         deployment_configuration: request.deployment_configuration,
         placement_constraints: constraints,
         placement_strategy: strategy,
+        availability_zone_rebalancing: rebalancing,
         propagate_tags: request.propagate_tags,
         enable_ecs_managed_tags: request.enable_ecs_managed_tags.unwrap_or(false),
         enable_execute_command: request.enable_execute_command.unwrap_or(false),

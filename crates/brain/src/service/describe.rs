@@ -71,6 +71,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         enable_ecs_managed_tags: Some(row.enable_ecs_managed_tags),
         propagate_tags: Some(row.propagate_tags.unwrap_or(ecs::PropagateTags::None)),
         enable_execute_command: Some(row.enable_execute_command),
+        availability_zone_rebalancing: Some(row.availability_zone_rebalancing),
         ..Default::default()
     }
 }
@@ -84,10 +85,15 @@ fn status(status: ServiceStatus) -> &'static str {
 }
 
 fn configuration(row: &ServiceRow) -> ecs::DeploymentConfiguration {
+    let given = row.deployment_configuration.clone().unwrap_or_default();
+    let off = ecs::DeploymentCircuitBreaker { enable: false, rollback: false, ..Default::default() };
     ecs::DeploymentConfiguration {
         maximum_percent: Some(row.maximum_percent),
         minimum_healthy_percent: Some(row.minimum_healthy_percent),
-        ..row.deployment_configuration.clone().unwrap_or_default()
+        deployment_circuit_breaker: given.deployment_circuit_breaker.or(Some(off)),
+        strategy: given.strategy.or(Some(ecs::DeploymentStrategy::Rolling)),
+        bake_time_in_minutes: given.bake_time_in_minutes.or(Some(0)),
+        ..given
     }
 }
 

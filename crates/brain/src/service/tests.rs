@@ -7,7 +7,7 @@ use wire::ecs::{self, DeploymentRolloutState, HealthStatus};
 
 use super::{create, delete, list, update};
 use crate::{
-    cluster::{Desired, TaskId, TaskStatus},
+    cluster::{Desired, InstanceId, TaskId, TaskStatus},
     instance::state::{deregister_container_instance, update_container_instances_state},
     task,
     testing::{World, refusal},
@@ -15,13 +15,15 @@ use crate::{
 
 /// An agent's verdict on the container of a task.
 pub fn verdict(world: &mut World, task: &str, health: HealthStatus) {
+    let host = world.state.task(&TaskId::from(task)).and_then(|task| task.instance.clone()).unwrap();
+    verdict_of(world, &host, task, health);
+}
+
+/// The verdict of the agent of any container instance.
+fn verdict_of(world: &mut World, host: &InstanceId, task: &str, health: HealthStatus) {
     let verdicts = BTreeMap::from([(TaskId::from(task), BTreeMap::from([("app".to_owned(), health)]))]);
-    world
-        .run(|txn| {
-            task::report::health(txn, &verdicts);
-            Ok(())
-        })
-        .unwrap();
+    let left = world.run(|txn| Ok(task::report::health(txn, host, verdicts))).unwrap();
+    assert!(left.is_empty());
 }
 
 fn create(world: &mut World, desired: i32, more: Value) -> ecs::Service {
@@ -136,7 +138,7 @@ fn create_service_refuses_what_ecs_refuses() {
         ),
         (json!({"deploymentController": {"type": "EXTERNAL"}}), "UnsupportedFeatureException"),
         (json!({"launchType": "FARGATE"}), "UnsupportedFeatureException"),
-        (json!({"clientToken": "x".repeat(2000)}), "InvalidParameterException"),
+        (json!({"clientToken": "x".repeat(37)}), "InvalidParameterException"),
         (
             json!({"placementConstraints": [{"type": "memberOf", "expression": "x =="}]}),
             "InvalidParameterException",
@@ -378,6 +380,9 @@ fn an_unhealthy_task_of_a_service_is_replaced() {
     world.obey();
     let old = world.live().remove(0);
     assert_ne!(world.events("s").last().unwrap(), "has reached a steady state.");
+    let other = InstanceId(world.host(1000));
+    verdict_of(&mut world, &other, &old, HealthStatus::Unhealthy);
+    assert_eq!(world.task(&old).health_status, Some(HealthStatus::Unknown), "only its own host can tell");
     verdict(&mut world, &old, HealthStatus::Healthy);
     assert_eq!(world.events("s").last().unwrap(), "has reached a steady state.");
     verdict(&mut world, &old, HealthStatus::Unhealthy);
@@ -418,4 +423,65 @@ fn a_large_service_starts_and_ends_in_steps_that_fit_into_a_commit() {
     world.call(delete::delete_service, json!({"service": "s", "force": true})).unwrap();
     world.pass(0);
     assert_eq!(world.live().len(), 0);
+}
+
+#[test]
+fn availability_zone_rebalancing_is_on_where_it_can_be() {
+    let zone = json!({"type": "spread", "field": "attribute:ecs.availability-zone"});
+    let own_count = json!({"schedulingStrategy": "DAEMON", "desiredCount": null});
+    let full = json!({"deploymentConfiguration": {"maximumPercent": 100, "minimumHealthyPercent": 0}});
+    let constraint =
+        json!({"type": "memberOf", "expression": "attribute:ecs.availability-zone == us-east-1a"});
+    for (request, can) in [
+        (json!({}), true),
+        (json!({"placementStrategy": [zone]}), true),
+        (json!({"placementStrategy": [{"type": "random"}, zone]}), false),
+        (json!({"placementStrategy": [{"type": "binpack", "field": "cpu"}]}), false),
+        (json!({"placementConstraints": [constraint]}), false),
+        (own_count, false),
+        (full, false),
+    ] {
+        let expected = |on| if on { "ENABLED" } else { "DISABLED" };
+        let mut world = World::new();
+        let shown = create(&mut world, 0, request.clone()).availability_zone_rebalancing;
+        assert_eq!(shown.map(|shown| shown.as_str()), Some(expected(can)), "{request}");
+        let update = |world: &mut World, to| {
+            world.call(update::update_service, json!({"service": "s", "availabilityZoneRebalancing": to}))
+        };
+        let off = update(&mut world, "DISABLED").unwrap().service.unwrap().availability_zone_rebalancing;
+        assert_eq!(off.map(|shown| shown.as_str()), Some("DISABLED"));
+        let on = update(&mut world, "ENABLED");
+        match can {
+            true => drop(on.unwrap()),
+            false => assert_eq!(refusal(on).0, "InvalidParameterException", "{request}"),
+        }
+        let shown = world.service("s").availability_zone_rebalancing;
+        assert_eq!(shown.map(|shown| shown.as_str()), Some(expected(can)), "{request}");
+    }
+}
+
+#[test]
+fn a_service_shows_the_deployment_configuration_as_ecs_fills_it_in() {
+    let mut world = World::new();
+    let shown = create(&mut world, 0, json!({"deploymentConfiguration": {"maximumPercent": 150}}));
+    let shown = serde_json::to_value(shown.deployment_configuration).unwrap();
+    let want = json!({
+        "deploymentCircuitBreaker": {"enable": false, "rollback": false},
+        "maximumPercent": 150, "minimumHealthyPercent": 100, "strategy": "ROLLING", "bakeTimeInMinutes": 0,
+    });
+    assert_eq!(shown, want);
+}
+
+#[test]
+fn a_deregistered_task_definition_takes_no_new_service() {
+    let mut world = World::new();
+    let request = crate::testing::from(json!({"taskDefinition": "web:1"}));
+    let step = crate::account::deregister_task_definition(&world.account, &world.ctx, request).unwrap();
+    step.changes.iter().for_each(|change| world.account.apply(change));
+    let request = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1});
+    let refused = refusal(world.call(create::create_service, request));
+    assert_eq!(refused, ("ClientException".into(), "TaskDefinition is inactive".into()));
+    world.host(1000);
+    let refused = refusal(world.call(task::run::run_task, json!({"taskDefinition": "web:1"})));
+    assert_eq!(refused, ("InvalidParameterException".into(), "TaskDefinition is inactive".into()));
 }

@@ -1,8 +1,11 @@
 //! UpdateService. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>
 
-use wire::{Error, ecs};
+use wire::{
+    Error,
+    ecs::{self, errors},
+};
 
-use super::{create, describe, find_active};
+use super::{create, describe, find_active, rebalancing};
 use crate::{
     cluster::{Scheduling, ServiceRow, Txn},
     task::run,
@@ -17,7 +20,7 @@ pub fn update_service(
     create::controller(request.deployment_controller.as_ref())?;
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let definition = match named {
-        Some(named) => Some(run::active_definition(txn, named)?),
+        Some(named) => Some(run::active_definition(txn, named, errors::client)?),
         None => None,
     };
     if let Some(count) = request.desired_count {
@@ -35,6 +38,7 @@ pub fn update_service(
     row.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(row.enable_ecs_managed_tags);
     row.enable_execute_command = request.enable_execute_command.unwrap_or(row.enable_execute_command);
     check_placement(txn, &row)?;
+    row.availability_zone_rebalancing = rebalancing::of_updated(request.availability_zone_rebalancing, &row)?;
     let moved = definition.as_ref().is_some_and(|d| d.id() != row.task_definition);
     if let Some(definition) = definition {
         row.task_definition = definition.id();

@@ -2,7 +2,7 @@
 //! Repeated, late and unknown reports are acknowledged: an agent repeats until it is answered.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_SubmitTaskStateChange.html>
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use wire::{
     Error,
@@ -12,9 +12,12 @@ use wire::{
 use super::lifecycle::{self, ContainerReport, Happening, Report};
 use crate::{
     arn,
-    cluster::{Desired, Key, TaskId, TaskStatus, Txn},
+    cluster::{Desired, InstanceId, Key, TaskId, TaskRow, TaskStatus, Txn},
     service,
 };
+
+/// What health checks found, by task and container.
+pub type Verdicts = BTreeMap<TaskId, BTreeMap<String, HealthStatus>>;
 
 /// Takes a report of a task.
 pub fn submit_task_state_change(
@@ -54,11 +57,16 @@ pub fn submit_container_state_change(
     Ok(ecs::SubmitContainerStateChangeResponse { acknowledgment: Some("ACK".to_owned()) })
 }
 
-/// Takes the verdicts of health checks: task, then container to verdict. A task of a service whose
-/// essential container became UNHEALTHY is stopped, to be replaced.
-pub fn health(txn: &mut Txn, verdicts: &BTreeMap<TaskId, BTreeMap<String, HealthStatus>>) {
-    for (id, containers) in verdicts {
-        let Some(task) = txn.state.task(id).filter(|task| task.last < TaskStatus::Stopped) else { continue };
+/// Takes the verdicts of health checks from the agent of a container instance: task, then container to verdict.
+/// What it says of tasks that are elsewhere is passed over. A task of a service whose essential container became
+/// UNHEALTHY is stopped, to be replaced. Gives the verdicts that this step had no room for.
+pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdicts {
+    while !txn.full()
+        && let Some((id, containers)) = verdicts.pop_first()
+    {
+        let here = |task: &&Arc<TaskRow>| task.instance.as_ref() == Some(from);
+        let found = txn.state.task(&id).filter(|task| task.last < TaskStatus::Stopped).filter(here);
+        let Some(task) = found else { continue };
         let mut next = task.as_ref().clone();
         for container in next.containers.iter_mut().filter(|c| c.health_checked) {
             container.health = containers.get(&container.name).copied().unwrap_or(container.health);
@@ -71,10 +79,11 @@ pub fn health(txn: &mut Txn, verdicts: &BTreeMap<TaskId, BTreeMap<String, Health
         }
         if replace {
             let reason = "Task failed container health checks".to_owned();
-            service::failed_health(txn, id);
-            super::stop::want(txn, id, TaskStopCode::ServiceSchedulerInitiated, reason);
+            service::failed_health(txn, &id);
+            super::stop::want(txn, &id, TaskStopCode::ServiceSchedulerInitiated, reason);
         }
     }
+    verdicts
 }
 
 /// Forgets a task that stopped long enough ago.

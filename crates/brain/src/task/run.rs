@@ -31,7 +31,7 @@ pub struct Origin {
 
 /// Starts up to ten tasks where there is room; the others are among the failures.
 pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunTaskResponse, Error> {
-    check_token(request.client_token.as_deref())?;
+    check_token(request.client_token.as_deref(), limits::TOKEN_LENGTH)?;
     let digest = fingerprint(&ecs::RunTaskRequest { client_token: None, ..request.clone() });
     if let Some(answer) = repeated(txn, request.client_token.as_deref(), &digest)? {
         return Ok(answer);
@@ -46,7 +46,7 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
             "Network Configuration is not valid for the given networkMode of this task definition.",
         ));
     }
-    let definition = active_definition(txn, &request.task_definition)?;
+    let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
     let origin = origin(txn, &definition, Given::of_run(&request))?;
     let constraints = request.placement_constraints.unwrap_or_default();
     let strategy = request.placement_strategy.unwrap_or_default();
@@ -88,7 +88,7 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
             "Network Configuration is not valid for the given networkMode of this task definition.",
         ));
     }
-    let definition = active_definition(txn, &request.task_definition)?;
+    let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
     let origin = origin(txn, &definition, Given::of_start(&request))?;
     let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &[], &[])?;
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
@@ -173,6 +173,8 @@ fn container(
 struct Given<'a> {
     group: Option<&'a str>,
     started_by: Option<&'a str>,
+    /// The longest `startedBy`, in characters.
+    started_by_length: usize,
     overrides: Option<&'a ecs::TaskOverride>,
     tags: Option<&'a [ecs::Tag]>,
     propagate: Option<ecs::PropagateTags>,
@@ -185,6 +187,7 @@ impl<'a> Given<'a> {
         Given {
             group: request.group.as_deref(),
             started_by: request.started_by.as_deref(),
+            started_by_length: limits::STARTED_BY_RUN,
             overrides: request.overrides.as_ref(),
             tags: request.tags.as_deref(),
             propagate: request.propagate_tags,
@@ -197,6 +200,7 @@ impl<'a> Given<'a> {
         Given {
             group: request.group.as_deref(),
             started_by: request.started_by.as_deref(),
+            started_by_length: limits::STARTED_BY_START,
             overrides: request.overrides.as_ref(),
             tags: request.tags.as_deref(),
             propagate: request.propagate_tags,
@@ -208,8 +212,13 @@ impl<'a> Given<'a> {
 
 fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Origin, Error> {
     let started_by = given.started_by.filter(|by| !by.is_empty());
-    if started_by.is_some_and(|by| by.chars().count() > 128) {
-        return Err(errors::invalid_parameter("startedBy longer than 128."));
+    let most = given.started_by_length;
+    if started_by.is_some_and(|by| by.chars().count() > most) {
+        return Err(errors::invalid_parameter(format!("startedBy longer than {most}.")));
+    }
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/');
+    if !started_by.unwrap_or_default().bytes().all(plain) {
+        return Err(errors::invalid_parameter("startedBy contains invalid characters."));
     }
     if given.group.is_some_and(|group| group.starts_with("service:") || group.chars().count() > 255) {
         return Err(errors::invalid_parameter("Invalid namespace for group."));
@@ -252,11 +261,16 @@ pub fn launch_type(given: Option<LaunchType>) -> Result<(), Error> {
     }
 }
 
-/// The ACTIVE task definition that a request names.
-pub fn active_definition(txn: &Txn, named: &str) -> Result<TaskDefinitionRow, Error> {
+/// The ACTIVE task definition that a request names; `inactive` makes the error for one that is not, which
+/// tasks and services name differently.
+pub fn active_definition(
+    txn: &Txn,
+    named: &str,
+    inactive: fn(&'static str) -> Error,
+) -> Result<TaskDefinitionRow, Error> {
     let row = txn.account.resolve(txn.ctx, named)?;
     if row.registered.status != Some(ecs::TaskDefinitionStatus::Active) {
-        return Err(errors::client("TaskDefinition is inactive"));
+        return Err(inactive("TaskDefinition is inactive"));
     }
     Ok(row.clone())
 }
@@ -265,23 +279,25 @@ pub fn active_definition(txn: &Txn, named: &str) -> Result<TaskDefinitionRow, Er
 fn repeated(txn: &Txn, token: Option<&str>, digest: &str) -> Result<Option<ecs::RunTaskResponse>, Error> {
     let Some(row) = token.and_then(|token| txn.state.token(token)) else { return Ok(None) };
     if row.request != digest {
-        return Err(errors::conflict(
+        let name = |id: &TaskId| arn::task(txn.ctx, &txn.state.row.name, &id.0).into();
+        let made = row.tasks.iter().map(name).collect();
+        let conflict = errors::conflict(
             "The request was not processed because the clientToken was already used with other parameters.",
-        ));
+        );
+        return Err(conflict.with("resourceIds", serde_json::Value::Array(made)));
     }
     let tasks: Vec<TaskRow> =
         row.tasks.iter().filter_map(|id| txn.state.task(id)).map(|row| row.as_ref().clone()).collect();
     Ok(Some(ecs::RunTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(Vec::new()) }))
 }
 
-/// Up to 64 visible ASCII characters, for every request that takes a token.
-pub fn check_token(token: Option<&str>) -> Result<(), Error> {
-    let fits =
-        |token: &str| token.len() <= limits::TOKEN_LENGTH && token.chars().all(|c| c.is_ascii_graphic());
+/// At most so many visible ASCII characters.
+pub fn check_token(token: Option<&str>, most: usize) -> Result<(), Error> {
+    let fits = |token: &str| token.len() <= most && token.chars().all(|c| c.is_ascii_graphic());
     match token {
-        Some(token) if !fits(token) => {
-            Err(errors::invalid_parameter("clientToken must have at most 64 characters, ASCII 33 to 126."))
-        }
+        Some(token) if !fits(token) => Err(errors::invalid_parameter(format!(
+            "clientToken must have at most {most} characters, ASCII 33 to 126."
+        ))),
         _ => Ok(()),
     }
 }

@@ -6,30 +6,37 @@ use wire::{
 };
 
 use super::{describe, find, lifecycle, lifecycle::Happening};
-use crate::cluster::{Desired, TaskId, Txn};
+use crate::cluster::{Desired, TaskId, TaskRow, Txn};
 
 /// Asks for a task to be stopped. The answer shows the task as it still is, with what it shall become.
 pub fn stop_task(txn: &mut Txn, request: ecs::StopTaskRequest) -> Result<ecs::StopTaskResponse, Error> {
     let before = find(txn, &request.task)?.clone();
     let reason = request.reason.unwrap_or_else(|| "Task stopped by user".to_owned());
-    let after = want(txn, &before.id, TaskStopCode::UserInitiated, reason);
+    // As ECS documents it, the task's tags go with the call.
+    let untagged = |task| TaskRow { tags: Vec::new(), ..task };
+    let after = stop(txn, &before.id, TaskStopCode::UserInitiated, reason, untagged);
     let mut shown = after.unwrap_or_else(|| before.clone());
     shown.last = before.last;
     Ok(ecs::StopTaskResponse { task: Some(describe::task(&txn.state, txn.ctx, &shown)) })
 }
 
 /// Marks a task to be stopped, if it is not already. Gives the row as written.
-pub fn want(
+pub fn want(txn: &mut Txn, id: &TaskId, code: TaskStopCode, reason: String) -> Option<TaskRow> {
+    stop(txn, id, code, reason, |task| task)
+}
+
+fn stop(
     txn: &mut Txn,
     id: &TaskId,
     code: TaskStopCode,
     reason: String,
-) -> Option<crate::cluster::TaskRow> {
+    then: fn(TaskRow) -> TaskRow,
+) -> Option<TaskRow> {
     let task = txn.state.task(id)?;
     if task.desired == Desired::Stopped {
         return None;
     }
-    let next = lifecycle::step(task, &Happening::StopWanted { code, reason }, txn.now());
+    let next = then(lifecycle::step(task, &Happening::StopWanted { code, reason }, txn.now()));
     txn.put_task(next.clone());
     Some(next)
 }

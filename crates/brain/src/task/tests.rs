@@ -77,6 +77,14 @@ fn run_task_refuses_what_ecs_refuses() {
         (json!({"taskDefinition": "absent"}), "ClientException"),
         (json!({"taskDefinition": "web", "group": "service:x"}), "InvalidParameterException"),
         (json!({"taskDefinition": "web", "startedBy": "x".repeat(129)}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "startedBy": "a b"}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "startedBy": "a:b"}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "overrides": {"cpu": "64"}}), "InvalidParameterException"),
+        (json!({"taskDefinition": "web", "overrides": {"memory": "0"}}), "InvalidParameterException"),
+        (
+            json!({"taskDefinition": "web", "tags": [{"key": "x", "value": "aws:x"}]}),
+            "InvalidParameterException",
+        ),
         (json!({"taskDefinition": "web", "propagateTags": "SERVICE"}), "InvalidParameterException"),
         (
             json!({"taskDefinition": "web", "tags": [{"key": "aws:x", "value": ""}]}),
@@ -106,7 +114,9 @@ fn a_client_token_gives_the_same_tasks_for_a_day() {
     assert_eq!(arn(run_task(&mut world, request.clone())), first);
     assert_eq!(world.state.tasks().count(), 1);
     let other = json!({"taskDefinition": "web", "clientToken": "t", "count": 2});
-    assert_eq!(refusal(world.call(run::run_task, other)).0, "ConflictException");
+    let conflict = world.call(run::run_task, other).unwrap_err();
+    assert_eq!(conflict.code(), "ConflictException");
+    assert_eq!(conflict.fields().collect::<Vec<_>>(), [(&"resourceIds".to_owned(), &json!([first]))]);
     world.pass(86_400_000);
     assert_ne!(arn(run_task(&mut world, request)), first);
 }
@@ -123,6 +133,8 @@ fn start_task_goes_where_it_is_told() {
     assert!(tasks[0].container_instance_arn.as_ref().unwrap().ends_with(&one));
     let reasons: Vec<_> = reply.failures.iter().flatten().filter_map(|f| f.reason.as_deref()).collect();
     assert_eq!(reasons, ["RESOURCE:MEMORY", "MISSING"]);
+    let request = json!({"taskDefinition": "web", "containerInstances": [one], "startedBy": "x".repeat(37)});
+    assert_eq!(refusal(world.call(run::start_task, request)).0, "InvalidParameterException");
     for instances in [json!([]), json!(vec![one; 11])] {
         let request = json!({"taskDefinition": "web", "containerInstances": instances});
         assert_eq!(refusal(world.call(run::start_task, request)).0, "InvalidParameterException");
@@ -133,8 +145,9 @@ fn start_task_goes_where_it_is_told() {
 fn stop_task_answers_with_the_task_as_it_still_is() {
     let mut world = World::new();
     world.host(1000);
-    let arn =
-        run_task(&mut world, json!({"taskDefinition": "web"})).tasks.unwrap()[0].task_arn.clone().unwrap();
+    let tags = json!([{"key": "mine", "value": "1"}]);
+    let run = run_task(&mut world, json!({"taskDefinition": "web", "tags": tags}));
+    let arn = run.tasks.unwrap()[0].task_arn.clone().unwrap();
     world.obey();
     let reply = world.call(stop::stop_task, json!({"task": arn, "reason": "enough"})).unwrap().task.unwrap();
     assert_eq!(
@@ -144,6 +157,7 @@ fn stop_task_answers_with_the_task_as_it_still_is() {
     assert_eq!(reply.stopped_reason.as_deref(), Some("enough"));
     let id = arn.rsplit('/').next().unwrap();
     assert_eq!(world.task(id).last_status.as_deref(), Some("STOPPING"));
+    assert_eq!(world.task(id).tags, Some(Vec::new()), "StopTask deletes the task's tags");
     world.call(stop::stop_task, json!({"task": arn, "reason": "again"})).unwrap();
     world.obey();
     let task = world.task(id);

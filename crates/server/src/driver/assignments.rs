@@ -217,7 +217,7 @@ impl Telemetry for Link {
     }
 
     async fn health(&mut self, health: tcs::PublishHealthRequest) -> Result<(), Refusal> {
-        let mut verdicts: BTreeMap<TaskId, BTreeMap<String, ecs::HealthStatus>> = BTreeMap::new();
+        let mut verdicts = task::report::Verdicts::new();
         for seen in health.tasks {
             let Some(id) = seen.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next()) else { continue };
             let containers = verdicts.entry(TaskId::from(id)).or_default();
@@ -228,11 +228,12 @@ impl Telemetry for Link {
                 }
             }
         }
-        let done = self.cluster.execute("", move |txn| {
-            task::report::health(txn, &verdicts);
-            Ok(())
-        });
-        done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))
+        while !verdicts.is_empty() {
+            let instance = self.instance.clone();
+            let done = self.cluster.execute("", move |txn| Ok(task::report::health(txn, &instance, verdicts)));
+            verdicts = done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))?;
+        }
+        Ok(())
     }
 
     async fn instance_status(&mut self, _status: tcs::PublishInstanceStatusRequest) -> Result<(), Refusal> {

@@ -34,9 +34,16 @@ pub(super) fn check(container: &ecs::ContainerDefinition, task: &Task<'_>) -> Ou
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
 fn image(image: &str) -> Outcome {
     require(!image.is_empty(), || "Container.image should not be null or empty.".to_owned())?;
-    require(image.len() <= 255, || "Container.image longer than 255.".to_owned())?;
+    // The limit does not count a digest.
+    let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));
+    require(name.len() <= 255, || "Container.image longer than 255.".to_owned())?;
     let plain = image.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_:./#@+".contains(&b));
-    require(plain, || "Container.image contains invalid characters.".to_owned())
+    require(plain, || "Container.image contains invalid characters.".to_owned())?;
+    let hash = digest.map(|digest| digest.strip_prefix("sha256:").unwrap_or_default());
+    let whole = |hash: &str| hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit());
+    require(hash.is_none_or(whole), || {
+        "Container.image has an invalid digest: it must be sha256: and 64 hexadecimal digits.".to_owned()
+    })
 }
 
 fn size(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> Outcome {

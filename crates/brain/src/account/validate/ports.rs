@@ -20,6 +20,11 @@ pub(super) fn check(task: &Task<'_>) -> Outcome {
             let inside = mapping.container_port.unwrap_or(0);
             within(name, "portMappings.containerPort", Some(inside), 1, MAX_PORT)?;
             within(name, "portMappings.hostPort", mapping.host_port, 0, MAX_PORT)?;
+            require_of(name, mapping.name.as_deref().is_none_or(is_name), || {
+                "'portMappings.name' must have up to 64 lowercase letters, numbers, underscores and hyphens, \
+                 and must not begin with a hyphen."
+                    .to_owned()
+            })?;
             let mut outside = mapping.host_port.unwrap_or(0);
             if task.mode == NetworkMode::Host {
                 require(outside == 0 || outside == inside, || {
@@ -39,4 +44,10 @@ pub(super) fn check(task: &Task<'_>) -> Outcome {
         })?;
     }
     Ok(())
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html>
+fn is_name(name: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'_');
+    (1..=64).contains(&name.len()) && name.bytes().all(plain) && !name.starts_with('-')
 }

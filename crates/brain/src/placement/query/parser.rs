@@ -7,8 +7,9 @@ use wire::Timestamp;
 
 use super::{Node, Subject, Test, Value, version};
 
-/// The longest expression, in bytes.
-const MAX_LENGTH: usize = 2048;
+/// The longest expression, in characters.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementConstraint.html>
+const MAX_LENGTH: usize = 2000;
 /// The deepest nesting of parentheses and negations.
 const MAX_DEPTH: usize = 32;
 /// The most comparisons in one expression, and arguments in one list.
@@ -28,8 +29,8 @@ impl From<Error> for wire::Error {
 }
 
 pub(super) fn parse(text: &str) -> Result<Node, Error> {
-    if text.len() > MAX_LENGTH {
-        return Err(Error(format!("it is longer than {MAX_LENGTH} bytes")));
+    if text.chars().nth(MAX_LENGTH).is_some() {
+        return Err(Error(format!("it is longer than {MAX_LENGTH} characters")));
     }
     let mut parser = Parser { text, at: 0, depth: 0, terms: 0 };
     let node = parser.either()?;

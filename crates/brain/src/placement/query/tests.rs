@@ -116,8 +116,8 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         ("registeredAt > soon", "an argument that this subject does not take at position 15"),
         ("runningTasksCount == -1", "an argument that this subject does not take at position 21"),
         (&deep, "too deep nesting at position 32"),
-        (&long, "it is longer than 2048 bytes"),
-        (&wide, "it is longer than 2048 bytes"),
+        (&long, "it is longer than 2000 characters"),
+        (&wide, "it is longer than 2000 characters"),
         (heavy, "not a regular expression that is supported at position 15"),
     ] {
         let refused = holds(expression).expect_err(expression);

@@ -1,0 +1,84 @@
+//! Which services may have Availability Zone rebalancing, and which have it when nobody says. All container
+//! instances are in one zone so far, so nothing is ever moved by it.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>
+
+use wire::{
+    Error,
+    ecs::{
+        AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, errors,
+    },
+};
+
+use crate::cluster::{Scheduling, ServiceRow};
+
+const ZONE: &str = "attribute:ecs.availability-zone";
+
+/// What decides.
+pub struct Service<'a> {
+    pub scheduling: Scheduling,
+    pub maximum_percent: i32,
+    pub constraints: &'a [PlacementConstraint],
+    pub strategy: &'a [PlacementStrategy],
+}
+
+/// For a new service: ENABLED where it can be, unless it is said.
+///
+/// # Errors
+/// `InvalidParameterException` where it is asked for and cannot be.
+pub fn of_new(
+    given: Option<AvailabilityZoneRebalancing>,
+    service: &Service,
+) -> Result<AvailabilityZoneRebalancing, Error> {
+    match (given, obstacle(service)) {
+        (Some(AvailabilityZoneRebalancing::Enabled), Some(why)) => Err(refused(why)),
+        (Some(given), _) => Ok(given),
+        (None, Some(_)) => Ok(AvailabilityZoneRebalancing::Disabled),
+        (None, None) => Ok(AvailabilityZoneRebalancing::Enabled),
+    }
+}
+
+/// For a service as it is after an update: what stands, unless it is said.
+///
+/// # Errors
+/// `InvalidParameterException` where it is to be ENABLED, or to stay so, and cannot be.
+pub fn of_updated(
+    given: Option<AvailabilityZoneRebalancing>,
+    row: &ServiceRow,
+) -> Result<AvailabilityZoneRebalancing, Error> {
+    let service = Service {
+        scheduling: row.scheduling,
+        maximum_percent: row.maximum_percent,
+        constraints: &row.placement_constraints,
+        strategy: &row.placement_strategy,
+    };
+    match (given.unwrap_or(row.availability_zone_rebalancing), obstacle(&service)) {
+        (AvailabilityZoneRebalancing::Enabled, Some(why)) => Err(refused(why)),
+        (wanted, _) => Ok(wanted),
+    }
+}
+
+/// Why a service cannot be rebalanced.
+fn obstacle(service: &Service) -> Option<&'static str> {
+    let first = service.strategy.first();
+    let spread = |strategy: &PlacementStrategy| {
+        strategy.r#type == Some(PlacementStrategyType::Spread) && strategy.field.as_deref() == Some(ZONE)
+    };
+    let names_zone = |constraint: &PlacementConstraint| {
+        constraint.expression.as_ref().is_some_and(|expression| expression.contains(ZONE))
+    };
+    if service.scheduling == Scheduling::Daemon {
+        Some("services with DAEMON scheduling strategy")
+    } else if service.maximum_percent <= 100 {
+        Some("services with a maximumPercent of 100")
+    } else if service.constraints.iter().any(names_zone) {
+        Some("services with a placement constraint on attribute:ecs.availability-zone")
+    } else if first.is_some_and(|first| !spread(first)) {
+        Some("services whose first placement strategy is not spread over attribute:ecs.availability-zone")
+    } else {
+        None
+    }
+}
+
+fn refused(why: &str) -> Error {
+    errors::invalid_parameter(format!("availabilityZoneRebalancing ENABLED is not supported for {why}."))
+}
