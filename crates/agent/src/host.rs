@@ -13,6 +13,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
 use wire::acs;
 
 use crate::{
@@ -43,6 +44,8 @@ pub struct Host {
     lowering: lower::Host,
     admission: Mutex<Admission>,
     tasks: Mutex<BTreeMap<engine::TaskId, Handle>>,
+    /// What a dead agent left of tasks that nobody knows, until it is removed.
+    remains: Mutex<BTreeMap<engine::TaskId, CancellationToken>>,
     /// Finished tasks and when; see [`REMEMBER`].
     finished: Mutex<BTreeMap<engine::TaskId, Instant>>,
     /// Wakes the shipper of a container's output.
@@ -133,6 +136,7 @@ impl Host {
             lowering: lower::Host { region: parts.region },
             admission: Mutex::new(Admission::new(total)),
             tasks: Mutex::default(),
+            remains: Mutex::default(),
             finished: Mutex::default(),
             output: Mutex::default(),
             health_changed: Notify::new(),

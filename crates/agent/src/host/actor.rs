@@ -126,8 +126,8 @@ impl Actor {
                     // Never: it holds a sender itself.
                     None => return,
                 },
-                // The last thing that a task which is over may wait for.
-                Ok(()) = self.written.changed() => {}
+                // What a start waits for, and a task which is over.
+                Ok(()) = self.written.changed() => self.start_waiting(),
                 () = sleep => {}
             }
             // All that has come meanwhile, so that it is written down once.

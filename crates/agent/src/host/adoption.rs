@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use engine::FoundTask;
+use tokio_util::sync::CancellationToken;
 
 use super::{Host, actor};
 use crate::{api, ledger, lower::lower, plan};
@@ -38,13 +39,26 @@ impl Host {
     }
 
     fn remove_unknown(self: &Arc<Host>, id: engine::TaskId) {
+        let gone = CancellationToken::new();
+        self.remains.lock().insert(id.clone(), gone.clone());
         let host = self.clone();
         tokio::spawn(async move {
             while let Err(error) = host.engine.remove_task(&id).await {
                 tracing::error!(task = id, %error, "an unknown task cannot be removed; trying again");
                 tokio::time::sleep(Duration::from_secs(5)).await;
             }
+            host.remains.lock().remove(&id);
+            gone.cancel();
         });
+    }
+
+    /// Waits until nothing is left of a task of this id that was not known when this agent began. It may be
+    /// assigned again by then: an agent that dies before it has written an assignment down leaves just that.
+    pub(super) async fn remains_removed(&self, id: &engine::TaskId) {
+        let gone = self.remains.lock().get(id).cloned();
+        if let Some(gone) = gone {
+            gone.cancelled().await;
+        }
     }
 
     fn adopt_task(self: &Arc<Host>, id: &str, written: ledger::Written, found: Option<&FoundTask>) {

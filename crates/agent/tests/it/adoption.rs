@@ -58,6 +58,24 @@ async fn what_the_ledger_does_not_know_is_removed() {
     eventually("the stray is removed", || (w.engine.tasks() == ["known"]).then_some(())).await;
 }
 
+/// The agent may die before an assignment is on disk but after it began; it comes again then.
+#[tokio::test]
+async fn a_task_waits_for_what_an_earlier_attempt_left() {
+    use engine::Engine;
+    let mut w = World::new().await;
+    w.kill_agent().await;
+    let stray = engine::TaskSpec { id: "again".into(), ..Default::default() };
+    w.engine.prepare_task(&stray).await.unwrap();
+    let engine = w.engine.clone();
+    let removal = engine.removals.write().await;
+    w.start_agent();
+    eventually("the removal begins", || engine.log().contains(&"remove again".into()).then_some(())).await;
+    // Acknowledged all the same.
+    w.server.assign(task("again", json!([app()]))).await;
+    drop(removal);
+    w.server.report("again", "RUNNING").await;
+}
+
 #[tokio::test]
 async fn containers_that_are_gone_are_reported_as_such() {
     let mut w = World::new().await;

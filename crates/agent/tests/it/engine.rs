@@ -13,6 +13,9 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 pub struct FakeEngine {
+    /// Held by a test, these keep what is under way from coming to an end.
+    pub preparations: tokio::sync::RwLock<()>,
+    pub removals: tokio::sync::RwLock<()>,
     state: Mutex<State>,
     events: broadcast::Sender<Event>,
 }
@@ -20,6 +23,7 @@ pub struct FakeEngine {
 #[derive(Default)]
 struct State {
     tasks: BTreeMap<TaskId, BTreeMap<String, Container>>,
+    removing: Vec<TaskId>,
     /// What was done, in order.
     log: Vec<String>,
     /// Images that cannot be pulled.
@@ -38,7 +42,12 @@ pub fn now_ms() -> i64 {
 
 impl FakeEngine {
     pub fn new() -> Arc<FakeEngine> {
-        Arc::new(FakeEngine { state: Mutex::default(), events: broadcast::channel(1024).0 })
+        Arc::new(FakeEngine {
+            preparations: Default::default(),
+            removals: Default::default(),
+            state: Mutex::default(),
+            events: broadcast::channel(1024).0,
+        })
     }
 
     /// The container ends by itself. Nobody hears of it if no agent is there.
@@ -136,8 +145,13 @@ impl Engine for FakeEngine {
     }
 
     async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error> {
+        self.state.lock().log.push(format!("prepare {}", task.id));
+        let _may_end = self.preparations.read().await;
         let mut state = self.state.lock();
-        state.log.push(format!("prepare {}", task.id));
+        state.log.push(format!("prepared {}", task.id));
+        if state.removing.contains(&task.id) {
+            return Err(Error::temporary(Kind::Resource, "the task is being removed"));
+        }
         state.tasks.entry(task.id.clone()).or_default();
         Ok(())
     }
@@ -185,8 +199,14 @@ impl Engine for FakeEngine {
     }
 
     async fn remove_task(&self, task: &TaskId) -> Result<(), Error> {
+        {
+            let mut state = self.state.lock();
+            state.log.push(format!("remove {task}"));
+            state.removing.push(task.clone());
+        }
+        let _may_end = self.removals.read().await;
         let mut state = self.state.lock();
-        state.log.push(format!("remove {task}"));
+        state.removing.retain(|removing| removing != task);
         state.tasks.remove(task);
         Ok(())
     }

@@ -27,6 +27,21 @@ async fn a_task_runs_is_reported_and_stops() {
 }
 
 #[tokio::test]
+async fn a_task_stopped_while_it_is_prepared_is_removed_afterwards() {
+    let w = World::new().await;
+    let preparation = w.engine.preparations.write().await;
+    w.server.assign(task("t1", json!([app()]))).await;
+    let done = |what: &str| w.engine.log().iter().position(|entry| entry == what);
+    eventually("its preparation begins", || done("prepare t1")).await;
+    w.server.assign(stopped("t1")).await;
+    w.server.report("t1", "STOPPED").await;
+    drop(preparation);
+    let removed = eventually("its removal", || done("remove t1")).await;
+    assert!(done("prepared t1").is_some_and(|prepared| prepared < removed), "{:?}", w.engine.log());
+    eventually("nothing is left", || w.engine.tasks().is_empty().then_some(())).await;
+}
+
+#[tokio::test]
 async fn registration_tells_what_the_host_has() {
     let w = World::new().await;
     let look = |heard: &crate::server_double::Heard| heard.calls.first().cloned();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Actor, Message};
-use crate::task::Known;
+use crate::task::{Known, Prepared};
 
 /// Between attempts to remove a task.
 const REMOVE_RETRY: Duration = Duration::from_secs(5);
@@ -23,8 +23,10 @@ impl Actor {
             self.host.admit();
         }
         let waits = self.cleanup_at.is_some_and(|at| at > now) || self.remove_at.is_some_and(|at| at > now);
+        // What is being prepared would be there again after the removal.
+        let preparing = self.state.prepared == Prepared::Busy;
         // Its exit codes must be written down before the engine forgets them.
-        if waits || !self.shippers.is_empty() || self.saved < self.version {
+        if waits || preparing || !self.shippers.is_empty() || self.saved < self.version {
             return;
         }
         self.removing = true;

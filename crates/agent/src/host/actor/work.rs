@@ -19,8 +19,11 @@ impl Actor {
         match action {
             Action::Admit => self.host.ask_admission(&self.task.id, self.task.needs.clone()),
             Action::Prepare => {
-                let (engine, task) = (self.host.engine.clone(), self.task.clone());
-                self.spawn(async move { Fact::Prepared(engine.prepare_task(&task.spec).await) });
+                let (host, task) = (self.host.clone(), self.task.clone());
+                self.spawn(async move {
+                    host.remains_removed(&task.id).await;
+                    Fact::Prepared(host.engine.prepare_task(&task.spec).await)
+                });
             }
             Action::Pull(index) => self.pull(index),
             Action::Create(index) => self.create(index),
@@ -84,8 +87,12 @@ impl Actor {
         });
     }
 
-    /// Starts what may be started by now.
+    /// Starts what may be started by now. Before the assignment is on disk nothing may: a dead agent's next
+    /// self would know nothing of the task, and start it once more when it is assigned again.
     pub(super) fn start_waiting(&mut self) {
+        if !*self.written.borrow() {
+            return;
+        }
         let saved = self.saved;
         let waiting = self.waiting_starts.iter().filter(|(_, version)| **version <= saved);
         let due: Vec<usize> = waiting.map(|(index, _)| *index).collect();
