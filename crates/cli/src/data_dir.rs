@@ -5,11 +5,15 @@ use std::{
     io::{Read, Seek, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
 use server::keys::KeyPair;
+
+/// How long the lock of a process that is gone is waited for.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// A data directory that this process alone uses.
 pub struct DataDir {
@@ -90,14 +94,29 @@ fn lock(path: &Path) -> anyhow::Result<File> {
     let name = path.join("lock");
     let mut options = OpenOptions::new();
     let mut file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&name)?;
-    if flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let pid = holder(path).unwrap_or_default();
-        bail!("the data directory {} is in use by process {pid}", path.display());
+    let deadline = Instant::now() + LOCK_WAIT;
+    while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        file.rewind()?;
+        file.read_to_string(&mut pid)?;
+        // A process that was killed as it started another has handed its files on, until that one runs its
+        // own program.
+        if is_alive(pid.trim()) || Instant::now() > deadline {
+            bail!("the data directory {} is in use by process {}", path.display(), pid.trim());
+        }
+        std::thread::sleep(Duration::from_millis(10));
     }
     file.set_len(0)?;
     file.rewind()?;
     write!(file, "{}", std::process::id())?;
     Ok(file)
+}
+
+/// Whether there is such a process, and not only what its parent has not taken note of yet.
+fn is_alive(pid: &str) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name, in brackets, may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
 }
 
 fn id(path: &Path) -> anyhow::Result<String> {
@@ -151,5 +170,20 @@ mod tests {
         assert_eq!(again.id(), id);
         assert_eq!(again.credentials().unwrap().root, keys.root);
         assert_eq!(holder(&path).as_deref(), Some(std::process::id().to_string().as_str()));
+    }
+
+    #[test]
+    fn the_lock_that_a_dead_process_handed_on_is_waited_for() {
+        use std::process::Command;
+        let dir = tempfile::tempdir().unwrap();
+        let mut dead = Command::new("true").spawn().unwrap();
+        dead.wait().unwrap();
+        let mut lock = File::create(dir.path().join("lock")).unwrap();
+        write!(lock, "{}", dead.id()).unwrap();
+        flock(&lock, FlockOperation::LockExclusive).unwrap();
+        let mut heir = Command::new("sleep").arg("0.3").stdin(lock).spawn().unwrap();
+        let opened = DataDir::open(dir.path());
+        heir.wait().unwrap();
+        assert!(opened.is_ok(), "{:?}", opened.err());
     }
 }
