@@ -27,7 +27,7 @@ def run_all(roadstead, family, *containers, **members):
     last = container("last", "true", dependsOn=[{"containerName": c["name"], "condition": "COMPLETE"} for c in containers])
     quiet = {"essential": False, "logConfiguration": awslogs(), "memory": 16}
     definition = roadstead.define(family, *[{**quiet, **c, "essential": False} for c in containers], last, **members)
-    task = roadstead.finish(definition, timeout=30)
+    task = roadstead.finish(definition)
     failed = [(c["name"], c.get("exitCode"), c.get("reason")) for c in task["containers"] if c.get("exitCode") != 0]
     assert not failed, (task["stoppedReason"], *failed)
     return {c["name"]: roadstead.output(task["taskArn"], c["name"]) for c in containers}

@@ -7,6 +7,8 @@ import subprocess
 import threading
 import time
 
+import pytest
+
 from harness import AWS2, SLEEP, awslogs, container, exit_codes, task_id, until
 
 COUNT = 10_000
@@ -142,7 +144,7 @@ def test_json_file_is_docker_s(roadstead):
     arn = roadstead.run(definition)[0]
     roadstead.running(arn)
     files = until(lambda: json_files(roadstead, arn))
-    found = until(lambda: len(entries(files[0])) == 4 and entries(files[0]), 10, "all lines on disk")
+    found = until(lambda: len(entries(files[0])) == 4 and entries(files[0]), what="all lines on disk")
     assert len(files) == 1 and files[0].stat().st_mode & 0o777 == 0o640
     assert sorted((e["stream"], e["log"][:5]) for e in found) == [
         ("stderr", "err\n"), ("stdout", "out\n"), ("stdout", "xxxxx"), ("stdout", "xxxxx")]
@@ -157,7 +159,10 @@ def test_json_file_is_docker_s(roadstead):
     assert kept == [f"line {i}\n" for i in range(100)][-len(kept):] and 40 < len(kept) < 100
     roadstead.stop(arn)
     roadstead.stopped(arn)
-    until(lambda: not files[0].exists(), 10, "the files to go with the task")
+    until(lambda: not files[0].exists(), what="the files to go with the task")
+    for option, value in (("compress", "true"), ("labels", "a"), ("tag", "x")):
+        with pytest.raises(roadstead.ecs.exceptions.UnsupportedFeatureException, match=f"options {option} is not supported"):
+            roadstead.define("refused", container(script="true", logConfiguration={"logDriver": "json-file", "options": {option: value}}))
 
 
 def test_an_absent_reader_holds_nobody_up(roadstead):
@@ -179,10 +184,10 @@ def test_an_absent_reader_holds_nobody_up(roadstead):
     roadstead.kill()
     (shared / "go").touch()
     # Nobody reads, and both come to their ends all the same.
-    until(lambda: {path.name for path in shared.iterdir()} == {"go", "main", "filed"}, 20, "both ends")
+    until(lambda: {path.name for path in shared.iterdir()} == {"go", "main", "filed"}, what="both ends")
     roadstead.up()
     whole = [f"{i} " for i in range(count)]
-    until(lambda: len(entries(file)) > count, 10, "the whole file")
+    until(lambda: len(entries(file)) > count, what="the whole file")
     assert [entry["log"].split("x")[0] for entry in entries(file)] == ["begun\n", *whole]
     roadstead.stop(arn)
     roadstead.stopped(arn)

@@ -222,6 +222,29 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("volumes.s3filesVolumeConfiguration.transitEncryptionPort", Refused(VOLUMES)),
 ];
 
+/// The options of each log driver; any other is refused.
+pub const LOG_OPTIONS: &[(&str, &[&str])] = &[
+    (
+        "awslogs",
+        &[
+            "awslogs-create-group",
+            "awslogs-datetime-format",
+            "awslogs-group",
+            "awslogs-multiline-pattern",
+            "awslogs-region",
+            "awslogs-stream-prefix",
+            "max-buffer-size",
+            "mode",
+        ],
+    ),
+    ("json-file", &["max-buffer-size", "max-file", "max-size", "mode"]),
+];
+
+/// Those of one driver.
+pub(super) fn log_options(driver: &str) -> &'static [&'static str] {
+    LOG_OPTIONS.iter().find(|(name, _)| *name == driver).map_or(&[], |(_, options)| options)
+}
+
 /// The members of `overrides` of RunTask and StartTask, likewise.
 pub const OVERRIDES: &[(&str, Support)] = &[
     ("containerOverrides", Built),

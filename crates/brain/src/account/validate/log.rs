@@ -4,24 +4,13 @@
 use wire::ecs::{self, LogDriver, errors};
 
 use super::{Outcome, require, require_of};
-
-const AWSLOGS: &[&str] = &[
-    "awslogs-create-group",
-    "awslogs-datetime-format",
-    "awslogs-group",
-    "awslogs-multiline-pattern",
-    "awslogs-region",
-    "awslogs-stream-prefix",
-    "max-buffer-size",
-    "mode",
-];
-const JSON_FILE: &[&str] = &["max-file", "max-size"];
+use crate::account::members::log_options;
 
 pub(super) fn check(container: &str, log: Option<&ecs::LogConfiguration>) -> Outcome {
     let Some(log) = log else { return Ok(()) };
     let options = log.options.clone().unwrap_or_default();
     let get = |name: &str| options.get(name).map(String::as_str).unwrap_or_default();
-    let known = if log.log_driver == LogDriver::Awslogs { AWSLOGS } else { JSON_FILE };
+    let known = log_options(log.log_driver.as_str());
     if let Some(option) = options.keys().find(|option| !known.contains(&option.as_str())) {
         return Err(errors::unsupported_feature(format!(
             "containerDefinitions.logConfiguration.options {option} is not supported for log driver {}. See docs/support.md.",

@@ -161,5 +161,9 @@ pub fn nested() -> String {
             out.push_str(&format!("| `{place}{path}` | {what} |\n"));
         }
     }
+    out.push_str("\nThe options of `logConfiguration` that are built; any other is refused.\n\n| driver | options |\n|---|---|\n");
+    for (driver, options) in members::LOG_OPTIONS {
+        out.push_str(&format!("| `{driver}` | `{}` |\n", options.join("`, `")));
+    }
     out
 }
