@@ -145,25 +145,37 @@ impl<M: Machine> Writer<M> {
         let (answers, effects) = (Vec::new(), Vec::new());
         let mut batch = Batch { state, changes: BTreeMap::new(), bytes: 0, answers, effects };
         let now = clock::now();
-        if let Some(outcome) = (self.tick)(&batch.state, now) {
-            batch.take(outcome);
-        }
+        let ticked = self.tick(&mut batch, now);
         let mut next = first;
         while let Some(job) = next.take() {
             // A command that breaks one of the brain's own assertions fails alone: it worked on a copy, and its
             // client hears of it as the answer is dropped here.
             let ran = catch_unwind(AssertUnwindSafe(|| job(&batch.state, now)));
             if let Ok((outcome, answer)) = ran {
-                if let Some(outcome) = outcome {
-                    batch.take(outcome);
+                match outcome.map_or(Ok(()), |outcome| batch.take(outcome)) {
+                    Ok(()) => batch.answers.push(answer),
+                    Err(error) => answer(Err(could_not_be_stored(&error))),
                 }
-                batch.answers.push(answer);
             }
             if batch.has_room() {
                 next = self.queue.try_recv().ok();
             }
         }
-        self.commit(batch).await
+        self.commit(batch).await && ticked
+    }
+
+    /// Runs what is due into the batch. False when it could not: the timers stay due and are tried again.
+    fn tick(&self, batch: &mut Batch<M>, now: Timestamp) -> bool {
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.tick)(&batch.state, now)));
+        match ran.map(|outcome| outcome.map_or(Ok(()), |outcome| batch.take(outcome))) {
+            Ok(Ok(())) => true,
+            Ok(Err(error)) => {
+                tracing::error!(%error, "what the timers changed could not be stored");
+                false
+            }
+            // The panic hook has printed it.
+            Err(_) => false,
+        }
     }
 
     async fn commit(&self, batch: Batch<M>) -> bool {
@@ -185,7 +197,7 @@ impl<M: Machine> Writer<M> {
             }
             Err(error) => {
                 tracing::error!(%error, "a change could not be stored");
-                let refused = errors::server(format!("The change could not be stored: {error}"));
+                let refused = could_not_be_stored(&error);
                 batch.answers.into_iter().for_each(|answer| answer(Err(refused.clone())));
                 false
             }
@@ -193,20 +205,37 @@ impl<M: Machine> Writer<M> {
     }
 }
 
+fn could_not_be_stored(error: &store::Error) -> wire::Error {
+    errors::server(format!("The change could not be stored: {error}"))
+}
+
+/// What one command may change: half of a commit, so that it fits behind what made up to half of it before.
+const MOST_CHANGES: usize = store::limits::MAX_CHANGES / 2;
+const MOST_BYTES: usize = store::limits::MAX_COMMIT_BYTES / 2;
+
 impl<M: Machine> Batch<M> {
     /// Whether another command's changes surely fit into the same commit.
     fn has_room(&self) -> bool {
-        let (changes, bytes) = (store::limits::MAX_CHANGES / 2, store::limits::MAX_COMMIT_BYTES / 2);
-        self.answers.len() < BATCH && self.changes.len() < changes && self.bytes < bytes
+        self.answers.len() < BATCH && self.changes.len() < MOST_CHANGES && self.bytes < MOST_BYTES
     }
 
-    fn take(&mut self, outcome: Outcome<M>) {
-        for change in &outcome.changes {
-            let change = outcome.state.encode(change);
-            self.bytes += change.size();
-            self.changes.insert(change.key().to_owned(), change);
+    /// Takes in what a command made. What no store takes is refused here, before it spoils the commit of others.
+    fn take(&mut self, outcome: Outcome<M>) -> Result<(), store::Error> {
+        let changes = outcome.changes.iter().map(|change| outcome.state.encode(change)).collect();
+        let commit = Commit { changes, conditions: Vec::new() };
+        commit.validate()?;
+        let size = commit.size();
+        if commit.changes.len() > MOST_CHANGES || size > MOST_BYTES {
+            let text = format!("{} changes of {size} bytes are too many for one step", commit.changes.len());
+            return Err(store::Error::Invalid(text));
         }
+        self.bytes += size;
+        self.changes.extend(commit.changes.into_iter().map(|change| (change.key().to_owned(), change)));
         self.state = outcome.state;
         self.effects.extend(outcome.effect);
+        Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests;
