@@ -311,7 +311,7 @@ class Roadstead:
             status = pathlib.Path(f"/proc/{first}/status").read_text()
         except OSError:
             return True
-        masks = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigCgt:", "SigIgn:")))
+        masks = (int(line.split()[1], 16) for line in status.splitlines() if line.startswith(("SigBlk:", "SigCgt:", "SigIgn:")))
         return any(mask >> (signal.SIGTERM - 1) & 1 for mask in masks)
 
     def finish(self, definition, timeout=PATIENCE, **members):
