@@ -83,12 +83,12 @@ impl Default for Limits {
 #[async_trait]
 pub trait Assignments: Send + Sync + 'static {
     /// Opens the ACS session of an instance: it now counts as connected (`agentConnected`), with the
-    /// versions that the agent names. Dropping the session says that it no longer is. `address` is the
-    /// host and port by which the agent reached this server.
+    /// versions that the agent names. Dropping the session says that it no longer is. `origin` is the
+    /// URL by which the agent reached this server, without a path.
     ///
     /// The link calls this only after the instance's previous session was dropped: one at a time, the
     /// newer wins.
-    async fn connect(&self, hello: Hello, address: &str) -> Result<Box<dyn Session>, Refusal>;
+    async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal>;
 
     /// Opens the TCS session of an instance.
     async fn telemetry(&self, hello: Hello) -> Result<Box<dyn Telemetry>, Refusal>;

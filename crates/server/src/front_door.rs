@@ -17,7 +17,7 @@ use wire::Timestamp;
 use wire::schema;
 use wire::sigv4::Verifier;
 
-pub use service::{Call, Caller, Key, Keys, Service, Upgrade, UpgradeCall};
+pub use service::{Call, Caller, Key, Keys, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
 /// The listener with all that stands behind it.

@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 use wire::acs::{self, Connect};
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
-use crate::front_door::{Upgrade, UpgradeCall};
+use crate::front_door::{Upgrade, UpgradeCall, origin};
 
 /// A web socket to an agent.
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
@@ -27,8 +27,8 @@ impl Upgrade for AgentLink {
         let answer = match (accept_key(&call.parts.headers), call.parts.uri.path()) {
             (Err(refusal), _) => Err(refusal),
             (Ok(key), ACS_PATH) => {
-                let address = address(&call.parts.headers);
-                self.acs(connect, address, call.on_upgrade).await.map(|()| key)
+                let origin = origin(&call.parts.headers);
+                self.acs(connect, &origin, call.on_upgrade).await.map(|()| key)
             }
             (Ok(key), TCS_PATH) => self.tcs(connect, call.on_upgrade).await.map(|()| key),
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
@@ -41,12 +41,12 @@ impl AgentLink {
     async fn acs(
         &self,
         connect: Connect,
-        address: &str,
+        origin: &str,
         on_upgrade: hyper::upgrade::OnUpgrade,
     ) -> Result<(), Refusal> {
         named(&connect)?;
         let place = self.acs.take(&connect.container_instance).await?;
-        let session = self.assignments.connect(connect, address).await?;
+        let session = self.assignments.connect(connect, origin).await?;
         let limits = self.limits.clone();
         tokio::spawn(async move {
             match socket(on_upgrade, &limits).await {
@@ -72,11 +72,6 @@ impl AgentLink {
         });
         Ok(())
     }
-}
-
-/// By which host and port the agent reached this server.
-fn address(headers: &HeaderMap) -> &str {
-    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
 }
 
 fn named(connect: &Connect) -> Result<(), Refusal> {

@@ -27,8 +27,8 @@ struct FakeSession {
 
 #[async_trait]
 impl Assignments for Driver {
-    async fn connect(&self, hello: Hello, address: &str) -> Result<Box<dyn Session>, Refusal> {
-        assert!(address.starts_with("127.0.0.1:"), "{address}");
+    async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal> {
+        assert!(origin.starts_with("http://127.0.0.1:"), "{origin}");
         if hello.container_instance == "gone" {
             let message = "deregistered".into();
             return Err(Refusal { kind: RefusalKind::InactiveInstance, message });

@@ -16,7 +16,7 @@ use crate::agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, Refus
 
 #[async_trait]
 impl Assignments for Driver {
-    async fn connect(&self, hello: Hello, address: &str) -> Result<Box<dyn Session>, Refusal> {
+    async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal> {
         let link = Link::find(self, &hello)?;
         let version = ecs::VersionInfo {
             agent_version: Some(hello.agent_version),
@@ -30,7 +30,7 @@ impl Assignments for Driver {
         Ok(Box::new(Connected {
             link,
             session,
-            endpoint: format!("http://{address}"),
+            endpoint: origin.to_owned(),
             wake,
             sent: BTreeMap::new(),
             ready: VecDeque::new(),

@@ -43,8 +43,9 @@ impl Api {
             user_id: "000000000000".into(),
             access_key: "AKIA".into(),
         };
-        let (request_id, region, signed_host) = ("r".to_owned(), "us-east-1".into(), "localhost".to_owned());
-        let call = Call { operation, input, caller, request_id, region, now: now(), signed_host };
+        let (request_id, region, origin) =
+            ("r".to_owned(), "us-east-1".into(), "http://localhost".to_owned());
+        let call = Call { operation, input, caller, request_id, region, now: now(), origin };
         self.ecs.call(call).await.map(|bytes| serde_json::from_slice(&bytes).unwrap())
     }
 
@@ -90,7 +91,7 @@ impl Api {
     }
 
     async fn session(&self, instance: &str) -> Box<dyn Session> {
-        self.driver.connect(hello(instance), "127.0.0.1:4566").await.unwrap()
+        self.driver.connect(hello(instance), "http://127.0.0.1:4566").await.unwrap()
     }
 
     fn tasks(&self) -> usize {
@@ -248,12 +249,12 @@ async fn a_deregistered_instance_loses_its_session_and_gets_no_other() {
     let refused =
         |refused: Result<_, crate::agent_link::Refusal>| refused.map(|_: Box<dyn Session>| ()).unwrap_err();
     assert_eq!(
-        refused(api.driver.connect(hello(&instance), "127.0.0.1:4566").await).kind,
+        refused(api.driver.connect(hello(&instance), "http://127.0.0.1:4566").await).kind,
         RefusalKind::InactiveInstance
     );
     let unknown = format!("{}{}", &instance[..instance.len() - 32], "0".repeat(32));
     assert_eq!(
-        refused(api.driver.connect(hello(&unknown), "127.0.0.1:4566").await).kind,
+        refused(api.driver.connect(hello(&unknown), "http://127.0.0.1:4566").await).kind,
         RefusalKind::InvalidInstance
     );
 }

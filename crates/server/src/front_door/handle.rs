@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::{HOST, HeaderValue, UPGRADE};
+use http::header::{HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
@@ -16,7 +16,7 @@ use wire::sigv4::{Refusal, Signature};
 use wire::validate::validate;
 
 use super::route::Route;
-use super::{Built, Call, FrontDoor, Key, Mounted, UpgradeCall};
+use super::{Built, Call, FrontDoor, Key, Mounted, UpgradeCall, origin};
 
 /// Where this project says what is built.
 const SUPPORT_PAGE: &str = "docs/support.md";
@@ -87,7 +87,7 @@ impl FrontDoor {
             request_id: request_id.to_owned(),
             region: self.region(&signature),
             now,
-            signed_host: host(parts),
+            origin: origin(&parts.headers),
         };
         let output = mounted.service.call(call).await?;
         codec.response(mounted.schema, operation, output, request_id)
@@ -200,10 +200,6 @@ fn unknown_operation(protocol: Protocol, message: String) -> Error {
 /// A codec that can at least render an error.
 fn render(protocol: Protocol) -> &'static dyn Codec {
     codec(protocol).or_else(|| codec(Protocol::Json11)).expect("JSON 1.1 is built")
-}
-
-fn host(parts: &Parts) -> String {
-    parts.headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default().to_owned()
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {

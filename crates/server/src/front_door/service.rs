@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use http_body_util::Full;
 use serde_json::Value;
 use wire::Timestamp;
@@ -41,8 +42,8 @@ pub struct Call {
     pub region: Arc<str>,
     /// When the call came in.
     pub now: Timestamp,
-    /// The `Host` header, as signed: the address under which this client reaches us.
-    pub signed_host: String,
+    /// The URL by which this client reaches us, by [`origin`].
+    pub origin: String,
 }
 
 impl Call {
@@ -64,6 +65,15 @@ pub struct Caller {
     pub user_id: Arc<str>,
     /// The access key that signed.
     pub access_key: Arc<str>,
+}
+
+/// The URL by which a client reaches us, without a path: the host as the client named and signed it, and `https`
+/// where a proxy in front, which ends TLS, says so. Only what the same client is told may depend on it.
+pub fn origin(headers: &HeaderMap) -> String {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let forwarded = text("x-forwarded-proto").split(',').next().unwrap_or_default();
+    let scheme = if forwarded.trim().eq_ignore_ascii_case("https") { "https" } else { "http" };
+    format!("{scheme}://{}", text("host"))
 }
 
 /// One access key.

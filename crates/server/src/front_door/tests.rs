@@ -53,7 +53,7 @@ impl Service for Echo {
         }
         let told = json!({
             "operation": call.operation.name, "input": call.input, "arn": &*call.caller.arn,
-            "region": &*call.region, "now": call.now.as_millis(), "host": call.signed_host,
+            "region": &*call.region, "now": call.now.as_millis(), "origin": call.origin,
         });
         Ok(told.to_string().into())
     }
@@ -141,9 +141,27 @@ async fn a_signed_call_reaches_its_service() {
             answer.json(),
             json!({
                 "operation": "DescribeTasks", "input": {"tasks": ["a"]}, "arn": "arn:aws:iam::000000000000:root",
-                "region": "us-east-1", "now": NOW.as_millis(), "host": "localhost:4566",
+                "region": "us-east-1", "now": NOW.as_millis(), "origin": "http://localhost:4566",
             })
         );
+    }
+}
+
+#[test]
+fn a_proxy_that_ends_tls_says_so() {
+    for (forwarded, expected) in [
+        (None, "http://ecs.corp:1"),
+        (Some("https"), "https://ecs.corp:1"),
+        (Some("HTTPS, http"), "https://ecs.corp:1"),
+        (Some("http"), "http://ecs.corp:1"),
+        (Some("gopher"), "http://ecs.corp:1"),
+    ] {
+        let mut headers = http::HeaderMap::new();
+        headers.insert("host", http::HeaderValue::from_static("ecs.corp:1"));
+        if let Some(forwarded) = forwarded {
+            headers.insert("x-forwarded-proto", http::HeaderValue::from_static(forwarded));
+        }
+        assert_eq!(origin(&headers), expected, "{forwarded:?}");
     }
 }
 

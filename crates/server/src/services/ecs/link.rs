@@ -1,5 +1,5 @@
 //! DiscoverPollEndpoint: where an agent finds its two web sockets. The address is the one that the agent
-//! itself used, so it is right behind any forwarding.
+//! itself used, so it is right behind any forwarding, and with TLS where a proxy in front ends it.
 
 use bytes::Bytes;
 use wire::{Error, ecs};
@@ -16,7 +16,7 @@ pub fn discover_poll_endpoint(driver: &Driver, mut call: Call) -> Result<Bytes, 
     let request: ecs::DiscoverPollEndpointRequest = call.typed()?;
     let ctx = driver.ctx(&call.caller.arn, call.now);
     driver.cluster(&ctx, request.cluster.as_deref())?;
-    let base = |path: &str| format!("http://{}{}", call.signed_host, path.trim_end_matches("/ws"));
+    let base = |path: &str| format!("{}{}", call.origin, path.trim_end_matches("/ws"));
     json(&ecs::DiscoverPollEndpointResponse {
         endpoint: Some(base(ACS_PATH)),
         telemetry_endpoint: Some(base(TCS_PATH)),

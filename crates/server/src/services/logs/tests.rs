@@ -49,7 +49,7 @@ impl Api {
             request_id: "r".into(),
             region: "eu-north-1".into(),
             now: Timestamp(NOW),
-            signed_host: "localhost".into(),
+            origin: "http://localhost".into(),
         };
         let bytes = self.logs.call(call).await?;
         Ok(serde_json::from_slice(&bytes).unwrap())
