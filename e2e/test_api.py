@@ -2,7 +2,9 @@
 
 import datetime
 import json
+import socket
 import urllib.error
+import urllib.parse
 import urllib.request
 
 import botocore.auth
@@ -11,7 +13,7 @@ import botocore.credentials
 import botocore.exceptions
 import pytest
 
-from harness import ACCOUNT, CLUSTER, REGION, SLEEP, container, exit_codes
+from harness import ACCOUNT, CLUSTER, REGION, SLEEP, container, exit_codes, until
 
 ARN = f"arn:aws:ecs:{REGION}:{ACCOUNT}"
 
@@ -200,9 +202,14 @@ def test_what_agents_call(roadstead):
     made = ecs.register_container_instance(
         cluster="by-hand", totalResources=resources, versionInfo={"agentVersion": "1.0.0"})["containerInstance"]
     assert made["status"] == "ACTIVE" and made["remainingResources"]
-    assert ecs.discover_poll_endpoint(cluster="by-hand", containerInstance=made["containerInstanceArn"])["endpoint"]
+    where = {"cluster": "by-hand", "containerInstances": [made["containerInstanceArn"]]}
+    endpoint = ecs.discover_poll_endpoint(cluster="by-hand", containerInstance=made["containerInstanceArn"])["endpoint"]
     definition = roadstead.define("by-hand", container(script="true"))
-    answer = ecs.start_task(cluster="by-hand", taskDefinition=definition, containerInstances=[made["containerInstanceArn"]])
+    answer = ecs.start_task(taskDefinition=definition, **where)
+    assert answer["tasks"] == [] and answer["failures"] == [{"arn": made["containerInstanceArn"], "reason": "AGENT"}]
+    with agent_socket(f"{endpoint}/ws", clusterArn="by-hand", containerInstanceArn=made["containerInstanceArn"]):
+        until(lambda: ecs.describe_container_instances(**where)["containerInstances"][0]["agentConnected"], what="its socket counts")
+        answer = ecs.start_task(taskDefinition=definition, **where)
     arn = answer["tasks"][0]["taskArn"]
     ack = ecs.submit_container_state_change(cluster="by-hand", task=arn, containerName="main", status="STOPPED", exitCode=7)
     assert ack["acknowledgment"] == "ACK"
@@ -212,6 +219,22 @@ def test_what_agents_call(roadstead):
     gone = ecs.deregister_container_instance(cluster="by-hand", containerInstance=made["containerInstanceArn"])
     assert gone["containerInstance"]["status"] == "INACTIVE"
     ecs.delete_cluster(cluster="by-hand")
+
+
+def agent_socket(url, **query):
+    """An open ACS socket of an agent that says no more."""
+    query |= {"agentHash": "0", "agentVersion": "1.0.0", "dockerVersion": "1", "protocolVersion": "2", "seqNum": "1", "sendCredentials": "false"}
+    request = botocore.awsrequest.AWSRequest("GET", f"{url}?{urllib.parse.urlencode(sorted(query.items()))}")
+    botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "ecs", REGION).add_auth(request)
+    at = urllib.parse.urlsplit(request.url)
+    headers = {**dict(request.headers), "Host": at.netloc, "Connection": "Upgrade", "Upgrade": "websocket",
+               "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "AAAAAAAAAAAAAAAAAAAAAA=="}
+    sock = socket.create_connection((at.hostname, at.port))
+    lines = [f"GET {at.path}?{at.query} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), "", ""]
+    sock.sendall("\r\n".join(lines).encode())
+    answer = sock.recv(4096)
+    assert answer.startswith(b"HTTP/1.1 101 "), answer
+    return sock
 
 
 def test_cli_alone_takes_a_service_up_and_down(roadstead, tmp_path):
