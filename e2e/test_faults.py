@@ -183,7 +183,7 @@ def test_kill_everything_of_a_task_while_the_agent_is_away(roadstead):
     for arn in (lost, kept):
         roadstead.running(arn)
     doomed = [supervisor(roadstead, lost), *roadstead.pids(lost, "main")]
-    before = roadstead.pids(kept, "main")
+    before = roadstead.first(kept, "main")
     roadstead.kill()
     for pid in doomed:
         try:
@@ -192,7 +192,7 @@ def test_kill_everything_of_a_task_while_the_agent_is_away(roadstead):
             pass
     roadstead.up()
     assert roadstead.stopped(lost)["stoppedReason"]
-    assert roadstead.task(kept)["lastStatus"] == "RUNNING" and roadstead.pids(kept, "main") == before
+    assert roadstead.task(kept)["lastStatus"] == "RUNNING" and roadstead.first(kept, "main") == before
     roadstead.stop(kept)
     assert exit_codes(roadstead.stopped(kept)) == {"main": 0}
 
@@ -215,13 +215,13 @@ def test_sigterm_leaves_tasks_running_and_the_next_up_adopts_them(roadstead):
     arns = roadstead.run(roadstead.define("stays", container(script=SLEEP)), 3)
     for arn in arns:
         roadstead.running(arn)
-    before = {arn: roadstead.pids(arn, "main") for arn in arns}
+    before = {arn: roadstead.first(arn, "main") for arn in arns}
     assert all(before.values())
     assert roadstead.terminate(timeout=5) == 0
-    assert {arn: roadstead.pids(arn, "main") for arn in arns} == before
+    assert {arn: roadstead.first(arn, "main") for arn in arns} == before
     roadstead.up()
     assert {task["lastStatus"] for task in roadstead.tasks(arns)} == {"RUNNING"}
-    assert {arn: roadstead.pids(arn, "main") for arn in arns} == before
+    assert {arn: roadstead.first(arn, "main") for arn in arns} == before
     assert len(roadstead.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]) == 1
     for arn in arns:
         roadstead.stop(arn)

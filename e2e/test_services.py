@@ -64,7 +64,7 @@ def test_every_task_answers_and_a_killed_one_is_replaced(roadstead, service):
         port = host_port(task)
         assert until(lambda: get(port)) == "here\n"
     victim = tasks[0]["taskArn"]
-    os.kill(roadstead.pids(victim, "main")[0], signal.SIGKILL)
+    os.kill(roadstead.first(victim, "main"), signal.SIGKILL)
     ended = roadstead.stopped(victim)
     assert exit_codes(ended) == {"main": 137} and ended["stopCode"] == "EssentialContainerExited"
     until(lambda: any("has started 1 tasks" in message for message in events(roadstead, "front")), what="a replacement")
@@ -175,7 +175,8 @@ def test_a_task_that_fails_its_health_check_is_replaced(roadstead, service):
     service("sickly", roadstead.define("sickly", container(script=script, healthCheck=check)))
     roadstead.wait("services_stable", services=["sickly"])
     first = tasks_of(roadstead, "sickly")[0]["taskArn"]
-    pid = roadstead.pids(first, "main")[0]
+    pid = roadstead.first(first, "main")
+    until(lambda: os.path.exists(f"/proc/{pid}/root/tmp/well"), what="the container is well")
     os.unlink(f"/proc/{pid}/root/tmp/well")
     task = roadstead.stopped(first)
     assert task["stopCode"] == "ServiceSchedulerInitiated"
@@ -189,7 +190,7 @@ def test_a_daemon_runs_once_on_each_host(roadstead, service):
     first = until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], what="its task")
     assert len(first) == 1
     until(lambda: tell(roadstead, "everywhere")["desiredCount"] == tell(roadstead, "everywhere")["runningCount"] == 1)
-    os.kill(roadstead.pids(first[0]["taskArn"], "main")[0], signal.SIGKILL)
+    os.kill(roadstead.first(first[0]["taskArn"], "main"), signal.SIGKILL)
     roadstead.stopped(first[0]["taskArn"])
     until(lambda: [t for t in tasks_of(roadstead, "everywhere") if t["lastStatus"] == "RUNNING"], what="another one")
 
