@@ -7,6 +7,7 @@ They run Debian's own kernel, which loads the modules of overlayfs, veth, bridge
 import os
 import pathlib
 import re
+import signal
 import sys
 import time
 
@@ -25,9 +26,8 @@ KERNEL = pathlib.Path(harness.VENV).parent / "vm"
 # The engine's test programs, by colons, and the supervisor that they start.
 ENGINE_TESTS = [path for path in os.environ.get("ROADSTEAD_ENGINE_TESTS", "").split(":") if path]
 SUPERVISOR = pathlib.Path(BIN).parent / "engine-supervisor"
-PORT = 4566
-LISTEN = f"--listen 0.0.0.0:{PORT}"
-PATIENCE = 120
+PORT, NESTED = 4566, 4567
+PATIENCE = 300
 MIB = 1 << 20
 
 
@@ -45,11 +45,12 @@ def layout(request):
 
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory, image_tar, layout):
-    files = [(BIN, "/bin/roadstead"), (harness.leaks_program(), "/bin/leaks"), ("/usr/sbin/nft", "/bin/nft"), (image_tar, "/busybox.tar")]
+    files = [(BIN, "/bin/roadstead"), (harness.leaks_program(), "/bin/leaks"), ("/usr/sbin/nft", "/bin/nft"),
+             ("/usr/bin/unshare", "/usr/bin/unshare"), (image_tar, "/busybox.tar")]
     if ENGINE_TESTS:
         files += [(SUPERVISOR, str(SUPERVISOR)), *((path, path) for path in ENGINE_TESTS)]
     try:
-        machine = vm.Guest(KERNEL, tmp_path_factory.mktemp("guest"), files, layout, ports=[PORT])
+        machine = vm.Guest(KERNEL, tmp_path_factory.mktemp("guest"), files, layout, ports=[PORT, NESTED])
     except vm.Missing as missing:
         if pathlib.Path("/sys/fs/cgroup/cgroup.controllers").exists():
             pytest.skip(f"{missing}; but this host itself has cgroup v2 alone, so all other tests are on that")
@@ -65,26 +66,35 @@ def guest(tmp_path_factory, image_tar, layout):
 class InGuest(harness.Roadstead):
     """The program in the guest. What the harness does by files and processes of this host is done there."""
 
-    def __init__(self, machine):
+    def __init__(self, machine, data="/var/lib/roadstead", port=PORT, trees=None):
         self.guest = machine
+        self.data = data
+        self.flags = f"--listen 0.0.0.0:{port} --cluster {harness.CLUSTER}"
+        # Below /sys/fs/cgroup, for the guest's shell.
+        self.trees = machine.trees if trees is None else trees
         self.cluster = harness.CLUSTER
-        self.endpoint = f"http://127.0.0.1:{machine.ports[PORT]}"
-        self.program("image load /busybox.tar --name", IMAGE, "--cmd /bin/sh")
+        self.endpoint = f"http://127.0.0.1:{machine.ports[port]}"
+        self.program("image", "load /busybox.tar --name", IMAGE, "--cmd /bin/sh")
         self.up()
-        told = dict(re.findall(r"export (\w+)=(\S+)", self.program("env", LISTEN)))
+        told = dict(re.findall(r"export (\w+)=(\S+)", self.program("env", f"--listen 0.0.0.0:{port}")))
         keys = told["AWS_ACCESS_KEY_ID"], told["AWS_SECRET_ACCESS_KEY"]
         self.ecs, self.logs = (
             self.client(name, *keys, connect_timeout=PATIENCE, read_timeout=PATIENCE) for name in ("ecs", "logs"))
 
     def program(self, command, *more):
-        return self.guest.run(f"roadstead {command} {' '.join(more)}", PATIENCE)
+        return self.guest.run(f"roadstead {command} --data-dir {self.data} {' '.join(more)}", PATIENCE)
 
     def up(self):
-        self.guest.run(f"roadstead up {LISTEN} --cluster {self.cluster} </dev/null >/ready 2>>/log & echo $! >/pid")
-        until(lambda: "ready " in self.guest.run("kill -0 $(cat /pid) || cat /log; cat /ready"), PATIENCE, "a ready line")
+        program = self.within(f"sh -c 'echo $$ > {self.data}.pid; exec roadstead up --data-dir {self.data} {self.flags}'")
+        self.guest.run(f"{program} < /dev/null > {self.data}.ready 2>> {self.data}.log &")
+        until(lambda: "ready " in self.guest.run(f"cat {self.data}.ready {self.data}.log"), PATIENCE, "a ready line")
+
+    def within(self, command):
+        """The command that runs a command where this is to run."""
+        return command
 
     def log_tail(self, lines=60):
-        return self.guest.order(f"tail -n {lines} /log")[1]
+        return self.guest.order(f"tail -n {lines} {self.data}.log")[1]
 
     def task(self, arn):
         time.sleep(0.1)  # Between two looks: each costs the guest what a thousand cost a real machine.
@@ -111,7 +121,7 @@ class InGuest(harness.Roadstead):
 
     def group(self, arn, name=""):
         """The control group of a task, or of a container, in every tree; for the guest's shell."""
-        return f"/sys/fs/cgroup{self.guest.trees}/roadstead-$(cat /var/lib/roadstead/id)/{task_id(arn)}/{name}"
+        return f"/sys/fs/cgroup{self.trees}/roadstead-$(cat {self.data}/id)/{task_id(arn)}/{name}"
 
     def held(self, arn, name, *files):
         """The first lines of files of a control group."""
@@ -120,6 +130,11 @@ class InGuest(harness.Roadstead):
     def pids(self, arn, name):
         return self.guest.order(f"sort -u {self.group(arn, name)}/cgroup.procs 2>/dev/null")[1].split()
 
+    def heeds(self, arn, name):
+        """Whether a container's first process catches SIGTERM by now, or is gone."""
+        caught = self.guest.order(f"sed -n 's/SigCgt:.//p' /proc/$(sort -nu {self.group(arn, name)}/cgroup.procs | head -n 1)/status")[1].strip()
+        return not re.fullmatch("[0-9a-f]+", caught) or int(caught, 16) >> (signal.SIGTERM - 1) & 1
+
     def end(self, *arns):
         """Stops tasks; nothing of them is left in the tree of control groups."""
         for arn in arns:
@@ -127,6 +142,17 @@ class InGuest(harness.Roadstead):
         for arn in arns:
             self.stopped(arn)
             until(lambda arn=arn: self.guest.order(f"ls -d {self.group(arn)}")[0], PATIENCE, "the task's control groups go")
+
+
+class Contained(InGuest):
+    """The program in what looks to it like a host but is a control group, as in a container of any engine."""
+
+    def within(self, command):
+        self.guest.run("""
+            mkdir -p /sys/fs/cgroup/box
+            for controller in cpu memory pids; do echo +$controller > /sys/fs/cgroup/cgroup.subtree_control; done
+            echo 'umount /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup && exec "$@"' > /enter""")
+        return f"(echo 0 > /sys/fs/cgroup/box/cgroup.procs; exec /usr/bin/unshare -C -m sh /enter {command})"
 
 
 @pytest.fixture(scope="module")
@@ -284,7 +310,7 @@ def test_killed_and_started_again_it_adopts_what_runs(roadstead):
         roadstead.running(arn)
     pids = [roadstead.pids(arn, "main") for arn in arns]
     assert all(pids)
-    roadstead.guest.run("kill -9 $(cat /pid); touch /tmp/gate/open")
+    roadstead.guest.run(f"kill -9 $(cat {roadstead.data}.pid); touch /tmp/gate/open")
     until(lambda: not roadstead.pids(gated, "main"), PATIENCE, "the container ends")
     roadstead.up()
     assert exit_codes(roadstead.stopped(gated)) == {"main": 77}
@@ -296,9 +322,24 @@ def test_killed_and_started_again_it_adopts_what_runs(roadstead):
 def test_down_with_tasks_running_leaves_nothing(roadstead, before):
     arn = roadstead.run(roadstead.define("last", container(script=SLEEP, portMappings=[{"containerPort": 80}])))[0]
     roadstead.running(arn)
-    roadstead.program("down --purge")
+    roadstead.program("down", "--purge")
     until(lambda: roadstead.guest.run("leaks") == before, PATIENCE, Left(roadstead.guest, before))
     assert roadstead.guest.run("ls -d /sys/fs/cgroup/roadstead-* /sys/fs/cgroup/*/roadstead-* /var/lib/roadstead 2>/dev/null; true") == ""
+
+
+def test_inside_of_a_container_it_makes_room_for_its_groups(guest, layout):
+    """A group that holds processes hands no controllers on, unless it is the host's root."""
+    if layout == "v1":
+        pytest.skip("v1 has no such rule")
+    roadstead = Contained(guest, "/var/lib/boxed", NESTED, "/box")
+    arn = roadstead.run(roadstead.define("boxed", container(script=SLEEP, memory=24, cpu=256), cpu="512"))[0]
+    roadstead.running(arn)
+    assert roadstead.held(arn, "main", "memory.max", "cpu.weight", "../cpu.max") == [str(24 * MIB), "10", "50000 100000"]
+    roadstead.end(arn)
+    # What it made is removed by hand, for the guest sees its control groups elsewhere.
+    guest.run("kill $(cat /var/lib/boxed.pid)")
+    until(lambda: guest.order("find /sys/fs/cgroup/box -depth -type d -exec rmdir {} \\; 2>/dev/null; ls -d /sys/fs/cgroup/box")[0], PATIENCE, "its end")
+    guest.run("roadstead down --data-dir /var/lib/boxed --purge")
 
 
 class Left:

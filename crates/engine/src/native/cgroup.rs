@@ -115,6 +115,7 @@ fn make_v1(mount: &mounts::Mount, dir: &Path) -> io::Result<()> {
 
 /// Makes every level and hands its controllers down to the next.
 fn make_v2(root: &Path, group: &GroupPath) -> io::Result<()> {
+    room::make_room(root)?;
     let available = fs::read_to_string(root.join("cgroup.controllers"))?;
     let wanted: Vec<String> = available
         .split_whitespace()
@@ -126,11 +127,7 @@ fn make_v2(root: &Path, group: &GroupPath) -> io::Result<()> {
         for controller in &wanted {
             // One by one: a controller that cannot be handed down here must not stop the others; a limit
             // that needs it fails with its own file's name.
-            let file = dir.join("cgroup.subtree_control");
-            let refused = fs::write(&file, controller).err().and_then(|e| e.raw_os_error());
-            if refused == Some(libc::EBUSY) && dir == *root && room::make_room(root).is_ok() {
-                let _ = fs::write(&file, controller);
-            }
+            let _ = fs::write(dir.join("cgroup.subtree_control"), controller);
         }
         dir.push(part);
         match fs::create_dir(&dir) {
