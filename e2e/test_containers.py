@@ -101,7 +101,7 @@ def test_files_and_memory(roadstead):
                       {"containerPath": "/locked", "size": 3, "mountOptions": ["ro", "noatime", "nr_inodes=64"]}]}),
         container("writer", "echo shared > /v/file; echo host > /w/file; echo done", mountPoints=[
             {"sourceVolume": "v", "containerPath": "/v"}, {"sourceVolume": "w", "containerPath": "/w", "readOnly": False}]),
-        container("reader", "cat /v/file /w/file; echo x > /v/file || echo refused", volumesFrom=[
+        container("reader", "cat /v/file /w/file; (echo x > /v/file) 2>/dev/null || echo refused", volumesFrom=[
             {"sourceContainer": "writer", "readOnly": True}], dependsOn=[{"containerName": "writer", "condition": "SUCCESS"}]),
         container("small", SWAP, memory=4, linuxParameters={"maxSwap": 0, "swappiness": 10}),
         container("swap", SWAP, memory=16, linuxParameters={"maxSwap": 8, "swappiness": 10}),
@@ -111,7 +111,7 @@ def test_files_and_memory(roadstead):
     assert {"size=5120k", "uid=9", "mode=1750", "nosuid", "nodev"} <= set(mounts["/scratch"]) and "noexec" not in mounts["/scratch"]
     assert {"ro", "noatime", "size=3072k", "nr_inodes=64"} <= set(mounts["/locked"])
     assert "size=7168k" in mounts["/dev/shm"]
-    assert said["reader"][:2] == ["shared", "host"] and said["reader"][-1] == "refused"
+    assert said["reader"] == ["shared", "host", "refused"]
     # Docker gives no container less than 6 MiB. Not every kernel counts swap.
     mib = 1 << 20
     assert [line.split() for line in said["small"]] in (
