@@ -76,15 +76,17 @@ class Roadstead:
                 return count
             page = {"nextToken": listed["nextToken"]}
 
+    def id8(self):
+        return (self.data / "id").read_text().strip()
+
     def supervisors(self):
         """Pids of the processes that look after tasks."""
-        marks = {str(self.data / "engine/tasks"), "supervise"}
         found = []
         for pid in filter(str.isdigit, os.listdir("/proc")):
             with contextlib.suppress(OSError):
                 words = pathlib.Path("/proc", pid, "cmdline").read_bytes().decode().split("\0")
-                own = os.readlink(f"/proc/{pid}/fd/2").startswith(str(self.data / "engine"))
-                if own and marks & set(words):
+                own = os.readlink(f"/proc/{pid}/fd/2").startswith(f"/run/roadstead/{self.id8()}/")
+                if own and "supervise" in words:
                     found.append(int(pid))
         return found
 

@@ -229,7 +229,7 @@ fn write_etc(
     };
     let contents = [resolv, files::render_hostname(hostname), hosts];
     for (name, content) in bundle::ETC_FILES.iter().zip(contents) {
-        let path = dir.file(name);
+        let path = dir.etc(name);
         fs::write(&path, content).map_err(io_error)?;
         // Whatever mask this process has, any user of the container may read them.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(io_error)?;

@@ -2,17 +2,18 @@
 //! host's next boot or may be large, and in R, which is memory, what a boot makes meaningless.
 //!
 //! ```text
-//! D/engine/tasks/<task>/supervisor.log           what its supervisor has to say of itself
-//!                       volumes/<name>/          content of empty volumes
+//! D/engine/tasks/<task>/volumes/<name>/          content of empty volumes
 //!                       containers/<name>/state.json  where it is in its life
 //!                                          output/     what it wrote (see `spool`)
-//!                                          upper, work, hosts, resolv.conf, hostname
+//!                                          upper, work
 //! D/engine/seccomp/                              programs, by capabilities
 //! D/engine/trash/                                what is being deleted
 //! R/tasks/<task>/task.json                       the TaskSpec
 //!                supervisor.json                 pid and start time of its supervisor
 //!                supervisor.sock                 where it listens
+//!                supervisor.log                  what it has to say of itself
 //!                <container>/plan.json           how to run it; never changes
+//!                            hosts, resolv.conf, hostname
 //!                            rootfs/             where its root is mounted, in its own mount namespace
 //!                            config.json, libcontainer/   libcontainer's, only while it runs
 //!                            groups/             its control groups, laid out as it sees them
@@ -21,8 +22,10 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::mount::{MntFlags, MsFlags};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Largest file of ours that is read back, in bytes.
@@ -50,9 +53,36 @@ impl EngineDir {
         EngineDir { disk: data_dir.join("engine"), run: run_dir.join("tasks") }
     }
 
+    /// Makes the folders. R is a file system in memory of its own, which bounds what containers can write
+    /// there; it stays when this process ends.
     pub(crate) fn make(&self) -> io::Result<()> {
         fs::create_dir_all(self.tasks())?;
-        fs::create_dir_all(self.trash())
+        fs::create_dir_all(self.trash())?;
+        fs::create_dir_all(&self.run)?;
+        if self.is_run_mounted()? {
+            return Ok(());
+        }
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
+        let kind = Some("tmpfs");
+        Ok(nix::mount::mount(kind, &self.run, kind, flags, Some("mode=700,size=10%"))?)
+    }
+
+    /// Takes R away.
+    pub(crate) fn remove_run(&self) -> io::Result<()> {
+        if self.run.exists() && self.is_run_mounted()? {
+            nix::mount::umount2(&self.run, MntFlags::MNT_DETACH)?;
+        }
+        remove_all(&self.run)?;
+        if let Some(run_dir) = self.run.parent() {
+            // Others may have something there.
+            let _ = fs::remove_dir(run_dir);
+        }
+        Ok(())
+    }
+
+    fn is_run_mounted(&self) -> io::Result<bool> {
+        let device = |path: &Path| fs::metadata(path).map(|m| m.dev());
+        Ok(device(&self.run)? != device(self.run.parent().unwrap_or(&self.run))?)
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -172,7 +202,12 @@ impl ContainerDir {
         self.run.join("groups")
     }
 
-    /// A file on disk.
+    /// A file that appears under the container's /etc.
+    pub(crate) fn etc(&self, name: &str) -> PathBuf {
+        self.run.join(name)
+    }
+
+    /// A file or folder on disk.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
         self.disk.join(name)
     }

@@ -39,10 +39,6 @@ pub(super) fn remove_rest(
         let _ = images.release(&digest, &holder);
     }
     layout::remove_all(dir.root())?;
-    layout::remove_all(dir.run())?;
-    if let Some(run_dir) = dir.run().parent() {
-        // Others may have something there.
-        let _ = std::fs::remove_dir(run_dir);
-    }
+    dir.remove_run()?;
     groups
 }

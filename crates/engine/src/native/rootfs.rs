@@ -2,17 +2,19 @@
 //! that root as `/`, so no link leads out of it.
 
 mod copy;
+mod mounts;
 mod users;
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{Mode, mkdirat};
 
 pub(crate) use copy::copy_up;
+pub(crate) use mounts::mount;
 pub(crate) use users::resolve as resolve_user;
 
 /// Largest file that is read from a container's root, in bytes.
@@ -34,6 +36,25 @@ impl Root {
             .flags(flags | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
         Ok(openat2(self.0.as_fd(), &relative(path), how)?)
+    }
+
+    /// Opens a path as the container would see it, for its place only; `None` when it is not there.
+    fn find(&self, path: &Path, flags: OFlag) -> io::Result<Option<OwnedFd>> {
+        match self.at(path, flags | OFlag::O_PATH) {
+            Ok(fd) => Ok(Some(fd)),
+            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Makes an empty file where there is none, owned by root, mode 0644.
+    fn make_file(&self, path: &Path) -> io::Result<()> {
+        let how = OpenHow::new()
+            .flags(OFlag::O_CREAT | OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
+            .mode(Mode::from_bits_truncate(0o644))
+            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
+        openat2(self.0.as_fd(), &relative(path), how)?;
+        Ok(())
     }
 
     /// A text file's content; `None` when it is not there. No device or pipe is waited for.
@@ -68,6 +89,25 @@ impl Root {
         let made = self.at(path, OFlag::O_PATH | OFlag::O_DIRECTORY);
         made.map(|_| ()).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
     }
+}
+
+/// Sets what may be done by a mount and by all below it (`MOUNT_ATTR_` flags), and
+/// makes it private.
+pub(crate) fn restrict(mount: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
+    let attributes =
+        libc::mount_attr { attr_set: flags, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+    // SAFETY: the path and the attributes outlive the call, and the size is theirs.
+    let done = unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_RECURSIVE | libc::AT_EMPTY_PATH,
+            &raw const attributes,
+            size_of::<libc::mount_attr>(),
+        )
+    };
+    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// The path from the root: `openat2` takes an absolute one too, but an empty one not.

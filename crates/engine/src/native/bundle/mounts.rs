@@ -81,7 +81,7 @@ pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) ->
     let mut user: Vec<(PathBuf, Value)> = Vec::new();
     for file in ETC_FILES {
         let path = Path::new("/etc").join(file);
-        user.push((path.clone(), bind(&given.dir.file(file), &path, false)));
+        user.push((path.clone(), bind(&given.dir.etc(file), &path, false)));
     }
     for tmpfs in &spec.tmpfs {
         let mut options: Vec<String> = ["nosuid", "nodev", "noexec"].map(str::to_owned).into();

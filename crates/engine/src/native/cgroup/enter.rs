@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use nix::mount::MsFlags;
 
 use super::{GroupPath, Hierarchy};
+use crate::native::rootfs::restrict;
 
 /// Where libcontainer looks for control groups.
 const ROOT: &str = "/sys/fs/cgroup";
@@ -51,29 +53,7 @@ pub(crate) fn show(hierarchy: &Hierarchy, group: &GroupPath, dir: &Path, read_on
             std::os::unix::fs::symlink(name, dir.join(controller))?;
         }
     }
-    restrict(dir, read_only)
-}
-
-/// Sets what may be done by a mount and by all below it.
-fn restrict(dir: &Path, read_only: bool) -> io::Result<()> {
     let access = if read_only { libc::MOUNT_ATTR_RDONLY } else { 0 };
-    let attributes = libc::mount_attr {
-        attr_set: access | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC,
-        attr_clr: 0,
-        propagation: 0,
-        userns_fd: 0,
-    };
-    let path = std::ffi::CString::new(dir.as_os_str().as_encoded_bytes())?;
-    // SAFETY: the path and the attributes outlive the call, and the size is theirs.
-    let done = unsafe {
-        libc::syscall(
-            libc::SYS_mount_setattr,
-            libc::AT_FDCWD,
-            path.as_ptr(),
-            libc::AT_RECURSIVE,
-            &raw const attributes,
-            size_of::<libc::mount_attr>(),
-        )
-    };
-    if done == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    let flags = access | libc::MOUNT_ATTR_NOSUID | libc::MOUNT_ATTR_NODEV | libc::MOUNT_ATTR_NOEXEC;
+    restrict(fs::File::open(dir)?.as_fd(), flags)
 }

@@ -15,6 +15,7 @@ use libcontainer::syscall::syscall::SyscallType;
 use nix::mount::MsFlags;
 
 use super::executor::{Confined, Program};
+use super::notes::Notes;
 use super::sys;
 use crate::native::cgroup::{self, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
@@ -60,7 +61,8 @@ fn run_inner(start: Start<'_>) -> io::Result<()> {
     cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
     cgroup::enter(start.hierarchy, &plan.group)?;
     let status = start.status.as_raw_fd();
-    let (mut container, master) = build(&start, &plan, status)?;
+    let (mut container, master) =
+        tracing::subscriber::with_default(Notes { status }, || build(&start, &plan, status))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     report(&start.status, &Progress::Pid(pid), master.as_ref());
     container.start().map_err(io::Error::other)
@@ -97,6 +99,8 @@ fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<()> {
         process.set_env(Some(env));
         process.set_user(user.oci());
     }
+    let mounts = spec.mounts().clone().unwrap_or_default();
+    spec.set_mounts(Some(rootfs::mount(&root, mounts)?));
     layout::write_json(&dir.config(), &spec, Durable::No)
 }
 

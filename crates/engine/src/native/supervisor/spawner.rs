@@ -78,10 +78,8 @@ fn become_supervisor(spawn: &Spawn, client: OwnedFd, hierarchy: Hierarchy) -> ! 
 
 /// Whatever a supervisor has to say of itself goes into its task's folder.
 fn redirect(spawn: &Spawn) -> io::Result<()> {
-    let log = std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .open(spawn.dir.path().join("supervisor.log"))?;
+    let log =
+        std::fs::OpenOptions::new().create(true).append(true).open(spawn.dir.run().join("supervisor.log"))?;
     let null = std::fs::File::open("/dev/null")?;
     for (from, to) in [(null.as_raw_fd(), 0), (log.as_raw_fd(), 1), (log.as_raw_fd(), 2)] {
         // SAFETY: both are open; the standard streams are replaced, not closed.
