@@ -294,8 +294,8 @@ def test_nothing_gets_away_when_a_container_ends(roadstead):
     script = "i=0; while [ $i -lt 20 ]; do i=$((i+1)); sleep 1000 & done; echo started; " + SLEEP
     arn = roadstead.run(roadstead.define("many", container(script=script, logConfiguration=awslogs())))[0]
     roadstead.output(arn)
-    pids = roadstead.pids(arn, "main")
-    assert len(pids) == 22
+    # What starts a container is there too, for a moment.
+    pids = until(lambda: len(found := roadstead.pids(arn, "main")) == 22 and found, PATIENCE, "22 processes")
     roadstead.end(arn)
     assert exit_codes(roadstead.task(arn)) == {"main": 0}
     assert roadstead.guest.order(f"ls -d {' '.join(f'/proc/{pid}' for pid in pids)} 2>/dev/null")[1].strip() == ""
@@ -315,7 +315,9 @@ def test_killed_and_started_again_it_adopts_what_runs(roadstead):
     roadstead.up()
     assert exit_codes(roadstead.stopped(gated)) == {"main": 77}
     assert [roadstead.running(arn)["lastStatus"] for arn in arns] == ["RUNNING"] * 2
-    assert [roadstead.pids(arn, "main") for arn in arns] == pids
+    # What started a container may have been there still.
+    now = [roadstead.pids(arn, "main") for arn in arns]
+    assert all(now) and all(set(after) <= set(before) for after, before in zip(now, pids)), (now, pids)
     roadstead.end(*arns)
 
 
