@@ -118,6 +118,9 @@ fn unsupported(task: &acs::Task) -> Option<String> {
         ("attachments", !task.attachments.is_empty()),
         ("pidMode", mode(&task.pid_mode).is_some()),
         ("ipcMode", mode(&task.ipc_mode).is_some()),
+        ("roleCredentials", task.role_credentials.is_some()),
+        ("enableFaultInjection", task.enable_fault_injection == Some(true)),
+        ("trustedExecutionConfiguration", task.trusted_execution_configuration.is_some()),
     ];
     let member = refused.iter().find(|(_, present)| *present).map(|(member, _)| *member);
     let network =

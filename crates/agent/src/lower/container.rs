@@ -133,6 +133,8 @@ fn unsupported(source: &acs::Container) -> Result<(), String> {
         ("credentialSpecs", !source.credential_specs.is_empty()),
         ("firelensConfiguration", source.firelens_configuration.is_some()),
         ("registryAuthentication", source.registry_authentication.is_some()),
+        ("managedAgents", !source.managed_agents.is_empty()),
+        ("networkInterfaceNames", !source.network_interface_names.is_empty()),
     ];
     match refused.iter().find(|(_, present)| *present) {
         Some((member, _)) => {

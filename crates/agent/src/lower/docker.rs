@@ -124,7 +124,12 @@ pub(super) fn lay_over(
     spec.shm_bytes = host.shm_size.filter(|size| *size > 0).or(spec.shm_bytes);
     spec.tmpfs = host.tmpfs.iter().flatten().map(tmpfs).collect::<Result<_, _>>()?;
     spec.sysctls = host.sysctls.clone().unwrap_or_default();
-    spec.devices.extend(list(&host.devices).map(device));
+    // The protocol's own members may say the same.
+    for device in list(&host.devices).map(device) {
+        if !spec.devices.contains(&device) {
+            spec.devices.push(device);
+        }
+    }
     // 0 is Docker's for "as the engine does by itself". A limit that was raised to the least there is takes
     // this one along, for it counts memory too.
     let memory = spec.memory_bytes.and_then(|memory| i64::try_from(memory).ok()).unwrap_or(0);

@@ -124,7 +124,23 @@ fn what_is_not_carried_out_is_refused() {
     assert!(with("pidMode", "host".into()).contains("pidMode"));
     assert!(with("networkMode", "awsvpc".into()).contains("awsvpc"));
     assert!(with("volumes", serde_json::json!([{"name": "v", "type": "efs"}])).contains("efs"));
+    assert!(with("enableFaultInjection", true.into()).contains("enableFaultInjection"));
+    assert!(with("roleCredentials", serde_json::json!({})).contains("roleCredentials"));
     assert_eq!(with("launchType", "EC2".into()), "");
+}
+
+#[test]
+fn what_is_said_twice_is_done_once_and_swap_is_never_less_than_memory() {
+    let mut container = docker(
+        "{}",
+        r#"{"MemorySwap":4194304,"Devices":[{"PathOnHost":"/dev/a","PathInContainer":"/dev/b","CgroupPermissions":"r"}]}"#,
+    );
+    container["memory"] = 4.into();
+    container["linuxParameters"] = serde_json::json!({
+        "devices": [{"hostPath": "/dev/a", "containerPath": "/dev/b", "permissions": ["read"]}]});
+    let spec = lowered(one(container)).containers.remove(0).spec;
+    assert_eq!(spec.devices.len(), 1);
+    assert_eq!((spec.memory_bytes, spec.memory_swap_bytes), (Some(6 << 20), Some(6 << 20)));
 }
 
 #[test]
