@@ -101,6 +101,8 @@ pub(crate) enum Progress {
     /// The container's first process, in the host's PID namespace. With a terminal, its master is
     /// attached.
     Pid(i32),
+    /// Something went wrong. If nothing else comes, this is why.
+    Note(String),
     Failed(String),
 }
 

@@ -10,6 +10,7 @@ mod clients;
 mod container;
 mod exec;
 mod executor;
+mod notes;
 mod runner;
 mod server;
 mod spawner;

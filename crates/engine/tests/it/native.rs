@@ -326,11 +326,26 @@ async fn a_start_that_fails_says_why_and_leaves_nothing_running() {
     let task = TaskSpec { id: host::task_id(), ..TaskSpec::default() };
     engine.prepare_task(&task).await.unwrap();
     let command = |words: &[&str]| ContainerSpec { command: Some(list(words)), ..shell("") };
+    let sysctl = |name: &str, value: &str| ContainerSpec {
+        sysctls: BTreeMap::from([(name.into(), value.into())]),
+        ..shell("true")
+    };
+    let tmpfs = |path: &str, option: &str| ContainerSpec {
+        tmpfs: vec![Tmpfs { container_path: path.into(), size_bytes: 1 << 20, options: list(&[option]) }],
+        ..shell("true")
+    };
+    let ulimit = |name: &str, limit| ContainerSpec {
+        ulimits: vec![Ulimit { name: name.into(), soft: limit, hard: limit }],
+        ..shell("true")
+    };
     for (name, spec, want) in [
         ("a", command(&["nope"]), "exec: \"nope\": executable file not found in $PATH"),
         ("b", command(&["/etc/passwd"]), "permission denied"),
         ("c", ContainerSpec { user: Some("ghost".into()), ..shell("true") }, "unable to find user ghost"),
         ("d", ContainerSpec { init_process: true, ..command(&["nope"]) }, "executable file not found"),
+        ("e", sysctl("kernel.msgmax", "many"), "msgmax"),
+        ("f", tmpfs("/scratch", "nr_inodes=many"), "/scratch"),
+        ("g", ulimit("nofile", 1 << 40), "rlimit"),
     ] {
         let id = host::id(&task.id, name);
         engine.create(&id, &spec).await.unwrap();
@@ -360,6 +375,15 @@ async fn a_full_spool_holds_the_container_and_loses_nothing() {
     let host = Host::new();
     let engine = host.open().await;
     let id = host::run(&*engine, &shell("i=0; while [ $i -lt 2500 ]; do i=$((i+1)); echo $i; dd if=/dev/zero bs=16000 count=1 2>/dev/null | tr '\\0' x; echo; done")).await;
+    let output = host.task_dir(&id.task).join("containers/c/output");
+    let bytes_on_disk = || -> u64 {
+        std::fs::read_dir(&output).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    };
+    host::until("a full spool", async || (bytes_on_disk() >= 32 << 20).then_some(())).await;
+    for _ in 0..100 {
+        let state = engine.inspect(&id).await.unwrap().unwrap();
+        assert!(matches!(state.phase, Phase::Running(_)) && bytes_on_disk() < 33 << 20);
+    }
     let (mut cursor, mut lines, mut bytes) = (0, Vec::new(), 0);
     host::until("the end", async || {
         let chunk = engine.output(&id, cursor, 1 << 20).await.unwrap();

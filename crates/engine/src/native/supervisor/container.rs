@@ -33,6 +33,8 @@ enum Run {
         pid: Option<i32>,
         /// The code, when the first process has ended already.
         ended: Option<i32>,
+        /// The first that was said to go wrong; what follows only repeats it, with less detail.
+        note: Option<String>,
         deadline: Instant,
     },
     Running(Started),
@@ -111,7 +113,8 @@ impl Container {
             sys::Fork::Parent(runner) => {
                 sys::set_nonblocking(status.as_fd())?;
                 let deadline = Instant::now() + START_WAIT;
-                container.run = Run::Starting { asker, runner, status, pid: None, ended: None, deadline };
+                container.run =
+                    Run::Starting { asker, runner, status, pid: None, ended: None, note: None, deadline };
             }
         }
         Ok(container)
@@ -233,7 +236,7 @@ impl Container {
     }
 
     fn turn_start(&mut self, orphans: &mut Vec<(i32, i32)>, hierarchy: &Hierarchy) -> Option<News> {
-        let Run::Starting { asker, runner, status, pid, ended, deadline } = &mut self.run else {
+        let Run::Starting { asker, runner, status, pid, ended, note, deadline } = &mut self.run else {
             return None;
         };
         let (asker, runner) = (*asker, *runner);
@@ -243,7 +246,7 @@ impl Container {
                 Ok((0, _)) => {
                     break match *pid {
                         Some(pid) => Ok((pid, *ended)),
-                        None => Err("the runner ended before the container was made".to_owned()),
+                        None => Err(unmade(note.take())),
                     };
                 }
                 Ok((bytes, fd)) => match serde_json::from_slice(&buffer[..bytes]) {
@@ -256,6 +259,9 @@ impl Container {
                             let _ = sys::set_nonblocking(master.as_fd());
                             self.streams[0] = Some(master);
                         }
+                    }
+                    Ok(Progress::Note(message)) => {
+                        note.get_or_insert(message);
                     }
                     Ok(Progress::Failed(message)) => break Err(message),
                     Err(_) => break Err("the runner cannot be understood".to_owned()),
@@ -369,5 +375,13 @@ impl Container {
                 Err(_) => self.streams[at] = None,
             }
         }
+    }
+}
+
+/// Why there is no container though its runner said nothing.
+fn unmade(note: Option<String>) -> String {
+    match note {
+        Some(note) => format!("OCI runtime create failed: {note}"),
+        None => "the runner ended before the container was made".to_owned(),
     }
 }

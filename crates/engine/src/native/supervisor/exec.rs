@@ -163,6 +163,7 @@ impl Exec {
                             self.reaped(pid, code);
                         }
                     }
+                    Ok(Progress::Note(_)) => {}
                     Ok(Progress::Failed(message)) => self.failed = self.failed.take().or(Some(message)),
                     Err(_) => self.failed = Some("the command's runner cannot be understood".to_owned()),
                 },
