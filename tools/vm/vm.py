@@ -41,6 +41,8 @@ class Guest:
         kernel, folder = pathlib.Path(kernel), pathlib.Path(folder)
         if not shutil.which(QEMU):
             raise Missing(f"{QEMU} is not installed")
+        if not pathlib.Path("/bin/kmod").exists():
+            raise Missing("kmod is not installed")
         if not (kernel / "package").exists():
             raise Missing(f"there is no kernel in {kernel}")
         self.console = folder / "console"
@@ -122,8 +124,10 @@ def base(root):
         (root / name).mkdir(parents=True)
     shutil.copy(BUSYBOX, root / "bin/busybox")
     names = subprocess.run([BUSYBOX, "--list"], check=True, capture_output=True, text=True).stdout.split()
-    for name in set(names) - {"busybox"}:
+    for name in set(names) - {"busybox", "modprobe"}:
         (root / "bin" / name).symlink_to("busybox")
+    # Busybox takes a module for loaded that is being loaded, so that its first user may fail.
+    add(root, pathlib.Path("/bin/kmod"), "/bin/modprobe")
     # The kernel asks for modules by this name.
     (root / "sbin").symlink_to("bin")
     shutil.copy(HERE / "init.sh", root / "init")
@@ -181,7 +185,7 @@ def add_modules(root, kernel):
             target.write_bytes(content)
             depends = re.search(rb"\0depends=([^\0]*)\0", content)
             wanted += depends.group(1).decode().replace("-", "_").split(",") if depends else []
-    subprocess.run([BUSYBOX, "depmod", "-b", root, folder.name], check=True)
+    subprocess.run(["/sbin/depmod", "-b", root, folder.name], check=True)
 
 
 def make_initramfs(folder, archive, kernel):
