@@ -1,5 +1,6 @@
 """kill -9 of everything, each while 20 tasks start, run and stop: every task ends as it would have, once."""
 
+import collections
 import os
 import signal
 import threading
@@ -230,17 +231,18 @@ def test_sigterm_leaves_tasks_running_and_the_next_up_adopts_them(roadstead):
 
 
 def test_lines_written_while_nobody_listens_are_kept(roadstead, tmp_path):
-    """The agent and the server die while a container writes; no line is missing or doubled."""
-    count = 4000
+    """The agent and the server die while a container writes; no line is missing. One that was stored just before is stored again."""
+    count, kills = 4000, (100, 1000, 2000)
     script = f"i=0; while [ $i -lt {count} ]; do echo line $i; i=$((i+1)); [ $((i % 100)) = 0 ] && sleep 0.05; done"
     arn = roadstead.run(roadstead.define("writer", container(script=script, logConfiguration=awslogs())))[0]
-    for lines in (100, 1000, 2000):
+    for lines in kills:
         roadstead.output(arn, lines=lines)
         roadstead.kill()
         roadstead.up()
     assert exit_codes(roadstead.stopped(arn)) == {"main": 0}
-    found = roadstead.output(arn, lines=count)
-    assert [line for i, line in enumerate(found) if i == 0 or found[i - 1] != line] == [f"line {i}" for i in range(count)]
+    found = until(lambda: f"line {count - 1}" in (found := roadstead.output(arn)) and found, what="the last line")
+    assert list(dict.fromkeys(found)) == [f"line {i}" for i in range(count)]
+    assert max(collections.Counter(found).values()) <= 1 + len(kills)
 
 
 @pytest.fixture(scope="module")
