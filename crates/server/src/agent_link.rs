@@ -113,7 +113,8 @@ pub trait Session: Send {
     async fn manifest(&mut self) -> Option<Manifest>;
 
     /// Tasks that the agent runs but the manifest does not want: which shall it really stop? Decided
-    /// against the newest state, since assignments may have been made after the manifest.
+    /// against the newest state, since assignments may have been made after the manifest. Those that have an
+    /// assignment to stop are not among them.
     async fn verify_stop(&mut self, candidates: Vec<acs::TaskIdentifier>) -> Vec<acs::TaskIdentifier>;
 }
 
@@ -158,7 +159,8 @@ pub enum Role {
 /// All tasks of an instance.
 #[derive(Debug, Clone, Default)]
 pub struct Manifest {
-    /// Must be higher than in any manifest before it, also after a restart; agents ignore others.
+    /// Must be higher than in any manifest before it, also after a restart or a restored backup; agents
+    /// ignore others, and do not acknowledge them.
     pub timeline: i64,
     pub tasks: Vec<acs::TaskIdentifier>,
 }

@@ -180,19 +180,21 @@ impl Session for Connected {
     async fn manifest(&mut self) -> Option<Manifest> {
         let visible = self.link.cluster.read();
         let tasks = visible.state.tasks_on(&self.link.instance).map(|task| self.identifier(task)).collect();
-        Some(Manifest { timeline: i64::try_from(visible.revision).unwrap_or(i64::MAX), tasks })
+        // Not the revision: it falls when a backup is restored, and then agents would take no manifest.
+        Some(Manifest { timeline: now().0, tasks })
     }
 
     async fn verify_stop(&mut self, candidates: Vec<acs::TaskIdentifier>) -> Vec<acs::TaskIdentifier> {
         let visible = self.link.cluster.read();
-        let wanted = |candidate: &acs::TaskIdentifier| {
+        // A task that shall stop has an assignment that says so. Told twice at once, agents may lose hold of it.
+        let live = |candidate: &acs::TaskIdentifier| {
             let id = candidate.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
             let task = id.and_then(|id| visible.state.task(&TaskId::from(id)));
             task.is_some_and(|task| {
-                task.desired == Desired::Running && task.instance.as_ref() == Some(&self.link.instance)
+                task.stopped_at.is_none() && task.instance.as_ref() == Some(&self.link.instance)
             })
         };
-        candidates.into_iter().filter(|candidate| !wanted(candidate)).collect()
+        candidates.into_iter().filter(|candidate| !live(candidate)).collect()
     }
 }
 
