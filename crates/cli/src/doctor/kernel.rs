@@ -8,8 +8,8 @@ use std::process::{Command, Stdio};
 
 use super::Check;
 
-/// The oldest kernel that is expected to work: cgroup v2 with freezer and kill, pidfd, new mount calls.
-const OLDEST: (u32, u32) = (5, 10);
+/// The oldest kernel that is expected to work: it has `cgroup.kill` and `mount_setattr`.
+const OLDEST: (u32, u32) = (5, 14);
 /// The namespaces that a container has.
 const NAMESPACES: [&str; 6] = ["mnt", "pid", "net", "ipc", "uts", "cgroup"];
 
