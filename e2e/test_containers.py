@@ -161,6 +161,7 @@ def test_what_the_kernel_or_the_image_refuses_says_so(roadstead):
     reasons = {}
     for name, members in {
         "control": {"systemControls": [{"namespace": "net.core.somaxconn", "value": "many"}]},
+        "other": {"systemControls": [{"namespace": "kernel.msgmax", "value": "many"}]},
         "user": {"user": "ghost"},
         "device": {"linuxParameters": {"devices": [{"hostPath": "/no/such/device", "containerPath": "/dev/x"}]}},
     }.items():
@@ -168,7 +169,7 @@ def test_what_the_kernel_or_the_image_refuses_says_so(roadstead):
         assert task["stopCode"] == "TaskFailedToStart"
         assert task["stoppedReason"].startswith(("CannotStartContainerError: ", "CannotCreateContainerError: ")), task["stoppedReason"]
         reasons[name] = task["stoppedReason"]
-    assert "somaxconn" in reasons["control"] and "ghost" in reasons["user"] and "/no/such/device" in reasons["device"]
+    assert "somaxconn" in reasons["control"] and "msgmax" in reasons["other"] and "ghost" in reasons["user"] and "/no/such/device" in reasons["device"]
 
 
 def test_start_timeout(roadstead):
