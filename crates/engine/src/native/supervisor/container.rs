@@ -263,7 +263,10 @@ impl Container {
                     Ok(Progress::Note(message)) => {
                         note.get_or_insert(message);
                     }
-                    Ok(Progress::Failed(message)) => break Err(message),
+                    // On a v2 host libcontainer lets its runner live, to tell where it failed, but not at what.
+                    Ok(Progress::Failed(message)) => {
+                        break Err(note.take().map_or(message, |note| unmade(Some(note))));
+                    }
                     Err(_) => break Err("the runner cannot be understood".to_owned()),
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -55,7 +55,7 @@ fn run_inner(start: Start<'_>) -> io::Result<()> {
     let plan: Plan = layout::read_json(&start.dir.plan())?
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
     own_mounts()?;
-    plan.overlay.mount().map_err(io::Error::other)?;
+    plan.overlay.mount().map_err(flat)?;
     prepare(start.dir, &plan)?;
     cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
     cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
