@@ -1,7 +1,10 @@
 //! Services of scheduling strategy DAEMON: one task on each container instance that can carry it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_scheduler.html>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::rollout;
 use crate::{
@@ -11,7 +14,7 @@ use crate::{
 
 /// Starts the task where it is missing, stops it where it must not be, and replaces outdated ones within
 /// minimumHealthyPercent (maximumPercent of a daemon is 100: the old one stops before the new one starts).
-pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
+pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     let Some(definition) = txn.account.task_definition(&primary.task_definition).cloned() else { return };
     let group = format!("service:{}", service.name);

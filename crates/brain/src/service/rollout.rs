@@ -1,5 +1,7 @@
 //! One service, one step further: count, plan, start and stop, and say what happened.
 
+use std::sync::Arc;
+
 use wire::{
     Timestamp,
     ecs::{DeploymentRolloutState, HealthStatus, TaskStopCode},
@@ -36,21 +38,21 @@ pub fn advance(txn: &mut Txn, before: ServiceRow) {
 }
 
 /// The tasks of a service that shall run, oldest first.
-fn live(txn: &Txn, service: &ServiceRow) -> Vec<TaskRow> {
+fn live(txn: &Txn, service: &ServiceRow) -> Vec<Arc<TaskRow>> {
     let running = txn.state.tasks_of_service(&service.name).filter(|task| task.desired == Desired::Running);
-    let mut tasks: Vec<TaskRow> = running.map(|task| task.as_ref().clone()).collect();
+    let mut tasks: Vec<Arc<TaskRow>> = running.cloned().collect();
     tasks.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
     tasks
 }
 
-fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
+fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     let definition = txn.account.task_definition(&primary.task_definition).cloned();
     let now = txn.now();
-    let (late, tasks): (Vec<TaskRow>, Vec<TaskRow>) =
+    let (late, tasks): (Vec<Arc<TaskRow>>, Vec<Arc<TaskRow>>) =
         tasks.iter().cloned().partition(|task| task.last < TaskStatus::Running && draining(txn, task));
     // What has not started yet does not start on an instance that is to be emptied.
-    stop_all(txn, service, &late.iter().take(limits::SETTLE_TASKS).collect::<Vec<_>>());
+    stop_all(txn, service, &late.iter().map(Arc::as_ref).take(limits::SETTLE_TASKS).collect::<Vec<_>>());
     let tasks = tasks.as_slice();
     let mut want = Want {
         desired: service.desired_count,
@@ -179,8 +181,9 @@ pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, why: &str) {
     service.steady = false;
 }
 
-fn stop(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow], plan: &Plan) {
-    let chosen: Vec<&TaskRow> = plan.stop.iter().take(limits::SETTLE_TASKS).map(|at| &tasks[*at]).collect();
+fn stop(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>], plan: &Plan) {
+    let chosen: Vec<&TaskRow> =
+        plan.stop.iter().take(limits::SETTLE_TASKS).map(|at| tasks[*at].as_ref()).collect();
     stop_all(txn, service, &chosen);
 }
 
@@ -217,7 +220,7 @@ fn retire(txn: &Txn, service: &mut ServiceRow) {
 }
 
 /// Back-off, completion and steadiness, said once each.
-fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
+fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
     let now = txn.now();
     let Some(primary) = service.deployments.first().cloned() else { return };
     if primary.not_before.is_some() && primary.consecutive_failures > limits::FREE_FAILURES {
@@ -250,7 +253,7 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[TaskRow]) {
 
 /// After failures in a row, tasks that run are believed only once all of them have lived long enough; until
 /// then a crash loop would be called steady each time that it starts. Then the back-off is forgotten.
-fn proven(service: &mut ServiceRow, tasks: &[TaskRow], now: Timestamp) -> bool {
+fn proven(service: &mut ServiceRow, tasks: &[Arc<TaskRow>], now: Timestamp) -> bool {
     let youngest = tasks.iter().filter_map(|task| task.started_at).max();
     let proven_at = youngest.map(|at| at.plus_millis(limits::SHORT_LIFE_MS)).filter(|at| *at > now);
     if let Some(at) = proven_at {
