@@ -114,9 +114,9 @@ impl Account {
         rows.find(|(_, row)| row.status() == TaskDefinitionStatus::Active).map(|(_, row)| row)
     }
 
-    /// Whether any task definition waits for its last reference to end.
-    pub fn deleting(&self) -> bool {
-        !self.deleting.is_empty()
+    /// The task definitions that wait for their last reference to end.
+    pub fn deleting(&self) -> impl Iterator<Item = &TaskDefinitionId> {
+        self.deleting.keys()
     }
 
     /// What a request names as `family` (the newest ACTIVE one), `family:revision` or ARN, to run it.

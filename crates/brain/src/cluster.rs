@@ -10,10 +10,12 @@ mod weight;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 use wire::Timestamp;
+
+use crate::placement::Slots;
 
 pub use change::{Change, Key, Row};
 pub use rows::*;
@@ -30,6 +32,8 @@ pub struct Usage {
     pub tasks: OrdSet<TaskId>,
     /// How many of them are of each group.
     pub groups: OrdMap<String, i32>,
+    /// Where the instance stands in [`Cluster::slots`].
+    pub slot: Option<u32>,
 }
 
 /// One cluster.
@@ -42,6 +46,7 @@ pub struct Cluster {
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
     tokens: OrdMap<String, Arc<TokenRow>>,
     usage: OrdMap<InstanceId, Arc<Usage>>,
+    slots: Slots,
     service_tasks: OrdMap<ServiceName, OrdSet<TaskId>>,
     /// Services that wait for room, and daemons: what looks again when capacity comes.
     waiting: OrdSet<ServiceName>,
@@ -50,6 +55,8 @@ pub struct Cluster {
     /// Services and container instances that a step did not get to, because it had changed enough for one
     /// commit: the next tick goes on with them. Not stored: a start looks at every one of them anyway.
     unfinished: OrdSet<Key>,
+    /// Its last row was deleted.
+    gone: bool,
     running: i32,
     pending: i32,
 }
@@ -64,10 +71,12 @@ impl Cluster {
             tasks: OrdMap::new(),
             tokens: OrdMap::new(),
             usage: OrdMap::new(),
+            slots: Slots::default(),
             service_tasks: OrdMap::new(),
             waiting: OrdSet::new(),
             timers: OrdSet::new(),
             unfinished: OrdSet::new(),
+            gone: false,
             running: 0,
             pending: 0,
         }
@@ -124,6 +133,11 @@ impl Cluster {
         self.usage.get(id)
     }
 
+    /// What placement asks of every container instance.
+    pub fn slots(&self) -> &Slots {
+        &self.slots
+    }
+
     /// A service by name.
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<ServiceRow>> {
         self.services.get(name)
@@ -154,14 +168,25 @@ impl Cluster {
         (self.running, self.pending)
     }
 
-    /// Whether a task that is not STOPPED, or a service, is of this task definition.
-    pub fn refers_to(&self, id: &TaskDefinitionId) -> bool {
-        let service = |row: &Arc<ServiceRow>| {
-            let deployed = row.deployments.iter().any(|deployment| deployment.task_definition == *id);
-            row.status != ServiceStatus::Inactive && (row.task_definition == *id || deployed)
-        };
-        let task = |row: &Arc<TaskRow>| row.last != TaskStatus::Stopped && row.task_definition == *id;
-        self.services.values().any(service) || self.tasks.values().any(task)
+    /// Takes out of `free` each task definition that a task which is not STOPPED, or a service, is of.
+    pub fn retain_unreferenced(&self, free: &mut BTreeSet<TaskDefinitionId>) {
+        for row in self.services.values().filter(|row| row.status != ServiceStatus::Inactive) {
+            free.remove(&row.task_definition);
+            for deployment in &row.deployments {
+                free.remove(&deployment.task_definition);
+            }
+        }
+        let mut tasks = self.tasks.values().filter(|row| row.last != TaskStatus::Stopped);
+        while !free.is_empty()
+            && let Some(row) = tasks.next()
+        {
+            free.remove(&row.task_definition);
+        }
+    }
+
+    /// Whether the cluster was deleted so long ago that no row of it is left.
+    pub fn gone(&self) -> bool {
+        self.gone
     }
 
     /// When something waits for its time, the earliest; long ago where a step left something unfinished.
@@ -184,18 +209,18 @@ impl Cluster {
             self.timers.remove(&(at, key.clone()));
         }
         match change {
-            Change::Put(Row::Cluster(row)) => self.row = row.clone(),
+            Change::Put(Row::Cluster(row)) => {
+                self.row = row.clone();
+                self.gone = false;
+            }
             Change::Put(Row::Instance(row)) => self.put_instance(row),
             Change::Put(Row::Service(row)) => self.put_service(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
             Change::Put(Row::Token(row)) => {
                 self.tokens.insert(row.token.clone(), row.clone());
             }
-            Change::Delete(Key::Cluster) => {}
-            Change::Delete(Key::Instance(id)) => {
-                self.instances.remove(id);
-                self.usage.remove(id);
-            }
+            Change::Delete(Key::Cluster) => self.gone = true,
+            Change::Delete(Key::Instance(id)) => self.delete_instance(id),
             Change::Delete(Key::Service(name)) => {
                 self.services.remove(name);
                 self.waiting.remove(name);
@@ -212,7 +237,7 @@ impl Cluster {
 
     fn timer(&self, key: &Key) -> Option<Timestamp> {
         match key {
-            Key::Cluster => None,
+            Key::Cluster => self.row.forget_at.filter(|_| !self.gone),
             Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
             Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
             Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
@@ -221,10 +246,27 @@ impl Cluster {
     }
 
     fn put_instance(&mut self, row: &Arc<InstanceRow>) {
-        if !self.usage.contains_key(&row.id) {
-            self.usage.insert(row.id.clone(), Arc::default());
+        let old = self.instances.insert(row.id.clone(), row.clone());
+        let usage = self.usage.entry(row.id.clone()).or_default();
+        let slot = match usage.slot {
+            Some(slot) => slot,
+            None => {
+                let slot = self.slots.allot(&row.id);
+                // Tasks may have been read before their instance.
+                self.slots.fill(slot, &usage.used, &usage.groups);
+                Arc::make_mut(usage).slot = Some(slot);
+                slot
+            }
+        };
+        self.slots.host(slot, old.as_deref(), row, &usage.used);
+    }
+
+    fn delete_instance(&mut self, id: &InstanceId) {
+        let row = self.instances.remove(id);
+        let Some(usage) = self.usage.remove(id) else { return };
+        if let Some(slot) = usage.slot {
+            self.slots.release(slot, row.as_deref(), &usage.used, usage.groups.keys());
         }
-        self.instances.insert(row.id.clone(), row.clone());
     }
 
     fn put_service(&mut self, row: &Arc<ServiceRow>) {
@@ -271,6 +313,9 @@ impl Cluster {
         usage.tasks.insert(row.id.clone());
         usage.used.add(&row.needs);
         *usage.groups.entry(row.group.clone()).or_default() += 1;
+        if let Some(slot) = usage.slot {
+            self.slots.take(slot, &row.needs, &row.group);
+        }
     }
 
     fn uncount(&mut self, row: &TaskRow) {
@@ -291,6 +336,10 @@ impl Cluster {
             _ => {
                 usage.groups.remove(&row.group);
             }
+        }
+        if let Some(slot) = usage.slot {
+            let reserved = row.instance.as_ref().and_then(|id| self.instances.get(id));
+            self.slots.give(slot, &row.needs, &row.group, reserved.map(|row| &row.registered));
         }
     }
 }

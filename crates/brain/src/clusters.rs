@@ -9,8 +9,8 @@ use wire::{
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, ClusterRow, InstanceStatus, ServiceStatus, TaskStatus, Txn},
-    tags,
+    cluster::{Cluster, ClusterRow, InstanceStatus, Key, ServiceStatus, TaskStatus, Txn},
+    limits, tags,
 };
 
 /// The row of a new cluster.
@@ -39,6 +39,7 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
         default_capacity_provider_strategy: Vec::new(),
         service_connect_defaults: None,
         tags: request.tags.unwrap_or_default(),
+        forget_at: None,
     })
 }
 
@@ -85,8 +86,27 @@ pub fn delete_cluster(txn: &mut Txn) -> Result<ecs::DeleteClusterResponse, Error
     }
     let mut row = txn.state.row.as_ref().clone();
     row.active = false;
+    row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_cluster(row);
     Ok(ecs::DeleteClusterResponse { cluster: Some(cluster(&txn.state, txn.ctx, &[])) })
+}
+
+/// Forgets a cluster that is INACTIVE long enough, with all that is left of it; its own row last, and in the
+/// next steps if this one has no room for all.
+pub fn forget(txn: &mut Txn) {
+    let state = &txn.state;
+    let tasks = state.tasks().map(|row| Key::Task(row.id.clone()));
+    let services = state.services().map(|row| Key::Service(row.name.clone()));
+    let instances = state.instances().map(|row| Key::Instance(row.id.clone()));
+    let tokens = state.tokens().map(|row| Key::Token(row.token.clone()));
+    let rows = tasks.chain(services).chain(instances).chain(tokens);
+    let rows: Vec<Key> = rows.take(limits::STEP_CHANGES + 1).collect();
+    for key in rows.into_iter().chain([Key::Cluster]) {
+        if txn.full() {
+            return;
+        }
+        txn.delete(key);
+    }
 }
 
 /// A cluster as the API shows it, with the parts that are asked for.

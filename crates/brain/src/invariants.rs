@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::cluster::{Cluster, Desired, InstanceId, Resources, ServiceStatus, TaskStatus};
+use crate::{
+    cluster::{Cluster, Desired, InstanceId, InstanceRow, Resources, ServiceStatus, TaskStatus},
+    placement::slots::Slot,
+};
 
 /// What is broken, in words; empty when all is well.
 pub fn check(state: &Cluster) -> Vec<String> {
@@ -40,8 +43,33 @@ fn hosts(state: &Cluster, broken: &mut Vec<String>) {
         if index != sum {
             broken.push(format!("the usage of {} is {index:?}, its tasks sum to {sum:?}", row.id));
         }
+        slot(state, row, &sum, broken);
     }
     broken.extend(used.keys().map(|id| format!("tasks are on {id}, which is not there")));
+}
+
+/// What placement is told of an instance is what its row and its tasks say.
+fn slot(state: &Cluster, row: &InstanceRow, used: &Resources, broken: &mut Vec<String>) {
+    let Some(usage) = state.usage(&row.id) else { return };
+    let Some(at) = usage.slot.filter(|at| state.slots().id(*at) == Some(&row.id)) else {
+        broken.push(format!("container instance {} has no slot", row.id));
+        return;
+    };
+    let (is, shall_be) = (state.slots().get(at), Slot::of(row, used));
+    if is != Some(&shall_be) {
+        broken.push(format!("the slot of {} is {is:?}, it should be {shall_be:?}", row.id));
+    }
+    for (group, count) in &usage.groups {
+        if state.slots().group(group).get(at as usize) != Some(count) {
+            broken.push(format!("the slot of {} has not {count} tasks of {group}", row.id));
+        }
+    }
+    for port in used.ports_tcp.iter().chain(&row.registered.ports_tcp) {
+        let wanted = Resources { ports_tcp: [*port].into(), ..Resources::default() };
+        if !state.slots().blocked(&wanted).contains(&at) {
+            broken.push(format!("the slot of {} does not hold port {port}", row.id));
+        }
+    }
 }
 
 /// Statuses, times and reasons of a task agree.

@@ -27,7 +27,7 @@ pub const ATTRIBUTES: usize = 200;
 pub const REASON_LENGTH: usize = 1024;
 /// A STOPPED task can be described for an hour.
 pub const STOPPED_TASK_KEPT_MS: i64 = 3_600_000;
-/// An INACTIVE service or container instance can be described for an hour.
+/// An INACTIVE cluster, service or container instance can be described for an hour.
 pub const INACTIVE_KEPT_MS: i64 = 3_600_000;
 /// A RunTask client token is good for a day.
 pub const TOKEN_KEPT_MS: i64 = 86_400_000;

@@ -1,17 +1,18 @@
 //! Where a task goes: [`place`] picks the container instance, or [`Refused`] says why none would do.
 //! Pure: reads a [`View`] of the cluster, changes nothing.
 //!
-//! Cheap filters and the score are one pass over all instances; the costly filters (attributes, memberOf)
-//! are asked only of instances that would win.
+//! Cheap filters and the score are one pass over a compact slot of every instance; the costly filters
+//! (attributes, memberOf) are asked only of instances that would win.
 
 pub mod constraint;
 pub mod filter;
 pub mod query;
 mod refused;
 pub mod score;
+pub mod slots;
 mod view;
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
 use imbl::OrdMap;
 use wire::{Error, ecs};
@@ -26,6 +27,7 @@ pub use constraint::Constraints;
 pub use filter::Reason;
 pub use refused::Refused;
 pub use score::Strategy;
+pub use slots::Slots;
 
 /// What is in use on one container instance, beside its row.
 #[derive(Debug, Clone, Copy)]
@@ -37,6 +39,8 @@ pub struct Candidate<'a> {
     pub groups: &'a OrdMap<String, i32>,
     /// Tasks that are RUNNING on it.
     pub running: i32,
+    /// Its slot.
+    pub slot: u32,
 }
 
 impl<'a> Candidate<'a> {
@@ -55,10 +59,8 @@ impl<'a> Candidate<'a> {
 pub trait View {
     /// Every container instance, in the order of their ids.
     fn candidates(&self) -> impl Iterator<Item = Candidate<'_>>;
-    /// How many tasks of a group are on each instance that has any, if that is known without asking them all.
-    fn group_counts(&self, _group: &str) -> Option<BTreeMap<&InstanceId, i64>> {
-        None
-    }
+    /// What is asked of each of them first.
+    fn slots(&self) -> Cow<'_, Slots>;
     /// One of them.
     fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>>;
 }
@@ -114,12 +116,10 @@ impl Request {
 /// # Errors
 /// Why no container instance will do.
 pub fn place(view: &impl View, request: &Request, ids: &mut Ids) -> Result<InstanceId, Refused> {
-    for candidate in score::rank(view, request, ids.seed()) {
-        if filter::costly(&candidate, request).is_none() {
-            return Ok(candidate.row.id.clone());
-        }
+    match score::pick(view, request, ids.seed()) {
+        Some(candidate) => Ok(candidate.row.id.clone()),
+        None => Err(Refused::by_all(view, request)),
     }
-    Err(Refused::by_all(view, request))
 }
 
 /// Whether one container instance, which the caller names, can take one task now.

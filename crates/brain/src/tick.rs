@@ -2,7 +2,7 @@
 
 use crate::{
     cluster::{Key, Txn},
-    instance, service, task,
+    clusters, instance, service, task,
 };
 
 /// Rows that one tick looks at; the driver ticks again at once while more are due, or left unfinished.
@@ -19,7 +19,7 @@ pub fn tick(txn: &mut Txn) {
             Key::Task(id) => task::report::forget(txn, &id),
             Key::Instance(id) => instance::state::forget(txn, &id),
             Key::Token(token) => txn.delete(Key::Token(token)),
-            Key::Cluster => {}
+            Key::Cluster => clusters::forget(txn),
         }
     }
     while !txn.full()

@@ -11,7 +11,11 @@ pub(crate) mod tests;
 mod wakers;
 mod writer;
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use brain::{
     Cluster, Ctx, Ids,
@@ -71,7 +75,8 @@ impl Driver {
         Ok(())
     }
 
-    /// Deletes the task definitions that wait for their last reference to end, for as long as the driver lives.
+    /// Deletes the task definitions that wait for their last reference to end, and lets go of clusters that are
+    /// forgotten, for as long as the driver lives.
     pub fn sweep(self: &Arc<Driver>) {
         let driver = Arc::downgrade(self);
         tokio::spawn(async move {
@@ -87,15 +92,23 @@ impl Driver {
 
     /// One such look.
     async fn sweep_once(&self) -> Result<(), Error> {
-        if !self.account().state.deleting() {
+        self.drop_gone().await;
+        // No new reference to any of them can begin, so it is enough that there was none.
+        let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
+        if free.is_empty() {
             return Ok(());
         }
-        let clusters: Vec<_> = self.clusters().iter().map(ClusterHandle::read).collect();
+        self.clusters().iter().for_each(|cluster| cluster.read().state.retain_unreferenced(&mut free));
         let sweep = move |account: &Account, _: &Ctx| {
-            let referenced = |id: &_| clusters.iter().any(|cluster| cluster.state.refers_to(id));
-            Ok(account::Step { changes: account::sweep(account, referenced), reply: () })
+            Ok(account::Step { changes: account::sweep(account, |id| !free.contains(id)), reply: () })
         };
         self.execute_account("", sweep).await
+    }
+
+    /// Ends the writers of clusters of which nothing is left.
+    async fn drop_gone(&self) {
+        let _making = self.making.lock().await;
+        self.clusters.write().retain(|_, cluster| !cluster.read().state.gone());
     }
 
     /// Whose control plane this is.

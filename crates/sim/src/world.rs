@@ -108,6 +108,7 @@ impl World {
             default_capacity_provider_strategy: Vec::new(),
             service_connect_defaults: None,
             tags: Vec::new(),
+            forget_at: None,
         };
         World {
             state: Cluster::new(row),

@@ -84,6 +84,9 @@ pub struct ClusterRow {
     pub default_capacity_provider_strategy: Vec<ecs::CapacityProviderStrategyItem>,
     pub service_connect_defaults: Option<ecs::ClusterServiceConnectDefaults>,
     pub tags: Vec<ecs::Tag>,
+    /// When an INACTIVE cluster is forgotten.
+    #[serde(default)]
+    pub forget_at: Option<Timestamp>,
 }
 
 /// A container instance's status, as the API words it.

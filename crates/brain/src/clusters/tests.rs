@@ -38,6 +38,8 @@ fn a_cluster_goes_only_when_it_is_empty() {
     let id = world.host(1000);
     let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1});
     world.call(service::create::create_service, service).unwrap();
+    let token = json!({"taskDefinition": "web", "clientToken": "t"});
+    world.call(task::run::run_task, token).unwrap();
     let gone = |world: &mut World| refusal(world.run(delete_cluster)).0;
     assert_eq!(gone(&mut world), "ClusterContainsContainerInstancesException");
     let force = json!({"containerInstance": id, "force": true});
@@ -46,6 +48,12 @@ fn a_cluster_goes_only_when_it_is_empty() {
     world.call(service::delete::delete_service, json!({"service": "s", "force": true})).unwrap();
     let shown = world.run(delete_cluster).unwrap().cluster.unwrap();
     assert_eq!(shown.status.as_deref(), Some("INACTIVE"));
+    world.pass(3_599_000);
+    assert!(!world.state.gone(), "it can be described for an hour");
+    world.pass(2_000);
+    assert!(world.state.gone());
+    let left = (world.state.tasks().count(), world.state.services().count(), world.state.tokens().count());
+    assert_eq!((left, world.state.wake_at()), ((0, 0, 0), None));
 }
 
 #[test]

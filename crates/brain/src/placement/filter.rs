@@ -57,11 +57,6 @@ pub(super) fn check(candidate: &Candidate<'_>, request: &Request) -> Option<Reas
     reachable(candidate).or_else(constraint).or_else(|| room(candidate, request))
 }
 
-/// The filters that touch only the instance's own numbers.
-pub(super) fn cheap(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
-    reachable(candidate).or_else(|| room(candidate, request))
-}
-
 /// The filters that hold whatever runs on the instance.
 pub(super) fn suits(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
     let missing = request.needs.attributes.iter().any(|needed| match candidate.attribute(&needed.name) {
@@ -78,7 +73,7 @@ pub(super) fn suits(candidate: &Candidate<'_>, request: &Request) -> Option<Reas
 }
 
 /// The filters that look through attributes and tasks.
-pub(super) fn costly(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+fn costly(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
     if let Some(reason) = suits(candidate, request) {
         return Some(reason);
     }

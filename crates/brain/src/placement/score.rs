@@ -2,15 +2,17 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-strategies.html>
 
 use std::{
-    cmp::{Ordering, Reverse},
-    collections::{BTreeMap, BinaryHeap, btree_map::IntoIter},
-    iter::Peekable,
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
 use wire::{Error, ecs, ecs::errors};
 
-use super::{Candidate, Request, View, filter};
-use crate::cluster::rows::{InstanceId, InstanceStatus};
+use super::{
+    Candidate, Request, View, filter,
+    slots::{Slot, Slots, State, digest},
+};
+use crate::instance::ZONE;
 
 /// The most strategies of one task or service.
 pub const MAX_STRATEGIES: usize = 5;
@@ -71,128 +73,140 @@ impl Strategy {
     }
 }
 
-/// The instances that pass the cheap filters, best first.
-pub(super) fn rank<'v>(view: &'v impl View, request: &Request, seed: u64) -> Ranked<'v> {
-    let strategy = &request.strategy[..request.strategy.len().min(MAX_STRATEGIES)];
-    let mut tallies: [Tally<'v>; MAX_STRATEGIES] = Default::default();
-    let counts_tasks = |s: &Strategy| matches!(s, Strategy::SpreadInstances | Strategy::SpreadAttribute(_));
-    let counted = strategy.iter().any(counts_tasks).then(|| view.group_counts(&request.group)).flatten();
-    let mut group =
-        Group { name: &request.group, counted: counted.map(|counts| counts.into_iter().peekable()) };
-    let mut entries = Vec::new();
-    for (at, candidate) in view.candidates().enumerate() {
-        if candidate.row.status == InstanceStatus::Inactive {
-            continue;
-        }
-        let random = mix(seed, at as u64);
-        let tasks = if strategy.iter().any(counts_tasks) { group.tasks_on(&candidate) } else { 0 };
-        let mut key = [0; MAX_STRATEGIES];
-        for (place, strategy) in strategy.iter().enumerate() {
-            key[place] = match strategy {
-                Strategy::Random => (random >> 1) as i64,
-                Strategy::SpreadInstances => tasks,
-                Strategy::SpreadAttribute(name) => tallies[place].add(&candidate, name, tasks),
-                Strategy::BinpackCpu => candidate.row.registered.cpu.saturating_sub(candidate.used.cpu),
-                Strategy::BinpackMemory => {
-                    candidate.row.registered.memory.saturating_sub(candidate.used.memory)
-                }
-            };
-        }
-        if filter::cheap(&candidate, request).is_none() {
-            entries.push(Entry { key, random, candidate });
-        }
+/// The best instance of those that all filters let through.
+pub(super) fn pick<'v>(view: &'v impl View, request: &Request, seed: u64) -> Option<Candidate<'v>> {
+    let slots = view.slots();
+    let scan = Scan::new(view, &slots, request, seed);
+    // The costly filters are asked of the best one alone; of the others, in their order, only if it fails.
+    let suits = |entry: &Entry| {
+        let candidate = view.candidate(slots.id(entry.slot)?)?;
+        filter::check(&candidate, request).is_none().then_some(candidate)
+    };
+    let best = scan.entries().min()?;
+    suits(&best).or_else(|| {
+        let mut others: BinaryHeap<Reverse<Entry>> = scan.entries().map(Reverse).collect();
+        std::iter::from_fn(|| others.pop()).skip(1).find_map(|Reverse(entry)| suits(&entry))
+    })
+}
+
+/// One look at all slots for one request.
+struct Scan<'a> {
+    slots: &'a Slots,
+    request: &'a Request,
+    seed: u64,
+    /// How many tasks of the request's group are in each slot.
+    tasks: Vec<i32>,
+    /// Where a host port that is needed is taken.
+    blocked: BTreeSet<u32>,
+    criteria: Vec<Criterion>,
+}
+
+/// A strategy, with what it must know of all slots.
+enum Criterion {
+    Random,
+    SpreadInstances,
+    /// The value of the attribute in each slot (of the zone it stands in the slot itself), and how many tasks of
+    /// the group there are on all instances of a value.
+    SpreadAttribute(Option<Vec<u64>>, BTreeMap<u64, i64>),
+    BinpackCpu,
+    BinpackMemory,
+}
+
+impl<'a> Scan<'a> {
+    fn new(view: &impl View, slots: &'a Slots, request: &'a Request, seed: u64) -> Scan<'a> {
+        let blocked = slots.blocked(&request.needs.resources);
+        let tasks = slots.group(&request.group);
+        let mut scan = Scan { slots, request, seed, tasks, blocked, criteria: Vec::new() };
+        let strategies = request.strategy.iter().take(MAX_STRATEGIES);
+        scan.criteria = strategies.map(|strategy| scan.criterion(view, strategy)).collect();
+        scan
     }
-    for (place, strategy) in strategy.iter().enumerate() {
-        if matches!(strategy, Strategy::SpreadAttribute(_)) {
-            for entry in &mut entries {
-                entry.key[place] = tallies[place].tasks[entry.key[place] as usize];
+
+    fn criterion(&self, view: &impl View, strategy: &Strategy) -> Criterion {
+        match strategy {
+            Strategy::Random => Criterion::Random,
+            Strategy::SpreadInstances => Criterion::SpreadInstances,
+            Strategy::BinpackCpu => Criterion::BinpackCpu,
+            Strategy::BinpackMemory => Criterion::BinpackMemory,
+            Strategy::SpreadAttribute(name) => {
+                let column = (name != ZONE).then(|| column(view, self.slots.len(), name));
+                let mut tally = BTreeMap::new();
+                for (at, slot) in self.slots.iter().filter(|(_, slot)| slot.state != State::Absent) {
+                    *tally.entry(value(&column, at, slot)).or_default() += self.tasks_in(at);
+                }
+                Criterion::SpreadAttribute(column, tally)
             }
         }
     }
-    Ranked(entries.into_iter().map(Reverse).collect())
-}
 
-/// How many tasks of the group are on an instance: asked of each, or walked along with them.
-struct Group<'a, 'v> {
-    name: &'a str,
-    counted: Option<Peekable<IntoIter<&'v InstanceId, i64>>>,
-}
+    fn tasks_in(&self, at: u32) -> i64 {
+        self.tasks.get(at as usize).copied().unwrap_or(0).into()
+    }
 
-impl Group<'_, '_> {
-    fn tasks_on(&mut self, candidate: &Candidate<'_>) -> i64 {
-        let Some(counted) = &mut self.counted else { return candidate.in_group(self.name) };
-        while counted.next_if(|(id, _)| *id < &candidate.row.id).is_some() {}
-        counted.next_if(|(id, _)| *id == &candidate.row.id).map_or(0, |(_, tasks)| tasks)
+    /// The slots that have room.
+    fn entries(&self) -> impl Iterator<Item = Entry> {
+        let needs = &self.request.needs.resources;
+        let distinct = self.request.constraints.distinct_instance;
+        let fits = |left: i64, needs: i64| needs <= 0 || left >= needs;
+        self.slots.iter().filter_map(move |(at, slot)| {
+            let room =
+                slot.state == State::Open && fits(slot.cpu, needs.cpu) && fits(slot.memory, needs.memory);
+            let barred = || (distinct && self.tasks_in(at) > 0) || self.blocked.contains(&at);
+            (room && !barred()).then(|| self.entry(at, slot))
+        })
+    }
+
+    fn entry(&self, at: u32, slot: &Slot) -> Entry {
+        let random = mix(self.seed, slot.salt);
+        let mut key = [0; MAX_STRATEGIES];
+        for (place, criterion) in key.iter_mut().zip(&self.criteria) {
+            *place = match criterion {
+                Criterion::Random => (random >> 1) as i64,
+                Criterion::SpreadInstances => self.tasks_in(at),
+                Criterion::SpreadAttribute(column, tally) => {
+                    tally.get(&value(column, at, slot)).copied().unwrap_or(0)
+                }
+                Criterion::BinpackCpu => slot.cpu,
+                Criterion::BinpackMemory => slot.memory,
+            };
+        }
+        Entry { key, random, slot: at }
     }
 }
 
-/// How many tasks of the group are on the instances of each value of an attribute.
-#[derive(Default)]
-struct Tally<'v> {
-    values: BTreeMap<Option<&'v str>, usize>,
-    tasks: Vec<i64>,
-    /// Where the attribute stood on the instance before; agents of one version register the same list.
-    hint: usize,
+fn value(column: &Option<Vec<u64>>, at: u32, slot: &Slot) -> u64 {
+    column.as_ref().map_or(slot.zone, |column| column.get(at as usize).copied().unwrap_or(0))
 }
 
-impl<'v> Tally<'v> {
-    /// Counts one instance in; the place of its value in `tasks`.
-    fn add(&mut self, candidate: &Candidate<'v>, attribute: &str, tasks: i64) -> i64 {
+/// The values of an attribute, by slot.
+fn column(view: &impl View, slots: usize, attribute: &str) -> Vec<u64> {
+    let mut values = vec![0; slots];
+    // Where the attribute stood on the instance before: agents of one version register the same list.
+    let mut hint = usize::MAX;
+    for candidate in view.candidates() {
         let attributes = candidate.row.attributes.as_slice();
-        if attributes.get(self.hint).is_none_or(|there| there.name != attribute) {
-            self.hint = attributes.iter().position(|there| there.name == attribute).unwrap_or(usize::MAX);
+        if attributes.get(hint).is_none_or(|there| there.name != attribute) {
+            hint = attributes.iter().position(|there| there.name == attribute).unwrap_or(usize::MAX);
         }
-        let value = attributes.get(self.hint).map(|there| there.value.as_deref().unwrap_or_default());
-        let next = self.tasks.len();
-        let place = *self.values.entry(value).or_insert(next);
-        if place == next {
-            self.tasks.push(0);
+        let found = attributes.get(hint).map(|there| there.value.as_deref().unwrap_or_default());
+        if let Some(place) = values.get_mut(candidate.slot as usize) {
+            *place = digest(found);
         }
-        self.tasks[place] += tasks;
-        place as i64
     }
+    values
 }
 
-/// Instances in the order of preference; made only as far as it is asked for.
-pub(super) struct Ranked<'v>(BinaryHeap<Reverse<Entry<'v>>>);
-
-impl<'v> Iterator for Ranked<'v> {
-    type Item = Candidate<'v>;
-
-    fn next(&mut self) -> Option<Candidate<'v>> {
-        self.0.pop().map(|Reverse(entry)| entry.candidate)
-    }
-}
-
-struct Entry<'v> {
+/// A slot that may be chosen: the least is the best.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
     key: [i64; MAX_STRATEGIES],
     random: u64,
-    candidate: Candidate<'v>,
+    slot: u32,
 }
 
-impl Ord for Entry<'_> {
-    fn cmp(&self, other: &Self) -> Ordering {
-        (self.key, self.random).cmp(&(other.key, other.random))
-    }
-}
-
-impl PartialOrd for Entry<'_> {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Entry<'_> {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Entry<'_> {}
-
-/// A number that looks random, from the seed and an instance's place.
-fn mix(seed: u64, at: u64) -> u64 {
-    let z = seed ^ at.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// A number that looks random, from the seed and what an instance is told apart by.
+pub(super) fn mix(seed: u64, salt: u64) -> u64 {
+    let z = seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31

@@ -1,11 +1,11 @@
 //! A cluster as placement sees it.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 
-use super::{Candidate, View};
+use super::{Candidate, Slots, View};
 use crate::cluster::{
     Cluster, Usage,
-    rows::{InstanceId, InstanceRow, ServiceName, TaskStatus},
+    rows::{InstanceId, InstanceRow},
 };
 
 impl View for Cluster {
@@ -13,15 +13,8 @@ impl View for Cluster {
         self.hosts().map(|(row, usage)| candidate(row, usage))
     }
 
-    fn group_counts(&self, group: &str) -> Option<BTreeMap<&InstanceId, i64>> {
-        let service = ServiceName::from(group.strip_prefix("service:")?);
-        let mut counts = BTreeMap::new();
-        for task in self.tasks_of_service(&service).filter(|task| task.last != TaskStatus::Stopped) {
-            if let Some(instance) = &task.instance {
-                *counts.entry(instance).or_default() += 1;
-            }
-        }
-        Some(counts)
+    fn slots(&self) -> Cow<'_, Slots> {
+        Cow::Borrowed(Cluster::slots(self))
     }
 
     fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>> {
@@ -30,5 +23,6 @@ impl View for Cluster {
 }
 
 fn candidate<'a>(row: &'a InstanceRow, usage: &'a Usage) -> Candidate<'a> {
-    Candidate { row, used: &usage.used, groups: &usage.groups, running: usage.running }
+    let slot = usage.slot.unwrap_or(u32::MAX);
+    Candidate { row, used: &usage.used, groups: &usage.groups, running: usage.running, slot }
 }

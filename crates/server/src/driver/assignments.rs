@@ -206,6 +206,7 @@ impl Drop for Connected {
                 if let Err(refusal) = link.connection(session, None).await {
                     tracing::warn!(%refusal, "a lost connection could not be recorded");
                 }
+                link.cluster.wakers().end_session(&link.instance, session);
             });
         }
     }
@@ -232,7 +233,8 @@ impl Telemetry for Link {
         }
         while !verdicts.is_empty() {
             let instance = self.instance.clone();
-            let done = self.cluster.execute("", move |txn| Ok(task::report::health(txn, &instance, verdicts)));
+            let done =
+                self.cluster.execute("", move |txn| Ok(task::report::health(txn, &instance, verdicts)));
             verdicts = done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))?;
         }
         Ok(())

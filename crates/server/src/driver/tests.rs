@@ -201,6 +201,25 @@ async fn a_task_definition_is_deleted_once_nothing_refers_to_it() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_is_forgotten_is_let_go_and_can_be_made_anew() {
+    let store = Arc::new(Memory::new());
+    let api = Api::open(store.clone()).await;
+    api.ok("DeleteCluster", json!({"cluster": "c"})).await;
+    api.driver.sweep_once().await.unwrap();
+    let cluster = api.driver.cluster_by_name("c").unwrap();
+    let forget = |txn: &mut brain::Txn| {
+        brain::clusters::forget(txn);
+        Ok(())
+    };
+    cluster.execute("", forget).await.unwrap();
+    assert!(store.get("c/c/cluster").unwrap().is_none());
+    api.driver.sweep_once().await.unwrap();
+    assert!(api.driver.cluster_by_name("c").is_none());
+    let again = Api::open(store).await;
+    assert!(again.driver.cluster_by_name("c").unwrap().read().state.row.active);
+}
+
+#[tokio::test]
 async fn a_session_hands_out_everything_first_and_then_each_change() {
     let api = Api::open(Arc::new(Memory::new())).await;
     api.define().await;

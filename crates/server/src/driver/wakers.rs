@@ -11,8 +11,16 @@ use tokio::sync::watch;
 #[derive(Default)]
 pub struct Wakers {
     counters: Mutex<BTreeMap<InstanceId, watch::Sender<u64>>>,
-    /// The number of the newest session of each container instance that has one.
-    sessions: Mutex<BTreeMap<InstanceId, u64>>,
+    sessions: Mutex<Sessions>,
+}
+
+/// Which session of each container instance is the newest.
+#[derive(Default)]
+struct Sessions {
+    /// The number of the last one that began, of any instance.
+    last: u64,
+    /// The number of the newest, for each instance that has one.
+    newest: BTreeMap<InstanceId, u64>,
 }
 
 impl Wakers {
@@ -27,14 +35,23 @@ impl Wakers {
     /// Begins a session of this instance; gives its number.
     pub fn begin_session(&self, instance: &InstanceId) -> u64 {
         let mut sessions = self.sessions.lock();
-        let number = sessions.entry(instance.clone()).or_default();
-        *number += 1;
-        *number
+        sessions.last += 1;
+        let number = sessions.last;
+        sessions.newest.insert(instance.clone(), number);
+        number
+    }
+
+    /// Forgets a session that ended, if none began after it.
+    pub fn end_session(&self, instance: &InstanceId, session: u64) {
+        let mut sessions = self.sessions.lock();
+        if sessions.newest.get(instance) == Some(&session) {
+            sessions.newest.remove(instance);
+        }
     }
 
     /// Whether no session began after this one.
     pub fn is_newest(&self, instance: &InstanceId, session: u64) -> bool {
-        self.sessions.lock().get(instance) == Some(&session)
+        self.sessions.lock().newest.get(instance) == Some(&session)
     }
 
     /// Wakes the links of these instances.

@@ -27,7 +27,8 @@ fn holds(expression: &str) -> Result<bool, Error> {
     row.registered_at = Timestamp::parse_iso8601("2018-06-18T22:28:28Z").unwrap();
     let groups: OrdMap<String, i32> =
         [("service:web".to_owned(), 2), ("family:db".to_owned(), 1)].into_iter().collect();
-    let candidate = Candidate { row: &row, used: &Resources::default(), groups: &groups, running: 3 };
+    let candidate =
+        Candidate { row: &row, used: &Resources::default(), groups: &groups, running: 3, slot: 0 };
     Ok(parse(expression)?.holds(&candidate))
 }
 
