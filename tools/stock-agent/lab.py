@@ -9,6 +9,7 @@ import glob
 import io
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import tarfile
@@ -169,6 +170,14 @@ class Lab:
 
         until(ready, "the control plane answers")
 
+    def backup(self):
+        quiet(self.server.command[0], "backup", "--data-dir", self.top / "data", self.top / "backup.db")
+
+    def restore(self):
+        for suffix in ("-wal", "-shm"):
+            (self.top / f"data/state.db{suffix}").unlink(missing_ok=True)
+        shutil.copy(self.top / "backup.db", self.top / "data/state.db")
+
     def start_proxy(self):
         """nginx before the control plane, with TLS. Answers the file with the certificate to trust."""
         certificate, key = self.top / "tls.crt", self.top / "tls.key"
@@ -290,7 +299,7 @@ class Lab:
 
     def complaints(self):
         """What the agents say of us that they should have no reason to."""
-        marks = ("nack", "unrecognized", "unable to parse", "unknown message", "invalid message", "not acking",
+        marks = ("nackrequest", "unrecognized", "unable to parse", "unknown message", "invalid message", "not acking",
                  "validation", "failed to decode", "no handler")
         for line in self.agent_log().splitlines():
             if any(mark in line.lower() for mark in marks):
