@@ -174,6 +174,8 @@ def add_modules(root, kernel):
     found = {path.name.split(".ko")[0].replace("-", "_"): path for path in (kernel / "modules").rglob("*.ko*")}
     folder = root / "lib/modules" / (kernel / "release").read_text().strip()
     folder.mkdir(parents=True)
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        shutil.copy(kernel / "modules" / name, folder)
     wanted = [name.replace("-", "_") for name in MODULES]
     while wanted:
         path = found.get(wanted.pop())
