@@ -48,6 +48,8 @@ pub const BACKOFF_LONGEST_MS: i64 = 300_000;
 
 /// Tasks that a service starts or stops before the other services have their turn.
 pub const SETTLE_TASKS: usize = 100;
+/// Container instances without room that the events of a daemon name in one turn.
+pub const REFUSED_NAMED: usize = 10;
 /// Changed rows after which a step leaves the rest to the next one, so that it fits into one commit of the
 /// store even behind others of the same batch.
 pub const STEP_CHANGES: usize = 1000;

@@ -129,7 +129,7 @@ impl<'a> Scan<'a> {
             Strategy::BinpackCpu => Criterion::BinpackCpu,
             Strategy::BinpackMemory => Criterion::BinpackMemory,
             Strategy::SpreadAttribute(name) => {
-                let column = (name != ZONE).then(|| column(view, self.slots.len(), name));
+                let column = (name != ZONE).then(|| column(view, self.slots.total(), name));
                 let mut tally = BTreeMap::new();
                 for (at, slot) in self.slots.iter().filter(|(_, slot)| slot.state != State::Absent) {
                     *tally.entry(value(&column, at, slot)).or_default() += self.tasks_in(at);

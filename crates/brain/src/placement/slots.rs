@@ -89,7 +89,7 @@ impl Slots {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn total(&self) -> usize {
         self.slots.len()
     }
 
@@ -105,7 +105,7 @@ impl Slots {
 
     /// How many tasks of a group are in each slot.
     pub fn group(&self, group: &str) -> Vec<i32> {
-        let mut counts = vec![0; self.len()];
+        let mut counts = vec![0; self.total()];
         for (slot, count) in self.groups.get(group).into_iter().flatten() {
             if let Some(place) = counts.get_mut(*slot as usize) {
                 *place = *count;

@@ -26,17 +26,7 @@ pub fn create_service(
     if let Some(answer) = existing(txn, &name, request.client_token.is_some(), &digest)? {
         return Ok(answer);
     }
-    let live = txn.state.services().filter(|row| row.status != ServiceStatus::Inactive);
-    if live.count() >= limits::SERVICES {
-        return Err(errors::limit_exceeded("The number of services in this cluster has reached its limit."));
-    }
-    run::launch_type(request.launch_type)?;
-    if request.network_configuration.is_some() {
-        return Err(errors::invalid_parameter(
-            "Network Configuration is not valid for the given networkMode of this task definition.",
-        ));
-    }
-    controller(request.deployment_controller.as_ref())?;
+    admit(txn, &request)?;
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
     let definition = run::active_definition(txn, named, errors::client)?;
@@ -90,6 +80,21 @@ pub fn create_service(
     };
     txn.put_service(row.clone());
     Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+}
+
+/// What is refused whatever the service runs.
+fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
+    let live = txn.state.services().filter(|row| row.status != ServiceStatus::Inactive);
+    if live.count() >= limits::SERVICES {
+        return Err(errors::client("The number of services in this cluster has reached its limit."));
+    }
+    run::launch_type(request.launch_type)?;
+    if request.network_configuration.is_some() {
+        return Err(errors::invalid_parameter(
+            "Network Configuration is not valid for the given networkMode of this task definition.",
+        ));
+    }
+    controller(request.deployment_controller.as_ref())
 }
 
 /// The same request again gives the same service; another one of that name is refused.

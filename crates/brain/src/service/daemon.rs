@@ -8,6 +8,7 @@ use std::{
 
 use super::rollout;
 use crate::{
+    account::TaskDefinitionRow,
     cluster::{InstanceId, InstanceStatus, ServiceRow, TaskRow, TaskStatus, Txn},
     limits, placement,
 };
@@ -69,14 +70,26 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) 
         .filter_map(|task| task.instance.clone())
         .collect();
     let bare: Vec<InstanceId> = eligible.into_iter().filter(|host| !taken.contains(host)).collect();
+    fill(txn, service, &definition, &wanted, bare);
+}
+
+/// Starts a task on each of these container instances, as many as one step can take.
+fn fill(
+    txn: &mut Txn,
+    service: &mut ServiceRow,
+    definition: &TaskDefinitionRow,
+    wanted: &placement::Request,
+    bare: Vec<InstanceId>,
+) {
     let (mut started, mut refused) = (Vec::new(), Vec::new());
-    for host in bare.into_iter().take(limits::SETTLE_TASKS) {
-        if !started.is_empty() && txn.full() {
+    for host in bare {
+        if started.len() >= limits::SETTLE_TASKS || (!started.is_empty() && txn.full()) {
             break;
         }
-        match placement::place_on(&txn.state, &wanted, &host) {
-            Ok(()) => started.push(rollout::start_on(txn, service, &definition, host)),
-            Err(why) => refused.push(why.explain()),
+        match placement::place_on(&txn.state, wanted, &host) {
+            Ok(()) => started.push(rollout::start_on(txn, service, definition, host)),
+            Err(why) if refused.len() < limits::REFUSED_NAMED => refused.push(why.explain()),
+            Err(_) => {}
         }
     }
     rollout::say_started(txn, service, &started);

@@ -485,3 +485,17 @@ fn a_deregistered_task_definition_takes_no_new_service() {
     let refused = refusal(world.call(task::run::run_task, json!({"taskDefinition": "web:1"})));
     assert_eq!(refused, ("InvalidParameterException".into(), "TaskDefinition is inactive".into()));
 }
+
+#[test]
+fn full_instances_keep_no_daemon_from_the_others() {
+    let mut world = World::new();
+    (0..120).for_each(|_| drop(world.host(10)));
+    let roomy: Vec<String> = (0..5).map(|_| world.host(1000)).collect();
+    daemon(&mut world, "web:1");
+    world.pass(0);
+    let hosts =
+        world.live().iter().map(|id| world.task(id).container_instance_arn.unwrap()).collect::<Vec<_>>();
+    assert_eq!(hosts.len(), 5, "one on each that has room: {hosts:?}");
+    assert!(roomy.iter().all(|id| hosts.iter().any(|arn| arn.ends_with(id))));
+    assert!(world.events("s").len() <= 12, "{:?}", world.events("s"));
+}

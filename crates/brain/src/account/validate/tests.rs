@@ -6,6 +6,8 @@ use wire::Error;
 use crate::account::{Account, register_task_definition};
 use crate::testing::ctx;
 
+mod names;
+
 /// Two containers, with nothing wrong.
 fn good() -> Value {
     json!({"family": "f", "volumes": [{"name": "v"}], "containerDefinitions": [
@@ -31,10 +33,6 @@ fn refusal(pointer: &str, to: Value) -> Error {
     register(&value).expect_err(&format!("{pointer} = {to}"))
 }
 
-const DIGEST: &str = "Container.image has an invalid digest: it must be sha256: and 64 hexadecimal digits.";
-const PORT_NAME: &str = "-'portMappings.name' must have up to 64 lowercase letters, numbers, underscores and \
-                         hyphens, and must not begin with a hyphen.";
-
 /// `a.MEMBER` sets a member of container a; the message is of that container if it begins with a hyphen.
 fn table(code: &str, rows: &[(&str, Value, &str)]) {
     for (pointer, to, message) in rows {
@@ -55,11 +53,6 @@ fn table(code: &str, rows: &[(&str, Value, &str)]) {
 #[test]
 fn nothing_is_wrong_with_the_good_one() {
     register(&good()).unwrap();
-    let mut long = good();
-    let image = format!("{}@sha256:{}", "x".repeat(255), "Ab".repeat(32));
-    set(&mut long, "/containerDefinitions/0/image", json!(image));
-    set(&mut long, "/containerDefinitions/0/portMappings", json!([{"containerPort": 1, "name": "a_b-1"}]));
-    register(&long).unwrap();
 }
 
 #[test]
@@ -123,10 +116,6 @@ fn one_container() {
             ("a.name", json!("a.b"), "Container.name contains invalid characters."),
             ("a.image", json!(""), "Container.image should not be null or empty."),
             ("a.image", json!("$IMAGE"), "Container.image contains invalid characters."),
-            ("a.image", json!("x".repeat(256)), "Container.image longer than 255."),
-            ("a.image", json!("a@sha256:0123"), DIGEST),
-            ("a.image", json!(format!("a@sha512:{}", "0".repeat(64))), DIGEST),
-            ("a.image", json!(format!("a@sha256:{}", "g".repeat(64))), DIGEST),
             ("a.memory", json!(0), "-At least one of 'memory' or 'memoryReservation' must be specified."),
             ("a.memory", json!(3), "-'memory' must be at least 4."),
             ("a.memoryReservation", json!(65), "-'memoryReservation' must not be greater than 'memory'."),
@@ -354,9 +343,6 @@ fn ports_and_links() {
     let ports = |list: Value| ("a.portMappings", list);
     let rows = [
         (ports(json!([{"hostPort": 1}])), "-'portMappings.containerPort' must be between 1 and 65535."),
-        (ports(json!([{"containerPort": 1, "name": "-a"}])), PORT_NAME),
-        (ports(json!([{"containerPort": 1, "name": "A"}])), PORT_NAME),
-        (ports(json!([{"containerPort": 1, "name": "a".repeat(65)}])), PORT_NAME),
         (
             ports(json!([{"containerPort": 65536}])),
             "-'portMappings.containerPort' must be between 1 and 65535.",
