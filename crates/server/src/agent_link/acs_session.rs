@@ -107,7 +107,6 @@ impl Link<'_> {
                     seq_num: Some(seq_num),
                     timeline: Some(seq_num),
                     tasks: vec![*task],
-                    ..Default::default()
                 })
                 .await
             }
