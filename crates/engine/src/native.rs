@@ -48,8 +48,8 @@ const EVENTS_MAX: usize = 4096;
 pub struct Config {
     /// D; the engine keeps to `D/engine`.
     pub data_dir: PathBuf,
-    /// R, a folder in memory for what means nothing after the host's next boot; the engine keeps to
-    /// `R/tasks`. Where it is on a disk, only time is lost.
+    /// R, for what means nothing after the host's next boot. The engine makes it a file system in memory,
+    /// and keeps to `R/tasks`; others may use the rest of it.
     pub run_dir: PathBuf,
     /// Eight hexadecimal digits that mark every object of this instance on the host.
     pub instance_id8: String,

@@ -34,8 +34,8 @@ pub(crate) struct Ledger {
 
 impl Ledger {
     /// Reads every record; removes what cannot be read.
-    pub(crate) fn open(state_dir: &Path) -> Result<(Ledger, Vec<Record>)> {
-        let dir = records_dir(state_dir);
+    pub(crate) fn open(run_dir: &Path) -> Result<(Ledger, Vec<Record>)> {
+        let dir = records_dir(run_dir);
         fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
         let mut ledger = Ledger { dir, files: BTreeMap::new(), next: 1 };
         let mut records: BTreeMap<u64, Record> = BTreeMap::new();
@@ -91,17 +91,18 @@ pub(crate) fn read_subnet(state_dir: &Path) -> Option<Subnet> {
     fs::read_to_string(state_dir.join("subnet")).ok()?.trim().parse().ok()
 }
 
-/// Keeps the choice of subnet.
+/// Keeps the choice of subnet, for the next boot too.
 pub(crate) fn write_subnet(state_dir: &Path, subnet: Subnet) -> Result<()> {
+    fs::create_dir_all(state_dir).map_err(Error::io("create", state_dir))?;
     let (temporary, path) = (state_dir.join("subnet.tmp"), state_dir.join("subnet"));
     fs::write(&temporary, format!("{subnet}\n")).map_err(Error::io("write", &temporary))?;
     fs::rename(&temporary, &path).map_err(Error::io("rename to", &path))
 }
 
 /// Forgets everything: the records and the choice of subnet.
-pub(crate) fn remove_all(state_dir: &Path) -> Result<()> {
+pub(crate) fn remove_all(state_dir: &Path, run_dir: &Path) -> Result<()> {
     for gone in [
-        fs::remove_dir_all(records_dir(state_dir)),
+        fs::remove_dir_all(records_dir(run_dir)),
         fs::remove_file(state_dir.join("subnet")),
         fs::remove_file(state_dir.join("subnet.tmp")),
     ] {
@@ -115,8 +116,8 @@ pub(crate) fn remove_all(state_dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn records_dir(state_dir: &Path) -> PathBuf {
-    state_dir.join("attachments")
+fn records_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("attachments")
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {

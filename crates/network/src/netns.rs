@@ -12,6 +12,7 @@ use nix::sys::statfs;
 
 use crate::error::{Error, Result};
 use crate::netlink::Socket;
+use crate::sysctl;
 
 /// A namespace just made: its file, and a socket that works inside it from any thread.
 pub(crate) struct Netns {
@@ -19,7 +20,7 @@ pub(crate) struct Netns {
     pub inside: Socket,
 }
 
-/// Makes a namespace with `lo` up and binds it to `path`, which must not be in use.
+/// Makes a namespace with `lo` up and [`sysctl::DEFAULTS`], and binds it to `path`, which must not be in use.
 pub(crate) fn create(path: &Path) -> Result<Netns> {
     File::create(path).map_err(Error::io("create namespace file", path))?;
     on_thread(|| {
@@ -27,7 +28,8 @@ pub(crate) fn create(path: &Path) -> Result<Netns> {
             .map_err(|e| Error::io("unshare network namespace for", path)(e.into()))?;
         // Links made later start without IPv6: the bridge has none, and duplicate address
         // detection would only delay the first packet. `lo` keeps ::1.
-        let _ = fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
+        let _ = sysctl::write("net.ipv6.conf.default.disable_ipv6", "1");
+        sysctl::DEFAULTS.iter().try_for_each(|(name, value)| sysctl::write(name, value))?;
         let own = "/proc/thread-self/ns/net";
         nix::mount::mount(Some(own), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
             .map_err(|e| Error::io("bind namespace to", path)(e.into()))?;

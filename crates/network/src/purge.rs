@@ -2,7 +2,7 @@
 //! needed, so it works after any accident.
 
 use std::fs;
-use std::io;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use crate::error::{Error, Result};
@@ -26,8 +26,8 @@ pub fn purge(config: &Config) -> Result<()> {
         nft::remove_table(&names.table()),
         remove_slots(&names),
         Socket::open().and_then(|mut netlink| netlink.delete_link(&names.bridge())),
+        ledger::remove_all(&config.state_dir, &names.run_dir()),
         remove_run_dir(&names.run_dir()),
-        ledger::remove_all(&config.state_dir),
         setup::restore_forwarding(&config.run_root),
     ];
     steps.into_iter().collect()
@@ -76,10 +76,11 @@ fn remove_run_dir(run_dir: &Path) -> Result<()> {
     // Other parts may keep files in the run directory; only an empty one goes.
     for dir in [netns_dir.as_path(), run_dir] {
         match fs::remove_dir(dir) {
-            Err(e) if !matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {
-                return Err(Error::io("remove", dir)(e));
-            }
-            _ => {}
+            Ok(()) => {}
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::DirectoryNotEmpty) => {}
+            // A file system of theirs.
+            Err(e) if e.kind() == ErrorKind::ResourceBusy => {}
+            Err(e) => return Err(Error::io("remove", dir)(e)),
         }
     }
     Ok(())

@@ -9,6 +9,11 @@ use crate::error::{Error, Result};
 const COUNT_MAX: usize = 100;
 const VALUE_BYTES_MAX: usize = 256;
 
+/// What every namespace starts with, as Docker's do: its processes may listen on low ports and ping
+/// without a capability.
+pub(crate) const DEFAULTS: [(&str, &str); 2] =
+    [("net.ipv4.ip_unprivileged_port_start", "0"), ("net.ipv4.ping_group_range", "0 2147483647")];
+
 /// Refuses names that are not under `net.` or could lead anywhere else.
 pub(crate) fn check_all(sysctls: &[(String, String)]) -> Result<()> {
     if sysctls.len() > COUNT_MAX {
@@ -29,11 +34,13 @@ pub(crate) fn check_all(sysctls: &[(String, String)]) -> Result<()> {
 
 /// Writes them in the calling thread's network namespace.
 pub(crate) fn write_all(sysctls: &[(String, String)]) -> Result<()> {
-    for (name, value) in sysctls {
-        let path = PathBuf::from(format!("/proc/sys/{}", name.replace('.', "/")));
-        fs::write(&path, value).map_err(Error::io("write", &path))?;
-    }
-    Ok(())
+    sysctls.iter().try_for_each(|(name, value)| write(name, value))
+}
+
+/// Writes one in the calling thread's network namespace.
+pub(crate) fn write(name: &str, value: &str) -> Result<()> {
+    let path = PathBuf::from(format!("/proc/sys/{}", name.replace('.', "/")));
+    fs::write(&path, value).map_err(Error::io("write", &path))
 }
 
 fn is_name_byte(byte: u8) -> bool {

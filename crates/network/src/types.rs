@@ -133,10 +133,10 @@ pub struct Reconciled {
 pub struct Config {
     /// Which instance of Roadstead on this host.
     pub instance_id8: InstanceId,
-    /// Where the ledger of attachments lives (in the data directory); made if absent.
+    /// Where the choice of subnet is kept (in the data directory); made if absent.
     pub state_dir: PathBuf,
-    /// Parent of every instance's run directory, `/run/roadstead`; must be a tmpfs or the like that
-    /// does not outlive a boot.
+    /// Parent of every instance's run directory, `/run/roadstead`: namespaces and the ledger of
+    /// attachments, which mean nothing after a boot.
     pub run_root: PathBuf,
     /// Subnet of the bridge, /16 to /28; `None` picks a free one and keeps it.
     pub subnet: Option<Subnet>,

@@ -139,7 +139,7 @@ fn clear_strays(inner: &Inner) -> io::Result<()> {
             cgroup::remove(&inner.hierarchy, &inner.instance.child(&name))?;
         }
     }
-    for name in layout::folders(inner.dir.run())? {
+    for name in layout::folders(&inner.dir.run())? {
         if !tasks.iter().any(|t| t.id == name) {
             std::fs::remove_dir_all(inner.dir.run().join(name))?;
         }

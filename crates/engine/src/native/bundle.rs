@@ -169,17 +169,10 @@ fn sysctls(spec: &ContainerSpec) -> Result<Value, String> {
     Ok(Value::Object(out))
 }
 
-/// The `net.*` system controls, with Docker's defaults under them: in a namespace of its own a container
-/// may listen on low ports and ping without a capability.
+/// The `net.*` system controls that are asked for; the network has Docker's defaults for the others.
 pub(crate) fn network_sysctls(spec: &ContainerSpec) -> Vec<(String, String)> {
-    let mut all = std::collections::BTreeMap::new();
-    if spec.network != NetworkMode::Host {
-        all.insert("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned());
-        all.insert("net.ipv4.ping_group_range".to_owned(), "0 2147483647".to_owned());
-    }
     let asked = spec.sysctls.iter().filter(|(name, _)| name.starts_with("net."));
-    all.extend(asked.map(|(name, value)| (name.clone(), value.clone())));
-    all.into_iter().collect()
+    asked.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
 /// A container's name for itself: what was asked, the host's where it shares its network, or the start of

@@ -45,12 +45,12 @@ pub(crate) enum Durable {
 #[derive(Debug, Clone)]
 pub(crate) struct EngineDir {
     disk: PathBuf,
-    run: PathBuf,
+    memory: PathBuf,
 }
 
 impl EngineDir {
     pub(crate) fn new(data_dir: &Path, run_dir: &Path) -> EngineDir {
-        EngineDir { disk: data_dir.join("engine"), run: run_dir.join("tasks") }
+        EngineDir { disk: data_dir.join("engine"), memory: run_dir.to_owned() }
     }
 
     /// Makes the folders. R is a file system in memory of its own, which bounds what containers can write
@@ -58,31 +58,25 @@ impl EngineDir {
     pub(crate) fn make(&self) -> io::Result<()> {
         fs::create_dir_all(self.tasks())?;
         fs::create_dir_all(self.trash())?;
-        fs::create_dir_all(&self.run)?;
-        if self.is_run_mounted()? {
-            return Ok(());
+        fs::create_dir_all(&self.memory)?;
+        if !self.is_memory_mounted()? {
+            let (kind, flags) = (Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
+            nix::mount::mount(kind, &self.memory, kind, flags, Some("mode=700,size=10%"))?;
         }
-        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV;
-        let kind = Some("tmpfs");
-        Ok(nix::mount::mount(kind, &self.run, kind, flags, Some("mode=700,size=10%"))?)
+        fs::create_dir_all(self.run())
     }
 
     /// Takes R away.
-    pub(crate) fn remove_run(&self) -> io::Result<()> {
-        if self.run.exists() && self.is_run_mounted()? {
-            nix::mount::umount2(&self.run, MntFlags::MNT_DETACH)?;
+    pub(crate) fn remove_memory(&self) -> io::Result<()> {
+        if self.memory.exists() && self.is_memory_mounted()? {
+            nix::mount::umount2(&self.memory, MntFlags::MNT_DETACH)?;
         }
-        remove_all(&self.run)?;
-        if let Some(run_dir) = self.run.parent() {
-            // Others may have something there.
-            let _ = fs::remove_dir(run_dir);
-        }
-        Ok(())
+        remove_all(&self.memory)
     }
 
-    fn is_run_mounted(&self) -> io::Result<bool> {
+    fn is_memory_mounted(&self) -> io::Result<bool> {
         let device = |path: &Path| fs::metadata(path).map(|m| m.dev());
-        Ok(device(&self.run)? != device(self.run.parent().unwrap_or(&self.run))?)
+        Ok(device(&self.memory)? != device(self.memory.parent().unwrap_or(&self.memory))?)
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -90,8 +84,8 @@ impl EngineDir {
     }
 
     /// R/tasks.
-    pub(crate) fn run(&self) -> &Path {
-        &self.run
+    pub(crate) fn run(&self) -> PathBuf {
+        self.memory.join("tasks")
     }
 
     pub(crate) fn tasks(&self) -> PathBuf {
@@ -108,7 +102,7 @@ impl EngineDir {
     }
 
     pub(crate) fn task(&self, task: &str) -> TaskDir {
-        TaskDir { disk: self.tasks().join(task), run: self.run.join(task) }
+        TaskDir { disk: self.tasks().join(task), run: self.run().join(task) }
     }
 }
 

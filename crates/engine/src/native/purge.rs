@@ -16,8 +16,8 @@ pub(super) fn audit(
     let mut all: Vec<String> =
         cgroup::list(hierarchy, instance).into_iter().map(|path| format!("cgroup {path}")).collect();
     all.extend(cgroup::processes(hierarchy, instance).into_iter().map(|pid| format!("process {pid}")));
-    for tasks in [&dir.tasks(), dir.run()] {
-        for task in layout::folders(tasks).unwrap_or_default() {
+    for tasks in [dir.tasks(), dir.run()] {
+        for task in layout::folders(&tasks).unwrap_or_default() {
             all.push(format!("task {}", tasks.join(task).display()));
         }
     }
@@ -39,6 +39,6 @@ pub(super) fn remove_rest(
         let _ = images.release(&digest, &holder);
     }
     layout::remove_all(dir.root())?;
-    dir.remove_run()?;
+    dir.remove_memory()?;
     groups
 }

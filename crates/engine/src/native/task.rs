@@ -1,6 +1,7 @@
 //! One task as the engine's process knows it: its folder, its group, and the link to its supervisor.
 
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -157,15 +158,16 @@ pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<(), Error> {
     }
     let (host, going) = (inner.clone(), task.clone());
     let removed = tokio::task::spawn_blocking(move || clear(&host, &going)).await;
-    removed.map_err(io::Error::other).and_then(|r| r).map_err(super::resource)?;
+    let trash = removed.map_err(io::Error::other).and_then(|r| r).map_err(super::resource)?;
+    tokio::task::spawn_blocking(move || std::fs::remove_dir_all(trash));
     task.set_link(None);
     inner.tasks.lock().remove(id);
     Ok(())
 }
 
 /// Takes away everything of a task whose supervisor was told to leave. What is slow and hurts nobody
-/// is left to the background.
-pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<()> {
+/// is put into the folder that is answered, for the background.
+pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
     adopt::kill_supervisor(task);
     cgroup::remove(&inner.hierarchy, &task.group)?;
     let names = task.container_names();
@@ -193,6 +195,5 @@ pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<()> {
         _ => {}
     }
     layout::remove_all(task.dir.run())?;
-    std::thread::spawn(move || std::fs::remove_dir_all(trash));
-    Ok(())
+    Ok(trash)
 }

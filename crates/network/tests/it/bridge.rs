@@ -102,6 +102,8 @@ fn system_controls_are_the_containers_own() {
         let path = "/proc/sys/net/ipv4/ip_unprivileged_port_start";
         assert_eq!(inside(&a, || fs::read_to_string(path).unwrap()).trim(), "80");
         assert_eq!(fs::read_to_string(path).unwrap().trim(), "1024");
+        let usual = host.attach(&bridge("usual", &[])).unwrap();
+        assert_eq!(inside(&usual, || fs::read_to_string(path).unwrap()).trim(), "0", "as Docker has it");
         let mut unknown = bridge("b", &[tcp(80, 8080)]);
         unknown.sysctls = vec![("net.ipv4.no_such_thing".to_owned(), "1".to_owned())];
         assert!(host.attach(&unknown).is_err());

@@ -67,7 +67,7 @@ fn a_lost_namespace_is_reported_and_its_rest_removed() {
         drop(host);
         nix::mount::umount(a.netns_path.as_ref().unwrap()).unwrap();
         // A record cut short is no record.
-        fs::write(lab.config().state_dir.join("attachments/99.json"), "{\"spec\":").unwrap();
+        fs::write(lab.config().run_root.join("0123abcd/attachments/99.json"), "{\"spec\":").unwrap();
         let host = lab.open();
         let done = host.reconcile(&[id("a")]).unwrap();
         assert_eq!((done.removed, done.missing), (vec![], vec![id("a")]));
@@ -211,7 +211,9 @@ fn assert_consistent(host: &Host, attached: usize) {
     assert!(host.settle(SETTLE));
     let lines = host.audit().unwrap();
     let count = |prefix: &str| lines.iter().filter(|line| line.starts_with(prefix)).count();
-    let records = fs::read_dir(host.config().state_dir.join("attachments")).unwrap().count();
+    let config = host.config();
+    let records = config.run_root.join(config.instance_id8.to_string()).join("attachments");
+    let records = fs::read_dir(records).unwrap().count();
     assert_eq!(records, attached, "records");
     assert_eq!(count("netns "), attached + 2, "{lines:#?}");
     assert_eq!(count("mount "), attached + 2, "{lines:#?}");

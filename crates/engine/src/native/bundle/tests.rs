@@ -118,17 +118,3 @@ fn privileged_is_confined_by_nothing() {
     assert!(plan.confine.is_none() && plan.limits.devices.is_none());
     assert!(linux.masked_paths().is_none() && linux.readonly_paths().is_none());
 }
-
-#[test]
-fn network_controls_have_docker_s_defaults_under_them() {
-    let mut spec = shell();
-    spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "1024".into());
-    spec.sysctls.insert("kernel.shmmax".into(), "1".into());
-    let controls = network_sysctls(&spec);
-    let value = |name: &str| controls.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str());
-    assert_eq!(value("net.ipv4.ip_unprivileged_port_start"), Some("1024"));
-    assert_eq!(value("net.ipv4.ping_group_range"), Some("0 2147483647"));
-    assert_eq!(value("kernel.shmmax"), None);
-    let host = ContainerSpec { network: NetworkMode::Host, ..shell() };
-    assert!(network_sysctls(&host).is_empty());
-}
