@@ -66,6 +66,12 @@ def test_images_come_and_go(roadstead, image_tar):
     roadstead.load_image(image_tar, "other/name:2", cmd='["/bin/sh", "-c", "exit 21"]')
     listed = roadstead.cli("image", "list").stdout
     assert IMAGE in listed and "other/name:2" in listed
+    read, write = os.pipe()
+    os.close(read)
+    unread = subprocess.run([BIN, "image", "--data-dir", str(roadstead.data), "list"], stdout=write,
+                            stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
+    os.close(write)
+    assert (unread.returncode, unread.stderr) == (0, ""), "nobody reads what it says"
     # Loaded beside the running agent, and run with the command that it was given.
     task = roadstead.finish(roadstead.define("other", container(image="other/name:2")))
     assert exit_codes(task) == {"main": 21}

@@ -6,6 +6,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod doctor;
+mod output;
 mod running;
 
 use std::process::ExitCode;

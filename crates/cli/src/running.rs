@@ -1,6 +1,7 @@
 //! The parts at work: wires store, driver, services, front door, agent link, engine and agent together,
 //! runs them until a signal, and takes them down in order. Tasks go on without it.
 
+use crate::output::say;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
@@ -73,7 +74,7 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     }
     let announce = async {
         ready(&config, &driver, parts).await;
-        println!("ready endpoint={endpoint} cluster={}", config.server.cluster);
+        say!("ready endpoint={endpoint} cluster={}", config.server.cluster);
         std::future::pending::<()>().await;
     };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

@@ -1,5 +1,6 @@
 //! `roadstead backup`: a consistent copy of the state, while the control plane runs or not.
 
+use crate::output::say;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -20,6 +21,6 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
     let state = config.data_dir.join("state.db");
     store::sqlite::backup(&state, &args.file).with_context(|| format!("cannot copy {}", state.display()))?;
-    println!("wrote {}", args.file.display());
+    say!("wrote {}", args.file.display());
     Ok(())
 }

@@ -5,6 +5,7 @@ mod calls;
 mod client;
 mod tasks;
 
+use crate::output::say;
 use std::time::Duration;
 
 /// Arguments of `roadstead bench`.
@@ -38,7 +39,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             What::Churn(churn) => churn.run().await,
         }
     })?;
-    println!("{answer}");
+    say!("{answer}");
     Ok(())
 }
 

@@ -1,5 +1,6 @@
 //! `roadstead doctor`: see [`crate::doctor`].
 
+use crate::output::say;
 use crate::{commands::up::Settings, doctor};
 
 /// Arguments of `roadstead doctor`.
@@ -17,9 +18,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
     let report = doctor::run(&doctor::Args { data_dir: config.data_dir, listen: config.server.listen });
     if args.json {
-        println!("{}", report.to_json());
+        say!("{}", report.to_json());
     } else {
-        print!("{report}");
+        say!("{}", report.to_string().trim_end());
     }
     anyhow::ensure!(report.healthy(), "this machine cannot run tasks yet");
     Ok(())

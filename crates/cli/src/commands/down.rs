@@ -1,6 +1,7 @@
 //! `roadstead down`: stops every task of a data directory, and removes all that was made on this host for
 //! it. A program that still runs on the directory is ended first.
 
+use crate::output::say;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
@@ -28,7 +29,7 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
     if !config.data_dir.exists() {
-        println!("nothing to do: {} does not exist", config.data_dir.display());
+        say!("nothing to do: {} does not exist", config.data_dir.display());
         return Ok(());
     }
     end_holder(&config.data_dir)?;
@@ -37,9 +38,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let path = dir.path().to_owned();
     if args.purge {
         std::fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        println!("removed {}", path.display());
+        say!("removed {}", path.display());
     } else {
-        println!("stopped every task of {}", path.display());
+        say!("stopped every task of {}", path.display());
     }
     Ok(())
 }
@@ -48,7 +49,7 @@ fn end_holder(path: &std::path::Path) -> anyhow::Result<()> {
     let Some(pid) = data_dir::holder(path) else { return Ok(()) };
     let raw = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
     let raw = raw.with_context(|| format!("{} names no process", path.join("lock").display()))?;
-    println!("ending process {pid}");
+    say!("ending process {pid}");
     rustix::process::kill_process(raw, rustix::process::Signal::TERM)?;
     let since = Instant::now();
     while data_dir::holder(path).is_some() {

@@ -1,5 +1,6 @@
 //! `roadstead env`: what to set so that the AWS CLI and SDKs talk to a control plane here.
 
+use crate::output::say;
 use crate::{commands::up::Settings, data_dir};
 
 /// Arguments of `roadstead env`.
@@ -19,10 +20,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         let keys = data_dir::read_credentials(&config.data_dir)?;
         (keys.root.access_key, keys.root.secret)
     };
-    println!("export AWS_ENDPOINT_URL=http://{}", server.listen);
-    println!("export AWS_ACCESS_KEY_ID={key}");
-    println!("export AWS_SECRET_ACCESS_KEY={secret}");
-    println!("export AWS_DEFAULT_REGION={}", server.region);
-    println!("export AWS_REGION={}", server.region);
+    say!("export AWS_ENDPOINT_URL=http://{}", server.listen);
+    say!("export AWS_ACCESS_KEY_ID={key}");
+    say!("export AWS_SECRET_ACCESS_KEY={secret}");
+    say!("export AWS_DEFAULT_REGION={}", server.region);
+    say!("export AWS_REGION={}", server.region);
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! `roadstead image`: images on this host. Works beside a running agent.
 
+use crate::output::say;
 use std::{
     io::{IsTerminal, Write},
     path::PathBuf,
@@ -63,15 +64,15 @@ pub fn run(args: Args) -> anyhow::Result<()> {
             let name = name.as_deref().map(str::parse::<Reference>).transpose()?;
             let rootfs = cmd.map(|cmd| rootfs(&cmd, environment)).transpose()?;
             for image in store.load(&file, &LoadOptions { name, rootfs })? {
-                println!("loaded {} {}", image.names.first().map_or("(no name)", |n| n), image.digest);
+                say!("loaded {} {}", image.names.first().map_or("(no name)", |n| n), image.digest);
             }
         }
         Command::Pull { image, username } => pull(&config, &store, &image, username)?,
         Command::List => list(&store)?,
         Command::Remove { image } => {
             let removed = store.remove(&image)?;
-            removed.untagged.iter().for_each(|name| println!("untagged {name}"));
-            removed.deleted.iter().for_each(|digest| println!("deleted {digest}"));
+            removed.untagged.iter().for_each(|name| say!("untagged {name}"));
+            removed.deleted.iter().for_each(|digest| say!("deleted {digest}"));
         }
     }
     Ok(())
@@ -108,7 +109,7 @@ fn pull(config: &Config, store: &Store, image: &str, username: Option<String>) -
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let image = runtime.block_on(store.pull(&reference, &options))?;
-    println!("pulled {} {}", reference.familiar(), image.digest);
+    say!("pulled {} {}", reference.familiar(), image.digest);
     Ok(())
 }
 
@@ -120,12 +121,12 @@ fn show(progress: Progress) {
 }
 
 fn list(store: &Store) -> anyhow::Result<()> {
-    println!("{:<50} {:<22} {:>12}", "NAME", "DIGEST", "BYTES");
+    say!("{:<50} {:<22} {:>12}", "NAME", "DIGEST", "BYTES");
     for image in store.list()? {
         let digest = image.digest.to_string();
         let short = digest.get(..19).unwrap_or(&digest);
         for name in image.names.iter().filter(|name| !name.contains('@')) {
-            println!("{name:<50} {short:<22} {:>12}", image.size());
+            say!("{name:<50} {short:<22} {:>12}", image.size());
         }
     }
     Ok(())
