@@ -32,12 +32,15 @@ async fn a_new_engine_finds_what_runs_and_what_ended_meanwhile() {
         Phase::Running(started) => assert_eq!(started.pid, pid),
         other => panic!("{other:?}"),
     }
-    let exec = engine::ExecSpec {
-        command: vec!["touch".into(), "/stop".into()],
+    let touch = |path: &str| engine::ExecSpec {
+        command: vec!["touch".into(), path.into()],
         timeout: Duration::from_secs(10),
         max_output_bytes: 0,
     };
-    assert_eq!(engine.exec(&runs, &exec).await.unwrap().code, Some(0));
+    assert_eq!(engine.exec(&runs, &touch("/tried")).await.unwrap().code, Some(0));
+    // The container may end, and take the command along, before the command does.
+    let code = engine.exec(&runs, &touch("/stop")).await.unwrap().code;
+    assert!(matches!(code, Some(0 | 137)), "{code:?}");
     assert_eq!(host::exit(&*engine, &runs).await.code, Some(7));
     let text = host::text(&*engine, &runs).await;
     let lines: Vec<&str> = text.lines().collect();
@@ -88,6 +91,31 @@ async fn a_supervisor_killed_while_no_engine_was_there_is_noticed() {
     engine.remove_task(&id.task).await.unwrap();
     let left: Vec<String> = engine.audit().into_iter().filter(|l| l.contains(&id.task)).collect();
     assert_eq!(left, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn a_boot_takes_what_runs_and_keeps_how_others_ended() {
+    let host = Host::new();
+    let engine = host.open().await;
+    let runs = host::run(&*engine, &shell("sleep 1000")).await;
+    let ends = host::run(&*engine, &shell("echo last words; exit 8")).await;
+    assert_eq!(host::exit(&*engine, &ends).await.code, Some(8));
+    drop(engine);
+    for task in [&runs.task, &ends.task] {
+        // SAFETY: the pid is our own supervisor's.
+        unsafe { libc::kill(host.supervisor(task), libc::SIGKILL) };
+    }
+    // All that was in memory is gone.
+    nix::mount::umount2(&host.config.run_dir, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    let engine = host.open().await;
+    assert_eq!(host::exit(&*engine, &runs).await.code, None, "nobody saw it");
+    assert_eq!(host::exit(&*engine, &ends).await.code, Some(8));
+    assert_eq!(host::text(&*engine, &ends).await, "last words\n");
+    for task in [&runs.task, &ends.task] {
+        engine.remove_task(task).await.unwrap();
+        assert!(!host.task_dir(task).exists());
+    }
+    assert_eq!(host.config.images.holds().unwrap(), [], "no image is held for what is gone");
 }
 
 #[tokio::test]
