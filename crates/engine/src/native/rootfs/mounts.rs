@@ -25,23 +25,43 @@ pub(crate) fn mount(root: &Root, mounts: Vec<Mount>) -> io::Result<Vec<Mount>> {
             return Err(io::Error::other("the image's /dev is not a folder"));
         }
     }
-    let mut left: Vec<Mount> = Vec::new();
-    let mut unsure = false;
+    let mut left = Left::default();
     for mount in mounts {
-        let inside = unsure || left.iter().any(|l| mount.destination().starts_with(l.destination()));
-        let made = match Kind::of(&mount).filter(|_| !inside) {
+        let made = match Kind::of(&mount).filter(|_| !left.may_hold(&mount)) {
             Some(kind) => make(root, mount.destination(), &kind).map_err(|e| {
                 io::Error::new(e.kind(), format!("mount at {}: {e}", mount.destination().display()))
             })?,
             None => false,
         };
         if !made {
-            // Links may lead into any other.
-            unsure |= !matches!(mount.typ().as_deref(), Some("proc" | "sysfs" | "mqueue" | "cgroup"));
-            left.push(mount);
+            left.add(mount);
         }
     }
-    Ok(left)
+    Ok(left.mounts)
+}
+
+/// What is left to libcontainer.
+#[derive(Debug, Default)]
+struct Left {
+    mounts: Vec<Mount>,
+    /// A link of the image may lead into one of them.
+    unsure: bool,
+}
+
+impl Left {
+    fn may_hold(&self, mount: &Mount) -> bool {
+        self.unsure || self.mounts.iter().any(|left| mount.destination().starts_with(left.destination()))
+    }
+
+    fn add(&mut self, mount: Mount) {
+        self.unsure |= !is_kernels(mount.destination());
+        self.mounts.push(mount);
+    }
+}
+
+/// Whether the kernel's own file systems are mounted here, or below.
+fn is_kernels(destination: &Path) -> bool {
+    ["/proc", "/sys", "/dev/mqueue"].iter().any(|root| destination.starts_with(root))
 }
 
 /// What is mounted.
@@ -74,9 +94,8 @@ impl Kind<'_> {
             "bind" => {
                 let recursive = others == ["rbind"];
                 let source = mount.source().as_deref()?;
-                // What is under /sys is mounted by whoever mounts that.
-                let own =
-                    !mount.destination().starts_with("/sys") && !mount.destination().starts_with("/proc");
+                // What lies in a file system of the kernel is mounted by whoever mounts that.
+                let own = !is_kernels(mount.destination());
                 (own && (recursive || others.is_empty())).then_some(Kind::Bind { source, recursive, flags })
             }
             kind @ ("tmpfs" | "devpts") => {
@@ -172,6 +191,31 @@ mod tests {
         assert!(!known("tmpfs", "/run", &["noatime"]) && !known("tmpfs", "/run", &["huge=always"]));
         assert!(known("devpts", "/dev/pts", &["newinstance", "ptmxmode=0666", "gid=5"]));
         assert!(!known("proc", "/proc", &[]) && !known("mqueue", "/dev/mqueue", &[]));
+    }
+
+    #[test]
+    fn what_may_lie_in_a_mount_that_is_left_is_left_too() {
+        let left = |mounts: &[Mount]| -> Vec<String> {
+            let mut left = Left::default();
+            for mount in mounts {
+                if left.may_hold(mount) || Kind::of(mount).is_none() {
+                    left.add(mount.clone());
+                }
+            }
+            left.mounts.iter().map(|mount| mount.destination().display().to_string()).collect()
+        };
+        let usual = [
+            wanted("proc", "/proc", &[]),
+            wanted("tmpfs", "/dev", &["mode=755"]),
+            wanted("sysfs", "/sys", &["ro"]),
+            wanted("bind", "/sys/fs/cgroup", &["ro", "rbind", "rprivate"]),
+            wanted("mqueue", "/dev/mqueue", &[]),
+            wanted("tmpfs", "/dev/shm", &["mode=1777"]),
+            wanted("bind", "/etc/hosts", &["rbind", "rprivate", "rw"]),
+        ];
+        assert_eq!(left(&usual), ["/proc", "/sys", "/sys/fs/cgroup", "/dev/mqueue"]);
+        let odd = [wanted("tmpfs", "/run", &["noatime"]), wanted("bind", "/var/run/x", &["rbind"])];
+        assert_eq!(left(&odd), ["/run", "/var/run/x"], "/var/run may be a link to /run");
     }
 
     #[test]
