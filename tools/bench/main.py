@@ -56,7 +56,7 @@ class Table:
         self.add(f"{churn['tasks']:,} short tasks: start, exit, clean-up", churn["per_second"], ">= 60/s (250)",
                  ("docker", their("docker", "churn_per_second")), ("ctr", their("containerd", "churn_per_second")),
                  unit="/s", more_is_better=True)
-        memory = (mine["memory"]["supervisor_pss_kib"] + mine["memory"]["growth_kib"]) / 1024
+        memory = sum(mine["memory"][part] for part in ("supervisor_pss_kib", "growth_kib", "files_kib")) / 1024
         shim = their("containerd", "shim_pss_kib")
         self.add("memory of an idle task beyond its process (PSS)", memory, "<= 1.5 MB",
                  ("containerd shim", shim and shim / 1024), unit=" MB", digits=2)

@@ -79,6 +79,11 @@ class Roadstead:
     def id8(self):
         return (self.data / "id").read_text().strip()
 
+    def files_kib(self):
+        """What is kept in the file system in memory."""
+        room = os.statvfs(f"/run/roadstead/{self.id8()}")
+        return (room.f_blocks - room.f_bfree) * room.f_frsize / 1024
+
     def supervisors(self):
         """Pids of the processes that look after tasks."""
         found = []
@@ -104,7 +109,7 @@ def start_and_churn(road, args):
 
 def memory_of_tasks(road):
     with road.up():
-        before = memory_kib(road.process.pid)
+        before, files = memory_kib(road.process.pid), road.files_kib()
         for _ in range(IDLE_TASKS // 10):
             road.call("RunTask", taskDefinition="sleeper", count=10)
         wait_for(lambda: road.running() == IDLE_TASKS, "the idle tasks do not run")
@@ -112,10 +117,12 @@ def memory_of_tasks(road):
         pids = road.supervisors()
         supervisors = sum(map(memory_kib, pids)) / max(len(pids), 1)
         growth = (memory_kib(road.process.pid) - before) / IDLE_TASKS
+        files = (road.files_kib() - files) / IDLE_TASKS
         for task in road.tasks("RUNNING"):
             road.call("StopTask", task=task)
         wait_for(lambda: not road.tasks("RUNNING"), "the idle tasks do not stop")
-    return {"supervisors": len(pids), "supervisor_pss_kib": round(supervisors), "growth_kib": round(growth)}
+    return {"supervisors": len(pids), "supervisor_pss_kib": round(supervisors), "growth_kib": round(growth),
+            "files_kib": round(files)}
 
 
 def rates(road, args):
