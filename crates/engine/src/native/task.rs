@@ -130,11 +130,17 @@ pub(super) async fn attach(
     task: &Arc<Task>,
     stream: std::os::unix::net::UnixStream,
 ) -> io::Result<Arc<Link>> {
-    let (hears, heard) = (inner.clone(), task.clone());
-    let told = move |message| match message {
-        Message::Exited { name, exit } => hears.send(Event::Exited { id: heard.container_id(&name), exit }),
-        Message::Output { name } => hears.send(Event::Output { id: heard.container_id(&name) }),
-        Message::Hello { .. } | Message::Reply { .. } => {}
+    // Weak: an engine that was dropped must not go on by what its supervisors say, or by their end.
+    let (hears, heard) = (Arc::downgrade(inner), task.clone());
+    let told = move |message| {
+        let event = match message {
+            Message::Exited { name, exit } => Event::Exited { id: heard.container_id(&name), exit },
+            Message::Output { name } => Event::Output { id: heard.container_id(&name) },
+            Message::Hello { .. } | Message::Reply { .. } => return,
+        };
+        if let Some(inner) = hears.upgrade() {
+            inner.send(event);
+        }
     };
     let (watch, watched) = (Arc::downgrade(inner), Arc::downgrade(task));
     let ended = move || {
