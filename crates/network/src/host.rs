@@ -63,7 +63,7 @@ impl Host {
         let names = Names::new(&config);
         let netns_dir = names.netns_dir();
         fs::create_dir_all(&netns_dir).map_err(Error::io("create", &netns_dir))?;
-        let (mut ledger, records) = Ledger::open(&Names::new(&config).run_dir())?;
+        let (mut ledger, records) = Ledger::open(&names.run_dir())?;
         let found = stock::find_objects(&names)?;
         let attached = keep_intact(&mut ledger, records, &found, &names)?;
         let bridged = attached.values().filter(|r| r.spec.mode == Mode::Bridge).count();

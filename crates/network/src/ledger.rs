@@ -1,4 +1,4 @@
-//! The record of attachments on disk: one small file each, so that a change is one rename.
+//! The record of attachments, in the run directory: one small file each, so that a change is one rename.
 //!
 //! The files are not fsynced, on purpose: they speak only of kernel objects, which end with the
 //! machine. A killed process loses nothing that was written, and after a power cut there is

@@ -91,8 +91,7 @@ impl Root {
     }
 }
 
-/// Sets what may be done by a mount and by all below it (`MOUNT_ATTR_` flags), and
-/// makes it private.
+/// Sets what may be done by a mount and by all below it (`MOUNT_ATTR_` flags), and makes it private.
 pub(crate) fn restrict(mount: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
     let attributes =
         libc::mount_attr { attr_set: flags, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };

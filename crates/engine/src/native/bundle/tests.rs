@@ -118,3 +118,13 @@ fn privileged_is_confined_by_nothing() {
     assert!(plan.confine.is_none() && plan.limits.devices.is_none());
     assert!(linux.masked_paths().is_none() && linux.readonly_paths().is_none());
 }
+
+#[test]
+fn the_network_is_told_its_own_controls_only() {
+    let mut spec = shell();
+    spec.sysctls.insert("net.ipv4.ip_unprivileged_port_start".into(), "1024".into());
+    spec.sysctls.insert("kernel.shmmax".into(), "1".into());
+    let asked = ("net.ipv4.ip_unprivileged_port_start".to_owned(), "1024".to_owned());
+    assert_eq!(network_sysctls(&spec), [asked]);
+    assert!(network_sysctls(&shell()).is_empty());
+}
