@@ -13,7 +13,7 @@ const CLIENTS_MAX: usize = 8;
 const OUT_BYTES_MAX: usize = 4 * LINE_BYTES_MAX;
 
 /// Who asked, to be answered later.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Asker {
     client: u64,
     request: u64,

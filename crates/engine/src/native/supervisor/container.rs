@@ -210,7 +210,10 @@ impl Container {
         cgroup::kill(hierarchy, &self.group);
         let oom_killed = cgroup::oom_kills(hierarchy, &self.group) > 0;
         let exit = Exit { code: Some(code), oom_killed, exited_at_ms: sys::now_ms() };
-        self.run = Run::Draining { exit, deadline: Instant::now() + DRAIN_WAIT };
+        // All may have been read while it was starting: then no more wakes this process.
+        let open = self.streams.iter().any(Option::is_some);
+        let wait = if open { DRAIN_WAIT } else { Duration::ZERO };
+        self.run = Run::Draining { exit, deadline: Instant::now() + wait };
         self.kill_at = None;
     }
 
@@ -386,5 +389,69 @@ fn unmade(note: Option<String>) -> String {
     match note {
         Some(note) => format!("OCI runtime create failed: {note}"),
         None => "the runner ended before the container was made".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::{ContainerId, OutputPolicy};
+    use crate::state::Created;
+
+    /// In `dir`, with nothing left to read, whose first process ended before its start was told.
+    fn ended_at_once(dir: &std::path::Path) -> Container {
+        let task = layout::EngineDir::new(dir, &dir.join("run")).task("t");
+        let dir = task.container("main");
+        std::fs::create_dir_all(dir.run()).unwrap();
+        let id = ContainerId { task: "t".into(), name: "main".into() };
+        let created = Created {
+            runtime_id: "r".into(),
+            created_at_ms: 0,
+            bindings: Vec::new(),
+            ipv4: None,
+            image_health_check: None,
+        };
+        let spool = Writer::open(&dir.output(), "r", OutputPolicy::default()).unwrap();
+        let state = ContainerState { id, created, phase: Phase::Created, starts: 0 };
+        layout::write_json(&dir.state(), &state, Durable::No).unwrap();
+        let (status, runners) = sys::packet_pair().unwrap();
+        drop(runners);
+        let run = Run::Starting {
+            asker: Asker::default(),
+            runner: 0,
+            status,
+            pid: Some(0),
+            ended: Some(3),
+            note: None,
+            deadline: Instant::now() + START_WAIT,
+        };
+        Container {
+            name: "main".into(),
+            dir,
+            runtime_id: "r".into(),
+            group: GroupPath::instance("t"),
+            run,
+            streams: [None, None],
+            input: None,
+            terminal: false,
+            spool,
+            kill_at: None,
+            watch: None,
+            leftover: 0,
+        }
+    }
+
+    #[test]
+    fn an_end_with_nothing_left_to_read_is_told_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let hierarchy = Hierarchy::V2(dir.path().join("cgroup"));
+        let mut container = ended_at_once(dir.path());
+        let started = container.turn(&mut Vec::new(), &hierarchy);
+        assert!(matches!(started, Some(News::Started(_, Ok(_)))), "{started:?}");
+        // No descriptor would wake the supervisor.
+        assert_eq!(container.poll().count(), 0);
+        assert!(container.deadline().is_some_and(|at| at <= Instant::now()));
+        let exited = container.turn(&mut Vec::new(), &hierarchy);
+        assert!(matches!(exited, Some(News::Exited(Exit { code: Some(3), .. }))), "{exited:?}");
     }
 }
