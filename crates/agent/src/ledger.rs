@@ -86,7 +86,7 @@ impl Ledger {
     /// Opens the file in `dir`, or makes it. The caller sees to it that one agent at a time does so.
     pub fn open(dir: &Path) -> Result<Ledger, Error> {
         std::fs::create_dir_all(dir)?;
-        let history = store::sqlite::HistoryLimits { changes: 0, bytes: 0, ..Default::default() };
+        let history = store::sqlite::HistoryLimits::NONE;
         let options = store::sqlite::Options { history, ..Default::default() };
         let store = store::sqlite::Sqlite::open(&dir.join("ledger.db"), options)?;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;

@@ -100,7 +100,10 @@ async fn start_server(
         .await
         .with_context(|| format!("cannot listen on {}", server.listen))?;
     let state = dir.path().join("state.db");
-    let store = store::sqlite::Sqlite::open(&state, Default::default())
+    // The one process that writes the rows has them all in memory: nobody watches them.
+    let history = store::sqlite::HistoryLimits::NONE;
+    let options = store::sqlite::Options { history, ..Default::default() };
+    let store = store::sqlite::Sqlite::open(&state, options)
         .with_context(|| format!("cannot open {}", state.display()))?;
     let identity = Identity {
         account: server.account.clone(),

@@ -35,6 +35,11 @@ pub struct HistoryLimits {
     pub age: Duration,
 }
 
+impl HistoryLimits {
+    /// For a store that nobody watches, or only from now on: nothing is written for watches.
+    pub const NONE: HistoryLimits = HistoryLimits { changes: 0, bytes: 0, age: Duration::ZERO };
+}
+
 impl Default for HistoryLimits {
     fn default() -> Self {
         Self { changes: 100_000, bytes: 64 << 20, age: Duration::from_secs(24 * 3600) }

@@ -1,6 +1,6 @@
 //! The brain as the agent link sees it: what each container instance shall run, and where its reports go.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 use async_trait::async_trait;
 use brain::{
@@ -32,7 +32,7 @@ impl Assignments for Driver {
             session,
             endpoint: origin.to_owned(),
             wake,
-            sent: BTreeMap::new(),
+            sent: HashMap::new(),
             ready: VecDeque::new(),
         }))
     }
@@ -104,10 +104,10 @@ struct Connected {
     /// The URL of this server, as the agent's host reaches it.
     endpoint: String,
     wake: watch::Receiver<u64>,
-    /// What this session has handed out.
-    sent: BTreeMap<TaskId, Desired>,
+    /// What this session has handed out of the tasks that are not STOPPED.
+    sent: HashMap<TaskId, Desired>,
     /// Found at the last look, not handed out yet.
-    ready: VecDeque<(TaskId, Desired)>,
+    ready: VecDeque<TaskId>,
 }
 
 impl Connected {
@@ -118,14 +118,20 @@ impl Connected {
         if known.is_none_or(|row| row.status == InstanceStatus::Inactive) {
             return false;
         }
-        let mut live = BTreeMap::new();
+        let mut live = 0;
         for task in visible.state.tasks_on(&self.link.instance) {
-            live.insert(task.id.clone(), task.desired);
-            if self.sent.get(&task.id) != Some(&task.desired) {
-                self.ready.push_back((task.id.clone(), task.desired));
+            live += 1;
+            match self.sent.get_mut(&task.id) {
+                Some(sent) if *sent == task.desired => continue,
+                Some(sent) => *sent = task.desired,
+                None => drop(self.sent.insert(task.id.clone(), task.desired)),
             }
+            self.ready.push_back(task.id.clone());
         }
-        self.sent = live;
+        if self.sent.len() > live {
+            let usage = visible.state.usage(&self.link.instance);
+            self.sent.retain(|id, _| usage.is_some_and(|usage| usage.tasks.contains(id)));
+        }
         true
     }
 
@@ -163,7 +169,7 @@ impl Session for Connected {
 
     async fn next(&mut self) -> Option<Assignment> {
         loop {
-            while let Some((id, _)) = self.ready.pop_front() {
+            while let Some(id) = self.ready.pop_front() {
                 if let Some(assignment) = self.assignment(&id) {
                     return Some(assignment);
                 }

@@ -10,6 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::fault;
@@ -124,6 +125,7 @@ pub(super) fn connect(path: &Path) -> Result<Opened, Error> {
 pub(super) fn connect_reader(path: &Path) -> Result<Connection, Error> {
     let conn = open_reader(path)?;
     // Small, for there may be several: 512 KiB.
+    keep_plans(&conn).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
     let pragmas = "PRAGMA query_only=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;";
     conn.execute_batch(pragmas).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
     Ok(conn)
@@ -146,6 +148,7 @@ fn open_reader(path: &Path) -> Result<Connection, Error> {
 }
 
 fn configure(conn: &Connection) -> rusqlite::Result<()> {
+    keep_plans(conn)?;
     conn.query_row("PRAGMA journal_mode=WAL", [], |_| Ok(()))?;
     // The writer checkpoints between batches, see `writer`. A log that grew is cut back to 32 MiB when it
     // starts over. Memory: 4 MiB of pages.
@@ -158,6 +161,12 @@ fn configure(conn: &Connection) -> rusqlite::Result<()> {
          PRAGMA cell_size_check=ON;
          PRAGMA trusted_schema=OFF;",
     )
+}
+
+/// Statements stay prepared whatever values they are given. SQLite would prepare those that compare with a
+/// value again for each new one, to look whether another plan suits it better; ours have one.
+fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Says whether the file is new (empty), or ours; refuses all else, before anything is written to it.

@@ -10,7 +10,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::file::{HISTORY_SHIFT, Opened, State};
-use super::{Options, fault, file};
+use super::{HistoryLimits, Options, fault, file};
 use crate::apply::{Batch, Rows};
 use crate::lease::Leases;
 use crate::queue::{Applied, Backend, Work};
@@ -79,7 +79,9 @@ impl SqliteBackend {
     }
 
     fn apply_in(&mut self, conn: &Connection, works: Vec<Work>) -> Result<(Applied, State), Error> {
-        let rows = SqliteRows { conn, path: &self.path, at: unix_seconds(), added: 0, bytes: 0 };
+        let keeps_history = self.options.history != HistoryLimits::NONE;
+        let rows =
+            SqliteRows { conn, path: &self.path, keeps_history, at: unix_seconds(), added: 0, bytes: 0 };
         let mut batch = Batch::new(rows, &mut self.leases, self.state.revision, self.options.clock.now());
         batch.run(works)?;
         let Batch { rows, revision, outcomes, commits, .. } = batch;
@@ -92,7 +94,11 @@ impl SqliteBackend {
         let added = rows.added;
         if state.revision != self.state.revision {
             // Leases move the revision too, so it is the revision that says whether something was written.
-            let written = self.trim(conn, &mut state, added).and_then(|()| save_state(conn, &state));
+            let trimmed = self.trim(conn, &mut state, added);
+            if !keeps_history {
+                state.oldest_watch = revision;
+            }
+            let written = trimmed.and_then(|()| save_state(conn, &state));
             written.map_err(|e| fault::of_sqlite(&self.path, Some(conn), &e))?;
         }
         Ok((Applied { outcomes, commits, revision, oldest_watch: state.oldest_watch }, state))
@@ -100,6 +106,9 @@ impl SqliteBackend {
 
     /// Removes history beyond the limits: whole commits, oldest first, a bounded number at a time.
     fn trim(&self, conn: &Connection, state: &mut State, added: usize) -> rusqlite::Result<()> {
+        if state.history_changes == 0 {
+            return Ok(());
+        }
         let Some(last) = self.last_expired(conn, state, added * 2 + TRIM_ROWS)? else { return Ok(()) };
         // The commit's other changes go with it.
         let mut delete = conn.prepare_cached(
@@ -216,7 +225,9 @@ fn unix_seconds() -> i64 {
 struct SqliteRows<'a> {
     conn: &'a Connection,
     path: &'a Path,
+    keeps_history: bool,
     at: i64,
+    /// What went into the history: changes, and their bytes.
     added: usize,
     bytes: usize,
 }
@@ -253,6 +264,9 @@ impl Rows for SqliteRows<'_> {
                 None
             }
         };
+        if !self.keeps_history {
+            return Ok(true);
+        }
         let id = (revision << HISTORY_SHIFT) | nth as u64;
         self.run(
             "INSERT INTO history (id, key, value, at) VALUES (?1, ?2, ?3, ?4)",

@@ -81,6 +81,36 @@ fn history_is_bounded_by_bytes_and_age_too() {
 }
 
 #[test]
+fn without_history_a_watch_begins_now_and_an_older_history_goes() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let open = |history| Sqlite::open(&path, Options { history, ..Options::default() }).expect("it opens");
+    let put = |store: &Sqlite, key: &str| store.commit(Commit::new().put(key, "v")).expect("committed");
+    let store = open(HistoryLimits::default());
+    let first = put(&store, "before");
+    drop(store);
+
+    let store = open(HistoryLimits::NONE);
+    let mut live = store.watch(Span::all(), first).expect("nothing came after it");
+    let second = put(&store, "without");
+    let third = put(&store, "without");
+    let seen: Vec<u64> = (0..2).map(|_| live.recv().expect("an event").revision).collect();
+    assert_eq!(seen, [second, third]);
+    let late = store.watch(Span::all(), first).map(drop);
+    assert!(matches!(late, Err(Error::Compacted { oldest }) if oldest == third), "{late:?}");
+    drop((live, store));
+    let conn = rusqlite::Connection::open(&path).expect("opened");
+    let kept: i64 = conn.query_row("SELECT count(*) FROM history", [], |row| row.get(0)).expect("a count");
+    assert_eq!(kept, 0);
+    drop(conn);
+
+    let store = open(HistoryLimits::default());
+    let fourth = put(&store, "after");
+    let mut again = store.watch(Span::all(), third).expect("nothing is missing");
+    assert_eq!(again.recv().expect("an event").revision, fourth);
+}
+
+#[test]
 fn files_of_others_are_refused_and_left_alone() {
     let dir = tempfile::tempdir().expect("a directory");
     let text = dir.path().join("text");
