@@ -125,7 +125,7 @@ def test_groups_streams_and_their_life(roadstead):
 def json_files(roadstead, arn, name="main"):
     """The files that the driver json-file wrote for a container, oldest first."""
     runtime = next(c["runtimeId"] for c in roadstead.task(arn)["containers"] if c["name"] == name)
-    folder = roadstead.data / "engine/tasks" / task_id(arn) / "containers" / name / "output"
+    folder = roadstead.data / "engine/tasks" / task_id(arn) / name / "output"
     return sorted(folder.glob(f"{runtime}-json.log*"), key=lambda path: int(path.suffix[1:]) if path.suffix != ".log" else 0)[::-1]
 
 

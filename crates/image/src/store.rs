@@ -111,14 +111,22 @@ impl Store {
     /// [`Error::NotFound`] when the image has gone meanwhile: pull it again.
     pub fn hold(&self, digest: &Digest, holder: &str) -> Result<()> {
         check_holder(holder)?;
-        let _lock = FileLock::shared(&self.path("holds.lock"))?;
+        let lock = self.path("holds.lock");
+        let _lock = FileLock::shared(&lock)?;
         if self.get(digest)?.is_none() {
             return Err(Error::NotFound(format!("image {digest} is not in the store")));
         }
         let folder = self.holds_dir(digest);
         files::make_private_dir(&folder)?;
         let path = folder.join(holder);
-        std::fs::File::create(&path).context(|| format!("create {}", path.display()))?;
+        // Only the name counts. One more of a file that is there is cheaper than a new file; a file system
+        // may not have it, or not so many.
+        match std::fs::hard_link(&lock, &path) {
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                std::fs::File::create(&path).context(|| format!("create {}", path.display()))?;
+            }
+            _ => {}
+        }
         self.touch(digest)
     }
 
@@ -268,7 +276,8 @@ impl Store {
 
     fn touch(&self, digest: &Digest) -> Result<()> {
         let path = self.used_path(digest);
-        std::fs::File::create(&path)
+        let opened = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        opened
             .and_then(|file| file.set_modified(SystemTime::now()))
             .context(|| format!("mark {}", path.display()))
     }

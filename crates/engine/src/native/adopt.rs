@@ -101,7 +101,7 @@ fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
         let Phase::Running(_) = state.phase else { continue };
         let exit = Exit { code: None, oom_killed, exited_at_ms: sys::now_ms() };
         state.phase = Phase::Exited(exit.clone());
-        layout::write_json(&dir.state(), &state, Durable::Yes)?;
+        layout::add_json(&dir.state(), &state, Durable::Yes)?;
         events.push(Event::Exited { id: state.id, exit });
     }
     Ok(events)

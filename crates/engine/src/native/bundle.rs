@@ -45,9 +45,6 @@ pub(crate) struct Given<'a> {
     pub(crate) volumes_of: &'a dyn Fn(&str) -> Option<Vec<BoundVolume>>,
 }
 
-/// Files of a container's folder that appear under its /etc.
-pub(crate) const ETC_FILES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
-
 /// Makes the plan. Errors are words for the user.
 pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, String> {
     let security = security::parse(&spec.security_options)?;

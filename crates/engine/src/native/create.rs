@@ -69,9 +69,10 @@ fn write_files(
         .map_err(io_error)?
         .ok_or_else(|| Error::fatal(Kind::Create, "the task was not prepared"))?;
     let images = &inner.config.images;
-    let overlay = images
+    let mut overlay = images
         .overlay(&making.image, making.dir.path(), &making.dir.rootfs())
         .map_err(|e| create_error(&e))?;
+    overlay.lower.push(inner.dir.mount_points());
     let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     let hostname = bundle::hostname(spec, &making.runtime_id, host_name.trim());
     let ipv4 = making.attachment.as_ref().and_then(|a| a.ipv4);
@@ -110,7 +111,7 @@ fn write_files(
         phase: Phase::Created,
         starts: 0,
     };
-    layout::write_json(&making.dir.state(), &state, Durable::No).map_err(io_error)?;
+    layout::add_json(&making.dir.state(), &state, Durable::No).map_err(io_error)?;
     Ok(created)
 }
 
@@ -228,7 +229,7 @@ fn write_etc(
         host_file("/etc/hosts") + &lines.collect::<String>()
     };
     let contents = [resolv, files::render_hostname(hostname), hosts];
-    for (name, content) in bundle::ETC_FILES.iter().zip(contents) {
+    for (name, content) in layout::ETC_FILES.iter().zip(contents) {
         let path = dir.etc(name);
         fs::write(&path, content).map_err(io_error)?;
         // Whatever mask this process has, any user of the container may read them.

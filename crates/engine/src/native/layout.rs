@@ -2,11 +2,12 @@
 //! host's next boot or may be large, and in R, which is memory, what a boot makes meaningless.
 //!
 //! ```text
-//! D/engine/tasks/<task>/volumes/<name>/          content of empty volumes
-//!                       containers/<name>/state.json  where it is in its life
-//!                                          output/     what it wrote (see `spool`)
-//!                                          upper, work
+//! D/engine/tasks/<task>/.volumes/<name>/          content of empty volumes
+//!                       <container>/state.json    where it is in its life: the last line counts
+//!                                   output/       what it wrote, if anything (see `spool`)
+//!                                   upper, work
 //! D/engine/seccomp/                              programs, by capabilities
+//! D/engine/mount-points/                         what every container's root has, at the very bottom
 //! D/engine/trash/                                what is being deleted
 //! R/tasks/<task>/task.json                       the TaskSpec
 //!                supervisor.json                 pid and start time of its supervisor
@@ -22,7 +23,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags};
@@ -30,6 +31,15 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 /// Largest file of ours that is read back, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
+
+/// The files of ours that a container has below /etc.
+pub(crate) const ETC_FILES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
+
+/// Where the content of empty volumes is, among a task's containers: no container has such a name.
+const VOLUMES: &str = ".volumes";
+
+/// A record of values is written anew beyond this, in bytes.
+const RECORD_BYTES_MAX: u64 = 64 << 10;
 
 /// Longest name of a task, a container or a volume, in bytes.
 const NAME_BYTES_MAX: usize = 255;
@@ -58,12 +68,34 @@ impl EngineDir {
     pub(crate) fn make(&self) -> io::Result<()> {
         fs::create_dir_all(self.tasks())?;
         fs::create_dir_all(self.trash())?;
+        self.make_mount_points()?;
         fs::create_dir_all(&self.memory)?;
         if !self.is_memory_mounted()? {
             let (kind, flags) = (Some("tmpfs"), MsFlags::MS_NOSUID | MsFlags::MS_NODEV);
             nix::mount::mount(kind, &self.memory, kind, flags, Some("mode=700,size=10%"))?;
         }
         fs::create_dir_all(self.run())
+    }
+
+    /// What is mounted in every container is there before it starts, unless its image hides it: making it in
+    /// the container's own layer would cost more than the mounts.
+    fn make_mount_points(&self) -> io::Result<()> {
+        let root = self.mount_points();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
+        for folder in ["", "dev", "etc", "proc", "sys"].map(|folder| root.join(folder)) {
+            fs::create_dir_all(&folder)?;
+            mode(&folder, 0o755)?;
+        }
+        for file in ETC_FILES.map(|name| root.join("etc").join(name)) {
+            OpenOptions::new().create(true).append(true).open(&file)?;
+            mode(&file, 0o644)?;
+        }
+        Ok(())
+    }
+
+    /// The lowest layer of all containers.
+    pub(crate) fn mount_points(&self) -> PathBuf {
+        self.disk.join("mount-points")
     }
 
     /// Takes R away.
@@ -133,15 +165,18 @@ impl TaskDir {
     }
 
     pub(crate) fn volume(&self, name: &str) -> PathBuf {
-        self.disk.join("volumes").join(name)
+        self.disk.join(VOLUMES).join(name)
     }
 
-    pub(crate) fn containers(&self) -> PathBuf {
-        self.disk.join("containers")
+    /// The containers whose folders are there, sorted.
+    pub(crate) fn containers(&self) -> Vec<String> {
+        let mut names = folders(&self.disk).unwrap_or_default();
+        names.retain(|name| is_safe_name(name));
+        names
     }
 
     pub(crate) fn container(&self, name: &str) -> ContainerDir {
-        ContainerDir { disk: self.containers().join(name), run: self.run.join(name) }
+        ContainerDir { disk: self.disk.join(name), run: self.run.join(name) }
     }
 }
 
@@ -253,12 +288,15 @@ pub(crate) fn write(path: &Path, content: &[u8], durable: Durable) -> io::Result
         file.sync_data()?;
     }
     fs::rename(&draft, path)?;
-    if durable == Durable::Yes
-        && let Some(parent) = path.parent()
-    {
-        File::open(parent)?.sync_all()?;
+    if durable == Durable::Yes {
+        sync_parent(path)?;
     }
     Ok(())
+}
+
+/// Makes sure that a file's name survives a power cut.
+fn sync_parent(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |parent| File::open(parent)?.sync_all())
 }
 
 /// [`write`] of a value as JSON.
@@ -278,6 +316,38 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T
         return Ok(None);
     }
     Ok(serde_json::from_reader(io::BufReader::new(file)).ok())
+}
+
+/// Adds a value to a record, for [`last_json`] to find. One small write, and no file but the record's own.
+pub(crate) fn add_json<T: Serialize>(path: &Path, value: &T, durable: Durable) -> io::Result<()> {
+    // The line's end comes first: half a value that a power cut left does not spoil this one.
+    let mut line = vec![b'\n'];
+    serde_json::to_writer(&mut line, value)?;
+    let mut file = OpenOptions::new().append(true).create(true).open(path)?;
+    let before = file.metadata()?.len();
+    if before + line.len() as u64 > RECORD_BYTES_MAX {
+        return write(path, &line, durable);
+    }
+    if let Err(error) = file.write_all(&line) {
+        // On a full disk part of it may be there, which would only take up room.
+        let _ = file.set_len(before);
+        return Err(error);
+    }
+    if durable == Durable::Yes {
+        file.sync_data()?;
+        sync_parent(path)?;
+    }
+    Ok(())
+}
+
+/// The last whole value of a record; `None` when there is none.
+pub(crate) fn last_json<T: DeserializeOwned>(path: &Path) -> io::Result<Option<T>> {
+    let record = match fs::read(path) {
+        Ok(record) => record,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    Ok(record.rsplit(|byte| *byte == b'\n').find_map(|line| serde_json::from_slice(line).ok()))
 }
 
 #[cfg(test)]
@@ -304,5 +374,30 @@ mod tests {
         assert_eq!(read_json::<u32>(&path).unwrap(), Some(7));
         fs::write(&path, b"").unwrap();
         assert_eq!(read_json::<u32>(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_whole_value_of_a_record_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        let last = || last_json::<Vec<String>>(&path).unwrap();
+        assert_eq!(last(), None);
+        let value = |text: &str| vec![text.to_owned(), "a\nb".to_owned()];
+        add_json(&path, &value("one"), Durable::No).unwrap();
+        add_json(&path, &value("two"), Durable::Yes).unwrap();
+        assert_eq!(last(), Some(value("two")));
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() / 2 {
+            fs::write(&path, &whole[..whole.len() - 1 - cut]).unwrap();
+            assert_eq!(last(), Some(value("one")), "{cut} bytes less");
+            add_json(&path, &value("three"), Durable::No).unwrap();
+            assert_eq!(last(), Some(value("three")), "after {cut} bytes less");
+        }
+        let long = value(&"x".repeat(1000));
+        for _ in 0..100 {
+            add_json(&path, &long, Durable::No).unwrap();
+            assert!(fs::metadata(&path).unwrap().len() <= RECORD_BYTES_MAX);
+            assert_eq!(last().as_ref(), Some(&long));
+        }
     }
 }

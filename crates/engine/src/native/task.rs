@@ -56,14 +56,14 @@ impl Task {
     }
 
     pub(super) fn container_names(&self) -> Vec<String> {
-        layout::folders(&self.dir.containers()).unwrap_or_default()
+        self.dir.containers()
     }
 
     pub(super) fn state(&self, name: &str) -> io::Result<Option<ContainerState>> {
         if !layout::is_safe_name(name) {
             return Ok(None);
         }
-        layout::read_json(&self.dir.container(name).state())
+        layout::last_json(&self.dir.container(name).state())
     }
 
     pub(super) fn states(&self) -> Vec<ContainerState> {
@@ -98,7 +98,7 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
 }
 
 fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
-    std::fs::create_dir_all(task.dir.containers())?;
+    std::fs::create_dir_all(task.dir.path())?;
     std::fs::create_dir_all(task.dir.run())?;
     for (name, volume) in &spec.volumes {
         if matches!(volume, Volume::Empty) && layout::is_safe_name(name) {

@@ -21,7 +21,7 @@ async fn a_new_engine_finds_what_runs_and_what_ended_meanwhile() {
         other => panic!("{other:?}"),
     };
     drop(engine);
-    let state = host.task_dir(&ends.task).join("containers/c/state.json");
+    let state = host.task_dir(&ends.task).join("c/state.json");
     host::until("the end without an engine", async || {
         std::fs::read_to_string(&state).unwrap().contains("Exited").then_some(())
     })
@@ -125,7 +125,7 @@ async fn remains_of_a_crash_are_cleared_at_opening() {
     let root = if memory.exists() { memory } else { std::path::Path::new("/sys/fs/cgroup") };
     let stray = root.join(format!("roadstead-{}/{}/x", host.config.instance_id8, host::task_id()));
     std::fs::create_dir_all(&stray).unwrap();
-    let half = host.task_dir("0123456789abcdef").join("containers/half");
+    let half = host.task_dir("0123456789abcdef").join("half");
     std::fs::create_dir_all(&half).unwrap();
     let engine = host.open().await;
     assert!(!stray.exists());

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use super::{ETC_FILES, Given};
+use super::Given;
 use crate::native::cgroup::Hierarchy;
 use crate::native::layout;
 use crate::native::plan::{BoundVolume, CopyUp};
@@ -79,7 +79,7 @@ fn inside(path: &Path) -> Result<PathBuf, String> {
 /// All mounts, in the order in which they are made: a folder before what is in it.
 pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) -> Vec<Value> {
     let mut user: Vec<(PathBuf, Value)> = Vec::new();
-    for file in ETC_FILES {
+    for file in layout::ETC_FILES {
         let path = Path::new("/etc").join(file);
         user.push((path.clone(), bind(&given.dir.etc(file), &path, false)));
     }

@@ -38,7 +38,7 @@ pub(super) struct JsonFile {
 }
 
 impl JsonFile {
-    /// Goes on after what is there. Makes no file yet.
+    /// Goes on after what is there. Makes neither file nor folder yet.
     pub(super) fn open(path: PathBuf, max_bytes: u64, files: u32) -> io::Result<JsonFile> {
         let len = match OpenOptions::new().read(true).write(true).open(&path) {
             Ok(file) => whole_lines(file)?,
@@ -118,6 +118,7 @@ impl JsonFile {
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         if self.file.is_none() {
+            fs::create_dir_all(self.path.parent().unwrap_or(&self.path))?;
             let file = OpenOptions::new().create(true).append(true).mode(0o640).open(&self.path)?;
             self.file = Some(file);
         }

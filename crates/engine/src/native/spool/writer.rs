@@ -40,10 +40,9 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Opens the spool in `dir`, made if absent, to go on after what is there. `id` is the container's: it
+    /// Opens the spool in `dir`, which is made with the first output, to go on after what is there. `id` is the container's: it
     /// names a json-file.
     pub(crate) fn open(dir: &Path, id: &str, policy: OutputPolicy) -> io::Result<Writer> {
-        fs::create_dir_all(dir)?;
         let starts: VecDeque<u64> = segments(dir)?.into();
         let (mut end, mut ended) = (0, 0);
         if let Some(last) = starts.back() {
@@ -162,6 +161,7 @@ impl Writer {
             && start.is_some_and(|s| self.on_disk(s).is_none_or(|len| s + len != self.end));
         if full || gap {
             self.file = None;
+            fs::create_dir_all(&self.dir)?;
             let file =
                 OpenOptions::new().create(true).append(true).open(segment_path(&self.dir, self.end))?;
             self.starts.push_back(self.end);

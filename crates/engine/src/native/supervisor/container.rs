@@ -84,7 +84,7 @@ impl Container {
         hierarchy: &Hierarchy,
     ) -> io::Result<Container> {
         let state: ContainerState =
-            layout::read_json(&dir.state())?.ok_or_else(|| io::Error::other("no such container"))?;
+            layout::last_json(&dir.state())?.ok_or_else(|| io::Error::other("no such container"))?;
         if matches!(state.phase, Phase::Running(_)) {
             return Err(io::Error::other("the container runs already"));
         }
@@ -348,12 +348,12 @@ impl Container {
 
     fn write_state(&self, phase: Phase, durable: Durable) -> io::Result<()> {
         let mut state: ContainerState =
-            layout::read_json(&self.dir.state())?.ok_or_else(|| io::Error::other("no such container"))?;
+            layout::last_json(&self.dir.state())?.ok_or_else(|| io::Error::other("no such container"))?;
         if matches!(phase, Phase::Running(_)) {
             state.starts += 1;
         }
         state.phase = phase;
-        layout::write_json(&self.dir.state(), &state, durable)
+        layout::add_json(&self.dir.state(), &state, durable)
     }
 
     /// Takes what the container wrote. One bounded bite of each stream, so that no container starves
@@ -402,7 +402,7 @@ mod tests {
     fn ended_at_once(dir: &std::path::Path) -> Container {
         let task = layout::EngineDir::new(dir, &dir.join("run")).task("t");
         let dir = task.container("main");
-        std::fs::create_dir_all(dir.run()).unwrap();
+        std::fs::create_dir_all(dir.path()).unwrap();
         let id = ContainerId { task: "t".into(), name: "main".into() };
         let created = Created {
             runtime_id: "r".into(),
@@ -413,7 +413,7 @@ mod tests {
         };
         let spool = Writer::open(&dir.output(), "r", OutputPolicy::default()).unwrap();
         let state = ContainerState { id, created, phase: Phase::Created, starts: 0 };
-        layout::write_json(&dir.state(), &state, Durable::No).unwrap();
+        layout::add_json(&dir.state(), &state, Durable::No).unwrap();
         let (status, runners) = sys::packet_pair().unwrap();
         drop(runners);
         let run = Run::Starting {
