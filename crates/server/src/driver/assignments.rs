@@ -23,8 +23,9 @@ impl Assignments for Driver {
             agent_hash: Some(hello.agent_hash),
             docker_version: Some(format!("DockerVersion: {}", hello.docker_version)),
         };
-        // Woken before the first look, so nothing that changes in between is missed.
-        let wake = link.cluster.wake_on(&link.instance);
+        let mut wake = link.cluster.wake_on(&link.instance);
+        // For the first look.
+        wake.mark_changed();
         let session = link.cluster.wakers().begin_session(&link.instance);
         link.connection(session, Some(version)).await?;
         Ok(Box::new(Connected {
@@ -33,6 +34,7 @@ impl Assignments for Driver {
             endpoint: origin.to_owned(),
             wake,
             sent: HashMap::new(),
+            looks: 0,
             ready: VecDeque::new(),
         }))
     }
@@ -104,8 +106,9 @@ struct Connected {
     /// The URL of this server, as the agent's host reaches it.
     endpoint: String,
     wake: watch::Receiver<u64>,
-    /// What this session has handed out of the tasks that are not STOPPED.
-    sent: HashMap<TaskId, Desired>,
+    /// What this session has handed out of the tasks that are not STOPPED, and the last look that saw each.
+    sent: HashMap<TaskId, (Desired, u64)>,
+    looks: u64,
     /// Found at the last look, not handed out yet.
     ready: VecDeque<TaskId>,
 }
@@ -118,20 +121,18 @@ impl Connected {
         if known.is_none_or(|row| row.status == InstanceStatus::Inactive) {
             return false;
         }
-        let mut live = 0;
+        self.looks += 1;
         for task in visible.state.tasks_on(&self.link.instance) {
-            live += 1;
-            match self.sent.get_mut(&task.id) {
-                Some(sent) if *sent == task.desired => continue,
-                Some(sent) => *sent = task.desired,
-                None => drop(self.sent.insert(task.id.clone(), task.desired)),
+            let sent = (task.desired, self.looks);
+            let before = match self.sent.get_mut(&task.id) {
+                Some(before) => Some(std::mem::replace(before, sent)),
+                None => self.sent.insert(task.id.clone(), sent),
+            };
+            if before.map(|(desired, _)| desired) != Some(task.desired) {
+                self.ready.push_back(task.id.clone());
             }
-            self.ready.push_back(task.id.clone());
         }
-        if self.sent.len() > live {
-            let usage = visible.state.usage(&self.link.instance);
-            self.sent.retain(|id, _| usage.is_some_and(|usage| usage.tasks.contains(id)));
-        }
+        self.sent.retain(|_, (_, seen)| *seen == self.looks);
         true
     }
 
@@ -174,10 +175,8 @@ impl Session for Connected {
                     return Some(assignment);
                 }
             }
-            if !self.look() {
-                return None;
-            }
-            if self.ready.is_empty() && self.wake.changed().await.is_err() {
+            // Woken before the look, so nothing that changes meanwhile is missed.
+            if self.wake.changed().await.is_err() || !self.look() {
                 return None;
             }
         }
