@@ -43,6 +43,16 @@ impl World {
         world
     }
 
+    /// Waits until the ledger on disk holds this text.
+    async fn is_written(&self, text: &str) {
+        let log = self.data.path().join("ledger.db-wal");
+        server_double::eventually("the ledger is written", || {
+            let bytes = std::fs::read(&log).unwrap_or_default();
+            bytes.windows(text.len()).any(|window| window == text.as_bytes()).then_some(())
+        })
+        .await;
+    }
+
     fn start_agent(&mut self) {
         let timers = agent::Timers {
             container_report_delay: Duration::from_millis(50),

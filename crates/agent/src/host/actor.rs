@@ -29,6 +29,9 @@ use crate::{
 
 /// How long PENDING waits for RUNNING to overtake it: most tasks start within it, and need not say both.
 const PENDING_DELAY: Duration = Duration::from_millis(150);
+/// How long a change that nothing waits for may be missing from the record. Whatever a crash takes of it, the
+/// engine still knows, or the control plane hears again.
+const SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Between attempts to write the record.
 const SAVE_RETRY: Duration = Duration::from_secs(1);
 
@@ -46,6 +49,7 @@ struct Actor {
     version: u64,
     saved: u64,
     saving: bool,
+    save_at: Option<Instant>,
     /// Starts that wait for the record to say that they may have happened: container to version.
     waiting_starts: BTreeMap<usize, u64>,
     /// The version that says that a container is made.
@@ -61,6 +65,8 @@ struct Actor {
     /// Shippers of output at work: container to the token that says no more will be written.
     shippers: BTreeMap<usize, CancellationToken>,
     shipped: BTreeSet<usize>,
+    /// The version that says how the task ended.
+    ended_at: Option<u64>,
     cleanup_at: Option<Instant>,
     removing: bool,
     /// Remove again then, after a failure.
@@ -86,6 +92,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
         version: 1,
         saved: 0,
         saving: false,
+        save_at: None,
         waiting_starts: BTreeMap::new(),
         made_at: BTreeMap::new(),
         reporting: false,
@@ -95,6 +102,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
         pending_at: None,
         shippers: BTreeMap::new(),
         shipped: BTreeSet::new(),
+        ended_at: None,
         cleanup_at: None,
         removing: false,
         remove_at: None,
@@ -159,10 +167,10 @@ impl Actor {
         self.queue_reports(now);
         self.see_off(now);
         self.send_report();
-        self.save();
+        self.save(now);
         self.publish();
         // Those that are due wait for something else by now.
-        let timers = [self.flush_at, self.pending_at, self.cleanup_at, self.remove_at];
+        let timers = [self.flush_at, self.pending_at, self.save_at, self.cleanup_at, self.remove_at];
         timers.into_iter().flatten().filter(|at| *at > now).chain(wake).min()
     }
 
@@ -254,11 +262,17 @@ impl Actor {
         });
     }
 
-    /// Writes the record down if it has changed; one write at a time.
-    fn save(&mut self) {
+    /// Writes the record down if it has changed: at once where something waits for it, else once for all that
+    /// changes within a moment. One write at a time.
+    fn save(&mut self, now: Instant) {
         if self.saving || self.saved == self.version || self.over() {
             return;
         }
+        let awaited = self.made_at.values().chain(&self.ended_at).any(|version| self.saved < *version);
+        if !awaited && *self.save_at.get_or_insert(now + SAVE_DELAY) > now {
+            return;
+        }
+        self.save_at = None;
         self.saving = true;
         let version = self.version;
         let record = Record {

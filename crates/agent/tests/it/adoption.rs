@@ -80,6 +80,8 @@ async fn a_task_waits_for_what_an_earlier_attempt_left() {
 async fn containers_that_are_gone_are_reported_as_such() {
     let mut w = World::new().await;
     w.run("t1").await;
+    // The report does not wait for the ledger, which is written a moment later.
+    w.is_written(r#""phase":"Running""#).await;
     w.kill_agent().await;
     w.engine.reboot();
     w.start_agent();

@@ -17,6 +17,7 @@ impl Actor {
         if self.state.known != Known::Stopped || self.removed || self.removing {
             return;
         }
+        let ended_at = *self.ended_at.get_or_insert(self.version);
         if self.cleanup_at.is_none() {
             self.cleanup_at = Some(now + self.host.timers.task_cleanup_wait);
             self.host.admission.lock().stopped(&self.task.id);
@@ -26,7 +27,7 @@ impl Actor {
         // What is being prepared would be there again after the removal.
         let preparing = self.state.prepared == Prepared::Busy;
         // Its exit codes must be written down before the engine forgets them.
-        if waits || preparing || !self.shippers.is_empty() || self.saved < self.version {
+        if waits || preparing || !self.shippers.is_empty() || self.saved < ended_at {
             return;
         }
         self.removing = true;
