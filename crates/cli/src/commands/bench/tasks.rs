@@ -16,8 +16,8 @@ use super::{
 
 /// Between two looks at a task that starts.
 const LOOK: Duration = Duration::from_micros(500);
-/// Between two looks at many tasks.
-const GLANCE: Duration = Duration::from_millis(20);
+/// Between two looks at many tasks, and between two attempts to start more: neither shall cost the host much.
+const GLANCE: Duration = Duration::from_millis(50);
 /// For one task to get where it should, or for the host to be clean.
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The most tasks that one RunTask starts.
@@ -90,18 +90,28 @@ impl Churn {
         let (mut tasks, mut over) = (Vec::new(), 0);
         while over < self.count {
             ensure!(at.elapsed() < PATIENCE, "{over} of {} tasks are over", self.count);
-            let missing = (self.count - tasks.len()).min(BATCH);
-            if missing > 0 && tasks.len() + missing <= over + self.at_once {
+            loop {
+                let missing = (self.count - tasks.len()).min(BATCH);
+                if missing == 0 || tasks.len() + missing > over + self.at_once {
+                    break;
+                }
                 let started = run_tasks(&mut client, &self.definition, missing).await?;
-                if !started.is_empty() {
-                    tasks.extend(started);
-                    continue;
+                let full = started.len() < missing;
+                tasks.extend(started);
+                if full {
+                    break;
                 }
             }
             // They end nearly in the order in which they began.
-            let ended = count_ended(&mut client, &tasks[over..tasks.len().min(over + PAGE)]).await?;
-            over += ended;
-            if ended == 0 {
+            loop {
+                let looked = &tasks[over..tasks.len().min(over + PAGE)];
+                let ended = count_ended(&mut client, looked).await?;
+                over += ended;
+                if ended < looked.len() || ended == 0 {
+                    break;
+                }
+            }
+            if over < self.count {
                 tokio::time::sleep(GLANCE).await;
             }
         }
