@@ -170,9 +170,9 @@ impl Shared {
             peer_netns: made.file.as_fd(),
         })?;
         let inside = &mut made.inside;
-        let peer = inside.link(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
+        let peer = inside.index(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
         inside.set_up(PEER)?;
-        inside.add_address(peer.index, address, self.bridge.subnet.prefix_len())?;
+        inside.add_address(peer, address, self.bridge.subnet.prefix_len())?;
         inside.add_default_route(self.bridge.subnet.gateway())
     }
 }

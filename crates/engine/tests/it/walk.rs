@@ -1,5 +1,7 @@
 //! The first steps: a container runs, ends with its code, its output is read, and it is removed.
 
+use std::time::Duration;
+
 use engine::{Engine, NetworkMode};
 
 use crate::host::{self, Host};
@@ -52,6 +54,38 @@ async fn a_container_on_the_bridge_reaches_the_host_and_is_reached() {
     assert!(body.contains("200 OK"), "{body}");
     assert!(engine.stats(&id).await.unwrap().rx.bytes > 0);
     engine.remove_task(&id.task).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_kernel_s_file_systems_show_the_container_s_own_namespaces() {
+    let host = Host::with_network();
+    let engine = host.open().await;
+    let script = "ls /sys/class/net | tr '\\n' ' '; touch /dev/mqueue/mine; ls /dev/mqueue; \
+                  for n in ipc net uts mnt pid; do readlink /proc/self/ns/$n; done; sleep 1000";
+    let mut seen = Vec::new();
+    for mode in [NetworkMode::Bridge, NetworkMode::None] {
+        let id = host::run(&*engine, &engine::ContainerSpec { network: mode, ..host::shell(script) }).await;
+        let text = host::until("all of it", async || {
+            let records = engine.output(&id, 0, 1 << 20).await.unwrap().records;
+            let lines: Vec<String> =
+                records.iter().map(|record| String::from_utf8_lossy(&record.data).into_owned()).collect();
+            (lines.len() == 6).then_some(lines)
+        })
+        .await;
+        let links = if mode == NetworkMode::Bridge { "eth0 lo mine" } else { "lo mine" };
+        assert_eq!(text[0], links, "its own links, and no queue but its own");
+        // What joins it finds the same.
+        let command = ["sh", "-c", "readlink /proc/self/ns/ipc; ls /dev/mqueue"].map(str::to_owned).to_vec();
+        let exec = engine::ExecSpec { command, timeout: Duration::from_secs(10), max_output_bytes: 1000 };
+        let told = engine.exec(&id, &exec).await.unwrap();
+        assert_eq!(String::from_utf8_lossy(&told.output), format!("{}\nmine\n", text[1]));
+        seen.extend(text[1..].to_vec());
+    }
+    let own = |name: &str| std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+    seen.extend(["ipc", "net", "uts", "mnt", "pid"].map(|name| own(name).display().to_string()));
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 15, "each has its own: {seen:?}");
 }
 
 #[tokio::test]

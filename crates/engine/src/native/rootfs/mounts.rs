@@ -1,5 +1,6 @@
-//! The mounts of a container that need none of its namespaces. Whoever has mounted the root file system
-//! makes them too, at some ten system calls each; libcontainer, which does the rest, makes seventy.
+//! The mounts of a container, but for what shows its processes. Whoever has mounted the root file system
+//! makes them too, at some ten system calls each; libcontainer, which does the rest, makes seventy. The
+//! caller is in the container's network and IPC namespaces.
 
 use std::fs::File;
 use std::io;
@@ -94,11 +95,9 @@ impl Kind<'_> {
             "bind" => {
                 let recursive = others == ["rbind"];
                 let source = mount.source().as_deref()?;
-                // What lies in a file system of the kernel is mounted by whoever mounts that.
-                let own = !is_kernels(mount.destination());
-                (own && (recursive || others.is_empty())).then_some(Kind::Bind { source, recursive, flags })
+                (recursive || others.is_empty()).then_some(Kind::Bind { source, recursive, flags })
             }
-            kind @ ("tmpfs" | "devpts") => {
+            kind @ ("tmpfs" | "devpts" | "sysfs" | "mqueue") => {
                 const KNOWN: [&str; 6] = ["size", "mode", "gid", "uid", "newinstance", "ptmxmode"];
                 let options: Vec<(&str, Option<&str>)> = others
                     .into_iter()
@@ -186,11 +185,11 @@ mod tests {
         let known = |kind, at, options: &[&str]| Kind::of(&wanted(kind, at, options)).is_some();
         assert!(known("bind", "/data", &["rbind", "rprivate", "ro"]));
         assert!(!known("bind", "/data", &["rbind", "rshared"]));
-        assert!(!known("bind", "/sys/fs/cgroup", &["rbind"]) && !known("bind", "/proc/x", &["rbind"]));
         assert!(known("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]));
         assert!(!known("tmpfs", "/run", &["noatime"]) && !known("tmpfs", "/run", &["huge=always"]));
         assert!(known("devpts", "/dev/pts", &["newinstance", "ptmxmode=0666", "gid=5"]));
-        assert!(!known("proc", "/proc", &[]) && !known("mqueue", "/dev/mqueue", &[]));
+        assert!(known("sysfs", "/sys", &["ro"]) && known("mqueue", "/dev/mqueue", &["noexec"]));
+        assert!(!known("proc", "/proc", &[]) && !known("cgroup", "/sys/fs/cgroup", &[]));
     }
 
     #[test]
@@ -213,7 +212,11 @@ mod tests {
             wanted("tmpfs", "/dev/shm", &["mode=1777"]),
             wanted("bind", "/etc/hosts", &["rbind", "rprivate", "rw"]),
         ];
-        assert_eq!(left(&usual), ["/proc", "/sys", "/sys/fs/cgroup", "/dev/mqueue"]);
+        assert_eq!(left(&usual), ["/proc"]);
+        let in_proc = [wanted("proc", "/proc", &[]), wanted("bind", "/proc/x", &["rbind"])];
+        assert_eq!(left(&in_proc), ["/proc", "/proc/x"]);
+        let v2 = [wanted("cgroup", "/sys/fs/cgroup", &["ro"]), wanted("tmpfs", "/dev/shm", &["mode=1777"])];
+        assert_eq!(left(&v2), ["/sys/fs/cgroup"]);
         let odd = [wanted("tmpfs", "/run", &["noatime"]), wanted("bind", "/var/run/x", &["rbind"])];
         assert_eq!(left(&odd), ["/run", "/var/run/x"], "/var/run may be a link to /run");
     }

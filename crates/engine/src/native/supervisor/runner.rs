@@ -12,7 +12,9 @@ use std::os::unix::net::UnixListener;
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
 use libcontainer::syscall::syscall::SyscallType;
+use libcontainer::oci_spec::runtime::{LinuxNamespaceType, Spec};
 use nix::mount::MsFlags;
+use nix::sched::CloneFlags;
 
 use super::executor::{Confined, Program};
 use super::notes::Notes;
@@ -56,9 +58,9 @@ fn run_inner(start: Start<'_>) -> io::Result<()> {
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
     own_mounts()?;
     plan.overlay.mount().map_err(flat)?;
-    prepare(start.dir, &plan)?;
     cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
     cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
+    prepare(start.dir, &plan)?;
     cgroup::enter(start.hierarchy, &plan.group)?;
     let status = start.status.as_raw_fd();
     let (mut container, master) =
@@ -75,7 +77,7 @@ fn report(status: &OwnedFd, progress: &Progress, fd: Option<&OwnedFd>) {
 
 /// A mount namespace of this process's own.
 pub(super) fn own_mounts() -> io::Result<()> {
-    nix::sched::unshare(nix::sched::CloneFlags::CLONE_NEWNS)?;
+    nix::sched::unshare(CloneFlags::CLONE_NEWNS)?;
     // What is mounted here must not show outside; what is unmounted outside must not stay here.
     let none = None::<&str>;
     Ok(nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?)
@@ -99,9 +101,30 @@ fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<()> {
         process.set_env(Some(env));
         process.set_user(user.oci());
     }
+    enter_namespaces(&mut spec)?;
     let mounts = spec.mounts().clone().unwrap_or_default();
     spec.set_mounts(Some(rootfs::mount(&root, mounts)?));
     layout::write_json(&dir.config(), &spec, Durable::No)
+}
+
+/// Enters those namespaces of the container's that /sys and /dev/mqueue show, so that they can be mounted
+/// here. Its first process is born in them.
+fn enter_namespaces(spec: &mut Spec) -> io::Result<()> {
+    let linux = spec.linux_mut().as_mut().and_then(|linux| linux.namespaces_mut().as_mut());
+    for namespace in linux.into_iter().flatten() {
+        match (namespace.typ(), namespace.path()) {
+            (LinuxNamespaceType::Network, Some(path)) => {
+                let file = fs::File::open(path)?;
+                nix::sched::setns(file, CloneFlags::CLONE_NEWNET)?;
+            }
+            (LinuxNamespaceType::Ipc, None) => {
+                nix::sched::unshare(CloneFlags::CLONE_NEWIPC)?;
+                namespace.set_path(Some("/proc/self/ns/ipc".into()));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, Option<OwnedFd>)> {
