@@ -28,8 +28,8 @@ pub struct Usage {
     pub used: Resources,
     pub running: i32,
     pub pending: i32,
-    /// All tasks placed here that are not STOPPED.
-    pub tasks: OrdSet<TaskId>,
+    /// All tasks placed here that are not STOPPED, and what each shall do.
+    pub tasks: OrdMap<TaskId, Desired>,
     /// How many of them are of each group.
     pub groups: OrdMap<String, i32>,
     /// Where the instance stands in [`Cluster::slots`].
@@ -106,7 +106,7 @@ impl Cluster {
 
     /// The tasks on a container instance that are not STOPPED.
     pub fn tasks_on(&self, instance: &InstanceId) -> impl Iterator<Item = &Arc<TaskRow>> {
-        self.usage.get(instance).into_iter().flat_map(|u| u.tasks.iter()).filter_map(|id| self.tasks.get(id))
+        self.usage.get(instance).into_iter().flat_map(|u| u.tasks.keys()).filter_map(|id| self.tasks.get(id))
     }
 
     /// A container instance by id.
@@ -310,7 +310,7 @@ impl Cluster {
         let usage = Arc::make_mut(self.usage.entry(instance.clone()).or_default());
         usage.running += running;
         usage.pending += pending;
-        usage.tasks.insert(row.id.clone());
+        usage.tasks.insert(row.id.clone(), row.desired);
         usage.used.add(&row.needs);
         *usage.groups.entry(row.group.clone()).or_default() += 1;
         if let Some(slot) = usage.slot {

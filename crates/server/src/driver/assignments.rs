@@ -122,14 +122,15 @@ impl Connected {
             return false;
         }
         self.looks += 1;
-        for task in visible.state.tasks_on(&self.link.instance) {
-            let sent = (task.desired, self.looks);
-            let before = match self.sent.get_mut(&task.id) {
+        let usage = visible.state.usage(&self.link.instance);
+        for (id, desired) in usage.into_iter().flat_map(|usage| &usage.tasks) {
+            let sent = (*desired, self.looks);
+            let before = match self.sent.get_mut(id) {
                 Some(before) => Some(std::mem::replace(before, sent)),
-                None => self.sent.insert(task.id.clone(), sent),
+                None => self.sent.insert(id.clone(), sent),
             };
-            if before.map(|(desired, _)| desired) != Some(task.desired) {
-                self.ready.push_back(task.id.clone());
+            if before.map(|(desired, _)| desired) != Some(*desired) {
+                self.ready.push_back(id.clone());
             }
         }
         self.sent.retain(|_, (_, seen)| *seen == self.looks);
