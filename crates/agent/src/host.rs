@@ -12,7 +12,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use wire::acs;
 
@@ -30,6 +30,10 @@ use crate::{
 /// start it again.
 const REMEMBER: Duration = Duration::from_secs(600);
 
+/// How many tasks begin at once, for each processor. What is admitted beyond that waits without a process or
+/// a folder of its own: hundreds that begin together would only be in each other's way.
+const BEGINNING_EACH: usize = 4;
+
 /// Between attempts to write an assignment down.
 const WRITE_RETRY: Duration = Duration::from_secs(1);
 
@@ -43,6 +47,8 @@ pub struct Host {
     pub(crate) image_pull: engine::PullBehavior,
     lowering: lower::Host,
     admission: Mutex<Admission>,
+    /// Places of tasks that begin; see [`BEGINNING_EACH`].
+    beginning: Arc<Semaphore>,
     tasks: Mutex<BTreeMap<engine::TaskId, Handle>>,
     /// What a dead agent left of tasks that nobody knows, until it is removed.
     remains: Mutex<BTreeMap<engine::TaskId, CancellationToken>>,
@@ -120,6 +126,7 @@ pub struct Parts {
 impl Host {
     /// A host without tasks.
     pub fn new(parts: Parts) -> Arc<Host> {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
         let total = Needs {
             cpu: parts.resources.cpu,
             memory_mib: parts.resources.memory_mib,
@@ -135,6 +142,7 @@ impl Host {
             image_pull: parts.image_pull,
             lowering: lower::Host { region: parts.region },
             admission: Mutex::new(Admission::new(total)),
+            beginning: Arc::new(Semaphore::new(BEGINNING_EACH * processors.max(2))),
             tasks: Mutex::default(),
             remains: Mutex::default(),
             finished: Mutex::default(),

@@ -39,6 +39,8 @@ struct Actor {
     host: Arc<Host>,
     task: Arc<Task>,
     state: TaskState,
+    /// Cancelled once it runs, or is over: its place among those that begin is free then.
+    begun: CancellationToken,
     to_self: mpsc::UnboundedSender<Message>,
     snapshot: Arc<Mutex<Snapshot>>,
     /// Written down: state, reports, removed. `version` counts its changes.
@@ -84,6 +86,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
     let actor = Actor {
         host: host.clone(),
         state,
+        begun: CancellationToken::new(),
         to_self: to_self.clone(),
         snapshot: snapshot.clone(),
         reports: record.reports.into(),
@@ -163,6 +166,9 @@ impl Actor {
                 self.act(action);
             }
             self.ship_output();
+        }
+        if self.state.known >= Known::Running {
+            self.begun.cancel();
         }
         self.queue_reports(now);
         self.see_off(now);

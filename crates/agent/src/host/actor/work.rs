@@ -12,19 +12,15 @@ use crate::{
 
 /// How much of a probe's output is kept, as Docker does.
 const PROBE_OUTPUT: usize = 4096;
+/// How long a task that does not come to run keeps its place among those that begin.
+const BEGIN_WAIT: Duration = Duration::from_millis(500);
 
 impl Actor {
     pub(super) fn act(&mut self, action: Action) {
         tracing::debug!(task = self.task.id, ?action, "action");
         match action {
             Action::Admit => self.host.ask_admission(&self.task.id, self.task.needs.clone()),
-            Action::Prepare => {
-                let (host, task) = (self.host.clone(), self.task.clone());
-                self.spawn(async move {
-                    host.remains_removed(&task.id).await;
-                    Fact::Prepared(host.engine.prepare_task(&task.spec).await)
-                });
-            }
+            Action::Prepare => self.prepare(),
             Action::Pull(index) => self.pull(index),
             Action::Create(index) => self.create(index),
             Action::Start(index) => {
@@ -45,6 +41,26 @@ impl Actor {
             let fact = work.await;
             // The actor may have ended, and needs it no more.
             let _ = to_self.send(Message::Fact(fact));
+        });
+    }
+
+    /// Has the engine prepare the task, when there is a place for one more that begins.
+    fn prepare(&self) {
+        let (host, task, begun) = (self.host.clone(), self.task.clone(), self.begun.clone());
+        self.spawn(async move {
+            host.remains_removed(&task.id).await;
+            let place = tokio::select! {
+                place = host.beginning.clone().acquire_owned() => place,
+                // Stopped before it began: there is nothing to be made for it.
+                () = begun.cancelled() => return Fact::Prepared(Ok(())),
+            };
+            let prepared = host.engine.prepare_task(&task.spec).await;
+            tokio::spawn(async move {
+                // It runs, is over, or takes long and keeps nobody waiting for it.
+                let _ = tokio::time::timeout(BEGIN_WAIT, begun.cancelled()).await;
+                drop(place);
+            });
+            Fact::Prepared(prepared)
         });
     }
 
