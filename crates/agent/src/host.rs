@@ -32,7 +32,7 @@ const REMEMBER: Duration = Duration::from_secs(600);
 
 /// How many tasks begin at once, for each processor. What is admitted beyond that waits without a process or
 /// a folder of its own: hundreds that begin together would only be in each other's way.
-const BEGINNING_EACH: usize = 4;
+const BEGINNING_EACH: usize = 6;
 
 /// Between attempts to write an assignment down.
 const WRITE_RETRY: Duration = Duration::from_secs(1);

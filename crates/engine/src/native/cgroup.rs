@@ -181,10 +181,20 @@ pub(crate) fn make_ready(hierarchy: &Hierarchy, group: &GroupPath, pid: u32) {
     }
 }
 
+/// The trees in which a group may be: a task's are in those for tasks only, all others in each.
+fn trees<'a>(hierarchy: &'a Hierarchy, group: &GroupPath) -> Vec<&'a Path> {
+    let mut parts = group.relative().components().skip(1);
+    let of_task = parts.next().is_some_and(|part| part.as_os_str() != SUPERVISORS);
+    match hierarchy {
+        Hierarchy::V1(_) if of_task => hierarchy.task_trees().map(|tree| tree.path.as_path()).collect(),
+        _ => hierarchy.roots().collect(),
+    }
+}
+
 /// The processes of a group and of those inside it.
 pub(crate) fn processes(hierarchy: &Hierarchy, group: &GroupPath) -> Vec<i32> {
     let mut pids = Vec::new();
-    for root in hierarchy.roots() {
+    for root in trees(hierarchy, group) {
         walk(&root.join(group.relative()), &mut |dir| {
             let text = fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
             pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()));
@@ -221,7 +231,7 @@ fn kill_each(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
 /// Removes a group if it is empty now; says whether it is gone.
 pub(crate) fn try_remove(hierarchy: &Hierarchy, group: &GroupPath) -> bool {
     let mut gone = true;
-    for root in hierarchy.roots() {
+    for root in trees(hierarchy, group) {
         // Each, also after one that is not empty.
         gone &= remove_tree(&root.join(group.relative())).is_ok();
     }
@@ -237,7 +247,7 @@ pub(crate) fn remove(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()>
     let mut busy = true;
     loop {
         let mut left = None;
-        for root in hierarchy.roots() {
+        for root in trees(hierarchy, group) {
             left = left.or(remove_tree(&root.join(group.relative())).err());
         }
         match left {

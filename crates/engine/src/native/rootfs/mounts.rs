@@ -18,8 +18,9 @@ use rustix::mount::{
 use super::Root;
 
 /// Makes what can be made, in the order given; answers what is left to libcontainer. What might lie
-/// within something that is left is left too.
-pub(crate) fn mount(root: &Root, mounts: Vec<Mount>) -> io::Result<Vec<Mount>> {
+/// within something that is left is left too. A bind of `own`, which is mounted for this container alone, is
+/// moved to its place: one copy less of all that is mounted in it.
+pub(crate) fn mount(root: &Root, mounts: Vec<Mount>, own: &Path) -> io::Result<Vec<Mount>> {
     if let Some(dev) = root.find(Path::new("/dev"), OFlag::O_NOFOLLOW)? {
         // libcontainer would follow a link there when it makes the devices, out of the root.
         if !File::from(dev).metadata()?.is_dir() {
@@ -28,7 +29,11 @@ pub(crate) fn mount(root: &Root, mounts: Vec<Mount>) -> io::Result<Vec<Mount>> {
     }
     let mut left = Left::default();
     for mount in mounts {
-        let made = match Kind::of(&mount).filter(|_| !left.may_hold(&mount)) {
+        let kind = match mount.source().as_deref() {
+            Some(source) if source == own => Some(Kind::Moved { source }),
+            _ => Kind::of(&mount),
+        };
+        let made = match kind.filter(|_| !left.may_hold(&mount)) {
             Some(kind) => make(root, mount.destination(), &kind).map_err(|e| {
                 io::Error::new(e.kind(), format!("mount at {}: {e}", mount.destination().display()))
             })?,
@@ -70,6 +75,8 @@ fn is_kernels(destination: &Path) -> bool {
 enum Kind<'a> {
     /// Part of the host.
     Bind { source: &'a Path, recursive: bool, flags: MountAttrFlags },
+    /// What is mounted already, with all in it, as it is.
+    Moved { source: &'a Path },
     /// A file system of its own.
     New { kind: &'a str, options: Vec<(&'a str, Option<&'a str>)>, flags: MountAttrFlags },
 }
@@ -111,15 +118,16 @@ impl Kind<'_> {
     }
 
     fn open(&self) -> io::Result<OwnedFd> {
+        let tree = |source: &Path, flags| {
+            open_tree(CWD, source, flags | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+                .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", source.display())))
+        };
         match self {
-            Kind::Bind { source, recursive, .. } => {
-                let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-                if *recursive {
-                    flags |= OpenTreeFlags::AT_RECURSIVE;
-                }
-                open_tree(CWD, *source, flags)
-                    .map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", source.display())))
+            Kind::Moved { source } => tree(source, OpenTreeFlags::empty()),
+            Kind::Bind { source, recursive: true, .. } => {
+                tree(source, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::AT_RECURSIVE)
             }
+            Kind::Bind { source, .. } => tree(source, OpenTreeFlags::OPEN_TREE_CLONE),
             Kind::New { kind, options, flags } => {
                 let fs = fsopen(*kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
                 fsconfig_set_string(fs.as_fd(), "source", *kind)?;

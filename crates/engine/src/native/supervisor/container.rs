@@ -184,6 +184,9 @@ impl Container {
 
     /// Ends all of it. The first process takes the others of its PID namespace with it.
     pub(super) fn kill(&self, hierarchy: &Hierarchy) {
+        if self.is_idle() && self.leftover == 0 {
+            return;
+        }
         self.signal(libc::SIGKILL);
         if let Run::Starting { runner, .. } = &self.run {
             sys::kill(*runner, libc::SIGKILL);

@@ -103,7 +103,7 @@ fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<()> {
     }
     enter_namespaces(&mut spec)?;
     let mounts = spec.mounts().clone().unwrap_or_default();
-    spec.set_mounts(Some(rootfs::mount(&root, mounts)?));
+    spec.set_mounts(Some(rootfs::mount(&root, mounts, &dir.groups())?));
     layout::write_json(&dir.config(), &spec, Durable::No)
 }
 
