@@ -115,6 +115,28 @@ async fn a_full_host_lets_tasks_wait() {
 }
 
 #[tokio::test]
+async fn what_is_stopped_while_it_waits_for_its_turn_makes_nothing() {
+    let w = World::new().await;
+    let places = 6 * std::thread::available_parallelism().map_or(1, usize::from).max(2);
+    let small = |id: &str| task(id, json!([with(app(), json!({"cpu": 1, "memory": 1}))]));
+    let preparation = w.engine.preparations.write().await;
+    let first: Vec<String> = (0..places).map(|n| format!("first{n:04}")).collect();
+    for id in &first {
+        w.server.assign(small(id)).await;
+    }
+    let begun = || w.engine.log().iter().filter(|entry| entry.starts_with("prepare ")).count();
+    eventually("all places are taken", || (begun() == places).then_some(())).await;
+    w.server.assign(small("late")).await;
+    w.server.assign(stopped("late")).await;
+    w.server.report("late", "STOPPED").await;
+    drop(preparation);
+    for id in &first {
+        w.server.report(id, "RUNNING").await;
+    }
+    assert_eq!(begun(), places, "{:?}", w.engine.log());
+}
+
+#[tokio::test]
 async fn the_manifest_stops_what_the_control_plane_does_not_know() {
     let w = World::new().await;
     w.run("keep").await;

@@ -11,8 +11,8 @@ use std::os::unix::net::UnixListener;
 
 use libcontainer::container::Container;
 use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::syscall::syscall::SyscallType;
 use libcontainer::oci_spec::runtime::{LinuxNamespaceType, Spec};
+use libcontainer::syscall::syscall::SyscallType;
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
 
