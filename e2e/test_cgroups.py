@@ -175,7 +175,17 @@ def test_the_engine_passes_its_own_tests(guest, layout):
     if not ENGINE_TESTS:
         without("ROADSTEAD_ENGINE_TESTS does not name the engine's test programs")
     for program in ENGINE_TESTS:
-        guest.run(f"cd /tmp; {program} --test-threads 2 --skip bench:: --skip a_full_spool {CHOSEN[layout]}", 600)
+        script = f"cd /tmp; {program} --test-threads 2 --skip bench:: --skip a_full_spool {CHOSEN[layout]}"
+        try:
+            guest.run(script, PATIENCE)
+        except TimeoutError:
+            # Once in some twenty runs the emulator stood still: both processors busy, no timer in the guest coming to
+            # its end, not a word from its kernel. If it answers, though, it is the tests that hang.
+            assert guest.stands_still(), f"the tests hang:\n{guest.order('ps')[1]}"
+            guest.end()
+            guest.start()
+            guest.wait(PATIENCE)
+            guest.run(script, PATIENCE)
 
 
 def test_doctor_says_which_it_is(guest, layout):

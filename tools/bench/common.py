@@ -78,15 +78,15 @@ def percentiles(seconds):
     return {"count": len(ordered), "p50_ms": at(50), "p99_ms": at(99)}
 
 
-def make_image(path):
+def make_image(path, applets=("sh", "sleep", "true")):
     """A root file system of busybox alone, as a tar file."""
     with tarfile.open(path, "w") as tar:
-        for name in ("bin", "etc", "tmp", "dev", "proc", "sys"):
+        for name in ("bin", "data", "etc", "tmp", "dev", "proc", "sys"):
             entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+            entry.type, entry.mode = tarfile.DIRTYPE, 0o1777 if name == "tmp" else 0o755
             tar.addfile(entry)
         tar.add("/bin/busybox", "bin/busybox")
-        for applet in ("sh", "sleep", "true"):
+        for applet in applets:
             entry = tarfile.TarInfo(f"bin/{applet}")
             entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
             tar.addfile(entry)

@@ -6,13 +6,12 @@ Must not know what is tried.
 
 import contextlib
 import glob
-import io
 import os
 import pathlib
 import shutil
 import signal
 import subprocess
-import tarfile
+import sys
 import time
 import tomllib
 import urllib.request
@@ -21,6 +20,9 @@ import boto3
 import botocore.config
 
 from registry import Registry
+
+sys.path.append(str(pathlib.Path(__file__).parents[1] / "bench"))
+from common import make_image  # noqa: E402
 
 CLUSTER = "stock"
 REGION = "us-east-1"
@@ -46,24 +48,6 @@ def quiet(*command, **more):
     done = subprocess.run(command, capture_output=True, text=True, **more)
     assert done.returncode == 0, f"{' '.join(map(str, command))}: {done.stderr.strip()}"
     return done.stdout
-
-
-def image_tar(path):
-    """A root file system of busybox alone."""
-    with tarfile.open(path, "w") as tar:
-        for name, mode in (("bin", 0o755), ("etc", 0o755), ("tmp", 0o1777), ("data", 0o755)):
-            entry = tarfile.TarInfo(name)
-            entry.type, entry.mode = tarfile.DIRTYPE, mode
-            tar.addfile(entry)
-        tar.add("/bin/busybox", "bin/busybox")
-        for applet in APPLETS:
-            entry = tarfile.TarInfo(f"bin/{applet}")
-            entry.type, entry.linkname = tarfile.SYMTYPE, "busybox"
-            tar.addfile(entry)
-        passwd = b"root:x:0:0:root:/root:/bin/sh\n"
-        entry = tarfile.TarInfo("etc/passwd")
-        entry.size = len(passwd)
-        tar.addfile(entry, io.BytesIO(passwd))
 
 
 def groups(name):
@@ -146,7 +130,7 @@ class Lab:
 
     def start(self):
         self.start_server()
-        image_tar(self.top / "image.tar")
+        make_image(self.top / "image.tar", APPLETS)
         self.registry = Registry((self.top / "image.tar").read_bytes(), "trial/pulled")
         self.start_docker()
 

@@ -55,15 +55,24 @@ class Guest:
         shutil.rmtree(root)
         self.ports = {port: free_port() for port in (ORDERS, *ports)}
         forwards = "".join(f",hostfwd=tcp:127.0.0.1:{here}-:{there}" for there, here in self.ports.items())
-        self.process = subprocess.Popen(
-            [QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mib), "-nodefaults", "-no-user-config",
-             "-display", "none", "-no-reboot", "-serial", f"file:{self.console}",
-             "-kernel", kernel / "vmlinuz", "-initrd", initramfs,
-             "-append", f"console=ttyS0 quiet panic=-1 mitigations=off groups={layout}",
-             "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe", "-device", "virtio-rng-pci",
-             "-nic", f"user,model=virtio-net-pci{forwards}"],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(folder / "qemu", "wb"))
         self.folder = folder
+        # What the guest writes to its disk goes when it ends, so it can be started again as it was.
+        self.command = [
+            QEMU, "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", str(memory_mib), "-nodefaults", "-no-user-config",
+            "-display", "none", "-no-reboot", "-serial", f"file:{self.console}",
+            "-kernel", kernel / "vmlinuz", "-initrd", initramfs,
+            "-append", f"console=ttyS0 quiet panic=-1 mitigations=off groups={layout}",
+            "-drive", f"file={disk},if=virtio,format=raw,cache=unsafe,snapshot=on", "-device", "virtio-rng-pci",
+            "-nic", f"user,model=virtio-net-pci{forwards}",
+        ]
+        self.start()
+
+    def start(self):
+        """Has it begin anew."""
+        self.console.unlink(missing_ok=True)
+        with open(self.folder / "qemu", "wb") as errors:
+            self.process = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                            stderr=errors, env={**os.environ, "TMPDIR": str(self.folder)})
 
     def wait(self, timeout):
         """Returns once the guest takes orders."""
@@ -96,6 +105,14 @@ class Guest:
         code, text = self.order(script, timeout)
         assert code == 0, f"in the guest: {script}: exit {code}\n{text}"
         return text
+
+    def stands_still(self, timeout=60):
+        """Whether it does not get to the end of the simplest order."""
+        try:
+            self.run("true", timeout)
+        except (OSError, Unanswered):
+            return True
+        return False
 
     def said(self):
         """What the kernel and the first process wrote, and qemu."""

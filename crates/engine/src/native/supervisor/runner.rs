@@ -114,8 +114,9 @@ fn enter_namespaces(spec: &mut Spec) -> io::Result<()> {
     for namespace in linux.into_iter().flatten() {
         match (namespace.typ(), namespace.path()) {
             (LinuxNamespaceType::Network, Some(path)) => {
-                let file = fs::File::open(path)?;
-                nix::sched::setns(file, CloneFlags::CLONE_NEWNET)?;
+                let entered = fs::File::open(path)
+                    .and_then(|file| Ok(nix::sched::setns(file, CloneFlags::CLONE_NEWNET)?));
+                entered.map_err(|e| io::Error::new(e.kind(), format!("enter {}: {e}", path.display())))?;
             }
             (LinuxNamespaceType::Ipc, None) => {
                 nix::sched::unshare(CloneFlags::CLONE_NEWIPC)?;
