@@ -24,13 +24,13 @@ use crate::{
     ledger::Record,
     plan::{self, Action},
     report,
-    task::{ContainerState, Known, Phase, Task, TaskState},
+    task::{ContainerState, Fact, Known, Phase, Task, TaskState},
 };
 
 /// How long PENDING waits for RUNNING to overtake it: most tasks start within it, and need not say both.
 const PENDING_DELAY: Duration = Duration::from_millis(150);
-/// How long a change that nothing waits for may be missing from the record. Whatever a crash takes of it, the
-/// engine still knows, or the control plane hears again.
+/// How long a change that is not needed at once may be missing from the record. Whatever a crash takes of it,
+/// the engine still knows, or the control plane hears again.
 const SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Between attempts to write the record.
 const SAVE_RETRY: Duration = Duration::from_secs(1);
@@ -51,6 +51,9 @@ struct Actor {
     version: u64,
     saved: u64,
     saving: bool,
+    /// The newest version that must not wait for company: something waits for it, or a container ran or ended,
+    /// which the engine forgets when the host's tasks are taken down.
+    needed: u64,
     save_at: Option<Instant>,
     /// Starts that wait for the record to say that they may have happened: container to version.
     waiting_starts: BTreeMap<usize, u64>,
@@ -95,6 +98,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
         version: 1,
         saved: 0,
         saving: false,
+        needed: 0,
         save_at: None,
         waiting_starts: BTreeMap::new(),
         made_at: BTreeMap::new(),
@@ -185,8 +189,12 @@ impl Actor {
         match message {
             Message::Fact(fact) => {
                 tracing::trace!(task = self.task.id, ?fact, "fact");
+                let lasting = matches!(fact, Fact::Started(..) | Fact::Exited(..) | Fact::Vanished(..));
                 plan::apply(&self.task, &mut self.state, fact, now_ms);
                 self.version += 1;
+                if lasting {
+                    self.needed = self.version;
+                }
             }
             Message::Resync(found) => self.resync(&found, now_ms),
             Message::Saved(version, true) => {
@@ -212,9 +220,10 @@ impl Actor {
         for seen in &found.containers {
             let Some(index) = self.task.container(&seen.id.name) else { continue };
             if let engine::Phase::Exited(exit) = &seen.phase {
-                let fact = crate::task::Fact::Exited(index, exit.clone());
+                let fact = Fact::Exited(index, exit.clone());
                 plan::apply(&self.task, &mut self.state, fact, now_ms);
                 self.version += 1;
+                self.needed = self.version;
             }
         }
     }
@@ -274,8 +283,7 @@ impl Actor {
         if self.saving || self.saved == self.version || self.over() {
             return;
         }
-        let awaited = self.made_at.values().chain(&self.ended_at).any(|version| self.saved < *version);
-        if !awaited && *self.save_at.get_or_insert(now + SAVE_DELAY) > now {
+        if self.needed <= self.saved && *self.save_at.get_or_insert(now + SAVE_DELAY) > now {
             return;
         }
         self.save_at = None;

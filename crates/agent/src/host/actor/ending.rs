@@ -18,6 +18,7 @@ impl Actor {
             return;
         }
         let ended_at = *self.ended_at.get_or_insert(self.version);
+        self.needed = self.needed.max(ended_at);
         if self.cleanup_at.is_none() {
             self.cleanup_at = Some(now + self.host.timers.task_cleanup_wait);
             self.host.admission.lock().stopped(&self.task.id);

@@ -76,6 +76,7 @@ impl Actor {
 
     fn create(&mut self, index: usize) {
         self.made_at.insert(index, self.version);
+        self.needed = self.version;
         let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
         let mut spec = self.task.containers[index].spec.clone();
         spec.image_digest = self.state.containers[index].image_digest.clone();
