@@ -124,8 +124,8 @@ pub(super) fn connect(path: &Path) -> Result<Opened, Error> {
 /// Connects to the existing file, which is ours, for reading.
 pub(super) fn connect_reader(path: &Path) -> Result<Connection, Error> {
     let conn = open_reader(path)?;
-    // Small, for there may be several: 512 KiB.
     keep_plans(&conn).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
+    // Small, for there may be several: 512 KiB.
     let pragmas = "PRAGMA query_only=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;";
     conn.execute_batch(pragmas).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
     Ok(conn)

@@ -46,13 +46,14 @@ impl Actor {
 
     /// Has the engine prepare the task, when there is a place for one more that begins.
     fn prepare(&self) {
-        let (host, task, begun) = (self.host.clone(), self.task.clone(), self.begun.clone());
+        let (host, task) = (self.host.clone(), self.task.clone());
+        let (begun, over) = (self.begun.clone(), self.over.clone());
         self.spawn(async move {
             host.remains_removed(&task.id).await;
             let place = tokio::select! {
                 place = host.beginning.clone().acquire_owned() => place,
                 // Stopped before it began: there is nothing to be made for it.
-                () = begun.cancelled() => return Fact::Prepared(Ok(())),
+                () = over.cancelled() => return Fact::Prepared(Ok(())),
             };
             let prepared = host.engine.prepare_task(&task.spec).await;
             tokio::spawn(async move {
