@@ -41,8 +41,8 @@ struct Actor {
     state: TaskState,
     /// Cancelled once it runs, or is over: its place among those that begin is free then.
     begun: CancellationToken,
-    /// Cancelled once it is over.
-    over: CancellationToken,
+    /// Cancelled once it is STOPPED.
+    stopped: CancellationToken,
     to_self: mpsc::UnboundedSender<Message>,
     snapshot: Arc<Mutex<Snapshot>>,
     /// Written down: state, reports, removed. `version` counts its changes.
@@ -88,12 +88,12 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
     let snapshot = Arc::new(Mutex::new(Snapshot::default()));
     // State and reports are written together: what was reached is reported, or waits in the queue.
     let reported = state.known;
-    let over = CancellationToken::new();
+    let stopped = CancellationToken::new();
     let actor = Actor {
         host: host.clone(),
         state,
-        begun: over.child_token(),
-        over,
+        begun: stopped.child_token(),
+        stopped,
         to_self: to_self.clone(),
         snapshot: snapshot.clone(),
         reports: record.reports.into(),
@@ -178,7 +178,7 @@ impl Actor {
         match self.state.known {
             Known::None | Known::Pending => {}
             Known::Running => self.begun.cancel(),
-            Known::Stopped => self.over.cancel(),
+            Known::Stopped => self.stopped.cancel(),
         }
         self.queue_reports(now);
         self.see_off(now);

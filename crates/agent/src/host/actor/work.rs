@@ -47,13 +47,13 @@ impl Actor {
     /// Has the engine prepare the task, when there is a place for one more that begins.
     fn prepare(&self) {
         let (host, task) = (self.host.clone(), self.task.clone());
-        let (begun, over) = (self.begun.clone(), self.over.clone());
+        let (begun, stopped) = (self.begun.clone(), self.stopped.clone());
         self.spawn(async move {
             host.remains_removed(&task.id).await;
             let place = tokio::select! {
                 place = host.beginning.clone().acquire_owned() => place,
                 // Stopped before it began: there is nothing to be made for it.
-                () = over.cancelled() => return Fact::Prepared(Ok(())),
+                () = stopped.cancelled() => return Fact::Prepared(Ok(())),
             };
             let prepared = host.engine.prepare_task(&task.spec).await;
             tokio::spawn(async move {
