@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -24,11 +25,22 @@ def peers(args, top):
     return json.loads(done.stdout) if done.returncode == 0 else {}
 
 
-class Table:
-    """Rows as they are found; what a peer did not tell is a dash."""
+def medians(measured):
+    """One measurement of many: each figure is the median of its own."""
+    first = measured[0]
+    if isinstance(first, dict):
+        return {name: medians([one[name] for one in measured]) for name in first}
+    return statistics.median(measured) if isinstance(first, (int, float)) else first
 
-    def __init__(self, mine, theirs):
-        self.mine, self.theirs, self.rows = mine, theirs, [HEAD]
+
+class Table:
+    """Rows as they are found; what a peer did not tell is a dash. Beside another build, that is the only peer."""
+
+    def __init__(self, mine, theirs, before=None):
+        self.mine, self.theirs, self.rows, self.own = mine, theirs, [HEAD], {}
+        self.before = before and Table(before, {})
+        if self.before:
+            self.before.fill()
 
     def their(self, *path):
         found = self.theirs
@@ -38,6 +50,9 @@ class Table:
 
     def add(self, what, own, target, *others, unit="", more_is_better=False, digits=1):
         """`own` is a number; others are (name, number or None). The ratio is to the best of them."""
+        self.own[what] = own
+        if self.before:
+            others = [("before", self.before.own[what])]
         told = [(name, value) for name, value in others if value is not None]
         text = ", ".join(f"{name} {value:,.{digits}f}{unit}" for name, value in told) or "-"
         ratio = "-"
@@ -78,6 +93,18 @@ class Table:
         return self.rows
 
 
+def in_turns(args, top):
+    """Both builds, one after the other and again, so that a machine whose speed drifts is the same to both."""
+    measured = {args.before: [], args.bin: []}
+    for turn in range(args.rounds):
+        for program, found in measured.items():
+            print(f"== turn {turn + 1} of {args.rounds}: {program}", flush=True)
+            place = f"{top}/{turn}-{'now' if program == args.bin else 'before'}"
+            os.mkdir(place)
+            found.append(ours.measure(program, place, args))
+    return medians(measured[args.before]), medians(measured[args.bin])
+
+
 def show(rows):
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
     line = lambda row: "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths)) + " |"
@@ -90,6 +117,8 @@ def main():
     parser.add_argument("--peers", required=True)
     parser.add_argument("--json", help="where all figures go")
     parser.add_argument("--only-ours", action="store_true")
+    parser.add_argument("--before", help="another build of the program: measured in turns with --bin, instead of the peers")
+    parser.add_argument("--rounds", type=int, default=3, help="turns of each with --before; medians are told")
     parser.add_argument("--starts", type=int, default=50)
     parser.add_argument("--churn", type=int, default=1000)
     parser.add_argument("--peer-churn", type=int, default=80)
@@ -99,17 +128,22 @@ def main():
     top = tempfile.mkdtemp(prefix="roadstead-bench-")
     cores, load = os.cpu_count(), os.getloadavg()[0]
     begin = time.monotonic()
+    theirs, before = {}, None
     try:
-        print("== Roadstead", flush=True)
-        mine = ours.measure(args.bin, top, args)
-        print("== peers", flush=True)
-        os.mkdir(f"{top}/peers")
-        theirs = {} if args.only_ours else peers(args, f"{top}/peers")
+        if args.before:
+            before, mine = in_turns(args, top)
+        else:
+            print("== Roadstead", flush=True)
+            mine = ours.measure(args.bin, top, args)
+            if not args.only_ours:
+                print("== peers", flush=True)
+                os.mkdir(f"{top}/peers")
+                theirs = peers(args, f"{top}/peers")
     finally:
         shutil.rmtree(top, ignore_errors=True)
     if args.json:
-        pathlib.Path(args.json).write_text(json.dumps({"ours": mine, "peers": theirs}, indent=2))
-    print(f"\n{show(Table(mine, theirs).fill())}\n")
+        pathlib.Path(args.json).write_text(json.dumps({"ours": mine, "peers": theirs, "before": before}, indent=2))
+    print(f"\n{show(Table(mine, theirs, before).fill())}\n")
     print(f"{cores} cores, load {load:.1f} at the start, Linux {os.uname().release}, {time.monotonic() - begin:.0f} s")
 
 
