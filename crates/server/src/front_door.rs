@@ -5,6 +5,7 @@
 mod auth;
 mod handle;
 mod listen;
+mod members;
 mod route;
 mod service;
 mod support;
@@ -17,6 +18,7 @@ use wire::Timestamp;
 use wire::schema;
 use wire::sigv4::Verifier;
 
+pub use members::{Absent, Neutral};
 pub use service::{Call, Caller, Key, Keys, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
@@ -93,11 +95,18 @@ pub enum Error {
     },
 }
 
+/// An operation that is built.
+struct Known {
+    built: &'static Built,
+    /// What is taken out of its input, as it asks for nothing.
+    absent: Vec<(&'static str, Neutral)>,
+}
+
 /// One service in its place.
 struct Mounted {
     schema: &'static schema::Service,
     service: Arc<dyn Service>,
-    built: HashMap<&'static str, &'static Built>,
+    built: HashMap<&'static str, Known>,
     body_bytes: usize,
 }
 
@@ -118,7 +127,8 @@ impl FrontDoor {
 fn mount(service: Arc<dyn Service>, limits: &Limits) -> Result<Mounted, Error> {
     let (schema, support) = (service.schema(), service.support());
     support.check(schema).map_err(|what| Error::Support { service: schema.name, what })?;
-    let built = support.built.iter().map(|built| (built.operation, built)).collect();
+    let known = |built| Known { built, absent: members::absent(support, built) };
+    let built = support.built.iter().map(|built| (built.operation, known(built))).collect();
     let own = limits.service_body_bytes.iter().find(|(name, _)| *name == schema.name);
     Ok(Mounted { schema, service, built, body_bytes: own.map_or(limits.body_bytes, |(_, bytes)| *bytes) })
 }

@@ -14,7 +14,8 @@ pub enum Support {
     Values(&'static [&'static str], &'static str),
     /// Accepted without effect, for the reason given.
     NoEffect(&'static str),
-    /// Refused, with all below it, unless it says nothing (`false`, or empty); for the reason given.
+    /// Refused, with all below it, unless it says nothing (`false`, empty, or a map that holds only such); for
+    /// the reason given.
     Refused(&'static str),
 }
 
@@ -365,7 +366,8 @@ fn says_something(member: &Value) -> bool {
         Value::Null | Value::Bool(false) => false,
         Value::Array(items) => !items.is_empty(),
         Value::String(text) => !text.is_empty(),
-        _ => true,
+        Value::Object(members) => members.values().any(says_something),
+        Value::Bool(true) | Value::Number(_) => true,
     }
 }
 

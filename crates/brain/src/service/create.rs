@@ -218,7 +218,7 @@ pub fn percents(
 
 /// What a deployment configuration may hold that is not built is refused by name.
 fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    let breaker = given.deployment_circuit_breaker.as_ref().is_some_and(|b| b.enable || b.rollback);
+    let breaker = given.deployment_circuit_breaker.as_ref().is_some_and(|breaker| breaker.enable);
     let strategy = given.strategy.is_some_and(|strategy| strategy != ecs::DeploymentStrategy::Rolling);
     let named = [
         ("deploymentCircuitBreaker", breaker),

@@ -216,8 +216,8 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
     if started_by.is_some_and(|by| by.chars().count() > most) {
         return Err(errors::invalid_parameter(format!("startedBy longer than {most}.")));
     }
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'/');
-    if !started_by.unwrap_or_default().bytes().all(plain) {
+    // The reference names letters, digits, `-`, `_` and `/`; what AWS's own services write has spaces too.
+    if started_by.unwrap_or_default().chars().any(char::is_control) {
         return Err(errors::invalid_parameter("startedBy contains invalid characters."));
     }
     if given.group.is_some_and(|group| group.starts_with("service:") || group.chars().count() > 255) {

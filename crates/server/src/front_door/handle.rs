@@ -8,18 +8,15 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming as Body;
-use serde_json::Value;
 use wire::Error;
 use wire::protocol::{self, Codec, Incoming, Reply, codec};
 use wire::schema::Protocol;
 use wire::sigv4::{Refusal, Signature};
 use wire::validate::validate;
 
+use super::members::{self, SUPPORT_PAGE};
 use super::route::Route;
-use super::{Built, Call, FrontDoor, Key, Mounted, UpgradeCall, origin};
-
-/// Where this project says what is built.
-const SUPPORT_PAGE: &str = "docs/support.md";
+use super::{Call, FrontDoor, Key, UpgradeCall, origin};
 
 impl FrontDoor {
     /// Answers a request, whatever it is.
@@ -73,13 +70,14 @@ impl FrontDoor {
         let request = incoming(parts, &body);
         let operation = codec.operation(mounted.schema, &request)?;
         authorise(&key, mounted.schema.signing_name, operation.name)?;
-        let Some(built) = mounted.built.get(operation.name) else {
+        let Some(known) = mounted.built.get(operation.name) else {
             let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
             return Err(unknown_operation(route.protocol, text));
         };
         let mut input = codec.input(operation, &request)?;
+        members::take_out(&known.absent, &mut input);
         validate(mounted.schema, operation, &mut input)?;
-        refuse_members(mounted, built, &input)?;
+        members::refuse(mounted.schema, known.built, &input)?;
         let call = Call {
             operation,
             input,
@@ -162,32 +160,6 @@ fn incoming<'a>(parts: &'a Parts, body: &'a [u8]) -> Incoming<'a> {
         headers: &parts.headers,
         body,
     }
-}
-
-/// A member that would be ignored is refused by name. `false` and an empty list or map ask for nothing, so they
-/// are as good as absent.
-fn refuse_members(mounted: &Mounted, built: &Built, input: &Value) -> Result<(), Error> {
-    let asks = |value: &Value| match value {
-        Value::Null | Value::Bool(false) => false,
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(members) => !members.is_empty(),
-        _ => true,
-    };
-    match built.refused.iter().find(|member| input.get(**member).is_some_and(asks)) {
-        Some(member) => {
-            let text =
-                format!("Roadstead does not support {member} of {} yet: see {SUPPORT_PAGE}", built.operation);
-            Err(Error::new(unsupported_code(mounted.schema), 400, text))
-        }
-        None => Ok(()),
-    }
-}
-
-/// `UnsupportedFeatureException`, or the nearest that the service's model has.
-fn unsupported_code(schema: &wire::schema::Service) -> &'static str {
-    let known = ["UnsupportedFeatureException", "UnsupportedOperationException", "InvalidParameterException"];
-    let code = known.into_iter().find(|name| schema.error(name).is_some());
-    code.unwrap_or_else(|| wire::validate::constraint_code(schema))
 }
 
 fn unknown_operation(protocol: Protocol, message: String) -> Error {

@@ -6,11 +6,15 @@ use std::fmt::Write;
 
 use wire::schema;
 
+use super::Absent;
+
 /// What of one service is built. An operation that is not listed is refused.
 #[derive(Debug)]
 pub struct Support {
     /// The operations that are carried out.
     pub built: &'static [Built],
+    /// Values that ask for nothing.
+    pub absent: &'static [Absent],
 }
 
 /// One operation that is carried out. A top-level input member that is in neither list is built.
@@ -19,8 +23,7 @@ pub struct Built {
     /// The operation's name.
     pub operation: &'static str,
     /// Input members that are refused by `UnsupportedFeatureException` (or the nearest error that the
-    /// service's model has) when a client sends them. `false` and empty lists and maps ask for nothing and
-    /// pass.
+    /// service's model has) when a client sends them with a value that asks for something.
     pub refused: &'static [&'static str],
     /// Input members that are taken and change nothing, each with the reason.
     pub no_effect: &'static [(&'static str, &'static str)],
@@ -53,7 +56,31 @@ impl Support {
                 }
             }
         }
+        for absent in self.absent {
+            for name in absent.operations {
+                let built = operations.contains(name).then(|| schema.operation(name)).flatten();
+                let known = built.is_some_and(|operation| has_path(operation.input_members(), absent.member));
+                if !known {
+                    return Err(format!("{name} has no member {}", absent.member));
+                }
+            }
+        }
         Ok(())
+    }
+}
+
+/// Whether a path leads through the model.
+fn has_path(members: &[schema::Member], path: &str) -> bool {
+    let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+    let Some(member) = members.iter().find(|member| member.name == name) else { return false };
+    let mut shape = member.shape;
+    while let schema::Kind::List { member, .. } = &shape.kind {
+        shape = member.shape;
+    }
+    match (rest, &shape.kind) {
+        (None, _) => true,
+        (Some(rest), schema::Kind::Structure { members, .. }) => has_path(members, rest),
+        (Some(_), _) => false,
     }
 }
 
@@ -81,8 +108,8 @@ Every operation and every top-level input member is in exactly one class:
 
 - **built**: carried out as AWS documents it;
 - **refused**: an operation answers `UnknownOperationException` (query APIs: `InvalidAction`), a member
-  `UnsupportedFeatureException` or the nearest error that the API has; both name it. `false`, an empty list
-  and an empty map ask for nothing and are taken;
+  `UnsupportedFeatureException` or the nearest error that the API has; both name it. A value that asks for
+  nothing is as good as absent: `false`, an empty text, list or map, and the values listed below;
 - **without effect**: taken, and changes nothing, for the reason given.
 
 An operation that is not listed as built is refused. A member of a built operation that is in neither column
@@ -105,6 +132,15 @@ fn service_section(schema: &schema::Service, support: &Support, out: &mut String
         schema.operations.iter().map(|o| o.name).filter(|name| support.of(name).is_none()).collect();
     if !refused.is_empty() {
         let _ = write!(out, "\nRefused operations: {}.\n", refused.join(", "));
+    }
+    if support.absent.is_empty() {
+        return;
+    }
+    out.push_str("\nValues that ask for nothing, as absent as what is empty in a refused member.\n\n");
+    out.push_str("| member | value | operations |\n|---|---|---|\n");
+    for absent in support.absent {
+        let value = absent.value.words();
+        let _ = writeln!(out, "| `{}` | {value} | {} |", absent.member, absent.operations.join(", "));
     }
 }
 

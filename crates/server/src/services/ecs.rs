@@ -1,6 +1,7 @@
 //! ECS: every built operation, from request to answer. Commands go to the writer of their cluster (or of
 //! the account), reads to its newest snapshot. Nothing is decided here.
 
+mod absent;
 mod clusters;
 mod link;
 pub(crate) mod support;

@@ -12,7 +12,7 @@ use crate::front_door::{Built, Call, Service, Support};
 pub struct Sts;
 
 /// What of STS is built.
-pub(crate) static SUPPORT: Support = Support { built: &[Built::whole("GetCallerIdentity")] };
+pub(crate) static SUPPORT: Support = Support { built: &[Built::whole("GetCallerIdentity")], absent: &[] };
 
 #[async_trait]
 impl Service for Sts {

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Built, Support};
+use crate::front_door::{Absent, Neutral};
 
 #[test]
 fn every_operation_and_member_is_in_one_class() {
@@ -48,7 +49,8 @@ fn the_support_page_is_fresh() {
 
 #[test]
 fn a_wrong_table_is_told() {
-    let wrong = |built: &'static [Built]| Support { built }.check(&wire::ecs::SERVICE).unwrap_err();
+    let wrong =
+        |built: &'static [Built]| Support { built, absent: &[] }.check(&wire::ecs::SERVICE).unwrap_err();
     const TWICE: &[Built] = &[Built::whole("RunTask"), Built::whole("RunTask")];
     const UNKNOWN: &[Built] = &[Built::whole("RunTasks")];
     const MEMBER: &[Built] = &[Built { operation: "RunTask", refused: &["counts"], no_effect: &[] }];
@@ -58,4 +60,12 @@ fn a_wrong_table_is_told() {
     assert_eq!(wrong(UNKNOWN), "no typed operation RunTasks");
     assert_eq!(wrong(MEMBER), "RunTask has no member counts");
     assert_eq!(wrong(BOTH), "RunTask: count is in two classes");
+    const PATH: &[Absent] = &[Absent {
+        operations: &["RunTask"],
+        member: "overrides.containerOverrides.cpus",
+        value: Neutral::Zero,
+    }];
+    const RUN: &[Built] = &[Built::whole("RunTask")];
+    let path = Support { built: RUN, absent: PATH }.check(&wire::ecs::SERVICE);
+    assert_eq!(path, Err("RunTask has no member overrides.containerOverrides.cpus".to_owned()));
 }

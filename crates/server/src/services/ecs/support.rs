@@ -133,6 +133,7 @@ pub static SUPPORT: Support = Support {
         Built::whole("UntagResource"),
         Built::whole("ListTagsForResource"),
     ],
+    absent: super::absent::ABSENT,
 };
 
 /// The members inside of task definitions and overrides that are not built, as the brain decides them: the

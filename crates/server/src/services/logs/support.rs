@@ -51,4 +51,5 @@ pub static SUPPORT: Support = Support {
         Built::whole("UntagLogGroup"),
         Built::whole("UntagResource"),
     ],
+    absent: &[],
 };

@@ -1,0 +1,127 @@
+//! Members that ask for nothing, and members that are refused. Many tools send every member they know, with
+//! the value that it would have anyway; such a value is taken out before the model is checked, so it is as good
+//! as absent to all that comes after.
+
+use serde_json::Value;
+use wire::{Error, schema::Service};
+
+use super::{Built, Support};
+
+/// Where this project says what is built.
+pub(super) const SUPPORT_PAGE: &str = "docs/support.md";
+
+/// A member whose value may ask for nothing, in some operations.
+#[derive(Debug)]
+pub struct Absent {
+    /// The operations whose input has it.
+    pub operations: &'static [&'static str],
+    /// Its path, with dots; lists are looked through.
+    pub member: &'static str,
+    /// The values that are as good as none, beside what is empty.
+    pub value: Neutral,
+}
+
+/// Which values of a member ask for nothing. What is empty always does: `null`, an empty text, list or map, a map
+/// that holds only such, and `false`, which is left where it stands since ECS gives it back.
+#[derive(Debug, Clone, Copy)]
+pub enum Neutral {
+    /// Only what is empty.
+    Empty,
+    /// Also this text, which is the default.
+    Text(&'static str),
+    /// Also 0.
+    Zero,
+    /// Also a map in which this flag is `false`, whatever else it says.
+    Off(&'static str),
+}
+
+impl Neutral {
+    /// Whether a value asks for nothing.
+    pub(super) fn holds(self, value: &Value) -> bool {
+        is_empty(value)
+            || match self {
+                Neutral::Empty => false,
+                Neutral::Text(text) => value == text,
+                Neutral::Zero => value.as_f64() == Some(0.0),
+                Neutral::Off(flag) => value.get(flag).is_some_and(|flag| *flag == Value::Bool(false)),
+            }
+    }
+
+    /// What it is, for the page.
+    pub(super) fn words(self) -> String {
+        match self {
+            Neutral::Empty => "empty".to_owned(),
+            Neutral::Text(text) => format!("`\"{text}\"`"),
+            Neutral::Zero => "`0`".to_owned(),
+            Neutral::Off(flag) => format!("`{{\"{flag}\": false}}`"),
+        }
+    }
+}
+
+/// Null, false, an empty text, list or map, and a map that holds only such.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null | Value::Bool(false) => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.values().all(is_empty),
+        Value::Bool(true) | Value::Number(_) => false,
+    }
+}
+
+/// What is taken out of the input of one operation, in this order: its part of the table, then every member that
+/// is refused.
+pub(super) fn absent(support: &Support, built: &Built) -> Vec<(&'static str, Neutral)> {
+    let ours = support.absent.iter().filter(|absent| absent.operations.contains(&built.operation));
+    let refused = built.refused.iter().map(|member| (*member, Neutral::Empty));
+    ours.map(|absent| (absent.member, absent.value)).chain(refused).collect()
+}
+
+/// Takes out what asks for nothing.
+pub(super) fn take_out(absent: &[(&'static str, Neutral)], input: &mut Value) {
+    for (path, neutral) in absent {
+        take_one(input, path, *neutral);
+    }
+}
+
+fn take_one(within: &mut Value, path: &str, neutral: Neutral) {
+    match within {
+        Value::Array(items) => items.iter_mut().for_each(|item| take_one(item, path, neutral)),
+        Value::Object(members) => match path.split_once('.') {
+            Some((name, rest)) => {
+                if let Some(inner) = members.get_mut(name) {
+                    take_one(inner, rest, neutral);
+                }
+            }
+            None => {
+                if members.get(path).is_some_and(|v| *v != Value::Bool(false) && neutral.holds(v)) {
+                    members.remove(path);
+                }
+            }
+        },
+        _ => {}
+    }
+}
+
+/// A member that would be ignored is refused by name. What asks for nothing has been taken out, but `false`.
+pub(super) fn refuse(schema: &Service, built: &Built, input: &Value) -> Result<(), Error> {
+    let asks = |value: &Value| !Neutral::Empty.holds(value);
+    match built.refused.iter().find(|member| input.get(**member).is_some_and(asks)) {
+        Some(member) => {
+            let text =
+                format!("Roadstead does not support {member} of {} yet: see {SUPPORT_PAGE}", built.operation);
+            Err(Error::new(unsupported_code(schema), 400, text))
+        }
+        None => Ok(()),
+    }
+}
+
+/// `UnsupportedFeatureException`, or the nearest that the service's model has.
+fn unsupported_code(schema: &Service) -> &'static str {
+    let known = ["UnsupportedFeatureException", "UnsupportedOperationException", "InvalidParameterException"];
+    let code = known.into_iter().find(|name| schema.error(name).is_some());
+    code.unwrap_or_else(|| wire::validate::constraint_code(schema))
+}
+
+#[cfg(test)]
+mod tests;

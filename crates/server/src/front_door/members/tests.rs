@@ -1,0 +1,174 @@
+//! What asks for nothing is as good as absent, and everything that would be refused has such a value.
+
+use brain::account::members::{self as nested, Support as Nested};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::services::SUPPORT;
+
+fn ecs(operation: &str) -> (&'static wire::schema::Service, &'static Support, &'static Built) {
+    let (schema, support) = SUPPORT.iter().find(|(schema, _)| schema.name == "ecs").unwrap();
+    (schema, support, support.of(operation).unwrap())
+}
+
+/// An input as the service gets it, or the error that it meets.
+fn taken(operation: &str, mut input: Value) -> Result<Value, String> {
+    let (schema, support, built) = ecs(operation);
+    take_out(&absent(support, built), &mut input);
+    let model = schema.operation(operation).unwrap();
+    wire::validate::validate(schema, model, &mut input).map_err(|error| error.to_string())?;
+    refuse(schema, built, &input).map(|()| input).map_err(|error| error.to_string())
+}
+
+#[test]
+fn what_asks_for_nothing_is_absent() {
+    let definition = json!({"family": "f", "containerDefinitions": [{"name": "c"}]});
+    for (operation, base, members) in [
+        (
+            "RegisterTaskDefinition",
+            definition.clone(),
+            json!({
+                "taskRoleArn": "", "executionRoleArn": "", "pidMode": "", "ipcMode": "", "networkMode": "", "cpu": "",
+                "memory": "", "proxyConfiguration": {}, "inferenceAccelerators": [], "ephemeralStorage": {"sizeInGiB": 0},
+                "trustedExecutionConfiguration": {}, "runtimePlatform": {"cpuArchitecture": ""},
+            }),
+        ),
+        (
+            "RunTask",
+            json!({"taskDefinition": "f"}),
+            json!({
+                "platformVersion": "LATEST", "networkConfiguration": {}, "capacityProviderStrategy": [], "group": "",
+                "volumeConfigurations": [], "clientToken": "", "launchType": "", "propagateTags": "", "startedBy": "",
+            }),
+        ),
+        (
+            "RunTask",
+            json!({"taskDefinition": "f"}),
+            json!({"platformVersion": "", "networkConfiguration":
+            {"awsvpcConfiguration": {"subnets": [], "securityGroups": [], "assignPublicIp": "DISABLED"}}}),
+        ),
+        (
+            "StartTask",
+            json!({"taskDefinition": "f", "containerInstances": ["i"]}),
+            json!({
+                "networkConfiguration": {}, "volumeConfigurations": [], "startedBy": "",
+            }),
+        ),
+        (
+            "CreateService",
+            json!({"serviceName": "s"}),
+            json!({
+                "role": "", "clientToken": "", "loadBalancers": [], "serviceRegistries": [], "platformVersion": "LATEST",
+                "healthCheckGracePeriodSeconds": 0, "serviceConnectConfiguration": {"enabled": false, "namespace": "n"},
+                "networkConfiguration": {}, "monitoring": {}, "deploymentController": {}, "launchType": "",
+            }),
+        ),
+        (
+            "UpdateService",
+            json!({"service": "s"}),
+            json!({
+                "loadBalancers": [], "platformVersion": "", "healthCheckGracePeriodSeconds": 0, "monitoring": {},
+                "networkConfiguration": {}, "capacityProviderStrategy": [], "propagateTags": "",
+            }),
+        ),
+        (
+            "CreateCluster",
+            json!({}),
+            json!({"capacityProviders": [], "serviceConnectDefaults": {"namespace": ""}}),
+        ),
+        ("ListServices", json!({}), json!({"resourceManagementType": ""})),
+        ("ListTasks", json!({}), json!({"daemonName": ""})),
+    ] {
+        for (name, value) in members.as_object().unwrap() {
+            let mut input = base.clone();
+            input[name] = value.clone();
+            assert_eq!(taken(operation, input), Ok(base.clone()), "{operation} {name} {value}");
+        }
+    }
+}
+
+#[test]
+fn nested_members_too() {
+    let container = json!({
+        "name": "c", "image": "i", "repositoryCredentials": {"credentialsParameter": ""}, "secrets": [],
+        "environmentFiles": [], "firelensConfiguration": {}, "resourceRequirements": [], "credentialSpecs": [],
+        "healthCheck": {}, "startTimeout": 0, "stopTimeout": 0, "versionConsistency": "", "logConfiguration": {},
+        "linuxParameters": {"sharedMemorySize": 0, "initProcessEnabled": false}, "disableNetworking": false,
+        "portMappings": [{"containerPort": 80, "containerPortRange": "", "appProtocol": "", "name": "", "protocol": ""}],
+    });
+    let volume = json!({"name": "v", "efsVolumeConfiguration": {"fileSystemId": ""}, "configuredAtLaunch": false,
+        "dockerVolumeConfiguration": {}, "host": {}});
+    let given = json!({"family": "f", "containerDefinitions": [container], "volumes": [volume]});
+    let left = json!({"family": "f", "containerDefinitions": [{
+        "name": "c", "image": "i", "linuxParameters": {"initProcessEnabled": false}, "disableNetworking": false,
+        "portMappings": [{"containerPort": 80}],
+    }], "volumes": [{"name": "v", "configuredAtLaunch": false, "host": {}}]});
+    assert_eq!(taken("RegisterTaskDefinition", given), Ok(left));
+    let overrides = json!({"taskDefinition": "f", "overrides": {
+        "cpu": "", "memory": "", "taskRoleArn": "", "executionRoleArn": "", "ephemeralStorage": {"sizeInGiB": 0},
+        "inferenceAcceleratorOverrides": [], "containerOverrides": [{"name": "c", "command": [], "memory": 0,
+            "memoryReservation": 0, "environment": [], "environmentFiles": [], "resourceRequirements": []}]}});
+    let left = json!({"taskDefinition": "f", "overrides": {"containerOverrides": [{"name": "c"}]}});
+    assert_eq!(taken("RunTask", overrides), Ok(left));
+}
+
+/// ECS gives these back as they were sent.
+#[test]
+fn what_is_off_stays_where_it_stands() {
+    let given = json!({"serviceName": "s", "enableExecuteCommand": false, "deploymentConfiguration": {
+        "deploymentCircuitBreaker": {"enable": false, "rollback": true},
+        "alarms": {"alarmNames": [], "enable": false, "rollback": false}}});
+    assert_eq!(taken("CreateService", given.clone()), Ok(given));
+}
+
+#[test]
+fn what_asks_for_something_is_refused_by_name() {
+    for (operation, input, what) in [
+        (
+            "RegisterTaskDefinition",
+            json!({"family": "f", "containerDefinitions": [], "taskRoleArn": "r"}),
+            "taskRoleArn",
+        ),
+        ("RunTask", json!({"taskDefinition": "f", "platformVersion": "1.4.0"}), "platformVersion"),
+        ("CreateService", json!({"serviceName": "s", "role": "r"}), "role"),
+        (
+            "CreateService",
+            json!({"serviceName": "s", "healthCheckGracePeriodSeconds": 1}),
+            "healthCheckGracePeriodSeconds",
+        ),
+        (
+            "UpdateService",
+            json!({"service": "s", "serviceConnectConfiguration": {"enabled": true}}),
+            "serviceConnectConfiguration",
+        ),
+        ("UpdateService", json!({"service": "s", "enableExecuteCommand": true}), "enableExecuteCommand"),
+    ] {
+        let error = taken(operation, input).unwrap_err();
+        assert!(error.contains(&format!("does not support {what} of {operation}")), "{error}");
+    }
+}
+
+/// Whatever is refused below a member has a value that is not.
+#[test]
+fn no_refused_member_is_forgotten() {
+    for (operation, place, table) in [
+        ("RegisterTaskDefinition", "", nested::MEMBERS),
+        ("RunTask", "overrides.", nested::OVERRIDES),
+        ("StartTask", "overrides.", nested::OVERRIDES),
+    ] {
+        let (_, support, built) = ecs(operation);
+        let absent = absent(support, built);
+        let known = |path: &str| absent.iter().any(|(member, _)| *member == path);
+        let refused = |path: &str| {
+            table.iter().any(|(other, support)| *other == path && matches!(support, Nested::Refused(_)))
+        };
+        for (path, support) in table {
+            let below = path.rsplit_once('.').is_some_and(|(parent, _)| refused(parent));
+            // `false` needs no entry: it is never taken out.
+            let flag = matches!(path.rsplit('.').next(), Some("disableNetworking" | "configuredAtLaunch"));
+            if matches!(support, Nested::Refused(_)) && !below && !flag {
+                assert!(known(&format!("{place}{path}")), "{operation}: {place}{path}");
+            }
+        }
+    }
+}

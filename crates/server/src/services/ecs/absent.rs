@@ -1,0 +1,89 @@
+//! Values of ECS's members that ask for nothing: what each member has when it is not given. Tools send them all
+//! the same. What is empty in a member that is refused is not listed here: the front door takes it out by itself.
+
+use crate::front_door::{Absent, Neutral};
+
+use Neutral::{Empty, Off, Text, Zero};
+
+const DEFINE: &[&str] = &["RegisterTaskDefinition"];
+const TASKS: &[&str] = &["RunTask", "StartTask"];
+const SERVICES: &[&str] = &["CreateService", "UpdateService"];
+const NETWORKED: &[&str] = &["RunTask", "StartTask", "CreateService", "UpdateService"];
+const STARTED: &[&str] = &["RunTask", "CreateService", "UpdateService"];
+
+const fn of(operations: &'static [&'static str], member: &'static str, value: Neutral) -> Absent {
+    Absent { operations, member, value }
+}
+
+/// The table.
+pub(super) const ABSENT: &[Absent] = &[
+    // Task definitions. Those that are refused where they say something stand in the brain's table too.
+    of(DEFINE, "cpu", Empty),
+    of(DEFINE, "memory", Empty),
+    of(DEFINE, "networkMode", Empty),
+    of(DEFINE, "executionRoleArn", Empty),
+    of(DEFINE, "ephemeralStorage.sizeInGiB", Zero),
+    of(DEFINE, "runtimePlatform.cpuArchitecture", Empty),
+    of(DEFINE, "runtimePlatform.operatingSystemFamily", Empty),
+    of(DEFINE, "runtimePlatform", Empty),
+    of(DEFINE, "volumes.dockerVolumeConfiguration", Empty),
+    of(DEFINE, "volumes.efsVolumeConfiguration", Empty),
+    of(DEFINE, "volumes.fsxWindowsFileServerVolumeConfiguration", Empty),
+    of(DEFINE, "volumes.s3filesVolumeConfiguration", Empty),
+    of(DEFINE, "containerDefinitions.credentialSpecs", Empty),
+    of(DEFINE, "containerDefinitions.environmentFiles", Empty),
+    of(DEFINE, "containerDefinitions.firelensConfiguration", Empty),
+    of(DEFINE, "containerDefinitions.healthCheck", Empty),
+    of(DEFINE, "containerDefinitions.linuxParameters.sharedMemorySize", Zero),
+    of(DEFINE, "containerDefinitions.logConfiguration.secretOptions", Empty),
+    of(DEFINE, "containerDefinitions.logConfiguration", Empty),
+    of(DEFINE, "containerDefinitions.portMappings.appProtocol", Empty),
+    of(DEFINE, "containerDefinitions.portMappings.containerPortRange", Empty),
+    of(DEFINE, "containerDefinitions.portMappings.name", Empty),
+    of(DEFINE, "containerDefinitions.portMappings.protocol", Empty),
+    of(DEFINE, "containerDefinitions.repositoryCredentials", Empty),
+    of(DEFINE, "containerDefinitions.resourceRequirements", Empty),
+    of(DEFINE, "containerDefinitions.restartPolicy.restartAttemptPeriod", Zero),
+    of(DEFINE, "containerDefinitions.secrets", Empty),
+    of(DEFINE, "containerDefinitions.startTimeout", Zero),
+    of(DEFINE, "containerDefinitions.stopTimeout", Zero),
+    of(DEFINE, "containerDefinitions.versionConsistency", Empty),
+    // Tasks.
+    of(TASKS, "overrides.cpu", Empty),
+    of(TASKS, "overrides.memory", Empty),
+    of(TASKS, "overrides.executionRoleArn", Empty),
+    of(TASKS, "overrides.taskRoleArn", Empty),
+    of(TASKS, "overrides.ephemeralStorage.sizeInGiB", Zero),
+    of(TASKS, "overrides.ephemeralStorage", Empty),
+    of(TASKS, "overrides.inferenceAcceleratorOverrides", Empty),
+    of(TASKS, "overrides.containerOverrides.command", Empty),
+    of(TASKS, "overrides.containerOverrides.environment", Empty),
+    of(TASKS, "overrides.containerOverrides.environmentFiles", Empty),
+    of(TASKS, "overrides.containerOverrides.memory", Zero),
+    of(TASKS, "overrides.containerOverrides.memoryReservation", Zero),
+    of(TASKS, "overrides.containerOverrides.resourceRequirements", Empty),
+    of(TASKS, "group", Empty),
+    of(TASKS, "startedBy", Empty),
+    of(TASKS, "propagateTags", Empty),
+    of(TASKS, "referenceId", Empty),
+    of(&["RunTask", "CreateService"], "clientToken", Empty),
+    of(&["RunTask", "CreateService"], "launchType", Empty),
+    // Services.
+    of(SERVICES, "propagateTags", Empty),
+    of(SERVICES, "availabilityZoneRebalancing", Empty),
+    of(SERVICES, "healthCheckGracePeriodSeconds", Zero),
+    of(SERVICES, "serviceConnectConfiguration", Off("enabled")),
+    of(SERVICES, "deploymentConfiguration.bakeTimeInMinutes", Zero),
+    of(SERVICES, "deploymentConfiguration.canaryConfiguration", Empty),
+    of(SERVICES, "deploymentConfiguration.earlySuccessCriteria", Empty),
+    of(SERVICES, "deploymentConfiguration.lifecycleHooks", Empty),
+    of(SERVICES, "deploymentConfiguration.linearConfiguration", Empty),
+    of(SERVICES, "deploymentConfiguration.strategy", Empty),
+    of(SERVICES, "deploymentConfiguration.deploymentCircuitBreaker", Empty),
+    of(SERVICES, "deploymentController", Empty),
+    of(&["CreateService"], "schedulingStrategy", Empty),
+    // Both.
+    of(STARTED, "platformVersion", Text("LATEST")),
+    of(NETWORKED, "networkConfiguration.awsvpcConfiguration.assignPublicIp", Text("DISABLED")),
+    of(NETWORKED, "networkConfiguration", Empty),
+];
