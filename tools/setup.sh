@@ -30,6 +30,12 @@ if [ ! -e "$venv/ready" ]; then
 fi
 
 if [ "${2:-}" = test ]; then
+    clients="$venv/clients-$(cksum < tools/clients.txt | cut -d' ' -f1)"
+    if [ ! -e "$clients" ]; then
+        echo "== adding the deployment tools that the tests run"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tools/clients.txt --constraint tools/requirements.txt
+        touch "$clients"
+    fi
     # Next to the environment. Other distributions have other kernels; the test says what that means.
     tools/vm/kernel.sh "$(dirname "$venv")/vm" || [ $? -eq 3 ]
 fi
