@@ -131,6 +131,59 @@ def test_any_credentials_when_asked_for(fresh):
     assert "any" in instance.log_tail().lower()
 
 
+@pytest.mark.parametrize("command", [
+    ("up",), ("server",), ("agent", "--endpoint", "http://127.0.0.1:1"), ("down",), ("down", "--purge"), ("image", "list")])
+@pytest.mark.parametrize("named", ["folder", "link"])
+def test_a_folder_of_others_is_left_as_it_is(tmp_path, command, named):
+    folder, link = tmp_path / "folder", tmp_path / "link"
+    (folder / "images").mkdir(parents=True)
+    (folder / "thesis.txt").write_text("years")
+    (folder / "lock").write_text(str(os.getpid()))
+    link.symlink_to(folder)
+    where = ["--data-dir", str(tmp_path / named)]
+    done = program(command[0], *where, *command[1:], AWS_ACCESS_KEY_ID="a", AWS_SECRET_ACCESS_KEY="b")
+    assert done.returncode == 1 and "no data directory" in done.stderr and "thesis.txt" in done.stderr, done
+    assert sorted(path.name for path in folder.iterdir()) == ["images", "lock", "thesis.txt"]
+
+
+@pytest.mark.parametrize("place", ["/", os.path.expanduser("~")])
+def test_no_place_of_others_becomes_a_data_directory(place):
+    before = sorted(os.listdir(place))
+    for command in (("up",), ("down", "--purge")):
+        done = program(command[0], "--data-dir", place, *command[1:])
+        assert done.returncode == 1 and "data directory" in done.stderr, done
+    assert sorted(os.listdir(place)) == before
+
+
+def test_purge_removes_only_what_is_ours(tmp_path, image_tar):
+    instance = Roadstead()
+    instance.load_image(image_tar)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "kept").touch()
+    (instance.data / "mine.txt").write_text("kept")
+    (instance.data / "agent").mkdir(exist_ok=True)
+    (instance.data / "agent" / "out").symlink_to(outside)
+    (instance.data / "logs").symlink_to(outside)
+    inside = instance.data / "images" / "mounted"
+    inside.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", inside], check=True)
+    try:
+        done = instance.cli("down", "--purge", check=False)
+        assert done.returncode == 1 and str(inside) in done.stderr, done
+        assert (instance.data / "id").exists()
+    finally:
+        subprocess.run(["umount", inside], check=True)
+    done = instance.cli("down", "--purge", check=False)
+    assert done.returncode == 1 and "mine.txt" in done.stderr, done
+    assert [path.name for path in instance.data.iterdir()] == ["mine.txt"]
+    assert [path.name for path in outside.iterdir()] == ["kept"]
+    (instance.data / "mine.txt").unlink()
+    assert "nothing to do" in instance.cli("down", "--purge").stdout
+    instance.data.rmdir()
+    instance.destroy()
+
+
 def test_down_stops_everything_and_keeps_the_state(fresh):
     instance = fresh()
     arn = instance.run(instance.define("kept", container(script=SLEEP)))[0]

@@ -1,9 +1,11 @@
 //! The data directory: one running program at a time, an id for everything made on this host, and keys.
 
+mod ownership;
+
 use std::{
     fs::{self, File, OpenOptions},
-    io::{Read, Seek, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    io::{ErrorKind, Read, Seek, Write},
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -12,8 +14,13 @@ use anyhow::{Context, bail};
 use rustix::fs::{FlockOperation, flock};
 use server::keys::KeyPair;
 
+pub use ownership::{Left, check_removable, claim, find, remove};
+
 /// How long the lock of a process that is gone is waited for.
 const LOCK_WAIT: Duration = Duration::from_secs(10);
+
+/// What a pid takes up in the lock's file.
+const PID_WIDTH: usize = 15;
 
 /// A data directory that this process alone uses.
 pub struct DataDir {
@@ -32,16 +39,11 @@ pub struct Credentials {
 }
 
 impl DataDir {
-    /// Opens the directory, made if absent, unless another process has it.
+    /// Opens the directory, made if absent, unless it is somebody else's or another process has it.
     pub fn open(path: &Path) -> anyhow::Result<DataDir> {
-        fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(path)
-            .with_context(|| format!("cannot make the data directory {}", path.display()))?;
+        let id = claim(path)?;
         let path = fs::canonicalize(path)?;
         let lock = lock(&path)?;
-        let id = id(&path)?;
         Ok(DataDir { path, id, _lock: lock })
     }
 
@@ -92,8 +94,7 @@ pub fn holder(path: &Path) -> Option<String> {
 
 fn lock(path: &Path) -> anyhow::Result<File> {
     let name = path.join("lock");
-    let mut options = OpenOptions::new();
-    let mut file = options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&name)?;
+    let mut file = open_lock(&name).with_context(|| format!("cannot open {}", name.display()))?;
     let deadline = Instant::now() + LOCK_WAIT;
     while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
         let mut pid = String::new();
@@ -106,10 +107,21 @@ fn lock(path: &Path) -> anyhow::Result<File> {
         }
         std::thread::sleep(Duration::from_millis(10));
     }
-    file.set_len(0)?;
-    file.rewind()?;
-    write!(file, "{}", std::process::id())?;
+    // In the place of the one before and never shorter: a full disk has no room for a file that was emptied.
+    match file.write_all_at(format!("{:<PID_WIDTH$}\n", std::process::id()).as_bytes(), 0) {
+        // The lock is the kernel's; whoever must only stop tasks can do so on a disk that is read-only.
+        Err(error) if error.raw_os_error() == Some(rustix::io::Errno::BADF.raw_os_error()) => {}
+        written => written.with_context(|| format!("cannot write {}", name.display()))?,
+    }
     Ok(file)
+}
+
+fn open_lock(name: &Path) -> std::io::Result<File> {
+    let mut options = OpenOptions::new();
+    match options.read(true).write(true).create(true).truncate(false).mode(0o600).open(name) {
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => File::open(name),
+        opened => opened,
+    }
 }
 
 /// Whether there is such a process, and not only what its parent has not taken note of yet.
@@ -117,20 +129,6 @@ fn is_alive(pid: &str) -> bool {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // The name, in brackets, may hold anything.
     stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']))
-}
-
-fn id(path: &Path) -> anyhow::Result<String> {
-    let name = path.join("id");
-    if let Ok(id) = fs::read_to_string(&name) {
-        let id = id.trim().to_owned();
-        if id.len() != 8 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
-            bail!("{} does not hold eight hexadecimal digits", name.display());
-        }
-        return Ok(id);
-    }
-    let id = uuid::Uuid::new_v4().simple().to_string()[..8].to_owned();
-    write_whole(&name, id.as_bytes())?;
-    Ok(id)
 }
 
 /// A file that is there whole or not at all, even after a power cut.

@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     commands::up::Settings,
-    data_dir::{self, DataDir},
+    data_dir::{self, DataDir, Left},
     running,
 };
 
@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
-    /// Remove the data directory too, with the state, the images and the logs
+    /// Remove the data directory too, with the state, the images and the logs; what else is in it stays
     #[arg(long)]
     purge: bool,
 }
@@ -28,19 +28,28 @@ pub struct Args {
 /// Stops and removes.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
-    if !config.data_dir.exists() {
-        say!("nothing to do: {} does not exist", config.data_dir.display());
+    let path = &config.data_dir;
+    // Whose the folder is comes first: in one of others not even a process may be ended.
+    if !data_dir::find(path)? {
+        say!("nothing to do: there is no data directory {}", path.display());
         return Ok(());
     }
-    end_holder(&config.data_dir)?;
-    let dir = DataDir::open(&config.data_dir)?;
-    running::purge_host(&config, &dir)?;
-    let path = dir.path().to_owned();
     if args.purge {
-        std::fs::remove_dir_all(&path).with_context(|| format!("cannot remove {}", path.display()))?;
-        say!("removed {}", path.display());
-    } else {
+        data_dir::check_removable(path)?;
+    }
+    end_holder(path)?;
+    let dir = DataDir::open(path)?;
+    running::purge_host(&config, &dir)?;
+    let path = dir.path();
+    if !args.purge {
         say!("stopped every task of {}", path.display());
+        return Ok(());
+    }
+    match data_dir::remove(path)? {
+        Left::Nothing => say!("removed {}", path.display()),
+        Left::MountPoint => {
+            say!("removed all of Roadstead's in {}, which is mounted and stays", path.display())
+        }
     }
     Ok(())
 }

@@ -81,7 +81,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 /// The host's images.
 pub fn open(config: &Config) -> anyhow::Result<Store> {
     let root = config.data_dir.join("images");
-    std::fs::create_dir_all(&config.data_dir)?;
+    crate::data_dir::claim(&config.data_dir)?;
     Store::open(&root).with_context(|| format!("cannot open the images in {}", root.display()))
 }
 
