@@ -15,18 +15,34 @@ pub const LAYERS_MAX: usize = 127;
 pub const LAYER_BYTES_MAX: u64 = 64 << 30;
 /// One layer unpacked, in bytes.
 pub const UNPACKED_BYTES_MAX: u64 = 256 << 30;
-/// A layer may unpack to this many times its size, beyond [`EXPANSION_FREE_BYTES`].
+/// A layer may unpack to this many times its size, beyond [`EXPANSION_FREE_BYTES`]; so may all layers
+/// together of what is pulled or loaded at once, and a compressed archive.
 pub const EXPANSION_RATIO_MAX: u64 = 200;
-/// What a layer may unpack to whatever its ratio: small images of zeros are common in tests.
+/// What may be unpacked whatever its ratio: small images of zeros are common in tests.
 pub const EXPANSION_FREE_BYTES: u64 = 256 << 20;
+/// Of a disk, one part in this many is never filled by images, up to [`DISK_KEPT_BYTES_MAX`]: what else
+/// lives there must go on.
+pub const DISK_KEPT_PART: u64 = 50;
+/// More of a disk is never kept from images, in bytes.
+pub const DISK_KEPT_BYTES_MAX: u64 = 1 << 30;
+/// Files of a file system that are never taken by images, where it has a fixed number of them.
+pub const FILES_KEPT_MAX: u64 = 10_000;
 /// Entries in a layer.
 pub const ENTRIES_MAX: u64 = 4_000_000;
 /// A path inside a layer, in bytes (PATH_MAX).
 pub const PATH_BYTES_MAX: usize = 4096;
 /// The extended header of one tar entry, in bytes.
 pub const TAR_EXTENSION_BYTES_MAX: u64 = 1 << 20;
+/// Pieces of a sparse file.
+pub const SPARSE_PIECES_MAX: usize = 1 << 20;
 /// Images in an archive that is loaded.
 pub const IMAGES_PER_ARCHIVE_MAX: usize = 1000;
+/// Files in an archive that is loaded; their content has the limits of layers and documents.
+pub const ARCHIVE_FILES_MAX: usize = 500_000;
+/// Their names, in bytes, all together.
+pub const ARCHIVE_NAMES_BYTES_MAX: usize = 64 << 20;
+/// Manifests and configurations of an archive, in bytes, all together.
+pub const ARCHIVE_DOCUMENTS_BYTES_MAX: u64 = 128 << 20;
 /// Redirects followed for one request.
 pub const REDIRECTS_MAX: usize = 10;
 /// The store's index file, in bytes.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use crate::manifest::{self, Configuration, Descriptor, Manifest};
 use crate::store::install::Draft;
-use crate::{Config, Digest, Error, Image, Origin, Reference, Result, Store, limits, unpack};
+use crate::unpack::allowance::Allowance;
+use crate::{Config, Digest, Error, Image, Layer, Origin, Reference, Result, Store, limits, unpack};
 use archive::Archive;
 
 mod archive;
@@ -42,11 +43,23 @@ impl Store {
     /// the async threads.
     ///
     /// # Errors
-    /// [`Error::Invalid`] when the file is none of the three kinds, or is not what its digests say.
+    /// [`Error::Invalid`] when the file is none of the three kinds, or is not what its digests say;
+    /// [`Error::Limit`] when it would become too much. Nothing of a refused file stays.
     pub fn load(&self, file: &Path, options: &LoadOptions) -> Result<Vec<Arc<Image>>> {
-        let _activity = self.activity()?;
+        let loaded = self.activity().and_then(|_activity| self.take_in(file, options));
+        if loaded.is_err() {
+            // Layers that were unpacked before the refusal belong to nothing. A sweep that cannot be made now
+            // is made by the next round of collection.
+            if let Err(error) = self.sweep() {
+                tracing::warn!(%error, "what a refused archive left was not removed");
+            }
+        }
+        loaded
+    }
+
+    fn take_in(&self, file: &Path, options: &LoadOptions) -> Result<Vec<Arc<Image>>> {
         if let Some(rootfs) = &options.rootfs {
-            return Ok(vec![self.load_rootfs(file, options.name.as_ref(), rootfs)?]);
+            return Ok(vec![self.load_rootfs(file, options, rootfs)?]);
         }
         let archive = Archive::open(file, &self.path("tmp"))?;
         let mut found = if archive.has("oci-layout") && archive.has("index.json") {
@@ -70,11 +83,23 @@ impl Store {
             };
             only.draft.names = vec![name.canonical()];
         }
-        found.into_iter().map(|image| self.load_image(&archive, image)).collect()
+        // All is unpacked before the first image is filed: an archive that is refused leaves nothing.
+        let allowance = archive.allowance(&self.path("layers"));
+        let mut whole = Vec::with_capacity(found.len());
+        for Found { draft, layers: names } in found {
+            let layers = self.unpack_found(&archive, &draft, &names, &allowance)?;
+            whole.push((draft, layers));
+        }
+        whole.into_iter().map(|(draft, layers)| self.file_image(draft, layers)).collect()
     }
 
-    fn load_image(&self, archive: &Archive, found: Found) -> Result<Arc<Image>> {
-        let Found { draft, layers: names } = found;
+    fn unpack_found(
+        &self,
+        archive: &Archive,
+        draft: &Draft,
+        names: &[String],
+        allowance: &Allowance,
+    ) -> Result<Vec<Layer>> {
         let diff_ids = &draft.configuration.rootfs.diff_ids;
         if names.len() != diff_ids.len() {
             let (has, says) = (names.len(), diff_ids.len());
@@ -82,23 +107,19 @@ impl Store {
                 "the image has {has} layers, but its configuration says {says}"
             )));
         }
-        let layers = self.unpack_layers(diff_ids, |i| archive.reader(&names[i]), |_| {})?;
-        self.file_image(draft, layers)
+        self.unpack_layers(diff_ids, allowance, |i| archive.reader(&names[i]), |_| {})
     }
 
-    fn load_rootfs(
-        &self,
-        file: &Path,
-        name: Option<&Reference>,
-        options: &RootfsOptions,
-    ) -> Result<Arc<Image>> {
-        let tar = archive::plain_tar(file, &self.path("tmp"))?;
-        let diff_id = unpack::diff_id(archive::from_start(&tar))?;
-        let configuration = Configuration::of(options.config.clone(), vec![diff_id]);
+    fn load_rootfs(&self, file: &Path, options: &LoadOptions, rootfs: &RootfsOptions) -> Result<Arc<Image>> {
+        let (tar, bytes) = archive::plain_tar(file, &self.path("tmp"))?;
+        let allowance = || Allowance::by_size(&self.path("layers"), bytes);
+        let diff_id = unpack::diff_id(archive::from_start(&tar), &allowance())?;
+        let configuration = Configuration::of(rootfs.config.clone(), vec![diff_id]);
         let diff_ids = &configuration.rootfs.diff_ids;
-        let layers = self.unpack_layers(diff_ids, |_| Ok(archive::from_start(&tar)), |_| {})?;
+        let open = |_| Ok(archive::from_start(&tar));
+        let layers = self.unpack_layers(diff_ids, &allowance(), open, |_| {})?;
         let (digest, id) = stand_in_manifest(&manifest::to_json(&configuration), diff_ids);
-        let names = name.map(Reference::canonical).into_iter().collect();
+        let names = options.name.iter().map(Reference::canonical).collect();
         self.file_image(Draft { digest, id, configuration, names, origin: Origin::Loaded }, layers)
     }
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use crate::manifest::{Configuration, Descriptor, chain_ids};
 use crate::store::install::Draft;
 use crate::store::lock::FileLock;
+use crate::unpack::allowance::Allowance;
 use crate::{Digest, Error, Image, Layer, Origin, Reference, Result, Store, limits};
 use client::{Client, Resolved};
 use tracker::Tracker;
@@ -157,7 +158,8 @@ impl Store {
             // The sweep must not come while this thread unpacks, even when nobody waits for it any more.
             let _activity = activity;
             let open = |i: usize| arrivals[i].take().map_or_else(|| Err(given_up()), wait_for);
-            let layers = store.unpack_layers(&diff_ids, open, |_| tracker.layer_done())?;
+            let allowance = Allowance::by_reading(&store.path("layers"));
+            let layers = store.unpack_layers(&diff_ids, &allowance, open, |_| tracker.layer_done())?;
             blobs.iter().try_for_each(|blob| store.forget_download(&blob.digest))?;
             Ok(layers)
         })

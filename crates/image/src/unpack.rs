@@ -6,10 +6,12 @@ use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use crate::{Digest, Error, Result};
-use measure::Measured;
+use allowance::Allowance;
+use measure::{Bounded, Measured};
 use root::Root;
 use tarball::TarReader;
 
+pub(crate) mod allowance;
 mod compression;
 mod measure;
 mod root;
@@ -27,26 +29,26 @@ pub struct Unpacked {
 /// Unpacks one layer, compressed or not, into the empty folder `target`.
 ///
 /// `below` are the folders of the layers under it, top first: a folder that the tar implies without
-/// describing it looks as it does there.
-pub fn unpack(input: impl Read, target: &Path, below: &[PathBuf]) -> Result<Unpacked> {
-    let mut measured = measured(input)?;
-    let mut root = Root::open(target)?;
+/// describing it looks as it does there, and a hard link may lead to a file of theirs.
+pub fn unpack(input: impl Read, target: &Path, below: &[PathBuf], allowance: &Allowance) -> Result<Unpacked> {
+    let mut measured = measured(input, allowance)?;
+    let mut root = Root::open(target, below, allowance)?;
     let mut tar = TarReader::new(&mut measured);
     while let Some(entry) = tar.next_entry()? {
         root.apply(&entry, &mut tar)?;
     }
-    let size = root.finish(below)?;
+    let size = root.finish()?;
     Ok(Unpacked { diff_id: measured.finish()?, size })
 }
 
 /// The digest of a layer's tar, uncompressed, without unpacking it.
-pub fn diff_id(input: impl Read) -> Result<Digest> {
-    measured(input)?.finish()
+pub fn diff_id(input: impl Read, allowance: &Allowance) -> Result<Digest> {
+    measured(input, allowance)?.finish()
 }
 
-/// Decompresses `input` whatever its compression is, without the limits for layers.
-pub fn decompress<'a>(input: impl Read + 'a) -> Result<Box<dyn Read + 'a>> {
-    compression::decoder(BufReader::with_capacity(BUFFER_BYTES, input))
+/// Decompresses an archive, whatever its compression is, held to the limits of a layer.
+pub fn decompress<'a>(input: impl Read + 'a, allowance: &'a Allowance) -> Result<impl Read + 'a> {
+    bounded(input, allowance, "the archive")
 }
 
 /// Whether `start`, the first bytes of a file, are those of a compressed one.
@@ -56,10 +58,14 @@ pub fn is_compressed(start: &[u8]) -> bool {
 
 const BUFFER_BYTES: usize = 128 << 10;
 
-fn measured<'a>(input: impl Read + 'a) -> Result<Measured<'a>> {
-    let (input, read) = measure::Counter::new(input);
+fn measured<'a>(input: impl Read + 'a, allowance: &'a Allowance) -> Result<Measured<'a>> {
+    bounded(input, allowance, "a layer").map(Measured::new)
+}
+
+fn bounded<'a>(input: impl Read + 'a, allowance: &'a Allowance, what: &'static str) -> Result<Bounded<'a>> {
+    let (input, read) = measure::Counter::new(input, allowance);
     let plain = compression::decoder(BufReader::with_capacity(BUFFER_BYTES, input))?;
-    Ok(Measured::new(plain, read))
+    Ok(Bounded::new(plain, read, allowance, what))
 }
 
 /// An error of reading a layer: one of ours that came up through the readers, the tar's fault, or the

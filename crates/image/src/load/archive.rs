@@ -1,67 +1,97 @@
 //! The files of an archive by name, whether it is a tar or a folder.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use crate::error::IoContext;
 use crate::store::files;
-use crate::unpack::{self, tarball::Kind, tarball::TarReader};
-use crate::{Digest, Error, Result, limits};
+use crate::unpack::allowance::{Allowance, Room};
+use crate::unpack::tarball::{Kind, Piece, TarReader};
+use crate::{Digest, Error, Result, limits, unpack};
 
 /// An opened archive.
-pub enum Archive {
-    /// A tar, not compressed (any more), and where its files are in it.
-    Tar { file: File, places: BTreeMap<String, Place> },
+pub struct Archive {
+    form: Form,
+    /// Bytes of documents that were read so far.
+    documents: Cell<u64>,
+}
+
+enum Form {
+    /// A tar, not compressed (any more), where its files are in it, and the size of what was given.
+    Tar { file: File, places: BTreeMap<String, Place>, bytes: u64 },
     /// A folder.
     Folder(PathBuf),
 }
 
 /// One name in a tar.
-pub enum Place {
-    /// Bytes from, and how many.
-    Content(u64, u64),
+enum Place {
+    /// A file.
+    Content(Content),
     /// Another name for that one.
     Link(String),
 }
 
+/// A file in a tar: the pieces that the tar has, one after another from `at`; the rest is holes.
+struct Content {
+    at: u64,
+    size: u64,
+    pieces: Vec<Piece>,
+}
+
 /// `docker save` once wrote a repeated layer as a link; a link to a link is more than it ever did.
 const LINKS_MAX: usize = 4;
+const BUFFER_BYTES: usize = 128 << 10;
 
 impl Archive {
     /// Opens `path`; a compressed tar is decompressed into `scratch`.
     pub fn open(path: &Path, scratch: &Path) -> Result<Self> {
-        if path.is_dir() {
-            return Ok(Self::Folder(path.to_owned()));
+        let form = if path.is_dir() {
+            Form::Folder(path.to_owned())
+        } else {
+            let (file, bytes) = plain_tar(path, scratch)?;
+            let places = places(&file)?;
+            Form::Tar { file, places, bytes }
+        };
+        Ok(Self { form, documents: Cell::new(0) })
+    }
+
+    /// What its layers may become, on the disk of `dir`.
+    pub fn allowance(&self, dir: &Path) -> Allowance {
+        match &self.form {
+            Form::Tar { bytes, .. } => Allowance::by_size(dir, *bytes),
+            Form::Folder(_) => Allowance::by_reading(dir),
         }
-        let file = plain_tar(path, scratch)?;
-        let places = places(&file)?;
-        Ok(Self::Tar { file, places })
     }
 
     /// Whether there is a file of this name.
     pub fn has(&self, name: &str) -> bool {
-        match self {
-            Self::Tar { places, .. } => places.contains_key(name),
-            Self::Folder(folder) => folder.join(name).is_file(),
+        match &self.form {
+            Form::Tar { places, .. } => places.contains_key(name),
+            Form::Folder(folder) => folder.join(name).is_file(),
         }
     }
 
     /// The content of a file.
     pub fn reader(&self, name: &str) -> Result<Box<dyn Read + '_>> {
         let missing = || Error::Invalid(format!("the archive lacks {name}"));
-        match self {
-            Self::Tar { file, places } => {
-                let (at, left) = follow(places, name).ok_or_else(missing)?;
-                Ok(Box::new(Section { file, at, left }))
+        match &self.form {
+            Form::Tar { file, places, .. } => {
+                let content = follow(places, name).ok_or_else(missing)?;
+                Ok(Box::new(Section { file, content, read: 0, piece: 0, piece_at: content.at }))
             }
-            Self::Folder(folder) => match File::open(folder.join(name)) {
-                Ok(file) => Ok(Box::new(file)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Err(missing()),
-                Err(error) => Err(error).context(|| format!("open {}", folder.join(name).display())),
-            },
+            Form::Folder(folder) => {
+                let path = folder.join(name);
+                // A name of the archive leads into the archive, and to what can be read to its end.
+                let is_inside = Path::new(name).components().all(|c| matches!(c, Component::Normal(_)));
+                if !is_inside || !path.is_file() {
+                    return Err(missing());
+                }
+                Ok(Box::new(File::open(&path).context(|| format!("open {}", path.display()))?))
+            }
         }
     }
 
@@ -71,6 +101,14 @@ impl Archive {
         self.reader(name)?.take(max + 1).read_to_end(&mut content).context(|| format!("read {name}"))?;
         if content.len() as u64 > max {
             return Err(Error::Limit(format!("{name} is over {max} bytes")));
+        }
+        // The same document may be asked for a thousand times, and each answer is kept for a while.
+        self.documents.set(self.documents.get() + content.len() as u64);
+        if self.documents.get() > limits::ARCHIVE_DOCUMENTS_BYTES_MAX {
+            return Err(Error::Limit(format!(
+                "the archive's manifests and configurations have more than {} bytes",
+                limits::ARCHIVE_DOCUMENTS_BYTES_MAX
+            )));
         }
         Ok(content)
     }
@@ -86,17 +124,20 @@ impl Archive {
     }
 }
 
-/// Opens a tar; a compressed one is decompressed into `scratch` first.
-pub fn plain_tar(path: &Path, scratch: &Path) -> Result<File> {
+/// Opens a tar, and says its size; a compressed one is decompressed into `scratch` first.
+pub fn plain_tar(path: &Path, scratch: &Path) -> Result<(File, u64)> {
     let file = File::open(path).context(|| format!("open {}", path.display()))?;
+    let read = || format!("read {}", path.display());
+    let bytes = file.metadata().context(read)?.len();
     let mut start = [0; 8];
-    let n = file.read_at(&mut start, 0).context(|| format!("read {}", path.display()))?;
-    if unpack::is_compressed(&start[..n]) { decompressed(&file, scratch) } else { Ok(file) }
+    let n = file.read_at(&mut start, 0).context(read)?;
+    let file = if unpack::is_compressed(&start[..n]) { decompressed(&file, bytes, scratch)? } else { file };
+    Ok((file, bytes))
 }
 
 /// A file from its start, whatever its descriptor's own place is.
 pub fn from_start(file: &File) -> impl Read + '_ {
-    Section { file, at: 0, left: u64::MAX }
+    Whole { file, at: 0 }
 }
 
 /// Where an OCI layout keeps a blob.
@@ -104,25 +145,59 @@ pub fn blob_name(digest: &Digest) -> String {
     format!("blobs/sha256/{}", digest.hex())
 }
 
-/// A part of a file.
-struct Section<'a> {
+struct Whole<'a> {
     file: &'a File,
     at: u64,
-    left: u64,
+}
+
+impl Read for Whole<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.file.read_at(buffer, self.at)?;
+        self.at += n as u64;
+        Ok(n)
+    }
+}
+
+/// A file of a tar; its holes read as zeros.
+struct Section<'a> {
+    file: &'a File,
+    content: &'a Content,
+    /// How much of the file was read.
+    read: u64,
+    /// The piece that comes next, and where the tar has it.
+    piece: usize,
+    piece_at: u64,
 }
 
 impl Read for Section<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let wanted = buffer.len().min(usize::try_from(self.left).unwrap_or(usize::MAX));
-        let n = self.file.read_at(&mut buffer[..wanted], self.at)?;
-        self.at += n as u64;
-        self.left -= n as u64;
+        let Content { size, pieces, .. } = self.content;
+        while let Some(piece) = pieces.get(self.piece).filter(|p| self.read >= p.offset + p.length) {
+            (self.piece, self.piece_at) = (self.piece + 1, self.piece_at + piece.length);
+        }
+        let piece = pieces.get(self.piece);
+        let (end, place) = match piece {
+            Some(piece) if self.read >= piece.offset => {
+                (piece.offset + piece.length, Some(self.piece_at + (self.read - piece.offset)))
+            }
+            Some(piece) => (piece.offset, None),
+            None => (*size, None),
+        };
+        let wanted = buffer.len().min(usize::try_from(end - self.read).unwrap_or(usize::MAX));
+        let n = match place {
+            Some(place) => self.file.read_at(&mut buffer[..wanted], place)?,
+            None => {
+                buffer[..wanted].fill(0);
+                wanted
+            }
+        };
+        self.read += n as u64;
         Ok(n)
     }
 }
 
 /// Decompressed into a file without a name, which goes with its descriptor.
-fn decompressed(file: &File, scratch: &Path) -> Result<File> {
+fn decompressed(file: &File, bytes: u64, scratch: &Path) -> Result<File> {
     let path = files::unique(scratch, "archive");
     let mut plain = File::options()
         .read(true)
@@ -131,27 +206,51 @@ fn decompressed(file: &File, scratch: &Path) -> Result<File> {
         .open(&path)
         .context(|| format!("create {}", path.display()))?;
     std::fs::remove_file(&path).context(|| format!("remove {}", path.display()))?;
-    let mut input = unpack::decompress(file)?.take(limits::UNPACKED_BYTES_MAX);
-    io::copy(&mut input, &mut plain).map_err(unpack::read_error)?;
-    if input.limit() == 0 {
-        return Err(Error::Limit(format!("the archive is over {} bytes", limits::UNPACKED_BYTES_MAX)));
+    let allowance = Allowance::by_size(scratch, bytes);
+    let mut input = unpack::decompress(file, &allowance)?;
+    let room = Room::of(scratch);
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let n = match input.read(&mut buffer) {
+            Ok(0) => return Ok(plain),
+            Ok(n) => n,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(unpack::read_error(error)),
+        };
+        room.take(n as u64)?;
+        plain.write_all(&buffer[..n]).context(|| format!("write {}", path.display()))?;
     }
-    Ok(plain)
 }
 
 fn places(file: &File) -> Result<BTreeMap<String, Place>> {
     let mut places = BTreeMap::new();
+    let mut names_bytes = 0;
+    let mut pieces_count = 0;
     let mut tar = TarReader::new(BufReader::with_capacity(64 << 10, from_start(file)));
     while let Some(entry) = tar.next_entry()? {
         let Ok(name) = String::from_utf8(entry.path) else { continue };
         let name = name.trim_start_matches("./").to_owned();
+        names_bytes += name.len();
         let place = match entry.kind {
-            Kind::File(size) => Place::Content(tar.position(), size),
+            Kind::File(size) => {
+                let pieces = entry.pieces.unwrap_or_else(|| vec![Piece { offset: 0, length: size }]);
+                pieces_count += pieces.len();
+                Place::Content(Content { at: tar.position(), size, pieces })
+            }
             Kind::Hardlink(target) => Place::Link(String::from_utf8_lossy(&target).into_owned()),
             Kind::Symlink(target) => Place::Link(beside(&name, &String::from_utf8_lossy(&target))),
             _ => continue,
         };
+        if let Place::Link(target) = &place {
+            names_bytes += target.len();
+        }
         places.insert(name, place);
+        if places.len() > limits::ARCHIVE_FILES_MAX
+            || names_bytes > limits::ARCHIVE_NAMES_BYTES_MAX
+            || pieces_count > limits::SPARSE_PIECES_MAX
+        {
+            return Err(Error::Limit("the archive has more files, or longer names, than any image".into()));
+        }
     }
     Ok(places)
 }
@@ -172,11 +271,11 @@ fn beside(name: &str, target: &str) -> String {
     parts.join("/")
 }
 
-fn follow(places: &BTreeMap<String, Place>, name: &str) -> Option<(u64, u64)> {
+fn follow<'a>(places: &'a BTreeMap<String, Place>, name: &str) -> Option<&'a Content> {
     let mut name = name;
     for _ in 0..LINKS_MAX {
         match places.get(name)? {
-            Place::Content(at, size) => return Some((*at, *size)),
+            Place::Content(content) => return Some(content),
             Place::Link(target) => name = target,
         }
     }

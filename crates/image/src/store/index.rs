@@ -144,5 +144,13 @@ impl Snapshot {
 pub fn write(path: &Path, index: &Index) -> Result<()> {
     let index = Index { version: VERSION, images: index.images.clone() };
     let content = serde_json::to_vec(&index).expect("an index has only string keys");
+    // What could not be read again may not be written: with it, every image would be out of reach.
+    if content.len() as u64 > limits::INDEX_BYTES_MAX {
+        return Err(Error::Limit(format!(
+            "the list of images would have {} bytes, over {}",
+            content.len(),
+            limits::INDEX_BYTES_MAX
+        )));
+    }
     files::replace(path, &content)
 }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Store;
 use super::lock::KeyLock;
 use crate::manifest::{Configuration, chain_ids};
+use crate::unpack::allowance::Allowance;
 use crate::unpack::unpack;
 use crate::{Digest, Error, Image, Layer, Origin, Result};
 
@@ -51,6 +52,7 @@ impl Store {
     pub(crate) fn unpack_layers<R: Read>(
         &self,
         diff_ids: &[Digest],
+        allowance: &Allowance,
         mut open: impl FnMut(usize) -> Result<R>,
         mut done: impl FnMut(usize),
     ) -> Result<Vec<Layer>> {
@@ -58,7 +60,7 @@ impl Store {
         for (i, (chain, diff_id)) in chain_ids(diff_ids).into_iter().zip(diff_ids).enumerate() {
             let layer = match self.layer(&chain)? {
                 Some(layer) => layer,
-                None => self.unpack_layer(chain, diff_id, &layers, || open(i))?,
+                None => self.unpack_layer(chain, diff_id, &layers, allowance, || open(i))?,
             };
             layers.push(layer);
             done(i);
@@ -71,6 +73,7 @@ impl Store {
         chain: Digest,
         diff_id: &Digest,
         below: &[Layer],
+        allowance: &Allowance,
         open: impl FnOnce() -> Result<R>,
     ) -> Result<Layer> {
         let _lock = KeyLock::acquire_blocking(self.lock_path("layer", &chain))?;
@@ -79,7 +82,7 @@ impl Store {
         }
         let draft = self.draft_layer()?;
         let below: Vec<PathBuf> = below.iter().rev().map(|l| self.layer_dir(&l.chain).join("fs")).collect();
-        let unpacked = unpack(open()?, &draft.fs(), &below)?;
+        let unpacked = unpack(open()?, &draft.fs(), &below, allowance)?;
         if unpacked.diff_id != *diff_id {
             return Err(Error::Invalid(format!(
                 "a layer unpacks to {}, but the image's configuration says {diff_id}",

@@ -6,43 +6,78 @@ use std::rc::Rc;
 
 use sha2::{Digest as _, Sha256};
 
+use super::allowance::{Allowance, fair};
 use super::read_error;
 use crate::{Digest, Error, Result, limits};
 
-/// Counts the bytes read from a compressed layer.
-pub struct Counter<R> {
+/// Counts the bytes read from something compressed.
+pub struct Counter<'a, R> {
     input: R,
     read: Rc<Cell<u64>>,
+    allowance: &'a Allowance,
 }
 
-impl<R> Counter<R> {
+impl<'a, R> Counter<'a, R> {
     /// A counting reader, and its count.
-    pub fn new(input: R) -> (Self, Rc<Cell<u64>>) {
+    pub fn new(input: R, allowance: &'a Allowance) -> (Self, Rc<Cell<u64>>) {
         let read = Rc::new(Cell::new(0));
-        (Self { input, read: read.clone() }, read)
+        (Self { input, read: read.clone(), allowance }, read)
     }
 }
 
-impl<R: Read> Read for Counter<R> {
+impl<R: Read> Read for Counter<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.input.read(buffer)?;
         self.read.set(self.read.get() + n as u64);
+        self.allowance.read(n as u64);
         Ok(n)
     }
 }
 
-/// The uncompressed layer: hashed, and held to [`limits`] while it is read.
-pub struct Measured<'a> {
+/// Something decompressed, held to [`limits`] while it is read.
+pub struct Bounded<'a> {
     plain: Box<dyn Read + 'a>,
     packed: Rc<Cell<u64>>,
     unpacked: u64,
+    allowance: &'a Allowance,
+    /// For messages.
+    what: &'static str,
+}
+
+impl<'a> Bounded<'a> {
+    /// Measures `plain`, for which `packed` bytes have been read so far.
+    pub fn new(
+        plain: Box<dyn Read + 'a>,
+        packed: Rc<Cell<u64>>,
+        allowance: &'a Allowance,
+        what: &'static str,
+    ) -> Self {
+        Self { plain, packed, unpacked: 0, allowance, what }
+    }
+}
+
+impl Read for Bounded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let n = self.plain.read(buffer)?;
+        self.unpacked += n as u64;
+        if let Some(limit) = passed_limit(self.packed.get(), self.unpacked) {
+            return Err(io::Error::other(Error::Limit(format!("{} unpacks to {limit}", self.what))));
+        }
+        self.allowance.unpacked(n as u64).map_err(io::Error::other)?;
+        Ok(n)
+    }
+}
+
+/// The uncompressed layer: bounded, and hashed.
+pub struct Measured<'a> {
+    plain: Bounded<'a>,
     hash: Sha256,
 }
 
 impl<'a> Measured<'a> {
-    /// Measures `plain`, for which `packed` bytes have been read so far.
-    pub fn new(plain: Box<dyn Read + 'a>, packed: Rc<Cell<u64>>) -> Self {
-        Self { plain, packed, unpacked: 0, hash: Sha256::new() }
+    /// Hashes what is read of `plain`.
+    pub fn new(plain: Bounded<'a>) -> Self {
+        Self { plain, hash: Sha256::new() }
     }
 
     /// Reads on to the end (the digest covers what follows a tar's last entry, too).
@@ -56,10 +91,6 @@ impl<'a> Measured<'a> {
 impl Read for Measured<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let n = self.plain.read(buffer)?;
-        self.unpacked += n as u64;
-        if let Some(limit) = passed_limit(self.packed.get(), self.unpacked) {
-            return Err(io::Error::other(Error::Limit(limit)));
-        }
         self.hash.update(&buffer[..n]);
         Ok(n)
     }
@@ -68,12 +99,9 @@ impl Read for Measured<'_> {
 /// The limit that is passed when `packed` bytes have become `unpacked` bytes.
 fn passed_limit(packed: u64, unpacked: u64) -> Option<String> {
     if unpacked > limits::UNPACKED_BYTES_MAX {
-        return Some(format!("a layer unpacks to more than {} bytes", limits::UNPACKED_BYTES_MAX));
+        return Some(format!("more than {} bytes", limits::UNPACKED_BYTES_MAX));
     }
-    let fair =
-        limits::EXPANSION_FREE_BYTES.saturating_add(packed.saturating_mul(limits::EXPANSION_RATIO_MAX));
-    (unpacked > fair)
-        .then(|| format!("a layer unpacks to more than {} times its size", limits::EXPANSION_RATIO_MAX))
+    (unpacked > fair(packed)).then(|| format!("more than {} times its size", limits::EXPANSION_RATIO_MAX))
 }
 
 #[cfg(test)]
@@ -93,5 +121,26 @@ mod tests {
         ] {
             assert_eq!(passed_limit(packed, unpacked).is_some(), passed, "{packed} to {unpacked}");
         }
+    }
+
+    #[test]
+    fn what_comes_together_is_measured_together() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let free = limits::EXPANSION_FREE_BYTES;
+        // Ten layers, each within its own limit.
+        let by_reading = Allowance::by_reading(dir.path());
+        let layer = |allowance: &Allowance| {
+            allowance.read(1000);
+            allowance.unpacked(free)
+        };
+        assert!(layer(&by_reading).is_ok());
+        assert!((0..9).any(|_| layer(&by_reading).is_err()));
+        // The same part of an archive, read again and again.
+        let by_size = Allowance::by_size(dir.path(), 1000);
+        assert!((0..10).any(|_| layer(&by_size).is_err()));
+        // Little to read, and much to store.
+        let many = Allowance::by_reading(dir.path());
+        assert!((0..free / 4096).all(|_| many.take(4096).is_ok()));
+        assert!(many.take(4096).is_err());
     }
 }

@@ -5,7 +5,6 @@
 //! followed; what stands there is replaced. Nobody else writes here meanwhile.
 
 use std::collections::BTreeSet;
-use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -17,11 +16,13 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 
-use super::read_error;
+use super::allowance::Allowance;
 use super::tarball::{Entry, Kind, TarReader, lossy};
 use crate::{Error, Result};
 
+mod content;
 mod implied;
+mod lower;
 mod path;
 mod whiteout;
 
@@ -33,8 +34,10 @@ const RESOLVE_TRIES_MAX: u32 = 1000;
 const DISK_BLOCK: u64 = 4096;
 
 /// The folder, and what is remembered until [`Root::finish`].
-pub struct Root {
+pub struct Root<'a> {
     dir: Rc<OwnedFd>,
+    below: lower::Lower<'a>,
+    allowance: &'a Allowance,
     /// Components of the root's own path, for counting depth.
     depth: usize,
     /// The folder of the last entry: most entries follow one from the same folder.
@@ -43,7 +46,13 @@ pub struct Root {
     dir_times: Vec<(Vec<u8>, (i64, u32))>,
     /// Folders made because something was in them; what they look like stands in a layer below.
     implied: BTreeSet<Vec<u8>>,
+    /// Files of layers below that were copied here, for a hard link to lead to.
+    copied: BTreeSet<Vec<u8>>,
+    /// Folders of aufs's own marks: gone at the end, since hard links may lead into them until then.
+    marks: BTreeSet<Vec<u8>>,
+    /// What it takes on disk, and what its files say that they have, in bytes.
     size: u64,
+    apparent: u64,
 }
 
 /// A name in a folder of the layer.
@@ -54,9 +63,9 @@ struct Place {
     path: Vec<u8>,
 }
 
-impl Root {
-    /// Opens the empty folder to unpack into.
-    pub fn open(target: &Path) -> Result<Self> {
+impl<'a> Root<'a> {
+    /// Opens the empty folder to unpack into, above the layers `below`, top first.
+    pub fn open(target: &Path, below: &'a [PathBuf], allowance: &'a Allowance) -> Result<Self> {
         let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(CWD, target, flags, Mode::empty())
             .and_then(|dir| {
@@ -66,11 +75,16 @@ impl Root {
         let depth = depth_of(dir.as_fd())?;
         Ok(Self {
             dir: Rc::new(dir),
+            below: lower::Lower::of(below),
+            allowance,
             depth,
             last_parent: None,
             dir_times: Vec::new(),
             implied: BTreeSet::new(),
+            copied: BTreeSet::new(),
+            marks: BTreeSet::new(),
             size: 0,
+            apparent: 0,
         })
     }
 
@@ -100,8 +114,9 @@ impl Root {
     }
 
     /// Sets what had to wait for the end; returns the bytes that the layer takes on disk.
-    pub fn finish(mut self, below: &[PathBuf]) -> Result<u64> {
-        self.describe_implied(below)?;
+    pub fn finish(mut self) -> Result<u64> {
+        self.remove_marks()?;
+        self.describe_implied()?;
         for (path, time) in std::mem::take(&mut self.dir_times) {
             // A later entry may have replaced the folder by something else; that has its own time.
             let Some(place) = self.find(&path)? else { continue };
@@ -166,6 +181,9 @@ impl Root {
     /// Makes the folder at `path` in `parent`, because an entry lies in it.
     fn imply_dir(&mut self, parent: OwnedFd, path: &[u8]) -> Result<OwnedFd> {
         let (_, name) = path::split(path);
+        if name.starts_with(whiteout::PREFIX) {
+            self.mark_dir(path, name)?;
+        }
         let place = Place { dir: Rc::new(parent), name: name.to_vec(), path: path.to_vec() };
         let was_whiteout = match self.type_at(&place)? {
             None => false,
@@ -201,7 +219,7 @@ impl Root {
             .and_then(|()| rustix::fs::fchmod(&dir, Mode::from_raw_mode(entry.mode)))
             .and_then(|()| rustix::fs::futimens(&dir, &times(entry.mtime)));
         done.map_err(|errno| host_error(errno, b"/"))?;
-        set_xattrs(dir.as_fd(), entry)
+        self.set_xattrs(dir.as_fd(), entry)
     }
 
     fn make_dir(&mut self, place: &Place, entry: &Entry) -> Result<()> {
@@ -225,49 +243,40 @@ impl Root {
         self.set_owner(place, entry)?;
         rustix::fs::fchmod(&dir, Mode::from_raw_mode(entry.mode))
             .map_err(|errno| host_error(errno, &place.path))?;
-        set_xattrs(dir.as_fd(), entry)
+        self.set_xattrs(dir.as_fd(), entry)
+    }
+
+    /// Counts what is about to be made.
+    fn take(&mut self, bytes: u64) -> Result<()> {
+        self.size = self.size.saturating_add(bytes);
+        self.allowance.take(bytes)
     }
 
     fn new_dir(&mut self, place: &Place) -> Result<()> {
-        self.size += DISK_BLOCK;
+        self.take(DISK_BLOCK)?;
         let made = rustix::fs::mkdirat(&place.dir, place.name.as_slice(), Mode::from_raw_mode(0o755));
         // The process's umask may have taken bits away.
         made.and_then(|()| chmod(place, 0o755)).map_err(|errno| host_error(errno, &place.path))
-    }
-
-    fn make_file(&mut self, place: &Place, entry: &Entry, size: u64, tar: &mut impl io::Read) -> Result<()> {
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd =
-            self.make(place, |dir, name| rustix::fs::openat(dir, name, flags, Mode::from_raw_mode(0o600)))?;
-        let mut file = File::from(fd);
-        copy_content(tar, &mut file, size, &place.path)?;
-        self.size += size.div_ceil(DISK_BLOCK).saturating_mul(DISK_BLOCK);
-
-        // A change of owner clears setuid bits and file capabilities, so it comes first.
-        self.set_owner(place, entry)?;
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(entry.mode))
-            .map_err(|errno| host_error(errno, &place.path))?;
-        set_xattrs(file.as_fd(), entry)?;
-        rustix::fs::futimens(&file, &times(entry.mtime)).map_err(|errno| host_error(errno, &place.path))
     }
 
     fn make_link(&mut self, place: &Place, target: &[u8]) -> Result<()> {
         let target = path::clean(target)?;
         let missing = || {
             let (name, target) = (lossy(&place.path), lossy(&target));
-            Error::Invalid(format!("{name} is a hard link to {target}, which is not in its layer"))
+            Error::Invalid(format!(
+                "{name} is a hard link to {target}, which is neither in its layer nor in one below"
+            ))
         };
         let (_, target_name) = path::split(&target);
         if target.is_empty() || target_name.starts_with(whiteout::PREFIX) {
             return Err(missing());
         }
-        let source = self.find(&target)?.ok_or_else(missing)?;
-        match self.type_at(&source)? {
-            None => return Err(missing()),
-            Some(FileType::Directory) => {
-                return Err(Error::Invalid(format!("{} is a hard link to a folder", lossy(&place.path))));
-            }
-            Some(_) => {}
+        let source = match self.find(&target)? {
+            Some(source) if self.has_own(&source)? => source,
+            _ => self.copy_up(&target)?.ok_or_else(missing)?,
+        };
+        if self.type_at(&source)? == Some(FileType::Directory) {
+            return Err(Error::Invalid(format!("{} is a hard link to a folder", lossy(&place.path))));
         }
         if same_file(&source, place)? {
             return Ok(());
@@ -276,6 +285,15 @@ impl Root {
             rustix::fs::linkat(&source.dir, source.name.as_slice(), dir, name, AtFlags::empty())
         };
         self.make(place, link)
+    }
+
+    /// Whether the layer itself has something at `place`; its whiteout of what is below is nothing.
+    fn has_own(&self, place: &Place) -> Result<bool> {
+        match self.type_at(place)? {
+            None => Ok(false),
+            Some(FileType::CharacterDevice) => Ok(!self.is_whiteout(place)?),
+            Some(_) => Ok(true),
+        }
     }
 
     fn make_node(&mut self, place: &Place, entry: &Entry, kind: FileType, device: u64) -> Result<()> {
@@ -306,6 +324,7 @@ impl Root {
     fn clear(&mut self, place: &Place) -> Result<()> {
         // What is removed may be, or lead to, the folder that is remembered.
         self.last_parent = None;
+        self.copied.remove(&place.path);
         match rustix::fs::unlinkat(&place.dir, place.name.as_slice(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => Ok(()),
             Err(Errno::ISDIR) => {
@@ -327,6 +346,32 @@ impl Root {
         let (uid, gid) = (Some(Uid::from_raw(entry.uid)), Some(Gid::from_raw(entry.gid)));
         rustix::fs::chownat(&place.dir, place.name.as_slice(), uid, gid, AtFlags::SYMLINK_NOFOLLOW)
             .map_err(|errno| host_error(errno, &place.path))
+    }
+
+    fn set_xattrs(&mut self, file: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
+        for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_kept(name)) {
+            // Small ones lie in the inode; the others take blocks.
+            if value.len() as u64 > DISK_BLOCK / 8 {
+                self.take((value.len() as u64).div_ceil(DISK_BLOCK) * DISK_BLOCK)?;
+            }
+            match rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()) {
+                Ok(()) => {}
+                // Without its capabilities a program fails later, where nobody knows why; the rest is comfort.
+                Err(Errno::NOTSUP) if name != b"security.capability" => {}
+                // More than any file system, or this one, takes at a file. A full disk says the same.
+                Err(errno @ (Errno::TOOBIG | Errno::RANGE | Errno::NOSPC))
+                    if value.len() as u64 > DISK_BLOCK / 8 =>
+                {
+                    let (path, name) = (lossy(&entry.path), lossy(name));
+                    self.allowance.room().look(DISK_BLOCK)?;
+                    return Err(Error::Invalid(format!(
+                        "the attribute {name} of {path} is too long: {errno}"
+                    )));
+                }
+                Err(errno) => return Err(host_error(errno, &entry.path)),
+            }
+        }
+        Ok(())
     }
 
     fn set_owner_and_time(&self, place: &Place, entry: &Entry) -> Result<()> {
@@ -374,21 +419,6 @@ fn same_file(one: &Place, other: &Place) -> Result<bool> {
     Ok(one.zip(other).is_some_and(|(one, other)| (one.st_dev, one.st_ino) == (other.st_dev, other.st_ino)))
 }
 
-fn copy_content(tar: &mut impl io::Read, file: &mut File, size: u64, path: &[u8]) -> Result<()> {
-    let mut buffer = vec![0; usize::try_from(size).unwrap_or(usize::MAX).clamp(1, 64 << 10)];
-    let mut left = size;
-    while left > 0 {
-        let n = tar.read(&mut buffer).map_err(read_error)?;
-        if n == 0 {
-            return Err(Error::invalid("the layer is damaged: its tar ends inside a file"));
-        }
-        io::Write::write_all(file, &buffer[..n])
-            .map_err(|error| Error::Io { what: format!("write {}", lossy(path)), source: error })?;
-        left -= n as u64;
-    }
-    Ok(())
-}
-
 fn chmod(place: &Place, mode: u32) -> rustix::io::Result<()> {
     // Never called on a symbolic link: only on what was just made.
     rustix::fs::chmodat(&place.dir, place.name.as_slice(), Mode::from_raw_mode(mode), AtFlags::empty())
@@ -412,18 +442,6 @@ fn is_kept(name: &[u8]) -> bool {
     name == b"security.capability"
         || name.starts_with(b"system.posix_acl_")
         || (name.starts_with(b"user.") && !name.starts_with(b"user.overlay."))
-}
-
-fn set_xattrs(file: BorrowedFd<'_>, entry: &Entry) -> Result<()> {
-    for (name, value) in entry.xattrs.iter().filter(|(name, _)| is_kept(name)) {
-        match rustix::fs::fsetxattr(file, name.as_slice(), value, XattrFlags::empty()) {
-            Ok(()) => {}
-            // Without its capabilities a program fails later, where nobody knows why; the rest is comfort.
-            Err(Errno::NOTSUP) if name != b"security.capability" => {}
-            Err(errno) => return Err(host_error(errno, &entry.path)),
-        }
-    }
-    Ok(())
 }
 
 /// Names that this host cannot have are the tar's fault, the rest is the host's.

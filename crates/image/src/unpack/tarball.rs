@@ -13,6 +13,9 @@ use super::read_error;
 use crate::{Error, Result, limits};
 
 mod pax;
+mod sparse;
+
+pub use sparse::Piece;
 
 const BLOCK: usize = 512;
 
@@ -33,12 +36,14 @@ pub struct Entry {
     pub mtime: (i64, u32),
     /// Names and values.
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Of a sparse file, what the tar has of it, in order; the rest is holes.
+    pub pieces: Option<Vec<Piece>>,
 }
 
 /// What an entry is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kind {
-    /// A file of this many bytes, which are read from the reader next.
+    /// A file of this many bytes; they, or its pieces, are read from the reader next.
     File(u64),
     Directory,
     Symlink(Vec<u8>),
@@ -121,20 +126,33 @@ impl<R: Read> TarReader<R> {
 
     fn entry(&mut self, header: &Header, extensions: Extensions) -> Result<Entry> {
         let Extensions { path, link, pax } = extensions;
-        let path = pax.path.or(path).unwrap_or_else(|| header.path_bytes().into_owned());
+        let path = pax.sparse.name.clone().or(pax.path).or(path);
+        let path = path.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = pax.link.or(link).or_else(|| header.link_name_bytes().map(|l| l.into_owned()));
         let size = match pax.size {
             Some(size) => size,
             None => field(header.entry_size(), "size")?,
         };
-        let kind = kind_of(header, &path, link, size)?;
-        self.set_size(size, matches!(kind, Kind::File(_)));
+        let mut kind = kind_of(header, &path, link, size)?;
+        let map = self.sparse_map(header, pax.sparse, matches!(kind, Kind::File(_)), size)?;
+        let pieces = match map {
+            None => {
+                self.set_size(size, matches!(kind, Kind::File(_)));
+                None
+            }
+            Some(map) => {
+                map.check(self.remaining)?;
+                kind = Kind::File(map.size);
+                Some(map.pieces)
+            }
+        };
         Ok(Entry {
             mode: field(header.mode(), "mode")? & 0o7777,
             uid: owner(pax.uid, header.uid(), "uid")?,
             gid: owner(pax.gid, header.gid(), "gid")?,
             mtime: pax.mtime.unwrap_or((header.mtime().unwrap_or(0).try_into().unwrap_or(0), 0)),
             xattrs: pax.xattrs,
+            pieces,
             path,
             kind,
         })
@@ -202,12 +220,7 @@ fn kind_of(header: &Header, path: &[u8], link: Option<Vec<u8>>, size: u64) -> Re
         EntryType::Fifo => Kind::Fifo,
         EntryType::Char => device(header).map(|(major, minor)| Kind::CharDevice(major, minor))?,
         EntryType::Block => device(header).map(|(major, minor)| Kind::BlockDevice(major, minor))?,
-        EntryType::GNUSparse => {
-            return Err(Error::Invalid(format!(
-                "{} is a sparse tar entry, which is not supported",
-                lossy(path)
-            )));
-        }
+        EntryType::GNUSparse => Kind::File(size),
         other => {
             let byte = other.as_byte();
             return Err(Error::Invalid(format!("{} is a tar entry of unknown type {byte:#x}", lossy(path))));

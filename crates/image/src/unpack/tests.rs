@@ -10,6 +10,13 @@ use super::*;
 use crate::Kind;
 
 mod evil;
+mod lower;
+mod sparse;
+
+/// As the store does it, with an allowance of its own.
+fn unpack(input: &[u8], target: &Path, below: &[PathBuf]) -> Result<Unpacked> {
+    super::unpack(input, target, below, &Allowance::by_reading(target))
+}
 
 /// A tar, entry by entry, with nothing checked.
 #[derive(Default, Clone)]
@@ -320,4 +327,53 @@ fn what_grows_without_measure_is_stopped() {
     let error = unpack(bomb.as_slice(), &Place::new().target, &[]).expect_err("a bomb");
     assert_eq!(error.kind(), Kind::Limit, "{error}");
     assert!(error.to_string().contains("times its size"), "{error}");
+
+    // Ever so many empty folders, which take more of a disk than of a tar.
+    let folders = (0..80_000).fold(Tar::default(), |tar, n| tar.dir(&format!("{n}"))).end();
+    let packed = zstd::encode_all(folders.as_slice(), 3).expect("memory");
+    let error = unpack(packed.as_slice(), &Place::new().target, &[]).expect_err("a bomb");
+    assert_eq!(error.kind(), Kind::Limit, "{error}");
+}
+
+#[test]
+fn attributes_that_no_file_system_takes_are_refused_in_words() {
+    let place = Place::new();
+    let long = vec![b'x'; 100_000];
+    let tar = Tar::default().pax(&[("SCHILY.xattr.user.long", &long)]).file("a", b"");
+    let error = place.unpack(tar).expect_err("too long");
+    assert_eq!(error.kind(), Kind::Invalid, "{error}");
+    assert!(error.to_string().contains("user.long of a is too long"), "{error}");
+}
+
+#[test]
+fn marks_of_aufs_do_not_show_but_what_links_lead_to_in_them_does() {
+    let place = Place::new();
+    let tar = Tar::default()
+        .dir(".wh..wh.plnk")
+        .file(".wh..wh.plnk/12.34", b"linked")
+        .hardlink("one", ".wh..wh.plnk/12.34")
+        .hardlink("two", "/.wh..wh.plnk/12.34")
+        .dir(".wh..wh.orph")
+        .file(".wh..wh.orph/x/y", b"")
+        .file(".wh..wh.aufs", b"")
+        .file("d/.wh..wh.plnk/56", b"")
+        .file("d/.wh..wh..tmp/x", b"")
+        .file("d/kept", b"");
+    place.unpack(tar).expect("well formed");
+    let names = |path: &str| {
+        let entries = std::fs::read_dir(place.target.join(path)).expect("a folder");
+        let mut names: Vec<_> = entries.map(|e| e.expect("an entry").file_name()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(""), ["d", "one", "two"]);
+    assert_eq!(names("d"), ["kept"]);
+    assert_eq!(
+        (place.read("one"), place.metadata("one").ino()),
+        ("linked".into(), place.metadata("two").ino())
+    );
+    for path in [".wh.a/b", "d/.wh.a/b", ".wh..wh..opq/b"] {
+        let error = Place::new().unpack(Tar::default().file(path, b"")).expect_err(path);
+        assert!(error.to_string().contains("no folder"), "{path}: {error}");
+    }
 }

@@ -6,7 +6,7 @@ use std::io::Write;
 use image::testing::{ImageBuilder, busybox_image, busybox_layer, tar_of};
 use image::{Config, Kind, LoadOptions, Origin, Reference, RootfsOptions};
 
-use super::support::{Scratch, named};
+use super::support::{Scratch, incompressible, named};
 
 fn reference(name: &str) -> Reference {
     name.parse().expect("a reference")
@@ -139,4 +139,188 @@ fn what_is_no_image_is_refused_with_a_reason() {
     }
     assert!(scratch.store.list().expect("a store").is_empty());
     assert!(scratch.names("layers").is_empty() && scratch.names("tmp").is_empty());
+}
+
+/// A tar of one file of zeros.
+fn zeros(name: &str, mebibytes: usize) -> Vec<u8> {
+    tar_of(&[(name, &vec![0; mebibytes << 20])])
+}
+
+fn zstd_of(content: &[u8]) -> Vec<u8> {
+    zstd::encode_all(content, 3).expect("memory")
+}
+
+#[test]
+fn what_grows_without_measure_is_refused_and_nothing_of_it_stays() {
+    let layered = (0..3).fold(ImageBuilder::new(), |image, n| image.zstd_layer(zeros(&n.to_string(), 150)));
+    let plain = ImageBuilder::new().layer(zeros("a", 400));
+    let rootfs = LoadOptions { rootfs: Some(RootfsOptions::default()), ..named("x:1") };
+    let scratch = Scratch::new();
+    let folder = scratch.path("layout");
+    layered.write_oci_layout(&folder, Some("x:1"));
+    let layout: BTreeMap<String, Vec<u8>> = layered.oci_layout(Some("x:1"));
+    let layout = tar_of(&layout.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect::<Vec<_>>());
+    for (what, content, options) in [
+        ("a compressed archive", zstd_of(&plain.docker_archive(&["x:1"])), LoadOptions::default()),
+        ("a compressed root file system", zstd_of(&zeros("a", 400)), rootfs),
+        ("layers, each within limits", layered.docker_archive(&["x:1"]), LoadOptions::default()),
+        ("the same, compressed twice", zstd_of(&layered.docker_archive(&["x:1"])), LoadOptions::default()),
+        ("the same in a layout", layout, LoadOptions::default()),
+    ] {
+        let error = scratch.load("file", &content, &options).expect_err(what);
+        assert_eq!(error.kind(), Kind::Limit, "{what}: {error}");
+        assert!(error.to_string().contains("times its size"), "{what}: {error}");
+        assert_eq!(left(&scratch), Vec::<String>::new(), "{what}");
+    }
+    let error = scratch.store.load(&folder, &LoadOptions::default()).expect_err("a folder");
+    assert_eq!((error.kind(), left(&scratch)), (Kind::Limit, Vec::new()), "{error}");
+}
+
+/// What is in the store, whoever it belongs to.
+fn left(scratch: &Scratch) -> Vec<String> {
+    let folders = ["layers", "tmp", "downloads", "locks", "holds"];
+    let mut left: Vec<String> = folders.iter().flat_map(|folder| scratch.names(folder)).collect();
+    left.extend(scratch.store.list().expect("a store").iter().map(|image| image.digest.to_string()));
+    left
+}
+
+#[test]
+fn an_archive_is_taken_whole_or_not_at_all() {
+    let scratch = Scratch::new();
+    let kept = ImageBuilder::new().layer(tar_of(&[("kept", b"")])).docker_archive(&["kept:1"]);
+    scratch.load("kept", &kept, &LoadOptions::default()).expect("loads");
+    let before = left(&scratch);
+
+    let good = ImageBuilder::new().layer(tar_of(&[("a", b"1")]));
+    let mut files = good.oci_layout(Some("docker.io/library/kept:1"));
+    let bad = ImageBuilder::new().layer(tar_of(&[("a", b"2")]));
+    let broken = image::Digest::of(&bad.packed_layers()[0].1);
+    let mut index: Vec<u8> = Vec::new();
+    for image in [&good, &bad] {
+        let digest = image::Digest::of(&image.manifest());
+        let name = if image.manifest() == good.manifest() { "kept:1" } else { "bad:1" };
+        let comma = if index.is_empty() { "" } else { "," };
+        let size = image.manifest().len();
+        write!(
+            index,
+            r#"{comma}{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{digest}","size":{size},"annotations":{{"io.containerd.image.name":"docker.io/library/{name}"}}}}"#
+        )
+        .expect("memory");
+    }
+    files.extend(
+        bad.blobs().into_iter().map(|(digest, content)| (format!("blobs/sha256/{}", digest.hex()), content)),
+    );
+    files.insert(format!("blobs/sha256/{}", broken.hex()), tar_of(&[("a", b"3")]));
+    let index = format!(r#"{{"schemaVersion":2,"manifests":[{}]}}"#, String::from_utf8(index).expect("JSON"));
+    files.insert("index.json".into(), index.into_bytes());
+    let files: Vec<(&str, &[u8])> = files.iter().map(|(n, c)| (n.as_str(), c.as_slice())).collect();
+    let error =
+        scratch.load("two", &tar_of(&files), &LoadOptions::default()).expect_err("the second is broken");
+    assert!(error.to_string().contains("but the image's configuration says"), "{error}");
+    assert_eq!(left(&scratch), before, "the name is still that of the image that had it");
+}
+
+#[test]
+fn an_archive_may_be_sparse_and_counts_by_its_size() {
+    let scratch = Scratch::new();
+    let dir = scratch.path("folder");
+    let image = ImageBuilder::new().layer(tar_of(&[("a", &[0; 300_000]), ("b", b"end")]));
+    image.write_oci_layout(&dir, Some("docker.io/library/sparse:1"));
+    let made = |name: &str| {
+        let file = scratch.path(name);
+        let done =
+            std::process::Command::new("tar").arg("-cSf").arg(&file).arg("-C").arg(&dir).arg(".").status();
+        assert!(done.expect("tar").success());
+        file
+    };
+    // `cp` makes holes of zeros, which `tar -S` then leaves out.
+    let layer = dir.join("blobs/sha256").join(image::Digest::of(&image.packed_layers()[0].1).hex());
+    let holes = scratch.path("holes");
+    let done = std::process::Command::new("cp").arg("--sparse=always").arg(&layer).arg(&holes).status();
+    assert!(done.expect("cp").success());
+    std::fs::rename(&holes, &layer).expect("the same file system");
+    let file = made("sparse.tar");
+    assert!(file.metadata().expect("is there").len() < 200_000, "the archive is sparse");
+    let images = scratch.store.load(&file, &LoadOptions::default()).expect("loads");
+    let mounted = scratch.mount(&images[0], "container");
+    assert_eq!(std::fs::read(mounted.root().join("b")).expect("b"), b"end");
+    assert_eq!(std::fs::read(mounted.root().join("a")).expect("a"), [0; 300_000]);
+
+    // A layer that is nothing but a hole of terabytes.
+    let hole = std::fs::File::create(&layer).expect("a file");
+    hole.set_len(1 << 40).expect("holes");
+    let other = Scratch::new();
+    let error = other.store.load(&made("hole.tar"), &LoadOptions::default()).expect_err("a hole");
+    assert_eq!(error.kind(), Kind::Limit, "{error}");
+}
+
+#[test]
+fn documents_and_names_of_an_archive_have_an_end() {
+    let scratch = Scratch::new();
+    let image = ImageBuilder::new().layer(tar_of(&[("a", b"1")]));
+    let mut configuration = image.configuration();
+    configuration.resize(8 << 20, b' ');
+    let item = r#"{"Config":"c.json","RepoTags":[],"Layers":["l.tar"]}"#;
+    let manifest = format!("[{}]", [item; 20].join(","));
+    let files: &[(&str, &[u8])] = &[
+        ("c.json", &configuration),
+        ("l.tar", &tar_of(&[("a", b"1")])),
+        ("manifest.json", manifest.as_bytes()),
+    ];
+    let error = scratch.load("many", &tar_of(files), &LoadOptions::default()).expect_err("too many");
+    assert_eq!(error.kind(), Kind::Limit, "{error}");
+    assert!(error.to_string().contains("manifests and configurations"), "{error}");
+    for name in ["../x", "/etc/passwd", "a/../../x"] {
+        let dir = scratch.path("docker");
+        std::fs::create_dir_all(&dir).expect("a folder");
+        let manifest = format!(r#"[{{"Config":"{name}","RepoTags":[],"Layers":[]}}]"#);
+        std::fs::write(dir.join("manifest.json"), manifest).expect("a file");
+        let error = scratch.store.load(&dir, &LoadOptions::default()).expect_err(name);
+        assert_eq!(error.to_string(), format!("the archive lacks {name}"));
+    }
+    assert_eq!(left(&scratch), Vec::<String>::new());
+}
+
+#[test]
+fn a_disk_is_not_filled_to_the_brim() {
+    let scratch = Scratch::new();
+    let disk = scratch.path("images");
+    let _mount = SmallDisk::mount(&disk);
+    let store = image::Store::open(&disk).expect("a store");
+    for (what, megabytes, fits) in
+        [("little", 20, true), ("all but a bit", 59, false), ("too much", 80, false)]
+    {
+        let image = ImageBuilder::new().layer(tar_of(&[("a", &incompressible(megabytes * 1_000_000, 3))]));
+        let file = scratch.path("archive");
+        std::fs::write(&file, image.docker_archive(&["x:1"])).expect("a file");
+        match store.load(&file, &LoadOptions::default()) {
+            Ok(_) => {
+                assert!(fits, "{what}");
+                store.remove("x:1").expect("removes");
+            }
+            Err(error) => {
+                assert!(!fits, "{what}: {error}");
+                assert_eq!(error.kind(), Kind::Storage, "{what}: {error}");
+                assert!(error.to_string().contains("not for images"), "{what}: {error}");
+            }
+        }
+        assert_eq!(left(&scratch), Vec::<String>::new(), "{what}");
+    }
+}
+
+/// A file system of 60 million bytes, for as long as the value lasts.
+struct SmallDisk(std::path::PathBuf);
+
+impl SmallDisk {
+    fn mount(at: &std::path::Path) -> Self {
+        use rustix::mount::{MountFlags, mount};
+        mount("tmpfs", at, "tmpfs", MountFlags::empty(), Some(c"size=60000000")).expect("a mount");
+        Self(at.to_owned())
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH).expect("unmounts");
+    }
 }

@@ -16,7 +16,7 @@ const OPAQUE: &[u8] = b".wh..opq";
 const OTHER: &[u8] = b".wh.";
 const OPAQUE_XATTR: &str = "trusted.overlay.opaque";
 
-impl Root {
+impl Root<'_> {
     /// Carries out the whiteout at `place`, whose name after [`PREFIX`] is `hidden`.
     ///
     /// A whiteout is about lower layers only: what this layer itself has under the hidden name stays,
@@ -32,13 +32,37 @@ impl Root {
             return Err(Error::Invalid(format!("{} is no whiteout of a file", lossy(&place.path))));
         }
         let (parent, _) = path::split(&place.path);
-        let path = [parent, b"/", hidden].concat();
+        let path = if parent.is_empty() { hidden.to_vec() } else { [parent, b"/", hidden].concat() };
         let target = Place { dir: place.dir.clone(), name: hidden.to_vec(), path };
         match self.type_at(&target)? {
             None => self.make_whiteout(&target),
             Some(FileType::Directory) => self.make_opaque(&target),
+            // Only here for another name to lead to it; that name keeps it.
+            Some(_) if self.copied.contains(&target.path) => {
+                self.clear(&target)?;
+                self.make_whiteout(&target)
+            }
             Some(_) => Ok(()),
         }
+    }
+
+    /// A folder whose name is a mark, with something in it: aufs's own, which is remembered until the end.
+    pub(super) fn mark_dir(&mut self, path: &[u8], name: &[u8]) -> Result<()> {
+        if name.strip_prefix(PREFIX).is_none_or(|rest| !rest.starts_with(OTHER) || rest == OPAQUE) {
+            return Err(Error::Invalid(format!("{} is a whiteout, and no folder", lossy(path))));
+        }
+        self.marks.insert(path.to_vec());
+        Ok(())
+    }
+
+    /// Takes aufs's own folders away; what hard links lead to in them stays under its other names.
+    pub(super) fn remove_marks(&mut self) -> Result<()> {
+        for path in std::mem::take(&mut self.marks) {
+            if let Some(place) = self.find(&path)? {
+                self.clear(&place)?;
+            }
+        }
+        Ok(())
     }
 
     fn make_whiteout(&mut self, place: &Place) -> Result<()> {

@@ -12,6 +12,20 @@ pub struct Records {
     pub gid: Option<u64>,
     pub mtime: Option<(i64, u32)>,
     pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    pub sparse: Sparse,
+}
+
+/// What the records say of a sparse file, in one of GNU's three ways.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sparse {
+    /// The way's number; the first two had none.
+    pub version: (Option<u64>, Option<u64>),
+    /// The file's name: that of the entry is made up, for readers that know nothing of this.
+    pub name: Option<Vec<u8>>,
+    /// The file's size, holes included.
+    pub size: Option<u64>,
+    /// Offset and length of each piece, in turn.
+    pub map: Vec<u64>,
 }
 
 const XATTR: &[u8] = b"SCHILY.xattr.";
@@ -37,16 +51,36 @@ impl Records {
             b"uid" => self.uid = Some(number(value)?),
             b"gid" => self.gid = Some(number(value)?),
             b"mtime" => self.mtime = Some(time(value).ok_or_else(bad)?),
-            _ if key.starts_with(b"GNU.sparse.") => {
-                return Err(Error::invalid("sparse tar entries are not supported"));
-            }
             _ => {
+                if let Some(key) = key.strip_prefix(b"GNU.sparse.") {
+                    return self.sparse.take(key, value);
+                }
                 if let Some(name) =
                     key.strip_prefix(XATTR).filter(|name| !name.is_empty() && !name.contains(&0))
                 {
                     self.xattrs.push((name.to_vec(), value.to_vec()));
                 }
             }
+        }
+        Ok(())
+    }
+}
+
+impl Sparse {
+    fn take(&mut self, key: &[u8], value: &[u8]) -> Result<()> {
+        match key {
+            b"major" => self.version.0 = Some(number(value)?),
+            b"minor" => self.version.1 = Some(number(value)?),
+            b"name" => self.name = text(value)?,
+            b"size" | b"realsize" => self.size = Some(number(value)?),
+            // A piece to a pair of records, which come in turn.
+            b"offset" if self.map.len().is_multiple_of(2) => self.map.push(number(value)?),
+            b"numbytes" if !self.map.len().is_multiple_of(2) => self.map.push(number(value)?),
+            b"offset" | b"numbytes" => return Err(bad()),
+            b"map" if value.is_empty() => self.map.clear(),
+            b"map" => self.map = value.split(|&b| b == b',').map(number).collect::<Result<_>>()?,
+            // The count of pieces, which are there to be counted.
+            _ => {}
         }
         Ok(())
     }
