@@ -29,10 +29,14 @@ use crate::{
 /// Between rounds of housekeeping in the log store.
 const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
 
+/// When memory is short, the kernel is to end tasks before the program, unless that takes half of the host's.
+const OOM_SCORE_ADJ: i32 = -500;
+
 /// Runs until SIGTERM or SIGINT.
 pub fn run(config: Config, dir: DataDir, parts: Parts) -> anyhow::Result<()> {
     log_to_stderr();
     raise_open_files();
+    protect_from_oom();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(serve(config, &dir, parts));
     // What still waits for a disk or a peer must not keep the program: all that matters is on disk.
@@ -46,6 +50,18 @@ pub fn raise_open_files() {
     let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}
+
+/// Makes the kernel end tasks first when memory is short. Whoever starts the program may have done more.
+pub fn protect_from_oom() {
+    const FILE: &str = "/proc/self/oom_score_adj";
+    let now = std::fs::read_to_string(FILE).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    if now.is_some_and(|now| now <= OOM_SCORE_ADJ) {
+        return;
+    }
+    if let Err(error) = std::fs::write(FILE, OOM_SCORE_ADJ.to_string()) {
+        tracing::warn!(%error, "when memory is short, the kernel may end Roadstead before a task");
     }
 }
 

@@ -31,6 +31,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let dir = DataDir::open(&config.data_dir)?;
     running::log_to_stderr();
     running::raise_open_files();
+    running::protect_from_oom();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let outcome = runtime.block_on(async {
         let stop = CancellationToken::new();

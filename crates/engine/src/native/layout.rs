@@ -5,7 +5,8 @@
 //! D/engine/tasks/<task>/.volumes/<name>/          content of empty volumes
 //!                       <container>/state.json    where it is in its life: the last line counts
 //!                                   output/       what it wrote, if anything (see `spool`)
-//!                                   upper, work
+//!                                   upper, work     what it writes beside its volumes
+//!                                   hosts, resolv.conf, hostname
 //! D/engine/seccomp/                              programs, by capabilities
 //! D/engine/mount-points/                         what every container's root has, at the very bottom
 //! D/engine/trash/                                what is being deleted
@@ -14,7 +15,6 @@
 //!                supervisor.sock                 where it listens
 //!                supervisor.log                  what it has to say of itself
 //!                <container>/plan.json           how to run it; never changes
-//!                            hosts, resolv.conf, hostname
 //!                            rootfs/             where its root is mounted, in its own mount namespace
 //!                            config.json, libcontainer/   libcontainer's, only while it runs
 //!                            groups/             its control groups, laid out as it sees them
@@ -63,8 +63,8 @@ impl EngineDir {
         EngineDir { disk: data_dir.join("engine"), memory: run_dir.to_owned() }
     }
 
-    /// Makes the folders. R is a file system in memory of its own, which bounds what containers can write
-    /// there; it stays when this process ends.
+    /// Makes the folders. R is a file system in memory of its own, in which nothing is that a container can
+    /// write to; it stays when this process ends.
     pub(crate) fn make(&self) -> io::Result<()> {
         fs::create_dir_all(self.tasks())?;
         fs::create_dir_all(self.trash())?;
@@ -231,9 +231,10 @@ impl ContainerDir {
         self.run.join("groups")
     }
 
-    /// A file that appears under the container's /etc.
+    /// A file that appears under the container's /etc. On disk, for the container may make it as large as it
+    /// likes: it counts with all else that it writes.
     pub(crate) fn etc(&self, name: &str) -> PathBuf {
-        self.run.join(name)
+        self.disk.join(name)
     }
 
     /// A file or folder on disk.

@@ -79,9 +79,10 @@ fn inside(path: &Path) -> Result<PathBuf, String> {
 /// All mounts, in the order in which they are made: a folder before what is in it.
 pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) -> Vec<Value> {
     let mut user: Vec<(PathBuf, Value)> = Vec::new();
+    // As Docker's: as writable as the root that they are in.
     for file in layout::ETC_FILES {
         let path = Path::new("/etc").join(file);
-        user.push((path.clone(), bind(&given.dir.etc(file), &path, false)));
+        user.push((path.clone(), bind(&given.dir.etc(file), &path, spec.readonly_root)));
     }
     for tmpfs in &spec.tmpfs {
         let mut options: Vec<String> = ["nosuid", "nodev", "noexec"].map(str::to_owned).into();

@@ -87,6 +87,23 @@ fn volumes_hide_the_image_s_and_come_after_what_they_lie_in() {
 }
 
 #[test]
+fn the_files_of_the_network_are_as_writable_as_the_root_and_not_in_memory() {
+    for readonly_root in [false, true] {
+        let spec = ContainerSpec { readonly_root, ..shell() };
+        let plan = planned(&v2(), &spec, &image::Config::default()).unwrap();
+        let mounts = plan.spec.mounts().clone().unwrap();
+        let etc: Vec<_> = mounts.iter().filter(|m| m.destination().starts_with("/etc")).collect();
+        assert_eq!(etc.len(), 3);
+        for mount in etc {
+            let read_only = mount.options().as_ref().unwrap().iter().any(|option| option == "ro");
+            assert_eq!(read_only, readonly_root);
+            let source = mount.source().as_ref().unwrap();
+            assert!(source.to_string_lossy().contains("/engine/tasks/"), "{}", source.display());
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_is_refused_in_words() {
     let mount = |volume: &str, path: &str| ContainerSpec {
         mounts: vec![Mount { source_volume: volume.into(), container_path: path.into(), read_only: false }],

@@ -25,7 +25,13 @@ pub(crate) struct Spawn {
 /// Longest message, in bytes.
 pub(crate) const SPAWN_BYTES_MAX: usize = 16 << 10;
 
+/// When memory is short, the kernel is to end containers before what holds them: a supervisor takes little,
+/// and with it go all of its task.
+const OOM_SCORE_ADJ: i32 = -999;
+
 pub(super) fn serve(id8: &str) -> io::Result<()> {
+    // Not everywhere may this be; what starts it has said so already.
+    let _ = sys::set_oom_score_adj(OOM_SCORE_ADJ);
     let hierarchy = Hierarchy::detect()?;
     leave_the_agent(&hierarchy, id8)?;
     let socket = io::stdin().as_fd().try_clone_to_owned()?;

@@ -116,9 +116,18 @@ fn close_range(first: RawFd, last: RawFd) {
     unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
 }
 
+/// How much sooner or later than by its size the kernel ends this process when memory is short: from -1000,
+/// never, to 1000. Its children begin with the same.
+pub(crate) fn set_oom_score_adj(value: i32) -> io::Result<()> {
+    std::fs::write("/proc/self/oom_score_adj", value.to_string())
+}
+
 /// Lets a container start as from a fresh shell, whatever the agent was started with: the usual file
-/// mode mask, and signals as [`reset_signals`] leaves them.
+/// mode mask, signals as [`reset_signals`] leaves them, and none of what keeps the supervisor from being
+/// ended when memory is short.
 pub(crate) fn reset_process() {
+    // Where it was raised for all that runs here, it cannot be lowered everywhere, and need not be.
+    let _ = set_oom_score_adj(0);
     // SAFETY: touches no memory.
     unsafe { libc::umask(0o022) };
     reset_signals();
