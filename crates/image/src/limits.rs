@@ -48,15 +48,46 @@ pub const REDIRECTS_MAX: usize = 10;
 /// The store's index file, in bytes.
 pub const INDEX_BYTES_MAX: u64 = 256 << 20;
 
-/// Until a registry takes the connection.
-pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-/// Without one byte from a registry.
-pub const READ_TIMEOUT: Duration = Duration::from_secs(30);
-/// For a manifest, a configuration or a token as a whole.
-pub const DOCUMENT_TIMEOUT: Duration = Duration::from_secs(60);
-/// Tries for each request of a pull; a layer that advances gets them anew.
+/// How long a registry is waited for, at each stage of a pull.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Patience {
+    /// Until a registry takes the connection.
+    pub connect: Duration,
+    /// Without one byte.
+    pub silence: Duration,
+    /// For a manifest, a configuration or a token as a whole.
+    pub document: Duration,
+    /// Until a layer begins to arrive: tokens, redirects and headers together.
+    pub begin: Duration,
+    /// Each so long, a layer must have advanced by [`Patience::advance_bytes`].
+    pub advance: Duration,
+    /// What a layer advances by at least, in bytes: a line that is ever so slow does more.
+    pub advance_bytes: u64,
+    /// Between the first tries; doubled each time.
+    pub backoff: Duration,
+    /// A whole pull, however slowly it advances (as the ECS agent has it).
+    pub pull: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            silence: Duration::from_secs(30),
+            document: Duration::from_secs(60),
+            begin: Duration::from_secs(60),
+            advance: Duration::from_secs(60),
+            advance_bytes: 60 << 10,
+            backoff: Duration::from_millis(200),
+            pull: Duration::from_secs(2 * 60 * 60),
+        }
+    }
+}
+
+/// Tries for each request of a pull; a layer that advances by [`TRY_BYTES`] gets them anew.
 pub const TRIES_MAX: u32 = 4;
+/// What a layer must have advanced by for a failure to count as its first, in bytes: a registry that breaks
+/// off after each byte is not tried for ever.
+pub const TRY_BYTES: u64 = 64 << 10;
 /// Layers downloaded at once by one pull (as Docker has it).
 pub const PARALLEL_DOWNLOADS: usize = 3;
-/// A whole pull, however slowly it advances (as the ECS agent has it).
-pub const PULL_TIMEOUT: Duration = Duration::from_secs(2 * 60 * 60);

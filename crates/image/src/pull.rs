@@ -7,6 +7,7 @@ use std::sync::Arc;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
+use crate::limits::Patience;
 use crate::manifest::{Configuration, Descriptor, chain_ids};
 use crate::store::install::Draft;
 use crate::store::lock::FileLock;
@@ -72,6 +73,8 @@ pub struct PullOptions {
     pub insecure_registries: Vec<String>,
     /// Certificate authorities beside the system's, in PEM.
     pub extra_roots_pem: Vec<Vec<u8>>,
+    /// How long the registry is waited for.
+    pub patience: Patience,
     /// Told how far the pull is.
     pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
 }
@@ -93,11 +96,10 @@ impl Store {
     /// # Errors
     /// By kind: [`crate::Kind`]. The words follow Docker's.
     pub async fn pull(&self, reference: &Reference, options: &PullOptions) -> Result<Arc<Image>> {
-        match tokio::time::timeout(limits::PULL_TIMEOUT, self.pull_now(reference, options)).await {
+        let patience = options.patience.pull;
+        match tokio::time::timeout(patience, self.pull_now(reference, options)).await {
             Ok(result) => result,
-            Err(_) => {
-                Err(Error::Network(format!("pulling {reference} took over {:?}", limits::PULL_TIMEOUT)))
-            }
+            Err(_) => Err(Error::Network(format!("pulling {reference} took over {patience:?}"))),
         }
     }
 

@@ -7,5 +7,6 @@ mod it {
     mod overlay;
     mod pull;
     mod pull_faults;
+    mod pull_slow;
     mod support;
 }

@@ -10,6 +10,7 @@ use reqwest::{RequestBuilder, Response, StatusCode};
 use super::auth::{self, Challenge, Credentials};
 use super::words::{self, Wanted};
 use super::{PullOptions, transport};
+use crate::limits::Patience;
 use crate::manifest::{
     DOCKER_LIST, DOCKER_MANIFEST, Descriptor, Document, Manifest, OCI_INDEX, OCI_MANIFEST, Platform,
 };
@@ -17,8 +18,6 @@ use crate::{Digest, Error, Kind, Reference, Result, limits};
 
 /// Docker Hub's registry is not at Docker Hub's name.
 const HUB: (&str, &str) = ("docker.io", "registry-1.docker.io");
-/// The first wait before another try; doubled each time.
-const BACKOFF: Duration = Duration::from_millis(200);
 /// Whether a registry on loopback speaks TLS is soon clear.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -88,7 +87,21 @@ impl Client {
 
     /// A layer's bytes from `offset` on: the answer is the rest (206), all of it (200), or that there is
     /// nothing from there (416).
+    ///
+    /// Its headers may come a byte at a time, and after redirects and tokens that do: all are waited for
+    /// together.
     pub async fn blob_from(&self, digest: &Digest, offset: u64) -> Result<Response> {
+        let patience = self.options.patience.begin;
+        match tokio::time::timeout(patience, self.blob_now(digest, offset)).await {
+            Ok(result) => result,
+            Err(_) => Err(Error::Network(format!(
+                "Get \"{}/blobs/{digest}\": the registry had not begun to answer after {patience:?}",
+                self.base
+            ))),
+        }
+    }
+
+    async fn blob_now(&self, digest: &Digest, offset: u64) -> Result<Response> {
         let url = format!("{}/blobs/{digest}", self.base);
         let request = |signed: &Credentials| {
             let request = self.http.get(&url);
@@ -103,6 +116,16 @@ impl Client {
         }
     }
 
+    /// Tries for one request.
+    pub fn tries(&self) -> Tries {
+        Tries { done: 0, backoff: self.options.patience.backoff }
+    }
+
+    /// How long the registry is waited for.
+    pub fn patience(&self) -> &Patience {
+        &self.options.patience
+    }
+
     async fn document(&self, wanted: &str, digest: Option<&Digest>) -> Result<(Digest, Document)> {
         let accept = [OCI_INDEX, OCI_MANIFEST, DOCKER_LIST, DOCKER_MANIFEST].join(", ");
         let path = format!("manifests/{wanted}");
@@ -115,13 +138,16 @@ impl Client {
 
     /// A document, asked for again when the registry fails for a moment.
     async fn body(&self, path: &str, accept: &str, wanted: Wanted, max: u64) -> Result<Vec<u8>> {
-        let mut tries = Tries::default();
+        let mut tries = self.tries();
+        let patience = self.options.patience.document;
         loop {
-            let attempt =
-                tokio::time::timeout(limits::DOCUMENT_TIMEOUT, self.body_once(path, accept, wanted, max));
+            let attempt = tokio::time::timeout(patience, self.body_once(path, accept, wanted, max));
             let result = match attempt.await {
                 Ok(result) => result,
-                Err(_) => Err(Error::Network(format!("Get \"{}/{path}\": timed out", self.base))),
+                Err(_) => Err(Error::Network(format!(
+                    "Get \"{}/{path}\": the registry had not answered whole after {patience:?}",
+                    self.base
+                ))),
             };
             match result {
                 Err(error) if error.kind() == Kind::Network => tries.wait(error).await?,
@@ -162,8 +188,10 @@ impl Client {
 }
 
 /// Counts failures of the passing kind, and waits longer after each.
-#[derive(Default)]
-pub struct Tries(u32);
+pub struct Tries {
+    done: u32,
+    backoff: Duration,
+}
 
 impl Tries {
     /// Waits before the next try.
@@ -171,18 +199,18 @@ impl Tries {
     /// # Errors
     /// `error`, when there have been enough.
     pub async fn wait(&mut self, error: Error) -> Result<()> {
-        self.0 += 1;
-        if self.0 >= limits::TRIES_MAX {
+        self.done += 1;
+        if self.done >= limits::TRIES_MAX {
             return Err(error);
         }
-        tracing::debug!(%error, tries = self.0, "registry failed; trying again");
-        tokio::time::sleep(BACKOFF * 2_u32.pow(self.0 - 1)).await;
+        tracing::debug!(%error, tries = self.done, "registry failed; trying again");
+        tokio::time::sleep(self.backoff * 2_u32.pow(self.done - 1)).await;
         Ok(())
     }
 
     /// Something went well meanwhile.
     pub fn reset(&mut self) {
-        self.0 = 0;
+        self.done = 0;
     }
 }
 

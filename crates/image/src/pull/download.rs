@@ -10,14 +10,17 @@ use futures_util::StreamExt;
 use reqwest::header::CONTENT_RANGE;
 use reqwest::{Response, StatusCode};
 use sha2::{Digest as _, Sha256};
+use tokio::time::Instant;
 
-use super::client::{Client, Tries};
+use super::client::Client;
 use super::tracker::Tracker;
 use super::{Missing, in_background, words};
 use crate::error::IoContext;
+use crate::limits::Patience;
 use crate::manifest::Descriptor;
 use crate::store::lock::{FileLock, KeyLock};
-use crate::{Digest, Error, Kind, Result, Store};
+use crate::unpack::allowance::Room;
+use crate::{Digest, Error, Kind, Result, Store, limits};
 
 /// Bytes that are gathered before a thread writes them.
 const BATCH_BYTES: usize = 512 << 10;
@@ -60,6 +63,7 @@ impl Store {
             partial = in_background(move || partial.restarted()).await?;
         }
         tracker.received(partial.length);
+        Room::of(&self.path("downloads")).look(blob.size - partial.length)?;
         partial = fill(client, blob, partial, tracker).await?;
         let (digest, whole) = (blob.digest.clone(), self.download_path(&blob.digest));
         in_background(move || partial.finish(&digest, &whole)).await.map(Some)
@@ -84,14 +88,17 @@ async fn fill(
     mut partial: Partial,
     tracker: &Tracker,
 ) -> Result<Partial> {
-    let mut tries = Tries::default();
+    let mut tries = client.tries();
+    // How far it was when the tries were last counted from the first.
+    let mut counted = partial.length;
     while partial.length < blob.size {
         let failure = match client.blob_from(&blob.digest, partial.length).await {
             Ok(response) => {
-                let before = partial.length;
+                let pace = Pace::new(client.patience());
                 let failure;
-                (partial, failure) = take(response, blob, partial, tracker).await?;
-                if partial.length > before {
+                (partial, failure) = take(response, blob, partial, pace, tracker).await?;
+                if partial.length >= counted.saturating_add(limits::TRY_BYTES) {
+                    counted = partial.length;
                     tries.reset();
                 }
                 failure
@@ -108,6 +115,31 @@ async fn fill(
     Ok(partial)
 }
 
+/// Whether a layer advances: every so often it must have, by so much.
+struct Pace<'a> {
+    patience: &'a Patience,
+    deadline: Instant,
+    bytes: u64,
+}
+
+impl<'a> Pace<'a> {
+    fn new(patience: &'a Patience) -> Self {
+        Self { patience, deadline: Instant::now() + patience.advance, bytes: 0 }
+    }
+
+    fn advanced(&mut self, bytes: u64) {
+        self.bytes += bytes;
+        if self.bytes >= self.patience.advance_bytes {
+            *self = Self::new(self.patience);
+        }
+    }
+
+    fn too_slow(&self, blob: &Descriptor) -> Error {
+        let (bytes, wait) = (self.bytes, self.patience.advance);
+        Error::Network(format!("the registry is too slow: {bytes} bytes of {} in {wait:?}", blob.digest))
+    }
+}
+
 fn cut_short(blob: &Descriptor, partial: &Partial) -> Error {
     Error::Network(format!("{} broke off after {} of {} bytes", blob.digest, partial.length, blob.size))
 }
@@ -117,6 +149,7 @@ async fn take(
     response: Response,
     blob: &Descriptor,
     mut partial: Partial,
+    mut pace: Pace<'_>,
     tracker: &Tracker,
 ) -> Result<(Partial, Option<Error>)> {
     if !continues(&response, partial.length) {
@@ -130,8 +163,10 @@ async fn take(
     let (mut batch, mut gathered) = (Vec::new(), 0);
     let mut failure = None;
     loop {
-        match chunks.next().await {
-            Some(Ok(chunk)) => {
+        match tokio::time::timeout_at(pace.deadline, chunks.next()).await {
+            Err(_) => failure = Some(pace.too_slow(blob)),
+            Ok(Some(Ok(chunk))) => {
+                pace.advanced(chunk.len() as u64);
                 gathered += chunk.len();
                 batch.push(chunk);
                 if partial.length + gathered as u64 > blob.size {
@@ -141,12 +176,15 @@ async fn take(
                     continue;
                 }
             }
-            Some(Err(error)) => failure = Some(words::unreachable(&error)),
-            None => {}
+            Ok(Some(Err(error))) => failure = Some(words::unreachable(&error)),
+            Ok(None) => {}
         }
         let ended = gathered < BATCH_BYTES;
         let write = std::mem::take(&mut batch);
+        let since = Instant::now();
         partial = in_background(move || partial.append(&write)).await?;
+        // While its bytes are written, it is not the registry that is waited for.
+        pace.deadline += since.elapsed();
         tracker.received(gathered as u64);
         gathered = 0;
         if ended {

@@ -46,8 +46,8 @@ pub fn client(registry: &str, options: &PullOptions) -> Result<reqwest::Client> 
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .tls_backend_preconfigured(tls(registry, options)?)
-        .connect_timeout(limits::CONNECT_TIMEOUT)
-        .read_timeout(limits::READ_TIMEOUT)
+        .connect_timeout(options.patience.connect)
+        .read_timeout(options.patience.silence)
         .redirect(Policy::custom(move |attempt| follow(attempt, &insecure)));
     if is_loopback(host_name(registry)) {
         builder = builder.no_proxy();

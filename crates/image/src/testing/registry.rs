@@ -66,6 +66,15 @@ pub enum Fault {
     HoldBlob(Digest),
     /// Blobs are answered with a redirect to this URL and the blob's digest.
     RedirectBlobs(String),
+    /// The next `times` requests for this blob are answered with a redirect to this URL.
+    RedirectBlob {
+        /// Which one.
+        digest: Digest,
+        /// Where to.
+        to: String,
+        /// How often.
+        times: u32,
+    },
     /// Manifests are this many bytes longer than anybody should read.
     HugeManifests(usize),
 }

@@ -195,8 +195,12 @@ async fn blob(shared: &Shared, digest: &str, range: Option<&str>) -> Answer {
     let Some(mut content) = found else { return error(StatusCode::NOT_FOUND, "BLOB_UNKNOWN") };
     let mut offset = range.and_then(first_byte);
     let mut long = false;
-    for fault in &state.faults {
+    for fault in &mut state.faults {
         match fault {
+            Fault::RedirectBlob { digest: moved, to, times } if moved.as_str() == digest && *times > 0 => {
+                *times -= 1;
+                return redirect(to);
+            }
             Fault::RedirectBlobs(to) => return redirect(&format!("{to}{digest}")),
             Fault::WrongBlobs => content[0] ^= 1,
             Fault::LongBlobs => long = true,
