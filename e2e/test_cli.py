@@ -10,7 +10,7 @@ import pytest
 
 from harness import BIN, IMAGE, PATIENCE, SLEEP, NothingLeft, Roadstead, container, exit_codes, until
 
-COMMANDS = ("up", "server", "agent", "down", "env", "image", "backup", "doctor")
+COMMANDS = ("up", "server", "agent", "agent-key", "down", "env", "image", "backup", "doctor")
 
 
 def program(*argv, **env):

@@ -13,7 +13,6 @@ import signal
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.request
 
 import boto3
@@ -114,6 +113,8 @@ class Lab:
             ENDPOINT.removeprefix("http://"), "--cluster", CLUSTER, env={**os.environ, "RUST_LOG": "info,server=debug", "NO_COLOR": "1"})
         self.proxy = Process(self.top / "nginx.log", "nginx", "-c", f"{top}/nginx.conf", "-p", str(top))
         self.agent_binary = agent
+        self.roadstead = roadstead
+        self.first_keys = None
         self.agent_number = 0
         self.agent = None
         config = botocore.config.Config(retries={"max_attempts": 1}, read_timeout=30)
@@ -187,8 +188,14 @@ class Lab:
         return certificate
 
     def agent_keys(self):
-        keys = tomllib.loads((self.top / "data/credentials.toml").read_text())["agent"]
-        return {"AWS_ACCESS_KEY_ID": keys["access_key"], "AWS_SECRET_ACCESS_KEY": keys["secret"]}
+        """The key pair of the first agent, which the Docker engine has too."""
+        self.first_keys = self.first_keys or self.new_keys()
+        return self.first_keys
+
+    def new_keys(self):
+        """A key pair for an agent that has never run."""
+        lines = quiet(self.roadstead, "agent-key", "--data-dir", f"{self.top}/data", "create").split()
+        return dict(line.split("=", 1) for line in lines)
 
     def new_agent(self, **more):
         """An agent that has never run, in the place of the one before: nothing is in its folder."""
@@ -202,7 +209,7 @@ class Lab:
             "ECS_CLUSTER": CLUSTER,
             "ECS_BACKEND_HOST": ENDPOINT,
             "AWS_DEFAULT_REGION": REGION,
-            **self.agent_keys(),
+            **(self.agent_keys() if self.agent_number == 1 else self.new_keys()),
             "DOCKER_HOST": self.socket,
             "ECS_DATADIR": f"{folder}/data",
             "ECS_LOGFILE": f"{folder}/agent.log",

@@ -1,8 +1,9 @@
 //! The agent's calls of the AWS API: signed awsJson 1.1 over HTTP/1.1, and the back-off between attempts.
 //! One attempt a call here; who calls decides about the next.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
@@ -81,7 +82,7 @@ pub struct Api {
     endpoint: String,
     host: String,
     region: String,
-    credentials: Credentials,
+    credentials: ArcSwap<Credentials>,
 }
 
 impl Api {
@@ -97,14 +98,19 @@ impl Api {
             client: Client::builder(TokioExecutor::new()).build(connector),
             host: host.to_owned(),
             region: region.to_owned(),
-            credentials,
+            credentials: ArcSwap::from_pointee(credentials),
             endpoint,
         })
     }
 
     /// The key pair that calls are signed with.
-    pub fn credentials(&self) -> &Credentials {
-        &self.credentials
+    pub fn credentials(&self) -> Arc<Credentials> {
+        self.credentials.load_full()
+    }
+
+    /// From now on calls are signed with this pair.
+    pub fn set_credentials(&self, credentials: Credentials) {
+        self.credentials.store(Arc::new(credentials));
     }
 
     /// The region that calls are signed for.
@@ -143,7 +149,7 @@ impl Api {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
         headers.insert("x-amz-target", value(&format!("{}.{operation}", service.target))?);
         let scope = (self.region.as_str(), service.name);
-        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, now())
+        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials(), scope, now())
             .map_err(transport)?;
         let mut request =
             Request::post(format!("{}/", self.endpoint)).body(Full::from(body)).map_err(transport)?;

@@ -15,7 +15,8 @@ pub struct Config {
     /// Name or ARN.
     pub cluster: String,
     pub region: String,
-    /// Signs every call and both web sockets.
+    /// Brings this host in: what it does then is signed with a key of its own, which it makes itself, unless an
+    /// operator has made this one for it alone.
     pub credentials: Credentials,
     /// Holds `ledger.db`; made if absent.
     pub data_dir: PathBuf,
@@ -29,6 +30,13 @@ pub struct Config {
     /// Called once this host is registered, with its container instance's ARN, and again should the
     /// control plane give it a new one.
     pub on_registered: Option<OnRegistered>,
+}
+
+impl Config {
+    /// Whether an operator made the key for this host alone.
+    pub(crate) fn has_operator_key(&self) -> bool {
+        self.credentials.access_key.starts_with(wire::agent_key::OF_OPERATOR)
+    }
 }
 
 /// What this host offers to tasks.

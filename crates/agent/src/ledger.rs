@@ -1,4 +1,4 @@
-//! What the agent must not forget, in one SQLite file: which instance it is, its assignments, how far each
+//! What the agent must not forget, in one SQLite file: which instance it is and by which key, its assignments, how far each
 //! task is, and how far its output is shipped. A write answers once it is on disk; writes that come
 //! together share one fsync.
 
@@ -7,12 +7,13 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::{Commit, Condition, Span, Store};
 use tokio::sync::oneshot;
-use wire::acs;
+use wire::{acs, agent_key::AgentKey};
 
 use crate::task::TaskState;
 
 const INSTANCE: &str = "instance";
 const ACS: &str = "acs";
+const KEY: &str = "agent-key";
 
 /// The agent's file. Cheap to clone.
 #[derive(Clone)]
@@ -112,6 +113,16 @@ impl Ledger {
     pub async fn set_instance(&self, instance: &Instance) -> Result<(), Error> {
         let commit = Commit::new().put(INSTANCE, json(instance)).put(ACS, json(&AcsCursor::default()));
         self.commit(commit).await
+    }
+
+    /// The key pair that this host has made for itself.
+    pub fn key(&self) -> Result<Option<AgentKey>, Error> {
+        self.read(KEY)
+    }
+
+    /// Remembers a key pair in the place of the one before, which another container instance had.
+    pub async fn set_key(&self, key: &AgentKey) -> Result<(), Error> {
+        self.commit(Commit::new().put(KEY, json(key))).await
     }
 
     /// How far ACS was followed.

@@ -49,7 +49,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
 
 async fn work(config: Config) -> Result<(), Error> {
     let ledger = ledger::Ledger::open(&config.data_dir)?;
-    let api = Arc::new(api::Api::new(&config.endpoint, &config.region, config.credentials.clone())?);
+    let credentials = link::credentials(&config, &ledger)?;
+    let api = Arc::new(api::Api::new(&config.endpoint, &config.region, credentials)?);
     // Before the first look at what is there, so that nothing that happens in between is missed.
     let events = config.engine.events();
     let host = host::Host::new(host::Parts {

@@ -5,7 +5,7 @@ mod registration;
 mod socket;
 mod tcs;
 
-pub use registration::{Error, register};
+pub use registration::{Error, credentials, register};
 
 use std::sync::Arc;
 

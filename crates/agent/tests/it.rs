@@ -13,6 +13,8 @@ mod server_double;
 mod adoption;
 #[path = "it/disk.rs"]
 mod disk;
+#[path = "it/keys.rs"]
+mod keys;
 #[path = "it/life.rs"]
 mod life;
 #[path = "it/output.rs"]

@@ -5,6 +5,7 @@
 pub mod change;
 pub mod describe;
 mod effective;
+pub mod keys;
 pub mod members;
 mod needs;
 pub mod payload;
@@ -24,10 +25,14 @@ use wire::{
     ecs::{self, TaskDefinitionStatus, errors},
 };
 
-use crate::{Ctx, arn, cluster::rows::TaskDefinitionId};
+use crate::{
+    Ctx, arn,
+    cluster::rows::{InstanceId, TaskDefinitionId},
+};
 
 pub use change::{Change, Key, PREFIX, Row};
 pub use describe::{describe_task_definition, list_task_definition_families, list_task_definitions};
+pub use keys::AgentKeyRow;
 pub use register::register_task_definition;
 pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
 
@@ -98,6 +103,10 @@ pub struct Account {
     active: OrdMap<String, usize>,
     /// What waits in DELETE_IN_PROGRESS.
     deleting: OrdMap<TaskDefinitionId, ()>,
+    /// The keys of agents, by access key.
+    agent_keys: OrdMap<String, Arc<AgentKeyRow>>,
+    /// The access key of each container instance (by cluster and id) that has one.
+    key_of: OrdMap<(String, InstanceId), String>,
 }
 
 impl Account {
@@ -154,6 +163,8 @@ impl Account {
             Change::Put(Row::Family(row)) => {
                 self.families.insert(row.name.clone(), row.clone());
             }
+            Change::Put(Row::AgentKey(row)) => self.put_key(row),
+            Change::Delete(Key::AgentKey(access_key)) => self.forget_key(access_key),
             Change::Put(Row::Setting(row)) => {
                 self.settings.insert((row.principal.clone(), row.name), row.clone());
             }

@@ -30,6 +30,8 @@ pub struct Usage {
     pub pending: i32,
     /// All tasks placed here that are not STOPPED, and what each shall do.
     pub tasks: OrdMap<TaskId, Desired>,
+    /// Those that are STOPPED and not forgotten yet.
+    pub ended: OrdSet<TaskId>,
     /// How many of them are of each group.
     pub groups: OrdMap<String, i32>,
     /// Where the instance stands in [`Cluster::slots`].
@@ -303,10 +305,14 @@ impl Cluster {
         let (running, pending) = row.counts();
         self.running += running;
         self.pending += pending;
+        let Some(instance) = &row.instance else { return };
         if row.last == TaskStatus::Stopped {
+            // Its container instance may be forgotten.
+            if let Some(usage) = self.usage.get_mut(instance) {
+                Arc::make_mut(usage).ended.insert(row.id.clone());
+            }
             return;
         }
-        let Some(instance) = &row.instance else { return };
         let usage = Arc::make_mut(self.usage.entry(instance.clone()).or_default());
         usage.running += running;
         usage.pending += pending;
@@ -322,11 +328,12 @@ impl Cluster {
         let (running, pending) = row.counts();
         self.running -= running;
         self.pending -= pending;
-        if row.last == TaskStatus::Stopped {
-            return;
-        }
         let Some(usage) = row.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
         let usage = Arc::make_mut(usage);
+        if row.last == TaskStatus::Stopped {
+            usage.ended.remove(&row.id);
+            return;
+        }
         usage.running -= running;
         usage.pending -= pending;
         usage.tasks.remove(&row.id);

@@ -3,6 +3,8 @@
 
 use wire::Timestamp;
 
+use crate::cluster::InstanceId;
+
 /// The time and the caller of one command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ctx {
@@ -16,6 +18,8 @@ pub struct Ctx {
     pub partition: String,
     /// Who calls, as an IAM or STS ARN.
     pub caller_arn: String,
+    /// The container instance whose agent calls; none when a user does.
+    pub agent: Option<InstanceId>,
 }
 
 /// Draws identifiers. The same seed gives the same ones; two seeds of good randomness never the same.

@@ -13,8 +13,8 @@ use wire::{
 };
 
 use crate::{
-    arn,
-    cluster::{InstanceId, InstanceRow, InstanceStatus, Txn},
+    Cluster, Ctx, arn,
+    cluster::{InstanceId, InstanceRow, InstanceStatus, Owner, Txn},
 };
 
 /// The attribute that names a container instance's zone.
@@ -30,6 +30,27 @@ pub fn attribute(row: &InstanceRow, name: &str) -> Option<String> {
 /// The attributes that a task shows of its host: the architecture alone.
 pub fn architecture(row: &InstanceRow) -> Vec<ecs::Attribute> {
     row.attributes.iter().filter(|a| a.name == ARCHITECTURE).cloned().collect()
+}
+
+/// Whether the caller may speak for a container instance, or for a task on it: its own agent may, and users
+/// may for those that they have registered by hand.
+///
+/// # Errors
+/// `AccessDeniedException`.
+pub fn may_speak(state: &Cluster, ctx: &Ctx, id: Option<&InstanceId>) -> Result<(), Error> {
+    let may = match &ctx.agent {
+        Some(agent) => id == Some(agent),
+        None => id.and_then(|id| state.instance(id)).is_none_or(|row| row.owner != Owner::Agent),
+    };
+    if may { Ok(()) } else { Err(not_yours(ctx)) }
+}
+
+/// What is said to a caller who speaks for another's container instance.
+pub fn not_yours(ctx: &Ctx) -> Error {
+    errors::access_denied(format!(
+        "User: {} is not the agent of the container instance: each agent speaks for its own.",
+        ctx.caller_arn
+    ))
 }
 
 /// The container instance that a request names by id or ARN, if it is not INACTIVE.

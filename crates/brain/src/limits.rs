@@ -16,6 +16,10 @@ pub const SERVICE_DESIRED_COUNT: i32 = 5000;
 pub const SERVICES: usize = 5000;
 /// Container instances in a cluster (ECS: 5,000; the design promises 10,000).
 pub const INSTANCES: usize = 10_000;
+/// Keys of agents: what the clusters of a control plane may hold, and those that were deregistered lately.
+pub const AGENT_KEYS: usize = 100_000;
+/// A key whose container instance was never written is forgotten after this.
+pub const UNUSED_KEY_KEPT_MS: i64 = 86_400_000;
 /// Tags on a resource.
 pub const TAGS: usize = 50;
 /// Events that a service keeps.

@@ -1,6 +1,7 @@
 //! The commands, one module each.
 
 pub mod agent;
+pub mod agent_key;
 pub mod backup;
 pub mod bench;
 pub mod doctor;

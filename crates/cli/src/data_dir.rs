@@ -32,9 +32,12 @@ pub struct DataDir {
 /// The keys made at first start.
 #[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
 pub struct Credentials {
+    /// From this follow the secrets of the keys that `roadstead agent-key create` makes.
+    #[serde(default)]
+    pub agent_key_master: String,
     /// The account's administrator.
     pub root: KeyPair,
-    /// This host's agent.
+    /// Shared by all agents, to register for the first time and no more.
     pub agent: KeyPair,
 }
 
@@ -60,12 +63,17 @@ impl DataDir {
     /// The keys, made at the first call.
     pub fn credentials(&self) -> anyhow::Result<Credentials> {
         let path = self.credentials_path();
-        if path.exists() {
-            return read_credentials(&self.path);
+        let mut credentials = if path.exists() {
+            read_credentials(&self.path)?
+        } else {
+            Credentials { agent_key_master: String::new(), root: key_pair(), agent: key_pair() }
+        };
+        // New, or from before there were keys for single agents.
+        if credentials.agent_key_master.is_empty() {
+            credentials.agent_key_master = format!("{}{}", key_pair().secret, key_pair().secret);
+            write_whole(&path, toml::to_string(&credentials)?.as_bytes())?;
         }
-        let made = Credentials { root: key_pair(), agent: key_pair() };
-        write_whole(&path, toml::to_string(&made)?.as_bytes())?;
-        Ok(made)
+        Ok(credentials)
     }
 
     /// Where the keys are.

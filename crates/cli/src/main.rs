@@ -32,6 +32,8 @@ enum Command {
     Server(commands::up::Args),
     /// Run an agent alone, against a control plane elsewhere
     Agent(commands::agent::Args),
+    /// Keys for agents that bring none of their own
+    AgentKey(commands::agent_key::Args),
     /// Stop every task of a data directory and remove what they made on this host
     Down(commands::down::Args),
     /// Print the settings that point the AWS CLI and SDKs here
@@ -68,6 +70,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Up(args) => commands::up::run(args, commands::up::Parts::All),
         Command::Server(args) => commands::up::run(args, commands::up::Parts::Server),
         Command::Agent(args) => commands::agent::run(args),
+        Command::AgentKey(args) => commands::agent_key::run(args),
         Command::Down(args) => commands::down::run(args),
         Command::Env(args) => commands::env::run(args),
         Command::Image(args) => commands::image::run(args),

@@ -10,7 +10,7 @@ use server::{
     agent_link::AgentLink,
     driver::{self, Driver, Identity},
     front_door::{self, FrontDoor, Service},
-    keys::{self, KeyPair, KeyRing},
+    keys::{self, KeyPair, KeyRing, OperatorKeys},
     services::{ecs::Ecs, logs::Logs, sts::Sts},
 };
 use tokio::{
@@ -130,15 +130,18 @@ async fn start_server(
     driver.start().await?;
     driver.sweep();
     let root = keys::administrator(&server.partition, &server.account, "");
-    let ctx = driver.ctx(&root.arn, driver::now());
+    let ctx = driver.ctx(&root, driver::now());
     let request =
         wire::ecs::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
     let row = brain::clusters::create_cluster(&ctx, request)?;
-    driver.create_cluster(&root.arn, row).await?;
+    driver.create_cluster(&root, row).await?;
     let logs = open_logs(dir, stop)?;
     let identity = driver.identity().clone();
-    let services: Vec<Arc<dyn Service>> =
-        vec![Arc::new(Ecs::new(driver.clone())), Arc::new(Logs::new(logs, identity)), Arc::new(Sts)];
+    let services: Vec<Arc<dyn Service>> = vec![
+        Arc::new(Ecs::new(driver.clone())),
+        Arc::new(Logs::new(logs, identity).with_agents(driver.clone())),
+        Arc::new(Sts),
+    ];
     let link = AgentLink::new(driver.clone(), Default::default());
     let front = front_door::Config {
         region: server.region.as_str().into(),
@@ -146,7 +149,7 @@ async fn start_server(
         upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
         limits: Default::default(),
     };
-    let keys = Arc::new(key_ring(config, dir, credentials));
+    let keys = Arc::new(key_ring(config, dir, credentials, &driver));
     let front = Arc::new(FrontDoor::new(front, services, keys, Some(Arc::new(link)))?);
     tokio::spawn(front.serve(listener, stop.clone()));
     Ok(driver)
@@ -170,13 +173,13 @@ fn open_logs(dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Lo
 }
 
 /// On loopback `test`/`test` is the administrator; elsewhere only the key pair made at first start.
-fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials) -> KeyRing {
+fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, driver: &Arc<Driver>) -> KeyRing {
     let server = &config.server;
     let administrator = |key: &str| keys::administrator(&server.partition, &server.account, key);
-    let agent = keys::agent(&server.partition, &server.account, &credentials.agent.access_key);
     let mut ring = KeyRing::new()
         .with(&credentials.root, administrator(&credentials.root.access_key))
-        .with_agent(&credentials.agent, agent);
+        .with_new_agents(&credentials.agent, driver.identity())
+        .with_agents(driver.clone(), OperatorKeys::new(&credentials.agent_key_master));
     if server.listen.ip().is_loopback() {
         let test = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
         ring = ring.with(&test, administrator("test"));

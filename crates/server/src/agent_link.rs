@@ -19,6 +19,8 @@ pub use wire::acs::Connect as Hello;
 
 use registry::Registry;
 
+use crate::front_door::Caller;
+
 /// Path of the ACS socket; `DiscoverPollEndpoint.endpoint` is this without `/ws`.
 pub const ACS_PATH: &str = "/acs/ws";
 /// Path of the TCS socket; `DiscoverPollEndpoint.telemetryEndpoint` is this without `/ws`.
@@ -82,6 +84,9 @@ impl Default for Limits {
 /// What the agents' instances shall run, and who hears what they measure.
 #[async_trait]
 pub trait Assignments: Send + Sync + 'static {
+    /// The full ARN of the instance that an agent names, by id or ARN, if the caller may speak for it.
+    fn identify(&self, hello: &Hello, caller: &Caller) -> Result<String, Refusal>;
+
     /// Opens the ACS session of an instance: it now counts as connected (`agentConnected`), with the
     /// versions that the agent names. Dropping the session says that it no longer is. `origin` is the
     /// URL by which the agent reached this server, without a path.

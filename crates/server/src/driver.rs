@@ -21,12 +21,14 @@ use brain::{
     Cluster, Ctx, Ids,
     account::{self, Account},
     arn,
-    cluster::ClusterRow,
+    cluster::{ClusterRow, InstanceId},
     instance,
 };
 use parking_lot::RwLock;
 use store::Store;
 use wire::{Error, Timestamp, ecs::errors};
+
+use crate::front_door::{Caller, Role};
 
 pub use clock::now;
 pub use cluster::ClusterHandle;
@@ -35,6 +37,9 @@ use writer::{Handle, Machine, Outcome};
 
 /// Between looks for task definitions that can be deleted.
 const SWEEP: Duration = Duration::from_secs(5);
+
+/// Keys of agents that one such look takes up.
+const KEYS_SWEPT: usize = 100;
 
 /// Whose control plane this is.
 #[derive(Debug, Clone)]
@@ -45,6 +50,31 @@ pub struct Identity {
     pub partition: String,
 }
 
+/// By whom a command is given.
+#[derive(Debug, Clone, Default)]
+pub struct By {
+    /// Empty for the control plane itself.
+    pub arn: String,
+    /// The container instance whose agent it is.
+    pub agent: Option<InstanceId>,
+}
+
+impl From<&str> for By {
+    fn from(arn: &str) -> By {
+        By { arn: arn.to_owned(), agent: None }
+    }
+}
+
+impl From<&Caller> for By {
+    fn from(caller: &Caller) -> By {
+        let agent = match &caller.role {
+            Role::Agent { instance, .. } => Some(InstanceId::from(instance.as_ref())),
+            Role::User | Role::NewAgent | Role::NewAgentOfOperator => None,
+        };
+        By { arn: caller.arn.to_string(), agent }
+    }
+}
+
 /// The running state of one account.
 pub struct Driver {
     identity: Arc<Identity>,
@@ -53,6 +83,8 @@ pub struct Driver {
     clusters: RwLock<BTreeMap<String, ClusterHandle>>,
     /// Held while a cluster is made, so that each name has one writer.
     making: tokio::sync::Mutex<()>,
+    /// Up to where the last sweep has looked through the keys of agents.
+    keys_swept: parking_lot::Mutex<String>,
 }
 
 impl Driver {
@@ -64,7 +96,8 @@ impl Driver {
         let start = |state: Cluster| ClusterHandle::start(state, &store, &account, &identity);
         let clusters = rows.clusters.into_iter().map(|(name, state)| (name, start(state))).collect();
         let (clusters, making) = (RwLock::new(clusters), tokio::sync::Mutex::default());
-        Ok(Arc::new(Driver { identity, store, account, clusters, making }))
+        let keys_swept = parking_lot::Mutex::default();
+        Ok(Arc::new(Driver { identity, store, account, clusters, making, keys_swept }))
     }
 
     /// Begins to serve: until its agent connects again, no container instance counts as connected.
@@ -93,6 +126,7 @@ impl Driver {
     /// One such look.
     async fn sweep_once(&self) -> Result<(), Error> {
         self.drop_gone().await;
+        self.sweep_keys().await?;
         // No new reference to any of them can begin, so it is enough that there was none.
         let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
         if free.is_empty() {
@@ -103,6 +137,25 @@ impl Driver {
             Ok(account::Step { changes: account::sweep(account, |id| !free.contains(id)), reply: () })
         };
         self.execute_account("", sweep).await
+    }
+
+    /// Forgets the keys of container instances that are forgotten: looks at some more of them each time.
+    async fn sweep_keys(&self) -> Result<(), Error> {
+        let after = self.keys_swept.lock().clone();
+        let rows = self.account().state.agent_keys_after(&after, KEYS_SWEPT);
+        *self.keys_swept.lock() = match rows.last() {
+            Some(last) if rows.len() == KEYS_SWEPT => last.access_key.clone(),
+            _ => String::new(),
+        };
+        let forgotten = |row: &&Arc<account::AgentKeyRow>| {
+            let cluster = self.cluster_by_name(&row.cluster);
+            cluster.is_none_or(|cluster| cluster.read().state.instance(&row.instance).is_none())
+        };
+        let gone: Vec<String> = rows.iter().filter(forgotten).map(|row| row.access_key.clone()).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.execute_account("", move |state, ctx| Ok(account::keys::forget(state, ctx, &gone))).await
     }
 
     /// Ends the writers of clusters of which nothing is left.
@@ -122,8 +175,8 @@ impl Driver {
     }
 
     /// The context of a command by `caller_arn` at `now`.
-    pub fn ctx(&self, caller_arn: &str, now: Timestamp) -> Ctx {
-        context(&self.identity, caller_arn, now)
+    pub fn ctx(&self, caller: impl Into<By>, now: Timestamp) -> Ctx {
+        context(&self.identity, &caller.into(), now)
     }
 
     /// The account as it stands.
@@ -134,10 +187,10 @@ impl Driver {
     /// Runs a command on the account.
     pub async fn execute_account<T: Send + 'static>(
         &self,
-        caller_arn: &str,
+        caller: impl Into<By>,
         command: impl FnOnce(&Account, &Ctx) -> Result<account::Step<T>, Error> + Send + 'static,
     ) -> Result<T, Error> {
-        let (identity, caller) = (self.identity.clone(), caller_arn.to_owned());
+        let (identity, caller) = (self.identity.clone(), caller.into());
         let run = move |state: &Account, now| {
             let step = command(state, &context(&identity, &caller, now))?;
             let mut state = state.clone();
@@ -168,7 +221,11 @@ impl Driver {
     }
 
     /// Makes a cluster, or gives the ACTIVE one of that name.
-    pub async fn create_cluster(&self, caller_arn: &str, row: ClusterRow) -> Result<ClusterHandle, Error> {
+    pub async fn create_cluster(
+        &self,
+        caller: impl Into<By>,
+        row: ClusterRow,
+    ) -> Result<ClusterHandle, Error> {
         let _making = self.making.lock().await;
         let name = row.name.clone();
         let known = self.cluster_by_name(&name);
@@ -183,7 +240,7 @@ impl Driver {
             txn.put_cluster(row);
             Ok(())
         };
-        cluster.execute(caller_arn, put).await?;
+        cluster.execute(caller, put).await?;
         self.clusters.write().insert(name, cluster.clone());
         Ok(cluster)
     }
@@ -205,9 +262,10 @@ impl Machine for Account {
     }
 }
 
-fn context(identity: &Identity, caller_arn: &str, now: Timestamp) -> Ctx {
+fn context(identity: &Identity, caller: &By, now: Timestamp) -> Ctx {
     let Identity { account, region, partition } = identity.clone();
-    Ctx { now, account, region, partition, caller_arn: caller_arn.to_owned() }
+    let By { arn: caller_arn, agent } = caller.clone();
+    Ctx { now, account, region, partition, caller_arn, agent }
 }
 
 fn ids() -> Ids {

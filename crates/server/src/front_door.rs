@@ -19,7 +19,7 @@ use wire::schema;
 use wire::sigv4::Verifier;
 
 pub use members::{Absent, Neutral};
-pub use service::{Call, Caller, Key, Keys, Service, Upgrade, UpgradeCall, origin};
+pub use service::{Call, Caller, Key, Keys, Role, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
 /// The listener with all that stands behind it.

@@ -1,8 +1,18 @@
-//! The access keys of this control plane: the account's administrator, and this host's agent.
+//! The access keys of this control plane: the account's administrator, the key that only brings new agents in,
+//! and the key of each container instance's agent.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use crate::front_door::{Caller, Key, Keys};
+use brain::cluster::InstanceId;
+use wire::agent_key;
+
+use crate::{
+    driver::{Driver, Identity, now},
+    front_door::{Caller, Key, Keys, Role},
+};
+
+/// What the key that agents share may do: bring a new one in.
+const NEW_AGENT: &[&str] = &["RegisterContainerInstance"];
 
 /// What an agent calls (agent protocol, section a.2), and what its awslogs driver does.
 const AGENT: &[&str] = &[
@@ -18,10 +28,21 @@ const AGENT: &[&str] = &[
     "PutLogEvents",
 ];
 
-/// A fixed set of keys; in the mode that accepts any key, every other key is the administrator's too.
+/// How long a key that an operator made may wait for its first registration, in seconds: as an activation of
+/// AWS's Systems Manager.
+const UNBOUND_S: i64 = 24 * 3600;
+
+/// A fixed set of keys, and those of agents; in the mode that accepts any key, every other key is the
+/// administrator's too.
 pub struct KeyRing {
     keys: BTreeMap<String, Arc<Key>>,
+    agents: Option<Agents>,
     administrator: Option<Caller>,
+}
+
+struct Agents {
+    driver: Arc<Driver>,
+    operator: OperatorKeys,
 }
 
 /// An access key and its secret.
@@ -31,6 +52,40 @@ pub struct KeyPair {
     pub secret: String,
 }
 
+/// Makes key pairs for agents that bring none along. Nothing of them is stored: the access key holds the time,
+/// and the secret follows from it.
+#[derive(Clone)]
+pub struct OperatorKeys {
+    master: String,
+}
+
+impl OperatorKeys {
+    /// `master` is this control plane's own secret.
+    pub fn new(master: impl Into<String>) -> OperatorKeys {
+        OperatorKeys { master: master.into() }
+    }
+
+    /// A new pair, good for a first registration within a day.
+    pub fn create(&self, now: wire::Timestamp) -> KeyPair {
+        let random = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
+        let seconds = u32::try_from(now.as_millis() / 1000).unwrap_or_default();
+        let access_key = format!("{}{seconds:08X}{}", agent_key::OF_OPERATOR, &random[..8]);
+        let secret = self.secret(&access_key);
+        KeyPair { access_key, secret }
+    }
+
+    fn secret(&self, access_key: &str) -> String {
+        wire::sigv4::derived_secret(&self.master, access_key)
+    }
+
+    /// Whether the key may still register a container instance for the first time.
+    fn is_fresh(access_key: &str, now: wire::Timestamp) -> bool {
+        let made = access_key.get(agent_key::OF_OPERATOR.len()..agent_key::OF_OPERATOR.len() + 8);
+        let made = made.and_then(|digits| i64::from_str_radix(digits, 16).ok());
+        made.is_some_and(|made| now.as_millis() / 1000 - made < UNBOUND_S)
+    }
+}
+
 /// The account's root, as a caller that signs with `access_key`.
 pub fn administrator(partition: &str, account: &str, access_key: &str) -> Caller {
     Caller {
@@ -38,23 +93,26 @@ pub fn administrator(partition: &str, account: &str, access_key: &str) -> Caller
         arn: format!("arn:{partition}:iam::{account}:root").into(),
         user_id: account.into(),
         access_key: access_key.into(),
+        role: Role::User,
     }
 }
 
 /// An agent, as a caller that signs with `access_key`.
-pub fn agent(partition: &str, account: &str, access_key: &str) -> Caller {
+fn agent(identity: &Identity, access_key: &str, role: Role) -> Caller {
+    let Identity { account, partition, .. } = identity;
     Caller {
-        account: account.into(),
+        account: account.as_str().into(),
         arn: format!("arn:{partition}:sts::{account}:assumed-role/roadstead-agent/{access_key}").into(),
         user_id: format!("ROADSTEADAGENT:{access_key}").into(),
         access_key: access_key.into(),
+        role,
     }
 }
 
 impl KeyRing {
     /// No keys at all.
     pub fn new() -> KeyRing {
-        KeyRing { keys: BTreeMap::new(), administrator: None }
+        KeyRing { keys: BTreeMap::new(), agents: None, administrator: None }
     }
 
     /// Adds a key of an administrator.
@@ -62,14 +120,20 @@ impl KeyRing {
         self.add(pair, caller, None)
     }
 
-    /// Adds a key of an agent, which may call what agents call and nothing else.
-    pub fn with_agent(self, pair: &KeyPair, caller: Caller) -> KeyRing {
-        self.add(pair, caller, Some(AGENT))
+    /// Adds the key that agents share, which only brings new ones in.
+    pub fn with_new_agents(self, pair: &KeyPair, identity: &Identity) -> KeyRing {
+        let caller = agent(identity, &pair.access_key, Role::NewAgent);
+        self.add(pair, caller, Some(NEW_AGENT))
+    }
+
+    /// Adds the keys that are bound to container instances, and those that an operator made for some.
+    pub fn with_agents(mut self, driver: Arc<Driver>, operator: OperatorKeys) -> KeyRing {
+        self.agents = Some(Agents { driver, operator });
+        self
     }
 
     fn add(mut self, pair: &KeyPair, caller: Caller, may: Option<&'static [&'static str]>) -> KeyRing {
-        let secret = Some(pair.secret.clone());
-        let key = Key { secret, session_token: None, expires: None, caller, may };
+        let key = key(pair.secret.clone(), caller, may);
         self.keys.insert(pair.access_key.clone(), Arc::new(key));
         self
     }
@@ -78,6 +142,31 @@ impl KeyRing {
     pub fn accepting_any(mut self, administrator: Caller) -> KeyRing {
         self.administrator = Some(administrator);
         self
+    }
+}
+
+fn key(secret: String, caller: Caller, may: Option<&'static [&'static str]>) -> Key {
+    Key { secret: Some(secret), session_token: None, expires: None, caller, may }
+}
+
+impl Agents {
+    fn find(&self, access_key: &str) -> Option<Arc<Key>> {
+        let (account, identity) = (self.driver.account(), self.driver.identity());
+        let by_operator = access_key.starts_with(agent_key::OF_OPERATOR);
+        let (role, secret, may) = match account.state.agent_key(access_key) {
+            Some(row) => {
+                let secret = row.secret.clone().unwrap_or_else(|| self.operator.secret(access_key));
+                let InstanceId(instance) = &row.instance;
+                let role =
+                    Role::Agent { cluster: row.cluster.as_str().into(), instance: instance.as_str().into() };
+                (role, secret, AGENT)
+            }
+            None if by_operator && OperatorKeys::is_fresh(access_key, now()) => {
+                (Role::NewAgentOfOperator, self.operator.secret(access_key), NEW_AGENT)
+            }
+            None => return None,
+        };
+        Some(Arc::new(key(secret, agent(identity, access_key, role), Some(may))))
     }
 }
 
@@ -92,8 +181,14 @@ impl Keys for KeyRing {
         if let Some(key) = self.keys.get(access_key) {
             return Some(key.clone());
         }
+        if agent_key::is_of_agent(access_key) {
+            return self.agents.as_ref()?.find(access_key);
+        }
         let caller = self.administrator.clone()?;
         let caller = Caller { access_key: access_key.into(), ..caller };
         Some(Arc::new(Key { secret: None, session_token: None, expires: None, caller, may: None }))
     }
 }
+
+#[cfg(test)]
+mod tests;

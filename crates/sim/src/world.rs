@@ -230,6 +230,7 @@ impl World {
             region: "us-east-1".to_owned(),
             partition: "aws".to_owned(),
             caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
+            agent: None,
         }
     }
 

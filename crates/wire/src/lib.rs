@@ -5,6 +5,7 @@
 //! carries them.
 
 pub mod acs;
+pub mod agent_key;
 pub mod api;
 mod blob;
 mod envelope;

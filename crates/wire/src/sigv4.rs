@@ -87,5 +87,10 @@ impl Verifier {
     }
 }
 
+/// A secret of 64 characters that follows from `master` for one access key, and tells nothing of it.
+pub fn derived_secret(master: &str, access_key: &str) -> String {
+    hex::encode(key::hmac(master.as_bytes(), access_key.as_bytes()))
+}
+
 #[cfg(test)]
 mod tests;

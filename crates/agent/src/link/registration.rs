@@ -3,7 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use wire::ecs;
+use wire::{
+    agent_key::{self, AgentKey},
+    ecs,
+    sigv4::Credentials,
+};
 
 use crate::{
     api::{self, Api, BackOff},
@@ -27,11 +31,16 @@ pub enum Error {
 
 /// Registers this host, as the instance that it was before where there is one. Tries for as long as the
 /// control plane is not there.
+///
+/// The host speaks by a key of its own, which is on disk before the control plane hears of it: whatever dies on
+/// the way, the next attempt is the same instance. The key that it was given only brings the new one in.
 pub async fn register(config: &Config, api: &Api, ledger: &Ledger) -> Result<Instance, Error> {
     let mut before = ledger.instance()?.filter(|instance| instance.cluster == config.cluster);
+    let mut key = Key::open(config, ledger).await?;
     let mut back_off = BackOff::new(Duration::from_millis(200), 2.0, Duration::from_secs(30));
     loop {
-        let request = request(config, before.as_ref());
+        let request = request(config, before.as_ref(), &key);
+        api.set_credentials(key.credentials(config));
         let answer: Result<ecs::RegisterContainerInstanceResponse, _> =
             api.call(api::ECS, "RegisterContainerInstance", &request).await;
         match answer {
@@ -40,12 +49,23 @@ pub async fn register(config: &Config, api: &Api, ledger: &Ledger) -> Result<Ins
                 if ledger.instance()?.as_ref() != Some(&instance) {
                     ledger.set_instance(&instance).await?;
                 }
+                key.bound = true;
+                api.set_credentials(key.credentials(config));
                 return Ok(instance);
             }
             Err(error) if error.passes() => {
+                // The answer may be all that was lost.
+                key.bound = true;
                 let wait = back_off.wait();
                 tracing::info!(%error, ?wait, "not registered yet");
                 tokio::time::sleep(wait).await;
+            }
+            // Not heard of: never registered, or a backup from before was restored.
+            Err(error) if key.own.is_some() && key.bound && is_unknown(&error) => key.bound = false,
+            Err(error) if key.own.is_some() && key.bound && is_final(&error) => {
+                tracing::warn!(%error, "registering as a new instance, by a new key");
+                before = None;
+                key = Key::make(ledger).await?;
             }
             Err(error) => match before.take() {
                 // The control plane may have forgotten the instance: it is a new one then.
@@ -54,6 +74,64 @@ pub async fn register(config: &Config, api: &Api, ledger: &Ledger) -> Result<Ins
             },
         }
     }
+}
+
+/// What calls are signed with before this host is registered anew: reports of what ran before do not wait for it.
+pub fn credentials(config: &Config, ledger: &Ledger) -> Result<Credentials, ledger::Error> {
+    let own = ledger.key()?.filter(|_| !config.has_operator_key());
+    Ok(Key { own, bound: true }.credentials(config))
+}
+
+/// Which key this host registers with.
+struct Key {
+    /// Its own; none where an operator made the one that it was given, which becomes its own.
+    own: Option<AgentKey>,
+    /// Whether the control plane may know it.
+    bound: bool,
+}
+
+impl Key {
+    async fn open(config: &Config, ledger: &Ledger) -> Result<Key, ledger::Error> {
+        if config.has_operator_key() {
+            return Ok(Key { own: None, bound: true });
+        }
+        match ledger.key()? {
+            Some(own) => Ok(Key { own: Some(own), bound: true }),
+            None => Key::make(ledger).await,
+        }
+    }
+
+    async fn make(ledger: &Ledger) -> Result<Key, ledger::Error> {
+        let random = || uuid::Uuid::new_v4().simple().to_string();
+        let own = AgentKey {
+            access_key_id: format!("{}{}", agent_key::OF_AGENT, random()[..16].to_uppercase()),
+            secret_access_key: format!("{}{}", random(), random()),
+        };
+        ledger.set_key(&own).await?;
+        Ok(Key { own: Some(own), bound: false })
+    }
+
+    /// What to sign with.
+    fn credentials(&self, config: &Config) -> Credentials {
+        match &self.own {
+            Some(own) if self.bound => Credentials {
+                access_key: own.access_key_id.clone(),
+                secret: own.secret_access_key.clone(),
+                token: None,
+            },
+            _ => config.credentials.clone(),
+        }
+    }
+}
+
+/// The key is of a container instance that was deregistered, or is in another cluster.
+fn is_final(error: &api::Error) -> bool {
+    matches!(error.code(), Some("ClientException" | "AccessDeniedException" | "InvalidParameterException"))
+}
+
+/// The control plane does not know the key.
+fn is_unknown(error: &api::Error) -> bool {
+    matches!(error.code(), Some("UnrecognizedClientException" | "InvalidClientTokenId"))
 }
 
 fn check(
@@ -75,12 +153,13 @@ fn check(
     Ok(Instance { cluster: config.cluster.clone(), arn })
 }
 
-fn request(config: &Config, before: Option<&Instance>) -> ecs::RegisterContainerInstanceRequest {
+fn request(config: &Config, before: Option<&Instance>, key: &Key) -> ecs::RegisterContainerInstanceRequest {
     let mut attributes = capabilities(&config.engine.capabilities());
     if before.is_none() {
         let own = config.attributes.iter().map(|(name, value)| (name.clone(), value.clone()));
         attributes.extend(own);
     }
+    let brought = key.own.as_ref().filter(|_| !key.bound);
     let attribute = |(name, value): (String, String)| ecs::Attribute {
         name,
         value: Some(value).filter(|value| !value.is_empty()),
@@ -91,8 +170,8 @@ fn request(config: &Config, before: Option<&Instance>) -> ecs::RegisterContainer
         container_instance_arn: before.map(|instance| instance.arn.clone()),
         attributes: Some(attributes.into_iter().map(attribute).collect()),
         total_resources: Some(resources(&config.resources)),
-        // As an external instance: there is no identity document here.
-        instance_identity_document: Some(String::new()),
+        // As an external instance: there is no identity document here, but a new host brings its key along.
+        instance_identity_document: Some(brought.map(AgentKey::to_document).unwrap_or_default()),
         instance_identity_document_signature: Some(String::new()),
         ..Default::default()
     }

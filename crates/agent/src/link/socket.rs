@@ -60,7 +60,7 @@ impl Target {
         let mut headers = HeaderMap::new();
         headers.insert(header::HOST, HeaderValue::from_str(&self.host).map_err(|error| transport(&error))?);
         let scope = (api.region(), "ecs");
-        sigv4::sign(("GET", &self.path, &self.query), &mut headers, body, api.credentials(), scope, now())
+        sigv4::sign(("GET", &self.path, &self.query), &mut headers, body, &api.credentials(), scope, now())
             .map_err(|error| transport(&error))?;
         Ok(headers)
     }

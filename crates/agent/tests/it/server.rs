@@ -30,6 +30,8 @@ pub const INSTANCE_ARN: &str = "arn:aws:ecs:us-east-1:000000000000:container-ins
 pub struct Heard {
     /// (operation, input)
     pub calls: Vec<(String, Value)>,
+    /// (operation or path of a web socket, access key that signed it)
+    pub signers: Vec<(String, String)>,
     pub acs: Vec<acs::Message>,
     pub tcs: Vec<tcs::Message>,
     /// Query strings of ACS connections.
@@ -49,6 +51,8 @@ pub struct FakeServer {
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     /// What an ACS connection is refused with.
     pub refuse_acs: Arc<Mutex<Option<String>>>,
+    /// (operation, error): the next call of each operation is refused so, though heard.
+    pub refuse: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
 #[derive(Clone)]
@@ -58,6 +62,7 @@ struct Shared {
     to_agent: Arc<Mutex<Option<mpsc::UnboundedSender<String>>>>,
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     refuse_acs: Arc<Mutex<Option<String>>>,
+    refuse: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
 impl FakeServer {
@@ -70,6 +75,7 @@ impl FakeServer {
             running: Mutex::default(),
             connections: Arc::default(),
             refuse_acs: Arc::default(),
+            refuse: Arc::default(),
         };
         server.heard.lock().groups.push("g".into());
         server.serve(listener);
@@ -83,6 +89,7 @@ impl FakeServer {
             to_agent: self.to_agent.clone(),
             connections: self.connections.clone(),
             refuse_acs: self.refuse_acs.clone(),
+            refuse: self.refuse.clone(),
         };
         let accepting = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -182,12 +189,18 @@ async fn answer(
     shared: Shared,
     mut request: Request<Incoming>,
 ) -> Result<Response<Full<Bytes>>, hyper::Error> {
-    assert!(request.headers().contains_key("authorization"), "unsigned: {}", request.uri());
+    let signature = request.headers()["authorization"].to_str().unwrap();
+    let signer = signature.split_once("Credential=").and_then(|(_, rest)| rest.split('/').next());
+    let signer = signer.unwrap().to_owned();
     match request.uri().path() {
-        "/acs/ws" | "/tcs/ws" => Ok(upgrade(&shared, &mut request)),
+        path @ ("/acs/ws" | "/tcs/ws") => {
+            shared.heard.lock().signers.push((path.to_owned(), signer));
+            Ok(upgrade(&shared, &mut request))
+        }
         _ => {
             let target = request.headers()["x-amz-target"].to_str().unwrap().to_owned();
             let operation = target.rsplit('.').next().unwrap().to_owned();
+            shared.heard.lock().signers.push((operation.clone(), signer));
             let body = request.into_body().collect().await?.to_bytes();
             Ok(call(&shared, &operation, serde_json::from_slice(&body).unwrap()))
         }
@@ -199,7 +212,10 @@ fn call(shared: &Shared, operation: &str, input: Value) -> Response<Full<Bytes>>
     heard.calls.push((operation.to_owned(), input.clone()));
     let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
     let stream = (text("logGroupName"), text("logStreamName"));
+    let mut refuse = shared.refuse.lock();
+    let refused = refuse.iter().position(|(name, _)| *name == operation).map(|at| refuse.remove(at).1);
     let answer = match operation {
+        _ if refused.is_some() => Err(refused.unwrap_or_default()),
         "RegisterContainerInstance" => Ok(json!({"containerInstance": {
             "containerInstanceArn": INSTANCE_ARN, "attributes": input["attributes"]}})),
         "DiscoverPollEndpoint" => Ok(json!({

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use wire::ecs::SettingName;
 
-use super::{FamilyRow, SettingRow, TaskDefinitionRow};
+use super::{AgentKeyRow, FamilyRow, SettingRow, TaskDefinitionRow};
 use crate::cluster::{change::Unreadable, rows::TaskDefinitionId};
 
 /// Where all rows of the account begin.
@@ -18,6 +18,8 @@ pub enum Key {
     Family(String),
     /// The principal (empty: the account's default) and the setting's name.
     Setting(String, SettingName),
+    /// The access key.
+    AgentKey(String),
 }
 
 /// A row.
@@ -26,6 +28,7 @@ pub enum Row {
     TaskDefinition(Arc<TaskDefinitionRow>),
     Family(FamilyRow),
     Setting(SettingRow),
+    AgentKey(Arc<AgentKeyRow>),
 }
 
 /// A change to one row.
@@ -41,6 +44,7 @@ impl Key {
         match self {
             Key::TaskDefinition(id) => format!("{PREFIX}td/{}/{:010}", id.family, id.revision),
             Key::Family(name) => format!("{PREFIX}family/{name}"),
+            Key::AgentKey(access_key) => format!("{PREFIX}agent-key/{access_key}"),
             Key::Setting(principal, name) => format!("{PREFIX}setting/{name}/{principal}"),
         }
     }
@@ -52,6 +56,7 @@ impl Row {
         match self {
             Row::TaskDefinition(row) => Key::TaskDefinition(row.id()),
             Row::Family(row) => Key::Family(row.name.clone()),
+            Row::AgentKey(row) => Key::AgentKey(row.access_key.clone()),
             Row::Setting(row) => Key::Setting(row.principal.clone(), row.name),
         }
     }
@@ -65,6 +70,7 @@ impl Row {
             Row::TaskDefinition(row) => json(row.as_ref()),
             Row::Family(row) => json(row),
             Row::Setting(row) => json(row),
+            Row::AgentKey(row) => json(row.as_ref()),
         }
     }
 
@@ -77,6 +83,7 @@ impl Row {
         match key.strip_prefix(PREFIX).and_then(|key| key.split('/').next()) {
             Some("td") => row(key, value).map(|row| Row::TaskDefinition(Arc::new(row))),
             Some("family") => row(key, value).map(Row::Family),
+            Some("agent-key") => row(key, value).map(|row| Row::AgentKey(Arc::new(row))),
             Some("setting") => row(key, value).map(Row::Setting),
             _ => Err(Unreadable { key: key.to_owned(), source: None }),
         }

@@ -108,10 +108,24 @@ impl InstanceStatus {
     }
 }
 
+/// Who speaks for a container instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    /// Nobody yet: it was registered before agents had keys of their own. The first that comes has it.
+    #[default]
+    Unclaimed,
+    /// Users: one registered it by hand.
+    User,
+    /// Its agent alone, by the key that is bound to it.
+    Agent,
+}
+
 /// A container instance.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct InstanceRow {
     pub id: InstanceId,
+    #[serde(default)]
+    pub owner: Owner,
     pub status: InstanceStatus,
     pub registered_at: Timestamp,
     /// What the agent registered; PORTS are the reserved ones.

@@ -10,7 +10,7 @@ use wire::{
 use super::{ARCHITECTURE, ZONE, describe};
 use crate::{
     arn,
-    cluster::{InstanceId, InstanceRow, InstanceStatus, Resources, Txn},
+    cluster::{InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn},
     limits, tags,
 };
 
@@ -24,10 +24,13 @@ pub fn register_container_instance(
     if attributes.len() > limits::ATTRIBUTES {
         return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
     }
-    let row = match request.container_instance_arn.as_deref().filter(|arn| !arn.is_empty()) {
-        Some(named) => {
-            let row = again(txn, named, registered, attributes)?;
-            InstanceRow { version_info: request.version_info.unwrap_or(row.version_info.clone()), ..row }
+    let owner = if txn.ctx.agent.is_some() { Owner::Agent } else { Owner::User };
+    let row = match known(txn, request.container_instance_arn.as_deref())? {
+        Some(row) => {
+            let row = again(txn, row, registered, attributes);
+            let owner = if owner == Owner::Agent { owner } else { row.owner };
+            let version_info = request.version_info.unwrap_or(row.version_info.clone());
+            InstanceRow { version_info, owner, ..row }
         }
         None => {
             let live = txn.state.instances().filter(|row| row.status != InstanceStatus::Inactive);
@@ -39,7 +42,8 @@ pub fn register_container_instance(
             tags::check(request.tags.as_deref().unwrap_or_default())?;
             add_facts(txn, &mut attributes);
             InstanceRow {
-                id: InstanceId(txn.ids.hex32()),
+                id: txn.ctx.agent.clone().unwrap_or_else(|| InstanceId(txn.ids.hex32())),
+                owner,
                 status: InstanceStatus::Active,
                 registered_at: txn.now(),
                 registered,
@@ -60,17 +64,34 @@ pub fn register_container_instance(
     Ok(ecs::RegisterContainerInstanceResponse { container_instance: Some(shown) })
 }
 
+/// The container instance that registers again: the one that a user names, or the caller's own.
+fn known(txn: &Txn, named: Option<&str>) -> Result<Option<InstanceRow>, Error> {
+    let named = named.filter(|named| !named.is_empty());
+    let named = named.map(|named| arn::container_instance_id(txn.ctx, &txn.state.row.name, named));
+    let named = named.transpose()?.map(InstanceId);
+    let id = match (named, &txn.ctx.agent) {
+        (None, None) => return Ok(None),
+        (Some(named), None) => named,
+        (None, Some(own)) => own.clone(),
+        (Some(named), Some(own)) if named == *own => named,
+        (Some(_), Some(_)) => return Err(super::not_yours(txn.ctx)),
+    };
+    super::may_speak(&txn.state, txn.ctx, Some(&id))?;
+    match txn.state.instance(&id) {
+        Some(row) if row.status != InstanceStatus::Inactive => Ok(Some(row.as_ref().clone())),
+        // The key came first, and the row was not written then, or is not in the backup that was restored.
+        None if txn.ctx.agent.is_some() => Ok(None),
+        _ => Err(errors::client("The referenced container instance was not found.")),
+    }
+}
+
 /// The agent says its capabilities anew; what users set on the instance stays.
 fn again(
-    txn: &mut Txn,
-    named: &str,
+    txn: &Txn,
+    mut row: InstanceRow,
     registered: Resources,
     mut attributes: Vec<Attribute>,
-) -> Result<InstanceRow, Error> {
-    let id = InstanceId(arn::container_instance_id(txn.ctx, &txn.state.row.name, named)?);
-    let found = txn.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
-    let known = found.ok_or_else(|| errors::client("The referenced container instance was not found."))?;
-    let mut row = known.as_ref().clone();
+) -> InstanceRow {
     for old in &row.attributes {
         let capability =
             old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
@@ -81,7 +102,7 @@ fn again(
     add_facts(txn, &mut attributes);
     row.attributes = attributes;
     row.registered = registered;
-    Ok(row)
+    row
 }
 
 /// What the backend adds: the zone and, where the agent does not say it, the architecture.

@@ -18,6 +18,7 @@ use crate::{
 /// An ACTIVE instance with its agent connected.
 pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
     InstanceRow {
+        owner: crate::cluster::Owner::User,
         id: InstanceId::from(id),
         status: InstanceStatus::Active,
         registered_at: Timestamp(0),

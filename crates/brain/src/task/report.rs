@@ -13,7 +13,7 @@ use super::lifecycle::{self, ContainerReport, Happening, Report};
 use crate::{
     arn,
     cluster::{Desired, InstanceId, Key, TaskId, TaskRow, TaskStatus, Txn},
-    service,
+    instance, service,
 };
 
 /// What health checks found, by task and container.
@@ -34,7 +34,7 @@ pub fn submit_task_state_change(
         pull_stopped_at: request.pull_stopped_at,
         execution_stopped_at: request.execution_stopped_at,
     };
-    take(txn, &id, report);
+    take(txn, &id, report)?;
     Ok(ecs::SubmitTaskStateChangeResponse { acknowledgment: Some("ACK".to_owned()) })
 }
 
@@ -53,7 +53,7 @@ pub fn submit_container_state_change(
         reason: request.reason,
         network_bindings: request.network_bindings,
     };
-    take(txn, &id, Report { containers: vec![seen], ..Report::default() });
+    take(txn, &id, Report { containers: vec![seen], ..Report::default() })?;
     Ok(ecs::SubmitContainerStateChangeResponse { acknowledgment: Some("ACK".to_owned()) })
 }
 
@@ -91,11 +91,13 @@ pub fn forget(txn: &mut Txn, id: &TaskId) {
     txn.delete(Key::Task(id.clone()));
 }
 
-fn take(txn: &mut Txn, id: &TaskId, report: Report) {
-    let Some(before) = txn.state.task(id).cloned() else { return };
+/// What is reported of a task counts if it comes from where the task runs: a report can end it.
+fn take(txn: &mut Txn, id: &TaskId, report: Report) -> Result<(), Error> {
+    let Some(before) = txn.state.task(id).cloned() else { return Ok(()) };
+    instance::may_speak(&txn.state, txn.ctx, before.instance.as_ref())?;
     let after = lifecycle::step(&before, &Happening::Reported(report), txn.now());
     if after == *before {
-        return;
+        return Ok(());
     }
     let freed = after.last == TaskStatus::Stopped && before.last != TaskStatus::Stopped;
     txn.put_task(after.clone());
@@ -105,6 +107,7 @@ fn take(txn: &mut Txn, id: &TaskId, report: Report) {
     } else if after.last == TaskStatus::Running && before.last < TaskStatus::Running {
         service::task_started(txn, &after);
     }
+    Ok(())
 }
 
 fn named(txn: &Txn, task: Option<&str>) -> Result<TaskId, Error> {

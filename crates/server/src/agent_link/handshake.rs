@@ -15,7 +15,7 @@ use tokio_tungstenite::{
 use wire::acs::{self, Connect};
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
-use crate::front_door::{Upgrade, UpgradeCall, origin};
+use crate::front_door::{Caller, Upgrade, UpgradeCall, origin};
 
 /// A web socket to an agent.
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
@@ -28,9 +28,9 @@ impl Upgrade for AgentLink {
             (Err(refusal), _) => Err(refusal),
             (Ok(key), ACS_PATH) => {
                 let origin = origin(&call.parts.headers);
-                self.acs(connect, &origin, call.on_upgrade).await.map(|()| key)
+                self.acs(connect, &call.caller, &origin, call.on_upgrade).await.map(|()| key)
             }
-            (Ok(key), TCS_PATH) => self.tcs(connect, call.on_upgrade).await.map(|()| key),
+            (Ok(key), TCS_PATH) => self.tcs(connect, &call.caller, call.on_upgrade).await.map(|()| key),
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
         };
         answer.map_or_else(|refusal| refused(&refusal), |key| switching(&key))
@@ -41,11 +41,12 @@ impl AgentLink {
     async fn acs(
         &self,
         connect: Connect,
+        caller: &Caller,
         origin: &str,
         on_upgrade: hyper::upgrade::OnUpgrade,
     ) -> Result<(), Refusal> {
         named(&connect)?;
-        let place = self.acs.take(&connect.container_instance).await?;
+        let place = self.acs.take(&self.assignments.identify(&connect, caller)?).await?;
         let session = self.assignments.connect(connect, origin).await?;
         let limits = self.limits.clone();
         tokio::spawn(async move {
@@ -59,9 +60,14 @@ impl AgentLink {
         Ok(())
     }
 
-    async fn tcs(&self, connect: Connect, on_upgrade: hyper::upgrade::OnUpgrade) -> Result<(), Refusal> {
+    async fn tcs(
+        &self,
+        connect: Connect,
+        caller: &Caller,
+        on_upgrade: hyper::upgrade::OnUpgrade,
+    ) -> Result<(), Refusal> {
         named(&connect)?;
-        let place = self.tcs.take(&connect.container_instance).await?;
+        let place = self.tcs.take(&self.assignments.identify(&connect, caller)?).await?;
         let telemetry = self.assignments.telemetry(connect).await?;
         let limits = self.limits.clone();
         tokio::spawn(async move {

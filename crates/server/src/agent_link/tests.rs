@@ -27,6 +27,12 @@ struct FakeSession {
 
 #[async_trait]
 impl Assignments for Driver {
+    fn identify(&self, hello: &Hello, _: &Caller) -> Result<String, Refusal> {
+        // By id or ARN, as it comes.
+        let named = &hello.container_instance;
+        Ok(named.strip_prefix("arn:").unwrap_or(named).to_owned())
+    }
+
     async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal> {
         assert!(origin.starts_with("http://127.0.0.1:"), "{origin}");
         if hello.container_instance == "gone" {
@@ -133,6 +139,7 @@ fn call(parts: http::request::Parts, on_upgrade: hyper::upgrade::OnUpgrade) -> U
             arn: "arn:aws:iam::000000000000:root".into(),
             user_id: "000000000000".into(),
             access_key: "test".into(),
+            role: crate::front_door::Role::User,
         },
         request_id: "r".into(),
         region: "us-east-1".into(),

@@ -12,10 +12,36 @@ use tokio::sync::watch;
 use wire::{acs, ecs, tcs};
 
 use super::{ClusterHandle, Driver, now};
-use crate::agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry};
+use crate::{
+    agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry},
+    front_door::{Caller, Role},
+};
 
 #[async_trait]
 impl Assignments for Driver {
+    fn identify(&self, hello: &Hello, caller: &Caller) -> Result<String, Refusal> {
+        let denied = || {
+            let text = "The key is not the container instance's own.";
+            refusal(RefusalKind::AccessDenied, text)
+        };
+        let ctx = self.ctx(caller, now());
+        if matches!(caller.role, Role::NewAgent | Role::NewAgentOfOperator) {
+            return Err(denied());
+        }
+        // An agent hears nothing of others, not even whether they are there.
+        if let Role::Agent { cluster, instance } = &caller.role {
+            let named = arn::cluster_name(&ctx, Some(&hello.cluster));
+            let id = arn::container_instance_id(&ctx, cluster, &hello.container_instance);
+            if named.is_ok_and(|named| named != **cluster) || id.is_ok_and(|id| id != **instance) {
+                return Err(denied());
+            }
+        }
+        let link = Link::find(self, hello)?;
+        let visible = link.cluster.read();
+        instance::may_speak(&visible.state, &ctx, Some(&link.instance)).map_err(|_| denied())?;
+        Ok(link.instance_arn)
+    }
+
     async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal> {
         let link = Link::find(self, &hello)?;
         let version = ecs::VersionInfo {

@@ -12,7 +12,7 @@ use store::Store;
 use wire::{Error, Timestamp};
 
 use super::{
-    Identity, context, ids,
+    By, Identity, context, ids,
     wakers::Wakers,
     writer::{Handle, Machine, Outcome, Visible},
 };
@@ -55,11 +55,11 @@ impl ClusterHandle {
     /// Runs a command, and answers when what it changed is durable.
     pub async fn execute<T: Send + 'static>(
         &self,
-        caller_arn: &str,
+        caller: impl Into<By>,
         command: impl FnOnce(&mut Txn) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         let (account, identity, wakers) = (self.account.clone(), self.identity.clone(), self.wakers.clone());
-        let caller = caller_arn.to_owned();
+        let caller = caller.into();
         let run = move |state: &Cluster, now: Timestamp| {
             let ctx = context(&identity, &caller, now);
             let step = state.step(&account.read().state, &ctx, &mut ids(), command)?;
@@ -116,7 +116,7 @@ fn due(
     wakers: &Arc<Wakers>,
 ) -> Option<Outcome<Cluster>> {
     Cluster::wake_at(state).filter(|at| *at <= now)?;
-    let ctx = context(identity, "", now);
+    let ctx = context(identity, &By::default(), now);
     let ticked = state.step(account, &ctx, &mut ids(), |txn| {
         tick::tick(txn);
         Ok(())

@@ -65,6 +65,21 @@ pub struct Caller {
     pub user_id: Arc<str>,
     /// The access key that signed.
     pub access_key: Arc<str>,
+    /// What kind of caller it is.
+    pub role: Role,
+}
+
+/// What kind of caller a key makes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The account's administrator.
+    User,
+    /// An agent that is not registered yet, by the key that all agents share.
+    NewAgent,
+    /// One by a key that an operator made for it, which becomes its own.
+    NewAgentOfOperator,
+    /// The agent of a container instance (cluster and id), by that one's own key.
+    Agent { cluster: Arc<str>, instance: Arc<str> },
 }
 
 /// The URL by which a client reaches us, without a path: the host as the client named and signed it, and `https`

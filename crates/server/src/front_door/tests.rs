@@ -77,6 +77,7 @@ impl Keys for Ring {
             arn: "arn:aws:iam::000000000000:root".into(),
             user_id: "000000000000".into(),
             access_key: access_key.into(),
+            role: crate::front_door::Role::User,
         };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
         let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);

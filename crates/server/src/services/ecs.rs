@@ -2,6 +2,7 @@
 //! the account), reads to its newest snapshot. Nothing is decided here.
 
 mod absent;
+mod agents;
 mod clusters;
 mod link;
 pub(crate) mod support;
@@ -14,7 +15,7 @@ use async_trait::async_trait;
 use brain::{
     Cluster, Ctx, Txn,
     account::{self, Account, settings},
-    instance::{attributes, describe as instances, register, state},
+    instance::{attributes, describe as instances, state},
     service, tags,
     task::{describe, list, report, run, stop},
 };
@@ -46,6 +47,7 @@ impl Service for Ecs {
     }
 
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
+        agents::check(&self.driver, &call)?;
         match call.operation.name {
             "RunTask" => self.write(call, |r| &r.cluster, run::run_task).await,
             "StartTask" => self.write(call, |r| &r.cluster, run::start_task).await,
@@ -83,9 +85,7 @@ impl Ecs {
             "PutAttributes" => self.write(call, |r| &r.cluster, attributes::put_attributes).await,
             "DeleteAttributes" => self.write(call, |r| &r.cluster, attributes::delete_attributes).await,
             "ListAttributes" => self.read(call, |r| &r.cluster, attributes::list_attributes),
-            "RegisterContainerInstance" => {
-                self.write(call, |r| &r.cluster, register::register_container_instance).await
-            }
+            "RegisterContainerInstance" => agents::register(&self.driver, call).await,
             "SubmitTaskStateChange" => {
                 self.write(call, |r| &r.cluster, report::submit_task_state_change).await
             }
@@ -128,9 +128,9 @@ impl Ecs {
         T: Serialize + Send + 'static,
     {
         let request: R = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller.arn, call.now);
+        let ctx = self.driver.ctx(&call.caller, call.now);
         let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
-        let reply = cluster.execute(&call.caller.arn, move |txn| command(txn, request)).await?;
+        let reply = cluster.execute(&call.caller, move |txn| command(txn, request)).await?;
         json(&reply)
     }
 
@@ -146,7 +146,7 @@ impl Ecs {
         T: Serialize,
     {
         let request: R = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller.arn, call.now);
+        let ctx = self.driver.ctx(&call.caller, call.now);
         let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
         json(&read(&cluster.read().state, &ctx, &request)?)
     }
@@ -163,7 +163,7 @@ impl Ecs {
     {
         let request: R = call.typed()?;
         let run = move |state: &Account, ctx: &Ctx| command(state, ctx, request);
-        json(&self.driver.execute_account(&call.caller.arn, run).await?)
+        json(&self.driver.execute_account(&call.caller, run).await?)
     }
 
     /// A read of the account.
@@ -177,7 +177,7 @@ impl Ecs {
         T: Serialize,
     {
         let request: R = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller.arn, call.now);
+        let ctx = self.driver.ctx(&call.caller, call.now);
         json(&read(&self.driver.account().state, &ctx, request)?)
     }
 
@@ -198,7 +198,7 @@ impl Ecs {
         }
         let request: R = call.typed()?;
         let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
-        json(&cluster.execute(&call.caller.arn, move |txn| on_cluster(txn, request)).await?)
+        json(&cluster.execute(&call.caller, move |txn| on_cluster(txn, request)).await?)
     }
 
     fn list_tags(&self, call: Call) -> Result<Bytes, Error> {

@@ -6,9 +6,12 @@ mod error;
 mod events;
 mod groups;
 mod support;
+mod writers;
 
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -18,7 +21,7 @@ use tokio::sync::oneshot;
 use wire::{Error, Request, logs as api};
 
 use crate::{
-    driver::Identity,
+    driver::{Driver, Identity},
     front_door::{Call, Service, Support},
 };
 
@@ -28,6 +31,7 @@ pub(crate) use support::SUPPORT;
 pub struct Logs {
     store: Store,
     identity: Identity,
+    writers: Option<writers::Writers>,
 }
 
 /// One call, on a thread that may wait for the disk.
@@ -49,6 +53,9 @@ impl Service for Logs {
     }
 
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
+        if let Some(writers) = &self.writers {
+            writers.check(&call)?;
+        }
         match call.operation.name {
             "PutLogEvents" => self.put_log_events(call).await,
             "GetLogEvents" => self.run(call, events::get_log_events).await,
@@ -76,7 +83,13 @@ impl Service for Logs {
 impl Logs {
     /// The API of this store. `identity` stands in ARNs.
     pub fn new(store: Store, identity: Identity) -> Logs {
-        Logs { store, identity }
+        Logs { store, identity, writers: None }
+    }
+
+    /// Holds agents to the log groups of their own tasks, which the driver knows.
+    pub fn with_agents(mut self, driver: Arc<Driver>) -> Logs {
+        self.writers = Some(writers::Writers::new(driver));
+        self
     }
 
     /// Waits for the disk without holding a thread, so that any number of puts share its syncs.

@@ -22,7 +22,7 @@ const DESCRIBE: usize = 100;
 
 /// Carries out an operation on clusters.
 pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
-    let caller = call.caller.arn.to_string();
+    let caller = call.caller.clone();
     let ctx = driver.ctx(&caller, call.now);
     match call.operation.name {
         "CreateCluster" => {
@@ -57,7 +57,7 @@ pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
 
 /// The cluster that holds the resource of an ARN.
 pub fn of_resource(driver: &Driver, call: &Call, resource_arn: &str) -> Result<ClusterHandle, Error> {
-    let ctx = driver.ctx(&call.caller.arn, call.now);
+    let ctx = driver.ctx(&call.caller, call.now);
     let parsed =
         Arn::parse(resource_arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
     let name = match parsed.map(|arn| arn.resource) {
@@ -74,7 +74,7 @@ pub fn of_resource(driver: &Driver, call: &Call, resource_arn: &str) -> Result<C
 
 fn describe(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::DescribeClustersRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller.arn, call.now);
+    let ctx = driver.ctx(&call.caller, call.now);
     let include = request.include.unwrap_or_default();
     let mut named = request.clusters.unwrap_or_default();
     if named.is_empty() {
@@ -96,7 +96,7 @@ fn describe(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
 
 fn list(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::ListClustersRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller.arn, call.now);
+    let ctx = driver.ctx(&call.caller, call.now);
     let page = paging::Request::read(request.max_results, request.next_token.as_deref())?;
     let all = driver.clusters();
     let names: Vec<String> = all

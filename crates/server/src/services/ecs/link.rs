@@ -14,7 +14,7 @@ use crate::{
 /// Answers with the addresses of both sockets.
 pub fn discover_poll_endpoint(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::DiscoverPollEndpointRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller.arn, call.now);
+    let ctx = driver.ctx(&call.caller, call.now);
     driver.cluster(&ctx, request.cluster.as_deref())?;
     let base = |path: &str| format!("{}{}", call.origin, path.trim_end_matches("/ws"));
     json(&ecs::DiscoverPollEndpointResponse {

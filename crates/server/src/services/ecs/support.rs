@@ -6,7 +6,7 @@ use brain::account::members;
 use crate::front_door::{Built, Support};
 
 const ONE_ZONE: &str = "all container instances are in one zone until zones can be configured";
-const IDENTITY: &str = "the signature says who the agent is; there is no instance document outside of EC2";
+const IDENTITY: &str = "the key says who the agent is; a document is read only where it brings the key of a Roadstead agent along";
 const CORRELATION: &str = "only EC2 itself reads it";
 const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
 
@@ -113,10 +113,7 @@ pub static SUPPORT: Support = Support {
         Built {
             operation: "RegisterContainerInstance",
             refused: &["platformDevices"],
-            no_effect: &[
-                ("instanceIdentityDocument", IDENTITY),
-                ("instanceIdentityDocumentSignature", IDENTITY),
-            ],
+            no_effect: &[("instanceIdentityDocumentSignature", IDENTITY)],
         },
         Built { operation: "DiscoverPollEndpoint", refused: &[], no_effect: &[("containerInstance", POLL)] },
         Built {

@@ -41,6 +41,7 @@ impl Api {
             arn: "arn:aws:iam::123456789012:root".into(),
             user_id: "123456789012".into(),
             access_key: "test".into(),
+            role: crate::front_door::Role::User,
         };
         let call = Call {
             operation,

@@ -1,0 +1,130 @@
+//! What agents call, and may: the registration that makes a key a container instance's own, and everything that
+//! an agent then does by that key, of its own container instance alone.
+
+use brain::{
+    Ctx, account, arn,
+    cluster::{InstanceId, InstanceStatus, Owner, TaskId},
+    instance::{not_yours, register},
+};
+use bytes::Bytes;
+use wire::{
+    Error,
+    agent_key::AgentKey,
+    ecs::{self, errors},
+};
+
+use super::json;
+use crate::{
+    driver::{By, ClusterHandle, Driver},
+    front_door::{Call, Role},
+};
+
+const NO_KEY: &str = "the key that agents share only brings agents in that make a key of their own. Make one for \
+                      this agent by: roadstead agent-key create";
+
+/// Refuses what an agent asks of others than its own cluster, container instance and tasks. Of reports the brain
+/// sees to it.
+pub fn check(driver: &Driver, call: &Call) -> Result<(), Error> {
+    let Role::Agent { cluster, instance } = &call.caller.role else { return Ok(()) };
+    let ctx = driver.ctx(&call.caller, call.now);
+    let text = |name: &str| call.input.get(name).and_then(|value| value.as_str());
+    let own = match call.operation.name {
+        "ListTagsForResource" => is_own_resource(driver, &ctx, (cluster, instance), text("resourceArn")),
+        name => {
+            let in_cluster = arn::cluster_name(&ctx, text("cluster"))? == **cluster;
+            let is_own = |named: &str| {
+                arn::container_instance_id(&ctx, cluster, named).is_ok_and(|id| id == **instance)
+            };
+            let named = call.input.get("containerInstances").and_then(|named| named.as_array());
+            let mut named = named.into_iter().flatten().filter_map(|named| named.as_str());
+            let discovers = name == "DiscoverPollEndpoint";
+            let one = text("containerInstance").filter(|named| discovers && !named.is_empty());
+            in_cluster && one.is_none_or(is_own) && named.all(is_own)
+        }
+    };
+    if own { Ok(()) } else { Err(not_yours(&ctx)) }
+}
+
+/// The container instance itself, and the tasks on it.
+fn is_own_resource(driver: &Driver, ctx: &Ctx, own: (&str, &str), resource: Option<&str>) -> bool {
+    let (own_cluster, own_instance) = own;
+    let parsed = resource.and_then(arn::Arn::parse).filter(|arn| arn.account == ctx.account);
+    match parsed.map(|arn| arn.resource) {
+        Some(arn::Resource::ContainerInstance { cluster, id }) => {
+            cluster == own_cluster && id == own_instance
+        }
+        Some(arn::Resource::Task { cluster, id }) if cluster == own_cluster => {
+            let cluster = driver.cluster_by_name(&cluster).map(|cluster| cluster.read());
+            let task = cluster.as_ref().and_then(|visible| visible.state.task(&TaskId(id)));
+            task.is_some_and(|task| task.instance.as_ref().is_some_and(|id| id.0 == own_instance))
+        }
+        _ => false,
+    }
+}
+
+/// RegisterContainerInstance. A new agent's key is bound to its container instance before that is written: an
+/// agent that asks again, because it did not hear the answer, gets the same one.
+pub async fn register(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::RegisterContainerInstanceRequest = call.typed()?;
+    let ctx = driver.ctx(&call.caller, call.now);
+    let cluster = driver.cluster(&ctx, request.cluster.as_deref())?;
+    let document = request.instance_identity_document.as_deref().unwrap_or_default();
+    let brought =
+        AgentKey::from_document(document).map(|key| (key.access_key_id, Some(key.secret_access_key)));
+    let key = match (&call.caller.role, brought) {
+        (Role::Agent { .. }, _) | (Role::User, None) => None,
+        (Role::User | Role::NewAgent, Some(key)) => Some(key),
+        (Role::NewAgent, None) => return Err(denied(&ctx, NO_KEY)),
+        (Role::NewAgentOfOperator, _) => Some((call.caller.access_key.to_string(), None)),
+    };
+    let by = match key {
+        Some(key) => {
+            let instance = bind(driver, &call, &cluster, key, &request).await?;
+            By { arn: ctx.caller_arn.clone(), agent: Some(instance) }
+        }
+        None => By::from(&call.caller),
+    };
+    let run = move |txn: &mut brain::Txn| register::register_container_instance(txn, request);
+    json(&cluster.execute(by, run).await?)
+}
+
+/// Makes the key the one of a new container instance, or of one that was registered before there were such keys.
+async fn bind(
+    driver: &Driver,
+    call: &Call,
+    cluster: &ClusterHandle,
+    (access_key, secret): (String, Option<String>),
+    request: &ecs::RegisterContainerInstanceRequest,
+) -> Result<InstanceId, Error> {
+    let ctx = driver.ctx(&call.caller, call.now);
+    let visible = cluster.read();
+    let name = visible.state.row.name.clone();
+    let named = request.container_instance_arn.as_deref().filter(|named| !named.is_empty());
+    let instance = match named {
+        None => InstanceId(uuid::Uuid::new_v4().simple().to_string()),
+        Some(named) => {
+            let id = InstanceId(arn::container_instance_id(&ctx, &name, named)?);
+            let missing = || errors::client("The referenced container instance was not found.");
+            let live = visible.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
+            let row = live.ok_or_else(missing)?;
+            // A key that is bound already is bound to it, or refused as it is bound.
+            if row.owner == Owner::User {
+                return Err(denied(&ctx, "the container instance was registered by a user."));
+            }
+            id
+        }
+    };
+    let named = named.is_some();
+    let claim = account::keys::Claim { access_key, secret, cluster: name, instance, named };
+    let bound =
+        driver.execute_account(&call.caller, move |state, ctx| account::keys::bind(state, ctx, claim));
+    let instance = bound.await?;
+    if named {
+        tracing::info!(%instance, "a container instance from before agents had keys now has one");
+    }
+    Ok(instance)
+}
+
+fn denied(ctx: &Ctx, what: &str) -> Error {
+    errors::access_denied(format!("User: {} is not authorized to register: {what}", ctx.caller_arn))
+}

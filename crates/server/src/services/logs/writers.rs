@@ -1,0 +1,77 @@
+//! Into which log groups an agent may write: those that the tasks on its container instance name. The answer is
+//! remembered, so that shipping a batch asks nothing of the cluster.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use brain::{
+    account::keys,
+    cluster::{InstanceId, TaskId},
+};
+use parking_lot::RwLock;
+use wire::{Error, logs::errors};
+
+use crate::{
+    driver::Driver,
+    front_door::{Call, Role},
+};
+
+/// Log groups that are remembered for one container instance.
+const GROUPS: usize = 1000;
+
+/// Asks and remembers.
+pub struct Writers {
+    driver: Arc<Driver>,
+    /// By container instance. Those that are gone are few and small: a host writes to few groups.
+    known: RwLock<HashMap<Arc<str>, HashSet<String>>>,
+}
+
+impl Writers {
+    /// Over the clusters of this driver.
+    pub fn new(driver: Arc<Driver>) -> Writers {
+        Writers { driver, known: RwLock::default() }
+    }
+
+    /// Refuses what an agent may not write.
+    pub fn check(&self, call: &Call) -> Result<(), Error> {
+        let Role::Agent { cluster, instance } = &call.caller.role else { return Ok(()) };
+        let text = |name: &str| call.input.get(name).and_then(|value| value.as_str()).unwrap_or_default();
+        let (group, stream) = (text("logGroupName"), text("logStreamName"));
+        if self.known.read().get(instance).is_some_and(|groups| groups.contains(group)) {
+            return Ok(());
+        }
+        if !self.names(cluster, instance, group, stream) {
+            let (arn, operation) = (&call.caller.arn, call.operation.name);
+            return Err(errors::access_denied(format!(
+                "User: {arn} is not authorized to perform: logs:{operation} on the log group {group}: no task on \
+                 its container instance names it."
+            )));
+        }
+        let mut known = self.known.write();
+        let groups = known.entry(instance.clone()).or_default();
+        if groups.len() >= GROUPS {
+            groups.clear();
+        }
+        groups.insert(group.to_owned());
+        Ok(())
+    }
+
+    /// Whether a task on the container instance logs to the group. A stream mostly says of which task it is.
+    fn names(&self, cluster: &str, instance: &str, group: &str, stream: &str) -> bool {
+        let Some(cluster) = self.driver.cluster_by_name(cluster) else { return false };
+        let (visible, account) = (cluster.read(), self.driver.account());
+        let instance = InstanceId::from(instance);
+        let logs_there = |id: &TaskId| {
+            let task = visible.state.task(id).filter(|task| task.instance.as_ref() == Some(&instance));
+            let definition = task.and_then(|task| account.state.task_definition(&task.task_definition));
+            definition.is_some_and(|definition| keys::log_groups(definition).any(|named| named == group))
+        };
+        let of_stream = stream.rsplit('/').next().is_some_and(|id| logs_there(&TaskId::from(id)));
+        let usage = || visible.state.usage(&instance);
+        let on_host = || usage().is_some_and(|usage| usage.tasks.keys().any(&logs_there));
+        let ended = || usage().is_some_and(|usage| usage.ended.iter().any(&logs_there));
+        of_stream || on_host() || ended()
+    }
+}
