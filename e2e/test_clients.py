@@ -242,7 +242,7 @@ resource "aws_ecs_task_definition" "app" {
         "awslogs-region"        = "us-east-1"
         "awslogs-stream-prefix" = "t"
         "mode"                  = "non-blocking"
-        "max-buffer-size"       = "1m"
+        "max-buffer-size"       = "1.5m"
       }
     }
   }])

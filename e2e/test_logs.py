@@ -42,6 +42,22 @@ def test_multiline_pattern_joins_lines(roadstead):
     assert [message.split() for message in found] == [["START", "one", "more"], ["START", "two", "even", "more"]]
 
 
+@pytest.mark.parametrize("option, value, first, second", [
+    ("awslogs_datetime_format", r"\[%Y-%m-%d %H:%M:%S\]", "[2026-11-28 19:30:01] one", "[2026-11-28 19:30:02] two"),
+    ("awslogs_datetime_format", r"%Y/%m/%d\s+%H:%M", "2026/11/28    19:30 one", "2026/11/28 19:31 two"),
+    ("awslogs_datetime_format", "^%Y-%m-%d", "2026-11-28 one", "2026-11-29 two"),
+    ("awslogs_multiline_pattern", "^{", "{ one", "{ two"),
+    ("awslogs_multiline_pattern", r"\QSTART.\E", "a START. one", "a START. two"),
+])
+def test_an_event_begins_where_docker_says_it_does(roadstead, option, value, first, second):
+    """The formats and patterns as they stand in published definitions: regular expressions of Go."""
+    script = f"echo '{first}'; echo '  STARTx 2026-11-28 more'; echo '{second}'; echo ' at some.Class'"
+    task = roadstead.finish(roadstead.define("begun", container(
+        script=script, logConfiguration=awslogs(awslogs_create_group="True", **{option: value}))))
+    found = roadstead.output(task["taskArn"], lines=2)
+    assert found == [f"{first}\n  STARTx 2026-11-28 more", f"{second}\n at some.Class"]
+
+
 def test_tail_and_follow_with_the_stock_cli(roadstead):
     script = "n=0; while [ $n -lt 100 ]; do echo tick $n; n=$((n+1)); sleep 0.1; done"
     definition = roadstead.define("ticks", container(script=script, logConfiguration=awslogs("/ticks")))

@@ -141,6 +141,24 @@ def test_a_container_that_fails_its_health_check_is_unhealthy(roadstead):
     roadstead.stopped(arn)
 
 
+def test_what_docker_would_not_run_is_no_health_check(roadstead):
+    """As ECS has it: registered and given back as it is, and the container's health stays UNKNOWN."""
+    def check(*command):
+        return {"command": list(command), "interval": 5, "timeout": 2, "retries": 1}
+
+    checked = {"checked": ("CMD-SHELL", "test $0 = 7", "7"), "none": ("NONE",), "path": ("/healthcheck",), "shell": ("wget http://localhost/",)}
+    containers = [container(name, SLEEP, healthCheck=check(*command)) for name, command in checked.items()]
+    definition = roadstead.define("unchecked", *containers)
+    told = roadstead.ecs.describe_task_definition(taskDefinition=definition)["taskDefinition"]["containerDefinitions"]
+    assert {c["name"]: tuple(c["healthCheck"]["command"]) for c in told} == checked
+    arn = roadstead.run(definition)[0]
+    until(lambda: roadstead.task(arn)["healthStatus"] == "HEALTHY", what="HEALTHY by the one that is checked")
+    assert {c["name"]: c["healthStatus"] for c in roadstead.task(arn)["containers"]} == {
+        "checked": "HEALTHY", "none": "UNKNOWN", "path": "UNKNOWN", "shell": "UNKNOWN"}
+    roadstead.stop(arn)
+    roadstead.stopped(arn)
+
+
 def test_a_dependency_that_fails_stops_the_task(roadstead):
     first = container("first", "exit 9", essential=False)
     second = container("main", "true", dependsOn=[{"containerName": "first", "condition": "SUCCESS"}])

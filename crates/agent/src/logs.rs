@@ -39,7 +39,7 @@ pub(crate) struct Shipper {
     pub stream: String,
     pub create_group: bool,
     /// A line that matches starts a new event.
-    pub event_start: Option<String>,
+    pub event_start: [Option<String>; 2],
     /// Fires when the container will never write again.
     pub finish: CancellationToken,
 }
@@ -71,7 +71,7 @@ impl Shipper {
     async fn ship(&self, notify: &Notify) {
         let start = self.shipped_before().await;
         let (mut released, mut warned) = (start.cursor, Warned { bytes: start.dropped_bytes, at: None });
-        let mut assembler = Assembler::new(self.event_start.as_deref(), start);
+        let mut assembler = Assembler::new(self.event_start.each_ref().map(Option::as_deref), start);
         loop {
             let finishing = self.finish.is_cancelled();
             let chunk = match self.host.engine.output(&self.id, assembler.at().cursor, READ_BYTES).await {

@@ -116,8 +116,8 @@ pub struct AwsLogs {
     /// `None`: the runtime id, which is only known once the container is made.
     pub stream: Option<String>,
     pub create_group: bool,
-    /// A line that matches starts a new event; from `awslogs-multiline-pattern` or `-datetime-format`.
-    pub event_start: Option<String>,
+    /// `awslogs-datetime-format` and `awslogs-multiline-pattern`: a line that matches starts a new event.
+    pub event_start: [Option<String>; 2],
 }
 
 impl Task {

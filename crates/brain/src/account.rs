@@ -35,6 +35,7 @@ pub use describe::{describe_task_definition, list_task_definition_families, list
 pub use keys::AgentKeyRow;
 pub use register::register_task_definition;
 pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
+pub use validate::health_check_runs;
 
 /// What a command does to the account.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,9 +3,8 @@
 use std::{collections::VecDeque, time::Duration};
 
 use engine::{OutputRecord, Stream};
-use regex::bytes::Regex;
 use tokio::time::Instant;
-use wire::logs::InputLogEvent;
+use wire::{awslogs, go::regexp::Regexp, logs::InputLogEvent};
 
 use crate::ledger::Shipped;
 
@@ -22,7 +21,7 @@ const MAX_BATCH_SPAN_MS: i64 = 24 * 3600 * 1000;
 
 /// Puts lines together, and events.
 pub(super) struct Assembler {
-    event_start: Option<Regex>,
+    event_start: Option<Regexp>,
     /// A line whose end has not come: stdout, stderr.
     lines: [Option<Pending>; 2],
     /// An event that may get another line.
@@ -57,11 +56,11 @@ pub(super) struct Batch {
 }
 
 impl Assembler {
-    /// Goes on at `at`. The pattern was checked when the task was lowered; one that cannot be used
-    /// makes every line an event.
-    pub(super) fn new(event_start: Option<&str>, at: Shipped) -> Assembler {
+    /// Goes on at `at`. Datetime format and multiline pattern were checked when the task was lowered; what cannot
+    /// be used makes every line an event.
+    pub(super) fn new([datetime, multiline]: [Option<&str>; 2], at: Shipped) -> Assembler {
         Assembler {
-            event_start: event_start.and_then(|pattern| Regex::new(pattern).ok()),
+            event_start: awslogs::event_start(datetime, multiline).ok().flatten(),
             lines: [None, None],
             event: None,
             ready: VecDeque::new(),
@@ -241,7 +240,7 @@ mod tests {
 
     #[test]
     fn lines_are_events_and_a_part_holds_the_cursor_back() {
-        let mut a = Assembler::new(None, Shipped::default());
+        let mut a = Assembler::new([None, None], Shipped::default());
         a.push(record(1, "one", false, 10));
         a.push(record(2, "", false, 11));
         a.push(record(3, "tw", true, 20));
@@ -256,7 +255,7 @@ mod tests {
 
     #[test]
     fn the_end_makes_a_part_whole() {
-        let mut a = Assembler::new(None, Shipped::default());
+        let mut a = Assembler::new([None, None], Shipped::default());
         a.push(record(1, "no newline", true, 10));
         a.finish();
         assert_eq!(all(&mut a), (vec!["no newline".to_string()], 10));
@@ -264,7 +263,7 @@ mod tests {
 
     #[test]
     fn a_pattern_starts_events() {
-        let mut a = Assembler::new(Some("^\\d"), Shipped::default());
+        let mut a = Assembler::new([None, Some("^\\d")], Shipped::default());
         for (at, text) in [(1, "1 error"), (2, "  at x"), (3, "  at y"), (4, "2 next")] {
             a.push(record(at, text, false, at as u64 * 10));
         }
@@ -278,7 +277,7 @@ mod tests {
     #[test]
     fn what_is_missing_is_counted_by_lines() {
         let line = |n: u64, partial| OutputRecord { lines: n, ..record(1, "x", partial, 10 * n) };
-        let mut a = Assembler::new(None, Shipped::default());
+        let mut a = Assembler::new([None, None], Shipped::default());
         a.push(line(1, false));
         a.push(line(1, true));
         // Lines 2 to 5 have ended unseen, the first of which began.
@@ -289,7 +288,7 @@ mod tests {
         assert_eq!(a.at(), at);
         // From the ledger, and from one that did not count lines.
         for (at, missing) in [(at, 5), (Shipped { cursor: 60, ..Shipped::default() }, 0)] {
-            let mut a = Assembler::new(None, at);
+            let mut a = Assembler::new([None, None], at);
             a.dropped(5);
             a.push(line(8, false));
             a.push(line(9, false));
@@ -299,7 +298,7 @@ mod tests {
 
     #[test]
     fn batches_keep_to_the_bounds_and_lose_nothing() {
-        let mut a = Assembler::new(None, Shipped::default());
+        let mut a = Assembler::new([None, None], Shipped::default());
         let long = "é".repeat(MAX_MESSAGE); // twice as many bytes
         a.push(record(1, &long, false, 1));
         for n in 0..25_000u64 {

@@ -172,7 +172,7 @@ fn tmpfs((path, text): (&String, &String)) -> Result<engine::Tmpfs, String> {
     for option in text.split(',').filter(|option| !option.is_empty()) {
         match option.strip_prefix("size=") {
             Some(size) => {
-                let bytes = super::log::bytes(size);
+                let bytes = wire::go::ram_bytes(size);
                 mount.size_bytes = bytes.ok_or_else(|| format!("HostConfigError: tmpfs size {size:?}"))?;
             }
             None => mount.options.push(option.to_owned()),
@@ -181,16 +181,17 @@ fn tmpfs((path, text): (&String, &String)) -> Result<engine::Tmpfs, String> {
     Ok(mount)
 }
 
-/// The health check in `config`, with ECS's defaults. None when there is none, or it is `NONE`.
+/// The health check in `config`, with ECS's defaults. Docker runs what begins with CMD or CMD-SHELL; with any other
+/// first word, NONE among them, there is no check, and the container's health stays unknown.
 pub(super) fn health_check(config: &Config) -> Option<HealthCheck> {
     let check = config.healthcheck.as_ref()?;
     let test = check.test.as_deref()?;
     let command = match test.first().map(String::as_str)? {
         "CMD" => test[1..].to_vec(),
-        "CMD-SHELL" => ["/bin/sh", "-c"].iter().map(|w| w.to_string()).chain(test.get(1).cloned()).collect(),
-        "NONE" => return None,
-        // As ECS has it: without a first word, the list is the command.
-        _ => test.to_vec(),
+        "CMD-SHELL" => {
+            ["/bin/sh", "-c"].iter().map(|word| word.to_string()).chain(test[1..].iter().cloned()).collect()
+        }
+        _ => return None,
     };
     let ms =
         |ns: Option<i64>, default: i64| ns.filter(|ns| *ns > 0).map_or(default, |ns| (ns / 1_000_000).max(1));

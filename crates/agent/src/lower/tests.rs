@@ -101,6 +101,55 @@ fn options_for_docker_s_log_driver() {
 }
 
 #[test]
+fn docker_runs_a_health_check_by_its_first_word() {
+    for (test, command) in [
+        (r#"["CMD","/check","-x"]"#, Some(&["/check", "-x"][..])),
+        (r#"["CMD-SHELL","exit $0","3"]"#, Some(&["/bin/sh", "-c", "exit $0", "3"])),
+        (r#"["NONE"]"#, None),
+        (r#"["/healthcheck"]"#, None),
+        (r#"["curl -f http://localhost/"]"#, None),
+        (r#"["cmd","true"]"#, None),
+        ("[]", None),
+    ] {
+        let task = lowered(one(docker(&format!(r#"{{"Healthcheck":{{"Test":{test}}}}}"#), "{}")));
+        let app = &task.containers[0];
+        assert_eq!(app.refusal, None, "{test}");
+        assert_eq!(
+            app.health_check.as_ref().map(|check| check.command.clone()),
+            command.map(|words| words.iter().map(|w| w.to_string()).collect()),
+            "{test}"
+        );
+    }
+}
+
+#[test]
+fn log_options_are_read_as_docker_reads_them() {
+    let awslogs = |options: &str| {
+        let host_config =
+            format!(r#"{{"LogConfig":{{"Type":"awslogs","Config":{{"awslogs-group":"g",{options}}}}}}}"#);
+        let container = lowered(one(docker("{}", &host_config))).containers.remove(0);
+        (container.refusal, container.log, container.spec.output)
+    };
+    let (refusal, log, output) = awslogs(
+        r#""awslogs-create-group":"True","mode":"non-blocking","max-buffer-size":"1.5m","awslogs-datetime-format":"\\[%Y""#,
+    );
+    let LogDriver::AwsLogs(logs) = log else { panic!("{refusal:?}") };
+    assert!(logs.create_group && refusal.is_none());
+    assert_eq!(logs.event_start, [Some("\\[%Y".to_owned()), None]);
+    assert_eq!(output, engine::OutputPolicy::NonBlocking { max_bytes: 3 << 19 });
+    let (refusal, log, _) = awslogs(r#""awslogs-create-group":"","awslogs-multiline-pattern":"","mode":"""#);
+    assert!(refusal.is_none() && matches!(log, LogDriver::AwsLogs(logs) if !logs.create_group));
+    for (options, what) in [
+        (r#""awslogs-create-group":"yes""#, "awslogs-create-group cannot be"),
+        (r#""awslogs-multiline-pattern":"(?=x)""#, "awslogs-multiline-pattern gives"),
+        (r#""awslogs-multiline-pattern":"x","awslogs-datetime-format":"%Y""#, "cannot both be specified"),
+    ] {
+        let refusal = awslogs(options).0.unwrap();
+        assert!(refusal.starts_with("HostConfigError: ") && refusal.contains(what), "{refusal}");
+    }
+}
+
+#[test]
 fn what_is_not_carried_out_is_refused() {
     for (config, host_config, expected) in [
         ("{", "{}", "DockerClientConfigError: "),

@@ -18,6 +18,9 @@ use wire::{
 use super::units;
 use crate::placement::Constraints;
 
+pub use container::runs as health_check_runs;
+pub(super) use linux::no_new_privileges;
+
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
 const MAX_SIZE: usize = 65_536;
 const MAX_CONTAINERS: usize = 10;

@@ -9,7 +9,7 @@ use wire::{
 
 use super::describe;
 use crate::{
-    account::TaskDefinitionRow,
+    account::{TaskDefinitionRow, health_check_runs},
     arn,
     cluster::{
         ContainerRow, DeploymentId, Desired, InstanceId, InstanceStatus, ServiceName, TaskId, TaskRow,
@@ -155,7 +155,7 @@ fn container(
         id,
         image: definition.image.clone().unwrap_or_default(),
         essential: definition.essential.unwrap_or(true),
-        health_checked: definition.health_check.is_some(),
+        health_checked: definition.health_check.as_ref().is_some_and(health_check_runs),
         cpu: number(over.and_then(|o| o.cpu), definition.cpu).unwrap_or(0),
         memory: number(over.and_then(|o| o.memory), definition.memory),
         memory_reservation: number(over.and_then(|o| o.memory_reservation), definition.memory_reservation),

@@ -5,6 +5,8 @@
 use serde_json::{Map, Value, json};
 use wire::ecs::{self, LogDriver, NetworkMode};
 
+use crate::account::validate::no_new_privileges;
+
 const MIB: i64 = 1 << 20;
 const NANOSECONDS: i64 = 1_000_000_000;
 
@@ -123,6 +125,8 @@ fn device(given: &ecs::Device) -> Value {
 /// The options are the engine's: Docker's driver knows no stream prefix, and would send to AWS.
 fn log_config(container: &ecs::ContainerDefinition, given: &ecs::LogConfiguration, logs: &Logs) -> Value {
     let mut options = given.options.clone().unwrap_or_default();
+    // To Docker an option that is empty is none.
+    options.retain(|_, value| !value.is_empty());
     if given.log_driver == LogDriver::Awslogs {
         // Without one, Docker's own default would hold.
         options.entry("mode".to_owned()).or_insert_with(|| logs.mode.to_owned());
@@ -137,6 +141,9 @@ fn log_config(container: &ecs::ContainerDefinition, given: &ecs::LogConfiguratio
 
 /// ECS writes `apparmor:PROFILE`, Docker `apparmor=PROFILE`.
 fn security_option(given: &str) -> String {
+    if let Some(on) = no_new_privileges(given) {
+        return if on { "no-new-privileges".to_owned() } else { "no-new-privileges=false".to_owned() };
+    }
     match given.split_once(':') {
         Some(("apparmor", profile)) => format!("apparmor={profile}"),
         _ => given.to_owned(),

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use wire::ecs::{self, NetworkMode};
+use wire::{
+    ecs::{self, NetworkMode},
+    go,
+};
 
 use super::{Outcome, Task, container::within, is_path, require_of};
 
@@ -200,7 +203,7 @@ fn controls(name: &str, controls: &[ecs::SystemControl], task: &Task<'_>) -> Out
 
 fn security(name: &str, options: &[String]) -> Outcome {
     for option in options {
-        let known = option == "no-new-privileges"
+        let known = no_new_privileges(option).is_some()
             || ["apparmor:", "label:"]
                 .iter()
                 .any(|start| option.strip_prefix(start).is_some_and(|v| !v.is_empty()));
@@ -211,4 +214,12 @@ fn security(name: &str, options: &[String]) -> Outcome {
         })?;
     }
     Ok(())
+}
+
+/// `no-new-privileges`, alone or with a truth value behind `:` or `=`, as Docker reads it.
+pub fn no_new_privileges(option: &str) -> Option<bool> {
+    match option.strip_prefix("no-new-privileges")? {
+        "" => Some(true),
+        value => go::parse_bool(value.strip_prefix([':', '='])?),
+    }
 }

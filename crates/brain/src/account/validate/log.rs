@@ -1,7 +1,11 @@
 //! logConfiguration. An option that would be ignored is refused.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html>
 
-use wire::ecs::{self, LogDriver, errors};
+use wire::{
+    awslogs,
+    ecs::{self, LogDriver, errors},
+    go,
+};
 
 use super::{Outcome, require, require_of};
 use crate::account::members::log_options;
@@ -11,7 +15,10 @@ pub(super) fn check(container: &str, log: Option<&ecs::LogConfiguration>) -> Out
     let options = log.options.clone().unwrap_or_default();
     let get = |name: &str| options.get(name).map(String::as_str).unwrap_or_default();
     let known = log_options(log.log_driver.as_str());
-    if let Some(option) = options.keys().find(|option| !known.contains(&option.as_str())) {
+    // That files are not compressed is what happens anyway.
+    let asks = |name: &str, value: &str| name != "compress" || go::parse_bool(value) != Some(false);
+    let mut unknown = options.iter().filter(|(name, _)| !known.contains(&name.as_str()));
+    if let Some((option, _)) = unknown.find(|(name, value)| asks(name, value)) {
         return Err(errors::unsupported_feature(format!(
             "containerDefinitions.logConfiguration.options {option} is not supported for log driver {}. See docs/support.md.",
             log.log_driver
@@ -23,38 +30,25 @@ pub(super) fn check(container: &str, log: Option<&ecs::LogConfiguration>) -> Out
         require(missing.is_empty(), || {
             format!("Log driver awslogs requires options: {}", missing.join(", "))
         })?;
-        let both = !get("awslogs-datetime-format").is_empty() && !get("awslogs-multiline-pattern").is_empty();
-        require_of(container, !both, || {
-            "Options awslogs-datetime-format and awslogs-multiline-pattern cannot both be specified."
-                .to_owned()
+        let start = awslogs::event_start(
+            Some(get("awslogs-datetime-format")),
+            Some(get("awslogs-multiline-pattern")),
+        );
+        require_of(container, start.is_ok(), || {
+            start.err().map(|error| error.to_string()).unwrap_or_default()
         })?;
     }
-    let one_of = |name: &str, values: &[&str]| {
+    let must = |name: &str, what: &str, holds: fn(&str) -> bool| {
         let value = get(name);
-        require_of(container, value.is_empty() || values.contains(&value), || {
-            format!("Log option {name} must be one of {}.", values.join(", "))
+        require_of(container, value.is_empty() || holds(value), || {
+            format!("Log option {name} must be {what}.")
         })
     };
-    one_of("mode", &["blocking", "non-blocking"])?;
-    one_of("awslogs-create-group", &["true", "false"])?;
-    for name in ["max-buffer-size", "max-size"] {
-        require_of(container, get(name).is_empty() || is_size(get(name)), || {
-            format!("Log option {name} must be a size such as 10m.")
-        })?;
-    }
-    let files = get("max-file");
-    require_of(
-        container,
-        files.is_empty() || files.parse::<u32>().is_ok_and(|n| (1..=1000).contains(&n)),
-        || "Log option max-file must be a number of at least 1.".to_owned(),
-    )
-}
-
-/// Digits and, as Docker takes them, `b`, `k`, `m` or `g`, with or without a `b` behind.
-fn is_size(text: &str) -> bool {
-    let lower = text.to_ascii_lowercase();
-    let number = lower.trim_end_matches(['b', 'k', 'm', 'g']);
-    let unit = &lower[number.len()..];
-    let known = ["", "b", "k", "kb", "m", "mb", "g", "gb"].contains(&unit);
-    known && number.parse::<u32>().is_ok_and(|number| number > 0)
+    must("mode", "one of blocking, non-blocking", |mode| matches!(mode, "blocking" | "non-blocking"))?;
+    must("awslogs-create-group", "one of true, false", |value| go::parse_bool(value).is_some())?;
+    must("max-buffer-size", "a size such as 10m", |size| go::ram_bytes(size).is_some_and(|bytes| bytes > 0))?;
+    must("max-size", "a size such as 10m", |size| go::human_size(size).is_some_and(|bytes| bytes > 0))?;
+    must("max-file", "a number from 1 to 1000", |files| {
+        go::atoi(files).is_some_and(|files| (1..=1000).contains(&files))
+    })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::ecs::{self, ContainerCondition};
 
-use super::{Outcome, Task, require, require_of};
+use super::{Outcome, Task, container::runs, require, require_of};
 
 pub(super) fn check(task: &Task<'_>) -> Outcome {
     let mut waits: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
@@ -69,9 +69,15 @@ fn depends_on<'a>(
         let Some(found) = found else { continue };
         match dependency.condition {
             ContainerCondition::Start => {}
-            ContainerCondition::Healthy => require_of(name, found.health_check.is_some(), || {
-                format!("'dependsOn' condition HEALTHY needs a health check of container '{target}'.")
-            })?,
+            ContainerCondition::Healthy => {
+                let check = found.health_check.as_ref();
+                let which = check.map_or("", |_| " whose command begins with CMD or CMD-SHELL");
+                require_of(name, check.is_some_and(runs), || {
+                    format!(
+                        "'dependsOn' condition HEALTHY needs a health check of container '{target}'{which}."
+                    )
+                })?;
+            }
             ContainerCondition::Complete | ContainerCondition::Success => {
                 require(found.essential == Some(false), || {
                     "A dependency container with SUCCESS or COMPLETE condition cannot be an essential container"

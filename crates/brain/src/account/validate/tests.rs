@@ -158,16 +158,8 @@ fn one_container() {
                 json!([{"name": "v", "host": {"sourcePath": "../etc"}}]),
                 "Invalid setting for volume 'v'. 'host.sourcePath' must be an absolute path.",
             ),
-            (
-                "a.healthCheck",
-                json!({"command": []}),
-                "-'healthCheck.command' must begin with CMD or CMD-SHELL and name a command.",
-            ),
-            (
-                "a.healthCheck",
-                json!({"command": ["CMD"]}),
-                "-'healthCheck.command' must begin with CMD or CMD-SHELL and name a command.",
-            ),
+            ("a.healthCheck", json!({"command": []}), "-'healthCheck.command' must name a command."),
+            ("a.healthCheck", json!({"command": ["CMD"]}), "-'healthCheck.command' must name a command."),
             (
                 "a.healthCheck",
                 json!({"command": ["CMD", "x"], "interval": 4}),
@@ -327,15 +319,83 @@ fn logs() {
             (
                 "a.logConfiguration",
                 json!({"logDriver": "json-file", "options": {"max-file": "0"}}),
-                "-Log option max-file must be a number of at least 1.",
+                "-Log option max-file must be a number from 1 to 1000.",
             ),
         ],
     );
     let unknown = refusal("/containerDefinitions/0/logConfiguration", with("awslogs-endpoint", "x"));
     assert_eq!(unknown.code(), "UnsupportedFeatureException");
-    let mut value = good();
-    set(&mut value, "/containerDefinitions/0/logConfiguration", with("max-buffer-size", "25m"));
-    register(&value).unwrap();
+}
+
+/// What Go's library and Docker's take, and their dialect of regular expressions.
+#[test]
+fn log_options_are_read_as_docker_reads_them() {
+    let set_to = |driver: &str, name: &str, text: &str| {
+        let mut options = json!({name: text});
+        if driver == "awslogs" {
+            options["awslogs-group"] = json!("g");
+            options["awslogs-region"] = json!("r");
+        }
+        let mut value = good();
+        let log = json!({"logDriver": driver, "options": options});
+        set(&mut value, "/containerDefinitions/0/logConfiguration", log);
+        register(&value)
+    };
+    for (driver, name, texts) in [
+        ("awslogs", "awslogs-create-group", &["True", "TRUE", "t", "1", "False", "0", ""][..]),
+        ("awslogs", "max-buffer-size", &["25m", "4mib", "1.5m", "10 kB", "512", ""]),
+        ("awslogs", "mode", &["blocking", "non-blocking", ""]),
+        (
+            "awslogs",
+            "awslogs-datetime-format",
+            &[r"\[%Y-%m-%d %H:%M:%S\]", r"%Y/%m/%d\s+%H:%M", "^%Y-%m-%d", ""],
+        ),
+        ("awslogs", "awslogs-multiline-pattern", &["^{", r"\QSTART\E", "(?P<a>x)", ""]),
+        ("json-file", "max-size", &["1.5m", "10MB", "10mib"]),
+        ("json-file", "max-file", &["3", "+3"]),
+        ("json-file", "compress", &["false", "F"]),
+    ] {
+        for text in texts {
+            set_to(driver, name, text).unwrap_or_else(|error| panic!("{name}={text}: {error}"));
+        }
+    }
+    for (driver, name, text, what) in [
+        ("awslogs", "awslogs-create-group", "yes", "must be one of true, false"),
+        ("awslogs", "max-buffer-size", "0", "must be a size"),
+        ("awslogs", "max-buffer-size", "10mi", "must be a size"),
+        (
+            "awslogs",
+            "awslogs-multiline-pattern",
+            "(?!dev).*",
+            "gives the regular expression '(?!dev).*': error parsing",
+        ),
+        (
+            "awslogs",
+            "awslogs-datetime-format",
+            "[%Y",
+            r"gives the regular expression '[\d{4}': error parsing",
+        ),
+        ("json-file", "max-size", "-1m", "must be a size"),
+        ("json-file", "compress", "true", "is not supported for log driver json-file"),
+    ] {
+        let error = set_to(driver, name, text).unwrap_err().to_string();
+        assert!(error.contains(what) && error.contains(name), "{name}={text}: {error}");
+    }
+}
+
+#[test]
+fn a_health_check_that_docker_would_not_run_is_registered_and_nobody_can_wait_for_it() {
+    for command in
+        [json!(["/healthcheck"]), json!(["curl -f http://localhost/"]), json!(["NONE"]), json!(["cmd", "x"])]
+    {
+        let mut value = good();
+        set(&mut value, "/containerDefinitions/0/healthCheck", json!({"command": command}));
+        register(&value).unwrap();
+        let wait = json!([{"containerName": "a", "condition": "HEALTHY"}]);
+        set(&mut value, "/containerDefinitions/1/dependsOn", wait);
+        let error = register(&value).unwrap_err().to_string();
+        assert!(error.contains("container 'a' whose command begins with CMD or CMD-SHELL"), "{error}");
+    }
 }
 
 #[test]
