@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::netlink::Socket;
+use crate::netns;
 use crate::nft;
 
 /// One thing that stands in the way.
@@ -27,6 +28,14 @@ pub fn examine() -> Vec<Finding> {
             format!("nftables cannot be used: {error}"),
             "install the nftables package, and use a kernel with CONFIG_NF_TABLES and CONFIG_NFT_NAT",
         )),
+    }
+    if let Err(error) = netns::scratch(|| Socket::open()?.refuse_loopback("lo")) {
+        findings.push(finding(
+            format!(
+                "traffic control cannot be used, so only nftables keeps containers from this host's loopback: {error}"
+            ),
+            "use a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
+        ));
     }
     if legacy_forward_drops() {
         findings.push(docker_finding("iptables-legacy FORWARD"));

@@ -9,11 +9,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
+use crate::keep::{Keeper, Watch};
 use crate::ledger::{Ledger, Record};
 use crate::netlink::Socket;
 use crate::netns;
@@ -42,17 +44,37 @@ pub struct Host {
 
 struct Inner {
     config: Config,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
     stock: Stock,
-    rules: Applier,
+    rules: Arc<Applier>,
+    keeper: Arc<Keeper>,
+    watch: Watch,
 }
 
-struct State {
+pub(crate) struct State {
     ledger: Ledger,
     ports: Ports,
-    attached: BTreeMap<AttachmentId, Record>,
+    pub attached: BTreeMap<AttachmentId, Record>,
+    /// Those on the bridge, by what is theirs on the host.
+    pub slots: BTreeMap<Slot, AttachmentId>,
     /// Ids with an attach or a detach under way.
     busy: BTreeSet<AttachmentId>,
+}
+
+impl State {
+    fn insert(&mut self, record: Record) {
+        if let Some(slot) = record.slot.filter(|_| record.spec.mode == Mode::Bridge) {
+            self.slots.insert(slot, record.spec.id.clone());
+        }
+        self.attached.insert(record.spec.id.clone(), record);
+    }
+
+    fn remove(&mut self, record: &Record) {
+        self.attached.remove(&record.spec.id);
+        if let Some(slot) = record.slot {
+            self.slots.remove(&slot);
+        }
+    }
 }
 
 impl Host {
@@ -68,10 +90,8 @@ impl Host {
         let attached = keep_intact(&mut ledger, records, &found, &names)?;
         let bridged = attached.values().filter(|r| r.spec.mode == Mode::Bridge).count();
         let bridge = setup::ensure_bridge(&config, &names, bridged)?;
-        rejoin_bridge(&attached, &names, bridge.index)?;
-
         let table = Table { name: names.table(), bridge: names.bridge(), subnet: bridge.subnet };
-        let rules = Applier::start(table, published(&attached))?;
+        let rules = Arc::new(Applier::start(table, published(&attached))?);
         let mut ports = Ports::new(config.dynamic_ports.clone());
         attached.values().filter(|r| r.spec.mode == Mode::Bridge).for_each(|r| {
             ports.adopt(&r.attachment.bindings);
@@ -83,8 +103,20 @@ impl Host {
         let orphans = used.difference(&owned).copied().collect();
         let slots = Slots::new(bridge.subnet, used);
         let stock = Stock::start(names, bridge, slots, orphans, config.pool_size.min(POOL_MAX))?;
-        let state = Mutex::new(State { ledger, ports, attached, busy: BTreeSet::new() });
-        Ok(Host { inner: Arc::new(Inner { config, state, stock, rules }) })
+        let (busy, slots) = (BTreeSet::new(), BTreeMap::new());
+        let mut state = State { ledger, ports, attached: BTreeMap::new(), slots, busy };
+        attached.into_values().for_each(|record| state.insert(record));
+        let state = Arc::new(Mutex::new(state));
+        let keeper = Arc::new(Keeper {
+            shared: stock.shared().clone(),
+            rules: rules.clone(),
+            state: state.clone(),
+            restored: AtomicU64::new(0),
+        });
+        // Puts every container back on the bridge, in case it had to be made again.
+        keeper.look_at_all()?;
+        let watch = Watch::start(keeper.clone())?;
+        Ok(Host { inner: Arc::new(Inner { config, state, stock, rules, keeper, watch }) })
     }
 
     /// Gives a container its network. Asking again with the same specification gives the same
@@ -123,7 +155,7 @@ impl Host {
         match made {
             Ok(record) => {
                 let attachment = record.attachment.clone();
-                state.attached.insert(spec.id.clone(), record);
+                state.insert(record);
                 Ok(attachment)
             }
             Err(error) => {
@@ -202,10 +234,15 @@ impl Host {
         &self.inner.config
     }
 
-    /// Writes the whole table of rules again if it is gone, as after a firewall was reloaded with a
-    /// flush. For a caller's timer. Blocks for some 5 ms.
+    /// Looks at everything that was made on the host, and makes again what is not as it must be. It is
+    /// done without being asked whenever the kernel tells of a change. Blocks for some 5 ms.
     pub fn repair(&self) -> Result<()> {
-        self.inner.rules.repair()
+        self.inner.keeper.look_at_all()
+    }
+
+    /// How often anything that others had taken away was made again since this was opened.
+    pub fn restored(&self) -> u64 {
+        self.inner.keeper.restored.load(Ordering::Relaxed)
     }
 
     /// Every object on this host that carries our id, one a line, sorted.
@@ -294,9 +331,7 @@ impl Host {
             }
             withdrawn?;
             state.ports.release(&bindings);
-            for record in &records {
-                state.attached.remove(&record.spec.id);
-            }
+            records.iter().for_each(|record| state.remove(record));
         }
         self.inner.stock.give_up(records.iter().filter_map(|r| r.slot));
         Ok(())
@@ -305,6 +340,7 @@ impl Host {
 
 impl Inner {
     fn stop(&self) {
+        self.watch.stop();
         self.stock.stop();
         self.rules.stop();
     }
@@ -362,16 +398,6 @@ fn keep_intact(
         }
     }
     Ok(intact)
-}
-
-/// Puts every container back on the bridge, in case the bridge had to be made again.
-fn rejoin_bridge(attached: &BTreeMap<AttachmentId, Record>, names: &Names, bridge: u32) -> Result<()> {
-    let mut netlink = Socket::open()?;
-    let bridged = attached.values().filter(|r| r.spec.mode == Mode::Bridge);
-    for slot in bridged.filter_map(|r| r.slot) {
-        netlink.set_bridge(&names.veth(slot), bridge)?;
-    }
-    Ok(())
 }
 
 fn published(attached: &BTreeMap<AttachmentId, Record>) -> Published {

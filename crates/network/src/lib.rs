@@ -9,6 +9,10 @@
 //! on one host and each finds, counts and removes its own: bridge `rs<id8>`, veths
 //! `rv<id8>-<slot>`, namespace files `rs-<id8>-<slot>`, table `inet roadstead_<id8>`.
 //!
+//! What was made is looked after while a [`Host`] is open: the kernel tells of changes, and what others
+//! take away (all rules with a reload of the firewall, the bridge, a link) is made again at once. No
+//! container reaches the host's own loopback, not even while the rules are gone: each link refuses it.
+//!
 //! What this crate must not do: start processes in the namespaces, decide which container gets
 //! which mapping, or know anything of tasks. It never changes the namespace of a caller's thread.
 //!
@@ -26,6 +30,7 @@ pub mod doctor;
 mod error;
 pub mod files;
 mod host;
+mod keep;
 mod ledger;
 mod netlink;
 mod netns;

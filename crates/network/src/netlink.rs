@@ -1,10 +1,16 @@
-//! Netlink sockets, and rtnetlink: links, addresses and routes. This file and `nfnetlink` are the
-//! only ones that speak netlink; they know the messages, not what they are used for.
+//! Netlink sockets, and rtnetlink: links, addresses and routes. This file, those below it and `nfnetlink`
+//! are the only ones that speak netlink; they know the messages, not what they are used for.
 //!
 //! Messages are written by hand: a dozen requests are needed, and reading only the attributes that
 //! are asked for keeps a newer kernel's additions from failing a dump.
 //!
 //! Layouts: netlink(7), rtnetlink(7), linux/if_link.h.
+
+mod counters;
+mod news;
+mod tc;
+
+pub(crate) use news::{Listener, News};
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -17,7 +23,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 
 use crate::error::{Error, Result};
-use crate::types::{Counters, Mac, Subnet};
+use crate::types::{Mac, Subnet};
 
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_PROTINFO: u16 = 12;
@@ -38,6 +44,9 @@ pub(crate) struct Link {
     pub index: u32,
     pub name: String,
     pub mtu: u32,
+    pub up: bool,
+    /// The bridge it is on.
+    pub master: Option<u32>,
 }
 
 /// A veth pair to make: one end in this namespace on a bridge, the other in another namespace.
@@ -116,19 +125,6 @@ impl Socket {
         }
     }
 
-    /// Traffic counters of a link, as the link itself sees them.
-    pub(crate) fn counters(&mut self, name: &str) -> Result<Option<Counters>> {
-        let mut message = link_header(0, 0, 0);
-        push_name(&mut message, libc::IFLA_IFNAME, name);
-        let mut found = None;
-        let answer = self.request(libc::RTM_GETLINK, 0, &message, |body| found = parse_counters(body));
-        match answer {
-            Ok(()) => Ok(found),
-            Err(source) if source.raw_os_error() == Some(libc::ENODEV) => Ok(None),
-            Err(source) => Err(Error::Netlink { what: format!("get counters of {name}"), source }),
-        }
-    }
-
     /// Makes a bridge that is up.
     pub(crate) fn add_bridge(&mut self, name: &str, mac: Mac, mtu: u32) -> Result<()> {
         let mut message = link_header(0, libc::IFF_UP as u32, libc::IFF_UP as u32);
@@ -165,7 +161,7 @@ impl Socket {
 
     /// Lets a bridge port send a frame back where it came from: needed for a container that calls
     /// itself through its host port when br_netfilter translates bridged frames.
-    fn set_hairpin(&mut self, name: &str) -> Result<()> {
+    pub(crate) fn set_hairpin(&mut self, name: &str) -> Result<()> {
         let Some(index) = self.index(name)? else { return Ok(()) };
         let mut message = link_header(index, 0, 0);
         message[0] = libc::AF_BRIDGE as u8;
@@ -326,6 +322,13 @@ impl Socket {
         self.fd.as_raw_fd()
     }
 
+    /// The number by which the kernel tells this socket from others, and names it in what it tells others.
+    pub(crate) fn port(&self) -> Result<u32> {
+        let name = socket::getsockname::<NetlinkAddr>(self.raw_fd());
+        let failed = |e: nix::Error| Error::Netlink { what: "name of socket".to_owned(), source: e.into() };
+        name.map(|name| name.pid()).map_err(failed)
+    }
+
     fn receive(&mut self) -> io::Result<usize> {
         loop {
             match socket::recv(self.fd.as_raw_fd(), &mut self.buffer, MsgFlags::empty()) {
@@ -386,25 +389,9 @@ fn parse_link(body: &[u8]) -> Option<Link> {
     let name = find(attributes, libc::IFLA_IFNAME)?;
     let name = String::from_utf8_lossy(name.strip_suffix(&[0]).unwrap_or(name)).into_owned();
     let mtu = find(attributes, libc::IFLA_MTU).filter(|v| v.len() == 4).map_or(1500, |v| u32_at(v, 0));
-    Some(Link { index: u32_at(body, 4), name, mtu })
-}
-
-/// `struct rtnl_link_stats64` begins rx_packets, tx_packets, rx_bytes, tx_bytes, rx_errors,
-/// tx_errors, rx_dropped, tx_dropped.
-fn parse_counters(body: &[u8]) -> Option<Counters> {
-    let stats = find(body.get(16..)?, libc::IFLA_STATS64)?;
-    let mut numbers = stats.chunks_exact(8).map(|c| c.try_into().map_or(0, u64::from_ne_bytes));
-    let mut next = || numbers.next();
-    Some(Counters {
-        rx_packets: next()?,
-        tx_packets: next()?,
-        rx_bytes: next()?,
-        tx_bytes: next()?,
-        rx_errors: next()?,
-        tx_errors: next()?,
-        rx_dropped: next()?,
-        tx_dropped: next()?,
-    })
+    let master = find(attributes, libc::IFLA_MASTER).filter(|v| v.len() == 4).map(|v| u32_at(v, 0));
+    let up = u32_at(body, 8) & libc::IFF_UP as u32 != 0;
+    Some(Link { index: u32_at(body, 4), name, mtu, up, master })
 }
 
 /// `struct ifinfomsg`.
@@ -458,16 +445,18 @@ pub(crate) fn nest(message: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<
     message.resize(align(message.len()), 0);
 }
 
-pub(crate) fn find(mut attributes: &[u8], kind: u16) -> Option<&[u8]> {
-    while attributes.len() >= 4 {
-        let length = usize::from(u16_at(attributes, 0));
-        let value = attributes.get(4..length)?;
-        if u16_at(attributes, 2) & 0x3fff == kind {
-            return Some(value);
-        }
-        attributes = attributes.get(align(length)..)?;
-    }
-    None
+/// Every attribute: kind and value.
+pub(crate) fn attributes(mut rest: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let length = usize::from(u16_at(rest.get(..4)?, 0));
+        let (kind, value) = (u16_at(rest, 2) & 0x3fff, rest.get(4..length)?);
+        rest = rest.get(align(length)..).unwrap_or_default();
+        Some((kind, value))
+    })
+}
+
+pub(crate) fn find(all: &[u8], kind: u16) -> Option<&[u8]> {
+    attributes(all).find(|(k, _)| *k == kind).map(|(_, value)| value)
 }
 
 fn ignore(code: i32, result: Result<()>) -> Result<()> {

@@ -50,6 +50,15 @@ pub(crate) fn enter<T: Send>(path: &Path, work: impl FnOnce() -> Result<T> + Sen
     })
 }
 
+/// Runs `work` in a namespace that ends with it.
+pub(crate) fn scratch<T: Send>(work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    on_thread(|| {
+        nix::sched::unshare(CloneFlags::CLONE_NEWNET)
+            .map_err(|e| Error::io("unshare", "network namespace")(e.into()))?;
+        work()
+    })
+}
+
 /// Unbinds a namespace and removes its file; not an error when there is none. The kernel lets the
 /// namespace go with the last process in it.
 pub(crate) fn remove(path: &Path) -> Result<()> {

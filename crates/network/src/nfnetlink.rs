@@ -5,14 +5,15 @@
 //!
 //! Layouts: linux/netfilter/nf_tables.h, linux/netfilter/nfnetlink_conntrack.h.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::net::Ipv4Addr;
 
 use nix::libc;
 use nix::sys::socket::{self, MsgFlags};
 
-use crate::netlink::{self, Socket, find, nest, push, push_name};
+use crate::netlink::{self, Socket, attributes, find, nest, push, push_name};
 
 /// Elements in one batch at most; an attribute holds 64 KiB and an element takes 32 to 40 bytes.
 pub(crate) const ELEMENTS_MAX: usize = 1000;
@@ -23,6 +24,13 @@ const BATCH_END: u16 = BATCH_BEGIN + 1;
 const NFTABLES: u16 = libc::NFNL_SUBSYS_NFTABLES as u16;
 const NEW_ELEMENT: u16 = NFTABLES << 8 | libc::NFT_MSG_NEWSETELEM as u16;
 const DELETE_ELEMENT: u16 = NFTABLES << 8 | libc::NFT_MSG_DELSETELEM as u16;
+const GET_TABLE: u16 = NFTABLES << 8 | libc::NFT_MSG_GETTABLE as u16;
+const GET_CHAIN: u16 = NFTABLES << 8 | libc::NFT_MSG_GETCHAIN as u16;
+const GET_RULE: u16 = NFTABLES << 8 | libc::NFT_MSG_GETRULE as u16;
+const GET_ELEMENT: u16 = NFTABLES << 8 | libc::NFT_MSG_GETSETELEM as u16;
+const NFPROTO_INET: u8 = 1;
+/// What a table calls itself, and what its parts call it.
+const TABLE_NAME: u16 = 1;
 const LIST_TABLE: u16 = 1;
 const LIST_SET: u16 = 2;
 const LIST_ELEMENTS: u16 = 3;
@@ -75,6 +83,49 @@ pub(crate) fn change_elements(
     socket.await_acks(first, expected)
 }
 
+/// A number that stands for what the kernel has of an `inet` table, but for what its maps hold: the
+/// same while nobody changes anything. `None` when there is no such table.
+pub(crate) fn fingerprint(socket: &mut Socket, table: &str) -> io::Result<Option<u64>> {
+    let mut hasher = DefaultHasher::new();
+    let mut seen = false;
+    for kind in [GET_TABLE, GET_CHAIN, GET_RULE] {
+        socket.request(kind, libc::NLM_F_DUMP as u16, &header(NFPROTO_INET, 0), |body| {
+            // What comes before the attributes holds a number that every change of any table raises.
+            let Some(of_part) = body.get(4..) else { return };
+            let name = find(of_part, TABLE_NAME).and_then(|name| name.strip_suffix(&[0]));
+            if name == Some(table.as_bytes()) {
+                seen = true;
+                (kind, of_part).hash(&mut hasher);
+            }
+        })?;
+    }
+    Ok(seen.then(|| hasher.finish()))
+}
+
+/// What a map `inet_service : ipv4_addr . inet_service` of an `inet` table holds.
+pub(crate) fn read_elements(
+    socket: &mut Socket,
+    table: &str,
+    map: &str,
+) -> io::Result<BTreeMap<u16, (Ipv4Addr, u16)>> {
+    let mut message = header(NFPROTO_INET, 0);
+    push_name(&mut message, LIST_TABLE, table);
+    push_name(&mut message, LIST_SET, map);
+    let mut all = BTreeMap::new();
+    socket.request(GET_ELEMENT, libc::NLM_F_DUMP as u16, &message, |body| {
+        let listed = find(body.get(4..).unwrap_or_default(), LIST_ELEMENTS).unwrap_or_default();
+        all.extend(attributes(listed).filter_map(|(_, element)| {
+            let value = |kind| find(element, kind).and_then(|data| find(data, DATA_VALUE));
+            let key = u16::from_be_bytes(value(ELEMENT_KEY)?.get(..2)?.try_into().ok()?);
+            let data = value(ELEMENT_DATA)?;
+            let address = <[u8; 4]>::try_from(data.get(..4)?).ok()?;
+            let port = u16::from_be_bytes(data.get(4..6)?.try_into().ok()?);
+            Some((key, (Ipv4Addr::from(address), port)))
+        }));
+    })?;
+    Ok(all)
+}
+
 /// Forgets UDP connections to these ports, so that the next packet of each finds its way anew.
 /// Without this a client that keeps sending from one port reaches the container it first reached
 /// for ever, be it gone or not. The kernel walks all its connections: some ms.
@@ -112,7 +163,6 @@ const ACK: u16 = libc::NLM_F_ACK as u16;
 const CREATE: u16 = libc::NLM_F_CREATE as u16;
 
 fn elements(table: &str, map: &str, changes: &[&Change]) -> Vec<u8> {
-    const NFPROTO_INET: u8 = 1;
     let mut message = header(NFPROTO_INET, 0);
     push_name(&mut message, LIST_TABLE, table);
     push_name(&mut message, LIST_SET, map);

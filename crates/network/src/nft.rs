@@ -6,7 +6,8 @@
 //!
 //! Changes go through a single thread that gathers whatever is waiting into one transaction: fifty
 //! containers at once cost about as much as one. Should it be refused (somebody flushed the rules),
-//! the whole table is written again, by the `nft` program, from what it should hold.
+//! the whole table is written again, by the `nft` program, from what it should hold. So it is when a
+//! look at it ([`Applier::repair`]) finds that anything of it is not as it was written.
 //!
 //! An `accept` here cannot undo a `drop` of another table: where dockerd has set the FORWARD
 //! policy to drop, [`crate::doctor`] says so and how to mend it.
@@ -48,29 +49,50 @@ enum Wish {
 }
 
 struct Job {
-    /// Empty asks for the table to be written whole if it is gone.
+    /// Empty asks for a look at the whole table.
     changes: Vec<Wish>,
-    reply: SyncSender<std::result::Result<(), String>>,
+    reply: SyncSender<Answer>,
 }
+
+/// Whether the table had to be written whole.
+type Answer = std::result::Result<bool, String>;
 
 /// The thread that applies changes.
 pub(crate) struct Applier {
     jobs: Mutex<Option<Sender<Job>>>,
     worker: Mutex<Option<JoinHandle<()>>>,
+    port: u32,
+}
+
+/// What the thread knows.
+struct Worker {
+    table: Table,
+    socket: Socket,
+    published: Published,
+    /// Of the table as it was written.
+    fingerprint: Option<u64>,
 }
 
 impl Applier {
     /// Writes the table with what is published already, replacing an older one in one step, and
     /// starts the thread. It works in the calling thread's network namespace.
     pub(crate) fn start(table: Table, published: Published) -> Result<Applier> {
-        run(&render_table(&table, &published)).map_err(Error::Nft)?;
         let socket = Socket::open_netfilter()?;
+        let port = socket.port()?;
+        let mut state = Worker { table, socket, published: Published::new(), fingerprint: None };
+        state.write_whole(&published).map_err(Error::Nft)?;
+        state.published = published;
         let (sender, receiver) = channel();
         let worker = thread::Builder::new()
             .name("network-nft".to_owned())
-            .spawn(move || apply_all(&table, socket, published, &receiver))
+            .spawn(move || state.apply_all(&receiver))
             .map_err(Error::io("start thread", "network-nft"))?;
-        Ok(Applier { jobs: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)) })
+        Ok(Applier { jobs: Mutex::new(Some(sender)), worker: Mutex::new(Some(worker)), port })
+    }
+
+    /// The number of the socket that changes the maps, as the kernel tells it to others.
+    pub(crate) fn port(&self) -> u32 {
+        self.port
     }
 
     /// Publishes ports. Blocks until the kernel has them (a few ms).
@@ -92,16 +114,16 @@ impl Applier {
         }
     }
 
-    /// Writes the table whole if it is gone. Blocks for a few ms.
-    pub(crate) fn repair(&self) -> Result<()> {
+    /// Writes the table whole if it is not as it was written; says whether it had to. Blocks for a few ms.
+    pub(crate) fn repair(&self) -> Result<bool> {
         self.send(Vec::new())
     }
 
     fn submit(&self, changes: Vec<Wish>) -> Result<()> {
-        if changes.is_empty() { Ok(()) } else { self.send(changes) }
+        if changes.is_empty() { Ok(()) } else { self.send(changes).map(drop) }
     }
 
-    fn send(&self, changes: Vec<Wish>) -> Result<()> {
+    fn send(&self, changes: Vec<Wish>) -> Result<bool> {
         let (reply, answer) = sync_channel(1);
         let job = Job { changes, reply };
         let sent = self.jobs.lock().as_ref().is_some_and(|jobs| jobs.send(job).is_ok());
@@ -112,45 +134,77 @@ impl Applier {
     }
 }
 
-fn apply_all(table: &Table, mut socket: Socket, mut published: Published, jobs: &Receiver<Job>) {
-    while let Ok(first) = jobs.recv() {
-        let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(BATCH_MAX - 1)).collect();
-        let wishes: Vec<Wish> = batch.iter().flat_map(|job| job.changes.iter().copied()).collect();
-        let mut wanted = published.clone();
-        wishes.iter().for_each(|wish| wish.apply(&mut wanted));
-        let result = apply(table, &mut socket, &published, &wanted);
-        for job in batch {
-            // A caller that went away does not want the answer.
-            let _ = job.reply.send(result.clone());
-        }
-        if result.is_ok() {
-            forget_old_flows(&mut socket, &wishes);
-            published = wanted;
+impl Worker {
+    fn apply_all(mut self, jobs: &Receiver<Job>) {
+        while let Ok(first) = jobs.recv() {
+            let batch: Vec<Job> = std::iter::once(first).chain(jobs.try_iter().take(BATCH_MAX - 1)).collect();
+            let wishes: Vec<Wish> = batch.iter().flat_map(|job| job.changes.iter().copied()).collect();
+            let mut wanted = self.published.clone();
+            wishes.iter().for_each(|wish| wish.apply(&mut wanted));
+            let mut result = self.apply(&wanted);
+            if result.is_ok() {
+                forget_old_flows(&mut self.socket, &wishes);
+                self.published = wanted;
+                if batch.iter().any(|job| job.changes.is_empty()) {
+                    let before = result == Ok(true);
+                    result = self.look().map(|restored| restored || before);
+                }
+            }
+            for job in batch {
+                // A caller that went away does not want the answer.
+                let _ = job.reply.send(result.clone());
+            }
         }
     }
-}
 
-/// Leads the kernel's table from one content to another, in one transaction.
-fn apply(
-    table: &Table,
-    socket: &mut Socket,
-    from: &Published,
-    to: &Published,
-) -> std::result::Result<(), String> {
-    let maps =
-        [(TCP_MAP, difference(from, to, Protocol::Tcp)), (UDP_MAP, difference(from, to, Protocol::Udp))];
-    let changed = match maps.iter().map(|(_, changes)| changes.len()).sum() {
-        // Nothing to change: somebody wants to know that the table is there.
-        0 => run(&format!("list table inet {}\n", table.name)),
-        1..=nfnetlink::ELEMENTS_MAX => {
-            nfnetlink::change_elements(socket, &table.name, &maps).map_err(|e| e.to_string())
+    /// Leads the kernel's table to another content, in one transaction.
+    fn apply(&mut self, to: &Published) -> Answer {
+        let from = &self.published;
+        let maps =
+            [(TCP_MAP, difference(from, to, Protocol::Tcp)), (UDP_MAP, difference(from, to, Protocol::Udp))];
+        let changed = match maps.iter().map(|(_, changes)| changes.len()).sum() {
+            0 => return Ok(false),
+            1..=nfnetlink::ELEMENTS_MAX => {
+                nfnetlink::change_elements(&mut self.socket, &self.table.name, &maps)
+            }
+            _ => return self.write_whole(to).map(|()| false),
+        };
+        let Err(refused) = changed else { return Ok(false) };
+        tracing::warn!(%refused, table = self.table.name, "writing the whole nftables table again");
+        self.write_whole(to).map(|()| true)
+    }
+
+    fn write_whole(&mut self, to: &Published) -> std::result::Result<(), String> {
+        run(&render_table(&self.table, to))?;
+        let written = nfnetlink::fingerprint(&mut self.socket, &self.table.name);
+        self.fingerprint = written.map_err(|e| e.to_string())?;
+        Ok(())
+    }
+
+    /// Writes the table whole where anything of it is not as it was written.
+    fn look(&mut self) -> Answer {
+        // What cannot be read is written anew.
+        if self.is_whole().unwrap_or(false) {
+            return Ok(false);
         }
-        _ => return run(&render_table(table, to)),
-    };
-    changed.or_else(|refused| {
-        tracing::warn!(%refused, table = table.name, "writing the whole nftables table again");
-        run(&render_table(table, to))
-    })
+        let to = self.published.clone();
+        self.write_whole(&to).map(|()| true)
+    }
+
+    fn is_whole(&mut self) -> std::io::Result<bool> {
+        let found = nfnetlink::fingerprint(&mut self.socket, &self.table.name)?;
+        if found.is_none() || found != self.fingerprint {
+            return Ok(false);
+        }
+        for (map, protocol) in [(TCP_MAP, Protocol::Tcp), (UDP_MAP, Protocol::Udp)] {
+            let held = nfnetlink::read_elements(&mut self.socket, &self.table.name, map)?;
+            let wanted = self.published.iter().filter(|((p, _), _)| *p == protocol);
+            if !held.iter().eq(wanted.map(|((_, port), to)| (port, to))) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
 }
 
 fn difference(from: &Published, to: &Published, protocol: Protocol) -> Vec<nfnetlink::Change> {

@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::path::Path;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -17,7 +18,8 @@ const DEFAULT_MTU: u32 = 1500;
 
 /// The bridge as it is now.
 pub(crate) struct Bridge {
-    pub index: u32,
+    /// Another one each time the bridge is made.
+    index: AtomicU32,
     pub subnet: Subnet,
     pub mtu: u32,
 }
@@ -37,17 +39,47 @@ pub(crate) fn ensure_bridge(config: &Config, names: &Names, attached: usize) -> 
             netlink.delete_link(&name)?;
         }
     }
-    if netlink.link(&name)?.is_none() {
-        netlink.add_bridge(&name, mac_of(subnet.gateway()), mtu)?;
-    }
-    let link = netlink.link(&name)?.ok_or_else(|| Error::Invalid(format!("bridge {name} is gone")))?;
-    netlink.set_up(&name)?;
-    netlink.add_address(link.index, subnet.gateway(), subnet.prefix_len())?;
+    let bridge = Bridge { index: AtomicU32::new(0), subnet, mtu };
+    bridge.restore(names)?;
     ledger::write_subnet(&config.state_dir, subnet)?;
-    enable_forwarding(&config.run_root)?;
-    let localnet = format!("/proc/sys/net/ipv4/conf/{name}/route_localnet");
-    fs::write(&localnet, "1").map_err(Error::io("write", &localnet))?;
-    Ok(Bridge { index: link.index, subnet, mtu })
+    Ok(bridge)
+}
+
+impl Bridge {
+    pub(crate) fn index(&self) -> u32 {
+        self.index.load(Ordering::Acquire)
+    }
+
+    /// Makes of the bridge and of the kernel's parameters what is not as it must be, and names that.
+    pub(crate) fn restore(&self, names: &Names) -> Result<Vec<&'static str>> {
+        let (name, mut netlink, mut done) = (names.bridge(), Socket::open()?, Vec::new());
+        if netlink.link(&name)?.is_none() {
+            netlink.add_bridge(&name, mac_of(self.subnet.gateway()), self.mtu)?;
+            done.push("the bridge");
+        }
+        let link = netlink.link(&name)?.ok_or_else(|| Error::Invalid(format!("bridge {name} is gone")))?;
+        if !link.up {
+            netlink.set_up(&name)?;
+            done.push("the bridge's being up");
+        }
+        if !netlink.addresses()?.contains(&(link.index, self.subnet)) {
+            netlink.add_address(link.index, self.subnet.gateway(), self.subnet.prefix_len())?;
+            done.push("the bridge's address");
+        }
+        // Before ours, for turning it on everywhere sets it on each link.
+        if enable_forwarding(names.run_root())? {
+            done.push("ip_forward");
+        }
+        for (parameter, what) in [("forwarding", "forwarding"), ("route_localnet", "route_localnet")] {
+            let path = format!("/proc/sys/net/ipv4/conf/{name}/{parameter}");
+            if fs::read_to_string(&path).map_err(Error::io("read", &path))?.trim() != "1" {
+                fs::write(&path, "1").map_err(Error::io("write", &path))?;
+                done.push(what);
+            }
+        }
+        self.index.store(link.index, Ordering::Release);
+        Ok(done)
+    }
 }
 
 /// Puts back `ip_forward` when an instance had turned it on and the last bridge is gone.
@@ -66,15 +98,17 @@ fn is_bridge_of_any_instance(link: &Link) -> bool {
     link.name.strip_prefix("rs").is_some_and(|id| id.parse::<crate::types::InstanceId>().is_ok())
 }
 
-/// Notes the change before making it, so that a crash between the two undoes nothing of others.
-fn enable_forwarding(run_root: &Path) -> Result<()> {
+/// Notes the change before making it, so that a crash between the two undoes nothing of others. False: it
+/// was on.
+fn enable_forwarding(run_root: &Path) -> Result<bool> {
     let now = fs::read_to_string(IP_FORWARD).map_err(Error::io("read", IP_FORWARD))?;
     if now.trim() != "0" {
-        return Ok(());
+        return Ok(false);
     }
     let marker = forward_marker(run_root)?;
     fs::write(&marker, "was 0\n").map_err(Error::io("write", &marker))?;
-    fs::write(IP_FORWARD, "1").map_err(Error::io("write", IP_FORWARD))
+    fs::write(IP_FORWARD, "1").map_err(Error::io("write", IP_FORWARD))?;
+    Ok(true)
 }
 
 /// `ip_forward` belongs to a network namespace, hence the marker does too.

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
 use crate::types::{Config, InstanceId, Mac, Subnet};
@@ -75,6 +75,10 @@ impl Names {
     /// Link group in which links are deleted; not 0, which every link starts in.
     pub(crate) fn group(&self) -> u32 {
         u32::from_str_radix(self.id.as_str(), 16).unwrap_or(1).max(1)
+    }
+
+    pub(crate) fn run_root(&self) -> &Path {
+        &self.run_root
     }
 
     pub(crate) fn run_dir(&self) -> PathBuf {

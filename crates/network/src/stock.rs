@@ -7,8 +7,8 @@
 
 use std::collections::VecDeque;
 use std::fs;
-use std::os::fd::AsFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Once};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -46,6 +46,8 @@ pub(crate) struct Shared {
     /// Held while a namespace is made: the kernel makes links one at a time anyway, and a queue here
     /// lets the first of many callers go on early.
     making: Mutex<()>,
+    /// Whether it was said that [`Shared::guard`] cannot be done.
+    unguarded: Once,
 }
 
 #[derive(Default)]
@@ -77,6 +79,7 @@ impl Stock {
             queues: Mutex::new(queues),
             changed: Condvar::new(),
             making: Mutex::new(()),
+            unguarded: Once::new(),
         });
         let stock = Stock { shared: shared.clone(), workers: Mutex::new(Vec::new()) };
         for (name, work) in [("network-stock", fill as fn(&Shared)), ("network-remove", remove)] {
@@ -139,13 +142,23 @@ impl Stock {
         }
     }
 
-    pub(crate) fn shared(&self) -> &Shared {
+    pub(crate) fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }
 }
 
 impl Shared {
     fn make(&self, is_connected: bool) -> Result<Slot> {
+        match self.try_make(is_connected) {
+            // What it is made on may have been taken from under us, and nobody has heard of it yet.
+            Err(_) if is_connected && self.bridge.restore(&self.names).is_ok_and(|done| !done.is_empty()) => {
+                self.try_make(is_connected)
+            }
+            made => made,
+        }
+    }
+
+    fn try_make(&self, is_connected: bool) -> Result<Slot> {
         let slot = self.slots.lock().take()?;
         self.build(slot, is_connected).inspect_err(|_| {
             self.queues.lock().leaving.push_back(slot);
@@ -154,26 +167,62 @@ impl Shared {
         Ok(slot)
     }
 
+    /// The slots in stock.
+    pub(crate) fn ready(&self) -> Vec<Slot> {
+        self.queues.lock().ready.iter().copied().collect()
+    }
+
+    /// Takes a slot out of the stock, to be removed; false when it is not in it.
+    pub(crate) fn discard(&self, slot: Slot) -> bool {
+        let mut queues = self.queues.lock();
+        let before = queues.ready.len();
+        queues.ready.retain(|ready| *ready != slot);
+        let was_ready = queues.ready.len() < before;
+        if was_ready {
+            queues.leaving.push_back(slot);
+        }
+        drop(queues);
+        self.changed.notify_all();
+        was_ready
+    }
+
     fn build(&self, slot: Slot, is_connected: bool) -> Result<()> {
         let _turn = self.making.lock();
         let mut made = netns::create(&self.names.netns(slot))?;
         if !is_connected {
             return Ok(());
         }
-        let address = self.bridge.subnet.at(slot);
-        Socket::open()?.add_veth(&Veth {
-            name: &self.names.veth(slot),
-            bridge_index: self.bridge.index,
+        self.connect(slot, made.file.as_fd(), &mut made.inside)
+    }
+
+    /// Puts a namespace on the bridge: `inside` is a socket in it.
+    pub(crate) fn connect(&self, slot: Slot, netns: BorrowedFd<'_>, inside: &mut Socket) -> Result<()> {
+        let (address, name) = (self.bridge.subnet.at(slot), self.names.veth(slot));
+        let mut netlink = Socket::open()?;
+        netlink.add_veth(&Veth {
+            name: &name,
+            bridge_index: self.bridge.index(),
             mtu: self.bridge.mtu,
             peer_name: PEER,
             peer_mac: mac_of(address),
-            peer_netns: made.file.as_fd(),
+            peer_netns: netns,
         })?;
-        let inside = &mut made.inside;
+        self.guard(&mut netlink, slot);
         let peer = inside.index(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
         inside.set_up(PEER)?;
         inside.add_address(peer, address, self.bridge.subnet.prefix_len())?;
         inside.add_default_route(self.bridge.subnet.gateway())
+    }
+
+    /// Keeps a container from the host's loopback, whatever becomes of the rules. A kernel that cannot
+    /// do it is left with the rules alone; [`crate::doctor`] says so.
+    pub(crate) fn guard(&self, netlink: &mut Socket, slot: Slot) {
+        if let Err(error) = netlink.refuse_loopback(&self.names.veth(slot)) {
+            let error = &error as &dyn std::error::Error;
+            self.unguarded.call_once(|| {
+                tracing::warn!(error, "only nftables keeps containers from this host's loopback");
+            });
+        }
     }
 }
 

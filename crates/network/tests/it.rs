@@ -6,6 +6,8 @@
 
 #[path = "it/bridge.rs"]
 mod bridge;
+#[path = "it/keep.rs"]
+mod keep;
 #[path = "it/lab.rs"]
 mod lab;
 #[path = "it/ports.rs"]

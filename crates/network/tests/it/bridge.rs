@@ -62,7 +62,7 @@ fn the_world_reaches_only_what_is_published() {
         serve_tcp("host", 7000);
         let gateway = a.gateway.unwrap().to_string();
         inside(&a, || {
-            run("ip", &["link", "set", "lo", "down"]);
+            run("ip", &["addr", "flush", "dev", "lo"]);
             fs::write("/proc/sys/net/ipv4/conf/eth0/route_localnet", "1").unwrap();
             run("ip", &["route", "add", "127.0.0.1/32", "via", &gateway, "dev", "eth0"]);
             let socket = std::net::SocketAddr::from((Ipv4Addr::LOCALHOST, 7000));

@@ -84,7 +84,6 @@ fn flushed_rules_come_back_with_the_next_change_or_restart() {
         let a = host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
         inside(&a, || serve_tcp("a", 80));
         run("nft", &["flush", "ruleset"]);
-        assert!(ask_tcp(UPLINK, 8080).is_err());
         host.attach(&bridge("b", &[tcp(80, 8081)])).unwrap();
         assert!(ask_tcp(UPLINK, 8080).unwrap().starts_with("a "));
         run("nft", &["flush", "ruleset"]);

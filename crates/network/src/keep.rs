@@ -1,0 +1,259 @@
+//! Looks after what was made on the host, for others take it away: a firewall that is reloaded flushes
+//! all rules, a network manager takes down a bridge that it does not know. A thread hears of changes from
+//! the kernel and has what is missing made again, within a moment; nothing is looked at while nothing
+//! changes, but for two kernel parameters of which the kernel does not tell.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use parking_lot::Mutex;
+
+use crate::error::{Error, Result};
+use crate::host::State;
+use crate::netlink::{Listener, News, Socket};
+use crate::netns;
+use crate::nft::Applier;
+use crate::slots::Slot;
+use crate::stock::Shared;
+use crate::sysctl;
+
+/// After the first change: what belongs together has come by then.
+const GATHER: Duration = Duration::from_millis(20);
+/// Between looks, so that somebody who undoes it again and again costs little.
+const REST: Duration = Duration::from_millis(200);
+/// Before another attempt at what could not be made.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between looks at what the kernel does not tell of.
+const UNTOLD: Duration = Duration::from_secs(5);
+
+/// What may be amiss.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Suspects {
+    rules: bool,
+    /// The bridge, its address and the kernel's parameters.
+    bridge: bool,
+    slots: BTreeSet<Slot>,
+    /// Everything.
+    all: bool,
+}
+
+/// What there is to look after.
+pub(crate) struct Keeper {
+    pub shared: Arc<Shared>,
+    pub rules: Arc<Applier>,
+    pub state: Arc<Mutex<State>>,
+    /// How often anything was made again.
+    pub restored: AtomicU64,
+}
+
+/// The thread; dropped, it ends.
+pub(crate) struct Watch {
+    /// The thread ends when this is closed.
+    stop: Mutex<Option<OwnedFd>>,
+    worker: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Watch {
+    /// Starts to watch, in the calling thread's network namespace. Looks at everything once.
+    pub(crate) fn start(keeper: Arc<Keeper>) -> Result<Watch> {
+        let (route, nftables) = (Listener::route()?, Listener::nftables()?);
+        let (stopped, stop) = nix::unistd::pipe2(nix::fcntl::OFlag::O_CLOEXEC)
+            .map_err(|e| Error::io("make", "pipe")(e.into()))?;
+        let worker = thread::Builder::new()
+            .name("network-watch".to_owned())
+            .spawn(move || watch(&keeper, [route, nftables], &stopped))
+            .map_err(Error::io("start thread", "network-watch"))?;
+        Ok(Watch { stop: Mutex::new(Some(stop)), worker: Mutex::new(Some(worker)) })
+    }
+
+    /// Ends the thread.
+    pub(crate) fn stop(&self) {
+        self.stop.lock().take();
+        if let Some(worker) = self.worker.lock().take() {
+            // A panic there was reported when it happened.
+            let _ = worker.join();
+        }
+    }
+}
+
+fn watch(keeper: &Keeper, mut listeners: [Listener; 2], stopped: &OwnedFd) {
+    let mut suspects = Suspects { all: true, ..Suspects::default() };
+    loop {
+        if suspects == Suspects::default() {
+            if listen(&listeners, stopped, UNTOLD) {
+                return;
+            }
+            suspects.read(keeper, &mut listeners);
+            suspects.bridge |= keeper.parameters_differ();
+            if suspects == Suspects::default() {
+                continue;
+            }
+            if listen(&[], stopped, GATHER) {
+                return;
+            }
+            suspects.read(keeper, &mut listeners);
+        }
+        let rest = match keeper.look(&suspects) {
+            Ok(()) => {
+                suspects = Suspects::default();
+                REST
+            }
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(error, "what was taken from this host's network cannot be made again yet");
+                RETRY
+            }
+        };
+        if listen(&[], stopped, rest) {
+            return;
+        }
+        suspects.read(keeper, &mut listeners);
+    }
+}
+
+/// Waits for news, at most so long; true when it is time to end.
+fn listen(listeners: &[Listener], stopped: &OwnedFd, most: Duration) -> bool {
+    let mut all = vec![PollFd::new(stopped.as_fd(), PollFlags::POLLIN)];
+    all.extend(listeners.iter().map(|listener| PollFd::new(listener.as_fd(), PollFlags::POLLIN)));
+    let timeout = PollTimeout::try_from(most).unwrap_or(PollTimeout::MAX);
+    // Broken off by a signal it is as if the time had passed.
+    let _ = poll(&mut all, timeout);
+    all[0].any().unwrap_or(false)
+}
+
+impl Suspects {
+    fn read(&mut self, keeper: &Keeper, listeners: &mut [Listener; 2]) {
+        for listener in listeners {
+            if let Err(error) = listener.read(|news| self.hear(keeper, news)) {
+                tracing::error!(%error, "changes of this host's network cannot be heard of");
+                self.all = true;
+            }
+        }
+    }
+
+    /// Takes in what the kernel tells. Most of it is our own doing, and in order.
+    fn hear(&mut self, keeper: &Keeper, news: News) {
+        let shared = &keeper.shared;
+        match news {
+            News::Link(link) => {
+                if link.name == shared.names.bridge() {
+                    self.bridge |= !link.up || link.index != shared.bridge.index();
+                } else if let Some(slot) = shared.names.slot_of_veth(&link.name) {
+                    // A new one is not on the bridge when it is first told of.
+                    if link.up && link.master == Some(shared.bridge.index()) {
+                        self.slots.remove(&slot);
+                    } else {
+                        self.slots.insert(slot);
+                    }
+                }
+            }
+            News::LinkGone(link) if link.name == shared.names.bridge() => self.bridge = true,
+            News::LinkGone(link) => self.slots.extend(shared.names.slot_of_veth(&link.name)),
+            News::AddressGone(index) => self.bridge |= index == shared.bridge.index(),
+            News::Forwarding(index) => {
+                self.bridge |= index.is_none_or(|index| index == shared.bridge.index());
+            }
+            News::FilterGone(index) => {
+                let name = nix::net::if_::if_indextoname(index).ok().and_then(|name| name.into_string().ok());
+                self.slots.extend(name.and_then(|name| shared.names.slot_of_veth(&name)));
+            }
+            News::Table(name, port) => {
+                self.rules |= name == shared.names.table() && port != keeper.rules.port();
+            }
+            News::Missed => self.all = true,
+        }
+    }
+}
+
+impl Keeper {
+    /// Looks at everything, and makes again what is not as it must be.
+    pub(crate) fn look_at_all(&self) -> Result<()> {
+        self.look(&Suspects { all: true, ..Suspects::default() })
+    }
+
+    fn look(&self, suspects: &Suspects) -> Result<()> {
+        let mut done = Vec::new();
+        let before = self.shared.bridge.index();
+        if suspects.bridge || suspects.all {
+            done = self.shared.bridge.restore(&self.shared.names)?;
+        }
+        let is_new = self.shared.bridge.index() != before;
+        let slots = if suspects.all || is_new { self.every_slot() } else { suspects.slots.clone() };
+        if !slots.is_empty() {
+            let mut netlink = Socket::open()?;
+            for slot in slots {
+                if self.restore_slot(&mut netlink, slot)? {
+                    done.push("a container's link");
+                }
+            }
+        }
+        if (suspects.rules || suspects.all) && self.rules.repair()? {
+            done.push("the rules");
+        }
+        if !done.is_empty() {
+            let times = self.restored.fetch_add(1, Ordering::Relaxed) + 1;
+            done.dedup();
+            tracing::warn!(
+                what = done.join(", "),
+                times,
+                "made again what was taken from this host's network"
+            );
+        }
+        Ok(())
+    }
+
+    fn every_slot(&self) -> BTreeSet<Slot> {
+        let attached: Vec<Slot> = self.state.lock().slots.keys().copied().collect();
+        attached.into_iter().chain(self.shared.ready()).collect()
+    }
+
+    /// Puts a container's link back in order; false when it was, or nobody needs it.
+    fn restore_slot(&self, netlink: &mut Socket, slot: Slot) -> Result<bool> {
+        let record = {
+            let state = self.state.lock();
+            state.slots.get(&slot).and_then(|id| state.attached.get(id)).cloned()
+        };
+        if record.is_none() && !self.shared.ready().contains(&slot) {
+            return Ok(false);
+        }
+        let (name, bridge) = (self.shared.names.veth(slot), self.shared.bridge.index());
+        let Some(link) = netlink.link(&name)? else {
+            let Some(record) = record else { return Ok(self.shared.discard(slot)) };
+            return self.reconnect(slot, &record.spec.sysctls);
+        };
+        let in_order = link.up && link.master == Some(bridge);
+        if !in_order {
+            netlink.set_bridge(&name, bridge)?;
+            netlink.set_hairpin(&name)?;
+            netlink.set_up(&name)?;
+        }
+        self.shared.guard(netlink, slot);
+        Ok(!in_order)
+    }
+
+    /// Makes the link of a namespace that has lost it.
+    fn reconnect(&self, slot: Slot, sysctls: &[(String, String)]) -> Result<bool> {
+        let path = self.shared.names.netns(slot);
+        if !netns::exists(&path) {
+            tracing::warn!(path = %path.display(), "a container's network namespace is gone");
+            return Ok(false);
+        }
+        let file = File::open(&path).map_err(Error::io("open namespace", &path))?;
+        let mut inside = netns::enter(&path, Socket::open)?;
+        self.shared.connect(slot, file.as_fd(), &mut inside)?;
+        netns::enter(&path, || sysctl::write_all(sysctls))?;
+        Ok(true)
+    }
+
+    /// Whether what the kernel does not tell of was changed.
+    fn parameters_differ(&self) -> bool {
+        let path = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", self.shared.names.bridge());
+        !fs::read_to_string(path).is_ok_and(|text| text.trim() == "1")
+    }
+}
