@@ -30,6 +30,7 @@ pub struct Config {
     pub server: Server,
     pub agent: Agent,
     pub images: Images,
+    pub logs: Logs,
     pub network: Network,
 }
 
@@ -81,6 +82,14 @@ pub struct Images {
     pub high_water_percent: u8,
 }
 
+/// CloudWatch Logs of this control plane.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Logs {
+    /// MiB that all log groups together may take; 0 is a tenth of the disk, at most 10 GiB. Default 0.
+    pub max_size_mib: u64,
+}
+
 /// The container network of this host.
 #[derive(Debug, Clone, Default, Deserialize, PartialEq)]
 #[serde(default)]
@@ -98,6 +107,7 @@ impl Default for Config {
             server: Server::default(),
             agent: Agent::default(),
             images: Images::default(),
+            logs: Logs::default(),
             network: Network::default(),
         }
     }
@@ -139,6 +149,18 @@ impl Agent {
     /// How long a stopped task's containers stay.
     pub fn task_cleanup_wait(&self) -> Duration {
         Duration::from_secs(self.task_cleanup_wait_seconds)
+    }
+}
+
+impl Logs {
+    /// The bytes that logs in `dir`, which exists, may take.
+    pub fn max_bytes(&self, dir: &std::path::Path) -> u64 {
+        const MOST: u64 = 10 << 30;
+        if self.max_size_mib > 0 {
+            return self.max_size_mib.saturating_mul(1 << 20);
+        }
+        let disk = rustix::fs::statvfs(dir).map(|disk| disk.f_blocks.saturating_mul(disk.f_frsize));
+        disk.map_or(MOST, |bytes| (bytes / 10).min(MOST))
     }
 }
 
@@ -184,6 +206,9 @@ impl Config {
         }
         if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
             return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");
+        }
+        if self.logs.max_size_mib != 0 && self.logs.max_size_mib < 16 {
+            return refuse("logs.max_size_mib", "at least 16, or 0 for a tenth of the disk");
         }
         if !(1..=99).contains(&self.images.high_water_percent) {
             return refuse("images.high_water_percent", "from 1 to 99");

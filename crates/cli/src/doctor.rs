@@ -10,6 +10,7 @@ use serde::Serialize;
 
 mod cgroups;
 mod host;
+mod kept;
 mod kernel;
 
 /// What to look at.
@@ -19,6 +20,8 @@ pub struct Args {
     pub data_dir: PathBuf,
     /// Where the API is to listen.
     pub listen: SocketAddr,
+    /// What logs may take.
+    pub logs: crate::config::Logs,
 }
 
 /// Looks at everything. Blocks for some ten milliseconds (it runs `nft` twice).
@@ -31,6 +34,7 @@ pub fn run(args: &Args) -> Report {
     checks.extend(host::sysctls());
     checks.push(host::port(args.listen));
     checks.extend(host::disk(&args.data_dir));
+    checks.extend(kept::run(args));
     Report { checks }
 }
 

@@ -135,7 +135,7 @@ async fn start_server(
         wire::ecs::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
     let row = brain::clusters::create_cluster(&ctx, request)?;
     driver.create_cluster(&root, row).await?;
-    let logs = open_logs(dir, stop)?;
+    let logs = open_logs(config, dir, stop)?;
     let identity = driver.identity().clone();
     let services: Vec<Arc<dyn Service>> = vec![
         Arc::new(Ecs::new(driver.clone())),
@@ -155,10 +155,11 @@ async fn start_server(
     Ok(driver)
 }
 
-fn open_logs(dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Logs> {
+fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Logs> {
     let path = dir.path().join("logs");
-    let logs = logs::Logs::open(&path, logs::Limits::default())
-        .with_context(|| format!("cannot open the logs in {}", path.display()))?;
+    let logs =
+        logs::Logs::open(&path, logs::Limits::default().with_total_bytes(config.logs.max_bytes(dir.path())))
+            .with_context(|| format!("cannot open the logs in {}", path.display()))?;
     let (kept, stop) = (logs.clone(), stop.clone());
     tokio::spawn(async move {
         while tokio::time::timeout(LOGS_MAINTENANCE, stop.cancelled()).await.is_err() {

@@ -18,6 +18,8 @@ use crate::group::GroupFiles;
 use crate::segment;
 use crate::types::Tags;
 
+mod recover;
+
 /// One version of all groups and streams.
 #[derive(Clone, Default)]
 pub(crate) struct Catalog {
@@ -172,7 +174,8 @@ pub(crate) struct CatalogLog {
 }
 
 impl CatalogLog {
-    /// Reads the log, cutting a torn end.
+    /// Reads the log, cutting a change that a crash left half written at its end. What is damaged otherwise is
+    /// passed over: the log is kept as it was beside the new one, and what the lost changes named is found again.
     pub fn open(dir: &Path) -> Result<(Self, Catalog)> {
         let path = dir.join("catalog.log");
         let is_new = !path.exists();
@@ -183,24 +186,46 @@ impl CatalogLog {
         }
         let bytes = fs::read(&path).map_err(Error::read)?;
         let mut catalog = Catalog { next_id: 1, ..Catalog::default() };
-        let (mut len, mut changes) = (0, 0);
-        while let Some((commit, frame_len)) = decode(&bytes[len..]) {
-            commit.iter().for_each(|change| catalog.apply(change, dir));
-            len += frame_len;
-            changes += commit.len();
-        }
-        if len < bytes.len() {
-            if holds_a_frame_after(&bytes[len..]) {
-                return Err(Error::Corrupt {
-                    path,
-                    offset: len as u64,
-                    what: "a change does not match its checksum",
-                });
+        let mut past = recover::Past::default();
+        let (mut len, mut changes, mut gaps) = (0, 0, Vec::new());
+        loop {
+            while let Some((commit, frame_len)) = decode(&bytes[len..]) {
+                for change in &commit {
+                    past.note(change, &catalog);
+                    catalog.apply(change, dir);
+                }
+                len += frame_len;
+                changes += commit.len();
             }
-            file.set_len(len as u64).and_then(|()| file.sync_data()).map_err(Error::write)?;
+            let Some(next) = next_frame(&bytes, len) else { break };
+            gaps.push((len, next - len));
+            len = next;
         }
-        let log = Self { dir: dir.to_owned(), file, len: len as u64, changes, spoiled: false };
+        let has_odd_tail = len < bytes.len() && !is_cut_short(&bytes[len..]);
+        let mut log = Self { dir: dir.to_owned(), file, len: len as u64, changes, spoiled: false };
+        if !gaps.is_empty() || has_odd_tail {
+            if has_odd_tail {
+                gaps.push((len, bytes.len() - len));
+            }
+            log.keep_damaged(&path, &gaps)?;
+            past.recover(dir, &mut catalog)?;
+            log.rewrite(&catalog)?;
+        } else if len < bytes.len() {
+            log.file.set_len(len as u64).and_then(|()| log.file.sync_data()).map_err(Error::write)?;
+        }
         Ok((log, catalog))
+    }
+
+    fn keep_damaged(&self, path: &Path, gaps: &[(usize, usize)]) -> Result<()> {
+        let kept =
+            (1..).map(|n| self.dir.join(format!("catalog.log.damaged-{n}"))).find(|path| !path.exists());
+        let kept = kept.expect("a directory has a free name");
+        fs::copy(path, &kept).and_then(|_| segment::sync_parent(&kept)).map_err(Error::write)?;
+        for (offset, bytes) in gaps {
+            let (path, kept) = (path.display(), kept.display());
+            tracing::error!(%path, offset, bytes, %kept, "the catalog of the logs is damaged here; changes are lost");
+        }
+        Ok(())
     }
 
     /// Puts changes on disk. On an error none of them is kept.
@@ -213,7 +238,10 @@ impl CatalogLog {
         let written = self.file.write_all_at(&bytes, self.len).and_then(|()| self.file.sync_data());
         if let Err(error) = written {
             let _ = self.file.set_len(self.len);
+            // The refused changes may be on the disk, whole. A log written anew does not have them; where it cannot
+            // be written, the next change tries again.
             self.spoiled = true;
+            let _ = self.rewrite(before);
             return Err(Error::write(error));
         }
         self.len += bytes.len() as u64;
@@ -266,10 +294,24 @@ fn body_len(head: &[u8]) -> Option<usize> {
     (2..=FRAME_MAX).contains(&len).then_some(len)
 }
 
-/// Tells damage in the middle from a torn end: after damage, whole later commits follow.
-fn holds_a_frame_after(bytes: &[u8]) -> bool {
-    let Some(len) = bytes.get(..FRAME_HEAD).and_then(body_len) else { return false };
-    bytes.get(FRAME_HEAD + len..).is_some_and(|rest| decode(rest).is_some())
+/// Where the next whole frame behind `from` begins.
+fn next_frame(bytes: &[u8], from: usize) -> Option<usize> {
+    // A frame of changes is a list: its brackets tell most places apart without a checksum.
+    let may_begin = |at: &usize| {
+        let head = bytes.get(*at..*at + FRAME_HEAD).and_then(body_len);
+        let body = head.and_then(|len| bytes.get(*at + FRAME_HEAD..*at + FRAME_HEAD + len));
+        body.is_some_and(|body| body.starts_with(b"[{") && body.ends_with(b"}]"))
+    };
+    (from + 1..bytes.len()).filter(may_begin).find(|&at| decode(&bytes[at..]).is_some())
+}
+
+/// Whether the end of the log is a frame that was not written to its end.
+fn is_cut_short(rest: &[u8]) -> bool {
+    let Some(head) = rest.get(..FRAME_HEAD) else { return true };
+    let body = &rest[FRAME_HEAD..];
+    // A whole body behind a head that claims more is damage.
+    let is_short = body_len(head).is_some_and(|len| len > body.len());
+    rest.iter().all(|&byte| byte == 0) || (is_short && serde_json::from_slice::<Vec<Change>>(body).is_err())
 }
 
 /// Takes away the directories of groups that are no longer in the catalog.

@@ -38,6 +38,12 @@ pub enum Error {
     /// `ServiceUnavailableException`: more puts wait for the disk than memory may hold. Try again.
     #[error("too many log events wait for the disk; try again")]
     Overloaded,
+    /// `ThrottlingException`: the logs take all they may, and nothing could be deleted. Try again.
+    #[error("the logs take all of the {total_bytes} bytes that they may")]
+    Full {
+        /// The limit.
+        total_bytes: u64,
+    },
     /// `ServiceUnavailableException`: stored bytes do not match their checksum.
     #[error("log storage is damaged: {} at byte {offset}: {what}", path.display())]
     Corrupt {
@@ -80,6 +86,7 @@ impl Error {
             Self::TooManyTags(text) => Self::TooManyTags(text.clone()),
             Self::Storage { action, source } => Self::Storage { action, source: repeat(source) },
             Self::Overloaded => Self::Overloaded,
+            Self::Full { total_bytes } => Self::Full { total_bytes: *total_bytes },
             Self::Corrupt { path, offset, what } => {
                 Self::Corrupt { path: path.clone(), offset: *offset, what }
             }

@@ -1,7 +1,8 @@
 //! The files of one log group: its closed segments, and the one that takes new batches.
 //!
 //! Nothing is read until the group is used. Only the writer's thread appends, closes, deletes and unloads;
-//! readers may load, which also cuts what a crash left half written at the end of the last segment.
+//! readers may load, which also cuts a batch that a crash left half written at the end of the last segment.
+//! Nothing else is ever cut: a segment that ends otherwise is closed as it is.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File, OpenOptions};
@@ -146,6 +147,9 @@ impl GroupFiles {
             if let Ok(mut loaded) = self.write() {
                 let _ = appended.file.set_len(loaded.active.contents.len);
                 loaded.active.spoiled = true;
+                // The refused batches may be on the disk, whole. Its index says where the file ends, so with that
+                // they stay refused, whatever happens next; where it cannot be written, the next put tries again.
+                let _ = loaded.roll(&self.dir);
             }
             Error::write(error)
         })
@@ -195,6 +199,29 @@ impl GroupFiles {
         Ok(())
     }
 
+    /// Deletes the oldest closed segments until `bytes` are gone, at least one; closes the active one when there
+    /// is no other. Answers how many bytes went: 0 when nothing is left.
+    pub fn shed(&self, bytes: u64) -> Result<u64> {
+        let mut loaded = self.write()?;
+        if loaded.sealed.is_empty() && !loaded.active.contents.batches.is_empty() {
+            loaded.roll(&self.dir)?;
+        }
+        let doomed = loaded.sealed.clone();
+        drop(loaded);
+        let mut gone = 0;
+        for sealed in doomed {
+            if gone > 0 && gone >= bytes {
+                break;
+            }
+            gone += sealed.stored();
+            sealed.delete().map_err(Error::write)?;
+        }
+        if gone > 0 {
+            *self.loaded.write() = None;
+        }
+        Ok(gone)
+    }
+
     /// Another retention means another expiry.
     pub fn forget_expiry(&self) {
         self.expires_ms.store(0, Ordering::Relaxed);
@@ -231,6 +258,12 @@ impl Loaded {
     /// Closes the active segment and starts the next, whose file comes with its first batch.
     fn roll(&mut self, dir: &Path) -> Result<()> {
         if self.active.contents.batches.is_empty() {
+            if self.active.spoiled && self.active.file.is_some() {
+                // Nothing in it was ever taken, and what was refused must not be found.
+                fs::remove_file(&self.active.path)
+                    .and_then(|()| segment::sync_parent(&self.active.path))
+                    .map_err(Error::write)?;
+            }
             let sequence = self.active.contents.last_sequence;
             self.active = Active::after(dir, sequence);
             return Ok(());
@@ -304,11 +337,16 @@ fn load(dir: &Path) -> Result<Loaded> {
         // A disk that takes no writes can still be read.
         let writable = file.is_ok();
         let file = file.or_else(|_| File::open(path)).map_err(Error::read)?;
-        let mut contents = segment::scan(&file)?;
+        let mut contents = segment::scan(&file, path)?;
         merge(&mut loaded.streams, contents.streams.iter().map(|(&stream, &span)| (stream, span)));
         let known = loaded.active.contents.last_sequence.max(first_sequence(path).saturating_sub(1));
         contents.last_sequence = contents.last_sequence.max(known);
-        if !is_last && !contents.batches.is_empty() {
+        if contents.has_odd_tail {
+            contents.len = file.metadata().map_err(Error::read)?.len();
+            // A file whose every batch is lost keeps its name.
+            contents.last_sequence = contents.last_sequence.max(first_sequence(path));
+        }
+        if (!is_last && !contents.batches.is_empty()) || (contents.has_odd_tail && writable) {
             loaded.active = Active::after(dir, contents.last_sequence);
             loaded.sealed.push(Arc::new(Sealed::seal(path.clone(), &contents)?));
         } else if is_last {

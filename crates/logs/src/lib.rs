@@ -10,6 +10,9 @@
 //!
 //! One thread writes. It takes all that waits, appends it, syncs each touched file once, then answers: so
 //! concurrent puts to one group share one fsync. Readers take what has been published and never block it.
+//! What is damaged is passed over by its checksums and said in the log; all that is whole is read. Only a batch, or
+//! a change, that was cut short at the end of a file is ever cut away.
+//!
 //! A group's files are looked at when the group is first used, so opening costs the same however much is stored.
 
 mod catalog;
@@ -20,6 +23,7 @@ mod group;
 mod limits;
 pub mod pattern;
 mod put;
+mod quota;
 mod read;
 mod record;
 mod scan;
@@ -33,6 +37,7 @@ pub use limits::{
     BATCH_BYTES_MAX, DESCRIBE_MAX, EVENT_OVERHEAD, EVENTS_MAX, FILTER_STREAMS_MAX, Limits, NAME_MAX,
     PAGE_BYTES_MAX, PATTERN_MAX, RETENTION_DAYS, TAGS_MAX,
 };
+pub use quota::stored_bytes;
 pub use store::Logs;
 pub use types::{
     DescribeLogGroups, DescribeLogStreams, FilterLogEvents, FilterLogEventsOutput, FilteredLogEvent,

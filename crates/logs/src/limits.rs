@@ -53,8 +53,21 @@ pub struct Limits {
     pub queue_bytes: usize,
     /// Most bytes that one FilterLogEvents page reads before it answers with what it found and a token.
     pub scan_bytes: u64,
+    /// Most bytes that all segments together may take. Beyond it the group that holds the most gives its oldest
+    /// segments away, so that one that floods takes the room of no other.
+    pub total_bytes: u64,
     /// A group that nobody used for this long gives back its memory and its open file, in milliseconds.
     pub idle_ms: i64,
+}
+
+impl Limits {
+    /// These limits for a store that may take so many bytes. Segments are short enough for what goes at once to
+    /// be a small part of it.
+    #[must_use]
+    pub fn with_total_bytes(self, total_bytes: u64) -> Self {
+        let segment_bytes = self.segment_bytes.min((total_bytes / 16).max(1 << 20));
+        Self { total_bytes, segment_bytes, ..self }
+    }
 }
 
 impl Default for Limits {
@@ -67,6 +80,7 @@ impl Default for Limits {
             segment_age_ms: DAY_MS,
             queue_bytes: 64 << 20,
             scan_bytes: 256 << 20,
+            total_bytes: u64::MAX,
             idle_ms: 5 * 60 * 1000,
         }
     }

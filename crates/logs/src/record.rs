@@ -4,7 +4,7 @@
 //! varint (milliseconds after the batch's first event), a varint (length) and the message.
 
 use crate::error::Error;
-use crate::limits::{BATCH_BYTES_MAX, EVENT_OVERHEAD};
+use crate::limits::{BATCH_BYTES_MAX, EVENT_OVERHEAD, EVENTS_MAX};
 use crate::types::InputLogEvent;
 
 /// Where an event stands in its group: by time, then by order of arrival.
@@ -67,6 +67,12 @@ impl Head {
         let crc = crc32fast::hash(&bytes[4..]);
         bytes[0..4].copy_from_slice(&crc.to_le_bytes());
         bytes
+    }
+
+    /// Whether a head may begin here: a quick look that costs no checksum. True for every whole one.
+    pub fn may_begin(bytes: &[u8]) -> bool {
+        let (len, count) = (u32_at(bytes, 4) as usize, u32_at(bytes, 12) as usize);
+        len <= BODY_MAX && (1..=EVENTS_MAX).contains(&count) && count <= len
     }
 
     /// The head at the start of `bytes`, or nothing when it is torn or damaged.

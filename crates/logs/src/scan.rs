@@ -72,6 +72,15 @@ enum Piece {
 struct SegmentFile {
     path: PathBuf,
     file: OnceLock<Arc<File>>,
+    /// The closed segment whose index named the batches; none once they were looked for in the segment itself.
+    indexed: Option<Arc<Sealed>>,
+}
+
+/// How reading a stretch went.
+enum Read {
+    Done,
+    /// A batch is not where the index has it, or is damaged.
+    Misled,
 }
 
 /// Stretches are joined up to this length, in bytes, and over gaps of other streams up to this one.
@@ -87,7 +96,7 @@ impl Snapshot {
         let mut pieces: Vec<_> = sealed.map(|sealed| Piece::Segment(Arc::clone(sealed))).collect();
         let active = &loaded.active;
         let wanted = active.contents.batches.iter().filter(|batch| (query.is_wanted_stream)(batch.stream));
-        let file = Arc::new(SegmentFile { path: active.path.clone(), file: OnceLock::new() });
+        let file = Arc::new(SegmentFile { path: active.path.clone(), file: OnceLock::new(), indexed: None });
         if let Some(open) = &active.file {
             let _ = file.file.set(Arc::clone(open));
         }
@@ -151,7 +160,11 @@ impl Query<'_> {
                 Piece::Segment(sealed) => pieces = self.open_segment(&sealed)?,
                 Piece::Stretch { file, offset, len, .. } => {
                     read += len as u64;
-                    self.read_stretch(&file, offset, len, &mut page)?;
+                    if let Read::Misled = self.read_stretch(&file, offset, len, &mut page)?
+                        && let Some(sealed) = &file.indexed
+                    {
+                        pieces = self.mended(sealed)?;
+                    }
                 }
             }
         }
@@ -165,28 +178,48 @@ impl Query<'_> {
         }
     }
 
-    fn open_segment(&self, sealed: &Sealed) -> Result<Vec<Piece>> {
+    fn open_segment(&self, sealed: &Arc<Sealed>) -> Result<Vec<Piece>> {
         match sealed.batches(self.is_wanted_stream) {
-            Ok(batches) => {
-                let file = Arc::new(SegmentFile { path: sealed.path.clone(), file: OnceLock::new() });
-                Ok(stretches(&file, batches.into_iter(), self))
-            }
+            Ok(batches) => Ok(self.pieces(sealed, Some(Arc::clone(sealed)), batches)),
+            Err(error) if is_deleted(&error) => Ok(Vec::new()),
+            Err(Error::Corrupt { .. }) => self.mended(sealed),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The segment's pieces, found without its index.
+    fn mended(&self, sealed: &Sealed) -> Result<Vec<Piece>> {
+        match sealed.mend(self.is_wanted_stream) {
+            Ok(batches) => Ok(self.pieces(sealed, None, batches)),
             Err(error) if is_deleted(&error) => Ok(Vec::new()),
             Err(error) => Err(error),
         }
     }
 
-    fn read_stretch(&self, file: &SegmentFile, offset: u64, len: usize, page: &mut Best<'_>) -> Result<()> {
+    fn pieces(&self, sealed: &Sealed, indexed: Option<Arc<Sealed>>, batches: Vec<BatchRef>) -> Vec<Piece> {
+        let file = Arc::new(SegmentFile { path: sealed.path.clone(), file: OnceLock::new(), indexed });
+        stretches(&file, batches.into_iter(), self)
+    }
+
+    fn read_stretch(&self, file: &SegmentFile, offset: u64, len: usize, page: &mut Best<'_>) -> Result<Read> {
         let mut bytes = vec![0_u8; len];
         let read = file.open().and_then(|file| file.read_exact_at(&mut bytes, offset).map_err(Error::read));
         match read {
-            Err(error) if is_deleted(&error) => return Ok(()),
+            Err(error) if is_deleted(&error) => return Ok(Read::Done),
+            // Damaged numbers, or a file that was cut.
+            Err(error) if is_short(&error) && file.indexed.is_some() => return Ok(Read::Misled),
             other => other?,
         }
         let mut at = 0;
         while at < len {
-            let damaged = |what| Error::Corrupt { path: file.path.clone(), offset: offset + at as u64, what };
-            let (head, body) = record::checked(&bytes[at..]).map_err(damaged)?;
+            let Ok((head, body)) = record::checked(&bytes[at..]) else {
+                if file.indexed.is_some() {
+                    return Ok(Read::Misled);
+                }
+                // The gap is known and said; go on with the next whole batch.
+                at = (at + 1..len).find(|&at| record::checked(&bytes[at..]).is_ok()).unwrap_or(len);
+                continue;
+            };
             at += head.len();
             let times = (head.first_timestamp, head.last_timestamp);
             if !(self.is_wanted_stream)(head.stream) || !self.overlaps(times) {
@@ -202,8 +235,12 @@ impl Query<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(Read::Done)
     }
+}
+
+fn is_short(error: &Error) -> bool {
+    matches!(error, Error::Storage { source, .. } if source.kind() == io::ErrorKind::UnexpectedEof)
 }
 
 /// Retention or a deletion took the file away after the snapshot: its events are gone.
@@ -290,7 +327,10 @@ impl Best<'_> {
             ingestion_time: head.ingestion_time,
             message: text.to_owned(),
         };
-        self.found.insert(rank, found);
+        // A stretch may be read twice, when its index misled.
+        if let Some(same) = self.found.insert(rank, found) {
+            self.bytes -= same.message.len() + EVENT_OVERHEAD;
+        }
         while self.found.len() > self.query.limit || (self.bytes > PAGE_BYTES_MAX && self.found.len() > 1) {
             let Some((rank, gone)) = self.found.pop_last() else { return };
             self.bytes -= gone.message.len() + EVENT_OVERHEAD;

@@ -10,6 +10,8 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 
+use parking_lot::Mutex;
+
 use crate::error::{Error, Result};
 use crate::record::{self, HEAD_LEN, Head, u32_at, u64_at};
 
@@ -78,6 +80,11 @@ pub(crate) struct Contents {
     pub len: u64,
     pub last_sequence: u64,
     pub first_ingestion: Option<i64>,
+    /// Stretches between batches, or before the first, that are no batch: damage. Offset and length in bytes.
+    pub gaps: Vec<(u64, u64)>,
+    /// Bytes behind the last whole batch that are more than a batch cut short: damage, or a write whose pages
+    /// did not all reach the disk. They are left where they are.
+    pub has_odd_tail: bool,
 }
 
 impl Contents {
@@ -100,6 +107,12 @@ impl Contents {
         self.first_ingestion.get_or_insert(head.ingestion_time);
     }
 
+    /// Passes over what is no batch, up to `to`.
+    pub fn skip(&mut self, to: u64) {
+        self.gaps.push((self.len, to - self.len));
+        self.len = to;
+    }
+
     /// The times it spans; nothing when it is empty.
     pub fn times(&self) -> Option<(i64, i64)> {
         let min = self.streams.values().map(|span| span.min_timestamp).min()?;
@@ -108,25 +121,47 @@ impl Contents {
     }
 }
 
-/// Reads a segment from its start to the first batch that is torn or damaged.
-pub(crate) fn scan(file: &File) -> Result<Contents> {
+/// Reads a segment from its start to its last whole batch. What is damaged before that is passed over and said:
+/// the batches behind it are whole, and known by their checksums.
+pub(crate) fn scan(file: &File, path: &Path) -> Result<Contents> {
     let mut contents = Contents::empty();
     let end = file.metadata().map_err(Error::read)?.len();
     let mut window = Window { file, bytes: Vec::new(), start: 0, end };
-    if end < contents.len || window.at(0, SEGMENT_MAGIC.len())? != SEGMENT_MAGIC {
+    if end < contents.len {
+        // The file was being made.
         return Ok(Contents { len: 0, ..Contents::default() });
     }
-    while contents.len + HEAD_LEN as u64 <= end && contents.len <= u64::from(u32::MAX) {
-        let Some(head) = Head::decode(window.at(contents.len, HEAD_LEN)?) else { break };
-        if contents.len + head.len() as u64 > end {
-            break;
+    if window.at(0, SEGMENT_MAGIC.len())? != SEGMENT_MAGIC {
+        contents.gaps.push((0, contents.len));
+    }
+    while contents.len < end && contents.len <= u64::from(u32::MAX) {
+        match window.batch(contents.len)? {
+            Found::Whole(head) => contents.push(&head),
+            Found::Damaged(from) => {
+                let Some(next) = window.next_batch(from, &contents)? else {
+                    contents.has_odd_tail = window.is_odd(contents.len)?;
+                    break;
+                };
+                contents.skip(next);
+            }
         }
-        if record::checked(window.at(contents.len, head.len())?).is_err() {
-            break;
-        }
-        contents.push(&head);
+    }
+    for (offset, bytes) in &contents.gaps {
+        let path = path.display();
+        tracing::warn!(%path, offset, bytes, "log storage is damaged here; what lies behind is kept");
+    }
+    if contents.has_odd_tail {
+        let (path, offset, bytes) = (path.display(), contents.len, end - contents.len);
+        tracing::warn!(%path, offset, bytes, "the end of this log segment is no whole batch; it is left as it is");
     }
     Ok(contents)
+}
+
+/// What stands at a place of a segment.
+enum Found {
+    Whole(Head),
+    /// No whole batch; where to look for the next one.
+    Damaged(u64),
 }
 
 /// A sliding view of a file, so that a scan makes few system calls.
@@ -152,6 +187,57 @@ impl Window<'_> {
         let from = (offset - self.start) as usize;
         Ok(&self.bytes[from..from + len])
     }
+
+    /// The batch at `offset`.
+    fn batch(&mut self, offset: u64) -> Result<Found> {
+        if offset + HEAD_LEN as u64 > self.end {
+            return Ok(Found::Damaged(self.end));
+        }
+        let Some(head) = Head::decode(self.at(offset, HEAD_LEN)?) else {
+            return Ok(Found::Damaged(offset + 1));
+        };
+        let next = offset + head.len() as u64;
+        if next > self.end {
+            // Cut short, or its head is a chance: what follows may be whole all the same.
+            return Ok(Found::Damaged(offset + 1));
+        }
+        match record::checked(self.at(offset, head.len())?) {
+            Ok(_) => Ok(Found::Whole(head)),
+            // The head is whole, so the next batch begins where this one ends.
+            Err(_) => Ok(Found::Damaged(next)),
+        }
+    }
+
+    /// Where the next whole batch begins, at `from` or behind. It must fit what came before: numbers rise, and
+    /// each batch that is missing took the room of a head.
+    fn next_batch(&mut self, from: u64, contents: &Contents) -> Result<Option<u64>> {
+        for offset in from..self.end.saturating_sub(HEAD_LEN as u64 - 1) {
+            if !Head::may_begin(self.at(offset, HEAD_LEN)?) {
+                continue;
+            }
+            let missing = (offset - contents.len) / HEAD_LEN as u64;
+            if let Found::Whole(head) = self.batch(offset)?
+                && head.sequence > contents.last_sequence
+                && (contents.last_sequence == 0 || head.sequence <= contents.last_sequence + missing + 1)
+            {
+                return Ok(Some(offset));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Whether the end of the file from `offset` on is something else than a batch cut short.
+    fn is_odd(&mut self, offset: u64) -> Result<bool> {
+        let len = self.end - offset;
+        if len < HEAD_LEN as u64 {
+            return Ok(false);
+        }
+        Ok(match Head::decode(self.at(offset, HEAD_LEN)?) {
+            Some(head) => head.len() as u64 <= len,
+            // A file that grew before its bytes were written holds zeros.
+            None => self.at(offset, HEAD_LEN)?.iter().any(|&byte| byte != 0),
+        })
+    }
 }
 
 /// A closed segment: what of its index stays in memory.
@@ -162,12 +248,14 @@ pub(crate) struct Sealed {
     pub last_sequence: u64,
     pub min_timestamp: i64,
     pub max_timestamp: i64,
+    /// The index was made again, for it or the segment was found damaged.
+    mended: Mutex<bool>,
 }
 
 impl Sealed {
     /// Writes the index of a segment that takes no more batches. Durable when it returns.
     pub fn seal(path: PathBuf, contents: &Contents) -> Result<Self> {
-        let (min_timestamp, max_timestamp) = contents.times().unwrap_or((i64::MAX, i64::MIN));
+        let (min_timestamp, max_timestamp) = contents.times().unwrap_or_else(|| modified(&path));
         let bytes = encode_index(contents, min_timestamp, max_timestamp);
         let part = path.with_extension("idx-part");
         write_durably(&part, &bytes).map_err(Error::write)?;
@@ -179,7 +267,24 @@ impl Sealed {
             min_timestamp,
             max_timestamp,
             path,
+            mended: Mutex::new(false),
         })
+    }
+
+    /// The batches as the segment itself says, after one was not where the index has it, or not whole. The index
+    /// is made again, so that this is done once.
+    pub fn mend(&self, wanted: impl Fn(u64) -> bool) -> Result<Vec<BatchRef>> {
+        let mut mended = self.mended.lock();
+        let batches = match *mended {
+            true => self.batches(&wanted)?,
+            false => {
+                let contents = scan(&File::open(&self.path).map_err(Error::read)?, &self.path)?;
+                // On a disk that takes no writes the next reader does this again.
+                *mended = Self::seal(self.path.clone(), &contents).is_ok();
+                contents.batches
+            }
+        };
+        Ok(batches.into_iter().filter(|batch| wanted(batch.stream)).collect())
     }
 
     /// The closed segment at `path` and what it holds of each stream; nothing when its index is missing or damaged.
@@ -195,6 +300,7 @@ impl Sealed {
             last_sequence: u64_at(&bytes, 32),
             min_timestamp: u64_at(&bytes, 40).cast_signed(),
             max_timestamp: u64_at(&bytes, 48).cast_signed(),
+            mended: Mutex::new(false),
         };
         let spans = bytes[INDEX_HEAD_LEN..]
             .chunks_exact(STREAM_LEN)
@@ -220,7 +326,8 @@ impl Sealed {
             }
             let from = front.len() as u64 + u64::from(first) * BATCH_LEN as u64;
             bytes.resize(count as usize * BATCH_LEN, 0);
-            file.read_exact_at(&mut bytes, from).map_err(Error::read)?;
+            // Damaged numbers point behind the end.
+            file.read_exact_at(&mut bytes, from).map_err(|_| damaged())?;
             batches.extend(bytes.chunks_exact(BATCH_LEN).map(|bytes| decode_batch(stream, bytes)));
             if !batches.iter().all(|batch| batch.fits(self.len)) {
                 return Err(damaged());
@@ -228,6 +335,11 @@ impl Sealed {
         }
         batches.sort_unstable_by_key(|batch| batch.offset);
         Ok(batches)
+    }
+
+    /// What it takes on disk, its index aside.
+    pub fn stored(&self) -> u64 {
+        fs::metadata(&self.path).map_or(self.len, |metadata| metadata.len())
     }
 
     /// Takes both files away; readers that have them open go on.
@@ -318,6 +430,13 @@ fn decode_batch(stream: u64, bytes: &[u8]) -> BatchRef {
         min_timestamp: u64_at(bytes, 8).cast_signed(),
         max_timestamp: u64_at(bytes, 16).cast_signed(),
     }
+}
+
+/// The times of a segment in which no batch is whole: when it was written last.
+fn modified(path: &Path) -> (i64, i64) {
+    use std::os::unix::fs::MetadataExt as _;
+    let at = fs::metadata(path).map_or(0, |metadata| metadata.mtime().saturating_mul(1000));
+    (at, at)
 }
 
 /// Makes a whole file and syncs it; its name becomes durable with [`sync_parent`].

@@ -14,6 +14,7 @@ use crate::catalog::{Catalog, CatalogLog, Change};
 use crate::error::{Error, Result};
 use crate::group::{Appended, GroupFiles, Maintenance};
 use crate::limits::Limits;
+use crate::quota::Quota;
 use crate::record::Batch;
 
 /// Called once with a request's answer, from the writer's thread.
@@ -66,7 +67,8 @@ impl Writer {
     ) -> Result<Self> {
         let queue_bytes = limits.queue_bytes;
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), queue_bytes });
-        let mut rounds = Rounds { dir, log, catalog, limits };
+        let quota = Quota::new(&dir, limits.total_bytes);
+        let mut rounds = Rounds { dir, log, catalog, limits, quota };
         let seen = Arc::clone(&shared);
         let thread = thread::Builder::new().name("logs-writer".into()).spawn(move || {
             while let Some(work) = seen.take() {
@@ -135,6 +137,7 @@ struct Rounds {
     log: CatalogLog,
     catalog: Arc<ArcSwap<Catalog>>,
     limits: Limits,
+    quota: Quota,
 }
 
 impl Rounds {
@@ -184,8 +187,16 @@ impl Rounds {
         }
     }
 
-    fn put(&self, puts: Vec<Put>) {
-        let catalog = self.catalog.load();
+    fn put(&mut self, puts: Vec<Put>) {
+        let catalog = self.catalog.load_full();
+        // Room is made before it is taken: where none can be made, nothing more is written.
+        let wanted = puts.iter().map(|put| put.batch.head.len() as u64).sum();
+        if let Err(error) = self.quota.make_room(wanted, &catalog) {
+            for put in puts {
+                (put.done)(Err(error.again()));
+            }
+            return;
+        }
         let mut groups: Vec<GroupRound> = Vec::new();
         for put in puts {
             let group = catalog.groups.get(&put.group).filter(|group| group.id == put.group_id);
@@ -210,7 +221,8 @@ impl Rounds {
         }
     }
 
-    fn maintain(&self, now_ms: i64) -> Result<()> {
+    fn maintain(&mut self, now_ms: i64) -> Result<()> {
+        self.quota.count_again();
         let catalog = self.catalog.load();
         let mut may_load = Self::LOADS_A_ROUND;
         let mut outcome = Ok(());

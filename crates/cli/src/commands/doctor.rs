@@ -15,9 +15,11 @@ pub struct Args {
 
 /// Looks, prints, and fails if anything needed is missing.
 pub fn run(args: Args) -> anyhow::Result<()> {
+    let json = args.json;
     let config = args.settings.config()?;
-    let report = doctor::run(&doctor::Args { data_dir: config.data_dir, listen: config.server.listen });
-    if args.json {
+    let args = doctor::Args { data_dir: config.data_dir, listen: config.server.listen, logs: config.logs };
+    let report = doctor::run(&args);
+    if json {
         say!("{}", report.to_json());
     } else {
         say!("{}", report.to_string().trim_end());

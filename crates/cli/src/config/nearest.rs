@@ -20,6 +20,7 @@ pub const KEYS: &[&str] = &[
     "images.insecure_registries",
     "images.minimum_age_minutes",
     "images.high_water_percent",
+    "logs.max_size_mib",
     "network.subnet",
     "network.dynamic_ports",
 ];

@@ -44,6 +44,7 @@ fn bad_configurations_are_refused_in_these_words() {
             "[agent]\nimage_pull_behavior = \"no\"",
             "agent.image_pull_behavior: one of default, always, prefer-cached",
         ),
+        ("[logs]\nmax_size_mib = 3", "logs.max_size_mib: at least 16, or 0 for a tenth of the disk"),
     ] {
         assert_eq!(read(text).unwrap_err(), words);
     }

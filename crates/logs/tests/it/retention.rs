@@ -95,3 +95,30 @@ fn a_deleted_groups_files_go() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_flood_pushes_out_its_own_and_nothing_else() {
+    let limits = Limits { segment_bytes: 20_000, total_bytes: 200_000, ..Limits::default() };
+    let (dir, logs) = store(limits.clone());
+    logs.create_log_group("quiet", Default::default(), NOW).unwrap();
+    logs.create_log_stream("quiet", "q", NOW).unwrap();
+    logs.put_log_events_wait(batch("quiet", "q", &[(NOW, "kept")]), NOW).unwrap();
+    let text = "y".repeat(2_000);
+    for i in 0..500 {
+        put(&logs, "s", &[(i, &format!("{i} {text}"))]).unwrap();
+        let stored: u64 =
+            logs.describe_log_groups(&Default::default()).unwrap().items.iter().map(|g| g.stored_bytes).sum();
+        assert!(stored <= limits.total_bytes, "{stored}");
+    }
+    assert_eq!(texts(&all(&logs, "quiet", "q", NOW)), ["kept"]);
+    let kept = all(&logs, "g", "s", NOW);
+    assert!(kept.len() > 40, "{}", kept.len());
+    assert!(kept.last().unwrap().message.starts_with("499 "), "the newest stays");
+    drop(logs);
+    // What was written before there was a limit, or under a higher one, goes with the first put.
+    let logs = Logs::open(dir.path(), Limits { total_bytes: 60_000, ..limits }).unwrap();
+    put(&logs, "s", &[(500, "500 last")]).unwrap();
+    let stored = logs.describe_log_groups(&Default::default()).unwrap().items[0].stored_bytes;
+    assert!(stored <= 60_000, "{stored}");
+    assert_eq!(all(&logs, "g", "s", NOW).last().unwrap().message, "500 last");
+}

@@ -19,6 +19,7 @@ pub fn of(operation: &Operation, failure: Failure) -> Error {
         Failure::LimitExceeded(_) | Failure::Overloaded | Failure::Closed => {
             errors::service_unavailable(text)
         }
+        Failure::Full { .. } => errors::throttling(text),
         failure => {
             let chain = chain(&failure);
             tracing::error!(operation = operation.name, "{chain}");

@@ -1,0 +1,39 @@
+//! What a data directory keeps: how full its logs are.
+
+use std::path::Path;
+
+use super::{Args, Check};
+
+/// Nothing where there is no data directory yet.
+pub(super) fn run(args: &Args) -> Vec<Check> {
+    let logs = args.data_dir.join("logs");
+    if !logs.is_dir() {
+        return Vec::new();
+    }
+    vec![fill(logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs)]
+}
+
+fn fill(held: u64, most: u64, logs: &Path) -> Check {
+    let detail = format!("{}: {} of {} MiB", logs.display(), held >> 20, most >> 20);
+    if held >= most - most / 8 {
+        let mend = "nothing, if the oldest events of the largest group may go; else set `logs.max_size_mib` higher, \
+                    or give groups a retention";
+        return Check::warn("logs", detail, mend);
+    }
+    Check::ok("logs", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Status;
+    use super::*;
+
+    #[test]
+    fn logs_that_are_nearly_full_are_told() {
+        for (held, status) in [(0, Status::Ok), (80 << 20, Status::Ok), (95 << 20, Status::Warn)] {
+            let check = fill(held, 100 << 20, Path::new("/d/logs"));
+            assert_eq!(check.status, status, "{check:?}");
+            assert!(check.detail.contains(&format!("{} of 100 MiB", held >> 20)), "{check:?}");
+        }
+    }
+}
