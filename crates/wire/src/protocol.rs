@@ -104,11 +104,6 @@ pub fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
     header(headers, "x-amz-target").rsplit_once('.')
 }
 
-/// The `Action` and `Version` of a query request, from URL or body; only looks at the two parameters.
-pub fn action(request: &Incoming) -> (Option<String>, Option<String>) {
-    query::action(request)
-}
-
 /// An operation that the service has but that is not built here, or that it does not have.
 pub fn unknown_operation(message: String) -> Error {
     Error::new("UnknownOperationException", 400, message)

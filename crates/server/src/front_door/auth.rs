@@ -30,6 +30,7 @@ impl FrontDoor {
         if service != "sts" && *signature.region != *self.config.region {
             return Err(Refusal::Invalid("Credential should be scoped to a valid region. ".to_owned()));
         }
+        signature.check_covered(&parts.headers)?;
         let request = Signed {
             method: parts.method.as_str(),
             path: parts.uri.path(),

@@ -23,25 +23,26 @@ fn pairs<'a>(
     form_urlencoded::parse(request.query.as_bytes()).chain(form_urlencoded::parse(request.body))
 }
 
-/// `Action` and `Version`.
-pub fn action(request: &Incoming) -> (Option<String>, Option<String>) {
+/// `Action` and `Version`. One request names one operation: not one in the URL and another one in the body.
+fn action(request: &Incoming) -> Result<(Option<String>, Option<String>), Error> {
     let (mut action, mut version) = (None, None);
     for (name, value) in pairs(request) {
-        match name.as_ref() {
-            "Action" => action = Some(value.into_owned()),
-            "Version" => version = Some(value.into_owned()),
-            _ => {}
-        }
-        if action.is_some() && version.is_some() {
-            break;
+        let found = match name.as_ref() {
+            "Action" => &mut action,
+            "Version" => &mut version,
+            _ => continue,
+        };
+        if found.replace(value.into_owned()).is_some() {
+            let text = format!("The parameter {name} is given more than once");
+            return Err(Error::new("MalformedQueryString", 400, text));
         }
     }
-    (action, version)
+    Ok((action, version))
 }
 
 impl Codec for Query {
     fn operation(&self, service: &'static Service, request: &Incoming) -> Result<&'static Operation, Error> {
-        let (action, version) = action(request);
+        let (action, version) = action(request)?;
         let Some(name) = action else {
             return Err(Error::new("MissingAction", 400, "The request has no parameter Action"));
         };

@@ -82,7 +82,7 @@ impl Signature {
     }
 
     /// Whether the signature's time is near enough to `now`, in AWS's words if not.
-    pub(crate) fn check_time(&self, now: Timestamp) -> Result<(), Refusal> {
+    pub fn check_time(&self, now: Timestamp) -> Result<(), Refusal> {
         let age = now.millis_since(self.time);
         if age < -MAX_SKEW_MS {
             let latest = now.plus_millis(MAX_SKEW_MS).to_amz_date();
@@ -109,6 +109,26 @@ impl Signature {
             self.time_text,
             now.to_amz_date()
         )))
+    }
+
+    /// Refuses a request with a header that tells what is asked for and that the signature does not cover: whoever
+    /// saw the request go by could have put it there. As on AWS that is every `x-amz-` header, of presigned
+    /// requests too. What `x-amz-content-sha256` says is part of what is signed, whether or not it is listed.
+    pub fn check_covered(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        for name in headers.keys().map(http::HeaderName::as_str) {
+            if name.starts_with("x-amz-")
+                && name != "x-amz-content-sha256"
+                && !self.signed_headers.split(';').any(|signed| signed == name)
+            {
+                let text = format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.");
+                return Err(Refusal::Invalid(text));
+            }
+        }
+        // Signed or not, two of them may mean one thing here and another elsewhere.
+        for name in ["x-amz-target", "x-amz-content-sha256", "content-type"] {
+            one_header(headers, name)?;
+        }
+        Ok(())
     }
 
     fn from_header(headers: &HeaderMap, text: &str) -> Result<Self, Refusal> {

@@ -131,6 +131,50 @@ fn heads_that_cannot_be_read() {
 }
 
 #[test]
+fn what_is_not_signed_may_not_tell_anything() {
+    let check = |headers: &HeaderMap| {
+        let checked = Signature::read(headers, "").and_then(|signature| signature.check_covered(headers));
+        checked.map_err(|refusal| refusal.to_string())
+    };
+    let with = |name: &'static str, value: &'static str| {
+        let mut headers = signed(NOW);
+        headers.append(name, HeaderValue::from_static(value));
+        headers
+    };
+    let refused = |name: &str| Err(format!("'{name}' must be a 'SignedHeader' in the AWS Authorization."));
+    let twice = |name: &str| Err(format!("The request has more than one {name} header"));
+    assert_eq!(check(&signed(NOW)), Ok(()));
+    assert_eq!(check(&with("x-amz-security-token", "t")), refused("x-amz-security-token"));
+    assert_eq!(check(&with("x-amz-user-agent", "a")), refused("x-amz-user-agent"));
+    assert_eq!(check(&with("x-amz-target", "A.C")), twice("x-amz-target"));
+    // What proxies add, what no signer covers, and what says nothing that is not checked.
+    for name in ["x-amzn-trace-id", "user-agent", "x-forwarded-proto", "content-type", "x-amz-content-sha256"]
+    {
+        assert_eq!(check(&with(name, "a")), Ok(()), "{name}");
+    }
+    let mut headers = with("content-type", "a");
+    headers.append("content-type", HeaderValue::from_static("b"));
+    assert_eq!(check(&headers), twice("content-type"));
+    // Names of signed headers are written in small letters, or they are others.
+    let mut headers = signed(NOW);
+    let listed = headers["authorization"].to_str().unwrap().replace("x-amz-target", "X-Amz-Target");
+    headers.insert("authorization", HeaderValue::from_str(&listed).unwrap());
+    assert_eq!(check(&headers), refused("x-amz-target"));
+    // A presigned request.
+    let query = format!(
+        "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2F20231114%2Fr%2Fecs%2Faws4_request&\
+         X-Amz-Date=20231114T221320Z&X-Amz-SignedHeaders=host&X-Amz-Signature={}",
+        "0".repeat(64)
+    );
+    let mut headers = HeaderMap::new();
+    let presigned = Signature::read(&headers, &query).unwrap();
+    assert_eq!(presigned.check_covered(&headers), Ok(()));
+    headers.insert("x-amz-target", HeaderValue::from_static("A.B"));
+    let found = presigned.check_covered(&headers).map_err(|refusal| refusal.to_string());
+    assert_eq!(found, refused("x-amz-target"));
+}
+
+#[test]
 fn presigned_urls_are_read_with_care() {
     let query = "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=a%2F20231114%2Fr%2Fs3%2Faws4_request&\
         X-Amz-Date=20231114T221320Z&X-Amz-SignedHeaders=host&X-Amz-Signature=";
