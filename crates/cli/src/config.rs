@@ -48,6 +48,8 @@ pub struct Server {
     pub partition: String,
     /// The cluster that is created at start. Default `default`.
     pub cluster: String,
+    /// Names by which this control plane may be called besides loopback's and its listener's address. Default none.
+    pub names: Vec<String>,
     /// Take any key as the account's administrator. Only on loopback. Default false.
     pub accept_any_credentials: bool,
 }
@@ -121,6 +123,7 @@ impl Default for Server {
             region: "us-east-1".to_owned(),
             partition: "aws".to_owned(),
             cluster: "default".to_owned(),
+            names: Vec::new(),
             accept_any_credentials: false,
         }
     }
@@ -199,6 +202,18 @@ impl Config {
             return refuse(
                 "server.cluster",
                 "a cluster's name has up to 255 letters, digits, hyphens and underscores",
+            );
+        }
+        let label = |text: &str| !text.is_empty() && word(text);
+        let name = |text: &String| {
+            text.len() <= 253
+                && (text.strip_prefix("*.").unwrap_or(text).split('.').all(label)
+                    || text.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok())
+        };
+        if !server.names.iter().all(name) {
+            return refuse(
+                "server.names",
+                "host names and addresses without a port; *.example.com for all below one",
             );
         }
         if server.accept_any_credentials && !server.listen.ip().is_loopback() {

@@ -146,6 +146,7 @@ async fn start_server(
     let front = front_door::Config {
         region: server.region.as_str().into(),
         clock: driver::now,
+        names: front_door::Names::new(server.listen.ip(), &server.names),
         upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
         limits: Default::default(),
     };

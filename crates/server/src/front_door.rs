@@ -3,9 +3,11 @@
 //! It knows no operation and keeps no state of its own.
 
 mod auth;
+mod connection;
 mod handle;
 mod listen;
 mod members;
+mod names;
 mod route;
 mod service;
 mod support;
@@ -18,7 +20,9 @@ use wire::Timestamp;
 use wire::schema;
 use wire::sigv4::Verifier;
 
+pub use connection::Ends;
 pub use members::{Absent, Neutral};
+pub use names::Names;
 pub use service::{Call, Caller, Key, Keys, Role, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
@@ -39,6 +43,8 @@ pub struct Config {
     pub region: Arc<str>,
     /// Gives the time; never goes back.
     pub clock: fn() -> Timestamp,
+    /// By which names it may be called.
+    pub names: Names,
     /// Paths below which web sockets are handed over, such as `/acs`.
     pub upgrade_paths: Vec<String>,
     /// What is refused.

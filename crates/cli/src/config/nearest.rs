@@ -10,6 +10,7 @@ pub const KEYS: &[&str] = &[
     "server.region",
     "server.partition",
     "server.cluster",
+    "server.names",
     "server.accept_any_credentials",
     "agent.reserved_memory",
     "agent.reserved_ports",

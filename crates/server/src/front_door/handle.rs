@@ -9,27 +9,40 @@ use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming as Body;
 use wire::Error;
-use wire::protocol::{self, Codec, Incoming, Reply, codec};
+use wire::protocol::{self, Codec, Incoming, Reply, codec, spoken};
 use wire::schema::Protocol;
 use wire::sigv4::{Refusal, Signature};
 use wire::validate::validate;
 
+use super::connection::Connection;
 use super::members::{self, SUPPORT_PAGE};
 use super::route::Route;
 use super::{Call, FrontDoor, Key, UpgradeCall, origin};
 
 impl FrontDoor {
     /// Answers a request, whatever it is.
-    pub(super) async fn handle(&self, mut request: Request<Body>) -> Response<Full<Bytes>> {
+    pub(super) async fn handle(
+        &self,
+        mut request: Request<Body>,
+        connection: &Connection,
+    ) -> Response<Full<Bytes>> {
         let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
-        if request.uri().path() == "/health" && request.method() == Method::GET {
+        let upgrade = self.upgrade_wanted(&request);
+        let on_upgrade = upgrade.map(|_| hyper::upgrade::on(&mut request));
+        let (parts, body) = request.into_parts();
+        if let Err(error) = self.config.names.check(&parts, connection.ends.local.ip()) {
+            tracing::debug!(peer = %connection.ends.peer, %error, "a request was refused");
+            return match upgrade {
+                Some(_) => refused_upgrade(&error),
+                None => response(render(spoken(&incoming(&parts, b""))).error(None, &error, &request_id)),
+            };
+        }
+        if parts.uri.path() == "/health" && parts.method == Method::GET {
             return health();
         }
-        if let Some(upgrade) = self.upgrade_wanted(&request) {
-            let on_upgrade = hyper::upgrade::on(&mut request);
-            return self.hand_over(upgrade, request.into_parts().0, on_upgrade, request_id).await;
+        if let (Some(upgrade), Some(on_upgrade)) = (upgrade, on_upgrade) {
+            return self.hand_over(upgrade, parts, on_upgrade, request_id).await;
         }
-        let (parts, body) = request.into_parts();
         let signature = Signature::read(&parts.headers, parts.uri.query().unwrap_or_default());
         let route = self.route(&incoming(&parts, b""), &signature);
         let limit = route.mounted.map_or(self.config.limits.body_bytes, |mounted| mounted.body_bytes);
@@ -143,12 +156,7 @@ impl FrontDoor {
                 let caller = key.caller.clone();
                 upgrade.upgrade(UpgradeCall { parts, on_upgrade, caller, request_id, region, now }).await
             }
-            Err(refusal) => {
-                let body = wire::acs::refusal("AccessDeniedException", &refusal.to_string());
-                let mut response = Response::new(Full::from(body));
-                *response.status_mut() = StatusCode::FORBIDDEN;
-                response
-            }
+            Err(refusal) => refused_upgrade(&Error::new("AccessDeniedException", 403, refusal.to_string())),
         }
     }
 }
@@ -184,6 +192,14 @@ fn response(reply: Reply) -> Response<Full<Bytes>> {
 fn health() -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::from("{\"status\":\"ok\"}"));
     response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// A refused web socket, in the form that agents decode.
+fn refused_upgrade(error: &Error) -> Response<Full<Bytes>> {
+    let mut response =
+        Response::new(Full::from(wire::acs::refusal("AccessDeniedException", error.message())));
+    *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
     response
 }
 

@@ -1,6 +1,7 @@
 //! The listener: connections, their limits, and a shutdown that lets requests end.
 
 use std::convert::Infallible;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::FrontDoor;
+use super::connection::{Connection, Ends};
 
 /// After `accept` failed (no file descriptors, most likely) the next try waits that long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,11 +38,11 @@ impl FrontDoor {
                 () = shutdown.cancelled() => break,
             };
             match accepted {
-                Ok((stream, _)) => {
+                Ok((stream, peer)) => {
                     let (door, shutdown, cut) = (self.clone(), shutdown.clone(), cut.clone());
                     tracker.spawn(async move {
                         tokio::select! {
-                            () = door.connection(stream, shutdown) => {}
+                            () = door.connection(stream, peer, shutdown) => {}
                             () = cut.cancelled() => {}
                         }
                         drop(place);
@@ -61,13 +63,15 @@ impl FrontDoor {
     }
 
     /// HTTP/1.1 with keep-alive. HTTP/2 is left out: no AWS client speaks it without TLS.
-    async fn connection(self: Arc<Self>, stream: TcpStream, shutdown: CancellationToken) {
+    async fn connection(self: Arc<Self>, stream: TcpStream, peer: SocketAddr, shutdown: CancellationToken) {
         // Replies are single writes; waiting for more to send only costs time.
         let _ = stream.set_nodelay(true);
+        let Ok(ends) = ends(&stream, peer) else { return };
         let limits = &self.config.limits;
+        let known = Arc::new(Connection { ends });
         let service = service_fn(|request| {
-            let door = self.clone();
-            async move { Ok::<_, Infallible>(door.handle(request).await) }
+            let (door, known) = (self.clone(), known.clone());
+            async move { Ok::<_, Infallible>(door.handle(request, &known).await) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -88,4 +92,9 @@ impl FrontDoor {
             tracing::debug!(%error, "a connection ended badly");
         }
     }
+}
+
+fn ends(stream: &TcpStream, peer: SocketAddr) -> std::io::Result<Ends> {
+    let cookie = rustix::net::sockopt::socket_cookie(stream)?;
+    Ok(Ends { peer, local: stream.local_addr()?, cookie })
 }

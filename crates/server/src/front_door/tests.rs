@@ -17,7 +17,7 @@ use wire::ecs;
 
 use super::*;
 use crate::services::sts::Sts;
-use client::{Answer, Client, TARGET};
+use client::{Answer, Client, HOST, TARGET, pairs};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
@@ -110,9 +110,18 @@ struct Running {
     served: tokio::task::JoinHandle<()>,
 }
 
+fn config() -> Config {
+    Config {
+        region: "us-east-1".into(),
+        clock: || NOW,
+        names: Names::new("127.0.0.1".parse().unwrap(), &[]),
+        upgrade_paths: Vec::new(),
+        limits: Limits::default(),
+    }
+}
+
 async fn start(limits: Limits) -> Running {
-    let config =
-        Config { region: "us-east-1".into(), clock: || NOW, upgrade_paths: vec!["/acs".into()], limits };
+    let config = Config { upgrade_paths: vec!["/acs".into()], limits, ..config() };
     let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo), Arc::new(Sts)];
     let door = FrontDoor::new(config, services, Arc::new(Ring), Some(Arc::new(Takes))).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -259,7 +268,7 @@ async fn nobody_gets_in_without_a_right_signature() {
         let answer = client.send_as(&other, TARGET, b"{\"tasks\":[]}").await;
         assert_eq!(refused(&answer), (400, code.into(), message.into()), "{what}");
     }
-    let answer = client.raw("POST", "/", &[("x-amz-target", TARGET)], b"{}").await;
+    let answer = client.raw("POST", "/", &[HOST, ("x-amz-target", TARGET)], b"{}").await;
     let missing = (400, "MissingAuthenticationTokenException".into(), "Missing Authentication Token".into());
     assert_eq!(refused(&answer), missing);
     let session = client.with("SESSION", "secret").token("t");
@@ -268,6 +277,66 @@ async fn nobody_gets_in_without_a_right_signature() {
     let any = client.with("ANY", "whatever").scope("eu-west-1", "ecs").at(Timestamp(0));
     let answer = client.send_as(&any, TARGET, b"{\"tasks\":[]}").await;
     assert_eq!(answer.json()["region"], "eu-west-1");
+}
+
+#[tokio::test]
+async fn an_operation_that_is_not_signed_is_not_carried_out() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    // Signed without a target; whoever saw it adds one.
+    let mut headers =
+        client.signed_head(("POST", "/", ""), &[("content-type", "application/x-amz-json-1.1")], b"{}");
+    headers.push(("x-amz-target".to_owned(), "AmazonEC2ContainerServiceV20141113.StopTask".to_owned()));
+    let answer = client.raw("POST", "/", &pairs(&headers), b"{}").await;
+    let text = "'x-amz-target' must be a 'SignedHeader' in the AWS Authorization.";
+    assert_eq!(refused(&answer), (400, "InvalidSignatureException".into(), text.into()));
+}
+
+#[tokio::test]
+async fn web_pages_and_foreign_names_are_refused_everywhere() {
+    let running = start(Limits::default()).await;
+    let page = |name, value| {
+        let mut headers = vec![("host", "localhost:4566")];
+        headers.retain(|(host, _)| *host != name);
+        headers.push((name, value));
+        headers
+    };
+    let foreign = [
+        page("host", "evil.example:4566"),
+        page("origin", "http://evil.example"),
+        page("sec-fetch-site", "cross-site"),
+    ];
+    for headers in &foreign {
+        for (method, path) in [("GET", "/health"), ("OPTIONS", "/"), ("POST", "/"), ("GET", "/?Action=X")] {
+            let mut client = Client::connect(running.address).await;
+            let answer = client.raw(method, path, headers, b"").await;
+            assert_eq!(answer.status, 403, "{method} {path} {headers:?}");
+            assert!(!answer.headers.keys().any(|name| name.as_str().starts_with("access-control-")));
+        }
+        // Signed, and as a web socket.
+        let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade")];
+        let all: Vec<_> = headers.iter().chain(&upgrade).copied().collect();
+        let mut client = Client::connect(running.address).await;
+        let answer = client.signed_get("/acs/ws", "a=b", &all).await;
+        assert_eq!((answer.status, &answer.json()["type"]), (403, &json!("AccessDeniedException")));
+        let mut client = Client::connect(running.address).await;
+        let all: Vec<_> = headers.iter().chain(&[("x-amz-target", TARGET)]).copied().collect();
+        let answer = client.signed_post(&all, b"{\"tasks\":[\"a\"]}").await;
+        assert_eq!(refused(&answer).1, "AccessDeniedException", "{headers:?}");
+        // Before a body is read: this one never comes.
+        let mut client = Client::connect(running.address).await;
+        let all: Vec<_> = headers.iter().chain(&[("content-length", "100000")]).copied().collect();
+        assert_eq!(client.raw("POST", "/", &all, b"").await.status, 403);
+    }
+    for (headers, status) in [
+        (vec![], 400),
+        (vec![("host", "localhost"), ("host", "localhost")], 400),
+        (page("origin", "http://localhost:4566"), 200),
+        (page("sec-fetch-site", "none"), 200),
+    ] {
+        let mut client = Client::connect(running.address).await;
+        assert_eq!(client.raw("GET", "/health", &headers, b"").await.status, status, "{headers:?}");
+    }
 }
 
 #[tokio::test]
@@ -312,14 +381,14 @@ async fn a_service_that_is_not_there_is_named() {
     let answer = client.send_as(&other, "AmazonSSM.GetParameter", b"{}").await;
     let message = "Roadstead has no service ssm: see docs/support.md";
     assert_eq!(refused(&answer), (400, "UnknownOperationException".into(), message.into()));
-    let answer = client.raw("GET", "/health", &[], b"").await;
+    let answer = client.raw("GET", "/health", &[HOST], b"").await;
     assert_eq!((answer.status, answer.json()), (200, json!({"status": "ok"})));
 }
 
 #[tokio::test]
 async fn web_sockets_are_handed_over() {
     let running = start(Limits::default()).await;
-    let upgrade = [("upgrade", "websocket"), ("connection", "Upgrade")];
+    let upgrade = [HOST, ("upgrade", "websocket"), ("connection", "Upgrade")];
     let mut client = Client::connect(running.address).await;
     let answer = client.raw("GET", "/acs/ws?a=b", &upgrade, b"").await;
     assert_eq!(answer.status, 403);
@@ -349,8 +418,6 @@ fn a_wrong_support_table_is_found_at_start() {
             Ok(Value::Null.to_string().into())
         }
     }
-    let config =
-        Config { region: "r".into(), clock: || NOW, upgrade_paths: Vec::new(), limits: Limits::default() };
-    let error = FrontDoor::new(config, vec![Arc::new(Wrong)], Arc::new(Ring), None).err().unwrap();
+    let error = FrontDoor::new(config(), vec![Arc::new(Wrong)], Arc::new(Ring), None).err().unwrap();
     assert_eq!(error.to_string(), "the support table of ecs is wrong: no typed operation Nothing");
 }

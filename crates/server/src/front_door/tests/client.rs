@@ -14,6 +14,14 @@ use super::NOW;
 /// The target of `DescribeTasks`.
 pub const TARGET: &str = "AmazonEC2ContainerServiceV20141113.DescribeTasks";
 
+/// Whom every request is for.
+pub const HOST: (&str, &str) = ("host", "localhost:4566");
+
+/// Headers as they are sent.
+pub fn pairs(headers: &[(String, String)]) -> Vec<(&str, &str)> {
+    headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
+}
+
 /// A connection, and whom to sign as. One made by [`Client::with`] has no connection and only signs.
 pub struct Client {
     stream: Option<TcpStream>,
@@ -93,6 +101,11 @@ impl Client {
         self.signed(&signer, ("GET", path, query), headers, b"").await
     }
 
+    pub async fn signed_post(&mut self, headers: &[(&str, &str)], body: &[u8]) -> Answer {
+        let signer = self.with("AKID", "secret");
+        self.signed(&signer, ("POST", "/", ""), headers, body).await
+    }
+
     async fn signed(
         &mut self,
         signer: &Client,
@@ -100,17 +113,26 @@ impl Client {
         headers: &[(&str, &str)],
         body: &[u8],
     ) -> Answer {
-        let mut all = HeaderMap::new();
-        all.insert("host", HeaderValue::from_static("localhost:4566"));
-        for (name, value) in headers {
-            all.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
-        }
-        let scope = (signer.scope.0.as_str(), signer.scope.1.as_str());
-        sign(target, &mut all, body, &signer.credentials, scope, signer.now).unwrap();
-        let pairs: Vec<(&str, &str)> = all.iter().map(|(n, v)| (n.as_str(), v.to_str().unwrap())).collect();
+        let all = signer.signed_head(target, headers, body);
         let (method, path, query) = target;
         let url = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        self.raw(method, &url, &pairs, body).await
+        self.raw(method, &url, &pairs(&all), body).await
+    }
+
+    /// These headers, signed; [`HOST`] is added unless there is one.
+    pub fn signed_head(
+        &self,
+        target: (&str, &str, &str),
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Vec<(String, String)> {
+        let mut all = HeaderMap::new();
+        for (name, value) in [HOST].iter().chain(headers) {
+            all.insert(name.parse::<HeaderName>().unwrap(), HeaderValue::from_str(value).unwrap());
+        }
+        let scope = (self.scope.0.as_str(), self.scope.1.as_str());
+        sign(target, &mut all, body, &self.credentials, scope, self.now).unwrap();
+        all.iter().map(|(n, v)| (n.to_string(), v.to_str().unwrap().to_owned())).collect()
     }
 
     /// Sends exactly these headers; a length is added unless there is one.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client::{Client, TARGET};
+use super::client::{Client, HOST, TARGET};
 use super::{Limits, start};
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn slow_clients_are_let_go() {
         stream.read_to_string(&mut rest).await.unwrap();
     }
     let mut client = Client::connect(running.address).await;
-    let headers = [("x-amz-target", TARGET), ("content-length", "10")];
+    let headers = [HOST, ("x-amz-target", TARGET), ("content-length", "10")];
     let answer = client.raw("POST", "/", &headers, b"{").await;
     assert_eq!((answer.status, &answer.json()["__type"]), (408, &json!("RequestTimeoutException")));
     assert!(begin.elapsed() < Duration::from_secs(20));
@@ -54,9 +54,10 @@ async fn slow_clients_are_let_go() {
 async fn further_connections_wait_for_a_place() {
     let running = start(Limits { connections: 1, ..Limits::default() }).await;
     let mut first = Client::connect(running.address).await;
-    assert_eq!(first.raw("GET", "/health", &[], b"").await.status, 200);
+    assert_eq!(first.raw("GET", "/health", &[HOST], b"").await.status, 200);
     let mut second = Client::connect(running.address).await;
-    let waiting = tokio::time::timeout(Duration::from_millis(100), second.raw("GET", "/health", &[], b""));
+    let waiting =
+        tokio::time::timeout(Duration::from_millis(100), second.raw("GET", "/health", &[HOST], b""));
     assert!(waiting.await.is_err());
     drop(first);
     assert_eq!(second.answer().await.status, 200);
@@ -66,9 +67,9 @@ async fn further_connections_wait_for_a_place() {
 async fn shutdown_lets_requests_end_and_cuts_the_rest() {
     let running = start(Limits { grace: Duration::from_secs(2), ..Limits::default() }).await;
     let mut idle = Client::connect(running.address).await;
-    assert_eq!(idle.raw("GET", "/health", &[], b"").await.status, 200);
+    assert_eq!(idle.raw("GET", "/health", &[HOST], b"").await.status, 200);
     let mut half = tokio::net::TcpStream::connect(running.address).await.unwrap();
-    half.write_all(b"POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\n").await.unwrap();
+    half.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n").await.unwrap();
     let mut busy = Client::connect(running.address).await;
     let shutdown = running.shutdown.clone();
     let answer = async {
