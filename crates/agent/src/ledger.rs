@@ -88,7 +88,7 @@ impl Ledger {
     pub fn open(dir: &Path) -> Result<Ledger, Error> {
         std::fs::create_dir_all(dir)?;
         let history = store::sqlite::HistoryLimits::NONE;
-        let options = store::sqlite::Options { history, ..Default::default() };
+        let options = store::sqlite::Options { history, keeps_room: true, ..Default::default() };
         let store = store::sqlite::Sqlite::open(&dir.join("ledger.db"), options)?;
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         Ok(Ledger::over(Arc::new(store), boot_id.trim()))

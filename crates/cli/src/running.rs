@@ -118,7 +118,7 @@ async fn start_server(
     let state = dir.path().join("state.db");
     // The one process that writes the rows has them all in memory: nobody watches them.
     let history = store::sqlite::HistoryLimits::NONE;
-    let options = store::sqlite::Options { history, ..Default::default() };
+    let options = store::sqlite::Options { history, keeps_room: true, ..Default::default() };
     let store = store::sqlite::Sqlite::open(&state, options)
         .with_context(|| format!("cannot open {}", state.display()))?;
     let identity = Identity {

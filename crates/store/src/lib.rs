@@ -24,6 +24,7 @@ pub mod limits;
 pub mod memory;
 mod queue;
 mod row;
+pub mod space;
 pub mod sqlite;
 mod watch;
 
@@ -95,6 +96,12 @@ pub trait Store: Send + Sync + 'static {
     /// Writes a consistent copy of the store to the new file `to`, while reads and writes go on. The copy
     /// is on disk when this returns. Error: [`Error::Invalid`] when `to` exists.
     fn backup(&self, to: &Path) -> Result<(), Error>;
+
+    /// Whether so little space is left that nothing new should be begun: what there is, is for commits that end
+    /// something. Costs some microseconds. False where the store is on no disk.
+    fn is_tight(&self) -> bool {
+        false
+    }
 
     /// How the store is doing. Never fails and never waits for the disk's writer.
     fn health(&self) -> Health;

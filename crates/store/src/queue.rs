@@ -14,6 +14,8 @@ use crate::{Commit, Done, Error, Event, Lease, Revision, lease, limits};
 
 /// How often a store whose disk failed tries again by itself.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// For how long nothing must have come before there is time for what can wait.
+const IDLE_AFTER: Duration = Duration::from_secs(1);
 
 /// What the writer is asked to do.
 #[derive(Debug)]
@@ -46,6 +48,9 @@ pub(crate) trait Backend: Send + 'static {
 
     /// Called between batches, after everybody has their answer: time for housekeeping.
     fn tend(&mut self) {}
+
+    /// Called once when nothing has come for a while.
+    fn idle(&mut self) {}
 }
 
 struct Job {
@@ -59,6 +64,8 @@ struct Waiting {
     jobs: VecDeque<Job>,
     bytes: usize,
     closed: bool,
+    /// It was seen that nothing comes.
+    idle: bool,
 }
 
 #[derive(Default)]
@@ -169,15 +176,19 @@ impl Shared {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for work. None at the end; an empty batch when it is time to try the disk again.
+    /// Waits for work. None at the end; an empty batch when it is time to try the disk again, or for what can
+    /// wait.
     fn take(&self) -> Option<Vec<Job>> {
         let mut waiting = self.waiting();
         while waiting.jobs.is_empty() && !waiting.closed {
-            if self.faulted.load(Ordering::Relaxed) {
+            let faulted = self.faulted.load(Ordering::Relaxed);
+            if faulted || !waiting.idle {
+                let patience = if faulted { PROBE_EVERY } else { IDLE_AFTER };
                 let (guard, timeout) =
-                    self.ready.wait_timeout(waiting, PROBE_EVERY).unwrap_or_else(PoisonError::into_inner);
+                    self.ready.wait_timeout(waiting, patience).unwrap_or_else(PoisonError::into_inner);
                 waiting = guard;
                 if timeout.timed_out() && waiting.jobs.is_empty() {
+                    waiting.idle = true;
                     return (!waiting.closed).then(Vec::new);
                 }
             } else {
@@ -195,6 +206,7 @@ impl Shared {
             batch.extend(waiting.jobs.pop_front());
         }
         waiting.bytes -= bytes;
+        waiting.idle = false;
         (!batch.is_empty()).then_some(batch)
     }
 
@@ -214,9 +226,13 @@ struct Run<B> {
 impl<B: Backend> Run<B> {
     fn run(mut self) {
         while let Some(batch) = self.shared.take() {
-            if batch.is_empty() {
+            if batch.is_empty() && self.shared.faulted.load(Ordering::Relaxed) {
                 let fault = self.backend.probe().err();
                 self.shared.set_fault(fault);
+                continue;
+            }
+            if batch.is_empty() {
+                self.backend.idle();
                 continue;
             }
             self.write(batch);

@@ -13,6 +13,7 @@ pub use backup::backup;
 
 use crate::hub::Hub;
 use crate::queue::Writer;
+use crate::space::Space;
 use crate::{
     Clock, Commit, Done, Entry, Error, Health, Lease, MonotonicClock, Range, Revision, Span, Store, Watch,
     row,
@@ -22,6 +23,7 @@ mod backup;
 mod fault;
 mod file;
 mod reader;
+mod room;
 mod writer;
 
 /// How much history the store keeps for watches. What is beyond any of the three is trimmed.
@@ -53,11 +55,17 @@ pub struct Options {
     pub clock: Arc<dyn Clock>,
     /// How far back watches can go.
     pub history: HistoryLimits,
+    /// Keep room inside the files for when the disk is full, see [`crate::space`].
+    pub keeps_room: bool,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { clock: Arc::new(MonotonicClock::default()), history: HistoryLimits::default() }
+        Self {
+            clock: Arc::new(MonotonicClock::default()),
+            history: HistoryLimits::default(),
+            keeps_room: false,
+        }
     }
 }
 
@@ -75,10 +83,11 @@ impl Sqlite {
     /// does so. Errors: [`Error::Foreign`], [`Error::TooNew`], [`Error::Corrupt`], the disk's errors. A file
     /// that is refused is left as it is.
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
-        let file = file::open(path)?;
+        let file = file::open(path, options.keeps_room)?;
+        let how = file.how;
         let hub = Arc::new(Hub::new(file.state.revision, file.state.oldest_watch));
         let writer = Writer::start(writer::SqliteBackend::new(path, file, options)?, hub.clone())?;
-        let readers = Arc::new(reader::Readers::new(path));
+        let readers = Arc::new(reader::Readers::new(path, how));
         Ok(Self { writer, hub, readers, path: path.to_owned() })
     }
 }
@@ -125,6 +134,10 @@ impl Store for Sqlite {
 
     fn backup(&self, to: &Path) -> Result<(), Error> {
         backup::backup(&self.path, to)
+    }
+
+    fn is_tight(&self) -> bool {
+        Space::of(&self.path).is_ok_and(|space| space.is_tight())
     }
 
     fn health(&self) -> Health {

@@ -65,9 +65,23 @@ pub(super) struct State {
     pub(super) history_bytes: u64,
 }
 
+/// How the file's connections are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct How {
+    /// The log stays when the last connection goes.
+    pub(super) keeps_log: bool,
+    /// Its index is in memory, and other processes are kept out: a full disk has no room for the file that the
+    /// index is in otherwise, which SQLite makes anew at each start.
+    pub(super) alone: bool,
+}
+
+/// SQLite's layer that keeps the index of the log in memory.
+const ALONE: &str = "unix-excl";
+
 /// An opened file.
 pub(super) struct Opened {
     pub(super) conn: Connection,
+    pub(super) how: How,
     pub(super) state: State,
     pub(super) leases: Vec<Lease>,
 }
@@ -86,7 +100,7 @@ pub(super) fn sync_directory(path: &Path) -> Result<(), Error> {
 }
 
 /// Opens the file for writing; makes it when there is none.
-pub(super) fn open(path: &Path) -> Result<Opened, Error> {
+pub(super) fn open(path: &Path, keeps_log: bool) -> Result<Opened, Error> {
     match OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(_) => sync_directory(path)?,
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
@@ -95,14 +109,20 @@ pub(super) fn open(path: &Path) -> Result<Opened, Error> {
     if !fs::metadata(path).map_err(|e| fault::of_io(path, &e))?.is_file() {
         return Err(foreign(path, "it is not a regular file"));
     }
-    connect(path)
+    let how = How { keeps_log, alone: false };
+    match connect(path, how) {
+        // SQLite says no more than that it failed, so the disk is not asked whether it is full.
+        Err(error @ (Error::DiskFull { .. } | Error::Io { .. })) => {
+            connect(path, How { alone: true, ..how }).map_err(|_| error)
+        }
+        connected => connected,
+    }
 }
 
 /// Connects to the existing file for writing, having checked whose it is.
-pub(super) fn connect(path: &Path) -> Result<Opened, Error> {
+pub(super) fn connect(path: &Path, how: How) -> Result<Opened, Error> {
     fault::check_writable(path)?;
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(|e| fault::of_sqlite(path, None, &e))?;
+    let conn = dial(path, OpenFlags::SQLITE_OPEN_READ_WRITE, how)?;
     let fail = |error: rusqlite::Error| fault::of_sqlite(path, Some(&conn), &error);
     conn.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
     let new = identify(path, &conn)?;
@@ -118,12 +138,24 @@ pub(super) fn connect(path: &Path) -> Result<Opened, Error> {
     }
     let state = read_state(&conn).map_err(fail)?;
     let leases = read_leases(&conn).map_err(fail)?;
-    Ok(Opened { conn, state, leases })
+    Ok(Opened { conn, how, state, leases })
+}
+
+fn dial(path: &Path, access: OpenFlags, how: How) -> Result<Connection, Error> {
+    let flags = access | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let conn = match how.alone {
+        true => Connection::open_with_flags_and_vfs(path, flags, ALONE),
+        false => Connection::open_with_flags(path, flags),
+    };
+    let conn = conn.map_err(|e| fault::of_sqlite(path, None, &e))?;
+    let kept = conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, how.keeps_log);
+    kept.map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
+    Ok(conn)
 }
 
 /// Connects to the existing file, which is ours, for reading.
-pub(super) fn connect_reader(path: &Path) -> Result<Connection, Error> {
-    let conn = open_reader(path)?;
+pub(super) fn connect_reader(path: &Path, how: How) -> Result<Connection, Error> {
+    let conn = open_reader(path, how)?;
     keep_plans(&conn).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
     // Small, for there may be several: 512 KiB.
     let pragmas = "PRAGMA query_only=ON; PRAGMA cache_size=-512; PRAGMA temp_store=MEMORY;";
@@ -133,16 +165,17 @@ pub(super) fn connect_reader(path: &Path) -> Result<Connection, Error> {
 
 /// Connects to the existing file for reading, having checked whose it is.
 pub(super) fn connect_stranger(path: &Path) -> Result<Connection, Error> {
-    let conn = open_reader(path)?;
+    let conn = open_reader(path, How { keeps_log: true, alone: false })?;
     if identify(path, &conn)? {
         return Err(foreign(path, "it is empty"));
     }
     Ok(conn)
 }
 
-fn open_reader(path: &Path) -> Result<Connection, Error> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let conn = Connection::open_with_flags(path, flags).map_err(|e| fault::of_sqlite(path, None, &e))?;
+fn open_reader(path: &Path, how: How) -> Result<Connection, Error> {
+    // A descriptor that only reads would let other processes in again.
+    let access = if how.alone { OpenFlags::SQLITE_OPEN_READ_WRITE } else { OpenFlags::SQLITE_OPEN_READ_ONLY };
+    let conn = dial(path, access, how)?;
     conn.busy_timeout(BUSY_TIMEOUT).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
     Ok(conn)
 }

@@ -19,12 +19,13 @@ const MAX_IDLE: usize = 4;
 /// See the module.
 pub(super) struct Readers {
     path: PathBuf,
+    how: file::How,
     idle: Mutex<Vec<Connection>>,
 }
 
 impl Readers {
-    pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::default() }
+    pub(super) fn new(path: &Path, how: file::How) -> Self {
+        Self { path: path.to_owned(), how, idle: Mutex::default() }
     }
 
     pub(super) fn state(&self) -> Result<State, Error> {
@@ -84,7 +85,7 @@ impl Readers {
             return Ok(value);
         }
         drop(conn);
-        let conn = file::connect_reader(&self.path)?;
+        let conn = file::connect_reader(&self.path, self.how)?;
         match act(&conn) {
             Ok(value) => {
                 self.give_back(conn);
@@ -96,7 +97,7 @@ impl Readers {
 
     fn connection(&self) -> Result<Connection, Error> {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        idle.map_or_else(|| file::connect_reader(&self.path), Ok)
+        idle.map_or_else(|| file::connect_reader(&self.path, self.how), Ok)
     }
 
     fn give_back(&self, conn: Connection) {

@@ -9,15 +9,18 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::file::{HISTORY_SHIFT, Opened, State};
-use super::{HistoryLimits, Options, fault, file};
+use super::file::{HISTORY_SHIFT, How, Opened, State};
+use super::{HistoryLimits, Options, fault, file, room};
 use crate::apply::{Batch, Rows};
 use crate::lease::Leases;
 use crate::queue::{Applied, Backend, Work};
+use crate::space::Space;
 use crate::{Change, Error, Lease, Revision};
 
 /// Pages in the write-ahead log from which on it is checkpointed: 8 MiB.
 const CHECKPOINT_PAGES: i64 = 2048;
+/// The same where the disk is full: the log must do with the blocks it has.
+const CHECKPOINT_PAGES_TIGHT: i64 = 16;
 /// History rows trimmed with a batch at most, beyond twice those that the batch added.
 const TRIM_ROWS: usize = 64;
 
@@ -25,6 +28,7 @@ const TRIM_ROWS: usize = 64;
 pub(super) struct SqliteBackend {
     path: PathBuf,
     conn: Option<Connection>,
+    how: How,
     options: Options,
     state: State,
     leases: Leases,
@@ -35,7 +39,25 @@ impl SqliteBackend {
         let mut leases = Leases::default();
         let now = options.clock.now();
         opened.leases.into_iter().for_each(|lease| leases.adopt(lease, now));
-        Ok(Self { path: path.to_owned(), conn: Some(opened.conn), options, state: opened.state, leases })
+        let Opened { conn, how, state, .. } = opened;
+        let mut backend = Self { path: path.to_owned(), conn: Some(conn), how, options, state, leases };
+        if let Some(space) = backend.space() {
+            room::reserve_log(path, &space);
+            backend.keep_room(&space, false);
+        }
+        Ok(backend)
+    }
+
+    /// The disk, for a store that keeps room on it.
+    fn space(&self) -> Option<Space> {
+        self.options.keeps_room.then(|| Space::of(&self.path).ok()).flatten()
+    }
+
+    /// A failure only means that there is less room; the next time tries again.
+    fn keep_room(&mut self, space: &Space, idle: bool) {
+        if let Some(conn) = &self.conn {
+            let _ = room::fill(conn, space, idle);
+        }
     }
 
     /// Gives a connection to `act` inside a transaction. When anything fails, all of it is undone.
@@ -46,7 +68,7 @@ impl SqliteBackend {
         let conn = match self.conn.take() {
             Some(conn) => conn,
             None => {
-                let opened = file::connect(&self.path)?;
+                let opened = file::connect(&self.path, self.how)?;
                 self.state = opened.state;
                 opened.conn
             }
@@ -176,17 +198,33 @@ impl Backend for SqliteBackend {
     }
 
     fn tend(&mut self) {
+        let space = self.space();
         let Some(conn) = &self.conn else { return };
-        if wal_pages(conn).is_ok_and(|pages| pages >= CHECKPOINT_PAGES) {
+        let tight = space.is_some_and(|space| space.is_tight());
+        let most = if tight { CHECKPOINT_PAGES_TIGHT } else { CHECKPOINT_PAGES };
+        if wal_pages(conn).is_ok_and(|pages| pages >= most) {
             checkpoint(conn);
+        }
+        if let Some(space) = space {
+            self.keep_room(&space, false);
+        }
+    }
+
+    fn idle(&mut self) {
+        if let Some(space) = self.space() {
+            self.keep_room(&space, true);
         }
     }
 }
 
 impl Drop for SqliteBackend {
     fn drop(&mut self) {
-        if let Some(conn) = &self.conn {
-            checkpoint(conn);
+        let Some(conn) = self.conn.take() else { return };
+        let whole = checkpoint(&conn);
+        drop(conn);
+        if self.how.keeps_log && whole {
+            // Not needed for what is stored; it stands in the file.
+            let _ = room::clear_log(&self.path);
         }
     }
 }
@@ -197,10 +235,13 @@ fn wal_pages(conn: &Connection) -> rusqlite::Result<i64> {
 }
 
 /// Moves what it can from the log to the file, without waiting for readers. Not needed for anything to be
-/// durable, so a failure only means that the log stays long; the next batch tries again.
-fn checkpoint(conn: &Connection) {
+/// durable, so a failure only means that the log stays long; the next batch tries again. Says whether all of
+/// the log is in the file.
+fn checkpoint(conn: &Connection) -> bool {
     let moved = conn.prepare_cached("PRAGMA wal_checkpoint(PASSIVE)");
-    let _ = moved.and_then(|mut statement| statement.query_row([], |_| Ok(())));
+    let numbers = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?));
+    let moved = moved.and_then(|mut statement| statement.query_row([], numbers));
+    moved.is_ok_and(|(pages, in_file)| pages == in_file)
 }
 
 fn save_state(conn: &Connection, state: &State) -> rusqlite::Result<()> {

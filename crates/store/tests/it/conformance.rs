@@ -15,7 +15,7 @@ mod memory_engine {
 
 fn sqlite(dir: &std::path::Path, setup: Setup) -> Arc<dyn Store> {
     let history = store::sqlite::HistoryLimits { changes: setup.history as u64, ..Default::default() };
-    let options = store::sqlite::Options { clock: setup.clock, history };
+    let options = store::sqlite::Options { clock: setup.clock, history, keeps_room: true };
     Arc::new(store::sqlite::Sqlite::open(&dir.join("state.db"), options).expect("a new store opens"))
 }
 

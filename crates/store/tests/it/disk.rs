@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
-use store::sqlite::{Options, Sqlite};
+use store::sqlite::{HistoryLimits, Options, Sqlite};
 use store::{Commit, Error, Span, Store};
 
 /// Runs `test` with a small tmpfs of its own.
@@ -101,6 +101,118 @@ fn a_full_disk_refuses_writes_until_there_is_space() {
         drop(store);
         check_rows(&open(&path), count);
     });
+}
+
+/// Runs `test` with a small ext4 of its own, which has all that a real disk has.
+fn on_small_ext4(mib: u64, test: impl FnOnce(&Path)) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (image, at) = (dir.path().join("image"), dir.path().join("at"));
+    fs::create_dir(&at).expect("a directory");
+    fs::File::create(&image).and_then(|file| file.set_len(mib << 20)).expect("a file");
+    let run = |program: &str, words: &[&str]| {
+        let done = Command::new(program).args(words).arg(&image).output();
+        done.is_ok_and(|done| done.status.success())
+    };
+    let mounted = run("mkfs.ext4", &["-q", "-m", "0", "-F"])
+        && Command::new("mount")
+            .args(["-o", "loop"])
+            .arg(&image)
+            .arg(&at)
+            .status()
+            .is_ok_and(|s| s.success());
+    if !mounted {
+        eprintln!("SKIPPED: no ext4 can be mounted here");
+        return;
+    }
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(&at)));
+    let gone = Command::new("umount").arg(&at).status();
+    assert!(gone.is_ok_and(|status| status.success()), "the store is closed");
+    outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+}
+
+fn with_room(path: &Path) -> Sqlite {
+    let options = Options { history: HistoryLimits::NONE, keeps_room: true, ..Options::default() };
+    Sqlite::open(path, options).expect("the store opens")
+}
+
+/// Takes all space and, with `inodes`, all names that are left.
+fn exhaust(dir: &Path, inodes: bool) {
+    fill(dir);
+    let mut made = 0;
+    while inodes && fs::File::create(dir.join(format!("inode-{made}"))).is_ok() {
+        made += 1;
+    }
+}
+
+#[test]
+fn a_store_with_room_is_written_and_opened_on_a_full_disk() {
+    for end in ["closed", "killed"] {
+        on_small_ext4(64, |dir| {
+            for step in [end, "opened"] {
+                let child = Command::new(std::env::current_exe().expect("a name"))
+                    .args(["--exact", "it::disk::one_step_on_a_full_disk", "--ignored", "--nocapture"])
+                    .env("STORE_STEP", step)
+                    .env("STORE_DIR", dir)
+                    .output()
+                    .expect("it runs");
+                let told = String::from_utf8_lossy(&child.stdout);
+                let errors = String::from_utf8_lossy(&child.stderr);
+                assert!(told.contains(&format!("{step} as it should be")), "{end} {step}: {told}{errors}");
+            }
+        });
+    }
+}
+
+/// Each step is another process, as each start of the program is one.
+#[test]
+#[ignore = "run by another test, in processes of their own"]
+fn one_step_on_a_full_disk() {
+    let (Ok(step), Some(dir)) = (std::env::var("STORE_STEP"), std::env::var_os("STORE_DIR")) else { return };
+    let dir = Path::new(&dir);
+    let store = with_room(&dir.join("state.db"));
+    if step == "opened" {
+        for i in 0..200 {
+            let row = store.get(&format!("row/{i}")).expect("it can be read").expect("it is there");
+            assert_eq!(row.value[..], vec![2; 3002][..]);
+            store.commit(Commit::new().delete(format!("row/{i}"))).expect("what ends something is stored");
+        }
+        let mut seen = 0;
+        store.scan(&Span::all(), &mut |_| seen += 1).expect("it can be read");
+        assert_eq!(seen, 0);
+        println!("{step} as it should be");
+        return;
+    }
+    for i in 0..200 {
+        store.commit(Commit::new().put(format!("row/{i}"), vec![7; 3000])).expect("there is space");
+    }
+    assert!(!store.is_tight());
+    exhaust(dir, true);
+    assert!(store.is_tight());
+    for round in 0..3 {
+        for i in 0..200 {
+            let change = Commit::new().put(format!("row/{i}"), vec![round; 3000 + usize::from(round)]);
+            store.commit(change).unwrap_or_else(|error| panic!("{round} {i}: {error}"));
+        }
+    }
+    println!("{step} as it should be");
+    if step == "killed" {
+        std::process::abort();
+    }
+}
+
+#[test]
+fn an_old_log_says_nothing_to_a_file_that_is_put_beside_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (path, copy) = (dir.path().join("state.db"), dir.path().join("copy.db"));
+    let store = with_room(&path);
+    store.commit(Commit::new().put("a", "1")).expect("stored");
+    store.backup(&copy).expect("copied");
+    store.commit(Commit::new().put("a", "2").put("b", vec![1; 100_000])).expect("stored");
+    drop(store);
+    fs::rename(&copy, &path).expect("put in its place");
+    let store = with_room(&path);
+    assert_eq!(&store.get("a").expect("read").expect("a row").value[..], b"1");
+    assert_eq!(store.get("b"), Ok(None));
 }
 
 #[test]
