@@ -169,6 +169,17 @@ def test_kill_a_supervisor_while_tasks_come_and_go(roadstead, tmp_path):
     storm.nothing_is_left()
 
 
+def test_a_task_stops_whose_supervisor_is_stopped(roadstead):
+    """What the supervisor does not do, the agent does: the signal first, and the true reason."""
+    victim = roadstead.run(roadstead.define("victim", container(script=SLEEP, stopTimeout=2)))[0]
+    roadstead.running(victim)
+    os.kill(supervisor(roadstead, victim), signal.SIGSTOP)
+    roadstead.stop(victim)
+    ended = roadstead.stopped(victim)
+    assert exit_codes(ended) == {"main": 0} and ended["stopCode"] == "UserInitiated"
+    assert ended["containers"][0]["reason"].startswith("ContainerRuntimeTimeoutError: the task's supervisor")
+
+
 def supervisor(roadstead, arn):
     """The process that holds a task's containers: the parent of the container's first process."""
     first = roadstead.first(arn, "main")

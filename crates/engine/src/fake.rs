@@ -86,7 +86,7 @@ impl Fake {
 
     /// Ends a running container from outside, as `kill` on the host would.
     pub fn exit(&self, id: &ContainerId, code: Option<i32>, oom_killed: bool) {
-        self.inner.end(id, Exit { code, oom_killed, exited_at_ms: state::now_ms() }, None);
+        self.inner.end(id, Exit { code, oom_killed, exited_at_ms: state::now_ms(), reason: None }, None);
     }
 
     /// Writes a line to a container's standard output.
@@ -129,7 +129,7 @@ impl Inner {
         let (inner, id) = (self.clone(), id.clone());
         tokio::spawn(async move {
             tokio::time::sleep(after).await;
-            let exit = Exit { code: Some(code), oom_killed, exited_at_ms: state::now_ms() };
+            let exit = Exit { code: Some(code), oom_killed, exited_at_ms: state::now_ms(), reason: None };
             inner.end(&id, exit, Some(run));
         });
     }

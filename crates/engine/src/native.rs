@@ -18,6 +18,7 @@ mod proto;
 mod pull;
 mod purge;
 mod rootfs;
+mod silence;
 mod spawner;
 mod spool;
 pub mod supervisor;

@@ -54,6 +54,9 @@ pub struct Exit {
     pub code: Option<i32>,
     pub oom_killed: bool,
     pub exited_at_ms: i64,
+    /// Why the engine ended it by itself: `Name: text`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// Where a container is in its life.

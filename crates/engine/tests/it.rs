@@ -9,5 +9,7 @@ mod crash;
 mod host;
 #[path = "it/native.rs"]
 mod native;
+#[path = "it/silence.rs"]
+mod silence;
 #[path = "it/walk.rs"]
 mod walk;

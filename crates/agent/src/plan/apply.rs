@@ -145,6 +145,8 @@ fn exited(task: &Task, state: &mut TaskState, index: usize, exit: Exit, now_ms: 
     }
     if exit.oom_killed {
         container.reason.get_or_insert(OUT_OF_MEMORY.into());
+    } else if let Some(reason) = &exit.reason {
+        container.reason.get_or_insert_with(|| reason.clone());
     } else if exit.code.is_none() {
         container.reason.get_or_insert(VANISHED.into());
     }

@@ -87,7 +87,10 @@ impl World {
             Action::Stop(c) => {
                 self.log.push(format!("stop {}", self.name(c)));
                 self.running.remove(&c);
-                Fact::Exited(c, Exit { code: Some(143), oom_killed: false, exited_at_ms: self.now })
+                Fact::Exited(
+                    c,
+                    Exit { code: Some(143), oom_killed: false, exited_at_ms: self.now, reason: None },
+                )
             }
             Action::Probe(c) => {
                 self.log.push(format!("probe {}", self.name(c)));
@@ -103,7 +106,10 @@ impl World {
 
     fn exit(&mut self, index: usize, code: i32) {
         self.running.remove(&index);
-        self.fact(Fact::Exited(index, Exit { code: Some(code), oom_killed: false, exited_at_ms: self.now }));
+        self.fact(Fact::Exited(
+            index,
+            Exit { code: Some(code), oom_killed: false, exited_at_ms: self.now, reason: None },
+        ));
         self.settle();
     }
 
@@ -303,7 +309,7 @@ fn an_end_before_the_answer_to_the_start_counts() {
     step(&w.task, &mut w.state, w.now);
     w.fact(Fact::Created(0, Ok(created())));
     assert_eq!(step(&w.task, &mut w.state, w.now).actions, [Action::Start(0)]);
-    w.fact(Fact::Exited(0, Exit { code: Some(5), oom_killed: false, exited_at_ms: w.now }));
+    w.fact(Fact::Exited(0, Exit { code: Some(5), oom_killed: false, exited_at_ms: w.now, reason: None }));
     w.fact(Fact::Started(0, Ok(Started { pid: 9, started_at_ms: w.now })));
     w.settle();
     assert_eq!(w.state.containers[0].exit_code(), Some(5));
@@ -318,7 +324,7 @@ fn found(phase: engine::Phase) -> engine::FoundTask {
 
 #[test]
 fn adoption_tells_what_happened_meanwhile() {
-    let exit = Exit { code: Some(42), oom_killed: false, exited_at_ms: 999 };
+    let exit = Exit { code: Some(42), oom_killed: false, exited_at_ms: 999, reason: None };
     let started = Started { pid: 3, started_at_ms: 5 };
     for (written, found, same_boot, expected) in [
         (Phase::Running, Some(found(engine::Phase::Exited(exit.clone()))), true, (Phase::Stopped, Some(42))),

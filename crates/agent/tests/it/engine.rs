@@ -57,7 +57,7 @@ impl FakeEngine {
     }
 
     fn end(&self, id: &ContainerId, code: i32) {
-        let exit = Exit { code: Some(code), oom_killed: false, exited_at_ms: now_ms() };
+        let exit = Exit { code: Some(code), oom_killed: false, exited_at_ms: now_ms(), reason: None };
         {
             let mut state = self.state.lock();
             let Some(container) = state.tasks.get_mut(&id.task).and_then(|t| t.get_mut(&id.name)) else {

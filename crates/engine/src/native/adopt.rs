@@ -1,19 +1,19 @@
 //! Taking up what is there: at opening, and when a supervisor goes without being told.
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::cgroup;
+use super::cgroup::{self, GroupPath, Hierarchy};
 use super::layout::{self, Durable};
 use super::link::Link;
 use super::proto::Op;
 use super::supervisor::{Identity, sys};
 use super::task::{self, Task};
-use super::{Inner, chain};
+use super::{Inner, chain, silence};
 use crate::state::{Event, Exit, Phase};
 
 /// How long a start may take that was under way when its engine died.
@@ -22,12 +22,28 @@ const SETTLE_WAIT: Duration = Duration::from_secs(10);
 /// How long a killed supervisor may take to be gone, in milliseconds.
 const KILL_WAIT_MS: i32 = 5_000;
 
+/// How long the first process of a killed container may take to be seen dead.
+const SEEN_WAIT: Duration = Duration::from_secs(2);
+
+/// Most supervisors that are greeted at once: each may take its time.
+const GREETED_AT_ONCE: usize = 64;
+
 /// Takes up all tasks. What belongs to none goes.
 pub(super) async fn adopt_all(inner: &Arc<Inner>) -> io::Result<()> {
+    let mut adopting = tokio::task::JoinSet::new();
     for id in layout::folders(&inner.dir.tasks())? {
         let task = Arc::new(Task::new(inner, &id));
         inner.tasks.lock().insert(id, task.clone());
-        adopt(inner, &task).await?;
+        if adopting.len() == GREETED_AT_ONCE
+            && let Some(adopted) = adopting.join_next().await
+        {
+            adopted.map_err(io::Error::other)??;
+        }
+        let host = inner.clone();
+        adopting.spawn(async move { adopt(&host, &task).await });
+    }
+    while let Some(adopted) = adopting.join_next().await {
+        adopted.map_err(io::Error::other)??;
     }
     let host = inner.clone();
     let cleared = tokio::task::spawn_blocking(move || clear_strays(&host)).await;
@@ -41,7 +57,12 @@ async fn adopt(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
             Ok(link) => {
                 // A start that a dead engine asked for ends first, so that nobody asks for it again.
                 if let Err(failure) = link.call(Op::Settle, SETTLE_WAIT).await {
-                    tracing::warn!(task = task.id, ?failure, "a supervisor does not say that it is settled");
+                    tracing::warn!(task = task.id, %failure, "a supervisor does not say that it is settled");
+                }
+                for state in task.states() {
+                    if let Phase::Running(started) = &state.phase {
+                        silence::watch(inner, task, &state.id.name, started);
+                    }
                 }
                 return Ok(());
             }
@@ -77,9 +98,9 @@ async fn left(inner: Arc<Inner>, task: Arc<Task>) {
     }
 }
 
-/// The supervisor is gone, or does not answer: ends what it left running, and records that nobody saw
-/// how. Its containers' mounts go with their processes.
-async fn settle(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
+/// The supervisor is gone, or does not answer: ends what it left running, and records how, as far as that can
+/// be seen. Its containers' mounts go with their processes.
+pub(super) async fn settle(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
     task.set_link(None);
     let (host, settling) = (inner.clone(), task.clone());
     let settled = tokio::task::spawn_blocking(move || settle_blocking(&host, &settling));
@@ -90,7 +111,9 @@ async fn settle(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
 }
 
 fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
-    kill_supervisor(task);
+    // What a supervisor that stands still has not reaped tells how it ended, but only while that is there.
+    let codes = end_containers(inner, task);
+    let standing = kill_supervisor(&inner.hierarchy, task);
     let mut events = Vec::new();
     for name in task.container_names() {
         let dir = task.dir.container(&name);
@@ -99,7 +122,9 @@ fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
         cgroup::remove(&inner.hierarchy, &group)?;
         let Some(mut state) = task.state(&name)? else { continue };
         let Phase::Running(_) = state.phase else { continue };
-        let exit = Exit { code: None, oom_killed, exited_at_ms: sys::now_ms() };
+        let code = codes.iter().find(|(of, _)| *of == name).map(|(_, code)| *code);
+        let reason = standing.map(silence::reason);
+        let exit = Exit { code, oom_killed, exited_at_ms: sys::now_ms(), reason };
         state.phase = Phase::Exited(exit.clone());
         layout::add_json(&dir.state(), &state, Durable::Yes)?;
         events.push(Event::Exited { id: state.id, exit });
@@ -107,27 +132,57 @@ fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
     Ok(events)
 }
 
-/// Ends a task's supervisor if it lives, and waits until it is gone: two must never write one file.
-pub(super) fn kill_supervisor(task: &Task) {
-    let Ok(Some(identity)) = layout::read_json::<Identity>(&task.dir.supervisor()) else { return };
-    // SAFETY: touches no memory.
-    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, identity.pid, 0) };
-    let Ok(fd) = i32::try_from(fd) else { return };
-    if fd < 0 {
-        return;
+/// Ends a task's containers if their supervisor lives, so that they are there to be looked at; their exit codes.
+fn end_containers(inner: &Inner, task: &Task) -> Vec<(String, i32)> {
+    if supervisor(task).is_none() {
+        return Vec::new();
     }
-    // SAFETY: the kernel just made this descriptor for us.
-    let process = unsafe { OwnedFd::from_raw_fd(fd) };
+    let mut pids = Vec::new();
+    for name in task.container_names() {
+        if let Ok(Some(state)) = task.state(&name)
+            && let Phase::Running(started) = state.phase
+        {
+            let group = task.group.child(&name);
+            if cgroup::holds(&group, started.pid) {
+                cgroup::thaw(&inner.hierarchy, started.pid);
+            }
+            cgroup::kill(&inner.hierarchy, &group);
+            pids.push((name, started.pid, group));
+        }
+    }
+    let deadline = Instant::now() + SEEN_WAIT;
+    let seen = |(name, pid, group): (String, i32, GroupPath)| {
+        loop {
+            match sys::life(pid) {
+                sys::Life::Ended(code) => return cgroup::holds(&group, pid).then_some((name, code)),
+                sys::Life::Lives if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(1)),
+                _ => return None,
+            }
+        }
+    };
+    pids.into_iter().filter_map(seen).collect()
+}
+
+/// A task's supervisor, if it lives: its pid, and what pins it.
+fn supervisor(task: &Task) -> Option<(i32, OwnedFd)> {
+    let identity = layout::read_json::<Identity>(&task.dir.supervisor()).ok()??;
+    let process = sys::pidfd(identity.pid).ok()?;
     // Only now that the process is pinned does this tell that the pid is still its own.
-    if sys::start_ticks(identity.pid) != Some(identity.start_ticks) {
-        return;
-    }
+    (sys::start_ticks(identity.pid) == Some(identity.start_ticks)).then_some((identity.pid, process))
+}
+
+/// Ends a task's supervisor if it lives, and waits until it is gone: two must never write one file. One that
+/// the kernel holds is not waited for longer: it does nothing more once the kernel lets it go. Answers its pid.
+pub(super) fn kill_supervisor(hierarchy: &Hierarchy, task: &Task) -> Option<i32> {
+    let (pid, process) = supervisor(task)?;
+    cgroup::thaw(hierarchy, pid);
     // SAFETY: touches no memory: no information is passed.
     unsafe {
         libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, 0, 0);
         let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         libc::poll(&mut poll, 1, KILL_WAIT_MS);
     }
+    Some(pid)
 }
 
 /// Removes what carries our mark and belongs to no task, as a crash in the midst of making or removing

@@ -6,6 +6,7 @@
 
 mod devices;
 mod enter;
+mod freezer;
 mod mounts;
 mod room;
 mod usage;
@@ -17,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 pub(crate) use enter::{enter, show};
+pub(crate) use freezer::{holds, thaw};
 pub(crate) use mounts::Hierarchy;
 pub(crate) use usage::{oom_kills, usage};
 pub(crate) use values::{DeviceRule, Limits, default_devices};

@@ -7,12 +7,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::link::Failure;
+use super::link::{ANSWER_WAIT, Failure};
 use super::plan::Plan;
 use super::proto::{Answer, Op};
 use super::supervisor::sys;
 use super::task::{self, Task};
-use super::{Inner, Native, cgroup, chain, create, pull, spool};
+use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool};
 use crate::Engine;
 use crate::error::{Error, Kind};
 use crate::spec::{ContainerId, ContainerSpec, ExecSpec, PullRequest, PulledImage, TaskId, TaskSpec};
@@ -23,9 +23,6 @@ use crate::state::{
 
 /// How long a container may take to start; the supervisor gives up first.
 const START_WAIT: Duration = Duration::from_secs(90);
-
-/// How long a supervisor may take for what it does at once.
-const CALL_WAIT: Duration = Duration::from_secs(10);
 
 #[async_trait]
 impl Engine for Native {
@@ -68,8 +65,16 @@ impl Engine for Native {
         let link = task::ensure_supervisor(&self.inner, &task)
             .await
             .map_err(|e| Error::temporary(Kind::Start, e))?;
-        match link.call(Op::Start { name: id.name.clone(), io }, START_WAIT).await {
-            Ok(Answer::Started(started)) => Ok(started),
+        match link.call_long(Op::Start { name: id.name.clone(), io }, START_WAIT).await {
+            Ok(Answer::Started(started)) => {
+                silence::watch(&self.inner, &task, &id.name, &started);
+                Ok(started)
+            }
+            Err(Failure::Silent) => {
+                // What it was asked it might do yet, when nobody waits for that any more.
+                silence::end(&self.inner, &task, &link).await;
+                Err(Error::temporary(Kind::Start, "the task's supervisor did not answer, and was ended"))
+            }
             other => Err(unanswered(Kind::Start, other)),
         }
     }
@@ -79,15 +84,24 @@ impl Engine for Native {
         let Some(state) = task.state(&id.name).map_err(|e| Error::temporary(Kind::Stop, e))? else {
             return Ok(());
         };
-        let Some(link) = task.link() else { return Ok(()) };
         if matches!(state.phase, Phase::Exited(_)) {
             return Ok(());
         }
+        let Some(link) = task.link() else {
+            // It took the container with it, unless that could not be cleared up then.
+            adopt::supervisor_left(self.inner.clone(), task).await;
+            return Ok(());
+        };
         let signal = self.plan(&task, id)?.stop_signal;
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
-        match link.call(Op::Stop { name: id.name.clone(), signal, timeout_ms }, CALL_WAIT).await {
+        match link.call(Op::Stop { name: id.name.clone(), signal, timeout_ms }, ANSWER_WAIT).await {
             // A supervisor that is gone took the container with it.
             Ok(_) | Err(Failure::Gone) => Ok(()),
+            Err(Failure::Silent) => {
+                let stopping = silence::stop(self.inner.clone(), task, link, id.name.clone(), timeout);
+                tokio::spawn(stopping);
+                Ok(())
+            }
             Err(failure) => Err(unanswered(Kind::Stop, Err(failure))),
         }
     }
@@ -122,7 +136,7 @@ impl Engine for Native {
             timeout_ms: u64::try_from(exec.timeout.as_millis()).unwrap_or(u64::MAX),
             max_output_bytes: exec.max_output_bytes,
         };
-        match link.call(op, exec.timeout.saturating_add(CALL_WAIT)).await {
+        match link.call(op, exec.timeout.saturating_add(ANSWER_WAIT)).await {
             Ok(Answer::Exec { code, output }) => {
                 let output = hex::decode(output).map_err(|e| Error::temporary(Kind::Inspect, e))?;
                 Ok(ExecOutcome { code, output })
@@ -211,7 +225,7 @@ fn not_running(id: &ContainerId) -> String {
 fn unanswered(kind: Kind, answer: Result<Answer, Failure>) -> Error {
     match answer {
         Err(Failure::Refused(message)) => Error::fatal(kind, message),
-        Err(Failure::Gone) => Error::temporary(kind, Failure::Gone),
+        Err(failure) => Error::temporary(kind, failure),
         Ok(_) => Error::temporary(kind, "the task's supervisor answers something else"),
     }
 }

@@ -22,6 +22,10 @@ const QUEUE_MAX: usize = 256;
 /// How long a supervisor may take to say hello.
 const HELLO_WAIT: Duration = Duration::from_secs(10);
 
+/// How long a supervisor may take for what it does at once. A host that is so busy that it takes longer is
+/// of no use to its tasks.
+pub(crate) const ANSWER_WAIT: Duration = Duration::from_secs(10);
+
 type Waiting = Arc<Mutex<HashMap<u64, oneshot::Sender<Result<Answer, String>>>>>;
 
 /// A connection. Ends when the supervisor does; then every call fails.
@@ -30,6 +34,8 @@ pub(crate) struct Link {
     queue: mpsc::Sender<Vec<u8>>,
     waiting: Waiting,
     next: AtomicU64,
+    /// How many messages have come.
+    heard: Arc<AtomicU64>,
     /// Cleared when nothing more can be read.
     open: Arc<AtomicBool>,
 }
@@ -40,9 +46,12 @@ pub(crate) enum Failure {
     /// The supervisor refused or failed.
     #[error("{0}")]
     Refused(String),
-    /// The supervisor is gone, or its answer does not come.
-    #[error("the task's supervisor does not answer")]
+    /// The supervisor is gone.
+    #[error("the task's supervisor has ended")]
     Gone,
+    /// The connection stands, but nothing comes in time.
+    #[error("the task's supervisor does not answer")]
+    Silent,
 }
 
 impl Link {
@@ -66,14 +75,15 @@ impl Link {
         let (queue, queued) = mpsc::channel(QUEUE_MAX);
         let waiting = Waiting::default();
         let open = Arc::new(AtomicBool::new(true));
+        let heard = Arc::<AtomicU64>::default();
         let closes = open.clone();
         let ended = move || {
             closes.store(false, Ordering::Release);
             ended();
         };
         tokio::spawn(write_all(write, queued));
-        tokio::spawn(read_all(lines, waiting.clone(), told, ended));
-        Ok(Arc::new(Link { queue, waiting, next: AtomicU64::new(1), open }))
+        tokio::spawn(read_all(lines, waiting.clone(), heard.clone(), told, ended));
+        Ok(Arc::new(Link { queue, waiting, next: AtomicU64::new(1), heard, open }))
     }
 
     /// Connects to the supervisor that listens in a task's folder.
@@ -87,15 +97,55 @@ impl Link {
     pub(crate) async fn call(&self, op: Op, wait: Duration) -> Result<Answer, Failure> {
         let id = self.next.fetch_add(1, Ordering::Relaxed);
         let (tell, answer) = oneshot::channel();
-        self.waiting.lock().insert(id, tell);
         let bytes = line(&Request { id, op });
-        let sent = bytes.len() <= LINE_BYTES_MAX && self.is_open() && self.queue.send(bytes).await.is_ok();
-        let answer = if sent { tokio::time::timeout(wait, answer).await.ok() } else { None };
+        if bytes.len() > LINE_BYTES_MAX {
+            return Err(Failure::Refused(format!("what is asked is longer than {LINE_BYTES_MAX} bytes")));
+        }
+        self.waiting.lock().insert(id, tell);
+        // In the time as well: a supervisor that reads nothing lets the queue fill up.
+        let asked = async {
+            let sent = self.is_open() && self.queue.send(bytes).await.is_ok();
+            if sent { answer.await.ok() } else { None }
+        };
+        let answer = tokio::time::timeout(wait, asked).await;
         self.waiting.lock().remove(&id);
         match answer {
-            Some(Ok(answer)) => answer.map_err(Failure::Refused),
-            _ => Err(Failure::Gone),
+            Ok(Some(answer)) => answer.map_err(Failure::Refused),
+            Ok(None) => Err(Failure::Gone),
+            Err(_) => Err(Failure::Silent),
         }
+    }
+
+    /// [`Link::call`] for what may take long: a supervisor that answers nothing at all meanwhile is not
+    /// waited for until the end.
+    pub(crate) async fn call_long(&self, op: Op, wait: Duration) -> Result<Answer, Failure> {
+        let mut asked = std::pin::pin!(self.call(op, wait));
+        // Most answer by then.
+        if let Ok(answer) = tokio::time::timeout(ANSWER_WAIT, &mut asked).await {
+            return answer;
+        }
+        tokio::select! {
+            answer = &mut asked => answer,
+            () = self.falls_silent() => Err(Failure::Silent),
+        }
+    }
+
+    /// Returns once a question that takes no time has no answer.
+    async fn falls_silent(&self) {
+        while self.answers().await {
+            tokio::time::sleep(ANSWER_WAIT).await;
+        }
+    }
+
+    /// Whether the supervisor answers a question that takes no time.
+    pub(crate) async fn answers(&self) -> bool {
+        let nothing = Op::Watch { name: String::new(), cursor: 0 };
+        !matches!(self.call(nothing, ANSWER_WAIT).await, Err(Failure::Silent))
+    }
+
+    /// How many messages have come.
+    pub(crate) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Asks without an interest in the answer.
@@ -120,10 +170,12 @@ async fn write_all(mut write: OwnedWriteHalf, mut queued: mpsc::Receiver<Vec<u8>
 async fn read_all(
     mut lines: BufReader<OwnedReadHalf>,
     waiting: Waiting,
+    heard: Arc<AtomicU64>,
     told: impl Fn(Message),
     ended: impl FnOnce(),
 ) {
     while let Ok(Some(message)) = next(&mut lines).await {
+        heard.fetch_add(1, Ordering::Relaxed);
         match message {
             Message::Reply { id, answer } => {
                 let waits = waiting.lock().remove(&id);

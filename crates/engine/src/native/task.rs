@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -32,6 +32,8 @@ pub(super) struct Task {
     pub(super) supervising: tokio::sync::Mutex<()>,
     /// Set by a removal: a supervisor that goes now is no surprise.
     pub(super) removing: AtomicBool,
+    /// How many containers are being stopped without their supervisor, which does not answer.
+    pub(super) unanswered_stops: AtomicUsize,
 }
 
 impl Task {
@@ -43,6 +45,7 @@ impl Task {
             link: Mutex::new(None),
             supervising: tokio::sync::Mutex::new(()),
             removing: AtomicBool::new(false),
+            unanswered_stops: AtomicUsize::new(0),
         }
     }
 
@@ -120,8 +123,26 @@ pub(super) async fn ensure_supervisor(inner: &Arc<Inner>, task: &Arc<Task>) -> i
     if task.removing.load(Ordering::Acquire) {
         return Err(io::Error::other("the task is being removed"));
     }
-    let stream = inner.spawner.spawn(&task.dir, &task.group)?;
-    attach(inner, task, stream).await
+    let (stream, spawner) = inner.spawner.spawn(&task.dir, &task.group)?;
+    match attach(inner, task, stream).await {
+        // The spawner stands still, or what it made does.
+        Err(error) if error.kind() == io::ErrorKind::TimedOut => {
+            tracing::warn!(
+                task = task.id,
+                spawner,
+                "no supervisor came about in time; trying another spawner"
+            );
+            let (host, late) = (inner.clone(), task.clone());
+            let ended = tokio::task::spawn_blocking(move || {
+                host.spawner.give_up(spawner);
+                adopt::kill_supervisor(&host.hierarchy, &late);
+            });
+            ended.await.map_err(io::Error::other)?;
+            let (stream, _) = inner.spawner.spawn(&task.dir, &task.group)?;
+            attach(inner, task, stream).await
+        }
+        other => other,
+    }
 }
 
 /// Takes a fresh connection to a task's supervisor into use.
@@ -174,7 +195,7 @@ pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<(), Error> {
 /// Takes away everything of a task whose supervisor was told to leave. What is slow and hurts nobody
 /// is put into the folder that is answered, for the background.
 pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
-    adopt::kill_supervisor(task);
+    adopt::kill_supervisor(&inner.hierarchy, task);
     cgroup::remove(&inner.hierarchy, &task.group)?;
     let names = task.container_names();
     if let Some(network) = &inner.network {

@@ -187,6 +187,9 @@ impl Container {
         if self.is_idle() && self.leftover == 0 {
             return;
         }
+        if let Run::Running(started) = &self.run {
+            cgroup::thaw(hierarchy, started.pid);
+        }
         self.signal(libc::SIGKILL);
         if let Run::Starting { runner, .. } = &self.run {
             sys::kill(*runner, libc::SIGKILL);
@@ -212,7 +215,7 @@ impl Container {
     fn begin_drain(&mut self, code: i32, hierarchy: &Hierarchy) {
         cgroup::kill(hierarchy, &self.group);
         let oom_killed = cgroup::oom_kills(hierarchy, &self.group) > 0;
-        let exit = Exit { code: Some(code), oom_killed, exited_at_ms: sys::now_ms() };
+        let exit = Exit { code: Some(code), oom_killed, exited_at_ms: sys::now_ms(), reason: None };
         // All may have been read while it was starting: then no more wakes this process.
         let open = self.streams.iter().any(Option::is_some);
         let wait = if open { DRAIN_WAIT } else { Duration::ZERO };

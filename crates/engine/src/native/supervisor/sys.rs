@@ -221,6 +221,44 @@ pub(crate) fn kill(pid: i32, signal: i32) {
     }
 }
 
+/// Pins a process of this host.
+pub(crate) fn pidfd(pid: i32) -> io::Result<OwnedFd> {
+    // SAFETY: touches no memory.
+    let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
+    match i32::try_from(fd) {
+        // SAFETY: the kernel just made this descriptor for us.
+        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+/// What there is of a process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Life {
+    Lives,
+    /// Nobody has reaped it yet. The code is as shells count.
+    Ended(i32),
+    Gone,
+}
+
+/// Looks at a process that need be no child of ours.
+pub(crate) fn life(pid: i32) -> Life {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.ok().and_then(|stat| parse_life(&stat)).unwrap_or(Life::Gone)
+}
+
+fn parse_life(stat: &str) -> Option<Life> {
+    // The name, in brackets, may hold anything; the fields after it do not.
+    let mut fields = stat.rsplit_once(") ")?.1.split_whitespace();
+    if !matches!(fields.next()?, "Z" | "X") {
+        return Some(Life::Lives);
+    }
+    // `exit_code` is the 52nd of all; the state was the third.
+    let status = fields.nth(48)?.parse().ok()?;
+    let signal = libc::WIFSIGNALED(status).then(|| 128 + libc::WTERMSIG(status));
+    Some(Life::Ended(signal.unwrap_or(libc::WEXITSTATUS(status))))
+}
+
 /// Milliseconds since the epoch.
 pub(crate) fn now_ms() -> i64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
@@ -237,4 +275,26 @@ pub(crate) fn start_ticks(pid: i32) -> Option<u64> {
         return None;
     }
     fields.nth(18)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ended_child_tells_its_code_before_it_is_reaped() {
+        assert_eq!(life(std::process::id().cast_signed()), Life::Lives);
+        for (script, code) in [("exit 7", 7), ("kill -9 $$", 137)] {
+            let mut child = std::process::Command::new("sh").args(["-c", script]).spawn().unwrap();
+            let pid = child.id().cast_signed();
+            while life(pid) == Life::Lives {
+                std::thread::yield_now();
+            }
+            assert_eq!(life(pid), Life::Ended(code), "{script}");
+            child.wait().unwrap();
+            assert_eq!(life(pid), Life::Gone);
+        }
+        assert_eq!(parse_life("7 (a) b) S 1"), Some(Life::Lives));
+        assert_eq!(parse_life("7 (a) Z 1"), None);
+    }
 }
