@@ -50,6 +50,8 @@ pub struct Server {
     pub cluster: String,
     /// Names by which this control plane may be called besides loopback's and its listener's address. Default none.
     pub names: Vec<String>,
+    /// Users of this host, by name or number, whom `test`/`test` serves besides root and who started it. Default none.
+    pub known_pair_users: Vec<String>,
     /// Take any key as the account's administrator. Only on loopback. Default false.
     pub accept_any_credentials: bool,
 }
@@ -124,6 +126,7 @@ impl Default for Server {
             partition: "aws".to_owned(),
             cluster: "default".to_owned(),
             names: Vec::new(),
+            known_pair_users: Vec::new(),
             accept_any_credentials: false,
         }
     }
@@ -145,6 +148,26 @@ impl Default for Agent {
 impl Default for Images {
     fn default() -> Images {
         Images { insecure_registries: Vec::new(), minimum_age_minutes: 60, high_water_percent: 85 }
+    }
+}
+
+impl Server {
+    /// The numbers of the users in `known_pair_users`.
+    pub fn known_pair_users(&self) -> Result<Vec<u32>, Error> {
+        let key = "server.known_pair_users";
+        let number = |user: &String| {
+            let found = match user.parse() {
+                Ok(number) => Some(number),
+                Err(_) => nix::unistd::User::from_name(user).ok().flatten().map(|user| user.uid.as_raw()),
+            };
+            match found {
+                // The kernel gives this number to everybody whom our user namespace does not know.
+                Some(65534) => Err(Error::Value { key, message: format!("{user} may be anybody") }),
+                Some(number) => Ok(number),
+                None => Err(Error::Value { key, message: format!("this host has no user {user}") }),
+            }
+        };
+        self.known_pair_users.iter().map(number).collect()
     }
 }
 

@@ -11,6 +11,7 @@ use server::{
     driver::{self, Driver, Identity},
     front_door::{self, FrontDoor, Service},
     keys::{self, KeyPair, KeyRing, OperatorKeys},
+    peer::LocalUsers,
     services::{ecs::Ecs, logs::Logs, sts::Sts},
 };
 use tokio::{
@@ -151,7 +152,8 @@ async fn start_server(
         limits: Default::default(),
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &driver));
-    let front = Arc::new(FrontDoor::new(front, services, keys, Some(Arc::new(link)))?);
+    let front =
+        Arc::new(FrontDoor::new(front, services, keys, known_pair_users(config)?, Some(Arc::new(link)))?);
     tokio::spawn(front.serve(listener, stop.clone()));
     Ok(driver)
 }
@@ -174,6 +176,14 @@ fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow
     Ok(logs)
 }
 
+/// Whom the key that everybody knows serves: root, the user who runs this or had sudo run it, and those listed.
+fn known_pair_users(config: &Config) -> anyhow::Result<Arc<LocalUsers>> {
+    let own = [0, rustix::process::geteuid().as_raw(), rustix::process::getuid().as_raw()];
+    let caller = std::env::var("SUDO_UID").ok().and_then(|uid| uid.parse().ok());
+    let listed = config.server.known_pair_users()?;
+    Ok(Arc::new(LocalUsers::new(own.into_iter().chain(caller).chain(listed))))
+}
+
 /// On loopback `test`/`test` is the administrator; elsewhere only the key pair made at first start.
 fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, driver: &Arc<Driver>) -> KeyRing {
     let server = &config.server;
@@ -184,7 +194,7 @@ fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, driver: &
         .with_agents(driver.clone(), OperatorKeys::new(&credentials.agent_key_master));
     if server.listen.ip().is_loopback() {
         let test = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
-        ring = ring.with(&test, administrator("test"));
+        ring = ring.with_known(&test, administrator("test"));
     } else {
         tracing::info!("the administrator's key pair is in {}", dir.credentials_path().display());
     }

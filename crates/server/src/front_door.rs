@@ -23,13 +23,14 @@ use wire::sigv4::Verifier;
 pub use connection::Ends;
 pub use members::{Absent, Neutral};
 pub use names::Names;
-pub use service::{Call, Caller, Key, Keys, Role, Service, Upgrade, UpgradeCall, origin};
+pub use service::{Call, Caller, Key, Keys, Peers, Role, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
 /// The listener with all that stands behind it.
 pub struct FrontDoor {
     config: Config,
     keys: Arc<dyn Keys>,
+    peers: Arc<dyn Peers>,
     upgrade: Option<Arc<dyn Upgrade>>,
     mounted: Vec<Mounted>,
     verifier: Verifier,
@@ -122,11 +123,12 @@ impl FrontDoor {
         config: Config,
         services: Vec<Arc<dyn Service>>,
         keys: Arc<dyn Keys>,
+        peers: Arc<dyn Peers>,
         upgrade: Option<Arc<dyn Upgrade>>,
     ) -> Result<Self, Error> {
         let mounted =
             services.into_iter().map(|service| mount(service, &config.limits)).collect::<Result<_, _>>()?;
-        Ok(Self { config, keys, upgrade, mounted, verifier: Verifier::default() })
+        Ok(Self { config, keys, peers, upgrade, mounted, verifier: Verifier::default() })
     }
 }
 

@@ -120,6 +120,13 @@ impl KeyRing {
         self.add(pair, caller, None)
     }
 
+    /// Adds a key of an administrator that everybody knows: it serves only whom the kernel vouches for.
+    pub fn with_known(mut self, pair: &KeyPair, caller: Caller) -> KeyRing {
+        let key = Key { known: true, ..key(pair.secret.clone(), caller, None) };
+        self.keys.insert(pair.access_key.clone(), Arc::new(key));
+        self
+    }
+
     /// Adds the key that agents share, which only brings new ones in.
     pub fn with_new_agents(self, pair: &KeyPair, identity: &Identity) -> KeyRing {
         let caller = agent(identity, &pair.access_key, Role::NewAgent);
@@ -146,7 +153,7 @@ impl KeyRing {
 }
 
 fn key(secret: String, caller: Caller, may: Option<&'static [&'static str]>) -> Key {
-    Key { secret: Some(secret), session_token: None, expires: None, caller, may }
+    Key { secret: Some(secret), session_token: None, expires: None, caller, may, known: false }
 }
 
 impl Agents {
@@ -186,7 +193,14 @@ impl Keys for KeyRing {
         }
         let caller = self.administrator.clone()?;
         let caller = Caller { access_key: access_key.into(), ..caller };
-        Some(Arc::new(Key { secret: None, session_token: None, expires: None, caller, may: None }))
+        Some(Arc::new(Key {
+            secret: None,
+            session_token: None,
+            expires: None,
+            caller,
+            may: None,
+            known: true,
+        }))
     }
 }
 

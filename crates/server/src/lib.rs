@@ -4,4 +4,5 @@ pub mod agent_link;
 pub mod driver;
 pub mod front_door;
 pub mod keys;
+pub mod peer;
 pub mod services;

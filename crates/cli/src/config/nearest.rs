@@ -11,6 +11,7 @@ pub const KEYS: &[&str] = &[
     "server.partition",
     "server.cluster",
     "server.names",
+    "server.known_pair_users",
     "server.accept_any_credentials",
     "agent.reserved_memory",
     "agent.reserved_ports",

@@ -67,3 +67,24 @@ fn the_example_file_names_every_key_with_its_default() {
     let all = example.replace("# subnet", "subnet").replace("# dynamic_ports", "dynamic_ports");
     assert_eq!(read(&all).unwrap().network.dynamic_ports, Some((49153, 65535)));
 }
+
+#[test]
+fn users_are_names_or_numbers() {
+    let users = |list: &str| {
+        let config = read(&format!("[server]\nknown_pair_users = {list}")).unwrap();
+        config.server.known_pair_users().map_err(|error| error.to_string())
+    };
+    assert_eq!(users("[\"root\", \"1001\"]"), Ok(vec![0, 1001]));
+    let none = Err("server.known_pair_users: this host has no user no-such-user".to_owned());
+    assert_eq!(users("[\"no-such-user\"]"), none);
+    assert_eq!(users("[\"65534\"]"), Err("server.known_pair_users: 65534 may be anybody".to_owned()));
+    for (names, good) in [
+        ("[\"ecs.corp\", \"*.a.b\", \"10.0.0.1\", \"::2\", \"[::2]\"]", true),
+        ("[\"ecs.corp:80\"]", false),
+        ("[\"http://ecs.corp\"]", false),
+        ("[\"*\"]", false),
+        ("[\"\"]", false),
+    ] {
+        assert_eq!(read(&format!("[server]\nnames = {names}")).is_ok(), good, "{names}");
+    }
+}

@@ -7,20 +7,28 @@ use subtle::ConstantTimeEq;
 use wire::Timestamp;
 use wire::sigv4::{Refusal, Rules, Signature, Signed};
 
+use super::connection::Connection;
 use super::{FrontDoor, Key};
 
 impl FrontDoor {
-    /// The key of a request whose signature is right for `service`.
-    pub(super) fn authenticate(
+    /// The key that a request says it was signed with, as far as its head alone tells: known, in scope, in time, and
+    /// free to be used on this connection. Nothing is proven before [`FrontDoor::verify`].
+    pub(super) async fn identify(
         &self,
         signature: &Signature,
         parts: &Parts,
-        body: &[u8],
+        connection: &Connection,
         service: &str,
         now: Timestamp,
     ) -> Result<Arc<Key>, Refusal> {
         let key = self.keys.find(&signature.access_key).ok_or(Refusal::UnknownKey)?;
-        let Some(secret) = &key.secret else { return Ok(key) };
+        if key.known {
+            let admitted = connection.admitted(&self.peers).await;
+            admitted.map_err(|why| not_for_all(&signature.access_key, &why))?;
+        }
+        if key.secret.is_none() {
+            return Ok(key);
+        }
         check_session(&key, signature, now)?;
         if signature.service != service {
             return Err(Refusal::Invalid(format!(
@@ -31,6 +39,20 @@ impl FrontDoor {
             return Err(Refusal::Invalid("Credential should be scoped to a valid region. ".to_owned()));
         }
         signature.check_covered(&parts.headers)?;
+        signature.check_time(now)?;
+        Ok(key)
+    }
+
+    /// Whether the signature is right.
+    pub(super) fn verify(
+        &self,
+        key: &Key,
+        signature: &Signature,
+        parts: &Parts,
+        body: &[u8],
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
+        let Some(secret) = &key.secret else { return Ok(()) };
         let request = Signed {
             method: parts.method.as_str(),
             path: parts.uri.path(),
@@ -38,9 +60,19 @@ impl FrontDoor {
             headers: &parts.headers,
             body,
         };
-        self.verifier.verify(signature, &request, secret, Rules::default(), now)?;
-        Ok(key)
+        self.verifier.verify(signature, &request, secret, Rules::default(), now)
     }
+}
+
+/// Why a key that everybody knows is refused here, and what to do.
+fn not_for_all(access_key: &str, why: &str) -> Refusal {
+    Refusal::NotHere(format!(
+        "The security token included in the request is invalid. '{}' is a key that everybody knows: it serves root, the \
+         user who started this control plane, and those in server.known_pair_users of its configuration, outside of \
+         containers; {why}. Use a key pair of your own, or the administrator's in credentials.toml of the data \
+         directory (docs/security.md)",
+        access_key.chars().take(128).collect::<String>()
+    ))
 }
 
 /// The session token has to be the key's own, and the session not over.

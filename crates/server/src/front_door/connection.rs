@@ -1,6 +1,11 @@
 //! What is known of one connection, for all of its requests.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+use super::Peers;
 
 /// Both ends of a connection, and our socket's own number (`SO_COOKIE`), by which it cannot be taken for another one
 /// between the same ends.
@@ -17,4 +22,22 @@ pub struct Ends {
 /// One connection.
 pub(super) struct Connection {
     pub ends: Ends,
+    /// Whether a key that everybody knows serves it, and why not; asked when such a key is first used.
+    admitted: OnceCell<Result<(), String>>,
+}
+
+impl Connection {
+    pub fn new(ends: Ends) -> Self {
+        Self { ends, admitted: OnceCell::new() }
+    }
+
+    /// What `peers` says of this connection, which is asked once.
+    pub async fn admitted(&self, peers: &Arc<dyn Peers>) -> Result<(), String> {
+        let ask = || async {
+            let (peers, ends) = (peers.clone(), self.ends);
+            let asked = tokio::task::spawn_blocking(move || peers.admit(&ends)).await;
+            asked.unwrap_or_else(|error| Err(error.to_string()))
+        };
+        self.admitted.get_or_init(ask).await.clone()
+    }
 }

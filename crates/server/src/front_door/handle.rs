@@ -7,7 +7,7 @@ use http::header::{HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Incoming as Body;
+use hyper::body::{Body as _, Incoming as Body};
 use wire::Error;
 use wire::protocol::{self, Codec, Incoming, Reply, codec, spoken};
 use wire::schema::Protocol;
@@ -41,15 +41,11 @@ impl FrontDoor {
             return health();
         }
         if let (Some(upgrade), Some(on_upgrade)) = (upgrade, on_upgrade) {
-            return self.hand_over(upgrade, parts, on_upgrade, request_id).await;
+            return self.hand_over(upgrade, parts, on_upgrade, request_id, connection).await;
         }
         let signature = Signature::read(&parts.headers, parts.uri.query().unwrap_or_default());
         let route = self.route(&incoming(&parts, b""), &signature);
-        let limit = route.mounted.map_or(self.config.limits.body_bytes, |mounted| mounted.body_bytes);
-        let answer = match self.read_body(body, limit).await {
-            Ok(body) => self.answer(&parts, body, &route, signature, &request_id).await,
-            Err(error) => Err(error),
-        };
+        let answer = self.answer(&parts, body, &route, signature, &request_id, connection).await;
         let schema = route.mounted.map(|mounted| mounted.schema);
         response(answer.unwrap_or_else(|error| {
             if error.status() >= 500 {
@@ -59,19 +55,24 @@ impl FrontDoor {
         }))
     }
 
+    /// Who, from the head alone; then the body; then whether the signature is right; then the call.
     async fn answer(
         &self,
         parts: &Parts,
-        body: Bytes,
+        body: Body,
         route: &Route<'_>,
         signature: Result<Signature, Refusal>,
         request_id: &str,
+        connection: &Connection,
     ) -> Result<Reply, Error> {
         let refuse = |refusal: Refusal| refusal.into_error(route.protocol);
         let now = (self.config.clock)();
         let signature = signature.map_err(refuse)?;
         let name = route.mounted.map_or(signature.service.as_str(), |mounted| mounted.schema.signing_name);
-        let key = self.authenticate(&signature, parts, &body, name, now).map_err(refuse)?;
+        let key = self.identify(&signature, parts, connection, name, now).await.map_err(refuse)?;
+        let limit = route.mounted.map_or(self.config.limits.body_bytes, |mounted| mounted.body_bytes);
+        let body = self.read_body(body, limit).await?;
+        self.verify(&key, &signature, parts, &body, now).map_err(refuse)?;
         let Some(mounted) = route.mounted else {
             let text = format!("Roadstead has no service {name}: see {SUPPORT_PAGE}");
             return Err(unknown_operation(route.protocol, text));
@@ -113,13 +114,17 @@ impl FrontDoor {
     }
 
     async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes, Error> {
+        let too_long = || {
+            let text = format!("The request's body is longer than {limit} bytes");
+            Error::new("RequestEntityTooLargeException", 413, text)
+        };
+        if body.size_hint().lower() > limit as u64 {
+            return Err(too_long());
+        }
         let reading = Limited::new(body, limit).collect();
         match tokio::time::timeout(self.config.limits.body_timeout, reading).await {
             Ok(Ok(body)) => Ok(body.to_bytes()),
-            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-                let text = format!("The request's body is longer than {limit} bytes");
-                Err(Error::new("RequestEntityTooLargeException", 413, text))
-            }
+            Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_long()),
             Ok(Err(_)) => Err(Error::new("IncompleteBody", 400, "The request's body ended too early")),
             Err(_) => {
                 Err(Error::new("RequestTimeoutException", 408, "The request's body did not come in time"))
@@ -144,19 +149,25 @@ impl FrontDoor {
         parts: Parts,
         on_upgrade: hyper::upgrade::OnUpgrade,
         request_id: String,
+        connection: &Connection,
     ) -> Response<Full<Bytes>> {
         let now = (self.config.clock)();
         let signature = Signature::read(&parts.headers, parts.uri.query().unwrap_or_default());
-        let checked = signature.and_then(|signature| {
-            let key = self.authenticate(&signature, &parts, b"", wire::ecs::SERVICE.signing_name, now)?;
+        let checked = async {
+            let signature = signature?;
+            let service = wire::ecs::SERVICE.signing_name;
+            let key = self.identify(&signature, &parts, connection, service, now).await?;
+            self.verify(&key, &signature, &parts, b"", now)?;
             Ok((self.region(&signature), key))
-        });
-        match checked {
+        };
+        match checked.await {
             Ok((region, key)) => {
                 let caller = key.caller.clone();
                 upgrade.upgrade(UpgradeCall { parts, on_upgrade, caller, request_id, region, now }).await
             }
-            Err(refusal) => refused_upgrade(&Error::new("AccessDeniedException", 403, refusal.to_string())),
+            Err::<_, Refusal>(refusal) => {
+                refused_upgrade(&Error::new("AccessDeniedException", 403, refusal.to_string()))
+            }
         }
     }
 }

@@ -68,7 +68,7 @@ impl FrontDoor {
         let _ = stream.set_nodelay(true);
         let Ok(ends) = ends(&stream, peer) else { return };
         let limits = &self.config.limits;
-        let known = Arc::new(Connection { ends });
+        let known = Arc::new(Connection::new(ends));
         let service = service_fn(|request| {
             let (door, known) = (self.clone(), known.clone());
             async move { Ok::<_, Infallible>(door.handle(request, &known).await) }

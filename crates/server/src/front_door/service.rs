@@ -10,7 +10,7 @@ use serde_json::Value;
 use wire::Timestamp;
 use wire::schema;
 
-use super::Support;
+use super::{Ends, Support};
 
 /// One AWS service, ready to be called.
 #[async_trait]
@@ -104,12 +104,21 @@ pub struct Key {
     pub caller: Caller,
     /// The operations that it may call; `None` for all.
     pub may: Option<&'static [&'static str]>,
+    /// Everybody knows it: it serves only the connections that [`Peers`] admits.
+    pub known: bool,
 }
 
 /// The store of access keys. Called for every request, so it must answer from memory.
 pub trait Keys: Send + Sync {
     /// The key of that id.
     fn find(&self, access_key: &str) -> Option<Arc<Key>>;
+}
+
+/// Who is at the other end of a connection.
+pub trait Peers: Send + Sync {
+    /// Whether a key that everybody knows serves this connection, and why not. Asked once a connection, before a
+    /// body is read; it may wait for the kernel.
+    fn admit(&self, ends: &Ends) -> Result<(), String>;
 }
 
 /// Takes over connections that ask for a web socket.

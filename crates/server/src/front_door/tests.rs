@@ -60,14 +60,28 @@ impl Service for Echo {
     }
 }
 
-/// Keys `AKID` (long-lived), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret), `AGENT` (held
+/// Admits nobody to keys that everybody knows, or everybody; counts how often it is asked.
+struct Gate {
+    admits: bool,
+    asked: std::sync::atomic::AtomicUsize,
+}
+
+impl Peers for Gate {
+    fn admit(&self, ends: &Ends) -> Result<(), String> {
+        assert!(ends.peer.ip().is_loopback() && ends.cookie != 0);
+        self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        if self.admits { Ok(()) } else { Err("this connection belongs to user 65534".to_owned()) }
+    }
+}
+
+/// Keys `AKID` (long-lived), `KNOWN` (everybody knows it), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret), `AGENT` (held
 /// to one operation).
 struct Ring;
 
 impl Keys for Ring {
     fn find(&self, access_key: &str) -> Option<Arc<Key>> {
         let (token, expires) = match access_key {
-            "AKID" | "ANY" | "AGENT" => (None, None),
+            "AKID" | "ANY" | "AGENT" | "KNOWN" => (None, None),
             "SESSION" => (Some("t".to_owned()), Some(NOW.plus_millis(1))),
             "OVER" => (Some("t".to_owned()), Some(NOW)),
             _ => return None,
@@ -81,7 +95,8 @@ impl Keys for Ring {
         };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
         let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);
-        Some(Arc::new(Key { secret, session_token: token, expires, caller, may }))
+        let known = matches!(access_key, "ANY" | "KNOWN");
+        Some(Arc::new(Key { secret, session_token: token, expires, caller, may, known }))
     }
 }
 
@@ -120,10 +135,18 @@ fn config() -> Config {
     }
 }
 
+fn gate(admits: bool) -> Arc<Gate> {
+    Arc::new(Gate { admits, asked: Default::default() })
+}
+
 async fn start(limits: Limits) -> Running {
+    start_with(limits, gate(true)).await
+}
+
+async fn start_with(limits: Limits, gate: Arc<Gate>) -> Running {
     let config = Config { upgrade_paths: vec!["/acs".into()], limits, ..config() };
     let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo), Arc::new(Sts)];
-    let door = FrontDoor::new(config, services, Arc::new(Ring), Some(Arc::new(Takes))).unwrap();
+    let door = FrontDoor::new(config, services, Arc::new(Ring), gate, Some(Arc::new(Takes))).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
     let served = tokio::spawn(Arc::new(door).serve(listener, shutdown.clone()));
@@ -340,6 +363,62 @@ async fn web_pages_and_foreign_names_are_refused_everywhere() {
 }
 
 #[tokio::test]
+async fn a_key_that_everybody_knows_is_for_whom_the_kernel_vouches_for() {
+    for admits in [true, false] {
+        let gate = gate(admits);
+        let running = start_with(Limits::default(), gate.clone()).await;
+        let mut client = Client::connect(running.address).await;
+        let own = client.with("AKID", "secret");
+        for key in ["KNOWN", "ANY", "KNOWN"] {
+            let known = client.with(key, "secret");
+            let answer = client.send_as(&known, TARGET, b"{\"tasks\":[\"a\"]}").await;
+            if admits {
+                assert_eq!(answer.status, 200, "{}", answer.body);
+            } else {
+                let (status, code, text) = refused(&answer);
+                assert_eq!((status, &*code), (400, "UnrecognizedClientException"));
+                assert!(
+                    text.contains("this connection belongs to user 65534. Use a key pair of your own"),
+                    "{text}"
+                );
+            }
+            // Others are served all the same.
+            assert_eq!(client.send_as(&own, TARGET, b"{\"tasks\":[\"a\"]}").await.status, 200);
+        }
+        assert_eq!(gate.asked.load(std::sync::atomic::Ordering::Relaxed), 1, "once a connection");
+    }
+}
+
+#[tokio::test]
+async fn a_body_is_read_only_for_a_key_that_is_known_in_scope_and_in_time() {
+    let running = start_with(Limits::default(), gate(false)).await;
+    let client = Client::connect(running.address).await;
+    let json = ("content-type", "application/x-amz-json-1.1");
+    let late = NOW.plus_millis(-400_000);
+    for signer in [
+        client.with("NOBODY", "secret"),
+        client.with("SESSION", "secret"),
+        client.with("OVER", "secret").token("t"),
+        client.with("KNOWN", "secret"),
+        client.with("ANY", "secret"),
+        client.with("AKID", "secret").scope("us-east-1", "sts"),
+        client.with("AKID", "secret").scope("eu-west-1", "ecs"),
+        client.with("AKID", "secret").at(late),
+    ] {
+        let mut client = Client::connect(running.address).await;
+        let mut head = signer.signed_head(("POST", "/", ""), &[json, ("x-amz-target", TARGET)], b"{}");
+        // It never comes.
+        head.push(("content-length".to_owned(), "100000".to_owned()));
+        assert_eq!(client.raw("POST", "/", &pairs(&head), b"").await.status, 400);
+    }
+    // A length that is too large is refused at once, too.
+    let mut client = Client::connect(running.address).await;
+    let mut head = client.signed_head(("POST", "/", ""), &[json, ("x-amz-target", TARGET)], b"{}");
+    head.push(("content-length".to_owned(), "100000000".to_owned()));
+    assert_eq!(client.raw("POST", "/", &pairs(&head), b"").await.status, 413);
+}
+
+#[tokio::test]
 async fn a_key_that_is_held_to_some_operations_may_call_no_other() {
     let running = start(Limits::default()).await;
     let mut client = Client::connect(running.address).await;
@@ -418,6 +497,7 @@ fn a_wrong_support_table_is_found_at_start() {
             Ok(Value::Null.to_string().into())
         }
     }
-    let error = FrontDoor::new(config(), vec![Arc::new(Wrong)], Arc::new(Ring), None).err().unwrap();
+    let error =
+        FrontDoor::new(config(), vec![Arc::new(Wrong)], Arc::new(Ring), gate(true), None).err().unwrap();
     assert_eq!(error.to_string(), "the support table of ecs is wrong: no typed operation Nothing");
 }

@@ -15,6 +15,9 @@ pub enum Refusal {
     /// Nobody has this access key, or the session token is not the key's.
     #[error("The security token included in the request is invalid.")]
     UnknownKey,
+    /// The key is right, and not for this client; says why, and what to do.
+    #[error("{0}")]
+    NotHere(String),
     /// The key's session is over.
     #[error("The security token included in the request is expired")]
     ExpiredToken,
@@ -39,8 +42,8 @@ impl Refusal {
             (Self::Missing, false) => ("MissingAuthenticationToken", 403),
             (Self::Incomplete(_), true) => ("IncompleteSignatureException", 400),
             (Self::Incomplete(_), false) => ("IncompleteSignature", 400),
-            (Self::UnknownKey, true) => ("UnrecognizedClientException", 400),
-            (Self::UnknownKey, false) => ("InvalidClientTokenId", 403),
+            (Self::UnknownKey | Self::NotHere(_), true) => ("UnrecognizedClientException", 400),
+            (Self::UnknownKey | Self::NotHere(_), false) => ("InvalidClientTokenId", 403),
             (Self::ExpiredToken, true) => ("ExpiredTokenException", 400),
             (Self::ExpiredToken, false) => ("ExpiredToken", 403),
             (Self::DoesNotMatch | Self::Invalid(_), true) => ("InvalidSignatureException", 400),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::client::{Client, HOST, TARGET};
+use super::client::{Client, HOST, TARGET, pairs};
 use super::{Limits, start};
 
 #[tokio::test]
@@ -44,8 +44,9 @@ async fn slow_clients_are_let_go() {
         stream.read_to_string(&mut rest).await.unwrap();
     }
     let mut client = Client::connect(running.address).await;
-    let headers = [HOST, ("x-amz-target", TARGET), ("content-length", "10")];
-    let answer = client.raw("POST", "/", &headers, b"{").await;
+    let mut head = client.signed_head(("POST", "/", ""), &[("x-amz-target", TARGET)], b"{}");
+    head.push(("content-length".to_owned(), "10".to_owned()));
+    let answer = client.raw("POST", "/", &pairs(&head), b"{").await;
     assert_eq!((answer.status, &answer.json()["__type"]), (408, &json!("RequestTimeoutException")));
     assert!(begin.elapsed() < Duration::from_secs(20));
 }

@@ -1,0 +1,71 @@
+//! Real connections of this process, and of children that are somebody else or somewhere else.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+
+use super::*;
+
+/// Both ends of a connection by `client`, with the server's socket.
+fn accept(listener: &TcpListener) -> (Ends, TcpStream) {
+    let (stream, peer) = listener.accept().unwrap();
+    let cookie = rustix::net::sockopt::socket_cookie(&stream).unwrap();
+    (Ends { peer, local: stream.local_addr().unwrap(), cookie }, stream)
+}
+
+fn listeners() -> Vec<TcpListener> {
+    ["127.0.0.1:0", "[::1]:0"].iter().filter_map(|address| TcpListener::bind(address).ok()).collect()
+}
+
+fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[test]
+fn the_kernel_says_whose_a_connection_is() {
+    for listener in listeners() {
+        let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (ends, _server) = accept(&listener);
+        assert_eq!(diag::client(&ends).unwrap().user, own());
+        assert_eq!(LocalUsers::new([own()]).admit(&ends), Ok(()));
+        let refused = LocalUsers::new([own() + 1]).admit(&ends).unwrap_err();
+        assert_eq!(refused, format!("this connection belongs to user {}", own()));
+        // Another connection between the same ends is not this one.
+        let other = Ends { cookie: ends.cookie + 1, ..ends };
+        assert!(LocalUsers::new([own()]).admit(&other).is_err());
+        drop(client);
+    }
+}
+
+#[test]
+fn a_client_that_has_left_is_nobody() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ends, _server) = accept(&listener);
+    drop(client);
+    // The kernel says user 0 of what is left of it.
+    let refused = LocalUsers::new([0, own()]).admit(&ends).unwrap_err();
+    assert_eq!(refused, Error::Gone.to_string());
+    let nobody: SocketAddr = "192.0.2.1:9".parse().unwrap();
+    assert_eq!(
+        LocalUsers::new([0, own()]).admit(&Ends { peer: nobody, ..ends }).unwrap_err(),
+        Error::Gone.to_string()
+    );
+}
+
+#[test]
+fn a_process_of_another_pid_namespace_is_in_a_container() {
+    if own() != 0 {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let script = format!("exec 3<>/dev/tcp/127.0.0.1/{port}; read line <&3");
+    let mut child = std::process::Command::new("unshare")
+        .args(["--pid", "--fork", "--kill-child", "bash", "-c", &script])
+        .spawn()
+        .unwrap();
+    let (ends, server) = accept(&listener);
+    let refused = LocalUsers::new([0]).admit(&ends).unwrap_err();
+    assert_eq!(refused, "this connection was made in a container (a pid namespace of its own)");
+    drop(server);
+    child.wait().unwrap();
+}
