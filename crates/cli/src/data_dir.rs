@@ -10,9 +10,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use rustix::fs::{FlockOperation, flock};
 use server::keys::KeyPair;
+
+use crate::advice::{Advise, fail};
 
 pub use ownership::{Left, check_removable, claim, find, remove};
 
@@ -85,8 +87,14 @@ impl DataDir {
 /// The keys of a data directory that another process may be using.
 pub fn read_credentials(path: &Path) -> anyhow::Result<Credentials> {
     let path = path.join("credentials.toml");
-    let text = fs::read_to_string(&path).with_context(|| format!("{} cannot be read", path.display()))?;
-    toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display()))
+    let text = fs::read_to_string(&path);
+    let step = match &text {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => "the same with `sudo`",
+        _ => "`roadstead up` or `roadstead server` first, with the same `--data-dir`: it makes the keys",
+    };
+    let text = text.with_context(|| format!("{} cannot be read", path.display())).advise(step)?;
+    let read = toml::from_str(&text).with_context(|| format!("{} cannot be read", path.display()));
+    read.advise("to put the file back from a copy; without it, move it away: the next start makes new keys")
 }
 
 /// The process that has a data directory, if any.
@@ -111,7 +119,12 @@ fn lock(path: &Path) -> anyhow::Result<File> {
         // A process that was killed as it started another has handed its files on, until that one runs its
         // own program.
         if is_alive(pid.trim()) || Instant::now() > deadline {
-            bail!("the data directory {} is in use by process {}", path.display(), pid.trim());
+            fail!(
+                "`roadstead down` with the same `--data-dir`, which ends it; or another folder with `--data-dir`",
+                "the data directory {} is in use by process {}",
+                path.display(),
+                pid.trim()
+            );
         }
         std::thread::sleep(Duration::from_millis(10));
     }

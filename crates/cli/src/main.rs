@@ -2,6 +2,7 @@
 //!
 //! Exit codes: 0 done; 1 it failed; 2 the command line is wrong; 64 the configuration is wrong.
 
+mod advice;
 mod commands;
 mod config;
 mod data_dir;
@@ -17,6 +18,9 @@ use clap::{Parser, Subcommand};
 #[derive(Parser)]
 #[command(name = "roadstead", version, about = "Amazon ECS on your own machines", after_help = EXIT_CODES)]
 struct Cli {
+    // The command's own settings have the values.
+    #[command(flatten)]
+    _place: commands::up::Place,
     #[command(subcommand)]
     command: Command,
 }
@@ -55,12 +59,33 @@ fn main() -> ExitCode {
         return engine::native::supervisor::main(words);
     }
     let cli = Cli::parse();
+    let otherwise = cli.command.otherwise();
     match run(cli.command) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("roadstead: {error:#}");
+            eprintln!("{}", advice::told(&error, otherwise));
             let bad_configuration = error.chain().any(|cause| cause.is::<config::Error>());
             ExitCode::from(if bad_configuration { 64 } else { 1 })
+        }
+    }
+}
+
+impl Command {
+    /// What to try when a command fails, and the error tells no more.
+    fn otherwise(&self) -> &'static str {
+        match self {
+            Command::Up(_) | Command::Server(_) | Command::Agent(_) => {
+                "`roadstead doctor`, which looks for what this machine lacks"
+            }
+            Command::Down(_) => "again; `roadstead doctor` says whether something is in the way",
+            Command::AgentKey(_) => "`roadstead agent-key --help`",
+            Command::Env(_) => "`roadstead env --help`",
+            Command::Image(_) => "`roadstead image --help`",
+            Command::Backup(_) => "another file, on a disk with room for the state",
+            Command::Bench(_) => {
+                "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
+            }
+            Command::Doctor(_) => "what stands behind `mend`, then `roadstead doctor` again",
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::{
     commands::{image, up::Parts},
     config::Config,
     data_dir::{Credentials, DataDir},
+    output,
 };
 
 /// Between rounds of housekeeping in the log store.
@@ -70,7 +71,8 @@ pub fn protect_from_oom() {
 pub fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
+    let colour = output::stderr_takes_colour();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colour).with_writer(std::io::stderr).init();
 }
 
 async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()> {

@@ -5,7 +5,7 @@ use server::keys::KeyPair;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use crate::{commands::up::Settings, data_dir::DataDir, running};
+use crate::{advice::Advise, commands::up::Settings, data_dir::DataDir, running};
 
 /// Arguments of `roadstead agent`.
 #[derive(clap::Args)]
@@ -25,7 +25,11 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut config = args.settings.config()?;
     config.server.cluster = args.cluster.unwrap_or(config.server.cluster);
     config.check()?;
-    let variable = |name: &str| std::env::var(name).with_context(|| format!("set {name}"));
+    let variable = |name: &str| {
+        std::env::var(name).with_context(|| format!("an agent needs {name}")).advise(format!(
+            "`{name}=…` in front of the command; the agents' key pair is `[agent]` in the control plane's `credentials.toml`"
+        ))
+    };
     let keys =
         KeyPair { access_key: variable("AWS_ACCESS_KEY_ID")?, secret: variable("AWS_SECRET_ACCESS_KEY")? };
     let dir = DataDir::open(&config.data_dir)?;

@@ -1,11 +1,10 @@
 //! `roadstead agent-key`: key pairs for agents that bring none of their own, such as the stock ECS agent.
 
-use anyhow::ensure;
 use clap::Subcommand;
 use server::keys::OperatorKeys;
 
 use crate::output::say;
-use crate::{commands::up::Settings, data_dir};
+use crate::{advice::fail, commands::up::Settings, data_dir};
 
 /// Arguments of `roadstead agent-key`.
 #[derive(clap::Args)]
@@ -28,10 +27,13 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
     let credentials = data_dir::read_credentials(&config.data_dir)?;
     let master = credentials.agent_key_master;
-    ensure!(
-        !master.is_empty(),
-        "start the control plane once: its credentials.toml is from an older version"
-    );
+    if master.is_empty() {
+        fail!(
+            "`roadstead up` or `roadstead server` once, with the same `--data-dir`: it adds what is missing",
+            "the keys in {} are from an older version",
+            config.data_dir.display()
+        );
+    }
     match args.action {
         Action::Create => {
             let pair = OperatorKeys::new(master).create(server::driver::now());

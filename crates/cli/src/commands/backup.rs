@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 
-use crate::commands::up::Settings;
+use crate::{advice::Advise, commands::up::Settings};
 
 /// Arguments of `roadstead backup`.
 #[derive(clap::Args)]
@@ -20,7 +20,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
     let state = config.data_dir.join("state.db");
-    store::sqlite::backup(&state, &args.file).with_context(|| format!("cannot copy {}", state.display()))?;
+    store::sqlite::backup(&state, &args.file)
+        .with_context(|| format!("cannot copy {}", state.display()))
+        .advise("a file that does not exist yet, and the `--data-dir` of a control plane that has run")?;
     say!("wrote {}", args.file.display());
     Ok(())
 }

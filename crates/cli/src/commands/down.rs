@@ -4,9 +4,10 @@
 use crate::output::say;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::{
+    advice::fail,
     commands::up::Settings,
     data_dir::{self, DataDir, Left},
     running,
@@ -63,7 +64,11 @@ fn end_holder(path: &std::path::Path) -> anyhow::Result<()> {
     let since = Instant::now();
     while data_dir::holder(path).is_some() {
         if since.elapsed() > PATIENCE {
-            bail!("process {pid} did not end within {} s", PATIENCE.as_secs());
+            fail!(
+                format!("again, or `kill -9 {pid}` and then again: nothing that was acknowledged is lost"),
+                "process {pid} did not end within {} s",
+                PATIENCE.as_secs()
+            );
         }
         std::thread::sleep(Duration::from_millis(20));
     }

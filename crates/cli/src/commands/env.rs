@@ -1,17 +1,23 @@
 //! `roadstead env`: what to set so that the AWS CLI and SDKs talk to a control plane here.
 
+mod profile;
+
 use std::{
     io::{Read, Write},
-    net::{SocketAddr, TcpStream},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream},
     time::Duration,
 };
 
-use anyhow::bail;
 use http::{HeaderMap, HeaderValue};
 use server::{driver, keys::KeyPair};
 
 use crate::output::say;
-use crate::{commands::up::Settings, data_dir};
+use crate::{
+    advice::fail,
+    commands::up::Settings,
+    config::Server,
+    data_dir::{self, Credentials},
+};
 
 /// How long the control plane may take to say whether it serves us.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -21,6 +27,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub struct Args {
     #[command(flatten)]
     settings: Settings,
+    /// Write the profile NAME into the AWS files of the user (of the one who called sudo), and print only its name
+    #[arg(long, value_name = "NAME")]
+    profile: Option<String>,
+}
+
+/// How to talk to a control plane.
+struct Access {
+    endpoint: String,
+    account: String,
+    region: String,
+    keys: KeyPair,
 }
 
 /// What the control plane says of the key pair that everybody knows.
@@ -35,23 +52,58 @@ enum Served {
 /// Prints lines for `eval "$(roadstead env)"`.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
-    let server = &config.server;
-    let keys = if server.listen.ip().is_loopback() {
-        let known = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
-        match (ask(server.listen, &server.region, &known), data_dir::read_credentials(&config.data_dir)) {
-            (Served::Yes | Served::Unknown, _) => known,
-            (Served::No(_), Ok(keys)) => keys.root,
-            (Served::No(why), Err(_)) => bail!("the control plane does not take test/test from you: {why}"),
+    let credentials = data_dir::read_credentials(&config.data_dir);
+    // Whose the profile is decides which key is served.
+    let home = args.profile.as_deref().map(profile::enter).transpose()?;
+    let server = config.server;
+    let keys = keys(&server, credentials)?;
+    let endpoint = format!("http://{}", reachable(server.listen));
+    let access = Access { endpoint, account: server.account, region: server.region, keys };
+    match (&args.profile, home) {
+        (Some(name), Some(home)) => {
+            let written = profile::write(name, &home, &access)?;
+            let (config, credentials) = (written.config.display(), written.credentials.display());
+            eprintln!("profile {name} is in {config} and {credentials}");
+            say!("export AWS_PROFILE={name}");
         }
-    } else {
-        data_dir::read_credentials(&config.data_dir)?.root
-    };
-    say!("export AWS_ENDPOINT_URL=http://{}", server.listen);
-    say!("export AWS_ACCESS_KEY_ID={}", keys.access_key);
-    say!("export AWS_SECRET_ACCESS_KEY={}", keys.secret);
-    say!("export AWS_DEFAULT_REGION={}", server.region);
-    say!("export AWS_REGION={}", server.region);
+        _ => print(&access),
+    }
     Ok(())
+}
+
+fn print(access: &Access) {
+    say!("export AWS_ENDPOINT_URL={}", access.endpoint);
+    say!("export AWS_ACCESS_KEY_ID={}", access.keys.access_key);
+    say!("export AWS_SECRET_ACCESS_KEY={}", access.keys.secret);
+    say!("export AWS_ACCOUNT_ID={}", access.account);
+    say!("export AWS_DEFAULT_REGION={}", access.region);
+    say!("export AWS_REGION={}", access.region);
+}
+
+/// The key pair that the control plane takes from who runs this.
+fn keys(server: &Server, credentials: anyhow::Result<Credentials>) -> anyhow::Result<KeyPair> {
+    if !server.listen.ip().is_loopback() {
+        return Ok(credentials?.root);
+    }
+    let known = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
+    match (ask(server.listen, &server.region, &known), credentials) {
+        (Served::Yes | Served::Unknown, _) => Ok(known),
+        (Served::No(_), Ok(keys)) => Ok(keys.root),
+        (Served::No(why), Err(_)) => fail!(
+            "the same with `sudo`, for the key pair in the data directory",
+            "the control plane does not take test/test from you: {why}"
+        ),
+    }
+}
+
+/// An address to talk to: that of all addresses is none.
+fn reachable(listen: SocketAddr) -> SocketAddr {
+    let ip = match listen.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listen.port())
 }
 
 /// Asks with that key who we are: only the control plane knows whom it serves.

@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Subcommand;
 use image::{Auth, LoadOptions, Progress, PullOptions, Reference, RootfsOptions, Store};
 
-use crate::{commands::up::Settings, config::Config};
+use crate::{advice::Advise, commands::up::Settings, config::Config};
 
 /// Arguments of `roadstead image`.
 #[derive(clap::Args)]
@@ -61,7 +61,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let store = open(&config)?;
     match args.command {
         Command::Load { file, name, cmd, environment } => {
-            let name = name.as_deref().map(str::parse::<Reference>).transpose()?;
+            let name = name.as_deref().map(reference).transpose()?;
             let rootfs = cmd.map(|cmd| rootfs(&cmd, environment)).transpose()?;
             for image in store.load(&file, &LoadOptions { name, rootfs })? {
                 say!("loaded {} {}", image.names.first().map_or("(no name)", |n| n), image.digest);
@@ -70,12 +70,20 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Pull { image, username } => pull(&config, &store, &image, username)?,
         Command::List => list(&store)?,
         Command::Remove { image } => {
+            if image.parse::<image::Digest>().is_err() {
+                reference(&image)?;
+            }
             let removed = store.remove(&image)?;
             removed.untagged.iter().for_each(|name| say!("untagged {name}"));
             removed.deleted.iter().for_each(|digest| say!("deleted {digest}"));
         }
     }
     Ok(())
+}
+
+fn reference(name: &str) -> anyhow::Result<Reference> {
+    let read = name.parse::<Reference>();
+    read.advise("the spelling of `nginx`, `nginx:1.27`, `registry.example:5000/app:2` or `app@sha256:…`")
 }
 
 /// The host's images.
@@ -87,7 +95,9 @@ pub fn open(config: &Config) -> anyhow::Result<Store> {
 
 fn rootfs(cmd: &str, env: Vec<String>) -> anyhow::Result<RootfsOptions> {
     let cmd = match cmd.starts_with('[') {
-        true => serde_json::from_str(cmd).context("--cmd is not a JSON list of words")?,
+        true => serde_json::from_str(cmd)
+            .context("--cmd is not a JSON list of words")
+            .advise("--cmd '[\"/bin/server\", \"--port\", \"80\"]'")?,
         false if cmd.contains(char::is_whitespace) => ["/bin/sh", "-c", cmd].map(str::to_owned).to_vec(),
         false => vec![cmd.to_owned()],
     };
@@ -95,8 +105,12 @@ fn rootfs(cmd: &str, env: Vec<String>) -> anyhow::Result<RootfsOptions> {
 }
 
 fn pull(config: &Config, store: &Store, image: &str, username: Option<String>) -> anyhow::Result<()> {
-    let reference: Reference = image.parse()?;
-    let password = || std::env::var("ROADSTEAD_REGISTRY_PASSWORD").context("set ROADSTEAD_REGISTRY_PASSWORD");
+    let reference = reference(image)?;
+    let password = || {
+        std::env::var("ROADSTEAD_REGISTRY_PASSWORD")
+            .context("the password is read from ROADSTEAD_REGISTRY_PASSWORD")
+            .advise("`ROADSTEAD_REGISTRY_PASSWORD=… roadstead image pull --username NAME IMAGE`")
+    };
     let auth = match username {
         Some(username) => Auth::Basic { username, password: password()? },
         None => Auth::Anonymous,

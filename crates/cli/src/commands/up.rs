@@ -17,15 +17,23 @@ pub enum Parts {
     Server,
 }
 
-/// What every command needs: where the configuration and the state are.
+/// Where the configuration and the state are. Taken before a command, after it, and after a command of its
+/// own; of several, the last counts.
 #[derive(clap::Args)]
-pub struct Settings {
+pub struct Place {
     /// Configuration file (TOML); docs/configuration.md lists its keys
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true, overrides_with = "config")]
     config: Option<PathBuf>,
     /// Where all state lives
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", global = true, overrides_with = "data_dir")]
     data_dir: Option<PathBuf>,
+}
+
+/// What every command needs.
+#[derive(clap::Args)]
+pub struct Settings {
+    #[command(flatten)]
+    place: Place,
     /// Address of the control plane's listener
     #[arg(long, value_name = "ADDR:PORT")]
     listen: Option<SocketAddr>,
@@ -53,7 +61,7 @@ pub struct Args {
 impl Settings {
     /// The configuration: file, then environment, then these flags.
     pub fn config(&self) -> Result<Config, config::Error> {
-        let (path, text) = match &self.config {
+        let (path, text) = match &self.place.config {
             None => (String::new(), String::new()),
             Some(path) => {
                 let read = std::fs::read_to_string(path);
@@ -62,7 +70,7 @@ impl Settings {
             }
         };
         let mut config = Config::read(&path, &text, &|name| std::env::var(name).ok())?;
-        config.data_dir = self.data_dir.clone().unwrap_or(config.data_dir);
+        config.data_dir = self.place.data_dir.clone().unwrap_or(config.data_dir);
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         config.server.account = self.account.clone().unwrap_or(config.server.account);
         config.server.region = self.region.clone().unwrap_or(config.server.region);

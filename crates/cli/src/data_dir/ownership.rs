@@ -11,7 +11,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context, bail};
+use anyhow::Context;
+
+use crate::advice::fail;
 
 /// The mark: a file with eight hexadecimal digits.
 const ID: &str = "id";
@@ -69,14 +71,14 @@ pub fn find(path: &Path) -> anyhow::Result<bool> {
 fn check_unmarked(path: &Path) -> anyhow::Result<()> {
     let place = fs::canonicalize(path).with_context(|| format!("cannot find {}", path.display()))?;
     if place == Path::new("/") || is_home(&place) {
-        bail!("{} cannot be a data directory; name a folder in it with `--data-dir`", path.display());
+        fail!("a folder in it with `--data-dir`", "{} cannot be a data directory", path.display());
     }
     let foreign = names(path)?.into_iter().filter(|name| !may_be_unmarked(path, name));
     let foreign: Vec<String> = foreign.collect();
     if !foreign.is_empty() {
-        bail!(
-            "{} is no data directory of Roadstead: it has no `{ID}`, but holds {}; \
-             name a new or empty folder with `--data-dir`",
+        fail!(
+            "a new or empty folder with `--data-dir`",
+            "{} is no data directory of Roadstead: it has no `{ID}`, but holds {}",
             path.display(),
             some(&foreign)
         );
@@ -135,7 +137,11 @@ fn read_id(path: &Path) -> anyhow::Result<Option<String>> {
     read.with_context(|| format!("cannot read {}", name.display()))?;
     let id = id.trim().to_owned();
     if !is_id(&id) {
-        bail!("{} does not hold eight hexadecimal digits: this is no data directory", name.display());
+        fail!(
+            "another folder with `--data-dir`; or put the eight digits back, which stand in the names of this host's `roadstead-…` cgroups",
+            "{} does not hold eight hexadecimal digits: this is no data directory",
+            name.display()
+        );
     }
     Ok(Some(id))
 }
@@ -193,13 +199,22 @@ pub enum Left {
 pub fn check_removable(path: &Path) -> anyhow::Result<()> {
     if fs::symlink_metadata(path)?.is_symlink() {
         let target = fs::canonicalize(path)?;
-        bail!("{} is a symbolic link; to remove what it leads to, name {}", path.display(), target.display());
+        fail!(
+            format!("`--data-dir {}`, which it leads to", target.display()),
+            "{} is a symbolic link",
+            path.display()
+        );
     }
     let path = fs::canonicalize(path)?;
     let inside: Vec<PathBuf> =
         mount_points()?.into_iter().filter(|point| *point != path && point.starts_with(&path)).collect();
     if let Some(point) = inside.first() {
-        bail!("{} is mounted inside of {}; unmount it first", point.display(), path.display());
+        fail!(
+            format!("`umount {}` first", point.display()),
+            "{} is mounted inside of {}",
+            point.display(),
+            path.display()
+        );
     }
     Ok(())
 }
@@ -223,7 +238,12 @@ pub fn remove(path: &Path) -> anyhow::Result<Left> {
     let left = names(path)?.into_iter().filter(|name| !is_mount_point || name != LOST_AND_FOUND);
     let left: Vec<String> = left.collect();
     if !left.is_empty() {
-        bail!("{} stays, for it holds what is not Roadstead's: {}", path.display(), some(&left));
+        fail!(
+            "to look at what is left, and to remove it by hand if nobody wants it",
+            "{} stays, for it holds what is not Roadstead's: {}",
+            path.display(),
+            some(&left)
+        );
     }
     if is_mount_point {
         return Ok(Left::MountPoint);
