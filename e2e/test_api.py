@@ -150,6 +150,14 @@ def test_container_instances_and_attributes(roadstead):
     nowhere = [{"type": "memberOf", "expression": "attribute:rack == r2"}]
     answer = ecs.run_task(cluster=CLUSTER, taskDefinition=definition, placementConstraints=nowhere)
     assert answer["tasks"] == [] and answer["failures"][0]["reason"] == "MemberOf placement constraint unsatisfied."
+    # Cluster queries have regular expressions of Java.
+    for expression, found in (("attribute:rack =~ (?!dev).*", 1), ("attribute:rack =~ (?!r).*", 0), ("attribute:rack =~ [a-z&&[^x]]\\d++", 1)):
+        assert len(ecs.list_container_instances(cluster=CLUSTER, filter=expression)["containerInstanceArns"]) == found, expression
+    assert exit_codes(roadstead.finish(definition, placementConstraints=[
+        {"type": "memberOf", "expression": "attribute:rack =~ (?!dev).*"}])) == {"main": 0}
+    assert refused(ecs.list_container_instances, cluster=CLUSTER, filter="attribute:rack =~ (?U)a") == (
+        "InvalidParameterException", "Invalid expression: the regular expression '(?U)a' cannot be used ('(?U' is not "
+        "supported; flags are i and s) at position 18")
     ecs.delete_attributes(cluster=CLUSTER, attributes=[{k: rack[k] for k in ("name", "targetType", "targetId")}])
     assert pages(ecs, "list_attributes", "attributes", cluster=CLUSTER, targetType="container-instance", attributeName="rack") == []
     started = ecs.start_task(cluster=CLUSTER, taskDefinition=definition, containerInstances=arns)["tasks"][0]

@@ -8,6 +8,7 @@ mod cursor;
 mod delimited;
 mod json;
 mod operand;
+mod regex;
 mod terms;
 
 #[cfg(test)]

@@ -2,11 +2,11 @@
 //! ListContainerInstances filters use them. Parsing is bounded; evaluating never fails.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html>
 
+mod java;
 mod parser;
 
 use std::cmp::Ordering;
 
-use regex::Regex;
 use wire::Timestamp;
 
 use super::{Candidate, View};
@@ -63,7 +63,7 @@ enum Test {
     Exists(bool),
     Equals(bool, Value),
     In(bool, Vec<Value>),
-    Matches(bool, Regex),
+    Matches(bool, java::Pattern),
     /// The value compares to the argument as one of these.
     Compares(&'static [Ordering], Value),
 }
@@ -132,7 +132,8 @@ impl Test {
             Test::Equals(wanted, value) => value.equals(&found) == *wanted,
             Test::In(wanted, values) => values.iter().any(|value| value.equals(&found)) == *wanted,
             Test::Matches(wanted, regex) => match found {
-                Found::Text(text) => regex.is_match(text) == *wanted,
+                // What cannot be said in time is neither.
+                Found::Text(text) => regex.matches(text) == Some(*wanted),
                 _ => false,
             },
             Test::Compares(orders, value) => {
@@ -151,7 +152,14 @@ impl Test {
             Test::In(wanted, values) => {
                 positive(&|group| values.iter().any(|value| value.is(group))) == *wanted
             }
-            Test::Matches(wanted, regex) => positive(&|group| regex.is_match(group)) == *wanted,
+            Test::Matches(wanted, regex) => {
+                let mut said = candidate.groups.keys().map(|group| regex.matches(group));
+                if *wanted {
+                    said.any(|matches| matches == Some(true))
+                } else {
+                    said.all(|matches| matches == Some(false))
+                }
+            }
             Test::Compares(..) => false,
         }
     }

@@ -1,15 +1,13 @@
 //! Reading a pattern from left to right: spaces, words, quotes, regular expressions, and `&&`, `||`, `( )`.
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
 use super::Error;
 
 /// Parentheses may nest this deep.
-const DEPTH_MAX: usize = 32;
+pub(super) const DEPTH_MAX: usize = 32;
 /// AWS takes this many regular expressions in a pattern.
 const REGEX_MAX: usize = 2;
-/// A compiled regular expression may take this much memory, in bytes.
-const REGEX_BYTES_MAX: usize = 1 << 20;
 
 /// A place in a pattern.
 pub(super) struct Cursor<'a> {
@@ -127,7 +125,7 @@ impl<'a> Cursor<'a> {
         let end = end.ok_or_else(|| Error::syntax("a regular expression is not closed by '%'"))?;
         let (source, rest) = (&text[..end], &text[end + 1..]);
         self.rest = rest;
-        compile(source)
+        super::regex::compile(source)
     }
 
     /// Conditions joined by `&&` (binds closer) and `||`, with parentheses.
@@ -183,23 +181,4 @@ impl<'a> Cursor<'a> {
         self.skip_spaces();
         self.take(text)
     }
-}
-
-/// Compiles what AWS allows between percent signs, and no more.
-fn compile(source: &str) -> Result<Regex, Error> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || ":_#=@/;,-^$?[]{}|\\*+.".contains(c);
-    let mut escaped = false;
-    for c in source.chars() {
-        // A backslash makes any ASCII mark a plain one.
-        if !(allowed(c) || (escaped && c.is_ascii_punctuation())) {
-            return Err(Error::syntax(format!("'{c}' is not supported in a regular expression")));
-        }
-        escaped = c == '\\' && !escaped;
-    }
-    if source.is_empty() {
-        return Err(Error::syntax("a regular expression is empty"));
-    }
-    let mut builder = RegexBuilder::new(source);
-    builder.size_limit(REGEX_BYTES_MAX).dfa_size_limit(REGEX_BYTES_MAX).nest_limit(DEPTH_MAX as u32);
-    builder.build().map_err(|_| Error::syntax(format!("%{source}% is not a regular expression")))
 }

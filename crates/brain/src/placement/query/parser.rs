@@ -2,10 +2,9 @@
 
 use std::cmp::Ordering;
 
-use regex::RegexBuilder;
 use wire::Timestamp;
 
-use super::{Node, Subject, Test, Value, version};
+use super::{Node, Subject, Test, Value, java::Pattern, version};
 
 /// The longest expression, in characters.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PlacementConstraint.html>
@@ -14,8 +13,6 @@ const MAX_LENGTH: usize = 2000;
 const MAX_DEPTH: usize = 32;
 /// The most comparisons in one expression, and arguments in one list.
 const MAX_TERMS: usize = 200;
-/// The largest compiled regular expression, in bytes.
-const MAX_REGEX: usize = 1 << 18;
 
 /// What is wrong with an expression.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -219,15 +216,13 @@ impl<'a> Parser<'a> {
         })
     }
 
-    fn regex(&mut self) -> Result<regex::Regex, Error> {
+    fn regex(&mut self) -> Result<Pattern, Error> {
         self.space();
         let at = self.at;
         let pattern = self.pattern()?;
-        // The whole value must match, as with java.util.regex.Matcher.matches.
-        let regex = RegexBuilder::new(&format!("^(?:{pattern})$")).size_limit(MAX_REGEX).build();
-        regex.map_err(|_| {
+        Pattern::new(&pattern).map_err(|why| {
             self.at = at;
-            self.error("not a regular expression that is supported")
+            self.error(&format!("the regular expression '{pattern}' cannot be used ({why})"))
         })
     }
 
@@ -236,15 +231,19 @@ impl<'a> Parser<'a> {
         if self.rest().starts_with(['"', '\'']) {
             return self.literal(|_| false);
         }
-        let (mut open, mut length) = (0, 0);
+        let (mut open, mut class, mut length, mut escaped) = (0, false, 0, false);
         for c in self.rest().chars() {
             match c {
                 c if c.is_whitespace() => break,
-                '(' => open += 1,
-                ')' if open == 0 => break,
-                ')' => open -= 1,
+                _ if escaped => {}
+                '[' => class = true,
+                ']' => class = false,
+                '(' if !class => open += 1,
+                ')' if !class && open == 0 => break,
+                ')' if !class => open -= 1,
                 _ => {}
             }
+            escaped = c == '\\' && !escaped;
             length += c.len_utf8();
         }
         self.take(length)

@@ -15,6 +15,7 @@ fn holds(expression: &str) -> Result<bool, Error> {
         ("ecs.availability-zone", "us-east-1a"),
         ("stack", "prod"),
         ("rank", "9"),
+        ("long", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"),
     ]
     .map(|(name, value)| ecs::Attribute {
         name: name.into(),
@@ -58,6 +59,17 @@ fn expressions_select_as_documented() {
         ("attribute:ecs.instance-type =~ (t2|t3)\\..*", true),
         ("attribute:ecs.instance-type matches \"t[0-9].*\"", true),
         ("attribute:ecs.instance-type !~ g2.*", true),
+        // The guide's own, and more of Java's dialect.
+        ("attribute:stack =~ (?!dev).*", true),
+        ("attribute:stack =~ (?!prod).*", false),
+        ("attribute:stack !~ (?!dev).*", false),
+        ("not(attribute:stack =~ (?!dev).*) or attribute:rank == 9", true),
+        ("(attribute:stack =~ [(p)]rod) && attribute:rank =~ \\d++", true),
+        ("attribute:stack =~ \"[a-z&&[^x]]+\"", true),
+        ("attribute:stack =~ \\Qprod\\E", true),
+        // What takes too long is neither a match nor none.
+        ("attribute:long =~ (?:(?=a)(a+))+b", false),
+        ("attribute:long !~ (?:(?=a)(a+))+b", false),
         ("attribute:rank > 10", false),
         ("attribute:rank >= 9.0", true),
         ("attribute:rank == 9.0", false),
@@ -95,7 +107,7 @@ fn what_cannot_be_read_is_refused_with_its_place() {
     let deep = "(".repeat(100);
     let long = "x".repeat(3000);
     let wide = vec!["attribute:a exists"; 99].join("||") + &"||attribute:a in [1,2]".repeat(40);
-    let heavy = "attribute:a =~ (a{100}){100}";
+    let heavy = "attribute:a =~ (\\pL{100}){100}";
     for (expression, what) in [
         ("", "unknown subject at position 0"),
         ("colour == red", "unknown subject at position 0"),
@@ -109,8 +121,14 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         ("attribute:a in []", "expected an argument at position 16"),
         ("(attribute:a == red", "expected ) at position 19"),
         ("attribute:a == \"red", "an open quotation at position 15"),
-        ("attribute:a =~ [", "not a regular expression that is supported at position 15"),
-        ("attribute:a =~ (?=x)y", "not a regular expression that is supported at position 15"),
+        (
+            "attribute:a =~ [",
+            "the regular expression '[' cannot be used (a class is not closed) at position 15",
+        ),
+        (
+            "attribute:a =~ (?U)y",
+            "the regular expression '(?U)y' cannot be used ('(?U' is not supported; flags are i and s) at position 15",
+        ),
         ("agentVersion =~ 1.*", "an operator that this subject does not take at position 13"),
         ("agentConnected > 1", "an operator that this subject does not take at position 15"),
         ("agentVersion == new", "an argument that this subject does not take at position 16"),
@@ -119,7 +137,10 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         (&deep, "too deep nesting at position 32"),
         (&long, "it is longer than 2000 characters"),
         (&wide, "it is longer than 2000 characters"),
-        (heavy, "not a regular expression that is supported at position 15"),
+        (
+            heavy,
+            "the regular expression '(\\pL{100}){100}' cannot be used (it is not supported, or too large) at position 15",
+        ),
     ] {
         let refused = holds(expression).expect_err(expression);
         assert_eq!(refused.to_string(), format!("Invalid expression: {what}"), "{expression}");
