@@ -20,6 +20,8 @@ use crate::space::Space;
 const SOON_BYTES: u64 = 1 << 30;
 /// Pages are of SQLite's usual size, in bytes.
 const PAGE_BYTES: u64 = 4096;
+/// Free pages are made by so much at a time, in bytes.
+const PIECE_BYTES: u64 = 256 << 10;
 /// The head of a write-ahead log, in bytes.
 const WAL_HEAD: usize = 32;
 
@@ -49,13 +51,21 @@ pub(super) fn fill(conn: &Connection, space: &Space, idle: bool) -> rusqlite::Re
     if space.is_tight() || !fits || !(idle || soon) {
         return Ok(false);
     }
-    let bytes = (wanted - free) * PAGE_BYTES;
     conn.execute_batch("CREATE TABLE IF NOT EXISTS room (filler BLOB NOT NULL) STRICT")?;
-    conn.execute("INSERT INTO room VALUES (zeroblob(?1))", [bytes])?;
+    for _ in 0..((wanted - free) * PAGE_BYTES).div_ceil(PIECE_BYTES) {
+        by_piece(conn, "INSERT INTO room VALUES (zeroblob(?1))", PIECE_BYTES)?;
+    }
     // In the file, so that its pages have blocks, before they are free.
     conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
-    conn.execute("DELETE FROM room", [])?;
+    while by_piece(conn, "DELETE FROM room WHERE rowid IN (SELECT rowid FROM room LIMIT ?1)", 1)? > 0 {}
     Ok(true)
+}
+
+/// One step of many. What passes through would stay in memory, as much again as is kept.
+fn by_piece(conn: &Connection, sql: &str, value: u64) -> rusqlite::Result<usize> {
+    let changed = conn.execute(sql, [value])?;
+    conn.execute_batch("PRAGMA shrink_memory")?;
+    Ok(changed)
 }
 
 /// Clears the head of the log at `path`, all of which is in the file. Nobody may write at the time.
