@@ -1,11 +1,16 @@
-//! The host's ledger of CPU, memory and ports. Tasks are let in first come, first served: one that does
-//! not fit holds back those behind it, as in the ECS agent (agent protocol, section b.7). Pure.
+//! The host's ledger of CPU, memory and ports. The scheduler has counted what it places here, by the same
+//! numbers, so a task waits only while one that has ended still gives back what it had. Tasks are let in in
+//! the order in which they ask, but one that must wait holds up no other that has room, unless it has been
+//! passed by many: then nobody gets what it waits for before it. Pure.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use engine::TaskId;
 
-/// What one task takes, or what a host has.
+/// So many tasks are let in before one that waits, then no more that would take what it needs.
+const PASSES_MAX: u64 = 64;
+
+/// What one task takes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Needs {
     /// 1024 a core.
@@ -19,96 +24,126 @@ pub struct Needs {
 /// Who has what, and who waits.
 #[derive(Debug)]
 pub struct Admission {
-    total: Needs,
-    cpu_used: u64,
-    memory_used_mib: u64,
-    ports_tcp: BTreeSet<u16>,
-    ports_udp: BTreeSet<u16>,
+    cpu: u64,
+    memory_mib: u64,
+    taken: Taken,
     holders: BTreeMap<TaskId, Holder>,
-    waiting: VecDeque<TaskId>,
+    /// By the turns in which they asked.
+    waiting: BTreeMap<u64, TaskId>,
+    next_turn: u64,
+    /// How many were ever let in.
+    admissions: u64,
+}
+
+/// What some tasks take together.
+#[derive(Debug, Clone, Default)]
+struct Taken {
+    cpu: u64,
+    memory_mib: u64,
+    /// By how many.
+    ports_tcp: BTreeMap<u16, u32>,
+    ports_udp: BTreeMap<u16, u32>,
 }
 
 #[derive(Debug)]
 struct Holder {
     needs: Needs,
-    admitted: bool,
+    turn: u64,
+    /// [`Admission::admissions`] when it asked.
+    asked_at: u64,
+    phase: Phase,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Phase {
+    Waiting,
+    Admitted,
     /// CPU and memory are given back already; the ports not yet.
-    stopped: bool,
+    Stopped,
 }
 
 impl Admission {
-    /// A host with `total`; the ports in it are those that are reserved.
-    pub fn new(total: Needs) -> Admission {
+    /// An empty host with so much CPU (1024 a core) and memory (MiB).
+    pub fn new(cpu: u64, memory_mib: u64) -> Admission {
         Admission {
-            cpu_used: 0,
-            memory_used_mib: 0,
-            ports_tcp: total.ports_tcp.clone(),
-            ports_udp: total.ports_udp.clone(),
+            cpu,
+            memory_mib,
+            taken: Taken::default(),
             holders: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            total,
+            waiting: BTreeMap::new(),
+            next_turn: 0,
+            admissions: 0,
         }
     }
 
-    /// Puts a task at the end of the queue. Asking again changes nothing.
-    pub fn ask(&mut self, task: &TaskId, needs: Needs) {
-        if self.holders.contains_key(task) {
-            return;
+    /// Asks for room for a task. True: it has it. Else it waits, and [`Admission::admit`] names it one day.
+    /// Asking again changes nothing.
+    pub fn ask(&mut self, task: &TaskId, needs: Needs) -> bool {
+        if let Some(holder) = self.holders.get(task) {
+            return holder.phase != Phase::Waiting;
         }
-        self.holders.insert(task.clone(), Holder { needs, admitted: false, stopped: false });
-        self.waiting.push_back(task.clone());
+        let needs = self.at_most_the_host(needs);
+        let fits = self.fits(&needs, &self.claimed());
+        self.hold(task, needs, if fits { Phase::Admitted } else { Phase::Waiting });
+        fits
     }
 
     /// Counts a task that was admitted before the agent restarted, whether it fits or not.
     pub fn readmit(&mut self, task: &TaskId, needs: Needs) {
-        if self.holders.contains_key(task) {
-            return;
+        if !self.holders.contains_key(task) {
+            let needs = self.at_most_the_host(needs);
+            self.hold(task, needs, Phase::Admitted);
         }
-        self.take(&needs);
-        self.holders.insert(task.clone(), Holder { needs, admitted: true, stopped: false });
     }
 
-    /// Lets in whom it can, and names them in order.
+    /// Lets in whom it can of those that wait, and names them in order.
     pub fn admit(&mut self) -> Vec<TaskId> {
-        let mut admitted = Vec::new();
-        while let Some(task) = self.waiting.front() {
-            let fits = self.holders.get(task).is_none_or(|holder| self.fits(&holder.needs));
-            if !fits {
-                break;
-            }
-            let Some(task) = self.waiting.pop_front() else { break };
-            if let Some(holder) = self.holders.get_mut(&task) {
-                holder.admitted = true;
-                let needs = holder.needs.clone();
-                self.take(&needs);
+        let (mut admitted, mut claimed) = (Vec::new(), Taken::default());
+        let waiting = std::mem::take(&mut self.waiting);
+        for (turn, task) in waiting {
+            let Some(holder) = self.holders.get(&task) else { continue };
+            if self.fits(&holder.needs, &claimed) {
+                self.taken.add(&holder.needs);
+                self.admissions += 1;
+                if let Some(holder) = self.holders.get_mut(&task) {
+                    holder.phase = Phase::Admitted;
+                }
                 admitted.push(task);
+                continue;
             }
+            if self.has_waited_long(holder) {
+                claimed.add(&holder.needs);
+            }
+            self.waiting.insert(turn, task);
         }
         admitted
     }
 
-    /// The task's containers have all ended: its CPU and memory are free, and its ports too unless
-    /// the engine may still hold them.
+    /// The task's containers have all ended: its CPU and memory are free. Its ports are once the engine has
+    /// given them back. One that still waits does so no more.
     pub fn stopped(&mut self, task: &TaskId) {
         let Some(holder) = self.holders.get_mut(task) else { return };
-        if holder.admitted && !holder.stopped {
-            holder.stopped = true;
-            self.cpu_used = self.cpu_used.saturating_sub(holder.needs.cpu);
-            self.memory_used_mib = self.memory_used_mib.saturating_sub(holder.needs.memory_mib);
+        match holder.phase {
+            Phase::Waiting => self.released(task),
+            Phase::Admitted => {
+                holder.phase = Phase::Stopped;
+                self.taken.give_back_size(&holder.needs);
+            }
+            Phase::Stopped => {}
         }
     }
 
-    /// The task is gone from the host, or will never be on it.
-    pub fn removed(&mut self, task: &TaskId) {
-        self.stopped(task);
-        self.waiting.retain(|waiting| waiting != task);
-        if let Some(holder) = self.holders.remove(task)
-            && holder.admitted
-        {
-            self.ports_tcp
-                .retain(|p| !holder.needs.ports_tcp.contains(p) || self.total.ports_tcp.contains(p));
-            self.ports_udp
-                .retain(|p| !holder.needs.ports_udp.contains(p) || self.total.ports_udp.contains(p));
+    /// The task takes nothing of the host any more, or never will.
+    pub fn released(&mut self, task: &TaskId) {
+        let Some(holder) = self.holders.remove(task) else { return };
+        if holder.phase == Phase::Waiting {
+            self.waiting.remove(&holder.turn);
+        } else {
+            if holder.phase == Phase::Admitted {
+                self.taken.give_back_size(&holder.needs);
+            }
+            give_back(&mut self.taken.ports_tcp, &holder.needs.ports_tcp);
+            give_back(&mut self.taken.ports_udp, &holder.needs.ports_udp);
         }
     }
 
@@ -117,70 +152,78 @@ impl Admission {
         self.waiting.len()
     }
 
-    fn fits(&self, needs: &Needs) -> bool {
-        self.cpu_used + needs.cpu <= self.total.cpu
-            && self.memory_used_mib + needs.memory_mib <= self.total.memory_mib
-            && self.ports_tcp.is_disjoint(&needs.ports_tcp)
-            && self.ports_udp.is_disjoint(&needs.ports_udp)
+    /// More than there is counts as all there is, as when a host came back with less: on an empty host
+    /// every task has room.
+    fn at_most_the_host(&self, needs: Needs) -> Needs {
+        Needs { cpu: needs.cpu.min(self.cpu), memory_mib: needs.memory_mib.min(self.memory_mib), ..needs }
     }
 
-    fn take(&mut self, needs: &Needs) {
-        self.cpu_used += needs.cpu;
-        self.memory_used_mib += needs.memory_mib;
-        self.ports_tcp.extend(&needs.ports_tcp);
-        self.ports_udp.extend(&needs.ports_udp);
+    fn hold(&mut self, task: &TaskId, needs: Needs, phase: Phase) {
+        let turn = self.next_turn;
+        self.next_turn += 1;
+        if phase == Phase::Admitted {
+            self.taken.add(&needs);
+            self.admissions += 1;
+        } else {
+            self.waiting.insert(turn, task.clone());
+        }
+        let asked_at = self.admissions;
+        self.holders.insert(task.clone(), Holder { needs, turn, asked_at, phase });
+    }
+
+    fn has_waited_long(&self, holder: &Holder) -> bool {
+        self.admissions.saturating_sub(holder.asked_at) >= PASSES_MAX
+    }
+
+    /// What those wait for that have been passed by enough others: the first in the queue, if any.
+    fn claimed(&self) -> Taken {
+        let mut claimed = Taken::default();
+        let long = self.waiting.values().map_while(|task| {
+            let holder = self.holders.get(task)?;
+            self.has_waited_long(holder).then_some(holder)
+        });
+        long.for_each(|holder| claimed.add(&holder.needs));
+        claimed
+    }
+
+    fn fits(&self, needs: &Needs, claimed: &Taken) -> bool {
+        // As the scheduler counts: who needs none of something does not mind that there is none.
+        let room = |has: u64, taken: u64, claimed: u64, needs: u64| {
+            needs == 0 || taken.saturating_add(claimed).saturating_add(needs) <= has
+        };
+        let free = |ports: &BTreeSet<u16>, taken: &BTreeMap<u16, u32>, claimed: &BTreeMap<u16, u32>| {
+            ports.iter().all(|port| !taken.contains_key(port) && !claimed.contains_key(port))
+        };
+        let taken = &self.taken;
+        room(self.cpu, taken.cpu, claimed.cpu, needs.cpu)
+            && room(self.memory_mib, taken.memory_mib, claimed.memory_mib, needs.memory_mib)
+            && free(&needs.ports_tcp, &taken.ports_tcp, &claimed.ports_tcp)
+            && free(&needs.ports_udp, &taken.ports_udp, &claimed.ports_udp)
+    }
+}
+
+impl Taken {
+    fn add(&mut self, needs: &Needs) {
+        self.cpu = self.cpu.saturating_add(needs.cpu);
+        self.memory_mib = self.memory_mib.saturating_add(needs.memory_mib);
+        needs.ports_tcp.iter().for_each(|port| *self.ports_tcp.entry(*port).or_default() += 1);
+        needs.ports_udp.iter().for_each(|port| *self.ports_udp.entry(*port).or_default() += 1);
+    }
+
+    fn give_back_size(&mut self, needs: &Needs) {
+        self.cpu = self.cpu.saturating_sub(needs.cpu);
+        self.memory_mib = self.memory_mib.saturating_sub(needs.memory_mib);
+    }
+}
+
+fn give_back(taken: &mut BTreeMap<u16, u32>, ports: &BTreeSet<u16>) {
+    for port in ports {
+        match taken.get_mut(port) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(taken.remove(port)),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn needs(cpu: u64, memory_mib: u64, ports: &[u16]) -> Needs {
-        Needs { cpu, memory_mib, ports_tcp: ports.iter().copied().collect(), ports_udp: BTreeSet::new() }
-    }
-
-    fn ids(names: &[&str]) -> Vec<TaskId> {
-        names.iter().map(|n| n.to_string()).collect()
-    }
-
-    #[test]
-    fn the_first_that_does_not_fit_holds_back_the_rest() {
-        let mut host = Admission::new(needs(1024, 1000, &[22]));
-        host.ask(&"a".into(), needs(1000, 10, &[]));
-        host.ask(&"b".into(), needs(100, 10, &[]));
-        host.ask(&"c".into(), needs(1, 1, &[]));
-        assert_eq!(host.admit(), ids(&["a"]));
-        assert_eq!(host.waiting(), 2);
-        host.stopped(&"a".into());
-        assert_eq!(host.admit(), ids(&["b", "c"]));
-    }
-
-    #[test]
-    fn a_port_is_free_only_when_its_task_is_removed() {
-        let mut host = Admission::new(needs(1024, 1000, &[22]));
-        host.ask(&"a".into(), needs(1, 1, &[80]));
-        host.ask(&"b".into(), needs(1, 1, &[80]));
-        host.ask(&"ssh".into(), needs(1, 1, &[22]));
-        assert_eq!(host.admit(), ids(&["a"]));
-        host.stopped(&"a".into());
-        assert!(host.admit().is_empty());
-        host.removed(&"a".into());
-        assert_eq!(host.admit(), ids(&["b"]));
-        host.removed(&"b".into());
-        assert!(host.admit().is_empty(), "22 is reserved");
-    }
-
-    #[test]
-    fn nothing_is_given_back_twice() {
-        let mut host = Admission::new(needs(10, 10, &[]));
-        host.readmit(&"a".into(), needs(10, 10, &[]));
-        host.stopped(&"a".into());
-        host.stopped(&"a".into());
-        host.removed(&"a".into());
-        host.removed(&"a".into());
-        host.ask(&"b".into(), needs(6, 6, &[]));
-        host.ask(&"c".into(), needs(6, 6, &[]));
-        assert_eq!(host.admit(), ids(&["b"]));
-    }
-}
+mod tests;

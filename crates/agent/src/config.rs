@@ -82,6 +82,10 @@ pub struct Timers {
     /// How long the output of an ended container may stay unshipped before its task is removed all the
     /// same. The one case in which a line that a container wrote can be lost.
     pub output_patience: Duration,
+    /// How long output waits for a log group that is not there, or may not be written to, and is not the
+    /// agent's to make. What comes after is dropped and counted until it is, as Docker's driver drops it:
+    /// such a group holds up neither a container that waits for its output, nor the end of a task.
+    pub log_group_patience: Duration,
     /// Longest wait of a line for company before it is shipped.
     pub output_flush: Duration,
     /// Between looks at which images may go.
@@ -100,6 +104,7 @@ impl Default for Timers {
             task_cleanup_wait: Duration::ZERO,
             container_report_delay: Duration::from_secs(1),
             output_patience: Duration::from_secs(24 * 3600),
+            log_group_patience: Duration::from_secs(10),
             output_flush: Duration::from_millis(200),
             image_cleanup_interval: Duration::from_secs(30 * 60),
             publish_interval: Duration::from_secs(20),

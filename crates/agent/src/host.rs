@@ -78,6 +78,7 @@ enum Message {
     Saved(u64, bool),
     Reported,
     OutputShipped(usize),
+    Released(Result<(), engine::Error>),
     Removed(Result<(), engine::Error>),
 }
 
@@ -127,12 +128,7 @@ impl Host {
     /// A host without tasks.
     pub fn new(parts: Parts) -> Arc<Host> {
         let processors = std::thread::available_parallelism().map_or(1, usize::from);
-        let total = Needs {
-            cpu: parts.resources.cpu,
-            memory_mib: parts.resources.memory_mib,
-            ports_tcp: parts.resources.reserved_ports_tcp.iter().copied().collect(),
-            ports_udp: parts.resources.reserved_ports_udp.iter().copied().collect(),
-        };
+        let admission = Admission::new(parts.resources.cpu, parts.resources.memory_mib);
         Arc::new(Host {
             reporter: Reporter::new(parts.api.clone()),
             engine: parts.engine,
@@ -141,7 +137,7 @@ impl Host {
             timers: parts.timers,
             image_pull: parts.image_pull,
             lowering: lower::Host { region: parts.region },
-            admission: Mutex::new(Admission::new(total)),
+            admission: Mutex::new(admission),
             beginning: Arc::new(Semaphore::new(BEGINNING_EACH * processors.max(2))),
             tasks: Mutex::default(),
             remains: Mutex::default(),
@@ -233,8 +229,15 @@ impl Host {
 
     /// Asks for room for a task; it hears of it as [`Fact::Admitted`].
     fn ask_admission(&self, id: &engine::TaskId, needs: Needs) {
-        self.admission.lock().ask(id, needs);
-        self.admit();
+        let admitted = self.admission.lock().ask(id, needs);
+        if admitted {
+            self.tell(id, Message::Fact(Fact::Admitted));
+        }
+    }
+
+    /// How many tasks wait for room.
+    pub fn waiting(&self) -> usize {
+        self.admission.lock().waiting()
     }
 
     /// Lets in whom it can.

@@ -50,6 +50,17 @@ struct Warned {
     at: Option<Instant>,
 }
 
+/// A log group that does not take anything.
+#[derive(Default)]
+struct Absence {
+    /// Since when, if it is so now.
+    since: Option<Instant>,
+    /// Events that were dropped for it.
+    dropped: u64,
+    /// How many were when it was last said, and when that was.
+    told: (u64, Option<Instant>),
+}
+
 impl Shipper {
     /// Ships until the container has ended for good and all is shipped, or patience is at its end.
     pub async fn run(self) {
@@ -72,6 +83,7 @@ impl Shipper {
         let start = self.shipped_before().await;
         let (mut released, mut warned) = (start.cursor, Warned { bytes: start.dropped_bytes, at: None });
         let mut assembler = Assembler::new(self.event_start.each_ref().map(Option::as_deref), start);
+        let mut absence = Absence::default();
         loop {
             let finishing = self.finish.is_cancelled();
             let chunk = match self.host.engine.output(&self.id, assembler.at().cursor, READ_BYTES).await {
@@ -95,8 +107,9 @@ impl Shipper {
                 assembler.finish();
             }
             self.warn_dropped(assembler.at(), &mut warned, over);
-            self.put(&mut assembler, nothing || over, &mut released).await;
+            self.put(&mut assembler, nothing || over, &mut released, &mut absence).await;
             if over {
+                self.warn_absent(&mut absence, true);
                 return;
             }
             if nothing {
@@ -145,11 +158,11 @@ impl Shipper {
     }
 
     /// Ships what is whole. `all`: also what does not fill a batch yet.
-    async fn put(&self, assembler: &mut Assembler, all: bool, released: &mut u64) {
+    async fn put(&self, assembler: &mut Assembler, all: bool, released: &mut u64, absence: &mut Absence) {
         assembler.release_old(Instant::now());
         while let Some(batch) = assembler.batch(all) {
             let at = batch.at;
-            self.put_batch(batch).await;
+            self.put_batch(batch, absence).await;
             self.shipped(at, released).await;
         }
         // Empty lines make no events, but take up space.
@@ -170,7 +183,7 @@ impl Shipper {
         *released = at.cursor;
     }
 
-    async fn put_batch(&self, batch: Batch) {
+    async fn put_batch(&self, batch: Batch, absence: &mut Absence) {
         let request = wire::logs::PutLogEventsRequest {
             log_group_name: self.group.clone(),
             log_stream_name: self.stream.clone(),
@@ -179,24 +192,58 @@ impl Shipper {
         };
         let mut back_off = BackOff::new(Duration::from_millis(200), 2.0, Duration::from_secs(30));
         loop {
-            match stream::put(&self.host.api, &request).await {
-                Outcome::Done => return,
+            let error = match stream::put(&self.host.api, &request).await {
+                Outcome::Done => {
+                    self.warn_absent(absence, true);
+                    absence.since = None;
+                    return;
+                }
                 Outcome::Refused(error) => {
                     tracing::error!(container = %self.id, %error, "a batch of output was refused; it is lost");
                     return;
                 }
                 Outcome::NoStream => {
-                    let made = ensure(&self.host.api, &self.group, &self.stream, self.create_group).await;
-                    if let Err(error) = made {
-                        tracing::warn!(container = %self.id, %error, "the log stream cannot be made; trying again");
-                        tokio::time::sleep(back_off.wait()).await;
+                    match ensure(&self.host.api, &self.group, &self.stream, self.create_group).await {
+                        Ok(()) => continue,
+                        Err(error) => error,
                     }
                 }
+                Outcome::Denied(error) => error,
                 Outcome::Later(error) => {
                     tracing::debug!(container = %self.id, %error, "output did not get through; trying again");
                     tokio::time::sleep(back_off.wait()).await;
+                    continue;
                 }
+            };
+            let wait = back_off.wait();
+            if error.passes() {
+                tokio::time::sleep(wait).await;
+                continue;
             }
+            let patience = self.host.timers.log_group_patience;
+            if absence.since.is_none() {
+                let group = self.group.as_str();
+                tracing::warn!(container = %self.id, group, %error, ?patience, "output waits for its log group");
+            }
+            let left = patience.saturating_sub(absence.since.get_or_insert_with(Instant::now).elapsed());
+            if left.is_zero() {
+                absence.dropped += request.log_events.len() as u64;
+                self.warn_absent(absence, false);
+                return;
+            }
+            tokio::time::sleep(wait.min(left)).await;
         }
+    }
+
+    /// Says now and then, and when it is over, how much was dropped for want of a log group.
+    fn warn_absent(&self, absence: &mut Absence, over: bool) {
+        let (said, at) = absence.told;
+        let early = at.is_some_and(|at| at.elapsed() < WARN_PERIOD) && !over;
+        if absence.dropped == said || early {
+            return;
+        }
+        absence.told = (absence.dropped, Some(Instant::now()));
+        let (group, events) = (self.group.as_str(), absence.dropped);
+        tracing::error!(container = %self.id, group, events, "output was dropped, as its log group takes none");
     }
 }

@@ -153,12 +153,22 @@ fn cycle(task: &Task) -> Option<String> {
     Some(format!("TaskDependencyError: container {} depends on itself", task.containers[stuck].name))
 }
 
+/// What the scheduler says that it has counted. A control plane that does not say it counts as Amazon's: the
+/// task's own size, else what its containers reserve as it was given, without the least that an engine takes.
 fn needs(task: &acs::Task, lowered: &Task) -> Needs {
+    if let Some(counted) = &task.needs {
+        return Needs {
+            cpu: counted.cpu,
+            memory_mib: counted.memory,
+            ports_tcp: counted.ports_tcp.iter().copied().collect(),
+            ports_udp: counted.ports_udp.iter().copied().collect(),
+        };
+    }
     let mut needs = Needs::default();
     for (container, lowered) in task.containers.iter().zip(&lowered.containers) {
         needs.cpu += positive(container.cpu).unwrap_or(0);
-        let reserved = lowered.spec.memory_reservation_bytes.or(lowered.spec.memory_bytes).unwrap_or(0);
-        needs.memory_mib += reserved >> 20;
+        let reserved = lowered.spec.memory_reservation_bytes.map(|bytes| bytes >> 20);
+        needs.memory_mib += reserved.or(positive(container.memory)).unwrap_or(0);
         for port in &lowered.spec.port_mappings {
             let host_port = match lowered.spec.network {
                 engine::NetworkMode::Bridge => port.host_port,

@@ -19,6 +19,8 @@ mod keys;
 mod life;
 #[path = "it/output.rs"]
 mod output;
+#[path = "it/room.rs"]
+mod room;
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,6 +62,7 @@ impl World {
             container_report_delay: Duration::from_millis(50),
             output_flush: Duration::from_millis(20),
             publish_interval: Duration::from_millis(200),
+            log_group_patience: Duration::from_millis(50),
             ..agent::Timers::default()
         };
         let config = agent::Config {

@@ -33,6 +33,7 @@ pub async fn run(engine: &dyn Engine, given: &Given) {
     life::runs_commands(engine, given).await;
     output::is_read_from_any_cursor(engine, given).await;
     output::goes_on_after_a_restart(engine, given).await;
+    output::stays_when_the_task_is_released(engine, given).await;
     rules::every_call_may_be_repeated(engine, given).await;
     rules::what_is_not_there_is_said(engine, given).await;
     rules::failures_have_their_names(engine, given).await;

@@ -46,6 +46,11 @@ pub trait Engine: Send + Sync + 'static {
     /// end arrives as [`Event::Exited`]. Stopping what has ended is no error.
     async fn stop(&self, id: &ContainerId, timeout: std::time::Duration) -> Result<(), Error>;
 
+    /// Gives back what a task whose containers have all ended for good still takes of the host: its place on
+    /// the network and its host ports. What it wrote and how it ended stay until [`Engine::remove_task`].
+    /// Not an error when there is no such task.
+    async fn release_task(&self, task: &TaskId) -> Result<(), Error>;
+
     /// Removes every container of a task and all that was made for it. Containers still running are
     /// killed. Removing what is not there is no error. Output not yet read is gone after this.
     async fn remove_task(&self, task: &TaskId) -> Result<(), Error>;

@@ -75,9 +75,18 @@ struct Actor {
     /// The version that says how the task ended.
     ended_at: Option<u64>,
     cleanup_at: Option<Instant>,
+    release: Release,
     removing: bool,
-    /// Remove again then, after a failure.
-    remove_at: Option<Instant>,
+    /// Release or remove again then, after a failure.
+    again_at: Option<Instant>,
+}
+
+/// Whether the engine has given back what a task that is over took of the host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Release {
+    Due,
+    Busy,
+    Done,
 }
 
 /// Starts the actor of a task.
@@ -115,8 +124,9 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
         shipped: BTreeSet::new(),
         ended_at: None,
         cleanup_at: None,
+        release: Release::Due,
         removing: false,
-        remove_at: None,
+        again_at: None,
         task: Arc::new(task),
     };
     actor.publish();
@@ -186,7 +196,7 @@ impl Actor {
         self.save(now);
         self.publish();
         // Those that are due wait for something else by now.
-        let timers = [self.flush_at, self.pending_at, self.save_at, self.cleanup_at, self.remove_at];
+        let timers = [self.flush_at, self.pending_at, self.save_at, self.cleanup_at, self.again_at];
         timers.into_iter().flatten().filter(|at| *at > now).chain(wake).min()
     }
 
@@ -218,6 +228,7 @@ impl Actor {
                 self.shippers.remove(&index);
                 self.shipped.insert(index);
             }
+            Message::Released(outcome) => self.heard_released(outcome),
             Message::Removed(outcome) => self.heard_removed(outcome),
         }
     }

@@ -12,6 +12,8 @@ pub(super) enum Outcome {
     Refused(Error),
     /// The stream, or its group, is not there.
     NoStream,
+    /// Not by us, as things stand.
+    Denied(Error),
     Later(Error),
 }
 
@@ -26,6 +28,7 @@ pub(super) async fn put(api: &Api, request: &PutLogEventsRequest) -> Outcome {
         }
         Err(error) => match error.code() {
             Some("ResourceNotFoundException") => Outcome::NoStream,
+            Some("AccessDeniedException") => Outcome::Denied(error),
             Some("DataAlreadyAcceptedException") => Outcome::Done,
             Some("InvalidParameterException" | "ValidationException" | "SerializationException") => {
                 Outcome::Refused(error)

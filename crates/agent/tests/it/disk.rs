@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::{app, engine_double::FakeEngine, server_double::eventually, stopped, task};
 
-fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
+/// A host of 1024 CPU units and 100 MiB, without a control plane.
+pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
     let credentials =
         wire::sigv4::Credentials { access_key: "test".into(), secret: "test".into(), token: None };
     Host::new(Parts {
@@ -31,7 +32,7 @@ fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
     })
 }
 
-fn assignment(json: serde_json::Value) -> wire::acs::Task {
+pub fn assignment(json: serde_json::Value) -> wire::acs::Task {
     serde_json::from_value(json).unwrap()
 }
 

@@ -16,6 +16,7 @@ pub struct FakeEngine {
     /// Held by a test, these keep what is under way from coming to an end.
     pub preparations: tokio::sync::RwLock<()>,
     pub removals: tokio::sync::RwLock<()>,
+    pub releases: tokio::sync::RwLock<()>,
     state: Mutex<State>,
     events: broadcast::Sender<Event>,
 }
@@ -45,6 +46,7 @@ impl FakeEngine {
         Arc::new(FakeEngine {
             preparations: Default::default(),
             removals: Default::default(),
+            releases: Default::default(),
             state: Mutex::default(),
             events: broadcast::channel(1024).0,
         })
@@ -195,6 +197,12 @@ impl Engine for FakeEngine {
     async fn stop(&self, id: &ContainerId, _timeout: Duration) -> Result<(), Error> {
         self.state.lock().log.push(format!("stop {}", id.name));
         self.end(id, 143);
+        Ok(())
+    }
+
+    async fn release_task(&self, task: &TaskId) -> Result<(), Error> {
+        self.state.lock().log.push(format!("release {task}"));
+        let _may_end = self.releases.read().await;
         Ok(())
     }
 

@@ -103,18 +103,6 @@ async fn an_assignment_sent_again_starts_nothing_twice() {
 }
 
 #[tokio::test]
-async fn a_full_host_lets_tasks_wait() {
-    let w = World::new().await;
-    let big = |id: &str| task(id, json!([with(app(), json!({"memory": 900}))]));
-    w.server.assign(big("t1")).await;
-    w.server.report("t1", "RUNNING").await;
-    w.server.assign(big("t2")).await;
-    assert!(!w.engine.tasks().contains(&"t2".to_string()));
-    w.server.assign(stopped("t1")).await;
-    w.server.report("t2", "RUNNING").await;
-}
-
-#[tokio::test]
 async fn what_is_stopped_while_it_waits_for_its_turn_makes_nothing() {
     let w = World::new().await;
     let places = 6 * std::thread::available_parallelism().map_or(1, usize::from).max(2);

@@ -64,6 +64,45 @@ async fn groups_are_made_where_asked_and_missed_where_not() {
     w.server.report("t2", "RUNNING").await;
 }
 
+/// As with Docker's driver, such output is lost; but nothing stands still for it, and nothing stays for it.
+#[tokio::test]
+async fn a_group_that_is_gone_holds_nothing_up() {
+    let w = World::new().await;
+    w.server.assign(task("t1", json!([logging(json!({}))]))).await;
+    w.server.report("t1", "RUNNING").await;
+    w.engine.write("t1", "app", &["one"]);
+    w.server.until("the first line", |heard| heard.lines("p/app/t1").first().cloned()).await;
+    let delete = || {
+        let mut heard = w.server.heard.lock();
+        heard.groups.clear();
+        heard.streams.clear();
+    };
+    delete();
+    w.engine.write("t1", "app", &["two", "three"]);
+    eventually("the space is given back", || (w.engine.released("t1", "app") == 14).then_some(())).await;
+    w.server.heard.lock().groups.push("g".into());
+    w.engine.write("t1", "app", &["four"]);
+    w.server.until("it goes on", |heard| (heard.lines("p/app/t1") == ["four"]).then_some(())).await;
+    delete();
+    w.engine.write("t1", "app", &["five"]);
+    w.engine.exit("t1", "app", 0);
+    eventually("the task is removed", || w.engine.tasks().is_empty().then_some(())).await;
+}
+
+#[tokio::test]
+async fn a_group_that_the_task_may_make_is_made_again() {
+    let w = World::new().await;
+    w.server.assign(task("t1", json!([logging(json!({"awslogs-create-group": "true"}))]))).await;
+    w.server.report("t1", "RUNNING").await;
+    {
+        let mut heard = w.server.heard.lock();
+        heard.groups.clear();
+        heard.streams.clear();
+    }
+    w.engine.write("t1", "app", &["one"]);
+    w.server.until("the line", |heard| heard.lines("p/app/t1").first().cloned()).await;
+}
+
 #[tokio::test]
 async fn a_pattern_keeps_lines_together() {
     let w = World::new().await;

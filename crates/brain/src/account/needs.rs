@@ -21,7 +21,10 @@ impl TaskDefinitionRow {
         let mut resources = Resources::default();
         for container in self.containers() {
             let over = override_of(overrides, container);
-            let number = |over: Option<i32>, given: Option<i32>| over.or(given).map(i64::from);
+            // Nought is none, as at registration.
+            let number = |over: Option<i32>, given: Option<i32>| {
+                over.or(given).map(i64::from).filter(|number| *number > 0)
+            };
             let cpu = number(over.and_then(|over| over.cpu), container.cpu);
             let hard = number(over.and_then(|over| over.memory), container.memory);
             let soft = number(over.and_then(|over| over.memory_reservation), container.memory_reservation);

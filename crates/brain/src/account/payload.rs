@@ -14,7 +14,7 @@ use crate::{
     Ctx, arn,
     cluster::{
         Cluster,
-        rows::{Desired, TaskRow},
+        rows::{Desired, Resources, TaskRow},
     },
 };
 
@@ -52,6 +52,7 @@ pub fn payload(
         network_mode: Some(mode(registered).as_str().to_owned()),
         service_name: task.service.as_ref().map(|(name, _)| name.0.clone()),
         group: Some(task.group.clone()),
+        needs: Some(needs(&task.needs)),
         ..acs::Task::default()
     }
 }
@@ -67,6 +68,16 @@ struct Place<'a> {
 
 fn mode(definition: &ecs::TaskDefinition) -> NetworkMode {
     definition.network_mode.unwrap_or(NetworkMode::Bridge)
+}
+
+/// As placement has counted them, so that the agent lets in what fits by the same count.
+fn needs(counted: &Resources) -> acs::TaskNeeds {
+    acs::TaskNeeds {
+        cpu: u64::try_from(counted.cpu).unwrap_or(0),
+        memory: u64::try_from(counted.memory).unwrap_or(0),
+        ports_tcp: counted.ports_tcp.iter().copied().collect(),
+        ports_udp: counted.ports_udp.iter().copied().collect(),
+    }
 }
 
 fn volume(volume: &ecs::Volume) -> acs::Volume {

@@ -296,7 +296,7 @@ fn needs_are_the_tasks_own_size_or_the_sum_of_its_containers() {
     let two = json!({"family": "f", "containerDefinitions": [
         {"name": "a", "image": "i", "cpu": 10, "memory": 100, "memoryReservation": 50,
          "portMappings": [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81}]},
-        {"name": "b", "image": "i", "cpu": 20, "memory": 30,
+        {"name": "b", "image": "i", "cpu": 20, "memory": 30, "memoryReservation": 0,
          "portMappings": [{"containerPort": 53, "hostPort": 53, "protocol": "udp"}]}]});
     register(&mut state, two.clone()).unwrap();
     let needs = |state: &Account, overrides: Value| {

@@ -44,3 +44,16 @@ pub(super) async fn goes_on_after_a_restart(engine: &dyn Engine, given: &Given) 
     assert!(second[0].cursor > first[0].cursor);
     remove(engine, &id).await;
 }
+
+pub(super) async fn stays_when_the_task_is_released(engine: &dyn Engine, given: &Given) {
+    let id = started(engine, given, &["echo", "kept"]).await;
+    let exit = ended(engine, &id).await;
+    for _ in 0..2 {
+        engine.release_task(&id.task).await.expect("released, also twice");
+    }
+    assert_eq!(lines(&read_all(engine, &id, 0).await), ["kept"]);
+    let state = engine.inspect(&id).await.expect("looked at").expect("there");
+    assert_eq!(state.phase, crate::Phase::Exited(exit));
+    remove(engine, &id).await;
+    engine.release_task(&id.task).await.expect("releasing what is not there is no error");
+}

@@ -117,6 +117,11 @@ impl Engine for Fake {
         Ok(())
     }
 
+    async fn release_task(&self, task: &TaskId) -> Result<(), Error> {
+        drop(self.called(format!("release {task}")));
+        Ok(())
+    }
+
     async fn remove_task(&self, task: &TaskId) -> Result<(), Error> {
         self.called(format!("remove {task}")).tasks.remove(task);
         Ok(())

@@ -106,6 +106,11 @@ impl Engine for Native {
         }
     }
 
+    async fn release_task(&self, task: &TaskId) -> Result<(), Error> {
+        let Some(task) = self.inner.task(task) else { return Ok(()) };
+        blocking(self.inner.clone(), move |inner| task::detach(inner, &task).map_err(super::resource)).await
+    }
+
     async fn remove_task(&self, task: &TaskId) -> Result<(), Error> {
         task::remove(&self.inner, task).await
     }

@@ -192,20 +192,24 @@ pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
+/// Takes a task's containers off the network, if they are on it: their ports are free then.
+pub(super) fn detach(inner: &Inner, task: &Task) -> io::Result<()> {
+    let Some(network) = &inner.network else { return Ok(()) };
+    for name in task.container_names() {
+        let id =
+            network::AttachmentId::new(task.container_id(&name).to_string()).map_err(io::Error::other)?;
+        network.detach(&id).map_err(|e| io::Error::other(chain(&e)))?;
+    }
+    Ok(())
+}
+
 /// Takes away everything of a task whose supervisor was told to leave. What is slow and hurts nobody
 /// is put into the folder that is answered, for the background.
 pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
     adopt::kill_supervisor(&inner.hierarchy, task);
     cgroup::remove(&inner.hierarchy, &task.group)?;
-    let names = task.container_names();
-    if let Some(network) = &inner.network {
-        for name in &names {
-            let id =
-                network::AttachmentId::new(task.container_id(name).to_string()).map_err(io::Error::other)?;
-            network.detach(&id).map_err(|e| io::Error::other(chain(&e)))?;
-        }
-    }
-    for name in &names {
+    detach(inner, task)?;
+    for name in &task.container_names() {
         if let Ok(Some(plan)) = task.plan(name)
             && let Ok(digest) = plan.image_digest.parse()
         {

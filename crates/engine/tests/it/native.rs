@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use engine::{
-    ContainerSpec, Engine, ExecSpec, Kind, Mount, OutputPolicy, Phase, TaskSpec, Tmpfs, Ulimit, Volume,
+    ContainerSpec, Engine, ExecSpec, Kind, Mount, NetworkMode, OutputPolicy, Phase, PortMapping, Protocol,
+    TaskSpec, Tmpfs, Ulimit, Volume,
 };
 
 use crate::host::{self, Host, finish, shell};
@@ -368,6 +369,37 @@ async fn a_container_that_ended_starts_again_where_it_was() {
     })
     .await;
     assert_eq!(host::text(&*engine, &id).await, "run\nrun\nrun\n");
+}
+
+/// What ended holds no port, though what it wrote is still there; not over a restart of the engine either.
+#[tokio::test]
+async fn a_released_task_gives_its_port_to_another() {
+    let host = Host::with_network();
+    let engine = host.open().await;
+    let port = PortMapping { container_port: 80, host_port: None, protocol: Protocol::Tcp };
+    let spec = ContainerSpec {
+        network: NetworkMode::Bridge,
+        port_mappings: vec![port.clone()],
+        ..shell("echo kept")
+    };
+    let first = host::run(&*engine, &spec).await;
+    let host_port = engine.inspect(&first).await.unwrap().unwrap().created.bindings[0].host_port;
+    host::exit(&*engine, &first).await;
+    let fixed = PortMapping { host_port: Some(host_port), ..port };
+    let spec = ContainerSpec { port_mappings: vec![fixed], ..spec };
+    let task = TaskSpec { id: "second".into(), ..TaskSpec::default() };
+    engine.prepare_task(&task).await.unwrap();
+    let second = host::id(&task.id, "c");
+    let refused = engine.create(&second, &spec).await.unwrap_err();
+    assert!(refused.message.contains("port is already allocated"), "{refused}");
+    engine.release_task(&first.task).await.unwrap();
+    drop(engine);
+    let engine = host.open().await;
+    let created = engine.create(&second, &spec).await.unwrap();
+    assert_eq!(created.bindings[0].host_port, host_port);
+    engine.start(&second).await.unwrap();
+    assert_eq!(host::text(&*engine, &first).await, "kept\n");
+    assert!(matches!(engine.inspect(&first).await.unwrap().unwrap().phase, Phase::Exited(_)));
 }
 
 #[tokio::test]

@@ -289,6 +289,22 @@ pub struct Task {
     pub enable_fault_injection: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
+    /// No member of AWS's protocol: our control plane adds it, and agents that do not know it pass over it.
+    #[serde(rename = "roadstead:needs", skip_serializing_if = "Option::is_none")]
+    pub needs: Option<TaskNeeds>,
+}
+
+/// What the scheduler has counted for a task on its container instance.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TaskNeeds {
+    /// CPU units: 1024 to a vCPU.
+    pub cpu: u64,
+    /// MiB.
+    pub memory: u64,
+    /// Host ports.
+    pub ports_tcp: Vec<u16>,
+    pub ports_udp: Vec<u16>,
 }
 
 /// `TrustedExecutionConfiguration`.

@@ -1,15 +1,16 @@
-//! The end of a task: once all has ended and all output is shipped, it is removed from the host; once
-//! that is done and the control plane has heard of everything, it is forgotten.
+//! The end of a task: once all has ended, what it took of the host (CPU, memory, ports) is others' at once,
+//! for the scheduler gives it away as soon as it hears of the end. Once all output is shipped too, the task
+//! is removed from the host, and once the control plane has heard of everything, it is forgotten.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Actor, Message};
-use crate::task::{Known, Prepared};
+use super::{Actor, Message, Release};
+use crate::task::{Known, Phase, Prepared};
 
-/// Between attempts to remove a task.
-const REMOVE_RETRY: Duration = Duration::from_secs(5);
+/// Between attempts to release or remove a task.
+const AGAIN: Duration = Duration::from_secs(5);
 
 impl Actor {
     /// Moves an ended task towards its removal.
@@ -19,12 +20,20 @@ impl Actor {
         }
         let ended_at = *self.ended_at.get_or_insert(self.version);
         self.needed = self.needed.max(ended_at);
-        if self.cleanup_at.is_none() {
+        if self.again_at.is_some_and(|at| at > now) {
+            return;
+        }
+        // One that was given up on may turn out to run.
+        let ended = self.state.containers.iter().all(|container| container.phase == Phase::Stopped);
+        if ended && self.cleanup_at.is_none() {
             self.cleanup_at = Some(now + self.host.timers.task_cleanup_wait);
             self.host.admission.lock().stopped(&self.task.id);
             self.host.admit();
         }
-        let waits = self.cleanup_at.is_some_and(|at| at > now) || self.remove_at.is_some_and(|at| at > now);
+        if ended && self.release == Release::Due {
+            self.release();
+        }
+        let waits = self.cleanup_at.is_none_or(|at| at > now) || self.release != Release::Done;
         // What is being prepared would be there again after the removal.
         let preparing = self.state.prepared == Prepared::Busy;
         // Its exit codes must be written down before the engine forgets them.
@@ -40,19 +49,44 @@ impl Actor {
         });
     }
 
+    fn release(&mut self) {
+        self.release = Release::Busy;
+        let (engine, id) = (self.host.engine.clone(), self.task.id.clone());
+        let to_self = self.to_self.clone();
+        tokio::spawn(async move {
+            let outcome = engine.release_task(&id).await;
+            let _ = to_self.send(Message::Released(outcome));
+        });
+    }
+
+    fn released(&mut self) {
+        self.release = Release::Done;
+        self.host.admission.lock().released(&self.task.id);
+        self.host.admit();
+    }
+
+    pub(super) fn heard_released(&mut self, outcome: Result<(), engine::Error>) {
+        match outcome {
+            Ok(()) => self.released(),
+            Err(error) => {
+                tracing::error!(task = self.task.id, %error, "a task's ports cannot be given back; trying again");
+                self.release = Release::Due;
+                self.again_at = Some(Instant::now() + AGAIN);
+            }
+        }
+    }
+
     pub(super) fn heard_removed(&mut self, outcome: Result<(), engine::Error>) {
         self.removing = false;
         match outcome {
             Ok(()) => {
                 self.removed = true;
-                (self.cleanup_at, self.remove_at) = (None, None);
+                (self.cleanup_at, self.again_at) = (None, None);
                 self.version += 1;
-                self.host.admission.lock().removed(&self.task.id);
-                self.host.admit();
             }
             Err(error) => {
                 tracing::error!(task = self.task.id, %error, "a task cannot be removed; trying again");
-                self.remove_at = Some(Instant::now() + REMOVE_RETRY);
+                self.again_at = Some(Instant::now() + AGAIN);
             }
         }
     }

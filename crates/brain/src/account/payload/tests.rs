@@ -102,7 +102,7 @@ fn the_task_is_named_and_sized_and_its_overrides_are_merged() {
         serde_json::from_value(json!({"id": "0123", "task_definition": {"family": "web", "revision": 1},
         "group": "service:web", "service": ["web", "ecs-svc/1"], "launch_type": "EC2", "desired": "Running",
         "last": "Pending", "containers": [], "tags": [], "enable_execute_command": false, "created_at": 0,
-        "needs": {"cpu": 0, "memory": 0, "ports_tcp": [], "ports_udp": []}, "version": 1,
+        "needs": {"cpu": 512, "memory": 512, "ports_tcp": [80], "ports_udp": []}, "version": 1,
         "overrides": {"cpu": "512", "containerOverrides": [{"name": "c", "command": ["b"], "cpu": 7}]}}));
     let payload = payload(&task.unwrap(), &sized, &Cluster::new(cluster.unwrap()), "http://here:1", &ctx());
     insta::assert_snapshot!(serde_json::to_string_pretty(&payload).unwrap());
