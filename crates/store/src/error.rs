@@ -85,7 +85,10 @@ pub enum Error {
         detail: String,
     },
     /// The file is damaged.
-    #[error("the state in {path} is damaged ({detail}); restore a backup")]
+    #[error(
+        "the state in {path} is damaged ({detail}); start again to have what can be read taken over, or restore \
+         a backup: docs/repair.md"
+    )]
     Corrupt {
         /// The store's file.
         path: String,

@@ -15,6 +15,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 mod apply;
+pub mod aside;
 #[cfg(feature = "testing")]
 pub mod conformance;
 mod error;

@@ -88,6 +88,7 @@ impl Data {
             key: key.clone(),
             value: value.clone(),
             revision: *revision,
+            whole: true,
         })
     }
 }
@@ -104,6 +105,7 @@ impl Store for Memory {
             key: key.to_owned(),
             value: value.clone(),
             revision: *revision,
+            whole: true,
         }))
     }
 

@@ -18,6 +18,8 @@ pub struct Entry {
     pub value: Bytes,
     /// The revision of the commit that wrote this value.
     pub revision: Revision,
+    /// False when what was read is not what was written: the disk damaged the row. Its key may be wrong, too.
+    pub whole: bool,
 }
 
 /// One change to one row.

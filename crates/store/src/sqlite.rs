@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use backup::backup;
+pub use reader::aside;
 
 use crate::hub::Hub;
 use crate::queue::Writer;
@@ -24,6 +25,7 @@ mod fault;
 mod file;
 mod reader;
 mod room;
+mod salvage;
 mod writer;
 
 /// How much history the store keeps for watches. What is beyond any of the three is trimmed.
@@ -82,8 +84,11 @@ impl Sqlite {
     /// Opens the store at `path`, or makes it (mode 0600). The caller sees to it that one process at a time
     /// does so. Errors: [`Error::Foreign`], [`Error::TooNew`], [`Error::Corrupt`], the disk's errors. A file
     /// that is refused is left as it is.
+    ///
+    /// A file with damaged pages is kept beside, and what can be read of it taken over into a new one; the rows that
+    /// were lost are among [`crate::aside::list`].
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
-        let file = file::open(path, options.keeps_room)?;
+        let file = salvage::open(path, options.keeps_room)?;
         let how = file.how;
         let hub = Arc::new(Hub::new(file.state.revision, file.state.oldest_watch));
         let writer = Writer::start(writer::SqliteBackend::new(path, file, options)?, hub.clone())?;

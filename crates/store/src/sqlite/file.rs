@@ -19,7 +19,9 @@ use crate::{Error, Lease, Revision, limits};
 /// "RSTD": marks the file as ours.
 const APPLICATION_ID: i64 = 0x5253_5444;
 /// The schema that this program writes.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
+/// From version 1, whose rows have no checksum.
+const FROM_1: &str = "ALTER TABLE entries ADD COLUMN crc INTEGER;";
 /// How long to wait for another program (a person's `sqlite3`) that holds the file's locks.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -32,7 +34,8 @@ const SCHEMA: &str = "
         id INTEGER PRIMARY KEY,
         key TEXT NOT NULL UNIQUE,
         value BLOB NOT NULL,
-        revision INTEGER NOT NULL
+        revision INTEGER NOT NULL,
+        crc INTEGER
     ) STRICT;
     CREATE TABLE history (
         id INTEGER PRIMARY KEY,
@@ -93,6 +96,16 @@ pub(super) fn beside(path: &Path, suffix: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// What tells a row that was damaged: over its key, its value and its revision.
+pub(super) fn checksum(key: &[u8], value: &[u8], revision: Revision) -> u32 {
+    let mut crc = crc32fast::Hasher::new();
+    crc.update(&revision.to_le_bytes());
+    crc.update(&(key.len() as u64).to_le_bytes());
+    crc.update(key);
+    crc.update(value);
+    crc.finalize()
+}
+
 /// Makes sure that the names in the directory of `path` survive a power cut.
 pub(super) fn sync_directory(path: &Path) -> Result<(), Error> {
     let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -125,16 +138,16 @@ pub(super) fn connect(path: &Path, how: How) -> Result<Opened, Error> {
     let conn = dial(path, OpenFlags::SQLITE_OPEN_READ_WRITE, how)?;
     let fail = |error: rusqlite::Error| fault::of_sqlite(path, Some(&conn), &error);
     conn.busy_timeout(BUSY_TIMEOUT).map_err(fail)?;
-    let new = identify(path, &conn)?;
+    let version = identify(path, &conn)?;
     if conn.is_readonly("main").map_err(fail)? {
         let detail = "the system lets it be opened for reading only".to_owned();
         return Err(Error::ReadOnly { path: path.display().to_string(), detail });
     }
     configure(&conn).map_err(fail)?;
-    if new {
-        let version =
-            format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};");
-        conn.execute_batch(&format!("BEGIN IMMEDIATE; {SCHEMA} {version} COMMIT;")).map_err(fail)?;
+    if version != SCHEMA_VERSION {
+        let change = if version == 0 { SCHEMA } else { FROM_1 };
+        let mark = format!("PRAGMA application_id={APPLICATION_ID}; PRAGMA user_version={SCHEMA_VERSION};");
+        conn.execute_batch(&format!("BEGIN IMMEDIATE; {change} {mark} COMMIT;")).map_err(fail)?;
     }
     let state = read_state(&conn).map_err(fail)?;
     let leases = read_leases(&conn).map_err(fail)?;
@@ -166,7 +179,7 @@ pub(super) fn connect_reader(path: &Path, how: How) -> Result<Connection, Error>
 /// Connects to the existing file for reading, having checked whose it is.
 pub(super) fn connect_stranger(path: &Path) -> Result<Connection, Error> {
     let conn = open_reader(path, How { keeps_log: true, alone: false })?;
-    if identify(path, &conn)? {
+    if identify(path, &conn)? == 0 {
         return Err(foreign(path, "it is empty"));
     }
     Ok(conn)
@@ -202,8 +215,9 @@ fn keep_plans(conn: &Connection) -> rusqlite::Result<()> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
-/// Says whether the file is new (empty), or ours; refuses all else, before anything is written to it.
-fn identify(path: &Path, conn: &Connection) -> Result<bool, Error> {
+/// The schema version of a file of ours, 0 for a new (empty) one; refuses all else, before anything is written
+/// to it.
+fn identify(path: &Path, conn: &Connection) -> Result<i64, Error> {
     let number = |sql: &str| conn.query_row(sql, [], |row| row.get::<_, i64>(0));
     let read = || -> rusqlite::Result<(i64, i64, i64)> {
         let tables = number("SELECT count(*) FROM sqlite_schema")?;
@@ -214,8 +228,8 @@ fn identify(path: &Path, conn: &Connection) -> Result<bool, Error> {
         _ => fault::of_sqlite(path, Some(conn), &e),
     })?;
     match (application, version) {
-        (0, 0) if tables == 0 => Ok(true),
-        (APPLICATION_ID, SCHEMA_VERSION) => Ok(false),
+        (0, 0) if tables == 0 => Ok(0),
+        (APPLICATION_ID, found) if (1..=SCHEMA_VERSION).contains(&found) => Ok(found),
         (APPLICATION_ID, found) if found > SCHEMA_VERSION => {
             Err(Error::TooNew { path: path.display().to_string(), found, known: SCHEMA_VERSION })
         }

@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OptionalExtension, Row, Rows, params};
 
 use super::file::{HISTORY_SHIFT, State};
-use super::{fault, file};
+use super::{fault, file, salvage};
+use crate::aside::Aside;
 use crate::row::Budget;
 use crate::watch::{History, Page};
 use crate::{Change, Entry, Error, Event, Range, Revision, Span, limits};
@@ -28,6 +30,14 @@ impl Readers {
         Self { path: path.to_owned(), how, idle: Mutex::default() }
     }
 
+    /// Says that the next start is to take over what can be read into a new file.
+    fn noted(&self, error: Error) -> Error {
+        if let Error::Corrupt { .. } = error {
+            salvage::ask(&self.path);
+        }
+        error
+    }
+
     pub(super) fn state(&self) -> Result<State, Error> {
         self.read(file::read_state)
     }
@@ -35,7 +45,7 @@ impl Readers {
     pub(super) fn get(&self, key: &str) -> Result<Option<Entry>, Error> {
         self.read(|conn| {
             let mut statement =
-                conn.prepare_cached("SELECT key, value, revision FROM entries WHERE key = ?1")?;
+                conn.prepare_cached("SELECT key, value, revision, crc FROM entries WHERE key = ?1")?;
             statement.query_row([key], entry).optional()
         })
     }
@@ -72,7 +82,7 @@ impl Readers {
                 self.give_back(conn);
                 Ok(revision)
             }
-            Err(error) => Err(fault::of_sqlite(&self.path, Some(&conn), &error)),
+            Err(error) => Err(self.noted(fault::of_sqlite(&self.path, Some(&conn), &error))),
         }
     }
 
@@ -91,7 +101,7 @@ impl Readers {
                 self.give_back(conn);
                 Ok(value)
             }
-            Err(error) => Err(fault::of_sqlite(&self.path, Some(&conn), &error)),
+            Err(error) => Err(self.noted(fault::of_sqlite(&self.path, Some(&conn), &error))),
         }
     }
 
@@ -122,20 +132,35 @@ fn each_entry(conn: &Connection, span: &Span, mut each: impl FnMut(Entry) -> boo
     match span.end() {
         Some(end) => walk(
             conn.prepare_cached(
-                "SELECT key, value, revision FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key",
+                "SELECT key, value, revision, crc FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key",
             )?
             .query([span.start(), end])?,
         ),
         None => walk(
-            conn.prepare_cached("SELECT key, value, revision FROM entries WHERE key >= ?1 ORDER BY key")?
-                .query([span.start()])?,
+            conn.prepare_cached(
+                "SELECT key, value, revision, crc FROM entries WHERE key >= ?1 ORDER BY key",
+            )?
+            .query([span.start()])?,
         ),
     }
 }
 
-fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
-    let value = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
-    Ok(Entry { key: row.get(0)?, value: Bytes::copy_from_slice(value), revision: row.get(2)? })
+/// What cannot be what was written is read as far as it can be, and said not to be whole.
+pub(super) fn entry(row: &Row<'_>) -> rusqlite::Result<Entry> {
+    let bytes = |value: ValueRef<'_>| match value {
+        ValueRef::Blob(bytes) | ValueRef::Text(bytes) => bytes.to_vec(),
+        _ => Vec::new(),
+    };
+    let (key, value) = (bytes(row.get_ref(0)?), bytes(row.get_ref(1)?));
+    let revision = row.get_ref(2)?.as_i64().unwrap_or(0).cast_unsigned();
+    // Rows of the first version have none.
+    let crc = match row.get_ref(3)? {
+        ValueRef::Null => None,
+        crc => Some(crc.as_i64().unwrap_or(-1)),
+    };
+    let matches = crc.is_none_or(|crc| crc == i64::from(file::checksum(&key, &value, revision)));
+    let whole = matches && std::str::from_utf8(&key).is_ok();
+    Ok(Entry { key: String::from_utf8_lossy(&key).into_owned(), value: value.into(), revision, whole })
 }
 
 impl History for Readers {
@@ -184,4 +209,22 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
         Some(value) => Change::Put { key, value: Bytes::copy_from_slice(value) },
         None => Change::Delete { key },
     })
+}
+
+/// What was set aside in the file `path`, which may be in use by another process: see [`crate::aside::list`].
+pub fn aside(path: &Path) -> Result<Vec<Aside>, Error> {
+    let conn = file::connect_stranger(path)?;
+    let mut all = Vec::new();
+    // Of any version: those without a checksum never set anything aside.
+    let mut read = || -> rusqlite::Result<()> {
+        let mut statement =
+            conn.prepare("SELECT key, value FROM entries WHERE key >= 'aside/' AND key < 'aside0'")?;
+        let mut rows = statement.query([])?;
+        while let Some(row) = rows.next()? {
+            all.extend(crate::aside::read(&row.get::<_, String>(0)?, &row.get::<_, Vec<u8>>(1)?));
+        }
+        Ok(())
+    };
+    read().map_err(|e| fault::of_sqlite(path, Some(&conn), &e))?;
+    Ok(all)
 }

@@ -2,7 +2,9 @@
 //! write-ahead log checkpointed between batches, after everybody has their answer.
 //!
 //! After a failure nothing of the batch remains, in the file or in memory, and the next batch tries anew:
-//! on the same connection when space was all that lacked, on a new one otherwise.
+//! on the same connection when space was all that lacked, on a new one otherwise. Another connection is open
+//! all the time: were the writer's the only one, opening it again would read the log as after a crash, and find
+//! in it, whole, what was refused because its sync failed.
 
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,7 +12,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::file::{HISTORY_SHIFT, How, Opened, State};
-use super::{HistoryLimits, Options, fault, file, room};
+use super::{HistoryLimits, Options, fault, file, room, salvage};
 use crate::apply::{Batch, Rows};
 use crate::lease::Leases;
 use crate::queue::{Applied, Backend, Work};
@@ -27,6 +29,8 @@ const TRIM_ROWS: usize = 64;
 /// See the module.
 pub(super) struct SqliteBackend {
     path: PathBuf,
+    /// Kept open, and looked at once: see the module. Closed before `conn`, which then takes the log away.
+    anchor: Option<Connection>,
     conn: Option<Connection>,
     how: How,
     options: Options,
@@ -40,9 +44,12 @@ impl SqliteBackend {
         let now = options.clock.now();
         opened.leases.into_iter().for_each(|lease| leases.adopt(lease, now));
         let Opened { conn, how, state, .. } = opened;
-        let mut backend = Self { path: path.to_owned(), conn: Some(conn), how, options, state, leases };
+        let anchor = file::connect_reader(path, how)?;
+        file::read_state(&anchor).map_err(|e| fault::of_sqlite(path, Some(&anchor), &e))?;
+        let (path, conn) = (path.to_owned(), Some(conn));
+        let mut backend = Self { path, conn, how, options, state, leases, anchor: Some(anchor) };
         if let Some(space) = backend.space() {
-            room::reserve_log(path, &space);
+            room::reserve_log(&backend.path, &space);
             backend.keep_room(&space, false);
         }
         Ok(backend)
@@ -186,6 +193,13 @@ impl Backend for SqliteBackend {
                 if let Some(leases) = leases_before {
                     self.leases = leases;
                 }
+                match error {
+                    Error::Corrupt { .. } => salvage::ask(&self.path),
+                    // A sync that failed leaves the refused transaction whole in the log, where a crash would find
+                    // it. The next one is written over it: at once, before anybody hears of the refusal. Where that
+                    // fails too, the probes go on trying.
+                    _ => drop(self.probe()),
+                }
                 Err(error)
             }
         }
@@ -221,6 +235,7 @@ impl Drop for SqliteBackend {
     fn drop(&mut self) {
         let Some(conn) = self.conn.take() else { return };
         let whole = checkpoint(&conn);
+        drop(self.anchor.take());
         drop(conn);
         if self.how.keeps_log && whole {
             // Not needed for what is stored; it stands in the file.
@@ -292,9 +307,10 @@ impl Rows for SqliteRows<'_> {
         let value = match change {
             Change::Put { key, value } => {
                 self.run(
-                    "INSERT INTO entries (key, value, revision) VALUES (?1, ?2, ?3)
-                     ON CONFLICT (key) DO UPDATE SET value = excluded.value, revision = excluded.revision",
-                    params![key, &value[..], revision],
+                    "INSERT INTO entries (key, value, revision, crc) VALUES (?1, ?2, ?3, ?4)
+                     ON CONFLICT (key) DO UPDATE
+                     SET value = excluded.value, revision = excluded.revision, crc = excluded.crc",
+                    params![key, &value[..], revision, file::checksum(key.as_bytes(), value, revision)],
                 )?;
                 Some(&value[..])
             }

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use store::sqlite::{HistoryLimits, Options, Sqlite};
-use store::{Commit, Condition, Error, ManualClock, Span, Store};
+use store::{Commit, Condition, Entry, Error, ManualClock, Span, Store, aside};
 
 fn open(path: &Path) -> Sqlite {
     Sqlite::open(path, Options::default()).expect("the store opens")
@@ -135,28 +135,105 @@ fn a_newer_schema_is_refused_with_its_number() {
     conn.execute_batch("PRAGMA user_version=9; PRAGMA wal_checkpoint(TRUNCATE);").expect("set");
     drop(conn);
     let error = refused(&path);
-    assert!(matches!(error, Error::TooNew { found: 9, known: 1, .. }), "{error:?}");
+    assert!(matches!(error, Error::TooNew { found: 9, known: 2, .. }), "{error:?}");
     let text = error.to_string();
-    assert!(text.contains("schema version 9") && text.contains("versions up to 1"), "{text}");
+    assert!(text.contains("schema version 9") && text.contains("versions up to 2"), "{text}");
+}
+
+fn scan(store: &Sqlite) -> Vec<Entry> {
+    let mut rows = Vec::new();
+    store.scan(&Span::all(), &mut |entry| rows.push(entry)).expect("all can be read");
+    rows
 }
 
 #[test]
-fn damage_is_told_not_hidden() {
+fn a_damaged_row_is_told_from_whole_ones() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    let store = open(&path);
+    for i in 0..50 {
+        store.commit(Commit::new().put(format!("row/{i:03}"), format!("value {i:03}"))).expect("committed");
+    }
+    drop(store);
+    let mut bytes = fs::read(&path).expect("read");
+    // The history holds it as well.
+    let at = |bytes: &[u8]| bytes.windows(9).position(|found| found == b"value 017");
+    while let Some(at) = at(&bytes) {
+        bytes[at + 2] ^= 1;
+    }
+    fs::write(&path, bytes).expect("written");
+    let store = open(&path);
+    let damaged: Vec<Entry> = scan(&store).into_iter().filter(|entry| !entry.whole).collect();
+    assert_eq!(damaged.len(), 1);
+    assert_eq!((damaged[0].key.as_str(), &damaged[0].value[..]), ("row/017", &b"vamue 017"[..]));
+    assert!(!store.get("row/017").expect("read").expect("a row").whole);
+
+    store.commit(aside::commit(&damaged[0], "its checksum is wrong")).expect("set aside");
+    let listed = aside::list(&store).expect("listed");
+    assert_eq!((listed.len(), listed[0].key.as_str()), (1, "row/017"));
+    assert_eq!(listed[0].reason, "its checksum is wrong");
+    assert_eq!(store::sqlite::aside(&path).expect("listed from outside"), listed);
+    assert_eq!(&store.get(&aside::kept(&listed[0])).expect("read").expect("kept").value[..], b"vamue 017");
+    assert_eq!(store.get("row/017"), Ok(None));
+    store.commit(aside::put_back(&store, &listed[0]).expect("it is kept")).expect("put back");
+    assert_eq!(&store.get("row/017").expect("read").expect("a row").value[..], b"vamue 017");
+    assert_eq!(aside::list(&store), Ok(Vec::new()));
+    assert_eq!(scan(&store).iter().filter(|entry| entry.whole).count(), 50);
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_file_is_taken_over() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join("state.db");
     let store = open(&path);
     for i in 0..200 {
-        store.commit(Commit::new().put(format!("{i:03}"), vec![1; 1000])).expect("committed");
+        store.commit(Commit::new().put(format!("{i:03}"), vec![i as u8; 1000])).expect("committed");
     }
     drop(store);
-    let mut bytes = fs::read(&path).expect("read");
-    // Everything behind the schema.
-    let damaged = bytes.len() / 4096 * 4096;
-    bytes[8 * 4096..damaged].fill(0xA5);
-    fs::write(&path, bytes).expect("written");
-    let error =
-        Sqlite::open(&path, Options::default()).and_then(|store| store.scan(&Span::all(), &mut |_| ()));
-    assert!(matches!(error, Err(Error::Corrupt { .. })), "{error:?}");
+    let whole = fs::read(&path).expect("read");
+    let pages = whole.len() / 4096;
+    let mut taken_over = 0;
+    // Page 0 holds the schema: without it nothing is known to be a row.
+    for page in 1..pages {
+        let here = dir.path().join(format!("{page}"));
+        fs::create_dir(&here).expect("made");
+        let path = here.join("state.db");
+        let mut damaged = whole.clone();
+        damaged[page * 4096..(page + 1) * 4096].fill(0xA5);
+        fs::write(&path, &damaged).expect("written");
+        let store = open(&path);
+        let rows = scan(&store);
+        let rows: Vec<&Entry> = rows.iter().filter(|entry| !entry.key.starts_with(aside::PREFIX)).collect();
+        assert!(rows.iter().all(|row| row.whole && row.value[..] == vec![row.value[0]; 1000]), "page {page}");
+        let lost = aside::list(&store).expect("listed");
+        let known = lost.iter().all(|lost| lost.key != aside::UNKNOWN);
+        assert!(!known || rows.len() + lost.len() >= 200, "page {page}: {} rows, lost {lost:?}", rows.len());
+        if here.join("state.db.damaged-1").exists() {
+            taken_over += 1;
+            assert_eq!(fs::read(here.join("state.db.damaged-1")).expect("kept").len(), damaged.len());
+        }
+        store.commit(Commit::new().put("after", "")).expect("it is a store as any");
+        assert!(store.revision() > 200);
+        drop(store);
+        drop(open(&path));
+        assert!(!here.join("state.db.damaged-2").exists(), "once is enough, page {page}");
+        assert!(!here.join("state.db.salvaged").exists() && !here.join("state.db.partial").exists());
+    }
+    assert!(taken_over > pages / 2, "{taken_over} of {pages}");
+}
+
+#[test]
+fn a_file_of_the_first_version_is_read_and_goes_on() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join("state.db");
+    fs::write(&path, include_bytes!("../golden/version-1.db")).expect("written");
+    let store = open(&path);
+    let rows = scan(&store);
+    assert_eq!(rows.len(), 3);
+    assert!(rows.iter().all(|row| row.whole));
+    store.commit(Commit::new().put("b", "2")).expect("committed");
+    drop(store);
+    assert_eq!(&open(&path).get("b").expect("read").expect("a row").value[..], b"2");
 }
 
 #[test]

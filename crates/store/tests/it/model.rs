@@ -198,6 +198,7 @@ impl Pair<'_> {
             key: key.clone(),
             value: value.clone().into(),
             revision: *revision,
+            whole: true,
         });
         assert_eq!(range.entries, rows.collect::<Vec<_>>());
         assert_eq!((range.revision, store.revision()), (self.model.revision, self.model.revision));
