@@ -2,6 +2,7 @@
 //! writer for each ECS cluster and one for the account, gives every reader a consistent snapshot, and tells
 //! the agent link whose assignments changed. It decides nothing.
 
+mod aside;
 mod assignments;
 mod clock;
 mod cluster;
@@ -85,19 +86,22 @@ pub struct Driver {
     making: tokio::sync::Mutex<()>,
     /// Up to where the last sweep has looked through the keys of agents.
     keys_swept: parking_lot::Mutex<String>,
+    /// Rows that could not be read.
+    aside: Arc<aside::Aside>,
 }
 
 impl Driver {
     /// Reads all rows and starts the writers.
-    pub fn open(store: Arc<dyn Store>, identity: Identity) -> Result<Arc<Driver>, load::Error> {
-        let rows = load::load(store.as_ref())?;
+    pub fn open(store: Arc<dyn Store>, identity: Identity) -> Result<Arc<Driver>, store::Error> {
+        let rows = load::load(store.as_ref(), now())?;
         let identity = Arc::new(identity);
         let account = Handle::start(rows.account, store.clone(), Arc::new(|_, _| None));
         let start = |state: Cluster| ClusterHandle::start(state, &store, &account, &identity);
         let clusters = rows.clusters.into_iter().map(|(name, state)| (name, start(state))).collect();
         let (clusters, making) = (RwLock::new(clusters), tokio::sync::Mutex::default());
         let keys_swept = parking_lot::Mutex::default();
-        Ok(Arc::new(Driver { identity, store, account, clusters, making, keys_swept }))
+        let aside = Arc::new(rows.aside);
+        Ok(Arc::new(Driver { identity, store, account, clusters, making, keys_swept, aside }))
     }
 
     /// Begins to serve: until its agent connects again, no container instance counts as connected.
@@ -127,10 +131,14 @@ impl Driver {
     async fn sweep_once(&self) -> Result<(), Error> {
         self.drop_gone().await;
         self.sweep_keys().await?;
-        // No new reference to any of them can begin, so it is enough that there was none.
         let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
         if free.is_empty() {
             return Ok(());
+        }
+        // No new reference to any of them can begin, but a batch at work may have looked at the account before,
+        // and its tasks are not visible yet: each writer is heard once, behind whatever it had begun.
+        for cluster in self.clusters() {
+            cluster.execute("", |_| Ok(())).await?;
         }
         self.clusters().iter().for_each(|cluster| cluster.read().state.retain_unreferenced(&mut free));
         let sweep = move |account: &Account, _: &Ctx| {
@@ -218,6 +226,24 @@ impl Driver {
     /// All clusters in the order of their names, INACTIVE ones too.
     pub fn clusters(&self) -> Vec<ClusterHandle> {
         self.clusters.read().values().cloned().collect()
+    }
+
+    /// Gives up a task whose row was set aside: its agent is asked what it runs, and told to stop it. False when
+    /// there is no such task.
+    pub async fn give_up(&self, cluster: &ClusterHandle, id: &str) -> Result<bool, Error> {
+        let name = cluster.read().state.row.name.clone();
+        if cluster.read().state.task(&id.into()).is_some() || !self.aside.may_be_task(&name, id) {
+            return Ok(false);
+        }
+        let commits = self.aside.give_up(self.store.as_ref(), &name, id);
+        for commit in commits.map_err(|error| writer::could_not_be_stored(&error))? {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            self.store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
+            let stored = told.await.unwrap_or(Err(store::Error::Closed));
+            stored.map_err(|error| writer::could_not_be_stored(&error))?;
+        }
+        cluster.wakers().ask_what_runs();
+        Ok(true)
     }
 
     /// Makes a cluster, or gives the ACTIVE one of that name.

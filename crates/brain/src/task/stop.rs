@@ -6,7 +6,10 @@ use wire::{
 };
 
 use super::{describe, find, lifecycle, lifecycle::Happening};
-use crate::cluster::{Desired, TaskId, TaskRow, Txn};
+use crate::{
+    Ctx, arn,
+    cluster::{Desired, TaskId, TaskRow, Txn},
+};
 
 /// Asks for a task to be stopped. The answer shows the task as it still is, with what it shall become.
 pub fn stop_task(txn: &mut Txn, request: ecs::StopTaskRequest) -> Result<ecs::StopTaskResponse, Error> {
@@ -18,6 +21,16 @@ pub fn stop_task(txn: &mut Txn, request: ecs::StopTaskRequest) -> Result<ecs::St
     let mut shown = after.unwrap_or_else(|| before.clone());
     shown.last = before.last;
     Ok(ecs::StopTaskResponse { task: Some(describe::task(&txn.state, txn.ctx, &shown)) })
+}
+
+/// What StopTask shows of a task of which only the id can be read.
+pub fn unreadable(ctx: &Ctx, cluster: &str, id: &str) -> ecs::Task {
+    ecs::Task {
+        task_arn: Some(arn::task(ctx, cluster, id)),
+        cluster_arn: Some(arn::cluster(ctx, cluster)),
+        desired_status: Some(Desired::Stopped.as_str().to_owned()),
+        ..ecs::Task::default()
+    }
 }
 
 /// Marks a task to be stopped, if it is not already. Gives the row as written.

@@ -1,6 +1,7 @@
 //! The brain as the agent link sees it: what each container instance shall run, and where its reports go.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use brain::{
@@ -11,7 +12,7 @@ use brain::{
 use tokio::sync::watch;
 use wire::{acs, ecs, tcs};
 
-use super::{ClusterHandle, Driver, now};
+use super::{ClusterHandle, Driver, aside::Aside, now};
 use crate::{
     agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry},
     front_door::{Caller, Role},
@@ -53,6 +54,7 @@ impl Assignments for Driver {
         // For the first look.
         wake.mark_changed();
         let session = link.cluster.wakers().begin_session(&link.instance);
+        let asked = link.cluster.wakers().asked();
         link.connection(session, Some(version)).await?;
         Ok(Box::new(Connected {
             link,
@@ -61,6 +63,8 @@ impl Assignments for Driver {
             wake,
             sent: HashMap::new(),
             looks: 0,
+            asked,
+            aside: self.aside.clone(),
             ready: VecDeque::new(),
         }))
     }
@@ -135,6 +139,9 @@ struct Connected {
     /// What this session has handed out of the tasks that are not STOPPED, and the last look that saw each.
     sent: HashMap<TaskId, (Desired, u64)>,
     looks: u64,
+    /// Up to where the agent was asked what it runs.
+    asked: u64,
+    aside: Arc<Aside>,
     /// Found at the last look, not handed out yet.
     ready: VecDeque<TaskId>,
 }
@@ -197,6 +204,10 @@ impl Session for Connected {
 
     async fn next(&mut self) -> Option<Assignment> {
         loop {
+            let asked = self.link.cluster.wakers().asked();
+            if std::mem::replace(&mut self.asked, asked) != asked {
+                return Some(Assignment::Manifest);
+            }
             while let Some(id) = self.ready.pop_front() {
                 if let Some(assignment) = self.assignment(&id) {
                     return Some(assignment);
@@ -221,10 +232,18 @@ impl Session for Connected {
         // A task that shall stop has an assignment that says so. Told twice at once, agents may lose hold of it.
         let live = |candidate: &acs::TaskIdentifier| {
             let id = candidate.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
-            let task = id.and_then(|id| visible.state.task(&TaskId::from(id)));
-            task.is_some_and(|task| {
-                task.stopped_at.is_none() && task.instance.as_ref() == Some(&self.link.instance)
-            })
+            let Some(id) = id else { return false };
+            let Some(task) = visible.state.task(&TaskId::from(id)) else {
+                let kept = self.aside.may_be_task(&visible.state.row.name, id);
+                if kept {
+                    tracing::warn!(
+                        task = id,
+                        "its row was set aside, so it goes on until StopTask says otherwise"
+                    );
+                }
+                return kept;
+            };
+            task.stopped_at.is_none() && task.instance.as_ref() == Some(&self.link.instance)
         };
         candidates.into_iter().filter(|candidate| !live(candidate)).collect()
     }

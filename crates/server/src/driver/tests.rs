@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use store::memory::Memory;
 use wire::{acs, ecs};
 
+mod damage;
+
 use super::*;
 use crate::{
     agent_link::{Assignment, Assignments, Hello, RefusalKind, Session},
@@ -23,7 +25,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// Starts a driver on a store, and makes the cluster if it is not there.
-    pub async fn open(store: Arc<Memory>) -> Api {
+    pub async fn open(store: Arc<dyn Store>) -> Api {
         let of = |text: &str| text.to_owned();
         let identity =
             Identity { account: of("000000000000"), region: of("us-east-1"), partition: of("aws") };

@@ -2,6 +2,7 @@
 //! snapshot: one that comes too often costs a look, and none is ever needed to find the truth.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use brain::cluster::InstanceId;
 use parking_lot::Mutex;
@@ -12,6 +13,8 @@ use tokio::sync::watch;
 pub struct Wakers {
     counters: Mutex<BTreeMap<InstanceId, watch::Sender<u64>>>,
     sessions: Mutex<Sessions>,
+    /// How often all agents were to be asked what they run.
+    asked: AtomicU64,
 }
 
 /// Which session of each container instance is the newest.
@@ -52,6 +55,17 @@ impl Wakers {
     /// Whether no session began after this one.
     pub fn is_newest(&self, instance: &InstanceId, session: u64) -> bool {
         self.sessions.lock().newest.get(instance) == Some(&session)
+    }
+
+    /// Has all agents of the cluster asked what they run.
+    pub fn ask_what_runs(&self) {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        self.counters.lock().values().for_each(|counter| counter.send_modify(|count| *count += 1));
+    }
+
+    /// Changes when the agents are to be asked again.
+    pub fn asked(&self) -> u64 {
+        self.asked.load(Ordering::Relaxed)
     }
 
     /// Wakes the links of these instances.

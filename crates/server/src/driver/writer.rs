@@ -205,7 +205,8 @@ impl<M: Machine> Writer<M> {
     }
 }
 
-fn could_not_be_stored(error: &store::Error) -> wire::Error {
+/// What a client hears when its change is not on disk.
+pub(super) fn could_not_be_stored(error: &store::Error) -> wire::Error {
     errors::server(format!("The change could not be stored: {error}"))
 }
 

@@ -51,7 +51,7 @@ impl Service for Ecs {
         match call.operation.name {
             "RunTask" => self.write(call, |r| &r.cluster, run::run_task).await,
             "StartTask" => self.write(call, |r| &r.cluster, run::start_task).await,
-            "StopTask" => self.write(call, |r| &r.cluster, stop::stop_task).await,
+            "StopTask" => self.stop_task(call).await,
             "DescribeTasks" => self.read(call, |r| &r.cluster, describe::describe_tasks),
             "ListTasks" => self.read(call, |r| &r.cluster, list::list_tasks),
             "CreateService" => self.write(call, |r| &r.cluster, service::create::create_service).await,
@@ -68,6 +68,19 @@ impl Ecs {
     /// The ECS API of this driver.
     pub fn new(driver: Arc<Driver>) -> Ecs {
         Ecs { driver }
+    }
+
+    /// StopTask, of a task whose row was set aside too.
+    async fn stop_task(&self, mut call: Call) -> Result<Bytes, Error> {
+        let request: ecs::StopTaskRequest = call.typed()?;
+        let ctx = self.driver.ctx(&call.caller, call.now);
+        let cluster = self.driver.cluster(&ctx, request.cluster.as_deref())?;
+        let id = request.task.rsplit('/').next().unwrap_or_default().to_owned();
+        if self.driver.give_up(&cluster, &id).await? {
+            let shown = stop::unreadable(&ctx, &cluster.read().state.row.name, &id);
+            return json(&ecs::StopTaskResponse { task: Some(shown) });
+        }
+        json(&cluster.execute(&call.caller, move |txn| stop::stop_task(txn, request)).await?)
     }
 
     async fn call_instances(&self, call: Call) -> Result<Bytes, Error> {
