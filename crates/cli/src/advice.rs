@@ -57,8 +57,8 @@ pub fn told(error: &anyhow::Error, otherwise: &str) -> String {
 
 /// What to try next, by the error that is nearest to the cause.
 fn step(error: &anyhow::Error) -> Option<&str> {
-    let advised = error.chain().filter_map(|cause| cause.downcast_ref::<Advised>());
-    if let Some(Advised { step, .. }) = advised.last() {
+    let mut advised = error.chain().filter_map(|cause| cause.downcast_ref::<Advised>());
+    if let Some(Advised { step, .. }) = advised.next_back() {
         return Some(step);
     }
     error.chain().find_map(|cause| {

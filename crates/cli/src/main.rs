@@ -8,6 +8,7 @@ mod config;
 mod data_dir;
 mod doctor;
 mod output;
+mod progress;
 mod running;
 
 use std::process::ExitCode;

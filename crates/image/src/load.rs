@@ -1,9 +1,12 @@
 //! Images from files: an OCI layout, a Docker archive, or the tar of a root file system.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::error::IoContext;
 use crate::manifest::{self, Configuration, Descriptor, Manifest};
+use crate::progress::{Listener, Tracker};
 use crate::store::install::Draft;
 use crate::unpack::allowance::Allowance;
 use crate::{Config, Digest, Error, Image, Layer, Origin, Reference, Result, Store, limits, unpack};
@@ -14,12 +17,24 @@ mod docker;
 mod oci;
 
 /// How to take a file in.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub struct LoadOptions {
     /// The image's name. Without it, those that the archive states.
     pub name: Option<Reference>,
     /// Takes the file for the tar of a root file system, which says nothing of how to run it.
     pub rootfs: Option<RootfsOptions>,
+    /// Told how far the load is: of the archive first, where that has to be read for itself, then of each
+    /// image.
+    pub progress: Option<Listener>,
+}
+
+impl fmt::Debug for LoadOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LoadOptions")
+            .field("name", &self.name)
+            .field("rootfs", &self.rootfs)
+            .finish_non_exhaustive()
+    }
 }
 
 /// What a root file system's tar cannot say of itself.
@@ -61,7 +76,7 @@ impl Store {
         if let Some(rootfs) = &options.rootfs {
             return Ok(vec![self.load_rootfs(file, options, rootfs)?]);
         }
-        let archive = Archive::open(file, &self.path("tmp"))?;
+        let archive = Archive::open(file, &self.path("tmp"), &options.progress)?;
         let mut found = if archive.has("oci-layout") && archive.has("index.json") {
             oci::images(&archive)?
         } else if archive.has("manifest.json") {
@@ -87,7 +102,7 @@ impl Store {
         let allowance = archive.allowance(&self.path("layers"));
         let mut whole = Vec::with_capacity(found.len());
         for Found { draft, layers: names } in found {
-            let layers = self.unpack_found(&archive, &draft, &names, &allowance)?;
+            let layers = self.unpack_found(&archive, &draft, &names, &allowance, &options.progress)?;
             whole.push((draft, layers));
         }
         whole.into_iter().map(|(draft, layers)| self.file_image(draft, layers)).collect()
@@ -99,6 +114,7 @@ impl Store {
         draft: &Draft,
         names: &[String],
         allowance: &Allowance,
+        listener: &Option<Listener>,
     ) -> Result<Vec<Layer>> {
         let diff_ids = &draft.configuration.rootfs.diff_ids;
         if names.len() != diff_ids.len() {
@@ -107,17 +123,27 @@ impl Store {
                 "the image has {has} layers, but its configuration says {says}"
             )));
         }
-        self.unpack_layers(diff_ids, allowance, |i| archive.reader(&names[i]), |_| {})
+        let mut sizes = Vec::with_capacity(names.len());
+        for (name, chain) in names.iter().zip(manifest::chain_ids(diff_ids)) {
+            let is_here = self.layer(&chain)?.is_some();
+            sizes.push(if is_here { 0 } else { archive.size(name) });
+        }
+        let tracker = Tracker::new(&sizes, listener.clone());
+        let open = |i: usize| Ok(tracker.layer(i).reading(archive.reader(&names[i])?));
+        self.unpack_layers(diff_ids, allowance, open, |i| tracker.layer_done(i))
     }
 
     fn load_rootfs(&self, file: &Path, options: &LoadOptions, rootfs: &RootfsOptions) -> Result<Arc<Image>> {
-        let (tar, bytes) = archive::plain_tar(file, &self.path("tmp"))?;
+        let (tar, bytes) = archive::plain_tar(file, &self.path("tmp"), &options.progress)?;
         let allowance = || Allowance::by_size(&self.path("layers"), bytes);
-        let diff_id = unpack::diff_id(archive::from_start(&tar), &allowance())?;
+        let plain = tar.metadata().context(|| format!("read {}", file.display()))?.len();
+        let reading = Tracker::of_archive(plain, options.progress.clone()).layer(0);
+        let diff_id = unpack::diff_id(reading.reading(archive::from_start(&tar)), &allowance())?;
         let configuration = Configuration::of(rootfs.config.clone(), vec![diff_id]);
         let diff_ids = &configuration.rootfs.diff_ids;
-        let open = |_| Ok(archive::from_start(&tar));
-        let layers = self.unpack_layers(diff_ids, &allowance(), open, |_| {})?;
+        let tracker = Tracker::new(&[plain], options.progress.clone());
+        let open = |i| Ok(tracker.layer(i).reading(archive::from_start(&tar)));
+        let layers = self.unpack_layers(diff_ids, &allowance(), open, |i| tracker.layer_done(i))?;
         let (digest, id) = stand_in_manifest(&manifest::to_json(&configuration), diff_ids);
         let names = options.name.iter().map(Reference::canonical).collect();
         self.file_image(Draft { digest, id, configuration, names, origin: Origin::Loaded }, layers)

@@ -9,17 +9,16 @@ use tokio::task::JoinSet;
 
 use crate::limits::Patience;
 use crate::manifest::{Configuration, Descriptor, chain_ids};
+use crate::progress::{Listener, Tracker};
 use crate::store::install::Draft;
 use crate::store::lock::FileLock;
 use crate::unpack::allowance::Allowance;
 use crate::{Digest, Error, Image, Layer, Origin, Reference, Result, Store, limits};
 use client::{Client, Resolved};
-use tracker::Tracker;
 
 mod auth;
 mod client;
 mod download;
-mod tracker;
 mod transport;
 mod words;
 
@@ -50,19 +49,6 @@ impl fmt::Debug for Auth {
     }
 }
 
-/// How far a pull is. Sent often; cheap to ignore.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Progress {
-    /// Layers that the image has.
-    pub layers: usize,
-    /// Of those, unpacked.
-    pub layers_done: usize,
-    /// To download, in bytes: what was here already does not count.
-    pub bytes: u64,
-    /// Of those, here.
-    pub bytes_done: u64,
-}
-
 /// How to pull.
 #[derive(Clone, Default)]
 pub struct PullOptions {
@@ -76,7 +62,7 @@ pub struct PullOptions {
     /// How long the registry is waited for.
     pub patience: Patience,
     /// Told how far the pull is.
-    pub progress: Option<Arc<dyn Fn(Progress) + Send + Sync>>,
+    pub progress: Option<Listener>,
 }
 
 impl fmt::Debug for PullOptions {
@@ -150,8 +136,9 @@ impl Store {
             let is_missing = self.layer(&chain)?.is_none();
             missing.push(is_missing.then(|| Missing { blob: blob.clone(), chain }));
         }
-        let bytes = missing.iter().flatten().map(|missing| missing.blob.size).sum();
-        let tracker = Arc::new(Tracker::new(blobs.len(), bytes, options.progress.clone()));
+        let size = |missing: &Option<Missing>| missing.as_ref().map_or(0, |missing| missing.blob.size);
+        let sizes: Vec<u64> = missing.iter().map(size).collect();
+        let tracker = Tracker::new(&sizes, options.progress.clone());
         let (downloads, mut arrivals) = self.start_downloads(client, missing, activity, &tracker);
 
         let (store, activity) = (self.clone(), activity.clone());
@@ -161,7 +148,7 @@ impl Store {
             let _activity = activity;
             let open = |i: usize| arrivals[i].take().map_or_else(|| Err(given_up()), wait_for);
             let allowance = Allowance::by_reading(&store.path("layers"));
-            let layers = store.unpack_layers(&diff_ids, &allowance, open, |_| tracker.layer_done())?;
+            let layers = store.unpack_layers(&diff_ids, &allowance, open, |i| tracker.layer_done(i))?;
             blobs.iter().try_for_each(|blob| store.forget_download(&blob.digest))?;
             Ok(layers)
         })
@@ -183,7 +170,7 @@ impl Store {
         let turns = Arc::new(Semaphore::new(limits::PARALLEL_DOWNLOADS));
         let mut downloads = JoinSet::new();
         let mut arrivals = Vec::new();
-        for wanted in missing {
+        for (index, wanted) in missing.into_iter().enumerate() {
             let Some(wanted) = wanted else {
                 arrivals.push(None);
                 continue;
@@ -191,7 +178,7 @@ impl Store {
             let (done, arrival) = oneshot::channel();
             arrivals.push(Some(arrival));
             let (store, client, turns) = (self.clone(), client.clone(), turns.clone());
-            let (activity, tracker) = (activity.clone(), tracker.clone());
+            let (activity, tracker) = (activity.clone(), tracker.layer(index));
             downloads.spawn(async move {
                 let _turn = turns.acquire_owned().await.expect("the semaphore is never closed");
                 let result = store.download(&client, &wanted, activity, &tracker).await;

@@ -1,17 +1,13 @@
 //! `roadstead image`: images on this host. Works beside a running agent.
 
 use crate::output::say;
-use std::{
-    io::{IsTerminal, Write},
-    path::PathBuf,
-    sync::Arc,
-};
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Subcommand;
-use image::{Auth, LoadOptions, Progress, PullOptions, Reference, RootfsOptions, Store};
+use image::{Auth, LoadOptions, PullOptions, Reference, RootfsOptions, Store};
 
-use crate::{advice::Advise, commands::up::Settings, config::Config};
+use crate::{advice::Advise, commands::up::Settings, config::Config, progress::Shown};
 
 /// Arguments of `roadstead image`.
 #[derive(clap::Args)]
@@ -63,7 +59,10 @@ pub fn run(args: Args) -> anyhow::Result<()> {
         Command::Load { file, name, cmd, environment } => {
             let name = name.as_deref().map(reference).transpose()?;
             let rootfs = cmd.map(|cmd| rootfs(&cmd, environment)).transpose()?;
-            for image in store.load(&file, &LoadOptions { name, rootfs })? {
+            let shown = Shown::new();
+            let loaded = store.load(&file, &LoadOptions { name, rootfs, progress: Some(shown.listener()) });
+            drop(shown);
+            for image in loaded? {
                 say!("loaded {} {}", image.names.first().map_or("(no name)", |n| n), image.digest);
             }
         }
@@ -115,23 +114,19 @@ fn pull(config: &Config, store: &Store, image: &str, username: Option<String>) -
         Some(username) => Auth::Basic { username, password: password()? },
         None => Auth::Anonymous,
     };
+    let shown = Shown::new();
     let options = PullOptions {
         auth,
         insecure_registries: config.images.insecure_registries.clone(),
-        progress: std::io::stderr().is_terminal().then(|| Arc::new(show) as _),
+        progress: Some(shown.listener()),
         ..PullOptions::default()
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let image = runtime.block_on(store.pull(&reference, &options))?;
+    let pulled = runtime.block_on(store.pull(&reference, &options));
+    drop(shown);
+    let image = pulled?;
     say!("pulled {} {}", reference.familiar(), image.digest);
     Ok(())
-}
-
-fn show(progress: Progress) {
-    let Progress { layers, layers_done, bytes, bytes_done } = progress;
-    let line = format!("\r{layers_done}/{layers} layers, {bytes_done}/{bytes} bytes ");
-    // Progress is for people; a terminal that went away is no failure.
-    let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
 fn list(store: &Store) -> anyhow::Result<()> {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
+
 use super::{Inner, chain};
 use crate::error::{Error, Kind};
 use crate::spec::{ContainerSpec, PullBehavior, PullRequest, PulledImage};
@@ -24,8 +26,16 @@ pub(super) async fn pull(inner: &Inner, request: &PullRequest) -> Result<PulledI
         options.auth =
             image::Auth::Basic { username: auth.username.clone(), password: auth.password.clone() };
     }
+    let log = Arc::new(Log::of(&request.image));
+    options.progress = Some({
+        let log = log.clone();
+        Arc::new(move |progress| log.tell(progress))
+    });
     match (images.pull(&reference, &options).await, present) {
-        (Ok(image), _) => Ok(answer(&image)),
+        (Ok(image), _) => {
+            log.end(&image);
+            Ok(answer(&image))
+        }
         (Err(error), Some(image)) if request.behavior == PullBehavior::Default => {
             tracing::warn!(
                 image = request.image,
@@ -35,6 +45,40 @@ pub(super) async fn pull(inner: &Inner, request: &PullRequest) -> Result<PulledI
             Ok(answer(&image))
         }
         (Err(error), _) => Err(failed(&error)),
+    }
+}
+
+/// What an operator is told of a pull: what there is to come, how far it is from time to time, and its end. A
+/// pull that finds all of the image here is no news.
+struct Log {
+    image: String,
+    /// Bytes at the last line; none before the first.
+    told: Mutex<Option<u64>>,
+}
+
+/// A line after each so many bytes.
+const LOG_BYTES: u64 = 64 << 20;
+
+impl Log {
+    fn of(image: &str) -> Self {
+        Self { image: image.to_owned(), told: Mutex::new(None) }
+    }
+
+    fn tell(&self, progress: image::Progress) {
+        let image::Progress { layers, layers_done, bytes, bytes_done, .. } = progress;
+        let mut told = self.told.lock();
+        if bytes == 0 || told.is_some_and(|told| bytes_done < told.saturating_add(LOG_BYTES)) {
+            return;
+        }
+        *told = Some(bytes_done);
+        tracing::info!(image = self.image, layers, layers_done, bytes, bytes_done, "pulling");
+    }
+
+    fn end(&self, image: &image::Image) {
+        if self.told.lock().is_some() {
+            let (layers, bytes) = (image.layers.len(), image.size());
+            tracing::info!(image = self.image, layers, unpacked_bytes = bytes, digest = %image.digest, "pulled");
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 
 use crate::error::IoContext;
+use crate::progress::{Listener, Tracker};
 use crate::store::files;
 use crate::unpack::allowance::{Allowance, Room};
 use crate::unpack::tarball::{Kind, Piece, TarReader};
@@ -48,11 +49,11 @@ const BUFFER_BYTES: usize = 128 << 10;
 
 impl Archive {
     /// Opens `path`; a compressed tar is decompressed into `scratch`.
-    pub fn open(path: &Path, scratch: &Path) -> Result<Self> {
+    pub fn open(path: &Path, scratch: &Path, listener: &Option<Listener>) -> Result<Self> {
         let form = if path.is_dir() {
             Form::Folder(path.to_owned())
         } else {
-            let (file, bytes) = plain_tar(path, scratch)?;
+            let (file, bytes) = plain_tar(path, scratch, listener)?;
             let places = places(&file)?;
             Form::Tar { file, places, bytes }
         };
@@ -72,6 +73,14 @@ impl Archive {
         match &self.form {
             Form::Tar { places, .. } => places.contains_key(name),
             Form::Folder(folder) => folder.join(name).is_file(),
+        }
+    }
+
+    /// How long a file is, as far as that is known.
+    pub fn size(&self, name: &str) -> u64 {
+        match &self.form {
+            Form::Tar { places, .. } => follow(places, name).map_or(0, |content| content.size),
+            Form::Folder(folder) => folder.join(name).metadata().map_or(0, |metadata| metadata.len()),
         }
     }
 
@@ -125,14 +134,17 @@ impl Archive {
 }
 
 /// Opens a tar, and says its size; a compressed one is decompressed into `scratch` first.
-pub fn plain_tar(path: &Path, scratch: &Path) -> Result<(File, u64)> {
+pub fn plain_tar(path: &Path, scratch: &Path, listener: &Option<Listener>) -> Result<(File, u64)> {
     let file = File::open(path).context(|| format!("open {}", path.display()))?;
     let read = || format!("read {}", path.display());
     let bytes = file.metadata().context(read)?.len();
     let mut start = [0; 8];
     let n = file.read_at(&mut start, 0).context(read)?;
-    let file = if unpack::is_compressed(&start[..n]) { decompressed(&file, bytes, scratch)? } else { file };
-    Ok((file, bytes))
+    if !unpack::is_compressed(&start[..n]) {
+        return Ok((file, bytes));
+    }
+    let tracker = Tracker::of_archive(bytes, listener.clone()).layer(0);
+    Ok((decompressed(tracker.reading(file), bytes, scratch)?, bytes))
 }
 
 /// A file from its start, whatever its descriptor's own place is.
@@ -197,7 +209,7 @@ impl Read for Section<'_> {
 }
 
 /// Decompressed into a file without a name, which goes with its descriptor.
-fn decompressed(file: &File, bytes: u64, scratch: &Path) -> Result<File> {
+fn decompressed(file: impl Read, bytes: u64, scratch: &Path) -> Result<File> {
     let path = files::unique(scratch, "archive");
     let mut plain = File::options()
         .read(true)

@@ -13,11 +13,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::Instant;
 
 use super::client::Client;
-use super::tracker::Tracker;
 use super::{Missing, in_background, words};
 use crate::error::IoContext;
 use crate::limits::Patience;
 use crate::manifest::Descriptor;
+use crate::progress::LayerTracker;
 use crate::store::lock::{FileLock, KeyLock};
 use crate::unpack::allowance::Room;
 use crate::{Digest, Error, Kind, Result, Store, limits};
@@ -45,7 +45,7 @@ impl Store {
         client: &Client,
         Missing { blob, chain }: &Missing,
         activity: Arc<FileLock>,
-        tracker: &Tracker,
+        tracker: &LayerTracker,
     ) -> Result<Option<File>> {
         let lock = KeyLock::acquire(self.lock_path("download", &blob.digest)).await?;
         if self.layer(chain)?.is_some() {
@@ -86,7 +86,7 @@ async fn fill(
     client: &Client,
     blob: &Descriptor,
     mut partial: Partial,
-    tracker: &Tracker,
+    tracker: &LayerTracker,
 ) -> Result<Partial> {
     let mut tries = client.tries();
     // How far it was when the tries were last counted from the first.
@@ -150,7 +150,7 @@ async fn take(
     blob: &Descriptor,
     mut partial: Partial,
     mut pace: Pace<'_>,
-    tracker: &Tracker,
+    tracker: &LayerTracker,
 ) -> Result<(Partial, Option<Error>)> {
     if !continues(&response, partial.length) {
         tracker.lost(partial.length);

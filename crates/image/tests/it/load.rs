@@ -324,3 +324,36 @@ impl Drop for SmallDisk {
         rustix::mount::unmount(&self.0, rustix::mount::UnmountFlags::DETACH).expect("unmounts");
     }
 }
+
+#[test]
+fn a_load_tells_how_far_it_is() {
+    let scratch = Scratch::new();
+    let image = ImageBuilder::new()
+        .layer(tar_of(&[("a", &incompressible(900_000, 1))]))
+        .gzip_layer(tar_of(&[("b", &incompressible(500_000, 2))]));
+    let archive = image.docker_archive(&["x:1"]);
+    let rootfs = LoadOptions { rootfs: Some(RootfsOptions::default()), ..named("y:1") };
+    let layers: Vec<u64> = image.packed_layers().iter().map(|(_, content)| content.len() as u64).collect();
+    let tar = tar_of(&[("c", &incompressible(400_000, 3))]);
+    for (what, content, options, reads_first, sizes) in [
+        ("compressed", zstd_of(&archive), LoadOptions::default(), true, layers.clone()),
+        ("all is here", archive, LoadOptions::default(), false, vec![0, 0]),
+        ("a root file system", tar.clone(), rootfs, true, vec![tar.len() as u64]),
+    ] {
+        let seen: std::sync::Arc<parking_lot::Mutex<Vec<image::Progress>>> = Default::default();
+        let log = seen.clone();
+        let progress: Option<std::sync::Arc<dyn Fn(image::Progress) + Send + Sync>> =
+            Some(std::sync::Arc::new(move |p| log.lock().push(p)));
+        scratch.load("file", &content, &LoadOptions { progress, ..options }).expect(what);
+        let seen = seen.lock();
+        let first: Vec<_> = seen.iter().filter(|p| p.layers == 0).collect();
+        assert_eq!(!first.is_empty(), reads_first, "{what}");
+        assert!(
+            first.last().is_none_or(|p| p.bytes_done == p.bytes && p.bytes == content.len() as u64),
+            "{what}"
+        );
+        let bytes: u64 = sizes.iter().sum();
+        let end = seen.last().map(|p| (p.layers, p.layers_done, p.bytes, p.bytes_done));
+        assert_eq!(end, Some((sizes.len(), sizes.len(), bytes, bytes)), "{what}");
+    }
+}

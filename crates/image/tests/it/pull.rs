@@ -196,7 +196,13 @@ async fn progress_rises_to_the_end() {
     scratch.store.pull(&reference(&registry.reference("x", "1")), &options).await.expect("pulls");
     let seen = seen.lock();
     let bytes: u64 = image.packed_layers().iter().map(|(_, c)| c.len() as u64).sum();
-    assert_eq!(seen.last(), Some(&Progress { layers: 2, layers_done: 2, bytes, bytes_done: bytes }));
+    let end = seen.last().map(|p| (p.layers, p.layers_done, p.bytes, p.bytes_done));
+    assert_eq!(end, Some((2, 2, bytes, bytes)));
+    for (index, (_, content)) in image.packed_layers().iter().enumerate() {
+        let mut of_layer = seen.iter().filter_map(|p| p.last).filter(|layer| layer.index == index);
+        let end = of_layer.next_back().map(|layer| (layer.bytes, layer.bytes_done, layer.is_done));
+        assert_eq!(end, Some((content.len() as u64, content.len() as u64, true)), "{index}");
+    }
     assert!(seen.is_sorted_by_key(|p| (p.bytes_done, p.layers_done)) && calls.load(Ordering::Relaxed) > 5);
 }
 

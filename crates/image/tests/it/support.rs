@@ -72,7 +72,7 @@ impl Drop for Mounted {
 }
 
 pub fn named(name: &str) -> LoadOptions {
-    LoadOptions { name: Some(name.parse().expect("a reference")), rootfs: None }
+    LoadOptions { name: Some(name.parse().expect("a reference")), ..LoadOptions::default() }
 }
 
 /// Bytes without a pattern, the same for the same seed.
