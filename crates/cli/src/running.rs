@@ -18,6 +18,7 @@ use tokio::{
     net::TcpListener,
     signal::unix::{SignalKind, signal},
     sync::mpsc,
+    task::JoinHandle,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -79,7 +80,7 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     let stop = CancellationToken::new();
     let (failed, mut failure) = mpsc::channel::<anyhow::Error>(4);
     let credentials = dir.credentials()?;
-    let driver = start_server(&config, dir, &credentials, &stop).await?;
+    let (driver, front) = start_server(&config, dir, &credentials, &stop).await?;
     let endpoint = format!("http://{}", config.server.listen);
     if parts == Parts::All {
         let agent = start_agent(&config, dir, &endpoint, credentials.agent.clone()).await?;
@@ -105,6 +106,12 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     };
     tracing::info!("stopping; tasks go on");
     stop.cancel();
+    // It ends by itself within seconds. Whoever asks twice does not want to wait.
+    tokio::select! {
+        _ = front => {}
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
     outcome
 }
 
@@ -113,8 +120,9 @@ async fn start_server(
     dir: &DataDir,
     credentials: &Credentials,
     stop: &CancellationToken,
-) -> anyhow::Result<Arc<Driver>> {
+) -> anyhow::Result<(Arc<Driver>, JoinHandle<()>)> {
     let server = &config.server;
+    let users = known_pair_users(config)?;
     let listener = TcpListener::bind(server.listen)
         .await
         .with_context(|| format!("cannot listen on {}", server.listen))?;
@@ -151,13 +159,20 @@ async fn start_server(
         clock: driver::now,
         names: front_door::Names::new(server.listen.ip(), &server.names),
         upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
-        limits: Default::default(),
+        limits: front_door_limits(),
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &driver));
-    let front =
-        Arc::new(FrontDoor::new(front, services, keys, known_pair_users(config)?, Some(Arc::new(link)))?);
-    tokio::spawn(front.serve(listener, stop.clone()));
-    Ok(driver)
+    let front = Arc::new(FrontDoor::new(front, services, keys, users, Some(Arc::new(link)))?);
+    Ok((driver, tokio::spawn(front.serve(listener, stop.clone()))))
+}
+
+/// Half of the files that this process may have open are for connections, at most.
+fn front_door_limits() -> front_door::Limits {
+    use rustix::process::{Resource, getrlimit};
+    let limits = front_door::Limits::default();
+    let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
+    let connections = files.map_or(limits.connections, |files| limits.connections.min(files / 2));
+    front_door::Limits { connections, ..limits }
 }
 
 fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Logs> {

@@ -13,6 +13,7 @@ mod tests;
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use tokio_util::task::TaskTracker;
 use wire::{acs, tcs};
 
 pub use wire::acs::Connect as Hello;
@@ -32,19 +33,14 @@ pub struct AgentLink {
     limits: Limits,
     acs: Arc<Registry>,
     tcs: Arc<Registry>,
+    sessions: TaskTracker,
 }
 
 impl AgentLink {
     /// A link over `assignments`.
     pub fn new(assignments: Arc<dyn Assignments>, limits: Limits) -> AgentLink {
         let registry = || Arc::new(Registry::new(limits.max_links));
-        AgentLink { acs: registry(), tcs: registry(), assignments, limits }
-    }
-
-    /// Ends every session, as when the server stops. Agents connect again by themselves.
-    pub fn close(&self) {
-        self.acs.close();
-        self.tcs.close();
+        AgentLink { acs: registry(), tcs: registry(), assignments, limits, sessions: TaskTracker::new() }
     }
 }
 

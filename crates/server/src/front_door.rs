@@ -3,13 +3,16 @@
 //! It knows no operation and keeps no state of its own.
 
 mod auth;
+mod bodies;
 mod connection;
 mod handle;
 mod listen;
 mod members;
 mod names;
+mod places;
 mod route;
 mod service;
+mod stream;
 mod support;
 
 use std::collections::HashMap;
@@ -34,6 +37,7 @@ pub struct FrontDoor {
     upgrade: Option<Arc<dyn Upgrade>>,
     mounted: Vec<Mounted>,
     verifier: Verifier,
+    bodies: bodies::Bodies,
 }
 
 /// What a front door is told once.
@@ -55,8 +59,10 @@ pub struct Config {
 /// What one client may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at a time; further ones wait in the listener's backlog.
+    /// Connections at a time; further ones take the place of those that have said nothing right for the longest time.
     pub connections: usize,
+    /// Connections beyond those, for `/health` and for users of this host whom the known pair serves.
+    pub reserve: usize,
     /// Bytes of a request's head.
     pub head_bytes: usize,
     /// Headers of a request.
@@ -65,6 +71,10 @@ pub struct Limits {
     pub head_timeout: Duration,
     /// The longest wait for a whole body.
     pub body_timeout: Duration,
+    /// The longest that a reply may wait for its client to take it.
+    pub write_timeout: Duration,
+    /// Bytes of all bodies together: so many for those up to 64 KiB, and as many for larger ones.
+    pub all_bodies_bytes: usize,
     /// Bytes of a body, for services not in `service_body_bytes`.
     pub body_bytes: usize,
     /// Bytes of a body, by service name. A batch of log events may have 1 MiB of text, and JSON can write one
@@ -72,19 +82,26 @@ pub struct Limits {
     pub service_body_bytes: Vec<(&'static str, usize)>,
     /// How long requests under way may take after shutdown was asked for.
     pub grace: Duration,
+    /// How long a connection that was in use until then is kept for its client's next request, after which it is
+    /// told that the connection ends.
+    pub linger: Duration,
 }
 
 impl Default for Limits {
     fn default() -> Self {
         Self {
             connections: 8192,
-            head_bytes: 64 * 1024,
+            reserve: 64,
+            head_bytes: 32 * 1024,
             headers: 100,
             head_timeout: Duration::from_secs(75),
             body_timeout: Duration::from_secs(30),
+            write_timeout: Duration::from_secs(30),
+            all_bodies_bytes: 32 * 1024 * 1024,
             body_bytes: 1024 * 1024,
             service_body_bytes: vec![("logs", 8 * 1024 * 1024)],
-            grace: Duration::from_secs(3),
+            grace: Duration::from_secs(5),
+            linger: Duration::from_millis(500),
         }
     }
 }
@@ -128,7 +145,8 @@ impl FrontDoor {
     ) -> Result<Self, Error> {
         let mounted =
             services.into_iter().map(|service| mount(service, &config.limits)).collect::<Result<_, _>>()?;
-        Ok(Self { config, keys, peers, upgrade, mounted, verifier: Verifier::default() })
+        let bodies = bodies::Bodies::new(config.limits.all_bodies_bytes);
+        Ok(Self { config, keys, peers, upgrade, mounted, verifier: Verifier::default(), bodies })
     }
 }
 

@@ -217,7 +217,12 @@ pub(super) async fn send(socket: &mut Socket, frame: String, limits: &Limits) ->
 pub(super) async fn close(socket: &mut Socket, why: &str) {
     let reason = why.chars().filter(char::is_ascii).take(MAX_REASON).collect::<String>().into();
     let frame = CloseFrame { code: CloseCode::Away, reason };
-    let _ = tokio::time::timeout(Duration::from_secs(1), socket.close(Some(frame))).await;
+    let closing = async {
+        let _ = socket.close(Some(frame)).await;
+        // A socket that is dropped with something unread in it is reset, and the frame may be lost.
+        while let Some(Ok(_)) = socket.next().await {}
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(1), closing).await;
 }
 
 /// Ticks from one period on; late ticks are not made up for.

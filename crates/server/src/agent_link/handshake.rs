@@ -35,6 +35,14 @@ impl Upgrade for AgentLink {
         };
         answer.map_or_else(|refusal| refused(&refusal), |key| switching(&key))
     }
+
+    /// Ends every session with its close code. Agents connect again by themselves.
+    async fn close(&self) {
+        self.acs.close();
+        self.tcs.close();
+        self.sessions.close();
+        self.sessions.wait().await;
+    }
 }
 
 impl AgentLink {
@@ -49,7 +57,7 @@ impl AgentLink {
         let place = self.acs.take(&self.assignments.identify(&connect, caller)?).await?;
         let session = self.assignments.connect(connect, origin).await?;
         let limits = self.limits.clone();
-        tokio::spawn(async move {
+        self.sessions.spawn(async move {
             match socket(on_upgrade, &limits).await {
                 Some(socket) => acs_session::serve(socket, session, &limits, place.end()).await,
                 None => drop(session),
@@ -70,7 +78,7 @@ impl AgentLink {
         let place = self.tcs.take(&self.assignments.identify(&connect, caller)?).await?;
         let telemetry = self.assignments.telemetry(connect).await?;
         let limits = self.limits.clone();
-        tokio::spawn(async move {
+        self.sessions.spawn(async move {
             if let Some(socket) = socket(on_upgrade, &limits).await {
                 tcs_session::serve(socket, telemetry, &limits, place.end()).await;
             }

@@ -242,8 +242,9 @@ async fn the_newer_socket_wins_and_close_ends_all() {
     hear(&mut old).await;
     assert_eq!(text(&mut old).await, None);
     hear(&mut new).await;
-    w.link.close();
-    assert_eq!(text(&mut new).await, None);
+    let (link, ended) = (w.link.clone(), text(&mut new));
+    let ((), ended) = tokio::join!(async move { link.close().await }, ended);
+    assert_eq!(ended, None);
     assert_eq!(w.told().await, "gone");
     assert!(w.dial(ACS_PATH, connect().acs_query()).await.is_err());
 }

@@ -4,8 +4,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use tokio::sync::OnceCell;
+use tokio_util::sync::CancellationToken;
 
 use super::Peers;
+use super::places::Place;
+use super::stream::Framing;
 
 /// Both ends of a connection, and our socket's own number (`SO_COOKIE`), by which it cannot be taken for another one
 /// between the same ends.
@@ -22,13 +25,17 @@ pub struct Ends {
 /// One connection.
 pub(super) struct Connection {
     pub ends: Ends,
+    pub place: Arc<Place>,
+    pub framing: Arc<Framing>,
+    /// The program stops.
+    pub stopping: CancellationToken,
     /// Whether a key that everybody knows serves it, and why not; asked when such a key is first used.
     admitted: OnceCell<Result<(), String>>,
 }
 
 impl Connection {
-    pub fn new(ends: Ends) -> Self {
-        Self { ends, admitted: OnceCell::new() }
+    pub fn new(ends: Ends, place: Arc<Place>, stopping: CancellationToken) -> Self {
+        Self { ends, place, framing: Default::default(), stopping, admitted: OnceCell::new() }
     }
 
     /// What `peers` says of this connection, which is asked once.

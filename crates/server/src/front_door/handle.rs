@@ -8,6 +8,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming as Body};
+use tokio::sync::OwnedSemaphorePermit;
 use wire::Error;
 use wire::protocol::{self, Codec, Incoming, Reply, codec, spoken};
 use wire::schema::Protocol;
@@ -40,6 +41,13 @@ impl FrontDoor {
         if parts.uri.path() == "/health" && parts.method == Method::GET {
             return health();
         }
+        if connection.place.reserved && connection.admitted(&self.peers).await.is_err() {
+            let error = Error::unavailable("Too many requests are being answered; try again");
+            return match upgrade {
+                Some(_) => refused_upgrade(&error),
+                None => response(render(spoken(&incoming(&parts, b""))).error(None, &error, &request_id)),
+            };
+        }
         if let (Some(upgrade), Some(on_upgrade)) = (upgrade, on_upgrade) {
             return self.hand_over(upgrade, parts, on_upgrade, request_id, connection).await;
         }
@@ -71,8 +79,10 @@ impl FrontDoor {
         let name = route.mounted.map_or(signature.service.as_str(), |mounted| mounted.schema.signing_name);
         let key = self.identify(&signature, parts, connection, name, now).await.map_err(refuse)?;
         let limit = route.mounted.map_or(self.config.limits.body_bytes, |mounted| mounted.body_bytes);
-        let body = self.read_body(body, limit).await?;
+        // The room is kept until the request is answered: what is made of a body is larger than the body.
+        let (body, _room) = self.read_body(body, limit).await?;
         self.verify(&key, &signature, parts, &body, now).map_err(refuse)?;
+        connection.place.is_right();
         let Some(mounted) = route.mounted else {
             let text = format!("Roadstead has no service {name}: see {SUPPORT_PAGE}");
             return Err(unknown_operation(route.protocol, text));
@@ -113,17 +123,27 @@ impl FrontDoor {
         }
     }
 
-    async fn read_body(&self, body: Body, limit: usize) -> Result<Bytes, Error> {
+    /// The body, and the room that it takes.
+    async fn read_body(
+        &self,
+        body: Body,
+        limit: usize,
+    ) -> Result<(Bytes, Option<OwnedSemaphorePermit>), Error> {
         let too_long = || {
             let text = format!("The request's body is longer than {limit} bytes");
             Error::new("RequestEntityTooLargeException", 413, text)
         };
-        if body.size_hint().lower() > limit as u64 {
+        let told = body.size_hint();
+        if told.lower() > limit as u64 {
             return Err(too_long());
         }
-        let reading = Limited::new(body, limit).collect();
+        let bytes = told.upper().map_or(limit, |upper| usize::try_from(upper).unwrap_or(limit).min(limit));
+        let reading = async {
+            let room = self.bodies.room(bytes).await;
+            Limited::new(body, limit).collect().await.map(|body| (body.to_bytes(), room))
+        };
         match tokio::time::timeout(self.config.limits.body_timeout, reading).await {
-            Ok(Ok(body)) => Ok(body.to_bytes()),
+            Ok(Ok(read)) => Ok(read),
             Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => Err(too_long()),
             Ok(Err(_)) => Err(Error::new("IncompleteBody", 400, "The request's body ended too early")),
             Err(_) => {
@@ -158,6 +178,7 @@ impl FrontDoor {
             let service = wire::ecs::SERVICE.signing_name;
             let key = self.identify(&signature, &parts, connection, service, now).await?;
             self.verify(&key, &signature, &parts, b"", now)?;
+            connection.place.is_right();
             Ok((self.region(&signature), key))
         };
         match checked.await {

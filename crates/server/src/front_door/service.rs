@@ -126,6 +126,9 @@ pub trait Peers: Send + Sync {
 pub trait Upgrade: Send + Sync {
     /// Answers the request: `101` (and then serves `on_upgrade` in a task of its own), or a refusal.
     async fn upgrade(&self, call: UpgradeCall) -> http::Response<Full<Bytes>>;
+
+    /// Closes all that was taken over, in order, and waits until it is closed. Nothing is taken over any more.
+    async fn close(&self);
 }
 
 /// A request for a web socket whose signature is right.

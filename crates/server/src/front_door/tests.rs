@@ -22,7 +22,7 @@ use client::{Answer, Client, HOST, TARGET, pairs};
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Stands for a service: tells what it was called with.
-struct Echo;
+struct Echo(Arc<Gate>);
 
 static ECHO: Support = Support {
     built: &[
@@ -49,7 +49,10 @@ impl Service for Echo {
 
     async fn call(&self, call: Call) -> Result<Bytes, wire::Error> {
         if call.operation.name == "StopTask" {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            self.0.begun.notify_one();
+            if self.0.holds {
+                self.0.go.notified().await;
+            }
             return Err(ecs::errors::cluster_not_found("Cluster not found."));
         }
         let told = json!({
@@ -60,10 +63,14 @@ impl Service for Echo {
     }
 }
 
-/// Admits nobody to keys that everybody knows, or everybody; counts how often it is asked.
+/// Admits nobody to keys that everybody knows, or everybody; counts how often it is asked. Holds StopTask until told.
+#[derive(Default)]
 struct Gate {
     admits: bool,
     asked: std::sync::atomic::AtomicUsize,
+    holds: bool,
+    begun: tokio::sync::Notify,
+    go: tokio::sync::Notify,
 }
 
 impl Peers for Gate {
@@ -116,6 +123,8 @@ impl Upgrade for Takes {
         response.headers_mut().insert("upgrade", "websocket".parse().unwrap());
         response
     }
+
+    async fn close(&self) {}
 }
 
 /// A running front door; it ends with the test's process.
@@ -136,7 +145,7 @@ fn config() -> Config {
 }
 
 fn gate(admits: bool) -> Arc<Gate> {
-    Arc::new(Gate { admits, asked: Default::default() })
+    Arc::new(Gate { admits, ..Default::default() })
 }
 
 async fn start(limits: Limits) -> Running {
@@ -145,7 +154,7 @@ async fn start(limits: Limits) -> Running {
 
 async fn start_with(limits: Limits, gate: Arc<Gate>) -> Running {
     let config = Config { upgrade_paths: vec!["/acs".into()], limits, ..config() };
-    let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo), Arc::new(Sts)];
+    let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo(gate.clone())), Arc::new(Sts)];
     let door = FrontDoor::new(config, services, Arc::new(Ring), gate, Some(Arc::new(Takes))).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
@@ -472,6 +481,9 @@ async fn web_sockets_are_handed_over() {
     let answer = client.raw("GET", "/acs/ws?a=b", &upgrade, b"").await;
     assert_eq!(answer.status, 403);
     assert_eq!(answer.json()["type"], "AccessDeniedException");
+    // A connection that asked for a web socket carries no other request.
+    assert_eq!(client.rest().await, "");
+    let mut client = Client::connect(running.address).await;
     let answer = client.signed_get("/acs/ws", "a=b&c=d%20e", &upgrade).await;
     assert_eq!(answer.status, 101);
     assert_eq!(client.rest().await, "hello AKID");

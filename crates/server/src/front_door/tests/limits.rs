@@ -1,12 +1,13 @@
 //! Large, slow and many: what a client may not do, and what it sees then. And the end.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::{Client, HOST, TARGET, pairs};
-use super::{Limits, start};
+use super::{Gate, Limits, start, start_with};
 
 #[tokio::test]
 async fn a_long_body_is_refused() {
@@ -51,38 +52,120 @@ async fn slow_clients_are_let_go() {
     assert!(begin.elapsed() < Duration::from_secs(20));
 }
 
-#[tokio::test]
-async fn further_connections_wait_for_a_place() {
-    let running = start(Limits { connections: 1, ..Limits::default() }).await;
-    let mut first = Client::connect(running.address).await;
-    assert_eq!(first.raw("GET", "/health", &[HOST], b"").await.status, 200);
-    let mut second = Client::connect(running.address).await;
-    let waiting =
-        tokio::time::timeout(Duration::from_millis(100), second.raw("GET", "/health", &[HOST], b""));
-    assert!(waiting.await.is_err());
-    drop(first);
-    assert_eq!(second.answer().await.status, 200);
+/// Whether the server has ended it; nothing was sent that is not answered.
+async fn is_ended(client: &mut Client) -> bool {
+    client.rest().await.is_empty()
 }
 
 #[tokio::test]
-async fn shutdown_lets_requests_end_and_cuts_the_rest() {
-    let running = start(Limits { grace: Duration::from_secs(2), ..Limits::default() }).await;
+async fn who_said_nothing_right_for_the_longest_time_gives_way() {
+    let running = start(Limits { connections: 2, ..Limits::default() }).await;
+    let mut known = Client::connect(running.address).await;
+    assert_eq!(known.ecs("DescribeTasks", &json!({"tasks": ["a"]})).await.status, 200);
+    let mut silent = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    let mut others = Vec::new();
+    for _ in 0..20 {
+        let mut client = Client::connect(running.address).await;
+        assert_eq!(client.raw("GET", "/health", &[HOST], b"").await.status, 200);
+        others.push(client);
+    }
+    assert_eq!(silent.read(&mut [0]).await.unwrap_or_default(), 0);
+    let mut last = others.pop().unwrap();
+    for client in &mut others {
+        assert!(is_ended(client).await);
+    }
+    assert_eq!(known.ecs("DescribeTasks", &json!({"tasks": ["a"]})).await.status, 200);
+    assert_eq!(last.raw("GET", "/health", &[HOST], b"").await.status, 200);
+}
+
+#[tokio::test]
+async fn when_all_are_being_answered_health_and_the_hosts_own_users_get_in() {
+    for admits in [true, false] {
+        let gate = Arc::new(Gate { admits, holds: true, ..Gate::default() });
+        let running =
+            start_with(Limits { connections: 1, reserve: 1, ..Limits::default() }, gate.clone()).await;
+        let mut busy = Client::connect(running.address).await;
+        let answer = tokio::spawn(async move { busy.ecs("StopTask", &json!({"task": "a"})).await.status });
+        gate.begun.notified().await;
+        let mut client = Client::connect(running.address).await;
+        assert_eq!(client.raw("GET", "/health", &[HOST], b"").await.status, 200);
+        let mut client = Client::connect(running.address).await;
+        let found = client.ecs("DescribeTasks", &json!({"tasks": ["a"]})).await.status;
+        assert_eq!(found, if admits { 200 } else { 503 });
+        gate.go.notify_one();
+        assert_eq!(answer.await.unwrap(), 400);
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_let_go() {
+    let write_timeout = Duration::from_millis(100);
+    let running = start(Limits { write_timeout, ..Limits::default() }).await;
+    let client = Client::connect(running.address).await;
+    let body = json!({"tasks": ["a".repeat(500_000)]}).to_string();
+    let head = client.signed_head(("POST", "/", ""), &[("x-amz-target", TARGET)], body.as_bytes());
+    let mut request = "POST / HTTP/1.1\r\n".to_owned();
+    for (name, value) in &head {
+        request.push_str(&format!("{name}: {value}\r\n"));
+    }
+    request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
+    let mut stream = tokio::net::TcpStream::connect(running.address).await.unwrap();
+    // Until the connection is gone.
+    while stream.write_all(request.as_bytes()).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn lines_of_heads_end_in_cr_and_lf() {
+    let running = start(Limits::default()).await;
+    let send = |text: &'static str| async move {
+        let mut stream = tokio::net::TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        let mut answers = String::new();
+        let _ = stream.read_to_string(&mut answers).await;
+        let status = |answer: &str| answer[..3].parse::<u16>().unwrap();
+        answers.split("HTTP/1.1 ").skip(1).map(status).collect::<Vec<_>>()
+    };
+    assert_eq!(send("GET /health HTTP/1.1\nHost: localhost\n\n").await, [400]);
+    assert_eq!(send("GET /health HTTP/1.1\r\nHost: localhost\nX: y\r\n\r\n").await, [400]);
+    // In a body they are the body's; the next head is looked at again.
+    let body = "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 4\r\n\r\n\n\n\n\n";
+    let health = "GET /health HTTP/1.1\r\nHost: localhost\r\n";
+    let both: &'static str = Box::leak(format!("{health}\r\n{health}X: y\n\r\n").into_boxed_str());
+    assert_eq!(send(both).await, [200, 400]);
+    let last: &'static str =
+        Box::leak(format!("{health}\r\n{health}Connection: close\r\n\r\n").into_boxed_str());
+    assert_eq!(send(last).await, [200, 200]);
+    let mut client = Client::connect(running.address).await;
+    for _ in 0..3 {
+        assert_eq!(client.ecs("DescribeTasks", &json!({"tasks": ["a\nb"]})).await.status, 200);
+    }
+    assert_eq!(send(body).await, [403], "not signed");
+    // What has no length may be followed by nothing.
+    let chunked = "POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /health HTTP/1.1\nHost: localhost\n\n";
+    assert_eq!(send(chunked).await, [403]);
+}
+
+#[tokio::test]
+async fn shutdown_answers_what_has_come_and_cuts_the_rest() {
+    let gate = Arc::new(Gate { holds: true, ..Gate::default() });
+    let limits =
+        Limits { grace: Duration::from_secs(2), linger: Duration::from_secs(60), ..Limits::default() };
+    let running = start_with(limits, gate.clone()).await;
     let mut idle = Client::connect(running.address).await;
     assert_eq!(idle.raw("GET", "/health", &[HOST], b"").await.status, 200);
     let mut half = tokio::net::TcpStream::connect(running.address).await.unwrap();
     half.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n").await.unwrap();
     let mut busy = Client::connect(running.address).await;
-    let shutdown = running.shutdown.clone();
-    let answer = async {
-        let answer = busy.ecs("StopTask", &json!({"task": "a"})).await;
-        answer.status
-    };
-    let stop = async {
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        shutdown.cancel();
-    };
-    let (status, ()) = tokio::join!(answer, stop);
-    assert_eq!(status, 400);
-    tokio::time::timeout(Duration::from_secs(10), running.served).await.unwrap().unwrap();
+    let answer = tokio::spawn(async move { busy.ecs("StopTask", &json!({"task": "a"})).await });
+    gate.begun.notified().await;
+    running.shutdown.cancel();
+    // The next request on a connection in use is answered, and told that it is the last one.
+    let last = idle.raw("GET", "/health", &[HOST], b"").await;
+    assert_eq!((last.status, last.header("connection")), (200, Some("close")));
+    assert!(is_ended(&mut idle).await);
+    gate.go.notify_one();
+    let answer = answer.await.unwrap();
+    assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
+    running.served.await.unwrap();
     assert!(tokio::net::TcpStream::connect(running.address).await.is_err());
 }
