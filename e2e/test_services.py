@@ -208,3 +208,16 @@ def test_draining_moves_nothing_onto_the_host_and_stops_what_is_there(roadstead,
         roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=arn, status="ACTIVE")
     roadstead.wait("services_stable", services=["leaving"])
     assert tell(roadstead, "leaving")["runningCount"] == 2
+
+
+def test_a_deployment_that_its_percentages_block_says_so(roadstead, service):
+    first, second = (roadstead.define("blocked", container(script=SLEEP)) for _ in range(2))
+    service("blocked", first, deploymentConfiguration={"minimumHealthyPercent": 50, "maximumPercent": 100})
+    roadstead.wait("services_stable", services=["blocked"])
+    roadstead.ecs.update_service(cluster=CLUSTER, service="blocked", taskDefinition=second)
+    said = until(lambda: [text for text in events(roadstead, "blocked") if "was unable" in text], what="a word of it")
+    assert said == ["(service blocked) was unable to stop or start tasks during a deployment because of the service deployment "
+                    "configuration. Update the minimumHealthyPercent or maximumPercent value and try again."]
+    roadstead.ecs.update_service(cluster=CLUSTER, service="blocked", deploymentConfiguration={"minimumHealthyPercent": 0})
+    roadstead.wait("services_stable", services=["blocked"])
+    assert tell(roadstead, "blocked")["taskDefinition"] == second

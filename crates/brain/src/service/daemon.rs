@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use super::rollout;
+use super::{events, rollout};
 use crate::{
     account::TaskDefinitionRow,
     cluster::{InstanceId, InstanceStatus, ServiceRow, TaskRow, TaskStatus, Txn},
@@ -59,6 +59,11 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) 
     }
     stop.truncate(limits::SETTLE_TASKS);
     rollout::stop_all(txn, service, &stop);
+    // All that there can be runs, and is needed: no task is on its way that would let an outdated one go.
+    let full = healthy == tasks.len() && healthy >= eligible.len();
+    if full && stop.is_empty() && tasks.iter().any(|task| !current(task)) {
+        events::add_blocked(txn, service);
+    }
     if primary.not_before.is_some_and(|at| at > txn.now()) {
         return;
     }

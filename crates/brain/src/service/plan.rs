@@ -26,6 +26,9 @@ pub struct Want {
 pub struct Plan {
     pub start: i32,
     pub stop: Vec<usize>,
+    /// Tasks are to be replaced, but the percentages let none start and none stop, and no task is on its way that
+    /// would change that.
+    pub blocked: bool,
 }
 
 impl Want {
@@ -59,7 +62,10 @@ pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
     let start = if want.may_start { missing.min(room) } else { 0 };
     stop.extend(replace(want, tasks, start));
     stop.sort_unstable();
-    Plan { start, stop }
+    let coming = tasks.iter().any(|task| task.current && !task.healthy);
+    let full = want.may_start && missing > 0 && room == 0;
+    let blocked = full && stop.is_empty() && !coming;
+    Plan { start, stop, blocked }
 }
 
 /// The surplus of current tasks goes: those that are not healthy first.

@@ -73,6 +73,9 @@ fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
         stop(txn, service, tasks, &plan);
         return;
     }
+    if plan.blocked {
+        events::add_blocked(txn, service);
+    }
     stop(txn, service, tasks, &plan);
 }
 

@@ -499,3 +499,38 @@ fn full_instances_keep_no_daemon_from_the_others() {
     assert!(roomy.iter().all(|id| hosts.iter().any(|arn| arn.ends_with(id))));
     assert!(world.events("s").len() <= 12, "{:?}", world.events("s"));
 }
+
+/// Once a deployment, however often the service is looked at; and what helps is to change the percentages.
+#[test]
+fn a_deployment_that_its_percentages_block_says_so() {
+    let blocked = "was unable to stop or start tasks during a deployment because of the service deployment \
+                   configuration. Update the minimumHealthyPercent or maximumPercent value and try again.";
+    let percents = json!({"deploymentConfiguration": {"minimumHealthyPercent": 50, "maximumPercent": 100}});
+    for daemons in [false, true] {
+        let mut world = World::new();
+        world.host(1000);
+        if daemons {
+            daemon(&mut world, "web:1");
+            update(&mut world, json!({"deploymentConfiguration": {"minimumHealthyPercent": 50}}));
+        } else {
+            create(&mut world, 1, percents.clone());
+        }
+        world.obey();
+        let said = |world: &World| world.events("s").iter().filter(|event| *event == blocked).count();
+        assert_eq!(said(&world), 0);
+        update(&mut world, json!({"taskDefinition": "web:2"}));
+        for _ in 0..3 {
+            world.pass(60_000);
+            update(&mut world, json!({"enableECSManagedTags": false}));
+        }
+        assert_eq!(said(&world), 1, "{:?}", world.events("s"));
+        world.pass(1);
+        update(&mut world, json!({"forceNewDeployment": true}));
+        assert_eq!(said(&world), 2, "another deployment, another word: {:?}", world.events("s"));
+        update(&mut world, json!({"deploymentConfiguration": {"minimumHealthyPercent": 0}}));
+        world.obey();
+        assert_eq!(counts(&world.service("s")), (1, 1, 0));
+        assert_eq!(world.service("s").deployments.unwrap().len(), 1);
+        assert_eq!(said(&world), 2);
+    }
+}

@@ -44,6 +44,27 @@ fn examples() {
     }
 }
 
+/// Said only where nothing can move and nothing is on its way.
+#[test]
+fn a_deployment_is_blocked_by_its_percentages() {
+    for (want, tasks, blocked) in [
+        (want(1, 50, 100), "O", true),
+        (want(1, 100, 150), "O", true),
+        (want(3, 67, 100), "OOO", true),
+        (want(2, 100, 100), "ON", true),
+        (want(2, 100, 100), "On", false),
+        (want(1, 50, 100), "o", false),
+        (want(1, 50, 100), "N", false),
+        (want(1, 50, 100), "", false),
+        (want(1, 0, 100), "O", false),
+        (want(2, 50, 100), "OO", false),
+        (want(1, 100, 200), "O", false),
+        (Want { may_start: false, ..want(1, 50, 100) }, "O", false),
+    ] {
+        assert_eq!(plan(&want, &seen(tasks)).blocked, blocked, "{want:?} {tasks}");
+    }
+}
+
 proptest! {
     #[test]
     fn a_rollout_converges_within_the_percentages(
@@ -74,6 +95,8 @@ proptest! {
             prop_assert_eq!(count(&tasks, |t| t.current), desired);
             prop_assert_eq!(tasks.len() as i32, desired);
             prop_assert_eq!(super::plan(&want, &tasks), Plan::default());
+        } else if desired > 0 && old >= usize::try_from(desired).unwrap() {
+            prop_assert!(super::plan(&want, &tasks).blocked);
         }
     }
 }
