@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -107,14 +107,15 @@ impl Host {
         let mut state = State { ledger, ports, attached: BTreeMap::new(), slots, busy };
         attached.into_values().for_each(|record| state.insert(record));
         let state = Arc::new(Mutex::new(state));
-        let keeper = Arc::new(Keeper {
-            shared: stock.shared().clone(),
-            rules: rules.clone(),
-            state: state.clone(),
-            restored: AtomicU64::new(0),
-        });
-        // Puts every container back on the bridge, in case it had to be made again.
-        keeper.look_at_all()?;
+        let keeper = Arc::new(Keeper::new(stock.shared().clone(), rules.clone(), state.clone()));
+        // Puts every container back on the bridge, in case it had to be made again. One that cannot be is
+        // no reason not to start: it is tried again by the watch.
+        if let Err(error) = keeper.look_at_all() {
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a container's network is not in order"
+            );
+        }
         let watch = Watch::start(keeper.clone())?;
         Ok(Host { inner: Arc::new(Inner { config, state, stock, rules, keeper, watch }) })
     }

@@ -3,13 +3,13 @@
 //! the kernel and has what is missing made again, within a moment; nothing is looked at while nothing
 //! changes, but for two kernel parameters of which the kernel does not tell.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use parking_lot::Mutex;
@@ -29,6 +29,11 @@ const GATHER: Duration = Duration::from_millis(20);
 const REST: Duration = Duration::from_millis(200);
 /// Before another attempt at what could not be made.
 const RETRY: Duration = Duration::from_secs(1);
+/// Between two links made for one container: one that may change its own network could have us make
+/// them without end.
+const RECONNECT_REST: Duration = Duration::from_secs(10);
+/// Between two words in the log of what was made again.
+const SAY_REST: Duration = Duration::from_secs(1);
 /// Between looks at what the kernel does not tell of.
 const UNTOLD: Duration = Duration::from_secs(5);
 
@@ -43,6 +48,14 @@ struct Suspects {
     all: bool,
 }
 
+/// What became of a look at one link.
+enum Outcome {
+    InOrder,
+    Made,
+    /// To be looked at again.
+    Later,
+}
+
 /// What there is to look after.
 pub(crate) struct Keeper {
     pub shared: Arc<Shared>,
@@ -50,6 +63,9 @@ pub(crate) struct Keeper {
     pub state: Arc<Mutex<State>>,
     /// How often anything was made again.
     pub restored: AtomicU64,
+    /// When a container's link was last made again.
+    reconnected: Mutex<BTreeMap<Slot, Instant>>,
+    said: Mutex<Option<Instant>>,
 }
 
 /// The thread; dropped, it ends.
@@ -84,6 +100,7 @@ impl Watch {
 
 fn watch(keeper: &Keeper, mut listeners: [Listener; 2], stopped: &OwnedFd) {
     let mut suspects = Suspects { all: true, ..Suspects::default() };
+    let mut said = None;
     loop {
         if suspects == Suspects::default() {
             if listen(&listeners, stopped, UNTOLD) {
@@ -99,17 +116,13 @@ fn watch(keeper: &Keeper, mut listeners: [Listener; 2], stopped: &OwnedFd) {
             }
             suspects.read(keeper, &mut listeners);
         }
-        let rest = match keeper.look(&suspects) {
-            Ok(()) => {
-                suspects = Suspects::default();
-                REST
-            }
-            Err(error) => {
-                let error = &error as &dyn std::error::Error;
-                tracing::error!(error, "what was taken from this host's network cannot be made again yet");
-                RETRY
-            }
-        };
+        let (left, error) = keeper.look(&suspects);
+        let rest = if left == Suspects::default() { REST } else { RETRY };
+        let text = error.as_ref().map(chain);
+        if let Some(error) = text.as_ref().filter(|_| text != said) {
+            tracing::error!(error, "what was taken from this host's network cannot be made again yet");
+        }
+        (suspects, said) = (left, text);
         if listen(&[], stopped, rest) {
             return;
         }
@@ -172,32 +185,86 @@ impl Suspects {
 }
 
 impl Keeper {
-    /// Looks at everything, and makes again what is not as it must be.
-    pub(crate) fn look_at_all(&self) -> Result<()> {
-        self.look(&Suspects { all: true, ..Suspects::default() })
+    pub(crate) fn new(shared: Arc<Shared>, rules: Arc<Applier>, state: Arc<Mutex<State>>) -> Keeper {
+        Keeper {
+            shared,
+            rules,
+            state,
+            restored: AtomicU64::new(0),
+            reconnected: Mutex::default(),
+            said: Mutex::new(None),
+        }
     }
 
-    fn look(&self, suspects: &Suspects) -> Result<()> {
-        let mut done = Vec::new();
+    /// Looks at everything, and makes again what is not as it must be.
+    pub(crate) fn look_at_all(&self) -> Result<()> {
+        match self.look(&Suspects { all: true, ..Suspects::default() }) {
+            (_, Some(error)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes again what it can of what is suspected, and answers what must be looked at once more, with
+    /// the first error: one part that cannot be made keeps no other from it.
+    fn look(&self, suspects: &Suspects) -> (Suspects, Option<Error>) {
+        let (mut done, mut left, mut first) = (Vec::new(), Suspects::default(), None);
+        if suspects.rules || suspects.all {
+            match self.rules.repair() {
+                Ok(true) => done.push("the rules"),
+                Ok(false) => {}
+                Err(error) => (left.rules, first) = (true, Some(error)),
+            }
+        }
         let before = self.shared.bridge.index();
         if suspects.bridge || suspects.all {
-            done = self.shared.bridge.restore(&self.shared.names)?;
+            match self.shared.bridge.restore(&self.shared.names) {
+                Ok(made) => done.extend(made),
+                Err(error) => (left.bridge, first) = (true, first.or(Some(error))),
+            }
         }
         let is_new = self.shared.bridge.index() != before;
         let slots = if suspects.all || is_new { self.every_slot() } else { suspects.slots.clone() };
-        if !slots.is_empty() {
-            let mut netlink = Socket::open()?;
-            for slot in slots {
-                if self.restore_slot(&mut netlink, slot)? {
-                    done.push("a container's link");
+        let restored = match (slots.is_empty(), Socket::open()) {
+            (true, _) => Ok(()),
+            (false, Ok(netlink)) => self.restore_slots(netlink, slots, &mut left, &mut done),
+            (false, Err(error)) => {
+                left.slots = slots;
+                Err(error)
+            }
+        };
+        if !done.is_empty() {
+            self.count(done);
+        }
+        (left, first.or(restored.err()))
+    }
+
+    fn restore_slots(
+        &self,
+        mut netlink: Socket,
+        slots: BTreeSet<Slot>,
+        left: &mut Suspects,
+        done: &mut Vec<&'static str>,
+    ) -> Result<()> {
+        let mut first = Ok(());
+        for slot in slots {
+            match self.restore_slot(&mut netlink, slot) {
+                Ok(Outcome::InOrder) => {}
+                Ok(Outcome::Made) => done.push("a container's link"),
+                Ok(Outcome::Later) => drop(left.slots.insert(slot)),
+                Err(error) => {
+                    left.slots.insert(slot);
+                    first = first.and(Err(error));
                 }
             }
         }
-        if (suspects.rules || suspects.all) && self.rules.repair()? {
-            done.push("the rules");
-        }
-        if !done.is_empty() {
-            let times = self.restored.fetch_add(1, Ordering::Relaxed) + 1;
+        first
+    }
+
+    fn count(&self, mut done: Vec<&'static str>) {
+        let times = self.restored.fetch_add(1, Ordering::Relaxed) + 1;
+        let mut said = self.said.lock();
+        if said.is_none_or(|at| at.elapsed() >= SAY_REST) {
+            *said = Some(Instant::now());
             done.dedup();
             tracing::warn!(
                 what = done.join(", "),
@@ -205,7 +272,6 @@ impl Keeper {
                 "made again what was taken from this host's network"
             );
         }
-        Ok(())
     }
 
     fn every_slot(&self) -> BTreeSet<Slot> {
@@ -213,18 +279,21 @@ impl Keeper {
         attached.into_iter().chain(self.shared.ready()).collect()
     }
 
-    /// Puts a container's link back in order; false when it was, or nobody needs it.
-    fn restore_slot(&self, netlink: &mut Socket, slot: Slot) -> Result<bool> {
+    /// Puts a container's link back in order.
+    fn restore_slot(&self, netlink: &mut Socket, slot: Slot) -> Result<Outcome> {
         let record = {
             let state = self.state.lock();
             state.slots.get(&slot).and_then(|id| state.attached.get(id)).cloned()
         };
         if record.is_none() && !self.shared.ready().contains(&slot) {
-            return Ok(false);
+            return Ok(Outcome::InOrder);
         }
         let (name, bridge) = (self.shared.names.veth(slot), self.shared.bridge.index());
         let Some(link) = netlink.link(&name)? else {
-            let Some(record) = record else { return Ok(self.shared.discard(slot)) };
+            let Some(record) = record else {
+                let gone = self.shared.discard(slot);
+                return Ok(if gone { Outcome::Made } else { Outcome::InOrder });
+            };
             return self.reconnect(slot, &record.spec.sysctls);
         };
         let in_order = link.up && link.master == Some(bridge);
@@ -234,21 +303,29 @@ impl Keeper {
             netlink.set_up(&name)?;
         }
         self.shared.guard(netlink, slot);
-        Ok(!in_order)
+        Ok(if in_order { Outcome::InOrder } else { Outcome::Made })
     }
 
     /// Makes the link of a namespace that has lost it.
-    fn reconnect(&self, slot: Slot, sysctls: &[(String, String)]) -> Result<bool> {
+    fn reconnect(&self, slot: Slot, sysctls: &[(String, String)]) -> Result<Outcome> {
         let path = self.shared.names.netns(slot);
         if !netns::exists(&path) {
             tracing::warn!(path = %path.display(), "a container's network namespace is gone");
-            return Ok(false);
+            return Ok(Outcome::InOrder);
+        }
+        {
+            let mut reconnected = self.reconnected.lock();
+            reconnected.retain(|_, at| at.elapsed() < RECONNECT_REST);
+            if reconnected.contains_key(&slot) {
+                return Ok(Outcome::Later);
+            }
+            reconnected.insert(slot, Instant::now());
         }
         let file = File::open(&path).map_err(Error::io("open namespace", &path))?;
         let mut inside = netns::enter(&path, Socket::open)?;
         self.shared.connect(slot, file.as_fd(), &mut inside)?;
         netns::enter(&path, || sysctl::write_all(sysctls))?;
-        Ok(true)
+        Ok(Outcome::Made)
     }
 
     /// Whether what the kernel does not tell of was changed.
@@ -256,4 +333,10 @@ impl Keeper {
         let path = format!("/proc/sys/net/ipv4/conf/{}/route_localnet", self.shared.names.bridge());
         !fs::read_to_string(path).is_ok_and(|text| text.trim() == "1")
     }
+}
+
+/// An error with what it stands on.
+fn chain(error: &Error) -> String {
+    let cause = std::error::Error::source(error).map(|cause| format!(": {cause}"));
+    format!("{error}{}", cause.unwrap_or_default())
 }

@@ -91,6 +91,31 @@ fn what_others_take_away_is_made_again() {
     });
 }
 
+/// Whoever may change his own network can keep us from mending it, but not from mending what is others'.
+#[test]
+fn one_that_cannot_be_mended_keeps_no_other_from_it() {
+    lab(|lab| {
+        let host = lab.open();
+        let a = host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
+        let odd = host.attach(&bridge("odd", &[])).unwrap();
+        inside(&a, || serve_tcp("a", 80));
+        inside(&odd, || {
+            run("ip", &["link", "del", "eth0"]);
+            run("ip", &["link", "add", "eth0", "type", "veth", "peer", "name", "other"]);
+        });
+        for deed in [&["nft", "flush", "ruleset"][..], &["ip", "link", "del", BRIDGE]] {
+            run(deed[0], &deed[1..]);
+            eventually("the others are mended", || {
+                ask_tcp(UPLINK, 8080).is_ok_and(|answer| answer.starts_with("a from"))
+            });
+        }
+        drop(host);
+        let host = lab.open();
+        host.detach(&id("odd")).unwrap();
+        assert!(ask_tcp(UPLINK, 8080).unwrap().starts_with("a from"));
+    });
+}
+
 /// With all privileges in its namespace, without a rule on the host, and nobody who looks after it.
 #[test]
 fn a_container_never_reaches_the_hosts_own_loopback() {
