@@ -1,10 +1,19 @@
 """What a client sees of a control plane that is told to stop: every request that came is answered."""
 
+import base64
 import http.client
+import os
+import socket
+import struct
 import threading
+import urllib.parse
+
+import botocore.auth
+import botocore.awsrequest
+import botocore.credentials
 
 import test_security
-from harness import until
+from harness import REGION, until
 
 CLIENTS = 16
 ROUNDS = 8
@@ -73,3 +82,39 @@ def test_no_request_is_cut_when_it_stops(fresh):
     found = {arn.rsplit("/", 1)[-1] for page in roadstead.ecs.get_paginator("list_clusters").paginate()
              for arn in page["clusterArns"]}
     assert names <= found
+
+
+def test_web_sockets_are_closed_with_a_code(fresh):
+    """Agents take an end without a code for a failure, and wait before they come again."""
+    roadstead = fresh()
+    instance = roadstead.ecs.register_container_instance(
+        cluster=roadstead.cluster, totalResources=[
+            {"name": "CPU", "type": "INTEGER", "integerValue": 1024},
+            {"name": "MEMORY", "type": "INTEGER", "integerValue": 1024},
+            {"name": "PORTS", "type": "STRINGSET", "stringSetValue": []},
+            {"name": "PORTS_UDP", "type": "STRINGSET", "stringSetValue": []}])["containerInstance"]
+    query = urllib.parse.urlencode({
+        "clusterArn": roadstead.cluster, "containerInstanceArn": instance["containerInstanceArn"], "agentHash": "x",
+        "agentVersion": "1.0.0", "seqNum": 1, "protocolVersion": 2, "sendCredentials": "false"})
+    request = botocore.awsrequest.AWSRequest("GET", f"{roadstead.endpoint}/acs/ws?{query}", headers={
+        "Host": f"127.0.0.1:{roadstead.port}"})
+    botocore.auth.SigV4Auth(botocore.credentials.Credentials("test", "test"), "ecs", REGION).add_auth(request)
+    head = [f"GET /acs/ws?{query} HTTP/1.1", *(f"{name}: {value}" for name, value in request.headers.items()),
+            "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
+            f"Sec-WebSocket-Key: {base64.b64encode(os.urandom(16)).decode()}", "", ""]
+    with socket.create_connection(("127.0.0.1", roadstead.port), 30) as sock:
+        sock.sendall("\r\n".join(head).encode())
+        stream = sock.makefile("rb")
+        assert b" 101 " in stream.readline()
+        while stream.readline() != b"\r\n":
+            pass
+        roadstead.process.terminate()
+        while True:
+            first, length = stream.read(2)
+            if length == 126:
+                length = struct.unpack(">H", stream.read(2))[0]
+            payload = stream.read(length)
+            if first & 15 == 8:
+                break
+        assert struct.unpack(">H", payload[:2])[0] == 1001, payload
+    assert roadstead.process.wait(60) == 0
