@@ -78,17 +78,20 @@ impl Assembler {
         self.count_missing(&record);
         let after = Shipped { cursor: record.cursor, lines: record.lines, ..self.at };
         let from = std::mem::replace(&mut self.at, after);
-        let line = self.lines[slot].get_or_insert_with(|| Pending {
-            at_ms: record.at_ms,
-            data: Vec::new(),
-            from,
-            since: Instant::now(),
-        });
+        let new = || Pending { at_ms: record.at_ms, data: Vec::new(), from, since: Instant::now() };
+        let mut line = self.lines[slot].take().unwrap_or_else(new);
         line.data.extend_from_slice(&record.data);
-        if (!record.partial || line.data.len() >= MAX_MESSAGE)
-            && let Some(line) = self.lines[slot].take()
-        {
-            self.line(line);
+        while line.data.len() > MAX_MESSAGE {
+            // Each piece but the last is as long as a message may be.
+            let rest = line.data.split_off(boundary(&line.data, MAX_MESSAGE));
+            let piece = std::mem::replace(&mut line, Pending { data: rest, ..new() });
+            self.lines[slot] = Some(Pending { data: Vec::new(), ..new() });
+            self.line(piece);
+        }
+        self.lines[slot] = None;
+        match record.partial {
+            true => self.lines[slot] = Some(line),
+            false => self.line(line),
         }
     }
 
@@ -218,6 +221,13 @@ impl Assembler {
     }
 }
 
+/// The farthest place up to `most` that is not within a character.
+fn boundary(data: &[u8], most: usize) -> usize {
+    let goes_on = |at: &usize| data.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
+    // A character has four bytes at most; what has more such bytes in a row is no text.
+    (most.saturating_sub(3)..=most).rev().find(|at| !goes_on(at)).unwrap_or(most)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -259,6 +269,38 @@ mod tests {
         a.push(record(1, "no newline", true, 10));
         a.finish();
         assert_eq!(all(&mut a), (vec!["no newline".to_string()], 10));
+    }
+
+    #[test]
+    fn a_long_line_is_cut_where_a_message_ends_and_never_within_a_character() {
+        const PART: usize = 16 << 10;
+        for (unit, length) in [("x", MAX_MESSAGE), ("é", MAX_MESSAGE), ("€", MAX_MESSAGE - MAX_MESSAGE % 3)]
+        {
+            let text = unit.repeat((3 * MAX_MESSAGE + 10) / unit.len());
+            let mut a = Assembler::new([None, None], Shipped::default());
+            let parts: Vec<&[u8]> = text.as_bytes().chunks(PART).collect();
+            for (at, part) in parts.iter().enumerate() {
+                let whole = at + 1 == parts.len();
+                a.push(OutputRecord { data: part.to_vec(), ..record(1, "", !whole, at as u64 + 1) });
+            }
+            let (messages, cursor) = all(&mut a);
+            assert_eq!((messages.concat() == text, cursor), (true, parts.len() as u64), "{unit}");
+            assert!(messages[..messages.len() - 1].iter().all(|m| m.len() == length), "{unit}");
+        }
+        let mut a = Assembler::new([None, None], Shipped::default());
+        for (at, partial) in (1..=17).map(|at| (at, at < 17)) {
+            a.push(OutputRecord { data: vec![b'x'; PART], ..record(1, "", partial, at) });
+        }
+        assert_eq!(a.batch(true).map(|b| b.events.len()), Some(2));
+        a.push(OutputRecord { data: vec![b'y'; MAX_MESSAGE], ..record(1, "", false, 18) });
+        assert_eq!(a.batch(true).map(|b| b.events.len()), Some(1), "one of just that length is whole");
+        let held = |a: &mut Assembler, records: u64| {
+            (1..=records).for_each(|at| {
+                a.push(OutputRecord { data: vec![b'z'; PART], ..record(1, "", true, 18 + at) })
+            });
+            a.batch(true).map(|b| b.at.cursor)
+        };
+        assert_eq!(held(&mut a, 16), Some(18 + 15), "the rest of a part is not shipped yet");
     }
 
     #[test]
