@@ -58,12 +58,12 @@ pub struct Error {
 impl Error {
     /// A failure that repeating will not mend.
     pub fn fatal(kind: Kind, message: impl std::fmt::Display) -> Error {
-        Error { kind, message: message.to_string(), temporary: false }
+        Error { kind, message: without_numbers(&message.to_string()), temporary: false }
     }
 
     /// A failure that may pass by itself.
     pub fn temporary(kind: Kind, message: impl std::fmt::Display) -> Error {
-        Error { kind, message: message.to_string(), temporary: true }
+        Error { kind, message: without_numbers(&message.to_string()), temporary: true }
     }
 }
 
@@ -71,5 +71,40 @@ impl Error {
     /// The same failure, told of another step.
     pub fn with_kind(self, kind: Kind) -> Error {
         Error { kind, ..self }
+    }
+}
+
+/// Takes out the numbers behind the kernel's words, ` (os error 2)`: they tell a user nothing more.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut out = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        match rest.strip_prefix(')') {
+            Some(after) if rest.len() < part.len() => out.push_str(after),
+            _ => {
+                out.push_str(" (os error ");
+                out.push_str(part);
+            }
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kernel_s_numbers_are_left_out() {
+        for (text, want) in [
+            ("mkdir /x: Not a directory (os error 20)", "mkdir /x: Not a directory"),
+            ("a (os error 2): b (os error 13).", "a: b."),
+            ("a (os error x) b", "a (os error x) b"),
+            ("a (os error 2", "a (os error 2"),
+            ("", ""),
+        ] {
+            assert_eq!(Error::fatal(Kind::Create, text).message, want);
+        }
     }
 }

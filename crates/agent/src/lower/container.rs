@@ -200,7 +200,8 @@ fn port(mapping: &acs::PortMapping) -> Result<engine::PortMapping, String> {
         return Err("HostConfigError: containerPortRange is not supported by this agent".into());
     }
     let number = |port: Option<i64>| {
-        u16::try_from(port.unwrap_or(0)).map_err(|_| format!("HostConfigError: {port:?} is no port"))
+        u16::try_from(port.unwrap_or(0))
+            .map_err(|_| format!("HostConfigError: {} is no port", port.unwrap_or(0)))
     };
     let container_port = number(mapping.container_port)?;
     let protocol = match mapping.protocol.as_deref() {

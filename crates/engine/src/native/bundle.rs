@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod devices;
+mod links;
 mod mounts;
 mod process;
 mod security;
@@ -22,6 +23,7 @@ use super::proto::Io;
 use crate::spec::{ContainerSpec, NetworkMode, TaskSpec};
 
 pub(crate) use capabilities::bits as capability_bits;
+pub(crate) use links::{Source as LinkSource, variables as link_variables};
 pub(crate) use signals::parse as parse_signal;
 
 /// What the host gave a container before its plan is made.
@@ -39,6 +41,8 @@ pub(crate) struct Given<'a> {
     pub(crate) netns: Option<PathBuf>,
     pub(crate) attached: bool,
     pub(crate) hostname: String,
+    /// What its links put into its environment.
+    pub(crate) linked: Vec<String>,
     /// Where seccomp programs are kept.
     pub(crate) seccomp_dir: &'a Path,
     /// What other containers of the task mount, by name.
@@ -75,7 +79,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         "hostname": given.hostname,
         "root": { "path": given.overlay.target, "readonly": spec.readonly_root },
         "process": process::of(&given, spec, &process::wide(&capabilities, confine.is_some()), &security)?,
-        "mounts": mounts::all(&given, spec, &volumes),
+        "mounts": mounts::all(&given, spec, &volumes)?,
         "annotations": spec.labels,
         "linux": linux,
     });
@@ -86,7 +90,9 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         .flatten()
         .find(|s| !s.is_empty())
         .map_or(Ok(libc::SIGTERM), parse_signal)?;
+    let shown = links::shown(&given, spec);
     Ok(Plan {
+        shown,
         runtime_id: given.runtime_id,
         image_digest: given.image_digest,
         overlay: given.overlay,

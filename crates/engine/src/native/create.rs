@@ -10,7 +10,7 @@ use std::path::Path;
 
 use network::files;
 
-use super::bundle::{self, Given, Linked};
+use super::bundle::{self, Given, LinkSource, Linked};
 use super::cgroup::Hierarchy;
 use super::layout::{self, ContainerDir, Durable};
 use super::plan::Plan;
@@ -22,7 +22,7 @@ use crate::spec::{ContainerSpec, NetworkMode, Protocol, TaskSpec, Volume};
 use crate::state::{Binding, ContainerState, Created, Phase};
 
 fn io_error(error: io::Error) -> Error {
-    Error::temporary(Kind::Create, error)
+    Error::temporary(Kind::Create, format!("the container's files cannot be made: {error}"))
 }
 
 /// Makes container `name` of `task`; blocks. Answers what is there when it was made before.
@@ -90,6 +90,7 @@ fn write_files(
         netns: making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
         attached: making.attachment.is_some(),
         hostname,
+        linked: link_environment(task, name, spec),
         seccomp_dir: &inner.dir.seccomp(),
         volumes_of: &|other| task.plan(other).ok().flatten().map(|plan| plan.volumes),
     };
@@ -264,21 +265,41 @@ fn links(task: &Task, spec: &ContainerSpec) -> Result<Vec<files::HostsEntry>, Er
     files::link_entries(&named, &targets).map_err(|e| Error::fatal(Kind::Create, e))
 }
 
+/// What links put into the environment: of containers that were made before this one.
+fn link_environment(task: &Task, name: &str, spec: &ContainerSpec) -> Vec<String> {
+    let mut out = Vec::new();
+    for (container, alias) in &spec.links {
+        let ipv4 = task.state(container).ok().flatten().and_then(|state| state.created.ipv4);
+        let (Some(ipv4), Ok(Some(plan))) = (ipv4, task.plan(container)) else { continue };
+        let alias = if alias.is_empty() { container.clone() } else { alias.clone() };
+        let environment = plan.spec.process().as_ref().and_then(|p| p.env().clone()).unwrap_or_default();
+        let source = LinkSource { alias, ipv4, shown: plan.shown };
+        out.extend(bundle::link_variables(name, &source, &environment));
+    }
+    out
+}
+
 /// Folders of the host behind volumes: those of the task, those of the image, and paths that are not
 /// there, as Docker makes them for a bind mount.
 fn make_volumes(plan: &Plan, task: &TaskSpec) -> Result<(), Error> {
-    let volume_error =
-        |path: &Path, e: io::Error| Error::fatal(Kind::Volume, format!("mkdir {}: {e}", path.display()));
+    let volume_error = |name: &str, path: &Path, e: io::Error| {
+        let path = path.display();
+        Error::fatal(
+            Kind::Volume,
+            format!("volume {name:?}: the folder {path} of the host cannot be made: {e}"),
+        )
+    };
     for volume in &plan.volumes {
         if !volume.host_path.exists() {
-            fs::create_dir_all(&volume.host_path).map_err(|e| volume_error(&volume.host_path, e))?;
+            let name = volume.name.as_deref().unwrap_or("of the image");
+            fs::create_dir_all(&volume.host_path).map_err(|e| volume_error(name, &volume.host_path, e))?;
         }
     }
-    for volume in task.volumes.values() {
+    for (name, volume) in &task.volumes {
         if let Volume::Host(path) = volume
             && !path.exists()
         {
-            fs::create_dir_all(path).map_err(|e| volume_error(path, e))?;
+            fs::create_dir_all(path).map_err(|e| volume_error(name, path, e))?;
         }
     }
     Ok(())

@@ -90,7 +90,14 @@ impl EngineDir {
             OpenOptions::new().create(true).append(true).open(&file)?;
             mode(&file, 0o644)?;
         }
-        Ok(())
+        // Docker's: by the one many programs tell that they are in a container, by the other what is mounted.
+        let mark = root.join(".dockerenv");
+        OpenOptions::new().create(true).append(true).open(&mark)?;
+        mode(&mark, 0o755)?;
+        match std::os::unix::fs::symlink("/proc/mounts", root.join("etc/mtab")) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The lowest layer of all containers.

@@ -37,6 +37,24 @@ pub(crate) struct Plan {
     pub(crate) attached: bool,
     /// What this container mounts, for those that mount volumes from it.
     pub(crate) volumes: Vec<BoundVolume>,
+    /// For those that link to it.
+    pub(crate) shown: Shown,
+}
+
+/// What a container shows to those that link to it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Shown {
+    pub(crate) ports: Vec<Exposed>,
+    /// Which variables of its environment.
+    pub(crate) names: Vec<String>,
+}
+
+/// A port that an image or a definition declares.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Exposed {
+    pub(crate) port: u16,
+    /// In small letters.
+    pub(crate) protocol: String,
 }
 
 /// A seccomp program, and the capabilities (bits) that stay once it is set: to set it takes more.
@@ -56,6 +74,8 @@ pub(crate) struct CopyUp {
 /// A folder of the host inside the container.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct BoundVolume {
+    /// As the task definition names it; none for one that the image declares.
+    pub(crate) name: Option<String>,
     pub(crate) host_path: PathBuf,
     pub(crate) container_path: PathBuf,
     pub(crate) read_only: bool,

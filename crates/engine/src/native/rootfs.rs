@@ -3,18 +3,20 @@
 
 mod copy;
 mod mounts;
+mod place;
 mod users;
 
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
-use nix::sys::stat::{Mode, mkdirat};
+use nix::sys::stat::Mode;
 
 pub(crate) use copy::copy_up;
-pub(crate) use mounts::mount;
+pub(crate) use mounts::{Refused, mount};
+use place::Place;
 pub(crate) use users::resolve as resolve_user;
 
 /// Largest file that is read from a container's root, in bytes.
@@ -38,25 +40,6 @@ impl Root {
         Ok(openat2(self.0.as_fd(), &relative(path), how)?)
     }
 
-    /// Opens a path as the container would see it, for its place only; `None` when it is not there.
-    fn find(&self, path: &Path, flags: OFlag) -> io::Result<Option<OwnedFd>> {
-        match self.at(path, flags | OFlag::O_PATH) {
-            Ok(fd) => Ok(Some(fd)),
-            Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Makes an empty file where there is none, owned by root, mode 0644.
-    fn make_file(&self, path: &Path) -> io::Result<()> {
-        let how = OpenHow::new()
-            .flags(OFlag::O_CREAT | OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC)
-            .mode(Mode::from_bits_truncate(0o644))
-            .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        openat2(self.0.as_fd(), &relative(path), how)?;
-        Ok(())
-    }
-
     /// A text file's content; `None` when it is not there. No device or pipe is waited for.
     pub(crate) fn read_text(&self, path: &Path) -> io::Result<Option<String>> {
         let fd = match self.at(path, OFlag::O_RDONLY | OFlag::O_NONBLOCK) {
@@ -77,17 +60,13 @@ impl Root {
 
     /// Makes a folder and those above it where they are not there, owned by root, mode 0755.
     pub(crate) fn make_folders(&self, path: &Path) -> io::Result<()> {
-        let mut done = PathBuf::new();
-        for part in relative(path).components().filter(|part| matches!(part, Component::Normal(_))) {
-            let parent = self.at(&done, OFlag::O_PATH | OFlag::O_DIRECTORY)?;
-            match mkdirat(parent.as_fd(), Path::new(part.as_os_str()), Mode::from_bits_truncate(0o755)) {
-                Ok(()) | Err(nix::Error::EEXIST) => {}
-                Err(error) => return Err(error.into()),
-            }
-            done.push(part);
+        if self.at(path, OFlag::O_PATH | OFlag::O_DIRECTORY).is_ok() {
+            return Ok(());
         }
-        let made = self.at(path, OFlag::O_PATH | OFlag::O_DIRECTORY);
-        made.map(|_| ()).map_err(|e| io::Error::new(e.kind(), format!("{}: {e}", path.display())))
+        match self.place(path, true)? {
+            Place { folder: true, .. } => Ok(()),
+            _ => Err(io::Error::other(format!("{} is a file of the image, not a folder", path.display()))),
+        }
     }
 }
 

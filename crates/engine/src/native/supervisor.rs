@@ -11,6 +11,7 @@ mod container;
 mod exec;
 mod executor;
 mod notes;
+mod program;
 mod runner;
 mod server;
 mod spawner;

@@ -96,8 +96,12 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
     }
     let (making, spec, host) = (task.clone(), spec.clone(), inner.clone());
     let made = tokio::task::spawn_blocking(move || make(&host, &making, &spec)).await;
-    made.map_err(io::Error::other).and_then(|r| r).map_err(super::resource)?;
-    ensure_supervisor(inner, &task).await.map(|_| ()).map_err(super::resource)
+    let failed = |what: &str, e: io::Error| Error::temporary(Kind::Resource, format!("{what}: {e}"));
+    made.map_err(io::Error::other)
+        .and_then(|r| r)
+        .map_err(|e| failed("the task's folders and control groups cannot be made", e))?;
+    let supervised = ensure_supervisor(inner, &task).await;
+    supervised.map(|_| ()).map_err(|e| failed("the task's supervisor cannot be started", e))
 }
 
 fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {

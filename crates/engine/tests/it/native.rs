@@ -438,3 +438,112 @@ async fn a_full_spool_holds_the_container_and_loses_nothing() {
     let none = ContainerSpec { output: OutputPolicy::Discard, ..shell("echo gone") };
     assert_eq!(finish(&*engine, &none).await, (Some(0), String::new()));
 }
+
+#[tokio::test]
+async fn a_user_may_open_the_standard_streams_by_name() {
+    let host = Host::new();
+    let engine = host.open().await;
+    // PID 1 of an init process is the host's own program, into which nobody can look.
+    let script = "for name in /dev/stdout /proc/self/fd/1 /dev/stderr /proc/$$/fd/2 /dev/fd/1; do \
+                  ln -s $name /tmp/log; echo $name > /tmp/log || exit 1; rm /tmp/log; done; echo whole";
+    let outputs = [
+        engine::OutputPolicy::Blocking,
+        engine::OutputPolicy::NonBlocking { max_bytes: 1 << 20 },
+        engine::OutputPolicy::JsonFile { max_bytes: 1 << 20, files: 1 },
+        engine::OutputPolicy::Discard,
+    ];
+    for (user, pseudo_terminal, interactive) in [
+        ("1234", false, false),
+        ("7:8", true, false),
+        ("1234", true, true),
+        ("1234", false, true),
+        ("0", true, false),
+    ] {
+        for output in outputs.clone() {
+            let init_process = interactive;
+            let tmpfs = vec![engine::Tmpfs {
+                container_path: "/tmp".into(),
+                size_bytes: 0,
+                options: vec!["mode=1777".into()],
+            }];
+            let spec = ContainerSpec {
+                user: Some(user.into()),
+                output: output.clone(),
+                pseudo_terminal,
+                interactive,
+                init_process,
+                tmpfs,
+                ..shell(script)
+            };
+            let id = host::run(&*engine, &spec).await;
+            let code = host::exit(&*engine, &id).await.code;
+            let read =
+                matches!(output, engine::OutputPolicy::Blocking | engine::OutputPolicy::NonBlocking { .. });
+            let text = if read { host::text(&*engine, &id).await } else { String::new() };
+            assert_eq!(code, Some(0), "{user} {pseudo_terminal} {output:?}: {text}");
+            assert_eq!(read, text.contains("whole"), "{text}");
+        }
+    }
+    let spec = ContainerSpec { user: Some("1234".into()), ..shell("sleep 1000") };
+    let id = host::run(&*engine, &spec).await;
+    let command = list(&["sh", "-c", "echo out > /dev/stdout; echo err > /proc/self/fd/2"]);
+    let exec = ExecSpec { command, timeout: Duration::from_secs(10), max_output_bytes: 100 };
+    let outcome = engine.exec(&id, &exec).await.unwrap();
+    assert_eq!((outcome.code, outcome.output.as_slice()), (Some(0), &b"out\nerr\n"[..]));
+}
+
+#[tokio::test]
+async fn a_command_that_the_kernel_does_not_take_never_starts() {
+    let host = Host::new();
+    let engine = host.open().await;
+    let programs = tempfile::tempdir().unwrap();
+    let write = |name: &str, content: &[u8], mode: u32| {
+        use std::os::unix::fs::PermissionsExt;
+        std::fs::write(programs.path().join(name), content).unwrap();
+        std::fs::set_permissions(programs.path().join(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    };
+    write("plain", b"echo never\n", 0o755);
+    write("empty", b"", 0o755);
+    write("broken", b"\x7fELF", 0o755);
+    write("lost", b"#!/no/such/sh\n", 0o755);
+    write("secret", b"#!/bin/sh\n", 0o644);
+    for (command, init_process, want) in [
+        (&["/p/plain"][..], false, "exec: \"/p/plain\": exec format error"),
+        (&["/p/plain"], true, "exec format error"),
+        (&["/p/empty"], false, "exec format error"),
+        (&["/p/broken"], false, "exec format error"),
+        (&["/p/lost"], false, "\"/no/such/sh\""),
+        (&["/p/secret"], false, "permission denied"),
+        (&["/p"], false, "is a directory"),
+        (&["/p/none"], false, "stat /p/none: no such file or directory"),
+        (&["none"], true, "executable file not found in $PATH"),
+    ] {
+        let mut task = TaskSpec { id: host::task_id(), ..TaskSpec::default() };
+        task.volumes.insert("p".into(), engine::Volume::Host(programs.path().into()));
+        engine.prepare_task(&task).await.unwrap();
+        let id = host::id(&task.id, "c");
+        let mounts =
+            vec![engine::Mount { source_volume: "p".into(), container_path: "/p".into(), read_only: true }];
+        let spec = ContainerSpec { command: Some(list(command)), init_process, mounts, ..shell("") };
+        engine.create(&id, &spec).await.unwrap();
+        let error = engine.start(&id).await.unwrap_err();
+        assert!(error.message.contains(want), "{command:?}: {error}");
+        assert!(matches!(engine.inspect(&id).await.unwrap().unwrap().phase, Phase::Created));
+        let code = async |command: &[&str]| {
+            let id = host::run(&*engine, &shell("sleep 1000")).await;
+            let exec =
+                ExecSpec { command: list(command), timeout: Duration::from_secs(10), max_output_bytes: 100 };
+            engine.exec(&id, &exec).await
+        };
+        if command == ["none"] {
+            assert!(code(command).await.unwrap_err().message.contains("not found in $PATH"));
+        }
+    }
+    let task = TaskSpec { id: host::task_id(), ..TaskSpec::default() };
+    engine.prepare_task(&task).await.unwrap();
+    let id = host::id(&task.id, "c");
+    let spec = ContainerSpec { working_directory: Some("/bin/sh".into()), ..shell("pwd") };
+    engine.create(&id, &spec).await.unwrap();
+    let error = engine.start(&id).await.unwrap_err();
+    assert!(error.message.contains("/bin/sh is a file of the image, not a folder"), "{error}");
+}

@@ -13,6 +13,20 @@ use crate::spec::{ContainerSpec, Volume};
 /// Docker's size of /dev/shm, in bytes.
 const SHM_BYTES: u64 = 64 << 20;
 
+/// What other programs may show in place of the kernel's, by runc's rule.
+const SHOWN_IN_PROC: [&str; 10] = [
+    "cpuinfo",
+    "diskstats",
+    "meminfo",
+    "stat",
+    "swaps",
+    "uptime",
+    "loadavg",
+    "slabinfo",
+    "net/dev",
+    "sys/kernel/ns_last_pid",
+];
+
 /// A container's volumes.
 #[derive(Debug, Default)]
 pub(super) struct Volumes {
@@ -41,7 +55,7 @@ pub(super) fn volumes(given: &Given<'_>, spec: &ContainerSpec) -> Result<Volumes
     for (number, path) in given.image.volumes.iter().enumerate() {
         let host_path = given.dir.file("volumes").join(number.to_string());
         let container_path = inside(Path::new(path))?;
-        out.add(BoundVolume { host_path, container_path, read_only: false }, true);
+        out.add(BoundVolume { name: None, host_path, container_path, read_only: false }, true);
     }
     for (name, read_only) in &spec.volumes_from {
         let from = (given.volumes_of)(name)
@@ -61,7 +75,8 @@ pub(super) fn volumes(given: &Given<'_>, spec: &ContainerSpec) -> Result<Volumes
             Volume::Host(path) => return Err(format!("volume path '{}' is not absolute", path.display())),
         };
         let container_path = inside(&mount.container_path)?;
-        out.add(BoundVolume { host_path, container_path, read_only: mount.read_only }, copy_up);
+        let (name, read_only) = (Some(name.clone()), mount.read_only);
+        out.add(BoundVolume { name, host_path, container_path, read_only }, copy_up);
     }
     Ok(out)
 }
@@ -73,11 +88,18 @@ fn inside(path: &Path) -> Result<PathBuf, String> {
     if !clean.is_absolute() || up || clean == Path::new("/") {
         return Err(format!("invalid mount path: '{}' must be absolute and not the root", path.display()));
     }
+    let shown_by_others = SHOWN_IN_PROC.iter().any(|file| clean == Path::new("/proc").join(file));
+    if clean.starts_with("/proc") && !shown_by_others {
+        return Err(format!(
+            "invalid mount path: '{}' is inside /proc, where only the kernel's own are",
+            path.display()
+        ));
+    }
     Ok(clean)
 }
 
 /// All mounts, in the order in which they are made: a folder before what is in it.
-pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) -> Vec<Value> {
+pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) -> Result<Vec<Value>, String> {
     let mut user: Vec<(PathBuf, Value)> = Vec::new();
     // As Docker's: as writable as the root that they are in.
     for file in layout::ETC_FILES {
@@ -94,7 +116,8 @@ pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) ->
         if tmpfs.size_bytes > 0 {
             options.push(format!("size={}", tmpfs.size_bytes));
         }
-        user.push((tmpfs.container_path.clone(), mount("tmpfs", "tmpfs", &tmpfs.container_path, &options)));
+        let path = inside(&tmpfs.container_path)?;
+        user.push((path, mount("tmpfs", "tmpfs", &tmpfs.container_path, &options)));
     }
     for volume in &volumes.bound {
         user.retain(|(path, _)| *path != volume.container_path);
@@ -108,7 +131,7 @@ pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) ->
         .filter(|m| !user.iter().any(|(path, _)| m["destination"].as_str() == path.to_str()))
         .collect();
     out.extend(user.into_iter().map(|(_, value)| value));
-    out
+    Ok(out)
 }
 
 fn system(given: &Given<'_>, spec: &ContainerSpec) -> Vec<Value> {

@@ -24,11 +24,12 @@ pub(super) fn of(
     if !cwd.starts_with('/') {
         return Err(format!("the working directory '{cwd}' is invalid, it needs to be an absolute path"));
     }
+    let environment = environment(given.image, spec, &given.hostname, &given.linked)?;
     let mut process = json!({
         "terminal": spec.pseudo_terminal,
         "user": { "uid": 0, "gid": 0 },
         "args": arguments(given.image, spec)?,
-        "env": environment(given.image, spec, &given.hostname)?,
+        "env": environment,
         "cwd": cwd,
         "capabilities": {
             "bounding": capabilities,
@@ -76,16 +77,27 @@ fn arguments(image: &image::Config, spec: &ContainerSpec) -> Result<Vec<String>,
     Ok(all)
 }
 
-/// Defaults, then the image's, then what is asked; the last of a name stands.
-fn environment(image: &image::Config, spec: &ContainerSpec, hostname: &str) -> Result<Vec<String>, String> {
+/// Defaults, then what links add, then the image's, then what is asked; the last of a name stands. An entry of
+/// the image without `=` takes the name away, as Docker has it.
+fn environment(
+    image: &image::Config,
+    spec: &ContainerSpec,
+    hostname: &str,
+    linked: &[String],
+) -> Result<Vec<String>, String> {
     let mut all = vec![PATH.to_owned(), format!("HOSTNAME={hostname}")];
     if spec.pseudo_terminal {
         all.push("TERM=xterm".to_owned());
     }
+    all.extend(linked.iter().cloned());
     let asked = spec.environment.iter().map(|(name, value)| format!("{name}={value}"));
     for entry in image.env.iter().cloned().chain(asked) {
         let name = entry.split('=').next().unwrap_or_default().to_owned();
-        if name.is_empty() || entry.contains('\0') || !entry.contains('=') {
+        if !entry.contains('=') {
+            all.retain(|e| e.split('=').next() != Some(name.as_str()));
+            continue;
+        }
+        if name.is_empty() || entry.contains('\0') {
             return Err(format!("invalid environment variable: {entry:?}"));
         }
         match all.iter_mut().find(|e| e.split('=').next() == Some(name.as_str())) {
@@ -186,9 +198,11 @@ mod tests {
             ..ContainerSpec::default()
         };
         assert_eq!(
-            environment(&image, &spec, "h").unwrap(),
-            ["PATH=/img", "HOSTNAME=mine", "A=new", "B=2=3"]
+            environment(&image, &spec, "h", &["L=1".into(), "B=linked".into()]).unwrap(),
+            ["PATH=/img", "HOSTNAME=mine", "L=1", "B=2=3", "A=new"]
         );
+        let image = image::Config { env: vec!["A=1".into(), "A".into(), "NONE".into()], ..image };
+        assert_eq!(environment(&image, &ContainerSpec::default(), "h", &[]).unwrap().len(), 2);
     }
 
     #[test]

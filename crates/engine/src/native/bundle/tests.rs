@@ -32,6 +32,7 @@ fn planned(hierarchy: &Hierarchy, spec: &ContainerSpec, image: &image::Config) -
         group: GroupPath::instance("01234567").child("t").child("c"),
         netns: Some("/run/netns/x".into()),
         attached: true,
+        linked: Vec::new(),
         hostname: "h".into(),
         seccomp_dir: &engine.seccomp(),
         volumes_of: &|_| None,

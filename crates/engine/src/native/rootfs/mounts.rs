@@ -16,16 +16,17 @@ use rustix::mount::{
 };
 
 use super::Root;
+use crate::native::layout;
 
 /// Makes what can be made, in the order given; answers what is left to libcontainer. What might lie
 /// within something that is left is left too. A bind of `own`, which is mounted for this container alone, is
 /// moved to its place: one copy less of all that is mounted in it.
-pub(crate) fn mount(root: &Root, mounts: Vec<Mount>, own: &Path) -> io::Result<Vec<Mount>> {
-    if let Some(dev) = root.find(Path::new("/dev"), OFlag::O_NOFOLLOW)? {
-        // libcontainer would follow a link there when it makes the devices, out of the root.
-        if !File::from(dev).metadata()?.is_dir() {
-            return Err(io::Error::other("the image's /dev is not a folder"));
-        }
+pub(crate) fn mount(root: &Root, mounts: Vec<Mount>, own: &Path) -> Result<Vec<Mount>, Refused> {
+    let dev = root.at(Path::new("/dev"), OFlag::O_PATH | OFlag::O_NOFOLLOW);
+    // libcontainer would follow a link there when it makes the devices, out of the root.
+    if dev.is_ok_and(|dev| File::from(dev).metadata().is_ok_and(|m| !m.is_dir())) {
+        let error = io::Error::other("in the image it is not a folder");
+        return Err(Refused { destination: "/dev".into(), error });
     }
     let mut left = Left::default();
     for mount in mounts {
@@ -33,17 +34,20 @@ pub(crate) fn mount(root: &Root, mounts: Vec<Mount>, own: &Path) -> io::Result<V
             Some(source) if source == own => Some(Kind::Moved { source }),
             _ => Kind::of(&mount),
         };
-        let made = match kind.filter(|_| !left.may_hold(&mount)) {
-            Some(kind) => make(root, mount.destination(), &kind).map_err(|e| {
-                io::Error::new(e.kind(), format!("mount at {}: {e}", mount.destination().display()))
-            })?,
-            None => false,
-        };
-        if !made {
-            left.add(mount);
+        match kind.filter(|_| !left.may_hold(&mount)) {
+            Some(kind) => make(root, mount.destination(), &kind, &left)
+                .map_err(|error| Refused { destination: mount.destination().clone(), error })?,
+            None => left.add(mount),
         }
     }
     Ok(left.mounts)
+}
+
+/// What cannot be mounted, and why.
+#[derive(Debug)]
+pub(crate) struct Refused {
+    pub(crate) destination: PathBuf,
+    pub(crate) error: io::Error,
 }
 
 /// What is left to libcontainer.
@@ -56,7 +60,11 @@ struct Left {
 
 impl Left {
     fn may_hold(&self, mount: &Mount) -> bool {
-        self.unsure || self.mounts.iter().any(|left| mount.destination().starts_with(left.destination()))
+        self.unsure || self.holds(mount.destination())
+    }
+
+    fn holds(&self, path: &Path) -> bool {
+        self.mounts.iter().any(|left| path.starts_with(left.destination()))
     }
 
     fn add(&mut self, mount: Mount) {
@@ -94,7 +102,11 @@ impl Kind<'_> {
                 "nodev" => flags |= MountAttrFlags::MOUNT_ATTR_NODEV,
                 "noexec" => flags |= MountAttrFlags::MOUNT_ATTR_NOEXEC,
                 "strictatime" => flags |= MountAttrFlags::MOUNT_ATTR_STRICTATIME,
-                "rw" | "rprivate" => {}
+                "noatime" => flags |= MountAttrFlags::MOUNT_ATTR_NOATIME,
+                "nodiratime" => flags |= MountAttrFlags::MOUNT_ATTR_NODIRATIME,
+                // As it is by itself.
+                "rw" | "rprivate" | "private" | "defaults" | "suid" | "dev" | "exec" | "async" | "atime"
+                | "diratime" | "relatime" | "norelatime" | "nostrictatime" | "nomand" => {}
                 other => others.push(other),
             }
         }
@@ -105,7 +117,20 @@ impl Kind<'_> {
                 (recursive || others.is_empty()).then_some(Kind::Bind { source, recursive, flags })
             }
             kind @ ("tmpfs" | "devpts" | "sysfs" | "mqueue") => {
-                const KNOWN: [&str; 6] = ["size", "mode", "gid", "uid", "newinstance", "ptmxmode"];
+                const KNOWN: [&str; 12] = [
+                    "size",
+                    "mode",
+                    "gid",
+                    "uid",
+                    "newinstance",
+                    "ptmxmode",
+                    "nr_inodes",
+                    "nr_blocks",
+                    "mpol",
+                    "huge",
+                    "sync",
+                    "dirsync",
+                ];
                 let options: Vec<(&str, Option<&str>)> = others
                     .into_iter()
                     .map(|o| o.split_once('=').map_or((o, None), |(name, value)| (name, Some(value))))
@@ -132,10 +157,19 @@ impl Kind<'_> {
                 let fs = fsopen(*kind, FsOpenFlags::FSOPEN_CLOEXEC)?;
                 fsconfig_set_string(fs.as_fd(), "source", *kind)?;
                 for (name, value) in options {
-                    match value {
-                        Some(value) => fsconfig_set_string(fs.as_fd(), *name, *value)?,
-                        None => fsconfig_set_flag(fs.as_fd(), *name)?,
-                    }
+                    let set = match value {
+                        Some(value) => fsconfig_set_string(fs.as_fd(), *name, *value),
+                        None => fsconfig_set_flag(fs.as_fd(), *name),
+                    };
+                    set.map_err(|e| {
+                        let option =
+                            [Some(*name), *value].into_iter().flatten().collect::<Vec<_>>().join("=");
+                        let error = io::Error::from(e);
+                        io::Error::new(
+                            error.kind(),
+                            format!("{kind} does not take the option {option}: {error}"),
+                        )
+                    })?;
                 }
                 fsconfig_create(fs.as_fd())?;
                 Ok(fsmount(fs.as_fd(), FsMountFlags::FSMOUNT_CLOEXEC, *flags)?)
@@ -144,32 +178,54 @@ impl Kind<'_> {
     }
 }
 
-/// Says whether it could be made.
-fn make(root: &Root, destination: &Path, kind: &Kind<'_>) -> io::Result<bool> {
-    let made = kind.open()?;
-    let made = File::from(made);
-    let Some(place) = place(root, destination, made.metadata()?.is_dir())? else { return Ok(false) };
+fn make(root: &Root, destination: &Path, kind: &Kind<'_>, left: &Left) -> io::Result<()> {
+    let made = File::from(kind.open()?);
+    let place = match root.plain_place(destination) {
+        Some(fd) => fd,
+        None => place(root, destination, &made, left)?,
+    };
     if let Kind::Bind { flags, .. } = kind {
         super::restrict(made.as_fd(), u64::from(flags.bits()))?;
     }
     let how = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
-    move_mount(made.as_fd(), "", place.as_fd(), "", how)?;
-    Ok(true)
+    move_mount(made.as_fd(), "", place.as_fd(), "", how).map_err(|e| refused(kind, &made, place, e.into()))
 }
 
-/// What is to be mounted on, made where it is not there. `None` where that is not simple: a link that
-/// leads nowhere yet.
-fn place(root: &Root, path: &Path, folder: bool) -> io::Result<Option<OwnedFd>> {
-    let find = || root.find(path, OFlag::empty());
-    if let Some(found) = find()? {
-        return Ok(Some(found));
+/// What is to be mounted on, through whatever links lead there, made where it is not there.
+fn place(root: &Root, destination: &Path, made: &File, left: &Left) -> io::Result<OwnedFd> {
+    if destination.parent() == Some(Path::new("/etc"))
+        && destination.file_name().is_some_and(|name| layout::ETC_FILES.iter().any(|file| name == *file))
+    {
+        root.replace_link(destination)?;
     }
-    if folder {
-        return Ok(root.make_folders(path).ok().and(find()?));
+    let found = root.place(destination, made.metadata()?.is_dir())?;
+    let path = Path::new("/").join(found.path.unwrap_or_default());
+    if left.holds(&path) {
+        // That is mounted later, over this.
+        let why = format!("a link of the image leads to {}, where nothing can be mounted", path.display());
+        return Err(io::Error::other(why));
     }
-    let parent: PathBuf = path.parent().map(Path::to_owned).unwrap_or_default();
-    let made = root.make_folders(&parent).and_then(|()| root.make_file(path));
-    Ok(made.ok().and(find()?))
+    Ok(found.fd)
+}
+
+/// Why a mount is not taken where it belongs.
+fn refused(kind: &Kind<'_>, made: &File, place: OwnedFd, error: io::Error) -> io::Error {
+    let is_folder = |file: &File| file.metadata().is_ok_and(|m| m.is_dir());
+    let source = match kind {
+        Kind::Bind { source, .. } | Kind::Moved { source } => source.display().to_string(),
+        Kind::New { kind, .. } => (*kind).to_owned(),
+    };
+    match (is_folder(made), is_folder(&File::from(place))) {
+        (true, false) => io::Error::other(format!(
+            "not a directory: {source} is a folder, but the container has a file there; mount a file, or \
+             mount the folder at another path"
+        )),
+        (false, true) => io::Error::other(format!(
+            "not a directory: {source} is a file, but the container has a folder there; mount a folder, or \
+             give the path of a file"
+        )),
+        _ => io::Error::new(error.kind(), format!("{source}: {error}")),
+    }
 }
 
 #[cfg(test)]
@@ -194,7 +250,8 @@ mod tests {
         assert!(known("bind", "/data", &["rbind", "rprivate", "ro"]));
         assert!(!known("bind", "/data", &["rbind", "rshared"]));
         assert!(known("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]));
-        assert!(!known("tmpfs", "/run", &["noatime"]) && !known("tmpfs", "/run", &["huge=always"]));
+        assert!(known("tmpfs", "/run", &["noatime", "defaults"]) && known("tmpfs", "/run", &["nr_inodes=5"]));
+        assert!(!known("tmpfs", "/run", &["remount"]));
         assert!(known("devpts", "/dev/pts", &["newinstance", "ptmxmode=0666", "gid=5"]));
         assert!(known("sysfs", "/sys", &["ro"]) && known("mqueue", "/dev/mqueue", &["noexec"]));
         assert!(!known("proc", "/proc", &[]) && !known("cgroup", "/sys/fs/cgroup", &[]));
@@ -225,25 +282,7 @@ mod tests {
         assert_eq!(left(&in_proc), ["/proc", "/proc/x"]);
         let v2 = [wanted("cgroup", "/sys/fs/cgroup", &["ro"]), wanted("tmpfs", "/dev/shm", &["mode=1777"])];
         assert_eq!(left(&v2), ["/sys/fs/cgroup"]);
-        let odd = [wanted("tmpfs", "/run", &["noatime"]), wanted("bind", "/var/run/x", &["rbind"])];
+        let odd = [wanted("tmpfs", "/run", &["remount"]), wanted("bind", "/var/run/x", &["rbind"])];
         assert_eq!(left(&odd), ["/run", "/var/run/x"], "/var/run may be a link to /run");
-    }
-
-    #[test]
-    fn a_place_is_made_within_the_root_only() {
-        let dir = tempfile::tempdir().unwrap();
-        let root_dir = dir.path().join("root");
-        std::fs::create_dir_all(root_dir.join("etc")).unwrap();
-        for (link, to) in [("etc/resolv.conf", "../run/stub"), ("etc/hosts", "../../../made"), ("up", "..")] {
-            std::os::unix::fs::symlink(to, root_dir.join(link)).unwrap();
-        }
-        let root = Root::open(&root_dir).unwrap();
-        let place = |path: &str, folder| place(&root, Path::new(path), folder).unwrap();
-        assert!(place("/a/b/file", false).is_some() && root_dir.join("a/b/file").is_file());
-        assert!(place("/a/b/folder", true).is_some() && root_dir.join("a/b/folder").is_dir());
-        assert!(place("/etc/resolv.conf", false).is_none(), "its folder is not there");
-        assert!(place("/etc/hosts", false).is_some() && root_dir.join("made").is_file());
-        assert!(place("/up/up/x", true).is_some() && root_dir.join("x").is_dir());
-        assert!(!dir.path().join("made").exists() && !dir.path().join("x").exists());
     }
 }

@@ -7,7 +7,7 @@ use std::os::fd::{BorrowedFd, RawFd};
 use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::workload::{Executor, ExecutorError, ExecutorValidationError};
 
-use super::sys;
+use super::{program, sys};
 use crate::native::plan::Confine;
 use crate::native::proto::Progress;
 
@@ -82,9 +82,8 @@ impl Executor for Program {
 impl Program {
     /// Becomes the program; returns only the reason why it could not.
     fn replace(&self, arguments: &[CString]) -> ExecutorError {
-        let Err(error) = nix::unistd::execvp(&arguments[0], arguments);
-        let name = arguments[0].to_string_lossy();
-        self.fail(exec_error(&name, error))
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        self.fail(program::replace(arguments, &path))
     }
 
     fn fail(&self, message: String) -> ExecutorError {
@@ -94,18 +93,6 @@ impl Program {
         let _ = sys::send(status, &packet, None);
         ExecutorError::Other(message)
     }
-}
-
-/// In Docker's words, which users search the web for.
-fn exec_error(name: &str, error: nix::Error) -> String {
-    let why = match error {
-        nix::Error::ENOENT if name.contains('/') => format!("stat {name}: no such file or directory"),
-        nix::Error::ENOENT => "executable file not found in $PATH".to_owned(),
-        nix::Error::EACCES => "permission denied".to_owned(),
-        nix::Error::ENOEXEC => "exec format error".to_owned(),
-        other => other.desc().to_lowercase(),
-    };
-    format!("OCI runtime create failed: unable to start container process: exec: {name:?}: {why}")
 }
 
 /// Stays as PID 1: hands signals on to the program, reaps whatever is left to it, and ends as the
@@ -165,18 +152,5 @@ fn prctl_name(name: &std::ffi::CStr) -> io::Result<()> {
     match unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) } {
         0 => Ok(()),
         _ => Err(io::Error::last_os_error()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn exec_errors_are_docker_s() {
-        let text = exec_error("nope", nix::Error::ENOENT);
-        assert!(text.ends_with(r#"exec: "nope": executable file not found in $PATH"#), "{text}");
-        let text = exec_error("/bin/nope", nix::Error::ENOENT);
-        assert!(text.ends_with(r#"exec: "/bin/nope": stat /bin/nope: no such file or directory"#), "{text}");
     }
 }

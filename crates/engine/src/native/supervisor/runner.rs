@@ -60,12 +60,18 @@ fn run_inner(start: Start<'_>) -> io::Result<()> {
     plan.overlay.mount().map_err(flat)?;
     cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
     cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
-    prepare(start.dir, &plan)?;
+    let user = prepare(start.dir, &plan)?;
+    for stream in start.streams.iter().flatten() {
+        sys::give(stream.as_fd(), user)?;
+    }
     cgroup::enter(start.hierarchy, &plan.group)?;
     let status = start.status.as_raw_fd();
     let (mut container, master) =
         tracing::subscriber::with_default(Notes { status }, || build(&start, &plan, status))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
+    if let Some(master) = &master {
+        sys::give_terminal(master.as_fd(), user)?;
+    }
     report(&start.status, &Progress::Pid(pid), master.as_ref());
     container.start().map_err(io::Error::other)
 }
@@ -83,28 +89,46 @@ pub(super) fn own_mounts() -> io::Result<()> {
     Ok(nix::mount::mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_SLAVE, none)?)
 }
 
-/// Settles what only the mounted root file system can tell, and writes libcontainer's file.
-fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<()> {
+/// Settles what only the mounted root file system can tell, and writes libcontainer's file. Answers whom the
+/// container runs as.
+fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<u32> {
     let root = Root::open(&plan.overlay.target)?;
     for copy in &plan.copy_up {
         rootfs::copy_up(&root, &copy.container_path, &copy.volume)?;
     }
     let mut spec = plan.spec.clone();
+    let mut uid = 0;
     if let Some(process) = spec.process_mut() {
         let user = rootfs::resolve_user(&root, &plan.user)?;
         root.make_folders(process.cwd())?;
         let mut env = process.env().clone().unwrap_or_default();
+        // An empty one counts as none, as it does for Docker's users.
         if !env.iter().any(|e| e.starts_with("HOME=") && e.len() > 5) {
             env.retain(|e| !e.starts_with("HOME="));
             env.push(format!("HOME={}", user.home));
         }
         process.set_env(Some(env));
         process.set_user(user.oci());
+        uid = user.uid;
     }
     enter_namespaces(&mut spec)?;
     let mounts = spec.mounts().clone().unwrap_or_default();
-    spec.set_mounts(Some(rootfs::mount(&root, mounts, &dir.groups())?));
-    layout::write_json(&dir.config(), &spec, Durable::No)
+    let left = rootfs::mount(&root, mounts, &dir.groups()).map_err(|refused| not_mounted(plan, &refused))?;
+    spec.set_mounts(Some(left));
+    layout::write_json(&dir.config(), &spec, Durable::No)?;
+    Ok(uid)
+}
+
+/// A mount that is refused, as the user knows it.
+fn not_mounted(plan: &Plan, refused: &rootfs::Refused) -> io::Error {
+    let (path, error) = (refused.destination.display(), &refused.error);
+    let volume = plan.volumes.iter().find(|volume| volume.container_path == refused.destination);
+    let what = match volume.map(|volume| volume.name.as_deref()) {
+        Some(Some(name)) => format!("volume {name:?} at containerPath {path}"),
+        Some(None) => format!("the image's own volume at {path}"),
+        None => format!("at {path}"),
+    };
+    io::Error::new(error.kind(), format!("cannot mount {what}: {error}"))
 }
 
 /// Enters those namespaces of the container's that /sys and /dev/mqueue show, so that they can be mounted

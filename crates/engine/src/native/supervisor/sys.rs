@@ -191,6 +191,32 @@ pub(crate) fn keep_capabilities(keep: u64) -> io::Result<()> {
     }
 }
 
+/// Gives a pipe to a user, who can then open it by name too, as /dev/stdout. What belongs to the host, as
+/// its /dev/null does, stays as it is.
+pub(crate) fn give(stream: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
+    use nix::sys::stat::{SFlag, fstat};
+    if uid == 0 || SFlag::from_bits_truncate(fstat(stream)?.st_mode) & SFlag::S_IFMT != SFlag::S_IFIFO {
+        return Ok(());
+    }
+    Ok(nix::unistd::fchown(stream, Some(nix::unistd::Uid::from_raw(uid)), None)?)
+}
+
+/// Gives the terminal of a master to a user. Somebody must have it open, as else it would hang up.
+pub(crate) fn give_terminal(master: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
+    if uid == 0 {
+        return Ok(());
+    }
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    // SAFETY: touches no memory; the descriptor is new and ours.
+    let terminal = unsafe {
+        match libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) {
+            fd if fd >= 0 => OwnedFd::from_raw_fd(fd),
+            _ => return Err(io::Error::last_os_error()),
+        }
+    };
+    Ok(nix::unistd::fchown(&terminal, Some(nix::unistd::Uid::from_raw(uid)), None)?)
+}
+
 /// Blocks SIGCHLD and answers a descriptor that is readable when a child has ended.
 pub(crate) fn child_signals() -> io::Result<OwnedFd> {
     // SAFETY: plain calls on a set of ours; the descriptor is new and ours.

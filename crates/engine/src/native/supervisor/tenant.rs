@@ -47,6 +47,7 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         spec.process().clone().ok_or_else(|| io::Error::other("the container has no process"))?;
     process.set_args(Some(tenant.command.clone()));
     process.set_terminal(Some(false));
+    sys::give(tenant.output.as_fd(), process.user().uid())?;
     let plan: Plan = layout::read_json(&tenant.dir.plan())?
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
     let confine = Confined::read(plan.confine.as_ref())?;
