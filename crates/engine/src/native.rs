@@ -7,6 +7,7 @@
 //! does not.
 
 mod adopt;
+mod apparmor;
 mod bundle;
 mod cgroup;
 mod create;
@@ -36,6 +37,7 @@ use tokio::sync::broadcast;
 use crate::error::{Error, Kind};
 use crate::spec::TaskId;
 use crate::state::Event;
+use apparmor::AppArmor;
 use cgroup::{GroupPath, Hierarchy};
 use layout::EngineDir;
 use spawner::Spawner;
@@ -80,6 +82,7 @@ struct Inner {
     instance: GroupPath,
     network: Option<network::Host>,
     spawner: Spawner,
+    apparmor: AppArmor,
     tasks: Mutex<BTreeMap<TaskId, Arc<Task>>>,
     events: broadcast::Sender<Event>,
 }
@@ -121,6 +124,9 @@ impl Native {
             if let Some(network) = &inner.network {
                 network.purge().map_err(io::Error::other)?;
             }
+            if let Err(error) = inner.apparmor.remove() {
+                tracing::warn!(%error, "the AppArmor profile cannot be removed");
+            }
             purge::remove_rest(&inner.hierarchy, &inner.instance, &inner.dir, &inner.config.images)
         });
         let rest = rest.await.map_err(io::Error::other).and_then(|r| r).map_err(resource);
@@ -141,9 +147,10 @@ impl Inner {
         let network = network.map_err(|e| Error::fatal(Kind::Network, chain(&e)))?;
         let id8 = config.instance_id8.clone();
         let spawner = Spawner::new(config.supervisor.clone(), config.supervisor_args.clone(), id8.clone());
+        let apparmor = AppArmor::open(&id8);
         let events = broadcast::Sender::new(EVENTS_MAX);
         let (instance, tasks) = (GroupPath::instance(&id8), Mutex::default());
-        Ok(Inner { config, dir, hierarchy, instance, network, spawner, tasks, events })
+        Ok(Inner { config, dir, hierarchy, instance, network, spawner, apparmor, tasks, events })
     }
 
     fn task(&self, id: &str) -> Option<Arc<Task>> {

@@ -13,6 +13,8 @@ pub struct Capabilities {
     pub captures_output: bool,
     pub task_limits: bool,
     pub privileged: bool,
+    /// The kernel can confine containers by AppArmor profiles.
+    pub apparmor: bool,
     pub network_bridge: bool,
 }
 

@@ -215,6 +215,9 @@ fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
     if engine.privileged {
         common("privileged-container");
     }
+    if engine.apparmor {
+        common("apparmor");
+    }
     names.push("ecs.capability.container-health-check".into());
     if engine.task_limits {
         names.push("ecs.capability.task-cpu-mem-limit".into());

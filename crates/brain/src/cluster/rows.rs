@@ -135,6 +135,10 @@ pub struct InstanceRow {
     pub tags: Vec<ecs::Tag>,
     pub agent_connected: bool,
     pub version_info: ecs::VersionInfo,
+    /// By which tools know the machine: of the identity document of EC2, or made of this row's own id. Rows
+    /// from before there was one have it once their agent registers again.
+    #[serde(default)]
+    pub ec2_instance_id: Option<String>,
     /// Rises with each change.
     pub version: i64,
     /// When an INACTIVE instance is forgotten.

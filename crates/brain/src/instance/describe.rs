@@ -83,6 +83,7 @@ pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) 
     left.ports_udp.extend(&usage.used.ports_udp);
     ecs::ContainerInstance {
         container_instance_arn: Some(arn::container_instance(ctx, &state.row.name, &row.id.0)),
+        ec2_instance_id: row.ec2_instance_id.clone(),
         version: Some(row.version),
         version_info: Some(row.version_info.clone()),
         remaining_resources: Some(resources(&left)),

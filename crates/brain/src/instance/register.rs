@@ -19,6 +19,7 @@ pub fn register_container_instance(
     txn: &mut Txn,
     request: ecs::RegisterContainerInstanceRequest,
 ) -> Result<ecs::RegisterContainerInstanceResponse, Error> {
+    let document = request.instance_identity_document.clone();
     let registered = resources(request.total_resources.as_deref().unwrap_or_default())?;
     let mut attributes = request.attributes.clone().unwrap_or_default();
     if attributes.len() > limits::ATTRIBUTES {
@@ -52,11 +53,14 @@ pub fn register_container_instance(
                 // Its ACS socket says so, once it is open: an agent may die before that.
                 agent_connected: false,
                 version_info: request.version_info.unwrap_or_default(),
+                ec2_instance_id: None,
                 version: 0,
                 forget_at: None,
             }
         }
     };
+    let ec2_instance_id = Some(ec2_instance_id(document.as_deref(), &row.id));
+    let row = InstanceRow { ec2_instance_id, ..row };
     txn.put_instance(row.clone());
     txn.touch_waiting();
     let stored = txn.state.instance(&row.id).cloned().expect("it was just written");
@@ -83,6 +87,19 @@ fn known(txn: &Txn, named: Option<&str>) -> Result<Option<InstanceRow>, Error> {
         None if txn.ctx.agent.is_some() => Ok(None),
         _ => Err(errors::client("The referenced container instance was not found.")),
     }
+}
+
+/// What tools take for the machine's id: the one in EC2's identity document, else one of the same form that stays
+/// as long as the container instance does, and that no other has.
+fn ec2_instance_id(document: Option<&str>, id: &InstanceId) -> String {
+    let told = document.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let told = told.as_ref().and_then(|document| document["instanceId"].as_str());
+    let is_one = |id: &&str| {
+        let digits = id.strip_prefix("i-").unwrap_or_default();
+        (8..=17).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    let own = || format!("i-{}", id.0.chars().take(17).collect::<String>());
+    told.filter(is_one).map_or_else(own, str::to_owned)
 }
 
 /// The agent says its capabilities anew; what users set on the instance stays.

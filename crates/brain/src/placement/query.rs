@@ -110,8 +110,10 @@ impl Subject {
                 Some(version) => Found::Text(version),
                 None => Found::Nothing,
             },
-            // Our instances are not of EC2.
-            Subject::Ec2InstanceId => Found::Nothing,
+            Subject::Ec2InstanceId => match &row.ec2_instance_id {
+                Some(id) => Found::Text(id),
+                None => Found::Nothing,
+            },
             Subject::RegisteredAt => Found::Time(row.registered_at),
             Subject::RunningTasksCount => Found::Number(i64::from(candidate.running)),
             Subject::TaskGroup => Found::Nothing,

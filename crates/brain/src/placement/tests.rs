@@ -27,6 +27,7 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
         agent_connected: true,
         tags: Vec::new(),
         version_info: ecs::VersionInfo::default(),
+        ec2_instance_id: Some("i-0123456789abcdef0".to_owned()),
         version: 1,
         forget_at: None,
     }

@@ -30,6 +30,7 @@ impl Engine for Fake {
             captures_output: true,
             task_limits: true,
             privileged: true,
+            apparmor: false,
             network_bridge: true,
         }
     }

@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use libcontainer::oci_spec::runtime::Spec;
 use serde_json::{Value, json};
 
+use super::apparmor::AppArmor;
 use super::cgroup::{self, GroupPath, Hierarchy, Limits};
 use super::layout::{ContainerDir, TaskDir};
 use super::plan::{BoundVolume, Confine, Plan};
@@ -41,6 +42,7 @@ pub(crate) struct Given<'a> {
     pub(crate) netns: Option<PathBuf>,
     pub(crate) attached: bool,
     pub(crate) hostname: String,
+    pub(crate) apparmor: &'a AppArmor,
     /// What its links put into its environment.
     pub(crate) linked: Vec<String>,
     /// Where seccomp programs are kept.
@@ -51,7 +53,8 @@ pub(crate) struct Given<'a> {
 
 /// Makes the plan. Errors are words for the user.
 pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, String> {
-    let security = security::parse(&spec.security_options)?;
+    let mut security = security::parse(&spec.security_options)?;
+    security.apparmor = given.apparmor.profile(security.apparmor.as_deref(), spec.privileged)?;
     let volumes = mounts::volumes(&given, spec)?;
     let devices = devices::of(spec)?;
     let capabilities = capabilities::of(spec)?;

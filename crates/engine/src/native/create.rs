@@ -90,6 +90,7 @@ fn write_files(
         netns: making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
         attached: making.attachment.is_some(),
         hostname,
+        apparmor: &inner.apparmor,
         linked: link_environment(task, name, spec),
         seccomp_dir: &inner.dir.seccomp(),
         volumes_of: &|other| task.plan(other).ok().flatten().map(|plan| plan.volumes),

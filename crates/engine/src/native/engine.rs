@@ -36,6 +36,7 @@ impl Engine for Native {
             captures_output: true,
             task_limits: true,
             privileged: true,
+            apparmor: self.inner.apparmor.is_enabled(),
             network_bridge: self.inner.network.is_some(),
         }
     }

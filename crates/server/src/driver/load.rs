@@ -234,6 +234,7 @@ fn plain_instance(id: InstanceId, owner: Owner, now: Timestamp) -> InstanceRow {
         tags: Vec::new(),
         agent_connected: false,
         version_info: Default::default(),
+        ec2_instance_id: None,
         version: 0,
         forget_at: None,
     }

@@ -92,6 +92,8 @@ fn expressions_select_as_documented() {
         ("task:group in [family:db, x]", true),
         ("task:group =~ service:.*", true),
         ("ec2InstanceId == i-0", false),
+        ("ec2InstanceId == i-0123456789abcdef0", true),
+        ("ec2InstanceId in [i-1, i-0123456789abcdef0]", true),
         ("attribute:stack == dev or attribute:stack == prod", true),
         ("attribute:stack == dev||attribute:stack == prod&&attribute:rank == 1", false),
         ("(attribute:stack == dev || attribute:stack == prod) && !(attribute:rank == 1)", true),

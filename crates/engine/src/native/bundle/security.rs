@@ -29,6 +29,7 @@ pub(super) const READONLY: [&str; 5] =
 pub(super) struct Security {
     pub(super) no_new_privileges: bool,
     pub(super) seccomp_unconfined: bool,
+    /// The profile that is asked for.
     pub(super) apparmor: Option<String>,
 }
 
@@ -41,10 +42,14 @@ pub(super) fn parse(options: &[String]) -> Result<Security, String> {
             ("no-new-privileges", "false") => out.no_new_privileges = false,
             ("seccomp", "unconfined") => out.seccomp_unconfined = true,
             ("seccomp", "builtin") => out.seccomp_unconfined = false,
-            ("apparmor", "unconfined" | "docker-default") => out.apparmor = None,
             ("apparmor", profile) if !profile.is_empty() => out.apparmor = Some(profile.to_owned()),
-            // Docker takes these too on a host without SELinux, where they mean nothing.
-            ("label", value) if !value.is_empty() => {}
+            // There are no labels here to begin with.
+            ("label", "disable") => {}
+            ("label", value) if !value.is_empty() => {
+                return Err(format!(
+                    "--security-opt \"{option}\" asks for SELinux, which this agent does not apply"
+                ));
+            }
             _ => return Err(format!("invalid --security-opt: \"{option}\"")),
         }
     }
@@ -60,9 +65,9 @@ mod tests {
         let parse = |list: &[&str]| parse(&list.iter().map(|s| (*s).to_owned()).collect::<Vec<_>>());
         assert!(parse(&["no-new-privileges"]).unwrap().no_new_privileges);
         assert!(!parse(&["no-new-privileges:false"]).unwrap().no_new_privileges);
-        assert!(parse(&["seccomp=unconfined", "label:type:x"]).unwrap().seccomp_unconfined);
+        assert!(parse(&["seccomp=unconfined", "label:disable"]).unwrap().seccomp_unconfined);
         assert_eq!(parse(&["apparmor=mine"]).unwrap().apparmor.as_deref(), Some("mine"));
-        for bad in ["seccomp=/my.json", "nope", "no-new-privileges=maybe", "apparmor="] {
+        for bad in ["seccomp=/my.json", "nope", "no-new-privileges=maybe", "apparmor=", "label:type:x"] {
             assert!(parse(&[bad]).is_err(), "{bad}");
         }
     }

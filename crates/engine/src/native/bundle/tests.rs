@@ -33,6 +33,7 @@ fn planned(hierarchy: &Hierarchy, spec: &ContainerSpec, image: &image::Config) -
         netns: Some("/run/netns/x".into()),
         attached: true,
         linked: Vec::new(),
+        apparmor: &AppArmor::default(),
         hostname: "h".into(),
         seccomp_dir: &engine.seccomp(),
         volumes_of: &|_| None,
