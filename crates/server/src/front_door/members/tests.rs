@@ -96,7 +96,8 @@ fn nested_members_too() {
         "linuxParameters": {"sharedMemorySize": 0, "initProcessEnabled": false}, "disableNetworking": false,
         "portMappings": [{"containerPort": 80, "containerPortRange": "", "appProtocol": "", "name": "", "protocol": ""}],
     });
-    let volume = json!({"name": "v", "efsVolumeConfiguration": {"fileSystemId": ""}, "configuredAtLaunch": false,
+    let volume = json!({"name": "v", "efsVolumeConfiguration": {"fileSystemId": "",
+        "transitEncryption": "DISABLED", "transitEncryptionPort": 0, "authorizationConfig": {"iam": "DISABLED"}}, "configuredAtLaunch": false,
         "dockerVolumeConfiguration": {}, "host": {}});
     let given = json!({"family": "f", "containerDefinitions": [container], "volumes": [volume]});
     let left = json!({"family": "f", "containerDefinitions": [{
