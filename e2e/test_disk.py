@@ -1,9 +1,18 @@
 """What containers can write to, and a disk that is full: nobody is locked out, and the writer is ended."""
 
+import contextlib
+import itertools
+import json
 import os
 import pathlib
+import shutil
+import subprocess
+import tempfile
 
-from harness import SLEEP, awslogs, container, exit_codes, until
+import pytest
+
+from harness import (CLUSTER, IMAGE, PATIENCE, SLEEP, NothingLeft, Roadstead, awslogs, busybox_tar, container, exit_codes,
+                     until)
 
 
 def test_the_files_of_the_network_take_no_memory_and_follow_the_root(roadstead):
@@ -76,3 +85,196 @@ def test_a_raised_score_is_not_handed_on_to_tasks(fresh):
     instance.running(arn)
     assert score(instance.first(arn, "main")) == 0
     assert score(instance.process.pid) == (-500 if may_lower() else 300)
+
+
+class SmallDisk:
+    """A file system of its own for a data directory, without what ext4 keeps for root."""
+
+    def __init__(self, top, mib=128, inodes=4096):
+        self.image, self.at = top / "disk.img", top / "disk"
+        self.at.mkdir()
+        with open(self.image, "wb") as image:
+            image.truncate(mib << 20)
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", str(inodes), self.image], check=True)
+        subprocess.run(["mount", "-o", "loop", self.image, self.at], check=True)
+
+    def gone(self):
+        # What is being deleted in the background may be at it for a moment.
+        until(lambda: subprocess.run(["umount", self.at], check=False, capture_output=True).returncode == 0, what="unmounted")
+
+    def free(self):
+        stat = os.statvfs(self.at)
+        return stat.f_bavail * stat.f_frsize
+
+    def fill(self, what):
+        """From outside: takes every block, and every inode."""
+        (self.at / "filler").mkdir()
+        if what == "bytes":
+            with contextlib.suppress(OSError), open(self.at / "filler" / "big", "wb", buffering=0) as big:
+                for step in (1 << 20, 4096, 1024):
+                    with contextlib.suppress(OSError):
+                        while big.write(bytes(step)):
+                            pass
+            assert self.free() < 4096
+        with contextlib.suppress(OSError):
+            for number in itertools.count():
+                (self.at / "filler" / str(number)).touch()
+
+    def empty(self):
+        shutil.rmtree(self.at / "filler", ignore_errors=True)
+
+
+@pytest.fixture
+def small(fresh, tmp_path):
+    """Makes instances on small disks; they are gone before their disks are."""
+    made = []
+
+    def make(command="up", **options):
+        disk = SmallDisk(pathlib.Path(tempfile.mkdtemp(dir=tmp_path)), **options)
+        instance = Roadstead()
+        instance.data = disk.at / "data"
+        made.append((instance, disk))
+        if command != "server":
+            instance.load_image(tmp_path / "busybox.tar")
+        if command == "up":
+            instance.up()
+        return instance, disk
+
+    busybox_tar(tmp_path / "busybox.tar")
+    yield make
+    problems = []
+    for instance, disk in made:
+        try:
+            instance.destroy()
+        except AssertionError as error:
+            problems.append(str(error))
+        disk.empty()
+        disk.gone()
+    assert not problems, "\n".join(problems)
+
+
+FILL = {
+    "layer": "dd if=/dev/zero of=/big bs=1M 2>/dev/null; ",
+    "etc": "dd if=/dev/zero of=/etc/hosts bs=1M 2>/dev/null; ",
+    "volume": "dd if=/dev/zero of=/v/big bs=1M 2>/dev/null; ",
+    "nameless": "exec 3>/big; rm /big; dd if=/dev/zero bs=1M >&3 2>/dev/null; ",
+    "inodes": "mkdir /many; cd /many; i=0; while : > $i; do i=$((i+1)); done 2>/dev/null; ",
+}
+
+
+@pytest.mark.parametrize("how", FILL)
+def test_the_task_that_fills_the_disk_is_ended_and_hears_why(small, how):
+    instance, disk = small()
+    steady = instance.run(instance.define("steady", container(
+        script="dd if=/dev/zero of=/mine bs=1M count=8 2>/dev/null; " + SLEEP)))[0]
+    instance.running(steady)
+    arn = instance.run(instance.define(
+        "filler", container("quiet", SLEEP), container("loud", FILL[how] + "trap '' TERM; while :; do sleep 1; done", mountPoints=[
+            {"sourceVolume": "v", "containerPath": "/v"}]), volumes=[{"name": "v"}]))[0]
+    ended = instance.stopped(arn)
+    assert "DiskFullError: the task has written" in ended["stoppedReason"], ended
+    reasons = {one["name"]: one.get("reason", "") for one in ended["containers"]}
+    if how != "volume":
+        assert "DiskFullError" in reasons["loud"] and "DiskFullError" not in reasons["quiet"], ended
+    assert instance.task(steady)["lastStatus"] == "RUNNING"
+    # What it wrote is gone, and the next may come.
+    until(lambda: disk.free() > 40 << 20, what="room again")
+    until(lambda: run_or_none(instance, instance.define("next", container(script="true"))), what="a task may begin")
+    instance.stop(steady)
+    assert exit_codes(instance.stopped(steady)) == {"main": 0}
+
+
+def run_or_none(instance, definition):
+    try:
+        return exit_codes(instance.finish(definition)) == {"main": 0}
+    except instance.ecs.exceptions.ClientError:
+        return None
+
+
+@pytest.mark.parametrize("what", ["bytes", "inodes"])
+def test_a_disk_filled_from_outside_locks_nobody_out(small, what):
+    """Running, stop, kill and start, end and start, delete, down: on a disk that has nothing left."""
+    instance, disk = small()
+    definition = instance.define("app", container(
+        script="trap 'exit 3' TERM; while :; do sleep 0.05; done", logConfiguration=awslogs()))
+    arns = instance.run(definition, 5)
+    instance.ecs.create_service(cluster=CLUSTER, serviceName="web", taskDefinition=definition, desiredCount=1)
+    for arn in arns:
+        instance.running(arn)
+    instance.wait("services_stable", services=["web"])
+    disk.fill(what)
+    with pytest.raises(instance.ecs.exceptions.ServerException) as refused:
+        instance.run(definition)
+    assert "nearly full" in str(refused.value)
+    with pytest.raises(instance.ecs.exceptions.ServerException):
+        instance.define("another", container(script="true"))
+    told = instance.cli("doctor", "--json", check=False).stdout
+    checks = {check["name"]: check for check in json.loads(told)["checks"]}
+    assert checks["disk"]["status"] == "fail" and "disk-room" in checks, checks
+    for arn, between in zip(arns, (lambda: None, instance.kill, instance.terminate, instance.kill)):
+        between()
+        if instance.process.poll() is not None:
+            instance.up()
+            until(lambda: connected(instance), what="the agent is back")
+        assert instance.task(arn)["lastStatus"] == "RUNNING"
+        instance.stop(arn)
+        assert exit_codes(instance.stopped(arn)) == {"main": 3}
+    # Nobody was ended for what others wrote.
+    assert instance.task(arns[4])["lastStatus"] == "RUNNING"
+    instance.ecs.delete_service(cluster=CLUSTER, service="web", force=True)
+    instance.ecs.deregister_task_definition(taskDefinition=definition)
+    instance.logs.delete_log_group(logGroupName="/e2e")
+    instance.cli("down")
+    instance.process.wait(PATIENCE)
+    instance.marks = [instance.id8(), str(instance.data / "engine")]
+    until(lambda: not instance.left(), what=NothingLeft(instance))
+    instance.cli("image", "remove", IMAGE)
+    assert IMAGE not in instance.cli("image", "list").stdout
+    instance.up()
+    assert instance.stopped(arns[4])["stoppedReason"]
+    disk.empty()
+    instance.define("again", container(script="true"))
+    disk.fill(what)
+    # The end of the test purges it, on the full disk.
+
+
+def connected(instance):
+    arns = instance.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
+    told = arns and instance.ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)["containerInstances"]
+    return any(one["agentConnected"] for one in told or [])
+
+
+@pytest.mark.parametrize("half", ["server", "agent"])
+def test_one_half_on_a_full_disk(small, half):
+    """Tasks can be stopped, and their ends are told, whichever disk is full."""
+    server, server_disk = small("server")
+    server.start("server")
+    until(server.said_ready, what="ready")
+    agent, agent_disk = small("agent")
+    agent.flags = ["--endpoint", server.endpoint]
+    agent.env = agent.environment()
+    agent.start("agent")
+    until(lambda: connected(server), what="the agent is there")
+    definition = server.define("half", container(script="trap 'exit 3' TERM; while :; do sleep 0.05; done"))
+    arns = server.run(definition, 3)
+    for arn in arns:
+        server.reach(arn, "RUNNING")
+        until(lambda arn=arn: agent.heeds(arn, "main"), what="a trap")
+    victim, disk = (server, server_disk) if half == "server" else (agent, agent_disk)
+    disk.fill("bytes")
+    if half == "server":
+        with pytest.raises(server.ecs.exceptions.ServerException):
+            server.run(definition)
+    else:
+        assert "DiskFullError: no task begins" in server.stopped(server.run(definition)[0])["stoppedReason"]
+    for arn, between in zip(arns, (lambda: None, victim.kill, victim.terminate)):
+        between()
+        if victim.process.poll() is not None:
+            victim.start(half)
+            if half == "server":
+                until(server.said_ready, what="ready")
+            until(lambda: connected(server), what="the agent is there")
+        server.stop(arn)
+        assert exit_codes(server.stopped(arn)) == {"main": 3}
+    agent.marks = [arn.rsplit("/", 1)[-1] for arn in arns]
+    until(lambda: not agent.left(), what=NothingLeft(agent))

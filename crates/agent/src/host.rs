@@ -3,10 +3,12 @@
 
 mod actor;
 mod adoption;
+mod disk;
 mod events;
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -58,6 +60,8 @@ pub struct Host {
     output: Mutex<BTreeMap<engine::ContainerId, Arc<Notify>>>,
     /// Told when a health check's verdict changes.
     pub(crate) health_changed: Notify,
+    /// A folder on the disk that tasks write to.
+    disk: Option<PathBuf>,
 }
 
 #[derive(Clone)]
@@ -99,6 +103,7 @@ pub struct Snapshot {
 pub struct ContainerSnapshot {
     pub id: engine::ContainerId,
     pub running: bool,
+    pub created_at_ms: Option<i64>,
     pub restarts: u32,
     /// Present when it has a health check.
     pub health: Option<(HealthStatus, i64, String)>,
@@ -122,6 +127,8 @@ pub struct Parts {
     pub region: String,
     pub resources: crate::config::Resources,
     pub image_pull: engine::PullBehavior,
+    /// A folder on the disk that tasks write to; without it nobody looks after that.
+    pub disk: Option<PathBuf>,
 }
 
 impl Host {
@@ -144,6 +151,7 @@ impl Host {
             finished: Mutex::default(),
             output: Mutex::default(),
             health_changed: Notify::new(),
+            disk: parts.disk,
         })
     }
 
@@ -164,6 +172,10 @@ impl Host {
             return self.assign_known(&id, handle, &assignment).await;
         }
         if self.finished.lock().contains_key(&id) {
+            return Ok(());
+        }
+        if let Some(space) = self.space().filter(|space| space.is_tight() && !stop) {
+            self.reject(assignment, &disk::full(&space));
             return Ok(());
         }
         // The task begins while this is written: should the agent die before it is, the control plane
@@ -203,8 +215,8 @@ impl Host {
     }
 
     /// Tells the control plane of an assignment that is no task.
-    fn reject(self: &Arc<Host>, assignment: acs::Task, error: &lower::Error) {
-        tracing::warn!(arn = ?assignment.arn, %error, "an assignment cannot be read");
+    fn reject(self: &Arc<Host>, assignment: acs::Task, error: &dyn std::fmt::Display) {
+        tracing::warn!(arn = ?assignment.arn, %error, "an assignment is not taken");
         let report = wire::ecs::SubmitTaskStateChangeRequest {
             cluster: assignment.task_cluster_arn,
             task: assignment.arn,

@@ -61,6 +61,7 @@ async fn work(config: Config) -> Result<(), Error> {
         region: config.region.clone(),
         resources: config.resources.clone(),
         image_pull: config.image_pull,
+        disk: Some(config.data_dir.clone()),
     });
     host.adopt().await?;
     let registered = async {
@@ -78,6 +79,7 @@ async fn work(config: Config) -> Result<(), Error> {
     tokio::select! {
         outcome = registered => outcome,
         () = host.clone().listen(events) => Ok(()),
+        () = host.clone().watch_disk() => Ok(()),
         () = host.clone().clean_images(config.timers.image_cleanup_interval) => Ok(()),
     }
 }

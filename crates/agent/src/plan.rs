@@ -94,7 +94,7 @@ fn wind_down(task: &Task, state: &mut TaskState, now_ms: i64, step: &mut Step) -
 fn stop(task: &Task, state: &mut TaskState, index: usize, now_ms: i64, step: &mut Step) {
     let held = (0..task.containers.len())
         .any(|other| task.holds(other, index) && state.containers[other].phase != Phase::Stopped);
-    if held {
+    if held && !state.filled_disk {
         return;
     }
     let patience = task.containers[index].stop_timeout_ms.saturating_add(STOP_GRACE_MS);

@@ -284,6 +284,12 @@ async fn open_engine(config: &Config, dir: &DataDir) -> anyhow::Result<Native> {
 
 /// Stops every task of a data directory and removes all that was made on this host for it.
 pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
+    let run_root = network::Config::new(dir.id().parse()?, dir.path().join("network")).run_root;
+    // Where no agent ever was there is nothing; an engine would have to be made to be removed, for which a full
+    // disk has no room.
+    if !dir.path().join("engine").exists() && !run_root.join(dir.id()).exists() {
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let engine = open_engine(config, dir).await?;

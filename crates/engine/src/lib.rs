@@ -78,6 +78,18 @@ pub trait Engine: Send + Sync + 'static {
     /// Says that output up to `cursor` is safe elsewhere, so its space may be used again.
     async fn release_output(&self, id: &ContainerId, cursor: u64) -> Result<(), Error>;
 
+    /// What the containers there are have written to this host's disk. Costs a look at each file: for when the
+    /// disk is nearly full.
+    async fn written(&self) -> Result<Vec<Written>, Error> {
+        Ok(Vec::new())
+    }
+
+    /// Frees what the ended containers of a task wrote, but for their output: they will not start again.
+    /// An engine that cannot does so when the task is removed.
+    async fn discard_written(&self, _task: &TaskId) -> Result<(), Error> {
+        Ok(())
+    }
+
     /// Frees images by the engine's policy; returns what went, for the log.
     async fn collect_images(&self) -> Result<Vec<String>, Error>;
 }

@@ -86,6 +86,16 @@ pub struct FoundTask {
     pub containers: Vec<ContainerState>,
 }
 
+/// What a container has written to disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    pub task: TaskId,
+    /// The container; `None` for the volumes that a task's containers share.
+    pub container: Option<String>,
+    pub bytes: u64,
+    pub inodes: u64,
+}
+
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {

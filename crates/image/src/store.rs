@@ -67,6 +67,11 @@ impl Store {
         }
         let root = root.canonicalize().context(|| format!("find {}", root.display()))?;
         let snapshot = RwLock::new(Arc::new(Snapshot::read(&root.join("index.json"))?));
+        // What needs a name later has it from the beginning: a full disk must not keep an image from being removed.
+        for name in ["index.lock", "holds.lock", "activity.lock"] {
+            let _ = std::fs::OpenOptions::new().create(true).append(true).open(root.join(name));
+        }
+        files::keep_spare(&root.join("index.json"));
         Ok(Self(Arc::new(Inner { root, snapshot })))
     }
 
@@ -135,7 +140,8 @@ impl Store {
         check_holder(holder)?;
         let path = self.holds_dir(digest).join(holder);
         match std::fs::remove_file(&path) {
-            Ok(()) => self.touch(digest),
+            // A full disk has no room for the mark; the time of its pull counts then.
+            Ok(()) => self.touch(digest).or(Ok(())),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             Err(error) => Err(error).context(|| format!("remove {}", path.display())),
         }

@@ -62,6 +62,13 @@ pub(crate) enum Change {
     DeleteStream { group: String, name: String },
 }
 
+impl Change {
+    /// Whether there is more afterwards.
+    pub fn is_creation(&self) -> bool {
+        matches!(self, Change::CreateGroup { .. } | Change::CreateStream { .. })
+    }
+}
+
 impl Catalog {
     pub fn group(&self, name: &str) -> Result<&Arc<Group>> {
         self.groups.get(name).ok_or(Error::GROUP_MISSING)
@@ -213,6 +220,7 @@ impl CatalogLog {
         } else if len < bytes.len() {
             log.file.set_len(len as u64).and_then(|()| log.file.sync_data()).map_err(Error::write)?;
         }
+        log.keep_room();
         Ok((log, catalog))
     }
 
@@ -230,8 +238,11 @@ impl CatalogLog {
 
     /// Puts changes on disk. On an error none of them is kept.
     pub fn append(&mut self, changes: &[Change], before: &Catalog) -> Result<()> {
-        if self.spoiled || self.changes > 2 * before.size() + 4096 {
+        if self.spoiled {
             self.rewrite(before)?;
+        } else if self.changes > 2 * before.size() + 4096 {
+            // It only becomes shorter by this; a full disk does without.
+            let _ = self.rewrite(before);
         }
         let mut bytes = Vec::new();
         encode(changes, &mut bytes);
@@ -246,7 +257,21 @@ impl CatalogLog {
         }
         self.len += bytes.len() as u64;
         self.changes += changes.len();
+        self.keep_room();
         Ok(())
+    }
+
+    /// Whether the disk is so full that the file's own room is for deletions alone.
+    pub fn is_full(&self) -> bool {
+        let free = rustix::fs::fstatvfs(&self.file).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
+        free.is_ok_and(|free| free < 2 * ROOM_BYTES)
+    }
+
+    /// Gives the file blocks beyond its end, so that a group can be deleted when the disk is full. Where that
+    /// cannot be, a full disk is as it would be without.
+    fn keep_room(&self) {
+        let kept = rustix::fs::FallocateFlags::KEEP_SIZE;
+        let _ = rustix::fs::fallocate(&self.file, kept, self.len, ROOM_BYTES);
     }
 
     fn rewrite(&mut self, catalog: &Catalog) -> Result<()> {
@@ -264,6 +289,8 @@ impl CatalogLog {
     }
 }
 
+/// What the file keeps beyond its end, in bytes.
+const ROOM_BYTES: u64 = 64 << 10;
 const FRAME_HEAD: usize = 8;
 const FRAME_MAX: usize = 1 << 30;
 

@@ -2,10 +2,10 @@
 //! readers see it, and answers. Nothing is answered before it is on disk.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
+use std::{fs, io};
 
 use arc_swap::ArcSwap;
 use parking_lot::{Condvar, Mutex};
@@ -166,9 +166,13 @@ impl Rounds {
         let before = self.catalog.load_full();
         let mut after = (*before).clone();
         let (mut changes, mut waiting) = (Vec::new(), Vec::new());
+        let is_full = self.log.is_full();
         for (plan, done) in requests {
             match plan(&after) {
                 Err(error) => done(Err(error)),
+                Ok(Some(change)) if is_full && change.is_creation() => {
+                    done(Err(Error::write(io::ErrorKind::StorageFull.into())));
+                }
                 Ok(None) => waiting.push(done),
                 Ok(Some(change)) => {
                     after.apply(&change, &self.dir);

@@ -91,8 +91,22 @@ pub(crate) fn read_subnet(state_dir: &Path) -> Option<Subnet> {
     fs::read_to_string(state_dir.join("subnet")).ok()?.trim().parse().ok()
 }
 
-/// Keeps the choice of subnet, for the next boot too.
-pub(crate) fn write_subnet(state_dir: &Path, subnet: Subnet) -> Result<()> {
+/// Keeps the choice of subnet, for the next boot too. A full disk keeps none, and nobody from being served: the
+/// next start writes it, or chooses anew when nothing is attached any more.
+pub(crate) fn keep_subnet(state_dir: &Path, subnet: Subnet) -> Result<()> {
+    if read_subnet(state_dir) == Some(subnet) {
+        return Ok(());
+    }
+    match write_subnet(state_dir, subnet) {
+        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
+            tracing::warn!(%subnet, "the disk is full: the choice of subnet is not kept");
+            Ok(())
+        }
+        written => written,
+    }
+}
+
+fn write_subnet(state_dir: &Path, subnet: Subnet) -> Result<()> {
     fs::create_dir_all(state_dir).map_err(Error::io("create", state_dir))?;
     let (temporary, path) = (state_dir.join("subnet.tmp"), state_dir.join("subnet"));
     fs::write(&temporary, format!("{subnet}\n")).map_err(Error::io("write", &temporary))?;

@@ -41,7 +41,7 @@ pub(crate) fn ensure_bridge(config: &Config, names: &Names, attached: usize) -> 
     }
     let bridge = Bridge { index: AtomicU32::new(0), subnet, mtu };
     bridge.restore(names)?;
-    ledger::write_subnet(&config.state_dir, subnet)?;
+    ledger::keep_subnet(&config.state_dir, subnet)?;
     Ok(bridge)
 }
 

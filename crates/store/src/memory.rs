@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::ops::Bound;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ pub struct Memory {
     writer: Writer,
     hub: Arc<Hub>,
     shared: Arc<Shared>,
+    tight: AtomicBool,
 }
 
 impl Default for Memory {
@@ -44,7 +46,12 @@ impl Memory {
         let shared = Arc::new(Shared::default());
         let backend = MemoryBackend { shared: shared.clone(), leases: Leases::default(), clock, history };
         let writer = Writer::start(backend, hub.clone()).expect("a thread can be started in a test");
-        Self { writer, hub, shared }
+        Self { writer, hub, shared, tight: AtomicBool::new(false) }
+    }
+
+    /// Makes it say that little space is left, or enough.
+    pub fn set_tight(&self, tight: bool) {
+        self.tight.store(tight, Ordering::Relaxed);
     }
 
     /// Makes every write fail with `fault`, or succeed again.
@@ -159,6 +166,10 @@ impl Store for Memory {
 
     fn backup(&self, _to: &Path) -> Result<(), Error> {
         Err(Error::Invalid("the store in memory cannot be backed up".to_owned()))
+    }
+
+    fn is_tight(&self) -> bool {
+        self.tight.load(Ordering::Relaxed)
     }
 
     fn health(&self) -> Health {

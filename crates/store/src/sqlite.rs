@@ -11,6 +11,7 @@ use std::time::Duration;
 
 pub use backup::backup;
 pub use reader::aside;
+pub use room::kept;
 
 use crate::hub::Hub;
 use crate::queue::Writer;

@@ -330,6 +330,7 @@ impl Actor {
             ContainerSnapshot {
                 id: self.task.container_id(index),
                 running: state.phase == Phase::Running,
+                created_at_ms: state.created.as_ref().map(|created| created.created_at_ms),
                 restarts: state.restarts,
                 health: container
                     .health_check

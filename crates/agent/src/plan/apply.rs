@@ -3,7 +3,7 @@
 
 use engine::{Exit, FoundTask};
 
-use crate::task::{ContainerState, Fact, HealthStatus, Phase, Prepared, Task, TaskState};
+use crate::task::{ContainerState, Fact, HealthStatus, Known, Phase, Prepared, Task, TaskState};
 
 /// A pull that failed for a passing reason is tried this often in all.
 const PULL_ATTEMPTS: u32 = 3;
@@ -25,6 +25,7 @@ pub fn apply(task: &Task, state: &mut TaskState, fact: Fact, now_ms: i64) {
         Fact::Started(index, outcome) => started(task, state, index, outcome, now_ms),
         Fact::Exited(index, exit) => exited(task, state, index, exit, now_ms),
         Fact::Vanished(index, reason) => vanished(task, state, index, &reason, now_ms),
+        Fact::FilledDisk { container, reason } => filled_disk(state, container, reason),
         Fact::Probed { container, healthy, output } => {
             probed(task, state, container, healthy, output, now_ms)
         }
@@ -178,6 +179,21 @@ fn vanished(task: &Task, state: &mut TaskState, index: usize, reason: &str, now_
     container.phase = Phase::Stopped;
     container.reason.get_or_insert(reason.to_owned());
     note_essential_end(task, state, index, now_ms);
+}
+
+fn filled_disk(state: &mut TaskState, container: Option<usize>, reason: String) {
+    if state.filled_disk || state.known == Known::Stopped {
+        return;
+    }
+    (state.stop, state.filled_disk) = (true, true);
+    for container in &mut state.containers {
+        // Also those that were asked to end already: they go on writing until they do.
+        container.stop_sent_at_ms = None;
+    }
+    if let Some(container) = container.and_then(|index| state.containers.get_mut(index)) {
+        container.reason.get_or_insert(reason.clone());
+    }
+    state.reason.get_or_insert(reason);
 }
 
 fn probed(task: &Task, state: &mut TaskState, index: usize, healthy: bool, mut output: String, now_ms: i64) {

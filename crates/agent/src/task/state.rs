@@ -18,6 +18,9 @@ pub struct TaskState {
     pub known: Known,
     /// The task's own failure, as opposed to a container's.
     pub reason: Option<String>,
+    /// It filled the host's disk: its containers are killed, and what it wrote goes at once.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub filled_disk: bool,
     pub pull_started_at_ms: Option<i64>,
     pub pull_stopped_at_ms: Option<i64>,
     pub execution_stopped_at_ms: Option<i64>,
@@ -153,6 +156,11 @@ pub enum Fact {
     Exited(usize, engine::Exit),
     /// The engine knows no such container, though it should run.
     Vanished(usize, String),
+    /// It is the one that fills the host's disk, by the container that wrote most.
+    FilledDisk {
+        container: Option<usize>,
+        reason: String,
+    },
     /// A probe of the health check ended.
     Probed {
         container: usize,

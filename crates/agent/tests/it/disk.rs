@@ -29,6 +29,7 @@ pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
             reserved_ports_udp: vec![],
         },
         image_pull: engine::PullBehavior::PreferCached,
+        disk: None,
     })
 }
 

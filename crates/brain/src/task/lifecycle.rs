@@ -86,7 +86,7 @@ fn reported(task: &mut TaskRow, report: &Report, now: Timestamp) {
             stopped(task, now);
         }
         _ => {
-            if let Some(reason) = essential_ended(task) {
+            if let Some(reason) = essential_ended(task, &report.reason) {
                 want_stopped(task, TaskStopCode::EssentialContainerExited, &reason, now);
             }
         }
@@ -107,16 +107,17 @@ fn container_reported(container: &mut ContainerRow, seen: &ContainerReport) {
     }
 }
 
-/// An essential container that ended while its task should run.
-fn essential_ended(task: &TaskRow) -> Option<String> {
+/// An essential container that ended while its task should run. What its agent ended the task for says more.
+fn essential_ended(task: &TaskRow, said: &str) -> Option<String> {
     let ended = |c: &&ContainerRow| c.essential && c.status == TaskStatus::Stopped;
-    task.containers.iter().find(ended).map(|_| "Essential container in task exited".to_owned())
+    let words = if said.is_empty() { "Essential container in task exited" } else { said };
+    task.containers.iter().find(ended).map(|_| words.to_owned())
 }
 
 /// Why a task that its agent calls STOPPED did stop, when nobody had asked for it.
 fn why_stopped(task: &TaskRow, said: &str) -> (TaskStopCode, String) {
     if task.started_at.is_some() {
-        let ended = essential_ended(task).unwrap_or_else(|| said.to_owned());
+        let ended = essential_ended(task, said).unwrap_or_else(|| said.to_owned());
         return (TaskStopCode::EssentialContainerExited, ended);
     }
     let failed = task.containers.iter().find(|c| c.exit_code.is_none() && c.reason.is_some());
@@ -126,7 +127,7 @@ fn why_stopped(task: &TaskRow, said: &str) -> (TaskStopCode, String) {
     if !said.is_empty() {
         return (TaskStopCode::TaskFailedToStart, said.to_owned());
     }
-    let ended = essential_ended(task).unwrap_or_else(|| "Task failed to start".to_owned());
+    let ended = essential_ended(task, said).unwrap_or_else(|| "Task failed to start".to_owned());
     (TaskStopCode::EssentialContainerExited, ended)
 }
 

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::Command;
 
-use rustix::fs::{StatVfs, StatVfsMountFlags};
+use store::space::Space;
 
 use super::Check;
 
@@ -106,39 +106,62 @@ pub(super) fn port(listen: SocketAddr) -> Check {
 pub(super) fn disk(data_dir: &Path) -> Vec<Check> {
     let existing = data_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
     let shown = existing.display().to_string();
-    let space = match rustix::fs::statvfs(existing) {
-        Ok(stat) => space(&shown, &stat),
+    let found = Space::of(existing);
+    let space = match &found {
+        Ok(space) => judge_space(&shown, space),
         Err(error) => {
             Check::fail("disk", format!("{shown}: {error}"), "use `--data-dir` with another directory")
         }
     };
     let kind = rustix::fs::statfs(existing).map_or(0, |stat| stat.f_type as u32);
-    vec![space, filesystem(&shown, kind)]
+    let room = found.ok().and_then(|space| room(data_dir, &space));
+    [Some(space), room, Some(filesystem(&shown, kind))].into_iter().flatten().collect()
 }
 
-fn space(at: &str, stat: &StatVfs) -> Check {
-    let read_only = stat.f_flag.contains(StatVfsMountFlags::RDONLY);
-    let inodes = (stat.f_files > 0).then_some(stat.f_favail);
-    judge_space(at, stat.f_bavail.saturating_mul(stat.f_frsize), inodes, read_only)
+/// What the control plane's state and the agent's ledger keep inside their files for when the disk is full.
+fn room(data_dir: &Path, space: &Space) -> Option<Check> {
+    let files = ["state.db", "agent/ledger.db"];
+    let kept: Vec<(&str, u64)> = files
+        .into_iter()
+        .filter_map(|name| Some((name, store::sqlite::kept(&data_dir.join(name))?)))
+        .collect();
+    judge_room(&kept, space)
 }
 
-/// `inodes` are the free ones, where the file system counts them.
-pub(super) fn judge_space(at: &str, free_bytes: u64, inodes: Option<u64>, read_only: bool) -> Check {
-    let free = format!("{at}: {} MiB free", free_bytes >> 20);
+/// `kept`: what each file keeps.
+pub(super) fn judge_room(kept: &[(&str, u64)], space: &Space) -> Option<Check> {
+    let least = kept.iter().map(|(_, bytes)| *bytes).min()?;
+    let each: Vec<String> =
+        kept.iter().map(|(name, bytes)| format!("{name} keeps {} KiB", bytes >> 10)).collect();
+    let detail = format!("for stops and deletes on a full disk, {}", each.join(", "));
+    Some(match least < space.kept_bytes() / 2 {
+        true => {
+            Check::warn("disk-room", detail, "free some space; a running Roadstead fills it up by itself")
+        }
+        false => Check::ok("disk-room", detail),
+    })
+}
+
+pub(super) fn judge_space(at: &str, space: &Space) -> Check {
+    let floor = space.floor_bytes();
+    let free = format!(
+        "{at}: {} free; below {} MiB nothing new begins and the task that fills it is ended",
+        space.left(),
+        floor >> 20
+    );
     let mend = "free some space there, or use `--data-dir` on another disk";
-    if read_only {
+    if space.read_only {
         let mend = "mount it for writing, or use `--data-dir` on another disk";
         return Check::fail("disk", format!("{at} is mounted read-only"), mend);
     }
-    if free_bytes < DISK_FAIL_BYTES {
+    if space.free_bytes < DISK_FAIL_BYTES.max(floor) || space.is_tight() {
         return Check::fail("disk", free, mend);
     }
-    match inodes {
-        _ if free_bytes < DISK_WARN_BYTES => Check::warn("disk", free, mend),
-        Some(left) if left < INODES_WARN => {
-            Check::warn("disk", format!("{free}, but only {left} inodes"), mend)
-        }
-        _ => Check::ok("disk", free),
+    let few_inodes = space.total_inodes > 0 && space.free_inodes < INODES_WARN;
+    match few_inodes {
+        _ if space.free_bytes < DISK_WARN_BYTES => Check::warn("disk", free, mend),
+        true => Check::warn("disk", format!("{free}; only {} inodes are free", space.free_inodes), mend),
+        false => Check::ok("disk", free),
     }
 }
 

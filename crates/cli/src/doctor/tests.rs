@@ -1,5 +1,7 @@
 //! The judgements, by tables; and one look at this very host.
 
+use store::space::Space;
+
 use super::*;
 
 fn status_of(cases: &[(Check, Status)]) {
@@ -80,18 +82,28 @@ fn cgroups_of_every_layout_are_known() {
     assert_eq!(cgroups::parse(v2).unified.as_deref(), Some("/sys/fs/cgroup/unified"));
 }
 
+fn space(free_bytes: u64, free_inodes: u64) -> Space {
+    Space { total_bytes: 100 << 30, free_bytes, total_inodes: 2_000_000, free_inodes, read_only: false }
+}
+
 #[test]
 fn disks_ports_and_parameters_are_judged() {
     let gib = 1 << 30;
     let taken = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
     let taken = taken.local_addr().map(|address| (address, taken)).expect("bound");
     status_of(&[
-        (host::judge_space("/d", 80 * gib, Some(1_000_000), false), Status::Ok),
-        (host::judge_space("/d", 80 * gib, None, false), Status::Ok),
-        (host::judge_space("/d", 80 * gib, Some(10), false), Status::Warn),
-        (host::judge_space("/d", 2 * gib, Some(1_000_000), false), Status::Warn),
-        (host::judge_space("/d", 1 << 20, Some(1_000_000), false), Status::Fail),
-        (host::judge_space("/d", 80 * gib, Some(1_000_000), true), Status::Fail),
+        (host::judge_space("/d", &space(80 * gib, 1_000_000)), Status::Ok),
+        (host::judge_space("/d", &Space { total_inodes: 0, ..space(80 * gib, 0) }), Status::Ok),
+        (host::judge_space("/d", &space(80 * gib, 50_000)), Status::Warn),
+        (host::judge_space("/d", &space(80 * gib, 10)), Status::Fail),
+        (host::judge_space("/d", &space(2 * gib, 1_000_000)), Status::Warn),
+        (host::judge_space("/d", &space(1 << 20, 1_000_000)), Status::Fail),
+        (host::judge_space("/d", &Space { read_only: true, ..space(80 * gib, 1_000_000) }), Status::Fail),
+        (host::judge_room(&[("state.db", 8 << 20)], &space(gib, 1)).expect("one"), Status::Ok),
+        (
+            host::judge_room(&[("state.db", 8 << 20), ("x", 1 << 20)], &space(gib, 1)).expect("one"),
+            Status::Warn,
+        ),
         (host::filesystem("/d", 0xef53), Status::Ok),
         (host::filesystem("/d", 0x794c_7630), Status::Fail),
         (host::sysctl("s", Some("1"), false, "c"), Status::Ok),

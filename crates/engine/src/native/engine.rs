@@ -12,13 +12,13 @@ use super::plan::Plan;
 use super::proto::{Answer, Op};
 use super::supervisor::sys;
 use super::task::{self, Task};
-use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool};
+use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool, written};
 use crate::Engine;
 use crate::error::{Error, Kind};
 use crate::spec::{ContainerId, ContainerSpec, ExecSpec, PullRequest, PulledImage, TaskId, TaskSpec};
 use crate::state::{
     Capabilities, ContainerState, Created, Event, ExecOutcome, FoundTask, NetworkCounters, OutputChunk,
-    Phase, Started, Stats,
+    Phase, Started, Stats, Written,
 };
 
 /// How long a container may take to start; the supervisor gives up first.
@@ -184,6 +184,17 @@ impl Engine for Native {
             link.tell(Op::Release { name: id.name.clone(), cursor });
         }
         Ok(())
+    }
+
+    async fn written(&self) -> Result<Vec<Written>, Error> {
+        blocking(self.inner.clone(), |inner| Ok(written::measure(inner))).await
+    }
+
+    async fn discard_written(&self, task: &TaskId) -> Result<(), Error> {
+        let Some(task) = self.inner.task(task) else { return Ok(()) };
+        let discard =
+            move |_: &Inner| written::discard(&task).map_err(|e| Error::temporary(Kind::Resource, e));
+        blocking(self.inner.clone(), discard).await
     }
 
     async fn collect_images(&self) -> Result<Vec<String>, Error> {

@@ -23,7 +23,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::mount::{MntFlags, MsFlags};
@@ -172,7 +172,12 @@ impl TaskDir {
     }
 
     pub(crate) fn volume(&self, name: &str) -> PathBuf {
-        self.disk.join(VOLUMES).join(name)
+        self.volumes().join(name)
+    }
+
+    /// The content of all empty volumes.
+    pub(crate) fn volumes(&self) -> PathBuf {
+        self.disk.join(VOLUMES)
     }
 
     /// The containers whose folders are there, sorted.
@@ -339,13 +344,26 @@ pub(crate) fn add_json<T: Serialize>(path: &Path, value: &T, durable: Durable) -
     if let Err(error) = file.write_all(&line) {
         // On a full disk part of it may be there, which would only take up room.
         let _ = file.set_len(before);
-        return Err(error);
+        return overwrite(path, line, before, durable).map_err(|_| error);
     }
     if durable == Durable::Yes {
         file.sync_data()?;
         sync_parent(path)?;
     }
     Ok(())
+}
+
+/// Puts a record's newest value in the place of all older ones: what a full disk still takes. Of the same
+/// length, in one write.
+fn overwrite(path: &Path, mut line: Vec<u8>, before: u64, durable: Durable) -> io::Result<()> {
+    let before = usize::try_from(before).map_err(io::Error::other)?;
+    if line.len() > before {
+        return Err(io::ErrorKind::StorageFull.into());
+    }
+    line.resize(before, b'\n');
+    let file = OpenOptions::new().write(true).open(path)?;
+    file.write_all_at(&line, 0)?;
+    if durable == Durable::Yes { file.sync_data() } else { Ok(()) }
 }
 
 /// The last whole value of a record; `None` when there is none.
@@ -382,6 +400,20 @@ mod tests {
         assert_eq!(read_json::<u32>(&path).unwrap(), Some(7));
         fs::write(&path, b"").unwrap();
         assert_eq!(read_json::<u32>(&path).unwrap(), None);
+    }
+
+    #[test]
+    fn a_full_disk_takes_the_newest_value_in_the_place_of_the_older() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("record");
+        for value in 1..=3u32 {
+            add_json(&path, &value, Durable::No).unwrap();
+        }
+        let before = fs::metadata(&path).unwrap().len();
+        overwrite(&path, b"\n4".to_vec(), before, Durable::Yes).unwrap();
+        assert_eq!(last_json::<u32>(&path).unwrap(), Some(4));
+        assert_eq!(fs::metadata(&path).unwrap().len(), before);
+        assert!(overwrite(&path, vec![b'5'; 7], before, Durable::No).is_err());
     }
 
     #[test]

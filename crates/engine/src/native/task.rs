@@ -226,6 +226,8 @@ pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
     }
     let trash = inner.dir.trash().join(format!("{}-{}", task.id, uuid::Uuid::new_v4().simple()));
     match std::fs::rename(task.dir.path(), &trash) {
+        // A full disk may have no room for one more name.
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => layout::remove_all(task.dir.path())?,
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }

@@ -2,20 +2,48 @@
 
 use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::Result;
 use crate::error::IoContext;
 
-/// Replaces the file at `path` by `content`, in one step.
+/// Replaces the file at `path` by `content`, in one step. Where there is a spare for it, a full disk is enough.
 pub fn replace(path: &Path, content: &[u8]) -> Result<()> {
     let draft = path.with_extension("new");
-    write_synced(&draft, content)?;
+    // Its blocks are kept as it is renamed, and written over.
+    let _ = std::fs::rename(path.with_extension("spare"), &draft);
+    let written =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&draft);
+    let written = written.and_then(|file| {
+        file.write_all_at(content, 0)?;
+        file.set_len(content.len() as u64)?;
+        file.sync_all()
+    });
+    written.context(|| format!("write {}", draft.display()))?;
     std::fs::rename(&draft, path).context(|| format!("rename to {}", path.display()))?;
+    keep_spare(path);
     sync_dir(parent(path))
 }
+
+/// Keeps blocks for the next [`replace`] of the file at `path`: as many as it has, and some more.
+pub fn keep_spare(path: &Path) {
+    let keep = || -> std::io::Result<()> {
+        let length = std::fs::metadata(path).map_or(0, |metadata| metadata.len()) + SPARE_BYTES;
+        let spare = path.with_extension("spare");
+        let spare =
+            std::fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(spare)?;
+        // Never longer by it: somebody may be making an index of it.
+        rustix::fs::fallocate(&spare, rustix::fs::FallocateFlags::KEEP_SIZE, 0, length)?;
+        Ok(())
+    };
+    // Where it cannot be, a full disk is as it would be without.
+    let _ = keep();
+}
+
+/// What a spare has beyond its file, in bytes.
+const SPARE_BYTES: u64 = 16 << 10;
 
 /// Writes a new file to disk.
 pub fn write_synced(path: &Path, content: &[u8]) -> Result<()> {

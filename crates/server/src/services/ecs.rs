@@ -5,6 +5,7 @@ mod absent;
 mod agents;
 mod clusters;
 mod link;
+mod room;
 pub(crate) mod support;
 #[cfg(test)]
 mod tests;
@@ -48,6 +49,7 @@ impl Service for Ecs {
 
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
         agents::check(&self.driver, &call)?;
+        room::check(&self.driver, &call)?;
         match call.operation.name {
             "RunTask" => self.write(call, |r| &r.cluster, run::run_task).await,
             "StartTask" => self.write(call, |r| &r.cluster, run::start_task).await,

@@ -7,7 +7,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rusqlite::Connection;
@@ -67,6 +67,22 @@ fn by_piece(conn: &Connection, sql: &str, value: u64) -> rusqlite::Result<usize>
     conn.execute_batch("PRAGMA shrink_memory")?;
     Ok(changed)
 }
+
+/// What the store at `path` keeps at this moment, in bytes: the blocks of its log, and the free pages that the
+/// head of its file tells of. `None` where there is none. May be asked while another process has it.
+pub fn kept(path: &Path) -> Option<u64> {
+    let mut pages = [0; 4];
+    // Never through a descriptor of our own where this process has the store: closing it would drop its locks.
+    File::open(path).and_then(|file| file.read_exact_at(&mut pages, FREE_PAGES_AT)).ok()?;
+    let log =
+        std::fs::metadata(file::beside(path, "-wal")).map_or(0, |metadata| metadata.blocks() * BLOCK_BYTES);
+    Some(log + u64::from(u32::from_be_bytes(pages)) * PAGE_BYTES)
+}
+
+/// Where the head of a SQLite file says how many free pages it has.
+const FREE_PAGES_AT: u64 = 36;
+/// What the system counts blocks in, in bytes.
+const BLOCK_BYTES: u64 = 512;
 
 /// Clears the head of the log at `path`, all of which is in the file. Nobody may write at the time.
 pub(super) fn clear_log(path: &Path) -> io::Result<()> {

@@ -26,7 +26,9 @@ impl Actor {
         // One that was given up on may turn out to run.
         let ended = self.state.containers.iter().all(|container| container.phase == Phase::Stopped);
         if ended && self.cleanup_at.is_none() {
-            self.cleanup_at = Some(now + self.host.timers.task_cleanup_wait);
+            let wait = self.host.timers.task_cleanup_wait;
+            self.cleanup_at = Some(if self.state.filled_disk { now } else { now + wait });
+            self.discard_written();
             self.host.admission.lock().stopped(&self.task.id);
             self.host.admit();
         }
@@ -74,6 +76,19 @@ impl Actor {
                 self.again_at = Some(Instant::now() + AGAIN);
             }
         }
+    }
+
+    /// On a full disk what the task wrote must not stay until its output is shipped, which needs room itself.
+    fn discard_written(&self) {
+        if !self.state.filled_disk && !self.host.space().is_some_and(|space| space.is_tight()) {
+            return;
+        }
+        let (engine, id) = (self.host.engine.clone(), self.task.id.clone());
+        tokio::spawn(async move {
+            if let Err(error) = engine.discard_written(&id).await {
+                tracing::warn!(task = id, %error, "what a task wrote stays until it is removed");
+            }
+        });
     }
 
     pub(super) fn heard_removed(&mut self, outcome: Result<(), engine::Error>) {

@@ -125,7 +125,10 @@ impl Actor {
     fn stop(&self, index: usize) {
         let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
         let to_self = self.to_self.clone();
-        let timeout = Duration::from_millis(self.task.containers[index].stop_timeout_ms.unsigned_abs());
+        let timeout = match self.state.filled_disk {
+            true => Duration::ZERO,
+            false => Duration::from_millis(self.task.containers[index].stop_timeout_ms.unsigned_abs()),
+        };
         tokio::spawn(async move {
             match engine.stop(&id, timeout).await {
                 Ok(()) => {}

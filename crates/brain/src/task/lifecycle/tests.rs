@@ -116,6 +116,17 @@ fn a_task_that_cannot_start_says_why() {
 }
 
 #[test]
+fn what_its_agent_ended_it_for_is_said() {
+    let full = "DiskFullError: the task has written 9 MiB";
+    for status in [TaskStatus::Running, TaskStatus::Stopped] {
+        let ended = report(Some(status), &[("app", TaskStatus::Stopped, Some(137), full)]);
+        let Happening::Reported(ended) = ended else { panic!("a report") };
+        let task = step(&running(), &Happening::Reported(Report { reason: full.to_owned(), ..ended }), NOW);
+        assert_eq!(why(&task), (TaskStopCode::EssentialContainerExited, full));
+    }
+}
+
+#[test]
 fn the_first_reason_stands() {
     let stop = Happening::StopWanted { code: TaskStopCode::UserInitiated, reason: "because".to_owned() };
     let task = step(&running(), &stop, NOW);

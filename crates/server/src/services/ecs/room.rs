@@ -1,0 +1,31 @@
+//! What is not begun on a disk that is nearly full, so that the room that is left is there for what ends
+//! something: stops, deletes, reports of agents, and what the scheduler makes of them.
+
+use wire::{Error, ecs::errors};
+
+use crate::{driver::Driver, front_door::Call};
+
+/// What makes rows, or makes them longer. An update of a service is not among them: it may scale to nought.
+const BEGINS: [&str; 10] = [
+    "CreateCluster",
+    "CreateService",
+    "PutAccountSetting",
+    "PutAccountSettingDefault",
+    "PutAttributes",
+    "RegisterTaskDefinition",
+    "RunTask",
+    "StartTask",
+    "TagResource",
+    "UpdateCluster",
+];
+
+/// Refuses it while there is no room for it.
+pub fn check(driver: &Driver, call: &Call) -> Result<(), Error> {
+    if BEGINS.contains(&call.operation.name) && driver.store().is_tight() {
+        return Err(errors::server(
+            "The disk of the control plane is nearly full: what is left is kept for stopping and deleting. Free some \
+             space there; no restart is needed.",
+        ));
+    }
+    Ok(())
+}
