@@ -19,7 +19,10 @@ const DEPTH_MAX: usize = 256;
 pub(crate) fn copy_up(root: &Root, container_path: &Path, volume: &Path) -> io::Result<()> {
     let from = match root.at(container_path, OFlag::O_RDONLY | OFlag::O_DIRECTORY) {
         Ok(from) => File::from(from),
-        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR)) => return Ok(()),
+        // A circle of links has nothing either; whoever mounts there says so.
+        Err(error) if matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ENOTDIR | libc::ELOOP)) => {
+            return Ok(());
+        }
         Err(error) => return Err(error),
     };
     if fs::read_dir(volume)?.next().is_some() {

@@ -94,7 +94,10 @@ pub(super) fn own_mounts() -> io::Result<()> {
 fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<u32> {
     let root = Root::open(&plan.overlay.target)?;
     for copy in &plan.copy_up {
-        rootfs::copy_up(&root, &copy.container_path, &copy.volume)?;
+        rootfs::copy_up(&root, &copy.container_path, &copy.volume).map_err(|e| {
+            let path = copy.container_path.display();
+            io::Error::new(e.kind(), format!("cannot copy what the image has at {path} into its volume: {e}"))
+        })?;
     }
     let mut spec = plan.spec.clone();
     let mut uid = 0;
