@@ -52,9 +52,12 @@ impl Error {
     pub fn passes(&self) -> bool {
         match self {
             Error::Transport(_) => true,
-            Error::Service { code, status, .. } => {
+            Error::Service { code, status, message } => {
+                let skewed = message.contains("Signature expired") || message.contains("not yet current");
                 *status >= 500
                     || *status == 429
+                    // One of the clocks is wrong, and will be put right.
+                    || code == "InvalidSignatureException" && skewed
                     || matches!(
                         code.as_str(),
                         "ThrottlingException" | "ServerException" | "ServiceUnavailableException"

@@ -5,11 +5,13 @@
 //! ahead of their dependencies where that cannot be seen, to start sooner.
 
 mod apply;
+mod clock;
 mod dependency;
 #[cfg(test)]
 mod tests;
 
 pub use apply::{adopt, apply};
+pub use clock::{Clock, not_ahead, shift};
 
 use crate::task::{Known, Phase, Prepared, Task, TaskState};
 
@@ -99,7 +101,9 @@ fn stop(task: &Task, state: &mut TaskState, index: usize, now_ms: i64, step: &mu
     }
     let patience = task.containers[index].stop_timeout_ms.saturating_add(STOP_GRACE_MS);
     let container = &mut state.containers[index];
-    let due = container.stop_sent_at_ms.map_or(now_ms, |sent| sent.saturating_add(patience));
+    // One that was sent in the future was sent before the clock was set back.
+    let sent = container.stop_sent_at_ms.filter(|sent| *sent <= now_ms);
+    let due = sent.map_or(now_ms, |sent| sent.saturating_add(patience));
     if due <= now_ms {
         container.stop_sent_at_ms = Some(now_ms);
         step.actions.push(Action::Stop(index));

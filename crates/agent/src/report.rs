@@ -76,6 +76,37 @@ fn bindings(bindings: &[engine::Binding]) -> Vec<ecs::NetworkBinding> {
     bindings.iter().map(one).collect()
 }
 
+/// How often a report may be refused for a reason that may pass: some two minutes.
+const REFUSALS: u32 = 10;
+
+/// What to expect of a report that was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// Nothing is wrong with it: the control plane is not there, is busy, or does not know this host (yet).
+    Passes,
+    /// It is not this host's to say, or not of this cluster: that may pass, as after a first registration.
+    Refused,
+    /// It says nothing that can be understood.
+    Invalid,
+}
+
+impl Fate {
+    fn of(error: &api::Error) -> Fate {
+        let Some(code) = error.code().filter(|_| !error.passes()) else { return Fate::Passes };
+        match code {
+            "UnrecognizedClientException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "SignatureDoesNotMatch"
+            | "ExpiredTokenException"
+            | "RequestTimeoutException"
+            | "LimitExceededException" => Fate::Passes,
+            "InvalidParameterException" | "ValidationException" | "SerializationException" => Fate::Invalid,
+            _ => Fate::Refused,
+        }
+    }
+}
+
 /// How many tasks may report at once.
 const PARALLEL: usize = 10;
 
@@ -91,10 +122,14 @@ impl Reporter {
         Reporter { api, slots: tokio::sync::Semaphore::new(PARALLEL) }
     }
 
-    /// Sends one report, for as long as it takes. One that the control plane calls invalid is dropped, as
+    /// Sends one report, for as long as it takes. One that the control plane will not take is dropped, as
     /// repeating it would block the task's next for ever.
     pub async fn send(&self, report: &ecs::SubmitTaskStateChangeRequest) {
-        let mut back_off = BackOff::new(Duration::from_millis(250), 2.0, Duration::from_secs(30));
+        self.send_at(report, BackOff::new(Duration::from_millis(250), 2.0, Duration::from_secs(30))).await;
+    }
+
+    async fn send_at(&self, report: &ecs::SubmitTaskStateChangeRequest, mut back_off: BackOff) {
+        let mut refused = 0;
         loop {
             // A slot for each attempt only: waiting must not keep others from trying.
             let answer = match self.slots.acquire().await {
@@ -103,11 +138,18 @@ impl Reporter {
             };
             match answer {
                 Ok(()) => return,
-                Err(error) if error.code() == Some("InvalidParameterException") => {
-                    tracing::warn!(task = ?report.task, %error, "the control plane refused a report; it is dropped");
-                    return;
-                }
                 Err(error) => {
+                    let most = match Fate::of(&error) {
+                        Fate::Passes => u32::MAX,
+                        Fate::Refused => REFUSALS,
+                        Fate::Invalid => 1,
+                    };
+                    refused += u32::from(most < u32::MAX);
+                    if refused >= most {
+                        let (task, status) = (&report.task, &report.status);
+                        tracing::error!(?task, ?status, %error, "the control plane refused a report; it is dropped");
+                        return;
+                    }
                     let wait = back_off.wait();
                     tracing::debug!(task = ?report.task, %error, ?wait, "a report did not get through");
                     tokio::time::sleep(wait).await;
@@ -120,5 +162,68 @@ impl Reporter {
         let _: ecs::SubmitTaskStateChangeResponse =
             self.api.call(api::ECS, "SubmitTaskStateChange", report).await?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_is_repeated() {
+        let service = |code: &str, status| api::Error::Service {
+            code: code.to_owned(),
+            message: String::new(),
+            status,
+        };
+        for (error, fate) in [
+            (api::Error::Transport("refused".into()), Fate::Passes),
+            (service("ServerException", 500), Fate::Passes),
+            (service("ThrottlingException", 400), Fate::Passes),
+            (service("404 Not Found", 404), Fate::Refused),
+            (service("502 Bad Gateway", 502), Fate::Passes),
+            // The clock, or a host that is not registered yet.
+            (service("InvalidSignatureException", 400), Fate::Passes),
+            (service("UnrecognizedClientException", 400), Fate::Passes),
+            (service("AccessDeniedException", 400), Fate::Refused),
+            (service("ClusterNotFoundException", 400), Fate::Refused),
+            (service("ClientException", 400), Fate::Refused),
+            (service("UnknownOperationException", 400), Fate::Refused),
+            (service("InvalidParameterException", 400), Fate::Invalid),
+            (service("SerializationException", 400), Fate::Invalid),
+        ] {
+            assert_eq!(Fate::of(&error), fate, "{error}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_report_that_is_refused_is_dropped_in_the_end() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let endpoint = format!("http://{}", listener.local_addr().unwrap());
+        let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let body = r#"{"__type":"AccessDeniedException","message":"no"}"#;
+                let mut head = [0; 4096];
+                let _ = stream.read(&mut head).await;
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 400 Bad\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+                );
+                let _ = stream.write_all(answer.as_bytes()).await;
+                let _ = told.send(());
+            }
+        });
+        let credentials =
+            wire::sigv4::Credentials { access_key: "a".into(), secret: "s".into(), token: None };
+        let api = Api::new(&endpoint, "us-east-1", credentials).unwrap();
+        let at_once = BackOff::new(Duration::ZERO, 1.0, Duration::ZERO);
+        Reporter::new(Arc::new(api)).send_at(&Default::default(), at_once).await;
+        let mut attempts = 0;
+        while heard.try_recv().is_ok() {
+            attempts += 1;
+        }
+        assert_eq!(attempts, REFUSALS);
     }
 }

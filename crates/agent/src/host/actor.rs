@@ -39,6 +39,7 @@ struct Actor {
     host: Arc<Host>,
     task: Arc<Task>,
     state: TaskState,
+    clock: plan::Clock,
     /// Cancelled once it runs, or is over: its place among those that begin is free then.
     begun: CancellationToken,
     /// Cancelled once it is STOPPED.
@@ -101,6 +102,7 @@ pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch
     let actor = Actor {
         host: host.clone(),
         state,
+        clock: plan::Clock::new(Instant::now(), api::now().as_millis()),
         begun: stopped.child_token(),
         stopped,
         to_self: to_self.clone(),
@@ -172,12 +174,13 @@ impl Actor {
         let mut wake = None;
         if !self.removed {
             let before = self.state.clone();
-            let step = plan::step(&self.task, &mut self.state, api::now().as_millis());
+            let now_ms = self.now_ms();
+            let step = plan::step(&self.task, &mut self.state, now_ms);
             if self.state != before {
                 self.version += 1;
             }
             if let Some(at_ms) = step.wake_at_ms {
-                let wait_ms = at_ms.saturating_sub(api::now().as_millis()).max(0);
+                let wait_ms = at_ms.saturating_sub(now_ms).max(0);
                 wake = Some(now + Duration::from_millis(wait_ms.unsigned_abs()));
             }
             for action in step.actions {
@@ -200,8 +203,19 @@ impl Actor {
         timers.into_iter().flatten().filter(|at| *at > now).chain(wake).min()
     }
 
-    fn hear(&mut self, message: Message) {
+    /// The wall clock, with which the task's times have moved if it was set.
+    fn now_ms(&mut self) -> i64 {
         let now_ms = api::now().as_millis();
+        let step = self.clock.step(Instant::now(), now_ms);
+        if step != 0 {
+            tracing::debug!(task = self.task.id, step, "the clock was set");
+            plan::shift(&mut self.state, step);
+        }
+        now_ms
+    }
+
+    fn hear(&mut self, message: Message) {
+        let now_ms = self.now_ms();
         match message {
             Message::Fact(fact) => {
                 tracing::trace!(task = self.task.id, ?fact, "fact");

@@ -103,7 +103,7 @@ fn started(
             container.health = Default::default();
             container.health.since_ms = started.started_at_ms;
             container.started = Some(started);
-            container.exit = None;
+            container.last_exit = container.exit.take();
             container.phase = Phase::Running;
             if let Some(exit) = container.early_exit.take() {
                 exited(task, state, index, exit, now_ms);
@@ -132,8 +132,8 @@ fn exited(task: &Task, state: &mut TaskState, index: usize, exit: Exit, now_ms: 
         Phase::Running => {}
         _ => return,
     }
-    if container.started.as_ref().is_some_and(|started| exit.exited_at_ms < started.started_at_ms) {
-        // The end of the run before this one, heard again.
+    if container.last_exit.as_ref() == Some(&exit) {
+        // The end of the run before this one, heard again. Not by the times: the clock may have been set back.
         return;
     }
     if !stopping && should_restart(task, container, index, &exit) {
@@ -162,7 +162,9 @@ fn exited(task: &Task, state: &mut TaskState, index: usize, exit: Exit, now_ms: 
 fn should_restart(task: &Task, container: &ContainerState, index: usize, exit: &Exit) -> bool {
     let (Some(policy), Some(code)) = (&task.containers[index].restart, exit.code) else { return false };
     let ran_ms = container.started.as_ref().map_or(0, |started| exit.exited_at_ms - started.started_at_ms);
-    !policy.ignored_exit_codes.contains(&code) && ran_ms >= policy.attempt_period_ms
+    // Less than nothing: the clock was set back, and how long is not known.
+    let lasted = ran_ms < 0 || ran_ms >= policy.attempt_period_ms;
+    !policy.ignored_exit_codes.contains(&code) && lasted
 }
 
 fn note_essential_end(task: &Task, state: &mut TaskState, index: usize, at_ms: i64) {
@@ -213,7 +215,7 @@ fn probed(task: &Task, state: &mut TaskState, index: usize, healthy: bool, mut o
     if healthy {
         health.failures = 0;
         health.status = HealthStatus::Healthy;
-    } else if before != HealthStatus::Unknown || now_ms - started >= check.start_period_ms {
+    } else if before != HealthStatus::Unknown || !(0..check.start_period_ms).contains(&(now_ms - started)) {
         health.failures = health.failures.saturating_add(1);
         if health.failures >= check.retries {
             health.status = HealthStatus::Unhealthy;
@@ -227,6 +229,11 @@ fn probed(task: &Task, state: &mut TaskState, index: usize, healthy: bool, mut o
 /// Brings the state that the ledger kept into line with what the engine has. `same_boot`: the host has
 /// not restarted since the state was written, so what the engine does not have was never made.
 pub fn adopt(task: &Task, state: &mut TaskState, found: Option<&FoundTask>, same_boot: bool, now_ms: i64) {
+    adopt_all(task, state, found, same_boot, now_ms);
+    super::not_ahead(state, now_ms);
+}
+
+fn adopt_all(task: &Task, state: &mut TaskState, found: Option<&FoundTask>, same_boot: bool, now_ms: i64) {
     state.containers.resize_with(task.containers.len(), ContainerState::default);
     // What was being prepared is there in part: only a container says that it was done.
     let prepared = found.is_some_and(|found| !found.containers.is_empty());
@@ -264,6 +271,7 @@ fn adopt_container(
         engine::Phase::Created => {}
         engine::Phase::Running(started) => {
             container.phase = Phase::Running;
+            container.last_exit = container.exit.take().or(container.last_exit.take());
             container.started = Some(started.clone());
         }
         engine::Phase::Exited(exit) => {
@@ -275,6 +283,8 @@ fn adopt_container(
             if container.started.as_ref().is_some_and(|s| s.started_at_ms > exit.exited_at_ms) {
                 container.started = Some(engine::Started { pid: 0, started_at_ms: exit.exited_at_ms });
             }
+            // The engine says that it is over now, whichever run that was.
+            container.last_exit = None;
             exited(task, state, index, exit.clone(), now_ms);
         }
     }

@@ -1,5 +1,7 @@
 //! The planner against a simulated engine on virtual time: tables for the rules, properties for the rest.
 
+mod clocks;
+
 use std::collections::BTreeSet;
 
 use engine::{Error, Exit, Kind, PulledImage, Started};

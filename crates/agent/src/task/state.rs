@@ -83,6 +83,9 @@ pub struct ContainerState {
     pub exit: Option<engine::Exit>,
     /// An exit heard of before the answer to the start.
     pub early_exit: Option<engine::Exit>,
+    /// The exit of the run before the last start, which may be heard again.
+    #[serde(default)]
+    pub last_exit: Option<engine::Exit>,
     /// The exit code to report when it never ran but ECS reports one all the same.
     pub exit_code_without_run: Option<i32>,
     /// Why it could not go on: `Name: text`.

@@ -105,15 +105,35 @@ async fn an_acknowledged_task_that_had_not_begun_goes_on() {
     w.server.report("second", "RUNNING").await;
 }
 
+/// How often the agent has connected its telemetry.
+fn telemetry(heard: &crate::server_double::Heard) -> usize {
+    heard.signers.iter().filter(|(path, _)| path == "/tcs/ws").count()
+}
+
 #[tokio::test]
 async fn a_deregistered_instance_stays_away() {
     let w = World::new().await;
     w.run("t1").await;
+    w.server.until("its telemetry", |heard| (telemetry(heard) == 1).then_some(())).await;
     *w.server.refuse_acs.lock() = Some(r#"{"InactiveInstanceException":"gone"}"#.into());
     w.server.die();
     w.server.come_back().await;
     // Its tasks are still looked after.
     w.engine.exit("t1", "app", 1);
     w.server.report("t1", "STOPPED").await;
-    assert_eq!(w.server.heard.lock().connections.len(), 1);
+    // Telemetry comes back after a second or two; an agent that did not stay away would have asked again by then.
+    w.server.until("telemetry again", |heard| (telemetry(heard) > 1).then_some(())).await;
+    assert_eq!(w.server.heard.lock().refused_acs, 1);
+}
+
+#[tokio::test]
+async fn an_instance_that_is_refused_for_now_asks_again() {
+    let w = World::new().await;
+    w.run("t1").await;
+    *w.server.refuse_acs.lock() = Some(r#"{"ServerException":"busy"}"#.into());
+    w.server.die();
+    w.server.come_back().await;
+    w.server.until("another attempt", |heard| (heard.refused_acs > 1).then_some(())).await;
+    *w.server.refuse_acs.lock() = None;
+    w.run("t2").await;
 }

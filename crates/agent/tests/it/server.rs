@@ -34,6 +34,8 @@ pub struct Heard {
     pub signers: Vec<(String, String)>,
     pub acs: Vec<acs::Message>,
     pub tcs: Vec<tcs::Message>,
+    /// ACS connections that were refused.
+    pub refused_acs: usize,
     /// Query strings of ACS connections.
     pub connections: Vec<String>,
     /// Log streams and their lines.
@@ -254,6 +256,7 @@ fn upgrade(shared: &Shared, request: &mut Request<Incoming>) -> Response<Full<By
     let acs = request.uri().path() == "/acs/ws";
     if acs {
         if let Some(refusal) = shared.refuse_acs.lock().clone() {
+            shared.heard.lock().refused_acs += 1;
             let mut response = Response::new(Full::from(refusal));
             *response.status_mut() = StatusCode::BAD_REQUEST;
             return response;
