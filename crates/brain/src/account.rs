@@ -28,6 +28,7 @@ use wire::{
 use crate::{
     Ctx, arn,
     cluster::rows::{InstanceId, TaskDefinitionId},
+    limits,
 };
 
 pub use change::{Change, Key, PREFIX, Row};
@@ -144,6 +145,12 @@ impl Account {
             Some(revision) => self.task_definition(&TaskDefinitionId { family, revision }),
             None => self.latest(&family),
         })
+    }
+
+    /// Whether no task definition of this family can be added.
+    fn is_full(&self, family: &str) -> bool {
+        let new = !self.families.contains_key(family);
+        self.definitions.len() >= limits::TASK_DEFINITIONS || new && self.families.len() >= limits::FAMILIES
     }
 
     /// Takes a change into the rows and every index.

@@ -15,7 +15,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use imbl::{OrdMap, OrdSet};
 use wire::Timestamp;
 
-use crate::placement::Slots;
+use crate::{limits, placement::Slots};
 
 pub use change::{Change, Key, Row};
 pub use rows::*;
@@ -47,6 +47,10 @@ pub struct Cluster {
     services: OrdMap<ServiceName, Arc<ServiceRow>>,
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
     tokens: OrdMap<String, Arc<TokenRow>>,
+    /// Client tokens, the oldest first.
+    tokens_by_age: OrdSet<(Timestamp, String)>,
+    /// How many tasks are STOPPED.
+    stopped: usize,
     usage: OrdMap<InstanceId, Arc<Usage>>,
     slots: Slots,
     service_tasks: OrdMap<ServiceName, OrdSet<TaskId>>,
@@ -57,6 +61,8 @@ pub struct Cluster {
     /// Services and container instances that a step did not get to, because it had changed enough for one
     /// commit: the next tick goes on with them. Not stored: a start looks at every one of them anyway.
     unfinished: OrdSet<Key>,
+    /// What broke an assertion, and when it is tried again: nothing else waits for it. Not stored.
+    aside: OrdMap<Key, Timestamp>,
     /// Its last row was deleted.
     gone: bool,
     running: i32,
@@ -72,12 +78,15 @@ impl Cluster {
             services: OrdMap::new(),
             tasks: OrdMap::new(),
             tokens: OrdMap::new(),
+            tokens_by_age: OrdSet::new(),
+            stopped: 0,
             usage: OrdMap::new(),
             slots: Slots::default(),
             service_tasks: OrdMap::new(),
             waiting: OrdSet::new(),
             timers: OrdSet::new(),
             unfinished: OrdSet::new(),
+            aside: OrdMap::new(),
             gone: false,
             running: 0,
             pending: 0,
@@ -119,6 +128,12 @@ impl Cluster {
     /// All container instances in order of their ids.
     pub fn instances(&self) -> impl Iterator<Item = &Arc<InstanceRow>> {
         self.instances.values()
+    }
+
+    /// Container instances whose id is greater than `after`, in order.
+    pub fn instances_after(&self, after: &InstanceId) -> impl Iterator<Item = &Arc<InstanceRow>> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        self.instances.range((Excluded(after.clone()), Unbounded)).map(|(_, row)| row)
     }
 
     /// All container instances in order of their ids, each with what is in use on it.
@@ -165,6 +180,23 @@ impl Cluster {
         self.tokens.values()
     }
 
+    /// The oldest of what is remembered beyond the limits: STOPPED tasks and client tokens, a few of each.
+    pub fn surplus(&self) -> Vec<Key> {
+        const FEW: usize = 4;
+        let of = |have: usize, most: usize| have.saturating_sub(most).min(FEW);
+        let tokens = of(self.tokens.len(), limits::TOKENS);
+        let tokens = self.tokens_by_age.iter().take(tokens).map(|(_, token)| Key::Token(token.clone()));
+        // Tokens are remembered for longer: the earliest to be forgotten are tasks, nearly all of them.
+        let tasks = self.timers.iter().filter(|(_, key)| matches!(key, Key::Task(_)));
+        let tasks = tasks.take(of(self.stopped, limits::STOPPED_TASKS)).map(|(_, key)| key.clone());
+        tasks.chain(tokens).collect()
+    }
+
+    /// How many services and container instances there are, INACTIVE ones too.
+    pub fn counts(&self) -> (usize, usize) {
+        (self.services.len(), self.instances.len())
+    }
+
     /// Tasks that are RUNNING, and tasks that are on their way there.
     pub fn task_counts(&self) -> (i32, i32) {
         (self.running, self.pending)
@@ -204,11 +236,41 @@ impl Cluster {
         self.timers.iter().take_while(|(at, _)| *at <= now).take(limit).map(|(_, key)| key.clone()).collect()
     }
 
+    /// What waits for a time after `at`, earliest first.
+    pub fn due_after(&self, at: Timestamp) -> impl Iterator<Item = &Key> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        // No key is greater than that of the greatest token.
+        let last = Key::Token(char::MAX.to_string());
+        self.timers.range((Excluded((at, last)), Unbounded)).map(|(_, key)| key)
+    }
+
+    /// Leaves a row alone until then, or until it is changed.
+    pub(crate) fn set_aside(&mut self, key: &Key, until: Timestamp) {
+        if let Some(at) = self.timer(key) {
+            self.timers.remove(&(at, key.clone()));
+        }
+        self.aside.insert(key.clone(), until);
+        self.timers.insert((until, key.clone()));
+    }
+
+    /// Whether a row is left alone at `now`.
+    pub(crate) fn is_aside(&self, key: &Key, now: Timestamp) -> bool {
+        self.aside.get(key).is_some_and(|until| *until > now)
+    }
+
+    /// Lets go of what a step left unfinished, as going on with it breaks an assertion.
+    pub(crate) fn drop_unfinished(&mut self) -> Vec<Key> {
+        std::mem::take(&mut self.unfinished).into_iter().collect()
+    }
+
     /// Takes a change into the rows and every index.
     pub fn apply(&mut self, change: &Change) {
         let key = change.key();
         if let Some(at) = self.timer(&key) {
             self.timers.remove(&(at, key.clone()));
+        }
+        if !self.aside.is_empty() {
+            self.aside.remove(&key);
         }
         match change {
             Change::Put(Row::Cluster(row)) => {
@@ -219,6 +281,8 @@ impl Cluster {
             Change::Put(Row::Service(row)) => self.put_service(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
             Change::Put(Row::Token(row)) => {
+                self.forget_token(&row.token);
+                self.tokens_by_age.insert((row.forget_at, row.token.clone()));
                 self.tokens.insert(row.token.clone(), row.clone());
             }
             Change::Delete(Key::Cluster) => self.gone = true,
@@ -228,9 +292,7 @@ impl Cluster {
                 self.waiting.remove(name);
             }
             Change::Delete(Key::Task(id)) => self.delete_task(id),
-            Change::Delete(Key::Token(token)) => {
-                self.tokens.remove(token);
-            }
+            Change::Delete(Key::Token(token)) => self.forget_token(token),
         }
         if let Some(at) = self.timer(&key) {
             self.timers.insert((at, key));
@@ -238,6 +300,11 @@ impl Cluster {
     }
 
     fn timer(&self, key: &Key) -> Option<Timestamp> {
+        if !self.aside.is_empty()
+            && let Some(until) = self.aside.get(key)
+        {
+            return Some(*until);
+        }
         match key {
             Key::Cluster => self.row.forget_at.filter(|_| !self.gone),
             Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
@@ -261,6 +328,12 @@ impl Cluster {
             }
         };
         self.slots.host(slot, old.as_deref(), row, &usage.used);
+    }
+
+    fn forget_token(&mut self, token: &str) {
+        if let Some(old) = self.tokens.remove(token) {
+            self.tokens_by_age.remove(&(old.forget_at, old.token.clone()));
+        }
     }
 
     fn delete_instance(&mut self, id: &InstanceId) {
@@ -305,6 +378,7 @@ impl Cluster {
         let (running, pending) = row.counts();
         self.running += running;
         self.pending += pending;
+        self.stopped += usize::from(row.last == TaskStatus::Stopped);
         let Some(instance) = &row.instance else { return };
         if row.last == TaskStatus::Stopped {
             // Its container instance may be forgotten.
@@ -328,6 +402,7 @@ impl Cluster {
         let (running, pending) = row.counts();
         self.running -= running;
         self.pending -= pending;
+        self.stopped -= usize::from(row.last == TaskStatus::Stopped);
         let Some(usage) = row.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
         let usage = Arc::make_mut(usage);
         if row.last == TaskStatus::Stopped {

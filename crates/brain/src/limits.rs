@@ -16,6 +16,24 @@ pub const SERVICE_DESIRED_COUNT: i32 = 5000;
 pub const SERVICES: usize = 5000;
 /// Container instances in a cluster (ECS: 5,000; the design promises 10,000).
 pub const INSTANCES: usize = 10_000;
+/// Clusters of an account. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+pub const CLUSTERS: usize = 10_000;
+/// What was deleted or deregistered is remembered for an hour; at most as many of a kind as may live.
+pub const WITH_INACTIVE: usize = 2;
+/// Whether there is no room for another of a kind of which `all` are remembered; `live` counts those not INACTIVE,
+/// and is asked only where it matters.
+pub fn is_full(most: usize, all: usize, live: impl FnOnce() -> usize) -> bool {
+    all >= most && (all >= most * WITH_INACTIVE || live() >= most)
+}
+
+/// STOPPED tasks that a cluster remembers; beyond, the oldest are forgotten before their hour is over.
+pub const STOPPED_TASKS: usize = 100_000;
+/// RunTask client tokens that a cluster remembers; beyond, the oldest are forgotten before their day is over.
+pub const TOKENS: usize = 200_000;
+/// Families of task definitions (ECS names no limit).
+pub const FAMILIES: usize = 100_000;
+/// Task definitions of all families and statuses (ECS: 1,000,000 of each family).
+pub const TASK_DEFINITIONS: usize = 250_000;
 /// Keys of agents: what the clusters of a control plane may hold, and those that were deregistered lately.
 pub const AGENT_KEYS: usize = 100_000;
 /// A key whose container instance was never written is forgotten after this.
@@ -69,6 +87,9 @@ pub const STARTED_BY_RUN: usize = 128;
 pub const STARTED_BY_START: usize = 36;
 /// Attributes that users set on a container instance. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
 pub const CUSTOM_ATTRIBUTES: usize = 10;
+
+/// What breaks an assertion of the brain is set aside for so long, and then tried again.
+pub const ASIDE_MS: i64 = 60_000;
 
 const _: () = assert!(BACKOFF_FIRST_MS < BACKOFF_LONGEST_MS);
 

@@ -35,6 +35,9 @@ pub fn settle(txn: &mut Txn) {
             return;
         }
         let Some(service) = txn.state.service(&name).cloned() else { continue };
+        if txn.state.is_aside(&Key::Service(name), txn.ctx.now) {
+            continue;
+        }
         match service.status {
             ServiceStatus::Active => rollout::advance(txn, service.as_ref().clone()),
             ServiceStatus::Draining => delete::drain(txn, service.as_ref().clone()),
@@ -60,6 +63,22 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     txn.put_service(row);
 }
 
+/// The clock was set back: the service waits no longer than one does.
+pub fn set_back(txn: &mut Txn, name: &ServiceName) {
+    let Some(service) = txn.state.service(name).cloned() else { return };
+    let (now, mut row) = (txn.now(), service.as_ref().clone());
+    let within = |at: Option<Timestamp>, most: i64| at.map(|at| at.min(now.plus_millis(most)));
+    row.forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
+    row.wake_at = within(row.wake_at, limits::SHORT_LIFE_MS);
+    for deployment in &mut row.deployments {
+        let pause = backoff(deployment.consecutive_failures).unwrap_or_default();
+        deployment.not_before = within(deployment.not_before, pause);
+    }
+    if row != *service.as_ref() {
+        txn.put_service(row);
+    }
+}
+
 /// A task of a service reached RUNNING.
 pub fn task_started(txn: &mut Txn, task: &TaskRow) {
     if let Some((service, _)) = &task.service {
@@ -73,7 +92,8 @@ pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
     if before.stopped_at.is_none() && by_itself(after) {
         let ended = after.stop.as_ref().map_or(txn.now(), |stop| stop.at);
         let lived = after.started_at.map(|at| ended.millis_since(at));
-        count_outcome(txn, after, lived.is_none_or(|ms| ms < limits::SHORT_LIFE_MS));
+        // Where the clock was set back meanwhile, nobody knows.
+        count_outcome(txn, after, lived.is_none_or(|ms| (0..limits::SHORT_LIFE_MS).contains(&ms)));
     }
 }
 

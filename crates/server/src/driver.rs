@@ -7,6 +7,7 @@ mod assignments;
 mod clock;
 mod cluster;
 mod load;
+mod presence;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wakers;
@@ -23,7 +24,7 @@ use brain::{
     account::{self, Account},
     arn,
     cluster::{ClusterRow, InstanceId},
-    instance,
+    instance, limits,
 };
 use parking_lot::RwLock;
 use store::Store;
@@ -131,6 +132,7 @@ impl Driver {
     async fn sweep_once(&self) -> Result<(), Error> {
         self.drop_gone().await;
         self.sweep_keys().await?;
+        self.sweep_presence().await;
         let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
         if free.is_empty() {
             return Ok(());
@@ -145,6 +147,15 @@ impl Driver {
             Ok(account::Step { changes: account::sweep(account, |id| !free.contains(id)), reply: () })
         };
         self.execute_account("", sweep).await
+    }
+
+    /// Compares some container instances of each cluster with their links.
+    async fn sweep_presence(&self) {
+        for cluster in self.clusters() {
+            let after = std::mem::take(&mut *cluster.swept().lock());
+            let next = presence::sweep(&cluster, after).await;
+            *cluster.swept().lock() = next;
+        }
     }
 
     /// Forgets the keys of container instances that are forgotten: looks at some more of them each time.
@@ -257,6 +268,11 @@ impl Driver {
         let known = self.cluster_by_name(&name);
         if let Some(known) = known.as_ref().filter(|known| known.read().state.row.active) {
             return Ok(known.clone());
+        }
+        let all = self.clusters.read().len();
+        let live = || self.clusters().iter().filter(|cluster| cluster.read().state.row.active).count();
+        if limits::is_full(limits::CLUSTERS, all, live) {
+            return Err(errors::client("The number of clusters has reached its limit."));
         }
         // It is INACTIVE, and no request finds it, until its row is on disk.
         let unmade = || Cluster::new(ClusterRow { active: false, ..row.clone() });

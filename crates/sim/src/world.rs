@@ -187,7 +187,10 @@ impl World {
         let mut ids = self.ids.clone();
         let step = self.state.step(&self.account, &ctx, &mut ids, command)?;
         self.ids = ids;
-        let Step { state, changes, assignments: _, reply } = step;
+        let Step { state, changes, assignments: _, broken, reply } = step;
+        if let Some(key) = broken.first() {
+            self.broken = Some(format!("{key:?} breaks an assertion"));
+        }
         self.state = state;
         self.outcome.steps += 1;
         self.broken = self.broken.take().or_else(|| checks::after_step(&before, &self.state, &changes));

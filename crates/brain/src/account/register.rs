@@ -22,6 +22,9 @@ pub fn register_task_definition(
     let given_tags = request.tags.clone().unwrap_or_default();
     tags::check(&given_tags)?;
     validate::check(&request)?;
+    if state.is_full(&request.family) {
+        return Err(errors::client("The number of task definitions has reached its limit."));
+    }
     let last = state.families.get(&request.family).map_or(0, |family| family.last_revision);
     let revision = last.checked_add(1).ok_or_else(|| errors::client("Too many revisions of the family."))?;
     let family = FamilyRow { name: request.family.clone(), last_revision: revision };

@@ -134,6 +134,9 @@ pub struct InstanceRow {
     pub attributes: Vec<ecs::Attribute>,
     pub tags: Vec<ecs::Tag>,
     pub agent_connected: bool,
+    /// Where the manifests of its session begin to count; agents take none that counts less than one before.
+    #[serde(default)]
+    pub timeline: i64,
     pub version_info: ecs::VersionInfo,
     /// By which tools know the machine: of the identity document of EC2, or made of this row's own id. Rows
     /// from before there was one have it once their agent registers again.

@@ -1,6 +1,8 @@
 //! What one step may change, so that it always fits into one commit of the store: whatever waits behind it,
 //! however long the rows are.
 
+mod scale;
+
 use std::sync::Arc;
 
 use serde_json::json;
@@ -110,4 +112,34 @@ fn a_weight_is_no_less_than_what_the_store_takes() {
             (Change::Put(row.clone()).weight(), row.encode().len() + row.key().encode("c").len());
         assert!((size..size * 4 + 2048).contains(&weight), "{:?}: {weight} for {size}", row.key());
     }
+}
+
+#[test]
+fn the_oldest_of_what_is_remembered_beyond_the_limits_goes_first() {
+    let mut world = World::new();
+    world.host(1_000_000);
+    let run = world.call(run_task, json!({"taskDefinition": "web", "clientToken": "first"})).unwrap();
+    let task = run.tasks.unwrap()[0].task_arn.clone().unwrap();
+    world.report(&task, "STOPPED", Some(0));
+    let first = world.state.tasks().next().unwrap().as_ref().clone();
+    let token = world.state.token("first").unwrap().as_ref().clone();
+    let later = |n: usize| Timestamp(first.forget_at.unwrap().0 + n as i64);
+    for n in 0..crate::limits::STOPPED_TASKS {
+        let row = TaskRow { id: TaskId(format!("{n:032}")), forget_at: Some(later(n + 1)), ..first.clone() };
+        world.state.apply(&Change::Put(Row::Task(Arc::new(row))));
+    }
+    for n in 0..crate::limits::TOKENS {
+        let forget_at = Timestamp(token.forget_at.0 + 1 + n as i64);
+        let row = TokenRow { token: format!("t{n}"), forget_at, ..token.clone() };
+        world.state.apply(&Change::Put(Row::Token(Arc::new(row))));
+    }
+    let surplus = world.state.surplus();
+    assert_eq!(surplus, [Key::Task(first.id.clone()), Key::Token("first".to_owned())]);
+    let trim = |txn: &mut Txn| {
+        txn.trim();
+        Ok(())
+    };
+    let step = world.state.step(&world.account, &world.ctx, &mut crate::Ids::new(1), trim).unwrap();
+    assert!(step.state.surplus().is_empty() && step.changes.len() == 2);
+    assert!(step.state.task(&first.id).is_none() && step.state.token("first").is_none());
 }

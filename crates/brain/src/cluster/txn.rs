@@ -4,6 +4,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
 
@@ -20,6 +21,8 @@ pub struct Step<T> {
     pub changes: Vec<Change>,
     /// Container instances whose assignments changed: their links must look again.
     pub assignments: BTreeSet<InstanceId>,
+    /// What broke an assertion of the brain on the way: set aside, and to be told to the operator.
+    pub broken: Vec<Key>,
     /// The answer to the command.
     pub reply: T,
 }
@@ -61,13 +64,64 @@ impl Cluster {
             bytes: 0,
         };
         let reply = command(&mut txn)?;
-        crate::service::settle(&mut txn);
+        let broken = txn.settle();
         Ok(Step {
             state: txn.state,
             changes: txn.changes.into_values().collect(),
             assignments: txn.assignments,
+            broken,
             reply,
         })
+    }
+}
+
+/// What a [`Txn`] has made so far, to go back to.
+struct Saved {
+    state: Cluster,
+    changes: BTreeMap<Key, Change>,
+    assignments: BTreeSet<InstanceId>,
+    bytes: usize,
+}
+
+impl Txn<'_> {
+    /// Settles what this step touched. A service that breaks an assertion is set aside, and what became of it is
+    /// undone; the others are settled all the same. Gives those that broke one.
+    fn settle(&mut self) -> Vec<Key> {
+        if self.dirty.is_empty() {
+            return Vec::new();
+        }
+        let (saved, mut dirty) = (self.save(), self.dirty.clone());
+        if catch_unwind(AssertUnwindSafe(|| crate::service::settle(self))).is_ok() {
+            return Vec::new();
+        }
+        self.restore(saved);
+        let mut broken = Vec::new();
+        while let Some(name) = dirty.pop_first() {
+            let saved = self.save();
+            self.dirty = BTreeSet::from([name.clone()]);
+            if catch_unwind(AssertUnwindSafe(|| crate::service::settle(self))).is_err() {
+                self.restore(saved);
+                let key = Key::Service(name);
+                self.state.set_aside(&key, self.ctx.now.plus_millis(limits::ASIDE_MS));
+                broken.push(key);
+            }
+        }
+        broken
+    }
+
+    fn save(&self) -> Saved {
+        Saved {
+            state: self.state.clone(),
+            changes: self.changes.clone(),
+            assignments: self.assignments.clone(),
+            bytes: self.bytes,
+        }
+    }
+
+    fn restore(&mut self, saved: Saved) {
+        let Saved { state, changes, assignments, bytes } = saved;
+        (self.state, self.changes, self.assignments, self.bytes) = (state, changes, assignments, bytes);
+        self.dirty.clear();
     }
 }
 
@@ -157,6 +211,13 @@ impl Txn<'_> {
     /// Forgets a row.
     pub fn delete(&mut self, key: Key) {
         self.record(Change::Delete(key));
+    }
+
+    /// Forgets the oldest of what is remembered beyond the limits.
+    pub fn trim(&mut self) {
+        for key in self.state.surplus() {
+            self.delete(key);
+        }
     }
 
     /// Has the link of a container instance look again at what it shall do.

@@ -35,7 +35,7 @@ pub fn register_container_instance(
         }
         None => {
             let live = txn.state.instances().filter(|row| row.status != InstanceStatus::Inactive);
-            if live.count() >= limits::INSTANCES {
+            if limits::is_full(limits::INSTANCES, txn.state.counts().1, || live.count()) {
                 return Err(errors::client(
                     "The number of container instances in this cluster has reached its limit.",
                 ));
@@ -52,6 +52,7 @@ pub fn register_container_instance(
                 tags: request.tags.unwrap_or_default(),
                 // Its ACS socket says so, once it is open: an agent may die before that.
                 agent_connected: false,
+                timeline: 0,
                 version_info: request.version_info.unwrap_or_default(),
                 ec2_instance_id: None,
                 version: 0,

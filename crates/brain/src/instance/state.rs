@@ -16,11 +16,19 @@ use crate::{
     },
 };
 
+/// Manifests of one session, at most.
+const MANIFESTS: i64 = 1000;
+
 /// The agent of an instance opened its connection, or its last one ended.
 pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>) {
     let Some(known) = txn.state.instance(id) else { return };
     let mut row = known.as_ref().clone();
     row.agent_connected = connected.is_some();
+    if connected.is_some() {
+        // Not the revision, which falls when a backup is restored; nor the time alone, which a clock may have been
+        // ahead of. There are fewer manifests in a session than milliseconds between two.
+        row.timeline = txn.now().0.max(row.timeline + MANIFESTS);
+    }
     row.version_info = connected.unwrap_or(row.version_info);
     if row != *known.as_ref() {
         let came = row.agent_connected;

@@ -19,6 +19,7 @@ use crate::{
 pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
     InstanceRow {
         owner: crate::cluster::Owner::User,
+        timeline: 0,
         id: InstanceId::from(id),
         status: InstanceStatus::Active,
         registered_at: Timestamp(0),

@@ -257,7 +257,8 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
 /// After failures in a row, tasks that run are believed only once all of them have lived long enough; until
 /// then a crash loop would be called steady each time that it starts. Then the back-off is forgotten.
 fn proven(service: &mut ServiceRow, tasks: &[Arc<TaskRow>], now: Timestamp) -> bool {
-    let youngest = tasks.iter().filter_map(|task| task.started_at).max();
+    // None has started in the future: the clock was set back.
+    let youngest = tasks.iter().filter_map(|task| task.started_at).filter(|at| *at <= now).max();
     let proven_at = youngest.map(|at| at.plus_millis(limits::SHORT_LIFE_MS)).filter(|at| *at > now);
     if let Some(at) = proven_at {
         service.wake_at = Some(service.wake_at.map_or(at, |wake| wake.min(at)));

@@ -104,6 +104,7 @@ fn take(txn: &mut Txn, id: &TaskId, report: Report) -> Result<(), Error> {
     if freed {
         service::task_stopped(txn, &before, &after);
         txn.touch_waiting();
+        txn.trim();
     } else if after.last == TaskStatus::Running && before.last < TaskStatus::Running {
         service::task_started(txn, &after);
     }

@@ -70,6 +70,7 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
         let ids = tasks.iter().map(|row| row.id.clone()).collect();
         let forget_at = txn.now().plus_millis(limits::TOKEN_KEPT_MS);
         txn.put_token(TokenRow { token, request: digest, tasks: ids, forget_at });
+        txn.trim();
     }
     Ok(ecs::RunTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(failures) })
 }

@@ -1,7 +1,10 @@
 //! The brain as the agent link sees it: what each container instance shall run, and where its reports go.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::{
+    collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+};
 
 use async_trait::async_trait;
 use brain::{
@@ -9,10 +12,15 @@ use brain::{
     cluster::{Desired, InstanceId, InstanceStatus, TaskId, TaskRow},
     instance, task,
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use wire::{acs, ecs, tcs};
 
-use super::{ClusterHandle, Driver, aside::Aside, now};
+use super::{
+    ClusterHandle, Driver,
+    aside::Aside,
+    now,
+    presence::{COMPARE, Presence},
+};
 use crate::{
     agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry},
     front_door::{Caller, Role},
@@ -53,14 +61,17 @@ impl Assignments for Driver {
         let mut wake = link.cluster.wake_on(&link.instance);
         // For the first look.
         wake.mark_changed();
-        let session = link.cluster.wakers().begin_session(&link.instance);
         let asked = link.cluster.wakers().asked();
-        link.connection(session, Some(version)).await?;
+        // From here on its end is recorded, even where its beginning could not be.
+        let presence = Presence::begin(&link, version);
+        let timeline = presence.record().await?;
         Ok(Box::new(Connected {
             link,
-            session,
+            presence,
+            timeline,
             endpoint: origin.to_owned(),
             wake,
+            look_at: Instant::now() + COMPARE,
             sent: HashMap::new(),
             looks: 0,
             asked,
@@ -76,9 +87,9 @@ impl Assignments for Driver {
 
 /// One container instance of one cluster.
 #[derive(Clone)]
-struct Link {
-    cluster: ClusterHandle,
-    instance: InstanceId,
+pub(super) struct Link {
+    pub(super) cluster: ClusterHandle,
+    pub(super) instance: InstanceId,
     ctx: Ctx,
     cluster_arn: String,
     instance_arn: String,
@@ -110,29 +121,20 @@ impl Link {
         let instance_arn = arn::container_instance(&ctx, &name, &instance.0);
         Ok(Link { cluster, instance, ctx, cluster_arn, instance_arn })
     }
-
-    /// Says that the agent's connection opened, or ended. What an older session says once a newer one has
-    /// begun no longer counts.
-    async fn connection(&self, session: u64, connected: Option<ecs::VersionInfo>) -> Result<(), Refusal> {
-        let (instance, wakers) = (self.instance.clone(), self.cluster.wakers().clone());
-        let done = self.cluster.execute("", move |txn| {
-            if wakers.is_newest(&instance, session) {
-                instance::state::connection(txn, &instance, connected);
-            }
-            Ok(())
-        });
-        done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))
-    }
 }
 
-fn refusal(kind: RefusalKind, message: &str) -> Refusal {
+pub(super) fn refusal(kind: RefusalKind, message: &str) -> Refusal {
     Refusal { kind, message: message.to_owned() }
 }
 
 /// One ACS session.
 struct Connected {
     link: Link,
-    session: u64,
+    presence: Presence,
+    /// When it is next compared with the row.
+    look_at: Instant,
+    /// Of the last manifest.
+    timeline: i64,
     /// The URL of this server, as the agent's host reaches it.
     endpoint: String,
     wake: watch::Receiver<u64>,
@@ -209,13 +211,25 @@ impl Session for Connected {
                 return Some(Assignment::Manifest);
             }
             while let Some(id) = self.ready.pop_front() {
-                if let Some(assignment) = self.assignment(&id) {
-                    return Some(assignment);
+                // A task that breaks an assertion must not keep the others from their host.
+                let made = catch_unwind(AssertUnwindSafe(|| self.assignment(&id)));
+                match made {
+                    Ok(Some(assignment)) => return Some(assignment),
+                    Ok(None) => {}
+                    Err(_) => {
+                        tracing::error!(task = %id, "an assignment breaks an assertion; it is not sent")
+                    }
                 }
             }
-            // Woken before the look, so nothing that changes meanwhile is missed.
-            if self.wake.changed().await.is_err() || !self.look() {
-                return None;
+            tokio::select! {
+                // Woken before the look, so nothing that changes meanwhile is missed.
+                woken = self.wake.changed() => if woken.is_err() || !self.look() {
+                    return None;
+                },
+                () = tokio::time::sleep_until(self.look_at) => {
+                    self.look_at = Instant::now() + COMPARE;
+                    self.presence.compare();
+                }
             }
         }
     }
@@ -223,8 +237,8 @@ impl Session for Connected {
     async fn manifest(&mut self) -> Option<Manifest> {
         let visible = self.link.cluster.read();
         let tasks = visible.state.tasks_on(&self.link.instance).map(|task| self.identifier(task)).collect();
-        // Not the revision: it falls when a backup is restored, and then agents would take no manifest.
-        Some(Manifest { timeline: now().0, tasks })
+        self.timeline += 1;
+        Some(Manifest { timeline: self.timeline, tasks })
     }
 
     async fn verify_stop(&mut self, candidates: Vec<acs::TaskIdentifier>) -> Vec<acs::TaskIdentifier> {
@@ -246,20 +260,6 @@ impl Session for Connected {
             task.stopped_at.is_none() && task.instance.as_ref() == Some(&self.link.instance)
         };
         candidates.into_iter().filter(|candidate| !live(candidate)).collect()
-    }
-}
-
-impl Drop for Connected {
-    fn drop(&mut self) {
-        let (link, session) = (self.link.clone(), self.session);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
-                if let Err(refusal) = link.connection(session, None).await {
-                    tracing::warn!(%refusal, "a lost connection could not be recorded");
-                }
-                link.cluster.wakers().end_session(&link.instance, session);
-            });
-        }
     }
 }
 

@@ -1,34 +1,125 @@
-//! The control plane's clock. It never runs backward: a host clock that was set back stands still here
-//! until it has caught up, so that times in rows keep their order.
+//! The control plane's clock: the host's wall clock, as it is. One that is set back by little, as time daemons
+//! do, stands still here until it has caught up, so that times in rows keep their order. One that is set by more,
+//! ahead or back, was wrong before: it is followed, and whoever waits for a time in a row hears of the step. The
+//! time that passes meanwhile tells a step from a long wait.
 
 use std::{
-    sync::atomic::{AtomicI64, Ordering},
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    sync::{
+        LazyLock,
+        atomic::{AtomicI64, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
+use parking_lot::Mutex;
 use wire::Timestamp;
 
-/// The longest sleep without a look at the clock: a clock that jumps ahead is noticed within it.
+/// The longest sleep without a look at the clock: a clock that is set is noticed within it.
 const LONGEST: Duration = Duration::from_secs(30);
+/// What is off by no more than this was corrected, not set.
+const STEP_MS: i64 = 5_000;
 
-static NEWEST: AtomicI64 = AtomicI64::new(0);
+static CLOCK: Clock = Clock::new();
+static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+struct Clock {
+    /// The newest time that was told.
+    newest: AtomicI64,
+    /// By how much the wall clock is before the time that has passed since the start; none looked yet at the least.
+    offset: AtomicI64,
+    /// How often it was set.
+    steps: AtomicU64,
+    setting: Mutex<()>,
+}
+
+impl Clock {
+    const fn new() -> Clock {
+        Clock {
+            newest: AtomicI64::new(0),
+            offset: AtomicI64::new(i64::MIN),
+            steps: AtomicU64::new(0),
+            setting: Mutex::new(()),
+        }
+    }
+
+    /// `read` gives the wall clock and the time since the start, in milliseconds.
+    fn tell(&self, read: impl Fn() -> (i64, i64)) -> i64 {
+        let (wall, passed) = read();
+        let off = (wall - passed).saturating_sub(self.offset.load(Ordering::Relaxed));
+        if off.abs() <= STEP_MS {
+            if off != 0 {
+                // A correction; of several threads' any will do.
+                self.offset.store(wall - passed, Ordering::Relaxed);
+            }
+            return self.newest.fetch_max(wall, Ordering::Relaxed).max(wall);
+        }
+        let _setting = self.setting.lock();
+        // Read again: another thread may have seen it first, and this one's time be older than the step.
+        let (wall, passed) = read();
+        let before = self.offset.swap(wall - passed, Ordering::Relaxed);
+        let off = (wall - passed).saturating_sub(before);
+        if before != i64::MIN && off.abs() > STEP_MS {
+            self.steps.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(seconds = off / 1000, "the host's clock was set");
+        }
+        if off < 0 {
+            self.newest.store(wall, Ordering::Relaxed);
+        }
+        self.newest.fetch_max(wall, Ordering::Relaxed).max(wall)
+    }
+}
 
 /// The time.
 pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let millis = i64::try_from(since.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(NEWEST.fetch_max(millis, Ordering::Relaxed).max(millis))
+    Timestamp(CLOCK.tell(|| {
+        let passed = START.elapsed().as_millis();
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let whole = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX / 2);
+        (whole(wall), whole(passed))
+    }))
 }
 
-/// Waits for a time, or for `pause` if that is longer; for ever when nothing waits.
-pub async fn sleep_until(at: Option<Timestamp>, pause: Option<Duration>) {
+/// How often the clock was set since the program started.
+pub(super) fn steps() -> u64 {
+    CLOCK.steps.load(Ordering::Relaxed)
+}
+
+/// Waits for a time, or for `pause` if that is longer; for ever when nothing waits. Ends early when the clock was
+/// set more often than was `seen`: then the time in the row may be one that never was.
+pub(super) async fn sleep_until(at: Option<Timestamp>, pause: Option<Duration>, seen: Option<u64>) {
     let Some(at) = at else { return std::future::pending().await };
     tokio::time::sleep(pause.unwrap_or_default()).await;
     loop {
         let left = u64::try_from(at.millis_since(now())).unwrap_or(0);
-        if left == 0 {
+        if left == 0 || Some(steps()) != seen {
             return;
         }
         tokio::time::sleep(Duration::from_millis(left).min(LONGEST)).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clock_is_followed_and_small_steps_back_are_waited_out() {
+        const HOUR: i64 = 3_600_000;
+        let clock = Clock::new();
+        for (passed, wall, told, steps) in [
+            (0, 10 * HOUR, 10 * HOUR, 0),
+            (1, 10 * HOUR - STEP_MS + 1, 10 * HOUR, 0),
+            (STEP_MS, 10 * HOUR + 1, 10 * HOUR + 1, 0),
+            // Nobody has looked for long.
+            (HOUR + STEP_MS, 11 * HOUR + 1, 11 * HOUR + 1, 0),
+            // Ahead, and put right.
+            (HOUR + STEP_MS + 1, 12 * HOUR, 12 * HOUR, 1),
+            (HOUR + STEP_MS + 2, 11 * HOUR + 2, 11 * HOUR + 2, 2),
+            (HOUR + STEP_MS + 3, 11 * HOUR + 3, 11 * HOUR + 3, 2),
+            (HOUR + STEP_MS + 4, 0, 0, 3),
+        ] {
+            let now = clock.tell(|| (wall, passed));
+            assert_eq!((now, clock.steps.load(Ordering::Relaxed)), (told, steps), "{wall}");
+        }
     }
 }

@@ -5,16 +5,16 @@ use std::{collections::BTreeSet, sync::Arc};
 use brain::{
     Cluster, Step, Txn,
     account::Account,
-    cluster::{Change, InstanceId},
+    cluster::{Change, InstanceId, Key},
     tick,
 };
 use store::Store;
-use wire::{Error, Timestamp};
+use wire::{Error, Timestamp, ecs::errors};
 
 use super::{
     By, Identity, context, ids,
     wakers::Wakers,
-    writer::{Handle, Machine, Outcome, Visible},
+    writer::{Handle, Machine, Outcome, Set, Visible},
 };
 
 /// Reads one cluster and sends commands to its writer.
@@ -24,6 +24,8 @@ pub struct ClusterHandle {
     account: Handle<Account>,
     identity: Arc<Identity>,
     wakers: Arc<Wakers>,
+    /// Up to which container instance the last sweep has compared rows with links.
+    swept: Arc<parking_lot::Mutex<InstanceId>>,
 }
 
 impl ClusterHandle {
@@ -36,10 +38,11 @@ impl ClusterHandle {
         let wakers = Arc::new(Wakers::default());
         let tick = {
             let (account, identity, wakers) = (account.clone(), identity.clone(), wakers.clone());
-            move |state: &Cluster, now| due(state, &account.read().state, &identity, now, &wakers)
+            move |state: &Cluster, at| due(state, &account.read().state, &identity, at, &wakers)
         };
         let handle = Handle::start(state, store.clone(), Arc::new(tick));
-        ClusterHandle { handle, account: account.clone(), identity: identity.clone(), wakers }
+        let (account, identity, swept) = (account.clone(), identity.clone(), Arc::default());
+        ClusterHandle { handle, account, identity, wakers, swept }
     }
 
     /// The cluster as it stands on disk.
@@ -63,10 +66,35 @@ impl ClusterHandle {
         let run = move |state: &Cluster, now: Timestamp| {
             let ctx = context(&identity, &caller, now);
             let step = state.step(&account.read().state, &ctx, &mut ids(), command)?;
-            let Step { state, changes, assignments, reply } = step;
+            let Step { state, changes, assignments, broken, reply } = step;
+            tell_broken(&state.row.name, &broken);
             Ok((outcome(state, changes, assignments, &wakers), reply))
         };
         self.handle.execute(run).await
+    }
+
+    /// Up to where the last sweep went.
+    pub(super) fn swept(&self) -> &parking_lot::Mutex<InstanceId> {
+        &self.swept
+    }
+
+    /// Runs a command that needs the cluster to be ACTIVE when its turn comes: it may have been deleted since the
+    /// request found it.
+    ///
+    /// # Errors
+    /// `ClusterNotFoundException`, and those of [`ClusterHandle::execute`].
+    pub async fn command<T: Send + 'static>(
+        &self,
+        caller: impl Into<By>,
+        command: impl FnOnce(&mut Txn) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let in_active = |txn: &mut Txn| {
+            if !txn.state.row.active {
+                return Err(errors::cluster_not_found("Cluster not found."));
+            }
+            command(txn)
+        };
+        self.execute(caller, in_active).await
     }
 
     /// Who waits for assignments, and which session of each instance is the newest.
@@ -108,19 +136,37 @@ fn outcome(
     Outcome { state, changes, effect: told.then_some(wake) }
 }
 
+/// Does what is due, or brings times into line with a clock that was set.
 fn due(
     state: &Cluster,
     account: &Account,
     identity: &Identity,
-    now: Timestamp,
+    (now, set): (Timestamp, Set),
     wakers: &Arc<Wakers>,
 ) -> Option<Outcome<Cluster>> {
-    Cluster::wake_at(state).filter(|at| *at <= now)?;
     let ctx = context(identity, &By::default(), now);
-    let ticked = state.step(account, &ctx, &mut ids(), |txn| {
-        tick::tick(txn);
-        Ok(())
-    });
-    let step = ticked.inspect_err(|error| tracing::error!(%error, "a timer failed")).ok()?;
+    if set != Set::No {
+        let run = |txn: &mut Txn| {
+            if set == Set::Seen {
+                tick::hold(txn);
+            }
+            tick::set_back(txn);
+            Ok(())
+        };
+        let step = state.step(account, &ctx, &mut ids(), run).ok()?;
+        tell_broken(&state.row.name, &step.broken);
+        return Some(outcome(step.state, step.changes, step.assignments, wakers));
+    }
+    Cluster::wake_at(state).filter(|at| *at <= now)?;
+    let step = tick::step(state, account, &ctx, &mut ids());
+    tell_broken(&state.row.name, &step.broken);
     Some(outcome(step.state, step.changes, step.assignments, wakers))
+}
+
+/// Says what was set aside. The panic hook has printed why.
+fn tell_broken(cluster: &str, broken: &[Key]) {
+    for key in broken {
+        let row = key.encode(cluster);
+        tracing::error!(row, "a row breaks an assertion; it is left alone for a minute, the others go on");
+    }
 }

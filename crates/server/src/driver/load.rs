@@ -232,6 +232,7 @@ fn plain_instance(id: InstanceId, owner: Owner, now: Timestamp) -> InstanceRow {
         registered: Resources::default(),
         attributes: Vec::new(),
         tags: Vec::new(),
+        timeline: 0,
         agent_connected: false,
         version_info: Default::default(),
         ec2_instance_id: None,

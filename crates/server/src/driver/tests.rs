@@ -301,3 +301,105 @@ async fn a_deregistered_instance_loses_its_session_and_gets_no_other() {
         RefusalKind::InvalidInstance
     );
 }
+
+impl Api {
+    fn connected(&self, instance: &str) -> bool {
+        let id = InstanceId::from(instance.rsplit('/').next().unwrap());
+        let visible = self.driver.cluster_by_name("c").unwrap().read();
+        visible.state.instance(&id).unwrap().agent_connected
+    }
+
+    async fn until(&self, what: &str, mut reached: impl FnMut(&Api) -> bool) {
+        let reached = async {
+            while !reached(self) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), reached).await.expect(what);
+    }
+}
+
+fn full() -> Option<store::Error> {
+    Some(store::Error::DiskFull { path: String::new(), detail: String::new() })
+}
+
+#[tokio::test]
+async fn an_end_that_could_not_be_stored_is_stored_later() {
+    let store = Arc::new(Memory::new());
+    let api = Api::open(store.clone()).await;
+    let instance = api.host().await;
+    let session = api.session(&instance).await;
+    assert!(api.connected(&instance));
+    store.set_fault(full());
+    drop(session);
+    // A new session that could not be recorded is none, and its end counts.
+    let refused = api.driver.connect(hello(&instance), "http://127.0.0.1:4566").await.map(|_| ());
+    assert_eq!(refused.unwrap_err().kind, RefusalKind::Server);
+    assert!(api.connected(&instance), "not stored yet");
+    store.set_fault(None);
+    api.until("the host counts as gone", |api| !api.connected(&instance)).await;
+    let _session = api.session(&instance).await;
+    assert!(api.connected(&instance));
+}
+
+#[tokio::test]
+async fn a_row_that_disagrees_with_its_link_is_put_right() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    // Its row says that it is connected, and there is no link.
+    let instance = api.host().await;
+    let other = api.host().await;
+    let _session = api.session(&other).await;
+    api.driver.sweep_once().await.unwrap();
+    assert!(!api.connected(&instance) && api.connected(&other));
+}
+
+#[tokio::test]
+async fn manifests_count_up_though_the_clock_was_ahead() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    let instance = api.host().await;
+    let id = InstanceId::from(instance.rsplit('/').next().unwrap());
+    let ahead = now().plus_millis(3_600_000).0;
+    let write = move |txn: &mut brain::Txn| {
+        let row = txn.state.instance(&id).unwrap().as_ref().clone();
+        txn.put_instance(brain::cluster::InstanceRow { timeline: ahead, ..row });
+        Ok(())
+    };
+    api.driver.cluster_by_name("c").unwrap().execute("", write).await.unwrap();
+    let mut last = ahead;
+    for _ in 0..2 {
+        let mut session = api.session(&instance).await;
+        for _ in 0..3 {
+            let timeline = session.manifest().await.unwrap().timeline;
+            assert!(timeline > last);
+            last = timeline;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_into_a_cluster_that_is_deleted_meanwhile() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    api.define().await;
+    let resources = json!([{"name": "CPU", "integerValue": 1}, {"name": "MEMORY", "integerValue": 1}]);
+    for round in 0..40 {
+        let name = format!("x{round}");
+        api.ok("CreateCluster", json!({"clusterName": name})).await;
+        let delete = api.call("DeleteCluster", json!({"cluster": name}));
+        let (operation, input) = match round % 4 {
+            0 => ("CreateService", json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 0})),
+            1 => ("RegisterContainerInstance", json!({"totalResources": resources})),
+            2 => ("UpdateCluster", json!({})),
+            _ => ("TagResource", json!({"tags": [{"key": "k", "value": "v"}]})),
+        };
+        let mut input = input;
+        input["cluster"] = name.as_str().into();
+        let ctx = api.driver.ctx("", now());
+        input["resourceArn"] = brain::arn::cluster(&ctx, &name).into();
+        // The request finds the cluster before it is deleted, and has its turn after.
+        let (deleted, done) = tokio::join!(delete, api.call(operation, input));
+        deleted.unwrap();
+        assert_eq!(done.unwrap_err().code(), "ClusterNotFoundException", "{operation}");
+        let visible = api.driver.cluster_by_name(&name).unwrap().read();
+        assert!(!visible.state.row.active && visible.state.counts() == (0, 0), "{operation}");
+    }
+}

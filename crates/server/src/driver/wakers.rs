@@ -68,6 +68,11 @@ impl Wakers {
         self.asked.load(Ordering::Relaxed)
     }
 
+    /// Whether the container instance has a session.
+    pub fn has_session(&self, instance: &InstanceId) -> bool {
+        self.sessions.lock().newest.contains_key(instance)
+    }
+
     /// Wakes the links of these instances.
     pub fn wake(&self, instances: &BTreeSet<InstanceId>) {
         let counters = self.counters.lock();

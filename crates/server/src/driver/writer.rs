@@ -44,7 +44,19 @@ pub struct Outcome<M: Machine> {
 }
 
 /// Runs what is due; the writer calls it when the state's time has come.
-pub type Tick<M> = Arc<dyn Fn(&M, Timestamp) -> Option<Outcome<M>> + Send + Sync>;
+pub type Tick<M> = Arc<dyn Fn(&M, (Timestamp, Set)) -> Option<Outcome<M>> + Send + Sync>;
+
+/// Whether the clock was set, after which the times in rows have to be brought into line with it. The writer asks
+/// for that until nothing more changes by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// It was not.
+    No,
+    /// Perhaps, while nothing ran here.
+    Unseen,
+    /// Just now.
+    Seen,
+}
 
 type Answer = Box<dyn FnOnce(Result<(), wire::Error>) + Send>;
 type Job<M> = Box<dyn FnOnce(&M, Timestamp) -> (Option<Outcome<M>>, Answer) + Send>;
@@ -73,7 +85,7 @@ impl<M: Machine> Handle<M> {
         let visible = Visible { state, revision: store.revision() };
         let snapshot = Arc::new(ArcSwap::from_pointee(visible));
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let writer = Writer { snapshot: snapshot.clone(), store, tick, queue };
+        let writer = Writer { snapshot: snapshot.clone(), store, tick, queue, clock: None };
         tokio::spawn(writer.run());
         Handle { snapshot, jobs }
     }
@@ -111,6 +123,8 @@ struct Writer<M: Machine> {
     store: Arc<dyn Store>,
     tick: Tick<M>,
     queue: mpsc::Receiver<Job<M>>,
+    /// How often the clock had been set when times in the rows were last brought into line with it.
+    clock: Option<u64>,
 }
 
 /// A batch at work.
@@ -128,7 +142,7 @@ impl<M: Machine> Writer<M> {
         let mut pause = None;
         loop {
             let wake = self.snapshot.load().state.wake_at();
-            let due = clock::sleep_until(wake, pause.take());
+            let due = clock::sleep_until(wake, pause.take(), self.clock);
             tokio::select! {
                 job = self.queue.recv() => match job {
                     Some(job) => drop(self.batch(Some(job)).await),
@@ -145,7 +159,14 @@ impl<M: Machine> Writer<M> {
         let (answers, effects) = (Vec::new(), Vec::new());
         let mut batch = Batch { state, changes: BTreeMap::new(), bytes: 0, answers, effects };
         let now = clock::now();
-        let ticked = self.tick(&mut batch, now);
+        let steps = clock::steps();
+        let set = match self.clock {
+            None => Set::Unseen,
+            Some(seen) if seen == steps => Set::No,
+            Some(_) => Set::Seen,
+        };
+        let ticked = self.tick(&mut batch, (now, set));
+        let in_line = ticked && batch.changes.is_empty();
         let mut next = first;
         while let Some(job) = next.take() {
             // A command that breaks one of the brain's own assertions fails alone: it worked on a copy, and its
@@ -161,12 +182,16 @@ impl<M: Machine> Writer<M> {
                 next = self.queue.try_recv().ok();
             }
         }
-        self.commit(batch).await && ticked
+        let done = self.commit(batch).await && ticked;
+        if set != Set::No && in_line && done {
+            self.clock = Some(steps);
+        }
+        done
     }
 
     /// Runs what is due into the batch. False when it could not: the timers stay due and are tried again.
-    fn tick(&self, batch: &mut Batch<M>, now: Timestamp) -> bool {
-        let ran = catch_unwind(AssertUnwindSafe(|| (self.tick)(&batch.state, now)));
+    fn tick(&self, batch: &mut Batch<M>, at: (Timestamp, Set)) -> bool {
+        let ran = catch_unwind(AssertUnwindSafe(|| (self.tick)(&batch.state, at)));
         match ran.map(|outcome| outcome.map_or(Ok(()), |outcome| batch.take(outcome))) {
             Ok(Ok(())) => true,
             Ok(Err(error)) => {

@@ -1,8 +1,10 @@
 //! One request, from head to reply.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use http::header::{HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -111,7 +113,12 @@ impl FrontDoor {
             now,
             origin: origin(&parts.headers),
         };
-        let output = mounted.service.call(call).await?;
+        // What breaks an assertion is told as a failure of this call, not as a connection that ends.
+        let output = AssertUnwindSafe(mounted.service.call(call)).catch_unwind().await;
+        let output = output.unwrap_or_else(|_| {
+            tracing::error!(operation = operation.name, request_id, "a call broke an assertion");
+            Err(Error::internal("The call could not be carried out."))
+        })?;
         codec.response(mounted.schema, operation, output, request_id)
     }
 

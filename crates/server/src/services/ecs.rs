@@ -145,7 +145,7 @@ impl Ecs {
         let request: R = call.typed()?;
         let ctx = self.driver.ctx(&call.caller, call.now);
         let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
-        let reply = cluster.execute(&call.caller, move |txn| command(txn, request)).await?;
+        let reply = cluster.command(&call.caller, move |txn| command(txn, request)).await?;
         json(&reply)
     }
 
@@ -213,7 +213,7 @@ impl Ecs {
         }
         let request: R = call.typed()?;
         let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
-        json(&cluster.execute(&call.caller, move |txn| on_cluster(txn, request)).await?)
+        json(&cluster.command(&call.caller, move |txn| on_cluster(txn, request)).await?)
     }
 
     fn list_tags(&self, call: Call) -> Result<Bytes, Error> {

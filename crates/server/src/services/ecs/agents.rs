@@ -85,7 +85,7 @@ pub async fn register(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
         None => By::from(&call.caller),
     };
     let run = move |txn: &mut brain::Txn| register::register_container_instance(txn, request);
-    json(&cluster.execute(by, run).await?)
+    json(&cluster.command(by, run).await?)
 }
 
 /// Makes the key the one of a new container instance, or of one that was registered before there were such keys.

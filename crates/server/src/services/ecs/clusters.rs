@@ -39,17 +39,17 @@ pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
         "UpdateCluster" => {
             let request: ecs::UpdateClusterRequest = call.typed()?;
             let cluster = driver.cluster(&ctx, Some(&request.cluster))?;
-            json(&cluster.execute(&caller, |txn| clusters::update_cluster(txn, request)).await?)
+            json(&cluster.command(&caller, |txn| clusters::update_cluster(txn, request)).await?)
         }
         "UpdateClusterSettings" => {
             let request: ecs::UpdateClusterSettingsRequest = call.typed()?;
             let cluster = driver.cluster(&ctx, Some(&request.cluster))?;
-            json(&cluster.execute(&caller, |txn| clusters::update_cluster_settings(txn, request)).await?)
+            json(&cluster.command(&caller, |txn| clusters::update_cluster_settings(txn, request)).await?)
         }
         "DeleteCluster" => {
             let request: ecs::DeleteClusterRequest = call.typed()?;
             let cluster = driver.cluster(&ctx, Some(&request.cluster))?;
-            json(&cluster.execute(&caller, clusters::delete_cluster).await?)
+            json(&cluster.command(&caller, clusters::delete_cluster).await?)
         }
         name => Err(errors::server(format!("{name} is listed as built but has no handler."))),
     }
