@@ -27,6 +27,8 @@ pub struct Config {
     pub timers: Timers,
     /// `ECS_IMAGE_PULL_BEHAVIOR`.
     pub image_pull: engine::PullBehavior,
+    /// The ledger, or the control plane's state, is gone for good: what ran before may go too.
+    pub begins_anew: bool,
     /// Called once this host is registered, with its container instance's ARN, and again should the
     /// control plane give it a new one.
     pub on_registered: Option<OnRegistered>,

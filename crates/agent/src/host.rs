@@ -54,6 +54,10 @@ pub struct Host {
     tasks: Mutex<BTreeMap<engine::TaskId, Handle>>,
     /// What a dead agent left of tasks that nobody knows, until it is removed.
     remains: Mutex<BTreeMap<engine::TaskId, CancellationToken>>,
+    /// Tasks that wait for an assignment that could not be read.
+    held: Mutex<BTreeMap<engine::TaskId, adoption::Held>>,
+    /// What ran before may go: an operator says so.
+    begins_anew: bool,
     /// Finished tasks and when; see [`REMEMBER`].
     finished: Mutex<BTreeMap<engine::TaskId, Instant>>,
     /// Wakes the shipper of a container's output.
@@ -129,6 +133,8 @@ pub struct Parts {
     pub image_pull: engine::PullBehavior,
     /// A folder on the disk that tasks write to; without it nobody looks after that.
     pub disk: Option<PathBuf>,
+    /// What ran before and is not known may go.
+    pub begins_anew: bool,
 }
 
 impl Host {
@@ -148,6 +154,8 @@ impl Host {
             beginning: Arc::new(Semaphore::new(BEGINNING_EACH * processors.max(2))),
             tasks: Mutex::default(),
             remains: Mutex::default(),
+            held: Mutex::default(),
+            begins_anew: parts.begins_anew,
             finished: Mutex::default(),
             output: Mutex::default(),
             health_changed: Notify::new(),
@@ -158,6 +166,9 @@ impl Host {
     /// Takes an assignment in; answers once it is on disk, and may be acknowledged. For a task that is
     /// known only its being stopped is news.
     pub async fn assign(self: &Arc<Host>, assignment: acs::Task) -> Result<(), ledger::Error> {
+        if self.take_up(&assignment).await? {
+            return Ok(());
+        }
         let stop = assignment.desired_status.as_deref() == Some("STOPPED");
         let task = match lower(&assignment, &self.lowering) {
             Ok(task) => task,
@@ -229,8 +240,15 @@ impl Host {
     }
 
     /// Tells a task to stop, if it is here.
-    pub fn stop(&self, id: &str) {
+    pub fn stop(self: &Arc<Host>, id: &str) {
+        self.drop_held(id);
         self.tell(&id.to_owned(), Message::Fact(Fact::StopWanted));
+    }
+
+    /// Whether any task runs here that nobody has told to stop.
+    pub fn is_busy(&self) -> bool {
+        let runs = |task: &Snapshot| task.known < Known::Stopped && !task.stop;
+        !self.held.lock().is_empty() || self.snapshots().iter().any(runs)
     }
 
     /// Every task that is here, in the order of ids.

@@ -5,7 +5,7 @@
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use store::{Commit, Condition, Span, Store};
+use store::{Commit, Condition, Entry, Span, Store, aside};
 use tokio::sync::oneshot;
 use wire::{acs, agent_key::AgentKey};
 
@@ -23,14 +23,14 @@ pub struct Ledger {
     boot_id: Arc<str>,
 }
 
-/// What failed: the disk, or a row that cannot be read.
+/// What failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error(transparent)]
     Store(#[from] store::Error),
-    /// The file was written by something else.
-    #[error("the ledger's row {key} cannot be read")]
-    Row { key: String, source: serde_json::Error },
+    /// The ledger is new, and what runs here is not.
+    #[error("the agent's ledger is gone, and {0} of its tasks are on this host")]
+    Gone(usize),
     #[error("the ledger could not be made")]
     Io(#[from] std::io::Error),
 }
@@ -70,6 +70,14 @@ pub struct Written {
     pub record: Record,
 }
 
+/// What is written down of tasks.
+#[derive(Debug, Default)]
+pub struct Tasks {
+    pub written: Vec<(String, Written)>,
+    /// Tasks whose assignment cannot be read, and how far they are. It comes again when the control plane is there.
+    pub unreadable: Vec<(String, Record)>,
+}
+
 /// How far a task is, as it is written down.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Record {
@@ -81,6 +89,9 @@ pub struct Record {
     /// Nothing of the task is left on the host.
     #[serde(default)]
     pub removed: bool,
+    /// What was written down cannot be read. Never written.
+    #[serde(skip)]
+    pub is_lost: bool,
 }
 
 impl Ledger {
@@ -174,7 +185,8 @@ impl Ledger {
         match row.as_ref().map(|row| row.as_u64().ok_or(row)) {
             None => Ok(Shipped::default()),
             Some(Ok(cursor)) => Ok(Shipped { cursor, ..Shipped::default() }),
-            Some(Err(row)) => Shipped::deserialize(row).map_err(|source| Error::Row { key, source }),
+            // From the beginning: twice rather than not at all.
+            Some(Err(row)) => Ok(Shipped::deserialize(row).unwrap_or_default()),
         }
     }
 
@@ -183,24 +195,31 @@ impl Ledger {
         self.commit(Commit::new().put(output_key(id), json(&shipped))).await
     }
 
-    /// Every task that is written down, by id.
-    pub fn tasks(&self) -> Result<Vec<(String, Written)>, Error> {
+    /// Whether nothing was ever written here.
+    pub fn is_new(&self) -> bool {
+        self.store.revision() == 0
+    }
+
+    /// Every task that is written down, by id. What cannot be read is set aside.
+    pub fn tasks(&self) -> Result<Tasks, Error> {
         let mut rows = BTreeMap::new();
         self.store.scan(&Span::prefix("task/"), &mut |entry| {
-            rows.insert(entry.key, entry.value);
+            rows.insert(entry.key.clone(), entry);
         })?;
-        let mut tasks = Vec::new();
-        for (key, value) in &rows {
+        let mut tasks = Tasks::default();
+        for (key, entry) in &rows {
             let Some(id) = key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment")) else {
                 continue;
             };
-            let assignment = parse(key, value)?;
-            let key = record_key(id);
-            let record = match rows.get(&key) {
-                Some(value) => parse(&key, value)?,
-                None => Record { boot_id: self.boot_id.to_string(), ..Record::default() },
+            let fresh = || Record { boot_id: self.boot_id.to_string(), ..Record::default() };
+            let record = match rows.get(&record_key(id)) {
+                Some(entry) => self.parse(entry).unwrap_or_else(|| Record { is_lost: true, ..fresh() }),
+                None => fresh(),
             };
-            tasks.push((id.to_owned(), Written { assignment, record }));
+            match self.parse(entry) {
+                Some(assignment) => tasks.written.push((id.to_owned(), Written { assignment, record })),
+                None => tasks.unreadable.push((id.to_owned(), record)),
+            }
         }
         Ok(tasks)
     }
@@ -216,8 +235,23 @@ impl Ledger {
         Ok(())
     }
 
+    /// None as well where the row cannot be read.
     fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        self.store.get(key)?.map(|entry| parse(key, &entry.value)).transpose()
+        Ok(self.store.get(key)?.and_then(|entry| self.parse(&entry)))
+    }
+
+    /// Reads a row, or sets it aside.
+    fn parse<T: DeserializeOwned>(&self, entry: &Entry) -> Option<T> {
+        let reason = match serde_json::from_slice(&entry.value) {
+            Ok(row) if entry.whole => return Some(row),
+            Ok(_) => "it does not match its checksum".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let key = &entry.key;
+        tracing::error!(key, reason, "a row of the ledger cannot be read; it is set aside: docs/repair.md");
+        // Where it cannot be moved it is passed over all the same.
+        self.store.submit(aside::commit(entry, &reason), Box::new(|_| ()));
+        None
     }
 }
 
@@ -239,8 +273,4 @@ fn output_key(id: &engine::ContainerId) -> String {
 
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("our own rows have text keys and finite numbers")
-}
-
-fn parse<T: DeserializeOwned>(key: &str, value: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(value).map_err(|source| Error::Row { key: key.to_owned(), source })
 }

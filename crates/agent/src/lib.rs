@@ -62,10 +62,11 @@ async fn work(config: Config) -> Result<(), Error> {
         resources: config.resources.clone(),
         image_pull: config.image_pull,
         disk: Some(config.data_dir.clone()),
+        begins_anew: config.begins_anew,
     });
     host.adopt().await?;
     let registered = async {
-        let instance = link::register(&config, &api, &ledger).await?;
+        let instance = link::register(&config, &api, &ledger, &host).await?;
         tracing::info!(instance.arn, cluster = instance.cluster, "registered");
         if let Some(tell) = &config.on_registered {
             tell(&instance.arn);

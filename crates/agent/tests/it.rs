@@ -75,6 +75,7 @@ impl World {
                 token: None,
             },
             data_dir: self.data.path().to_owned(),
+            begins_anew: false,
             engine: self.engine.clone(),
             attributes: [("rack".to_string(), "7".to_string())].into(),
             resources: agent::Resources {

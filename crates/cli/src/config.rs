@@ -27,6 +27,9 @@ pub enum Error {
 pub struct Config {
     /// Where all state lives. Default `/var/lib/roadstead`.
     pub data_dir: PathBuf,
+    /// Begin from nothing where there was something; a flag only.
+    #[serde(skip)]
+    pub begin_anew: bool,
     pub server: Server,
     pub agent: Agent,
     pub images: Images,
@@ -108,6 +111,7 @@ impl Default for Config {
     fn default() -> Config {
         Config {
             data_dir: PathBuf::from("/var/lib/roadstead"),
+            begin_anew: false,
             server: Server::default(),
             agent: Agent::default(),
             images: Images::default(),

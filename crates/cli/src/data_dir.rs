@@ -52,6 +52,21 @@ impl DataDir {
         Ok(DataDir { path, id, _lock: lock })
     }
 
+    /// What shows that a control plane ran here before.
+    pub fn remains(&self) -> Vec<&'static str> {
+        let holds = |name: &str| {
+            let path = self.path.join(name);
+            match fs::read_dir(&path) {
+                Ok(mut entries) => entries.next().is_some(),
+                Err(_) => fs::metadata(&path).is_ok_and(|file| file.len() > 0),
+            }
+        };
+        ["logs/catalog.log", "agent/ledger.db", "engine/tasks"]
+            .into_iter()
+            .filter(|name| holds(name))
+            .collect()
+    }
+
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path

@@ -23,6 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    advice::Advise,
     commands::{image, up::Parts},
     config::Config,
     data_dir::{Credentials, DataDir},
@@ -127,11 +128,19 @@ async fn start_server(
         .await
         .with_context(|| format!("cannot listen on {}", server.listen))?;
     let state = dir.path().join("state.db");
+    let is_lost = |store: Option<&dyn store::Store>| match store {
+        None => std::fs::metadata(&state).map_or(true, |file| file.len() == 0),
+        Some(store) => store.revision() == 0,
+    };
+    let remains = if config.begin_anew { Vec::new() } else { dir.remains() };
+    // Before anything is made in its place.
+    refuse_nothing(&state, is_lost(None), &remains)?;
     // The one process that writes the rows has them all in memory: nobody watches them.
     let history = store::sqlite::HistoryLimits::NONE;
     let options = store::sqlite::Options { history, keeps_room: true, ..Default::default() };
     let store = store::sqlite::Sqlite::open(&state, options)
         .with_context(|| format!("cannot open {}", state.display()))?;
+    refuse_nothing(&state, is_lost(Some(&store)), &remains)?;
     let identity = Identity {
         account: server.account.clone(),
         region: server.region.clone(),
@@ -173,6 +182,21 @@ fn front_door_limits() -> front_door::Limits {
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
     let connections = files.map_or(limits.connections, |files| limits.connections.min(files / 2));
     front_door::Limits { connections, ..limits }
+}
+
+/// Begun from nothing, the control plane would know of no task, and have every one ended that runs.
+fn refuse_nothing(state: &std::path::Path, is_lost: bool, remains: &[&str]) -> anyhow::Result<()> {
+    if !is_lost || remains.is_empty() || state.with_file_name("state.db.salvaged").exists() {
+        return Ok(());
+    }
+    let refused = anyhow!(
+        "{} is missing or empty, but {} beside it is not new: begun from nothing, every task would end",
+        state.display(),
+        remains.join(", ")
+    );
+    Err(refused).advise(
+        "put a backup in its place (docs/repair.md), or `--begin-anew` to give up all clusters, services and tasks",
+    )
 }
 
 fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Logs> {
@@ -252,6 +276,7 @@ pub async fn start_agent(
             "prefer-cached" => PullBehavior::PreferCached,
             _ => PullBehavior::Default,
         },
+        begins_anew: config.begin_anew,
         on_registered: None,
     })
 }

@@ -325,6 +325,7 @@ impl Actor {
             state: self.state.clone(),
             reports: self.reports.iter().cloned().collect(),
             removed: self.removed,
+            is_lost: false,
         };
         let (host, to_self, id) = (self.host.clone(), self.to_self.clone(), self.task.id.clone());
         tokio::spawn(async move {

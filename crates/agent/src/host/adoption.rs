@@ -5,17 +5,36 @@ use std::{sync::Arc, time::Duration};
 
 use engine::FoundTask;
 use tokio_util::sync::CancellationToken;
+use wire::acs;
 
 use super::{Host, actor};
 use crate::{api, ledger, lower::lower, plan};
+
+/// The reason of a task that nothing is left of.
+const LOST: &str = "The agent's record of this task cannot be read, and nothing of it is left on the host";
+
+/// A task whose assignment cannot be read.
+pub(super) struct Held {
+    record: ledger::Record,
+    found: Option<FoundTask>,
+}
 
 impl Host {
     /// Finds everything again. Call it once, before assignments come in.
     pub async fn adopt(self: &Arc<Host>) -> Result<(), ledger::Error> {
         let found = self.found().await;
-        let written = self.ledger.tasks()?;
+        if self.ledger.is_new() && !found.is_empty() && !self.begins_anew {
+            return Err(ledger::Error::Gone(found.len()));
+        }
+        let ledger::Tasks { written, unreadable } = self.ledger.tasks()?;
+        for (id, record) in unreadable {
+            let found = found.iter().find(|found| found.task == id).cloned();
+            tracing::error!(task = id, in_engine = found.is_some(), "kept until its assignment comes again");
+            self.held.lock().insert(id, Held { record, found });
+        }
         for task in &found {
-            if !written.iter().any(|(id, _)| *id == task.task) {
+            let is_held = self.held.lock().contains_key(&task.task);
+            if !is_held && !written.iter().any(|(id, _)| *id == task.task) {
                 tracing::warn!(task = task.task, "removing a task that the ledger does not know");
                 self.remove_unknown(task.task.clone());
             }
@@ -61,6 +80,29 @@ impl Host {
         }
     }
 
+    /// Takes up a task whose assignment could not be read, now that it has come again. False when there is none.
+    pub(super) async fn take_up(self: &Arc<Host>, assignment: &acs::Task) -> Result<bool, ledger::Error> {
+        let id = assignment.arn.as_deref().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+        let Some(Held { record, found }) = self.held.lock().remove(id) else { return Ok(false) };
+        self.adopt_task(id, ledger::Written { assignment: assignment.clone(), record }, found.as_ref());
+        self.ledger.assign(id, assignment).await?;
+        Ok(true)
+    }
+
+    /// Tasks that wait for their assignment.
+    pub fn held(&self) -> Vec<String> {
+        self.held.lock().keys().cloned().collect()
+    }
+
+    /// Nobody wants a task that waits for its assignment.
+    pub(super) fn drop_held(self: &Arc<Host>, id: &str) {
+        if self.held.lock().remove(id).is_some() {
+            self.remove_unknown(id.to_owned());
+            let (ledger, id) = (self.ledger.clone(), id.to_owned());
+            tokio::spawn(async move { ledger.forget(&id).await });
+        }
+    }
+
     fn adopt_task(self: &Arc<Host>, id: &str, written: ledger::Written, found: Option<&FoundTask>) {
         let task = match lower(&written.assignment, &self.lowering) {
             Ok(task) => task,
@@ -71,6 +113,11 @@ impl Host {
             }
         };
         let mut record = written.record;
+        if record.is_lost && found.is_none_or(|found| found.containers.is_empty()) {
+            // It may have run to its end: it does not run twice.
+            record.state.stop = true;
+            record.state.reason.get_or_insert_with(|| LOST.to_owned());
+        }
         record.state.stop |= written.assignment.desired_status.as_deref() == Some("STOPPED");
         let same_boot = record.boot_id == self.ledger.boot_id();
         if !record.removed {

@@ -239,13 +239,19 @@ impl<'a> Session<'a> {
             .iter()
             .filter_map(|t| Some((t.task_arn.as_deref()?, t.desired_status.as_deref() == Some("RUNNING"))))
             .collect();
+        let arn = |id: &str| {
+            let (root, _) = self.link.instance.arn.rsplit_once('/').unwrap_or_default();
+            format!("{}/{id}", root.replace(":container-instance/", ":task/"))
+        };
+        let held = self.link.host.held().into_iter().map(|id| (arn(&id), None));
         let here = self.link.host.snapshots();
-        here.into_iter()
-            .filter(|task| task.known < Known::Stopped && !task.stop)
-            .filter(|task| wanted.get(task.arn.as_str()) != Some(&true))
-            .map(|task| acs::TaskIdentifier {
-                task_arn: Some(task.arn),
-                task_cluster_arn: Some(task.cluster_arn),
+        let here = here.into_iter().filter(|task| task.known < Known::Stopped && !task.stop);
+        here.map(|task| (task.arn, Some(task.cluster_arn)))
+            .chain(held)
+            .filter(|(arn, _)| wanted.get(arn.as_str()) != Some(&true))
+            .map(|(arn, cluster)| acs::TaskIdentifier {
+                task_arn: Some(arn),
+                task_cluster_arn: cluster,
                 desired_status: Some("STOPPED".into()),
             })
             .collect()

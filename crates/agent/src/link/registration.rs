@@ -12,6 +12,7 @@ use wire::{
 use crate::{
     api::{self, Api, BackOff},
     config::{Config, Resources},
+    host::Host,
     ledger::{self, Instance, Ledger},
 };
 
@@ -34,7 +35,10 @@ pub enum Error {
 ///
 /// The host speaks by a key of its own, which is on disk before the control plane hears of it: whatever dies on
 /// the way, the next attempt is the same instance. The key that it was given only brings the new one in.
-pub async fn register(config: &Config, api: &Api, ledger: &Ledger) -> Result<Instance, Error> {
+///
+/// A control plane that does not know the host any more may have lost its state. It would have every task here
+/// stopped, as it knows of none: so while tasks run, the host only becomes a new instance when an operator says so.
+pub async fn register(config: &Config, api: &Api, ledger: &Ledger, host: &Host) -> Result<Instance, Error> {
     let mut before = ledger.instance()?.filter(|instance| instance.cluster == config.cluster);
     let mut key = Key::open(config, ledger).await?;
     let mut back_off = BackOff::new(Duration::from_millis(200), 2.0, Duration::from_secs(30));
@@ -62,6 +66,17 @@ pub async fn register(config: &Config, api: &Api, ledger: &Ledger) -> Result<Ins
             }
             // Not heard of: never registered, or a backup from before was restored.
             Err(error) if key.own.is_some() && key.bound && is_unknown(&error) => key.bound = false,
+            Err(error) if before.is_some() && !config.begins_anew && host.is_busy() => {
+                let wait = back_off.wait();
+                tracing::error!(
+                    %error, ?wait,
+                    "the control plane does not take this host as the instance that it was; its tasks go on. Restore \
+                     the control plane's state, or start with --begin-anew to give the tasks up: docs/repair.md"
+                );
+                // What was brought along, or not, is tried in turns.
+                key.bound = true;
+                tokio::time::sleep(wait).await;
+            }
             Err(error) if key.own.is_some() && key.bound && is_final(&error) => {
                 tracing::warn!(%error, "registering as a new instance, by a new key");
                 before = None;

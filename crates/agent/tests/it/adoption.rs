@@ -137,3 +137,64 @@ async fn an_instance_that_is_refused_for_now_asks_again() {
     *w.server.refuse_acs.lock() = None;
     w.run("t2").await;
 }
+
+/// Cuts a row of the ledger in half, as it lies on the disk.
+async fn damage(w: &World, key: &str) {
+    use store::{Commit, Store};
+    let path = w.data.path().join("ledger.db");
+    let ledger = store::sqlite::Sqlite::open(&path, Default::default()).unwrap();
+    let row = ledger.get(key).unwrap().unwrap().value;
+    ledger.commit(Commit::new().put(key, row.slice(..row.len() / 2))).unwrap();
+}
+
+fn starts(w: &World) -> usize {
+    w.engine.log().iter().filter(|entry| *entry == "start app").count()
+}
+
+#[tokio::test]
+async fn a_ledger_row_that_cannot_be_read_costs_no_container() {
+    for key in ["task/t1/assignment", "task/t1/record", "instance", "acs"] {
+        let mut w = World::new().await;
+        w.run("t1").await;
+        w.run("t2").await;
+        w.is_written(r#""phase":"Running""#).await;
+        w.kill_agent().await;
+        damage(&w, key).await;
+        w.start_agent();
+        w.run("t3").await;
+        assert!(w.engine.running("t1", "app") && w.engine.running("t2", "app"), "{key}");
+        // As a new session does, everything is sent again; and it can be stopped.
+        w.server.assign(task("t1", json!([app()]))).await;
+        w.server.assign(stopped("t1")).await;
+        w.server.report("t1", "STOPPED").await;
+        assert!(w.engine.running("t2", "app"), "{key}");
+        assert_eq!(starts(&w), 3, "nothing is started twice: {key}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_whose_record_is_lost_does_not_run_twice() {
+    let mut w = World::new().await;
+    w.run("t1").await;
+    w.is_written(r#""phase":"Running""#).await;
+    w.kill_agent().await;
+    damage(&w, "task/t1/record").await;
+    w.engine.reboot();
+    w.start_agent();
+    w.server.report("t1", "STOPPED").await;
+    assert_eq!(starts(&w), 1);
+}
+
+#[tokio::test]
+async fn without_its_ledger_an_agent_does_not_begin() {
+    let mut w = World::new().await;
+    w.run("t1").await;
+    w.kill_agent().await;
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(w.data.path().join(format!("ledger.db{suffix}")));
+    }
+    let ledger = agent::ledger::Ledger::open(w.data.path()).unwrap();
+    let refused = crate::disk::host(&w.engine, ledger).adopt().await;
+    assert!(matches!(refused, Err(agent::ledger::Error::Gone(1))), "{refused:?}");
+    assert!(w.engine.running("t1", "app"));
+}

@@ -30,6 +30,7 @@ pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
         },
         image_pull: engine::PullBehavior::PreferCached,
         disk: None,
+        begins_anew: false,
     })
 }
 
@@ -56,9 +57,9 @@ async fn nothing_is_acknowledged_or_started_that_is_not_on_disk() {
     store.set_fault(None);
     host.assign(run()).await.unwrap();
     eventually("the container starts", || engine.running("t1", "app").then_some(())).await;
-    assert_eq!(ledger.tasks().unwrap().len(), 1);
+    assert_eq!(ledger.tasks().unwrap().written.len(), 1);
 
     host.assign(assignment(stopped("t1"))).await.unwrap();
-    assert_eq!(ledger.tasks().unwrap()[0].1.assignment.desired_status.as_deref(), Some("STOPPED"));
+    assert_eq!(ledger.tasks().unwrap().written[0].1.assignment.desired_status.as_deref(), Some("STOPPED"));
     eventually("the task is removed", || engine.tasks().is_empty().then_some(())).await;
 }

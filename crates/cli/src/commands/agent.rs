@@ -18,12 +18,16 @@ pub struct Args {
     /// The cluster to join
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// Begin without the ledger that was here, or with a control plane that has lost its state: every task ends
+    #[arg(long)]
+    begin_anew: bool,
 }
 
 /// Runs until SIGTERM or SIGINT. The key pair comes from AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let mut config = args.settings.config()?;
     config.server.cluster = args.cluster.unwrap_or(config.server.cluster);
+    config.begin_anew = args.begin_anew;
     config.check()?;
     let variable = |name: &str| {
         std::env::var(name).with_context(|| format!("an agent needs {name}")).advise(format!(

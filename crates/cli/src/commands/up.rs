@@ -56,6 +56,9 @@ pub struct Args {
     /// Take any key as the account's administrator, as local AWS emulators do; only on loopback
     #[arg(long)]
     accept_any_credentials: bool,
+    /// Begin without the state, or the agent's ledger, that was here: every task of it ends
+    #[arg(long)]
+    begin_anew: bool,
 }
 
 impl Settings {
@@ -84,6 +87,7 @@ pub fn run(args: Args, parts: Parts) -> anyhow::Result<()> {
     let mut config = args.settings.config()?;
     config.server.cluster = args.cluster.unwrap_or(config.server.cluster);
     config.server.accept_any_credentials |= args.accept_any_credentials;
+    config.begin_anew = args.begin_anew;
     config.check()?;
     let dir = DataDir::open(&config.data_dir)?;
     running::run(config, dir, parts)

@@ -7,10 +7,26 @@ use super::{Args, Check};
 /// Nothing where there is no data directory yet.
 pub(super) fn run(args: &Args) -> Vec<Check> {
     let logs = args.data_dir.join("logs");
-    if !logs.is_dir() {
-        return Vec::new();
+    let mut checks = Vec::new();
+    for file in ["state.db", "agent/ledger.db"] {
+        let path = args.data_dir.join(file);
+        // What cannot be opened is told by the program that has to.
+        if path.is_file()
+            && let Ok(rows) = store::sqlite::aside(&path)
+        {
+            checks.extend(set_aside(&path, &rows));
+        }
     }
-    vec![fill(logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs)]
+    if logs.is_dir() {
+        checks.push(fill(logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs));
+    }
+    checks
+}
+
+fn set_aside(path: &Path, rows: &[store::aside::Aside]) -> Option<Check> {
+    let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).take(5).collect();
+    let detail = format!("{}: {} rows cannot be read: {}", path.display(), rows.len(), keys.join(", "));
+    (!rows.is_empty()).then(|| Check::warn("rows", detail, "see docs/repair.md"))
 }
 
 fn fill(held: u64, most: u64, logs: &Path) -> Check {
