@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! index.json        the images; replaced whole, under index.lock
+//! index.before.json its version before; index.json.damaged-1: one that could not be read
 //! layers/<chain>/   fs/ is an overlay's lower folder; layer.json says that it is whole and on disk
 //! holds/<image>/    one empty file a holder
 //! used/<image>      its time is the image's last use
@@ -66,13 +67,58 @@ impl Store {
             files::make_private_dir(&root.join(folder))?;
         }
         let root = root.canonicalize().context(|| format!("find {}", root.display()))?;
-        let snapshot = RwLock::new(Arc::new(Snapshot::read(&root.join("index.json"))?));
+        let store = Self(Arc::new(Inner { root, snapshot: RwLock::default() }));
         // What needs a name later has it from the beginning: a full disk must not keep an image from being removed.
         for name in ["index.lock", "holds.lock", "activity.lock"] {
-            let _ = std::fs::OpenOptions::new().create(true).append(true).open(root.join(name));
+            let _ = std::fs::OpenOptions::new().create(true).append(true).open(store.path(name));
         }
-        files::keep_spare(&root.join("index.json"));
-        Ok(Self(Arc::new(Inner { root, snapshot })))
+        let mut snapshot = store.read_index()?;
+        if snapshot.damaged {
+            snapshot = store.recover()?;
+        }
+        *store.0.snapshot.write() = Arc::new(snapshot);
+        files::keep_spare(&store.path("index.json"));
+        Ok(store)
+    }
+
+    /// Sets a damaged index aside, and goes on with what can be read of it.
+    fn recover(&self) -> Result<Snapshot> {
+        let _lock = FileLock::exclusive(&self.path("index.lock"))?;
+        let snapshot = self.read_index()?;
+        // Another process may have been first.
+        if !snapshot.damaged {
+            return Ok(snapshot);
+        }
+        match index::replace_damaged(&self.path("index.json"), &snapshot.index) {
+            Ok(()) => self.read_index(),
+            // A disk that is full, say. All is as it was, and what can be read serves until the next change.
+            Err(error) => {
+                tracing::error!(%error, "the damaged list of images cannot be replaced");
+                Ok(snapshot)
+            }
+        }
+    }
+
+    /// The index, or what can be read of a damaged one.
+    fn read_index(&self) -> Result<Snapshot> {
+        let path = self.path("index.json");
+        match Snapshot::read(&path) {
+            Err(Error::Invalid(damage)) => {
+                let snapshot = Snapshot::of_damaged(&path, |image| self.has_layers(image));
+                let images = snapshot.index.images().count();
+                tracing::error!(
+                    damage,
+                    images,
+                    "the list of images is damaged; what can be read of it stays"
+                );
+                Ok(snapshot)
+            }
+            other => other,
+        }
+    }
+
+    fn has_layers(&self, image: &Image) -> bool {
+        image.layers.iter().all(|layer| matches!(self.layer(&layer.chain), Ok(Some(_))))
     }
 
     /// The image that `reference` names, if it is here. Cheap: one `stat`, unless another process
@@ -271,13 +317,23 @@ impl Store {
         if cached.is_current(&path) {
             return Ok(cached);
         }
-        let fresh = Arc::new(Snapshot::read(&path)?);
+        let mut fresh = self.read_index()?;
+        if fresh.damaged {
+            // And what was known before; the next change writes it anew.
+            fresh.add_missing(cached.index.images().filter(|image| self.has_layers(image)));
+        }
+        let fresh = Arc::new(fresh);
         *self.0.snapshot.write() = fresh.clone();
         Ok(fresh)
     }
 
+    /// Replaces the index by one that was made of [`Store::snapshot`]; the caller holds index.lock.
     fn write_index(&self, index: &Index) -> Result<()> {
-        index::write(&self.path("index.json"), index)
+        let path = self.path("index.json");
+        if self.0.snapshot.read().damaged {
+            return index::replace_damaged(&path, index);
+        }
+        index::write(&path, index)
     }
 
     fn touch(&self, digest: &Digest) -> Result<()> {

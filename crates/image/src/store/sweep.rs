@@ -34,6 +34,13 @@ impl Store {
 
     fn orphan_layers(&self) -> Result<Vec<PathBuf>> {
         let snapshot = self.snapshot()?;
+        // Of an image that a damaged list has lost, nobody knows the layers, and its containers run on them.
+        if self.holds()?.iter().any(|(image, _)| snapshot.index.get(image).is_none()) {
+            tracing::warn!(
+                "an image in use is not in the list of images; unused layers stay until it is free"
+            );
+            return Ok(Vec::new());
+        }
         let wanted: BTreeSet<&str> =
             snapshot.index.images().flat_map(|image| &image.layers).map(|layer| layer.chain.hex()).collect();
         let found = files::names(&self.path("layers"))?;

@@ -177,19 +177,6 @@ fn resolving_among_many_images_takes_microseconds() {
 }
 
 #[test]
-fn a_damaged_index_is_an_error_and_not_an_empty_store() {
-    let scratch = Scratch::new();
-    load(&scratch, b"1", "one:1");
-    std::fs::write(scratch.path("images/index.json"), b"{\"version\":1,").expect("a file");
-    let error = scratch.store.list().expect_err("damaged");
-    assert!(error.to_string().contains("is damaged"), "{error}");
-    assert!(Store::open(&scratch.path("images")).is_err());
-    // Above all, nothing is swept for being in no image.
-    assert!(scratch.store.collect(&gc::Policy::default(), Timestamp::now()).is_err());
-    assert_eq!(scratch.names("layers").len(), 2);
-}
-
-#[test]
 fn an_image_that_was_loaded_and_renamed_is_reached_by_all_its_names() {
     let scratch = Scratch::new();
     let image = load(&scratch, b"1", "localhost:5000/a/b:c");
@@ -198,4 +185,92 @@ fn an_image_that_was_loaded_and_renamed_is_reached_by_all_its_names() {
         let found = scratch.store.resolve(&reference(name)).expect("a store").expect(name);
         assert_eq!(found.digest, image.digest);
     }
+}
+
+#[test]
+fn a_damaged_list_of_images_costs_what_is_damaged() {
+    use image::testing::{ImageBuilder, tar_of};
+    let scratch = Scratch::new();
+    let load = |name: &str| {
+        let archive =
+            ImageBuilder::new().layer(tar_of(&[(name, b"")])).docker_archive(&[&format!("{name}:1")]);
+        scratch.load(name, &archive, &Default::default()).expect("loads")[0].digest.clone()
+    };
+    let (one, two) = (load("one"), load("two"));
+    let three = load("three");
+    let path = scratch.path("images/index.json");
+    let whole = std::fs::read_to_string(&path).expect("a list");
+    let open = || image::Store::open(&scratch.path("images")).expect("a store");
+    let known = |store: &image::Store| -> Vec<image::Digest> {
+        store.list().expect("a list").iter().map(|image| image.digest.clone()).collect()
+    };
+    let sorted = |mut digests: Vec<image::Digest>| {
+        digests.sort();
+        digests
+    };
+    assert_eq!(known(&scratch.store).len(), 3);
+    // One image is not as it should be.
+    std::fs::write(&path, whole.replacen("\"origin\":\"loaded\"", "\"origin\":\"found\"", 1))
+        .expect("a file");
+    assert_eq!(known(&scratch.store).len(), 3, "who has read it before goes on");
+    let store = open();
+    assert_eq!(known(&store).len(), 2);
+    assert!(scratch.path("images/index.json.damaged-1").exists());
+    assert_eq!(known(&open()).len(), 2, "what was salvaged is the list");
+
+    // The file as a whole: the version before it serves, without what has gone since.
+    std::fs::write(&path, &whole).expect("a file");
+    assert_eq!(known(&open()), sorted(vec![one.clone(), two.clone(), three.clone()]));
+    let store = open();
+    store.hold(&two, "runs").expect("holds");
+    store.remove("one:1").expect("removes");
+    for damage in [&b"\0\0\0\0"[..], b"", &whole.as_bytes()[..100]] {
+        std::fs::write(&path, damage).expect("a file");
+        assert_eq!(known(&open()), sorted(vec![two.clone(), three.clone()]));
+    }
+    // Both: nothing is known, and what a container runs on stays until it has ended.
+    std::fs::write(scratch.path("images/index.before.json"), "{").expect("a file");
+    std::fs::write(&path, "{").expect("a file");
+    let store = open();
+    assert!(known(&store).is_empty());
+    store.collect(&gc::Policy::default(), Timestamp::now()).expect("collects");
+    assert_eq!(scratch.names("layers").len(), 2);
+    store.release(&two, "runs").expect("releases");
+    store.collect(&gc::Policy::default(), Timestamp::now()).expect("collects");
+    assert!(scratch.names("layers").is_empty());
+}
+
+#[test]
+fn a_damaged_list_of_images_is_replaced_whole_or_not_at_all() {
+    let scratch = Scratch::new();
+    let one = load(&scratch, b"1", "one:1");
+    let two = load(&scratch, b"2", "two:1");
+    let (path, before) = (scratch.path("images/index.json"), scratch.path("images/index.before.json"));
+    let kept = std::fs::read(&before).expect("a version before");
+    let whole = std::fs::read(&path).expect("a list");
+    let open = || Store::open(&scratch.path("images")).expect("a store");
+    assert_eq!(scratch.store.list().expect("a list").len(), 2);
+    // Nothing can be written: a folder lies where the next version is made.
+    std::fs::remove_file(scratch.path("images/index.spare")).expect("a spare");
+    std::fs::create_dir_all(scratch.path("images/index.new/in-the-way")).expect("a folder");
+    std::fs::write(&path, "{").expect("a file");
+    let store = open();
+    assert_eq!(store.list().expect("a list"), std::slice::from_ref(&one));
+    assert_eq!(std::fs::read(&path).expect("a list"), b"{", "all is as it was");
+    assert!(!scratch.path("images/index.json.damaged-1").exists());
+    assert_eq!(scratch.store.list().expect("a list").len(), 2, "who has read it before goes on");
+    // It can again.
+    std::fs::remove_dir_all(scratch.path("images/index.new")).expect("out of the way");
+    assert_eq!(open().list().expect("a list"), std::slice::from_ref(&one));
+    assert_eq!(std::fs::read(scratch.path("images/index.json.damaged-1")).expect("set aside"), b"{");
+    assert_eq!(std::fs::read(&before).expect("a version before"), kept);
+    // Lost is as damaged; and who runs on writes what he knows.
+    std::fs::write(&path, &whole).expect("a file");
+    assert_eq!(scratch.store.list().expect("a list").len(), 2);
+    std::fs::remove_file(&path).expect("a list");
+    load(&scratch, b"3", "three:1");
+    let found = open().list().expect("a list");
+    assert_eq!(found.len(), 3);
+    assert!(found.contains(&one) && found.contains(&two));
+    assert_eq!(std::fs::read(&before).expect("a version before"), kept);
 }
