@@ -1,16 +1,13 @@
 """What containers can write to, and a disk that is full: nobody is locked out, and the writer is ended."""
 
-import contextlib
-import itertools
 import json
 import os
 import pathlib
-import shutil
-import subprocess
 import tempfile
 
 import pytest
 
+from disks import SmallDisk
 from harness import (CLUSTER, IMAGE, PATIENCE, SLEEP, NothingLeft, Roadstead, awslogs, busybox_tar, container, exit_codes,
                      until)
 
@@ -85,43 +82,6 @@ def test_a_raised_score_is_not_handed_on_to_tasks(fresh):
     instance.running(arn)
     assert score(instance.first(arn, "main")) == 0
     assert score(instance.process.pid) == (-500 if may_lower() else 300)
-
-
-class SmallDisk:
-    """A file system of its own for a data directory, without what ext4 keeps for root."""
-
-    def __init__(self, top, mib=128, inodes=4096):
-        self.image, self.at = top / "disk.img", top / "disk"
-        self.at.mkdir()
-        with open(self.image, "wb") as image:
-            image.truncate(mib << 20)
-        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", str(inodes), self.image], check=True)
-        subprocess.run(["mount", "-o", "loop", self.image, self.at], check=True)
-
-    def gone(self):
-        # What is being deleted in the background may be at it for a moment.
-        until(lambda: subprocess.run(["umount", self.at], check=False, capture_output=True).returncode == 0, what="unmounted")
-
-    def free(self):
-        stat = os.statvfs(self.at)
-        return stat.f_bavail * stat.f_frsize
-
-    def fill(self, what):
-        """From outside: takes every block, and every inode."""
-        (self.at / "filler").mkdir()
-        if what == "bytes":
-            with contextlib.suppress(OSError), open(self.at / "filler" / "big", "wb", buffering=0) as big:
-                for step in (1 << 20, 4096, 1024):
-                    with contextlib.suppress(OSError):
-                        while big.write(bytes(step)):
-                            pass
-            assert self.free() < 4096
-        with contextlib.suppress(OSError):
-            for number in itertools.count():
-                (self.at / "filler" / str(number)).touch()
-
-    def empty(self):
-        shutil.rmtree(self.at / "filler", ignore_errors=True)
 
 
 @pytest.fixture

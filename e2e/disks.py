@@ -1,0 +1,77 @@
+"""File systems of their own for data directories: small, and such as can lose their power."""
+
+import contextlib
+import itertools
+import os
+import pathlib
+import shutil
+import subprocess
+
+from harness import until
+
+
+class SmallDisk:
+    """A file system of its own for a data directory, without what ext4 keeps for root."""
+
+    def __init__(self, top, mib=128, inodes=4096):
+        self.image, self.at = top / "disk.img", top / "disk"
+        self.at.mkdir()
+        with open(self.image, "wb") as image:
+            image.truncate(mib << 20)
+        # Nothing is left to be written later, so that only what is asked for is.
+        subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-N", str(inodes), "-E", "lazy_itable_init=0,lazy_journal_init=0",
+                        self.image], check=True)
+        self.mount()
+
+    def mount(self):
+        subprocess.run(["mount", "-o", "loop,commit=300", self.image, self.at], check=True)
+
+    def gone(self):
+        # What is being deleted in the background may be at it for a moment.
+        until(lambda: subprocess.run(["umount", self.at], check=False, capture_output=True).returncode == 0, what="unmounted")
+
+    def free(self):
+        stat = os.statvfs(self.at)
+        return stat.f_bavail * stat.f_frsize
+
+    def fill(self, what):
+        """From outside: takes every block, and every inode."""
+        (self.at / "filler").mkdir()
+        if what == "bytes":
+            with contextlib.suppress(OSError), open(self.at / "filler" / "big", "wb", buffering=0) as big:
+                for step in (1 << 20, 4096, 1024):
+                    with contextlib.suppress(OSError):
+                        while big.write(bytes(step)):
+                            pass
+            assert self.free() < 4096
+        with contextlib.suppress(OSError):
+            for number in itertools.count():
+                (self.at / "filler" / str(number)).touch()
+
+    def empty(self):
+        shutil.rmtree(self.at / "filler", ignore_errors=True)
+
+    def traffic(self):
+        """What the file system has written to its disk by now; None while it is about it."""
+        device = pathlib.Path(subprocess.run(
+            ["findmnt", "-no", "SOURCE", self.at], check=True, capture_output=True, text=True).stdout.strip())
+        numbers = pathlib.Path("/sys/block", device.name, "stat").read_text().split()
+        return None if int(numbers[8]) else numbers[4]
+
+    def cut(self):
+        """The disk as a power cut at this moment leaves it: without what the file system still has in memory."""
+        copy = self.image.with_suffix(".cut")
+
+        def whole():
+            before = self.traffic()
+            subprocess.run(["cp", "--sparse=always", self.image, copy], check=True)
+            return before is not None and before == self.traffic()
+
+        until(whole, what="a copy during which nothing was written")
+        return copy
+
+    def becomes(self, copy):
+        """Goes on with what a power cut has left. Nobody may be at it."""
+        self.gone()
+        copy.rename(self.image)
+        self.mount()
