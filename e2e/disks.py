@@ -13,7 +13,8 @@ from harness import until
 class SmallDisk:
     """A file system of its own for a data directory, without what ext4 keeps for root."""
 
-    def __init__(self, top, mib=128, inodes=4096):
+    def __init__(self, top, mib=128, inodes=4096, options="loop"):
+        self.options = options
         self.image, self.at = top / "disk.img", top / "disk"
         self.at.mkdir()
         with open(self.image, "wb") as image:
@@ -24,7 +25,7 @@ class SmallDisk:
         self.mount()
 
     def mount(self):
-        subprocess.run(["mount", "-o", "loop,commit=300", self.image, self.at], check=True)
+        subprocess.run(["mount", "-o", self.options, self.image, self.at], check=True)
 
     def gone(self):
         # What is being deleted in the background may be at it for a moment.

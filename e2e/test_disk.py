@@ -118,7 +118,7 @@ FILL = {
     "etc": "dd if=/dev/zero of=/etc/hosts bs=1M 2>/dev/null; ",
     "volume": "dd if=/dev/zero of=/v/big bs=1M 2>/dev/null; ",
     "nameless": "exec 3>/big; rm /big; dd if=/dev/zero bs=1M >&3 2>/dev/null; ",
-    "inodes": "mkdir /many; cd /many; i=0; while : > $i; do i=$((i+1)); done 2>/dev/null; ",
+    "inodes": "mkdir /many; cd /many; i=0; while true > $i; do i=$((i+1)); done 2>/dev/null; ",
 }
 
 
