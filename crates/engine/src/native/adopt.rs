@@ -134,9 +134,9 @@ fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
 
 /// Ends a task's containers if their supervisor lives, so that they are there to be looked at; their exit codes.
 fn end_containers(inner: &Inner, task: &Task) -> Vec<(String, i32)> {
-    if supervisor(task).is_none() {
-        return Vec::new();
-    }
+    let Some((_, process)) = supervisor(task) else { return Vec::new() };
+    // Thawing a container may thaw it too, and then it would reap what is to be looked at.
+    send(&process, libc::SIGSTOP);
     let mut pids = Vec::new();
     for name in task.container_names() {
         if let Ok(Some(state)) = task.state(&name)
@@ -176,13 +176,19 @@ fn supervisor(task: &Task) -> Option<(i32, OwnedFd)> {
 pub(super) fn kill_supervisor(hierarchy: &Hierarchy, task: &Task) -> Option<i32> {
     let (pid, process) = supervisor(task)?;
     cgroup::thaw(hierarchy, pid);
-    // SAFETY: touches no memory: no information is passed.
+    send(&process, libc::SIGKILL);
+    // SAFETY: one record, which outlives the call.
     unsafe {
-        libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), libc::SIGKILL, 0, 0);
         let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         libc::poll(&mut poll, 1, KILL_WAIT_MS);
     }
     Some(pid)
+}
+
+/// Sends a signal to a pinned process.
+fn send(process: &OwnedFd, signal: i32) {
+    // SAFETY: touches no memory: no information is passed.
+    unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, 0, 0) };
 }
 
 /// Removes what carries our mark and belongs to no task, as a crash in the midst of making or removing
