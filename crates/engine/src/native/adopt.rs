@@ -120,7 +120,12 @@ fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
         let group = task.group.child(&name);
         let oom_killed = cgroup::oom_kills(&inner.hierarchy, &group) > 0;
         cgroup::remove(&inner.hierarchy, &group)?;
-        let Some(mut state) = task.state(&name)? else { continue };
+        // One that cannot be read is as one that is damaged: it keeps no other task from being taken up.
+        let state = task.state(&name).unwrap_or_else(|error| {
+            tracing::error!(task = task.id, name, %error, "a container's state cannot be read");
+            None
+        });
+        let Some(mut state) = state else { continue };
         let Phase::Running(_) = state.phase else { continue };
         let code = codes.iter().find(|(of, _)| *of == name).map(|(_, code)| *code);
         let reason = standing.map(silence::reason);

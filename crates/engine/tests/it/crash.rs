@@ -119,6 +119,41 @@ async fn a_boot_takes_what_runs_and_keeps_how_others_ended() {
 }
 
 #[tokio::test]
+async fn a_damaged_state_costs_its_own_container_at_most() {
+    let host = Host::new();
+    let engine = host.open().await;
+    let sound = host::run(&*engine, &shell("sleep 1000")).await;
+    let followed = host::run(&*engine, &shell("sleep 1000")).await;
+    let left = host::run(&*engine, &shell("sleep 1000")).await;
+    let ended = host::run(&*engine, &shell("exit 8")).await;
+    assert_eq!(host::exit(&*engine, &ended).await.code, Some(8));
+    drop(engine);
+    // SAFETY: the pid is our own supervisor's.
+    unsafe { libc::kill(host.supervisor(&left.task), libc::SIGKILL) };
+    for damaged in [&followed, &left, &ended] {
+        let state = host.task_dir(&damaged.task).join("c/state.json");
+        std::fs::write(&state, b"\n{\"id\":\xff\0\0").unwrap();
+    }
+    // Not even readable.
+    let state = host.task_dir(&ended.task).join("c/state.json");
+    std::fs::remove_file(&state).unwrap();
+    std::fs::create_dir(&state).unwrap();
+    // SAFETY: the pid is our own supervisor's.
+    unsafe { libc::kill(host.supervisor(&ended.task), libc::SIGKILL) };
+    let engine = host.open().await;
+    assert_eq!(engine.list().await.unwrap().len(), 4);
+    assert!(matches!(engine.inspect(&sound).await.unwrap().unwrap().phase, Phase::Running(_)));
+    // Another can be run, and what is damaged can be removed.
+    let next = host::run(&*engine, &shell("exit 3")).await;
+    assert_eq!(host::exit(&*engine, &next).await.code, Some(3));
+    for damaged in [&followed, &left, &ended] {
+        engine.remove_task(&damaged.task).await.unwrap();
+        assert!(!host.task_dir(&damaged.task).exists());
+    }
+    assert!(matches!(engine.inspect(&sound).await.unwrap().unwrap().phase, Phase::Running(_)));
+}
+
+#[tokio::test]
 async fn remains_of_a_crash_are_cleared_at_opening() {
     let host = Host::new();
     let memory = std::path::Path::new("/sys/fs/cgroup/memory");
