@@ -121,16 +121,62 @@ def test_what_was_acknowledged_outlives_power_cuts(plugged):
     assert "set aside" not in server.log_tail() and "damaged" not in server.log_tail()
 
 
+def preload(server, tmp_path, source):
+    """Starts the program again, with functions of its C library replaced."""
+    server.terminate()
+    os.sync()
+    path, library = tmp_path / "preload.c", tmp_path / "preload.so"
+    path.write_text(source)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, path], check=True)
+    server.env = {**os.environ, "LD_PRELOAD": str(library)}
+    start(server)
+
+
 def test_a_write_that_is_not_synced_is_missed(plugged, tmp_path):
     """The same with a C library whose fsync does nothing: a cut must show it, or the test above cannot fail."""
     server, disk = plugged
     server.logs.create_log_group(logGroupName=GROUP)
-    server.terminate()
-    os.sync()
-    source, library = tmp_path / "nosync.c", tmp_path / "nosync.so"
-    source.write_text("int fsync(int fd) { return 0; }\nint fdatasync(int fd) { return 0; }\n")
-    subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source], check=True)
-    server.env = {**os.environ, "LD_PRELOAD": str(library)}
-    start(server)
+    preload(server, tmp_path, "int fsync(int fd) { return 0; }\nint fdatasync(int fd) { return 0; }\n")
     missing = through_a_cut(server, disk, "unsynced", collections.defaultdict(set))
     assert missing.get("families") and missing.get("events"), missing
+
+
+FAILING = """
+#include <errno.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+static int refused(void) { errno = EIO; return access("BROKEN", F_OK) == 0; }
+int fsync(int fd) { return refused() ? -1 : syscall(SYS_fsync, fd); }
+int fdatasync(int fd) { return refused() ? -1 : syscall(SYS_fdatasync, fd); }
+"""
+
+
+def test_what_a_failed_sync_refused_has_not_happened(plugged, tmp_path):
+    """Nor after a crash before anything else is written: the kernel still has all that was written in vain."""
+    server, _ = plugged
+    server.logs.create_log_group(logGroupName=GROUP)
+    server.logs.create_log_stream(logGroupName=GROUP, logStreamName="s")
+    broken = tmp_path / "broken"
+    preload(server, tmp_path, FAILING.replace("BROKEN", str(broken)))
+
+    def define(family):
+        server.ecs.register_task_definition(family=family, containerDefinitions=[{"name": "c", "image": "none", "memory": 8}])
+
+    def put(message):
+        event = {"timestamp": int(time.time() * 1000), "message": message}
+        server.logs.put_log_events(logGroupName=GROUP, logStreamName="s", logEvents=[event])
+
+    for turn in range(3):
+        define(f"before-{turn}")
+        put(f"before-{turn}")
+        broken.touch()
+        for call in (define, put, lambda name: server.logs.create_log_stream(logGroupName=GROUP, logStreamName=name)):
+            with pytest.raises(botocore.exceptions.ClientError) as refusal:
+                call(f"refused-{turn}")
+            assert refusal.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 500, refusal.value
+        server.kill()
+        broken.unlink()
+        start(server)
+        there = found(server)
+        kept = {f"before-{n}" for n in range(turn + 1)}
+        assert (there["families"], there["events"], there["streams"]) == (kept, kept, {"s"})

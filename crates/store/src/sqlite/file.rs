@@ -19,7 +19,7 @@ use crate::{Error, Lease, Revision, limits};
 /// "RSTD": marks the file as ours.
 const APPLICATION_ID: i64 = 0x5253_5444;
 /// The schema that this program writes.
-const SCHEMA_VERSION: i64 = 2;
+pub(super) const SCHEMA_VERSION: i64 = 2;
 /// From version 1, whose rows have no checksum.
 const FROM_1: &str = "ALTER TABLE entries ADD COLUMN crc INTEGER;";
 /// How long to wait for another program (a person's `sqlite3`) that holds the file's locks.

@@ -206,8 +206,10 @@ impl Backend for SqliteBackend {
     }
 
     fn probe(&mut self) -> Result<(), Error> {
+        // The first page is written whatever is in it; a row that stays as it is would not be.
+        let same = format!("PRAGMA user_version={}", file::SCHEMA_VERSION);
         self.transact(|this, conn| {
-            save_state(conn, &this.state).map_err(|e| fault::of_sqlite(&this.path, Some(conn), &e))
+            conn.execute_batch(&same).map_err(|e| fault::of_sqlite(&this.path, Some(conn), &e))
         })
     }
 
