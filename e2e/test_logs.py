@@ -215,3 +215,26 @@ def test_an_absent_reader_holds_nobody_up(roadstead):
     told = re.findall(rf"output was dropped.*{task_id(arn)}/main lines=(\d+) bytes=(\d+)", roadstead.log.read_text())
     assert len(shipped) + int(told[-1][0]) == count + 1, told
     assert 400 * int(told[-1][0]) < int(told[-1][1]) < 500 * int(told[-1][0])
+
+
+def test_a_flood_keeps_to_its_limit_and_pushes_out_its_own_past_alone(fresh):
+    """All logs together have a limit; the group of somebody who writes little keeps all that it has."""
+    limit_mib = 16
+    roadstead = fresh(f"[logs]\nmax_size_mib = {limit_mib}\n")
+    quiet = roadstead.finish(roadstead.define("quiet", container(script="echo kept", logConfiguration=awslogs("/quiet"))))
+    flood = "yes 0123456789012345678901234567890123456789012345678901234567890123 | head -n 180000; echo the end"
+    arns = roadstead.run(roadstead.define("flood", container(script=flood, logConfiguration=awslogs("/flood"))), 3)
+
+    def stored():
+        return sum(path.stat().st_blocks * 512 for path in (roadstead.data / "logs").rglob("*") if path.is_file())
+
+    while not all(task["lastStatus"] == "STOPPED" for task in roadstead.tasks(arns)):
+        assert stored() <= limit_mib << 20
+    for arn in arns:
+        assert exit_codes(roadstead.stopped(arn)) == {"main": 0}
+        stream = f"t/main/{task_id(arn)}"
+        # What is left is shipped after the end is told.
+        until(lambda stream=stream: [event["message"] for event in roadstead.logs.get_log_events(
+            logGroupName="/flood", logStreamName=stream, limit=1)["events"]] == ["the end"], what="the last line")
+    assert stored() <= limit_mib << 20
+    assert roadstead.messages("/quiet", f"t/main/{task_id(quiet['taskArn'])}") == ["kept"]
