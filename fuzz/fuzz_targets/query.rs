@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 use libfuzzer_sys::fuzz_target;
-use wire::protocol::{Incoming, action, codec};
+use wire::protocol::{Incoming, codec};
 use wire::schema::Protocol;
 use wire::validate::validate;
 
@@ -16,9 +16,9 @@ fuzz_target!(|data: &[u8]| {
     let headers = HeaderMap::new();
     let request = Incoming { method: "POST", query, headers: &headers, body };
     let codec = codec(Protocol::Query).expect("query is built");
-    let _ = action(&request);
     // Any service's shapes will do; ECS has the most.
     let service = &wire::ecs::SERVICE;
+    let _ = codec.operation(service, &request);
     let operation = &service.operations[usize::from(*pick) % service.operations.len()];
     let result = codec.input(operation, &request).and_then(|mut input| validate(service, operation, &mut input));
     if let Err(error) = result {
