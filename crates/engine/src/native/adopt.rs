@@ -21,6 +21,8 @@ const SETTLE_WAIT: Duration = Duration::from_secs(10);
 
 /// How long a killed supervisor may take to be gone, in milliseconds.
 const KILL_WAIT_MS: i32 = 5_000;
+/// How long one whose socket has closed may be on its way out, before it counts as one that does not answer.
+const DYING_WAIT_MS: i32 = 500;
 
 /// How long the first process of a killed container may take to be seen dead.
 const SEEN_WAIT: Duration = Duration::from_secs(2);
@@ -139,7 +141,7 @@ fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
 
 /// Ends a task's containers if their supervisor lives, so that they are there to be looked at; their exit codes.
 fn end_containers(inner: &Inner, task: &Task) -> Vec<(String, i32)> {
-    let Some((_, process)) = supervisor(task) else { return Vec::new() };
+    let Some((_, process)) = supervisor(task, DYING_WAIT_MS) else { return Vec::new() };
     // Thawing a container may thaw it too, and then it would reap what is to be looked at.
     send(&process, libc::SIGSTOP);
     let mut pids = Vec::new();
@@ -168,25 +170,29 @@ fn end_containers(inner: &Inner, task: &Task) -> Vec<(String, i32)> {
     pids.into_iter().filter_map(seen).collect()
 }
 
-/// A task's supervisor, if it lives: its pid, and what pins it.
-fn supervisor(task: &Task) -> Option<(i32, OwnedFd)> {
+/// A task's supervisor, if it lives: its pid, and what pins it. One that ends within `patience_ms` does not.
+fn supervisor(task: &Task, patience_ms: i32) -> Option<(i32, OwnedFd)> {
     let identity = layout::read_json::<Identity>(&task.dir.supervisor()).ok()??;
     let process = sys::pidfd(identity.pid).ok()?;
     // Only now that the process is pinned does this tell that the pid is still its own.
-    (sys::start_ticks(identity.pid) == Some(identity.start_ticks)).then_some((identity.pid, process))
+    let own = sys::start_ticks(identity.pid) == Some(identity.start_ticks);
+    (own && !ends(&process, patience_ms)).then_some((identity.pid, process))
+}
+
+/// Whether a pinned process has ended, or does so within that time.
+fn ends(process: &OwnedFd, patience_ms: i32) -> bool {
+    let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one record, which outlives the call.
+    unsafe { libc::poll(&mut poll, 1, patience_ms) > 0 }
 }
 
 /// Ends a task's supervisor if it lives, and waits until it is gone: two must never write one file. One that
 /// the kernel holds is not waited for longer: it does nothing more once the kernel lets it go. Answers its pid.
 pub(super) fn kill_supervisor(hierarchy: &Hierarchy, task: &Task) -> Option<i32> {
-    let (pid, process) = supervisor(task)?;
+    let (pid, process) = supervisor(task, 0)?;
     cgroup::thaw(hierarchy, pid);
     send(&process, libc::SIGKILL);
-    // SAFETY: one record, which outlives the call.
-    unsafe {
-        let mut poll = libc::pollfd { fd: process.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-        libc::poll(&mut poll, 1, KILL_WAIT_MS);
-    }
+    ends(&process, KILL_WAIT_MS);
     Some(pid)
 }
 
