@@ -85,8 +85,10 @@ def test_data_dir_is_taken_in_every_place_and_the_last_counts(tmp_path):
         assert (done.returncode, done.stdout) == (0, f"nothing to do: there is no data directory {tmp_path / 'last'}\n"), line
 
 
-def test_every_failure_ends_with_what_to_try(tmp_path, roadstead):
+def test_every_failure_ends_with_what_to_try(tmp_path, roadstead, request):
     data, none = ("--data-dir", str(tmp_path / "data")), ("--data-dir", str(tmp_path / "none"))
+    # An agent that fails has made what its tasks would need.
+    request.addfinalizer(lambda: subprocess.run([BIN, "down", "--purge", *data], check=True, capture_output=True))
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign/thesis").write_text("")
     (tmp_path / "bad.toml").write_text("[server\n")
