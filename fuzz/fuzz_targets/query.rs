@@ -20,7 +20,8 @@ fuzz_target!(|data: &[u8]| {
     let service = &wire::ecs::SERVICE;
     let _ = codec.operation(service, &request);
     let operation = &service.operations[usize::from(*pick) % service.operations.len()];
-    let result = codec.input(operation, &request).and_then(|mut input| validate(service, operation, &mut input));
+    let result =
+        codec.input(operation, &request).and_then(|mut input| validate(service, operation, &mut input));
     if let Err(error) = result {
         codec.error(Some(service), &error, "id");
     }
