@@ -1,0 +1,1 @@
+//! Schedule expressions of EventBridge rules and of EventBridge Scheduler: `rate(…)`, `cron(…)`, `at(…)`.
