@@ -4,13 +4,14 @@
 use anyhow::Context;
 
 /// Every crate, and what it may depend on. `*` is anything. ARCHITECTURE.md shows the same picture.
-const ALLOWED: [(&str, &[&str]); 14] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     ("wire", &[]),
     ("store", &[]),
     ("image", &[]),
     ("network", &[]),
     ("logs", &[]),
     ("state", &["wire"]),
+    ("events", &["wire"]),
     ("brain", &["wire"]),
     ("engine", &["image", "network"]),
     ("agent", &["engine", "wire", "store"]),
