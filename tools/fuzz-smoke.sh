@@ -20,7 +20,7 @@ built=$CARGO_TARGET_DIR/$target/debug
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for name in json query sigv4 agent_frame event_pattern; do
+for name in json query sigv4 agent_frame event_pattern schedule; do
     mkdir -p "$work/$name"
     # One seed for each target, so that the short run starts behind the first gate.
     case $name in
@@ -29,6 +29,7 @@ for name in json query sigv4 agent_frame event_pattern; do
     sigv4) printf 'AWS4-HMAC-SHA256 Credential=a/20231114/r/ecs/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d\n20231114T221320Z\n/a/../b%%20c\na=b&c=%%20d' 0 ;;
     agent_frame) printf 'Host: a\r\n\r\n{"type":"PublishHealthRequest","message":{"tasks":[{"containers":null}]}}' ;;
     event_pattern) printf '{"a":["x",{"numeric":[">",0,"<=",5]},{"anything-but":{"wildcard":"*b*"}}]}\n{"$or":[{"b":[{"cidr":"10.0.0.0/8"}]},{"c":[{"exists":false}]}]}\n{"a":[{"b":"10.1.1.1"},3]}' ;;
+    schedule) printf '\003\000\340\117\333\236\001\000\000cron(0/15 1-2 ? MAR,NOV SUN#2 2026/1)' ;;
     esac >"$work/$name/seed"
     echo "fuzz: $name for $seconds s"
     (cd "$work" && timeout -k 5 $((seconds + 60)) "$built/$name" -max_total_time="$seconds" -rss_limit_mb=2048 \
