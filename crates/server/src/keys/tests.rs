@@ -260,7 +260,7 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
     let container =
         json!({"name": "app", "image": "busybox", "memory": 10, "logConfiguration": logging("/mine")});
     w.api.ok("RegisterTaskDefinition", json!({"family": "web", "containerDefinitions": [container]})).await;
-    let (mine, _other) = (w.join(&own(1)).await.unwrap(), w.join(&own(2)).await.unwrap());
+    let (mine, other) = (w.join(&own(1)).await.unwrap(), w.join(&own(2)).await.unwrap());
     let task = w.task(&mine).await;
     let dir = tempfile::tempdir().unwrap();
     let store = logs::Logs::open(dir.path(), logs::Limits::default()).unwrap();
@@ -287,6 +287,16 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
             assert!(call(1, "CreateLogGroup", group("/mine")).await.is_ok());
             assert!(call(1, "CreateLogStream", stream("/mine", "container")).await.is_ok());
         }
+    }
+    // The group is both hosts', the stream of a task is one's.
+    let theirs = w.task(&other).await;
+    let of = |task: &str| stream("/mine", &format!("p/app/{}", id(task)));
+    for (n, own, others) in [(1, &task, &theirs), (2, &theirs, &task)] {
+        assert!(call(n, "CreateLogStream", of(own)).await.is_ok());
+        let mut events = of(others);
+        events["logEvents"] = json!([{"timestamp": now().as_millis(), "message": "forged"}]);
+        assert_eq!(call(n, "PutLogEvents", events).await, denied);
+        assert_eq!(call(n, "CreateLogStream", of(others)).await, denied);
     }
 }
 

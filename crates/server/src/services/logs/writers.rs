@@ -1,5 +1,5 @@
 //! Into which log groups an agent may write: those that the tasks on its container instance name. The answer is
-//! remembered, so that shipping a batch asks nothing of the cluster.
+//! remembered. In them it may write to all streams but those that are named after the tasks of others.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -39,6 +39,14 @@ impl Writers {
         let Role::Agent { cluster, instance } = &call.caller.role else { return Ok(()) };
         let text = |name: &str| call.input.get(name).and_then(|value| value.as_str()).unwrap_or_default();
         let (group, stream) = (text("logGroupName"), text("logStreamName"));
+        // Hosts share groups; a stream is one task's.
+        if self.is_of_another(cluster, instance, stream) {
+            let (arn, operation) = (&call.caller.arn, call.operation.name);
+            return Err(errors::access_denied(format!(
+                "User: {arn} is not authorized to perform: logs:{operation} on the log stream {stream}: its task is \
+                 on another container instance."
+            )));
+        }
         if self.known.read().get(instance).is_some_and(|groups| groups.contains(group)) {
             return Ok(());
         }
@@ -56,6 +64,14 @@ impl Writers {
         }
         groups.insert(group.to_owned());
         Ok(())
+    }
+
+    /// Whether the stream is named after a task that runs elsewhere.
+    fn is_of_another(&self, cluster: &str, instance: &str, stream: &str) -> bool {
+        let id = TaskId::from(stream.rsplit('/').next().unwrap_or_default());
+        let cluster = self.driver.cluster_by_name(cluster).map(|cluster| cluster.read());
+        let task = cluster.as_ref().and_then(|visible| visible.state.task(&id));
+        task.is_some_and(|task| task.instance.as_ref().is_none_or(|at| at.0 != instance))
     }
 
     /// Whether a task on the container instance logs to the group. A stream mostly says of which task it is.
