@@ -208,7 +208,7 @@ fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow
     tokio::spawn(async move {
         while tokio::time::timeout(LOGS_MAINTENANCE, stop.cancelled()).await.is_err() {
             let logs = kept.clone();
-            let round = tokio::task::spawn_blocking(move || logs.maintain(driver::now().as_millis()));
+            let round = tokio::task::spawn_blocking(move || logs.maintain(driver::undoubted().as_millis()));
             if let Ok(Err(error)) = round.await {
                 tracing::warn!(%error, "housekeeping of the logs failed");
             }

@@ -32,7 +32,7 @@ use wire::{Error, Timestamp, ecs::errors};
 
 use crate::front_door::{Caller, Role};
 
-pub use clock::now;
+pub use clock::{now, undoubted};
 pub use cluster::ClusterHandle;
 pub use writer::Visible;
 use writer::{Handle, Machine, Outcome};

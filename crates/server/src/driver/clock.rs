@@ -18,6 +18,8 @@ use wire::Timestamp;
 const LONGEST: Duration = Duration::from_secs(30);
 /// What is off by no more than this was corrected, not set.
 const STEP_MS: i64 = 5_000;
+/// A clock that was set ahead is believed by those that delete after this: until then it may be put right.
+const DOUBT_MS: i64 = 3_600_000;
 
 static CLOCK: Clock = Clock::new();
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -29,7 +31,13 @@ struct Clock {
     offset: AtomicI64,
     /// How often it was set.
     steps: AtomicU64,
-    setting: Mutex<()>,
+    doubt: Mutex<Doubt>,
+}
+
+/// By how much the clock was set ahead of late, and until when, in the time since the start, that is doubted.
+struct Doubt {
+    ahead: i64,
+    until: i64,
 }
 
 impl Clock {
@@ -38,7 +46,7 @@ impl Clock {
             newest: AtomicI64::new(0),
             offset: AtomicI64::new(i64::MIN),
             steps: AtomicU64::new(0),
-            setting: Mutex::new(()),
+            doubt: Mutex::new(Doubt { ahead: 0, until: 0 }),
         }
     }
 
@@ -53,7 +61,7 @@ impl Clock {
             }
             return self.newest.fetch_max(wall, Ordering::Relaxed).max(wall);
         }
-        let _setting = self.setting.lock();
+        let mut doubt = self.doubt.lock();
         // Read again: another thread may have seen it first, and this one's time be older than the step.
         let (wall, passed) = read();
         let before = self.offset.swap(wall - passed, Ordering::Relaxed);
@@ -61,22 +69,42 @@ impl Clock {
         if before != i64::MIN && off.abs() > STEP_MS {
             self.steps.fetch_add(1, Ordering::Relaxed);
             tracing::warn!(seconds = off / 1000, "the host's clock was set");
+            let before = if passed < doubt.until { doubt.ahead } else { 0 };
+            *doubt =
+                Doubt { ahead: before.saturating_add(off).max(0), until: passed.saturating_add(DOUBT_MS) };
         }
         if off < 0 {
             self.newest.store(wall, Ordering::Relaxed);
         }
         self.newest.fetch_max(wall, Ordering::Relaxed).max(wall)
     }
+
+    /// The time without what the clock was set ahead of late.
+    fn tell_undoubted(&self, read: impl Fn() -> (i64, i64)) -> i64 {
+        let told = self.tell(&read);
+        let doubt = self.doubt.lock();
+        let ahead = if read().1 < doubt.until { doubt.ahead } else { 0 };
+        told.saturating_sub(ahead)
+    }
 }
 
 /// The time.
 pub fn now() -> Timestamp {
-    Timestamp(CLOCK.tell(|| {
-        let passed = START.elapsed().as_millis();
-        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
-        let whole = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX / 2);
-        (whole(wall), whole(passed))
-    }))
+    Timestamp(CLOCK.tell(read))
+}
+
+/// The time for what deletes by age and cannot be undone: for an hour after the clock was set ahead, the time that it
+/// would be without that.
+pub fn undoubted() -> Timestamp {
+    Timestamp(CLOCK.tell_undoubted(read))
+}
+
+/// The wall clock and the time since the start, in milliseconds.
+fn read() -> (i64, i64) {
+    let passed = START.elapsed().as_millis();
+    let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+    let whole = |millis: u128| i64::try_from(millis).unwrap_or(i64::MAX / 2);
+    (whole(wall), whole(passed))
 }
 
 /// How often the clock was set since the program started.
@@ -120,6 +148,28 @@ mod tests {
         ] {
             let now = clock.tell(|| (wall, passed));
             assert_eq!((now, clock.steps.load(Ordering::Relaxed)), (told, steps), "{wall}");
+        }
+    }
+
+    #[test]
+    fn what_deletes_by_age_doubts_a_clock_that_was_set_ahead() {
+        const HOUR: i64 = 3_600_000;
+        let clock = Clock::new();
+        for (passed, wall, told) in [
+            (0, 10 * HOUR, 10 * HOUR),
+            // Ten days ahead, and put right.
+            (1, 250 * HOUR, 10 * HOUR + 1),
+            (HOUR / 2, 250 * HOUR + HOUR / 2 - 1, 10 * HOUR + HOUR / 2),
+            (HOUR / 2 + 1, 10 * HOUR + HOUR / 2 + 1, 10 * HOUR + HOUR / 2 + 1),
+            // Back is believed at once.
+            (HOUR, 5 * HOUR, 5 * HOUR),
+            // Ahead, in two steps, and so it stays.
+            (2 * HOUR, 8 * HOUR, 6 * HOUR),
+            (2 * HOUR + 1, 18 * HOUR + 1, 6 * HOUR + 1),
+            (3 * HOUR, 19 * HOUR, 7 * HOUR),
+            (3 * HOUR + 1, 19 * HOUR + 1, 19 * HOUR + 1),
+        ] {
+            assert_eq!(clock.tell_undoubted(|| (wall, passed)), told, "{passed}");
         }
     }
 }
