@@ -29,6 +29,9 @@ pub use names::Names;
 pub use service::{Call, Caller, Key, Keys, Peers, Role, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
+/// How many connections at a time are looked up.
+const ASKING: usize = 4;
+
 /// The listener with all that stands behind it.
 pub struct FrontDoor {
     config: Config,
@@ -38,6 +41,8 @@ pub struct FrontDoor {
     mounted: Vec<Mounted>,
     verifier: Verifier,
     bodies: bodies::Bodies,
+    /// How many at a time may ask `peers`: what it does may cost as much as the host has processes.
+    asking: tokio::sync::Semaphore,
 }
 
 /// What a front door is told once.
@@ -75,6 +80,9 @@ pub struct Limits {
     pub write_timeout: Duration,
     /// Bytes of all bodies together: so many for those up to 64 KiB, and as many for larger ones.
     pub all_bodies_bytes: usize,
+    /// Bytes of all replies together that wait for their clients to take them; those that have waited for the longest time
+    /// are cut when there are more.
+    pub all_replies_bytes: usize,
     /// Bytes of a body, for services not in `service_body_bytes`.
     pub body_bytes: usize,
     /// Bytes of a body, by service name. A batch of log events may have 1 MiB of text, and JSON can write one
@@ -98,6 +106,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(30),
             write_timeout: Duration::from_secs(30),
             all_bodies_bytes: 32 * 1024 * 1024,
+            all_replies_bytes: 64 * 1024 * 1024,
             body_bytes: 1024 * 1024,
             service_body_bytes: vec![("logs", 8 * 1024 * 1024)],
             grace: Duration::from_secs(5),
@@ -146,7 +155,8 @@ impl FrontDoor {
         let mounted =
             services.into_iter().map(|service| mount(service, &config.limits)).collect::<Result<_, _>>()?;
         let bodies = bodies::Bodies::new(config.limits.all_bodies_bytes);
-        Ok(Self { config, keys, peers, upgrade, mounted, verifier: Verifier::default(), bodies })
+        let (verifier, asking) = (Verifier::default(), tokio::sync::Semaphore::new(ASKING));
+        Ok(Self { config, keys, peers, upgrade, mounted, verifier, bodies, asking })
     }
 }
 

@@ -47,6 +47,18 @@ impl LocalUsers {
     }
 }
 
+/// Whether the kernel says whose a connection is: by one to ourselves. What it answers otherwise is the error.
+pub fn check_kernel() -> Result<(), String> {
+    let tried = || {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0")?;
+        let client = std::net::TcpStream::connect(listener.local_addr()?)?;
+        let ends = Ends { peer: client.local_addr()?, local: client.peer_addr()?, cookie: 0 };
+        std::io::Result::Ok((listener, client, ends))
+    };
+    let (_listener, _client, ends) = tried().map_err(|error| error.to_string())?;
+    diag::client(&ends).map(drop).map_err(|error| error.to_string())
+}
+
 impl Peers for LocalUsers {
     fn admit(&self, ends: &Ends) -> Result<(), String> {
         self.check(ends).map_err(|error| error.to_string())

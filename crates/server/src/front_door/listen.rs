@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Full};
 use hyper::body::Body as _;
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, StatusCode};
+use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream};
@@ -43,7 +44,7 @@ impl FrontDoor {
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: CancellationToken) {
         let limits = &self.config.limits;
         let scene = Scene {
-            places: Places::new(limits.connections, limits.reserve),
+            places: Places::new(limits.connections, limits.reserve, limits.all_replies_bytes),
             tracker: TaskTracker::new(),
             stopping: shutdown.clone(),
             cut: CancellationToken::new(),
@@ -120,11 +121,15 @@ impl FrontDoor {
         let known = Arc::new(Connection::new(ends, held.place.clone(), stopping.clone()));
         let stream = Stream::new(stream, known.framing.clone(), limits.write_timeout);
         let service = service_fn(|request| {
-            let (door, known) = (self.clone(), known.clone());
+            let (door, known, places) = (self.clone(), known.clone(), held.places().clone());
             let last = head_read(&known, &request);
             async move {
-                let mut response = door.handle(request, &known).await;
+                let (head, body) = door.handle(request, &known).await.into_parts();
                 known.place.answered();
+                // It is whole, and its bytes are not copied.
+                let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body = Full::new(places.counted(&known.place, body));
+                let mut response = Response::from_parts(head, body);
                 let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 if !upgraded && (last || known.place.reserved || known.stopping.is_cancelled()) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -81,7 +81,8 @@ fn one_host(parts: &Parts) -> Result<&str, Error> {
     }
 }
 
-/// A page may only be of the very origin that it calls. No SDK sends these headers; every browser does.
+/// A page may only be of the very origin that it calls. No SDK sends these headers; browsers send one with whatever may
+/// change something or open a web socket.
 fn check_page(headers: &HeaderMap, host: &str) -> Result<(), Error> {
     for origin in headers.get_all(ORIGIN) {
         let origin = origin.to_str().unwrap_or_default();

@@ -1,11 +1,13 @@
 //! The places of connections. There are many, and still not enough for everybody who could want one: when all are
-//! taken, the connection that has said nothing right for the longest time gives way to the new one.
+//! taken, the connection that has said nothing right for the longest time gives way to the new one. So does the one whose
+//! client has let its reply wait for the longest time, when the replies that wait are too many bytes together.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +20,10 @@ const BATCH: usize = 64;
 pub(super) struct Places {
     limit: usize,
     reserve: usize,
+    /// Bytes of replies that may wait.
+    waiting_limit: usize,
+    /// Bytes of replies that wait.
+    waiting: AtomicUsize,
     started: Instant,
     table: Mutex<Table>,
     freed: Notify,
@@ -43,6 +49,15 @@ pub(super) struct Place {
     verified: AtomicBool,
     /// A request of it that is right is being answered.
     busy: AtomicBool,
+    /// Bytes of its replies that wait.
+    waiting: AtomicUsize,
+}
+
+/// A reply until its last byte is sent.
+struct Reply {
+    bytes: Bytes,
+    places: Arc<Places>,
+    place: Arc<Place>,
 }
 
 /// A place for as long as it is held.
@@ -53,10 +68,35 @@ pub(super) struct Held {
 }
 
 impl Places {
-    /// So many places, and so many more for who must always get in.
-    pub fn new(limit: usize, reserve: usize) -> Arc<Self> {
+    /// So many places, and so many more for who must always get in; and so many bytes of replies that may wait.
+    pub fn new(limit: usize, reserve: usize, waiting_limit: usize) -> Arc<Self> {
         let (table, freed) = (Default::default(), Notify::new());
-        Arc::new(Self { limit, reserve, started: Instant::now(), table, freed })
+        let (waiting, started) = (AtomicUsize::new(0), Instant::now());
+        Arc::new(Self { limit, reserve, waiting_limit, waiting, started, table, freed })
+    }
+
+    /// The same bytes, which count as waiting until they are dropped. One reply may always wait, however long it is.
+    pub fn counted(self: &Arc<Self>, place: &Arc<Place>, bytes: Bytes) -> Bytes {
+        if bytes.is_empty() {
+            return bytes;
+        }
+        let others = self.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        let beyond = (others + bytes.len()).saturating_sub(self.waiting_limit).min(others);
+        if beyond > 0 {
+            self.table.lock().end_waiting(beyond, self);
+        }
+        place.waiting.fetch_add(bytes.len(), Ordering::Relaxed);
+        Bytes::from_owner(Reply { bytes, places: self.clone(), place: place.clone() })
+    }
+
+    /// So many bytes of a connection wait no longer.
+    fn sent(&self, place: &Place, bytes: usize) {
+        let mut gone = 0;
+        let _ = place.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |waiting| {
+            gone = waiting.min(bytes);
+            Some(waiting - gone)
+        });
+        self.waiting.fetch_sub(gone, Ordering::Relaxed);
     }
 
     /// A place for a new connection, which `cut` ends too. Waits only while every connection is being answered.
@@ -93,6 +133,7 @@ impl Places {
             since: AtomicU64::new(micros(self.started)),
             verified: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            waiting: AtomicUsize::new(0),
         });
         table.taken.insert(id, place.clone());
         Some(Held { places: self.clone(), id, place })
@@ -127,6 +168,26 @@ impl Table {
         found.len()
     }
 
+    /// Ends the connections whose replies have waited for the longest time, until so many bytes are free.
+    fn end_waiting(&mut self, mut bytes: usize, places: &Places) {
+        let waits = |place: &Arc<Place>| place.waiting.load(Ordering::Relaxed) > 0;
+        let waiting = self.taken.iter().filter(|(_, place)| waits(place));
+        let mut waiting: Vec<(u64, u64)> =
+            waiting.map(|(id, place)| (place.since.load(Ordering::Relaxed), *id)).collect();
+        waiting.sort_unstable();
+        for (_, id) in waiting {
+            let Some(place) = self.remove(id) else { continue };
+            place.cut.cancel();
+            // Its bytes go a moment later, and are not to be waited for.
+            let freed = place.waiting.load(Ordering::Relaxed);
+            places.sent(&place, freed);
+            bytes = bytes.saturating_sub(freed);
+            if bytes == 0 {
+                return;
+            }
+        }
+    }
+
     fn remove(&mut self, id: u64) -> Option<Arc<Place>> {
         let place = self.taken.remove(&id)?;
         self.reserved -= usize::from(place.reserved);
@@ -158,6 +219,25 @@ impl Place {
     }
 }
 
+impl AsRef<[u8]> for Reply {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        self.places.sent(&self.place, self.bytes.len());
+    }
+}
+
+impl Held {
+    /// All places.
+    pub fn places(&self) -> &Arc<Places> {
+        &self.places
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         self.places.table.lock().remove(self.id);
@@ -184,7 +264,7 @@ mod tests {
 
     #[test]
     fn the_oldest_that_said_nothing_right_gives_way() {
-        let places = Places::new(4, 1);
+        let places = Places::new(4, 1, 0);
         let held = all(&places, 4);
         held[0].place.is_right();
         held[0].place.answered();
@@ -221,9 +301,42 @@ mod tests {
         }
     }
 
+    #[test]
+    fn the_reply_that_waits_longest_gives_way() {
+        let places = Places::new(8, 0, 10);
+        let held = all(&places, 4);
+        let reply = |at: usize, length: usize| {
+            // In the order in which they are called.
+            held[at].place.since.store(at as u64, Ordering::Relaxed);
+            places.counted(&held[at].place, Bytes::from(vec![0; length]))
+        };
+        let first = reply(0, 4);
+        let second = reply(1, 4);
+        drop(reply(2, 2));
+        let third = reply(2, 2);
+        assert!(cut(&held).is_empty(), "there is just room");
+        // What was sent makes room.
+        drop(second);
+        let again = reply(1, 4);
+        assert!(cut(&held).is_empty());
+        let last = reply(3, 5);
+        assert_eq!(cut(&held), [0, 1]);
+        assert_eq!(places.waiting.load(Ordering::Relaxed), 7);
+        // One alone may be of any length.
+        drop((first, again, third, last));
+        assert_eq!(places.waiting.load(Ordering::Relaxed), 0);
+        let long = reply(2, 100);
+        assert_eq!(cut(&held), [0, 1]);
+        assert_eq!(long.len(), 100);
+        let more = reply(3, 1);
+        assert_eq!(cut(&held), [0, 1, 2]);
+        drop((long, more));
+        assert_eq!(places.waiting.load(Ordering::Relaxed), 0);
+    }
+
     #[tokio::test]
     async fn who_waits_gets_the_next_place() {
-        let places = Places::new(1, 0);
+        let places = Places::new(1, 0, 0);
         let held = all(&places, 1);
         held[0].place.is_right();
         let (waiting, cut) = (places.clone(), CancellationToken::new());

@@ -31,14 +31,26 @@ pub(super) fn outside_containers(client: &Client) -> Result<(), Error> {
     {
         return Err(Error::Contained(found.to_owned()));
     }
-    let pid = holder(client.inode).ok_or(Error::NoProcess)?;
+    // Where sockets have no group of their own, each of those that hold it counts: one that a container's process handed
+    // on to another is still its own.
+    let all = if has_hierarchies_of_v1(&own) { usize::MAX } else { 1 };
+    let mut found = false;
+    for pid in holders(client.inode).take(all) {
+        check(pid, &own)?;
+        found = true;
+    }
+    if found { Ok(()) } else { Err(Error::NoProcess) }
+}
+
+/// Fails for a process in a container.
+fn check(pid: u32, own: &str) -> Result<(), Error> {
     let groups = fs::read_to_string(format!("/proc/{pid}/cgroup")).map_err(|_| Error::NoProcess)?;
     for line in groups.lines() {
         let mut fields = line.splitn(3, ':');
         let (Some(hierarchy), Some(_), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
             continue;
         };
-        if let Some(found) = container(path, group_of(&own, hierarchy).unwrap_or_default()) {
+        if let Some(found) = container(path, group_of(own, hierarchy).unwrap_or_default()) {
             return Err(Error::Contained(found.to_owned()));
         }
     }
@@ -51,6 +63,11 @@ pub(super) fn outside_containers(client: &Client) -> Result<(), Error> {
         }
     }
     Ok(())
+}
+
+/// Whether control groups of v1 may say what those of v2 do not.
+fn has_hierarchies_of_v1(groups: &str) -> bool {
+    groups.lines().any(|line| !line.starts_with("0:"))
 }
 
 /// The path, in one hierarchy, of what `/proc/<pid>/cgroup` lists.
@@ -114,13 +131,13 @@ fn path_of(id: u64) -> Result<Option<String>, Error> {
     Ok(Some(format!("/{}", path.display())))
 }
 
-/// A process that has a socket with that inode open. The youngest are looked at first: most clients are.
-fn holder(inode: u32) -> Option<u32> {
+/// The processes that have a socket with that inode open. The youngest are looked at first: most clients are.
+fn holders(inode: u32) -> impl Iterator<Item = u32> {
     let target = format!("socket:[{inode}]");
     let number = |entry: std::io::Result<fs::DirEntry>| entry.ok()?.file_name().to_str()?.parse::<u32>().ok();
-    let mut pids: Vec<u32> = fs::read_dir("/proc").ok()?.filter_map(number).collect();
+    let mut pids: Vec<u32> = fs::read_dir("/proc").into_iter().flatten().filter_map(number).collect();
     pids.sort_unstable_by(|a, b| b.cmp(a));
-    pids.into_iter().find(|pid| holds(Path::new(&format!("/proc/{pid}/fd")), OsStr::new(&target)))
+    pids.into_iter().filter(move |pid| holds(Path::new(&format!("/proc/{pid}/fd")), OsStr::new(&target)))
 }
 
 fn holds(files: &Path, target: &OsStr) -> bool {
@@ -156,5 +173,6 @@ mod tests {
         assert_eq!(group_of(groups, "1"), Some("/b:c"));
         assert_eq!(group_of(groups, "0"), Some("/d"));
         assert_eq!(group_of(groups, "2"), None);
+        assert!(has_hierarchies_of_v1(groups) && !has_hierarchies_of_v1("0::/d\n"));
     }
 }

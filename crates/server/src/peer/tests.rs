@@ -36,6 +36,35 @@ fn the_kernel_says_whose_a_connection_is() {
 }
 
 #[test]
+fn the_kernel_is_asked_whether_it_says_so() {
+    assert_eq!(check_kernel(), Ok(()));
+}
+
+#[test]
+fn a_socket_that_a_container_holds_too_is_the_containers() {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap();
+    if own() != 0 || groups.lines().all(|line| line.starts_with("0:")) {
+        return;
+    }
+    use std::io::Read;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    // The last process is the youngest of those that hold the socket, and in no container.
+    let script = format!(
+        "exec 3<>/dev/tcp/127.0.0.1/{port}; \
+         unshare --pid --fork --kill-child sh -c 'echo; exec sleep 60' | (read line; sh -c 'echo x >&3; exec sleep 60'; true)"
+    );
+    let mut child = std::process::Command::new("setsid").args(["bash", "-c", &script]).spawn().unwrap();
+    let (ends, mut server) = accept(&listener);
+    server.read_exact(&mut [0]).unwrap();
+    let refused = LocalUsers::new([0]).admit(&ends).unwrap_err();
+    let group = rustix::process::Pid::from_child(&child);
+    rustix::process::kill_process_group(group, rustix::process::Signal::KILL).unwrap();
+    child.wait().unwrap();
+    assert_eq!(refused, "this connection was made in a container (a pid namespace of its own)");
+}
+
+#[test]
 fn a_client_that_has_left_is_nobody() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();

@@ -97,11 +97,9 @@ async fn when_all_are_being_answered_health_and_the_hosts_own_users_get_in() {
     }
 }
 
-#[tokio::test]
-async fn who_does_not_read_is_let_go() {
-    let write_timeout = Duration::from_millis(100);
-    let running = start(Limits { write_timeout, ..Limits::default() }).await;
-    let client = Client::connect(running.address).await;
+/// Asks and asks, and reads nothing, until the connection is gone.
+async fn flood(address: std::net::SocketAddr) {
+    let client = Client::connect(address).await;
     let body = json!({"tasks": ["a".repeat(500_000)]}).to_string();
     let head = client.signed_head(("POST", "/", ""), &[("x-amz-target", TARGET)], body.as_bytes());
     let mut request = "POST / HTTP/1.1\r\n".to_owned();
@@ -109,9 +107,28 @@ async fn who_does_not_read_is_let_go() {
         request.push_str(&format!("{name}: {value}\r\n"));
     }
     request.push_str(&format!("content-length: {}\r\n\r\n{body}", body.len()));
-    let mut stream = tokio::net::TcpStream::connect(running.address).await.unwrap();
-    // Until the connection is gone.
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
     while stream.write_all(request.as_bytes()).await.is_ok() {}
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_let_go() {
+    let write_timeout = Duration::from_millis(100);
+    let running = start(Limits { write_timeout, ..Limits::default() }).await;
+    flood(running.address).await;
+}
+
+#[tokio::test]
+async fn replies_that_wait_are_not_more_than_their_room() {
+    let patient = Limits { write_timeout: Duration::from_secs(3600), ..Limits::default() };
+    let running = start(Limits { all_replies_bytes: 600_000, ..patient }).await;
+    let both = async {
+        tokio::select! {
+            () = flood(running.address) => {}
+            () = flood(running.address) => {}
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), both).await.expect("one of them is let go");
 }
 
 #[tokio::test]
