@@ -33,6 +33,7 @@ pub fn run(args: &Args) -> Report {
     checks.extend(host::network());
     checks.extend(host::sysctls());
     checks.push(host::port(args.listen));
+    checks.extend(host::known_pair(args.listen));
     checks.extend(host::disk(&args.data_dir));
     checks.extend(kept::run(args));
     Report { checks }

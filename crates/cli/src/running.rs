@@ -236,6 +236,9 @@ fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, driver: &
     if server.listen.ip().is_loopback() {
         let test = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
         ring = ring.with_known(&test, administrator("test"));
+        if let Err(error) = server::peer::check_kernel() {
+            tracing::warn!(error, "the key pair test/test serves nobody here: see `roadstead doctor`");
+        }
     } else {
         tracing::info!("the administrator's key pair is in {}", dir.credentials_path().display());
     }

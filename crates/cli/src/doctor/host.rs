@@ -102,6 +102,23 @@ pub(super) fn port(listen: SocketAddr) -> Check {
     }
 }
 
+/// Whether the key pair that everybody knows can serve anybody: only whom the kernel vouches for.
+pub(super) fn known_pair(listen: SocketAddr) -> Option<Check> {
+    listen.ip().is_loopback().then(|| judge_known_pair(server::peer::check_kernel()))
+}
+
+pub(super) fn judge_known_pair(asked: Result<(), String>) -> Check {
+    let name = "known-pair";
+    match asked {
+        Ok(()) => Check::ok(name, "the kernel says whose a connection is"),
+        Err(error) => Check::warn(
+            name,
+            format!("`test`/`test` serves nobody: {error}"),
+            "`modprobe tcp_diag`, on a kernel with CONFIG_INET_DIAG; or the pair that `roadstead env` gives",
+        ),
+    }
+}
+
 /// Space and kind of the file system that holds, or will hold, the data directory.
 pub(super) fn disk(data_dir: &Path) -> Vec<Check> {
     let existing = data_dir.ancestors().find(|path| path.exists()).unwrap_or(Path::new("/"));
