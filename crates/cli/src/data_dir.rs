@@ -4,18 +4,22 @@ mod ownership;
 
 use std::{
     fs::{self, File, OpenOptions},
-    io::{ErrorKind, Read, Seek, Write},
-    os::unix::fs::{FileExt, OpenOptionsExt},
+    io::{ErrorKind, Read, Write},
+    os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
 use anyhow::Context;
-use rustix::fs::{FlockOperation, flock};
+use rustix::{
+    fs::{FlockOperation, flock},
+    process::Pid,
+};
 use server::keys::KeyPair;
 
 use crate::advice::{Advise, fail};
 
+use ownership::open_plain;
 pub use ownership::{Left, check_removable, claim, find, remove};
 
 /// How long the lock of a process that is gone is waited for.
@@ -112,33 +116,45 @@ pub fn read_credentials(path: &Path) -> anyhow::Result<Credentials> {
     read.advise("to put the file back from a copy; without it, move it away: the next start makes new keys")
 }
 
-/// The process that has a data directory, if any.
+/// The process that has a data directory, if any, as its lock's file says.
 pub fn holder(path: &Path) -> Option<String> {
-    let mut file = File::open(path.join("lock")).ok()?;
+    let file = open_plain(&path.join("lock")).ok()?;
     if flock(&file, FlockOperation::NonBlockingLockShared).is_ok() {
         return None;
     }
+    read_pid(file).ok()
+}
+
+/// Whether that process has the lock's file open: its number may be another's by now, and whoever wrote it may have
+/// been somebody else.
+pub fn holds(pid: Pid, path: &Path) -> bool {
+    let of = |file: &Path| fs::metadata(file).map(|file| (file.dev(), file.ino())).ok();
+    let lock = of(&path.join("lock"));
+    let files = fs::read_dir(format!("/proc/{}/fd", pid.as_raw_nonzero())).into_iter().flatten().flatten();
+    lock.is_some() && files.map(|file| of(&file.path())).any(|file| file == lock)
+}
+
+/// A pid takes few bytes, and the file may be anything.
+fn read_pid(file: File) -> std::io::Result<String> {
     let mut pid = String::new();
-    file.read_to_string(&mut pid).ok()?;
-    Some(pid.trim().to_owned())
+    file.take(64).read_to_string(&mut pid)?;
+    Ok(pid.trim().to_owned())
 }
 
 fn lock(path: &Path) -> anyhow::Result<File> {
     let name = path.join("lock");
-    let mut file = open_lock(&name).with_context(|| format!("cannot open {}", name.display()))?;
+    let file = open_lock(&name).with_context(|| format!("cannot open {}", name.display()))?;
     let deadline = Instant::now() + LOCK_WAIT;
     while flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
-        let mut pid = String::new();
-        file.rewind()?;
-        file.read_to_string(&mut pid)?;
+        let pid = read_pid(open_plain(&name)?)?;
         // A process that was killed as it started another has handed its files on, until that one runs its
         // own program.
-        if is_alive(pid.trim()) || Instant::now() > deadline {
+        if is_alive(&pid) || Instant::now() > deadline {
             fail!(
                 "`roadstead down` with the same `--data-dir`, which ends it; or another folder with `--data-dir`",
                 "the data directory {} is in use by process {}",
                 path.display(),
-                pid.trim()
+                pid
             );
         }
         std::thread::sleep(Duration::from_millis(10));
@@ -154,8 +170,10 @@ fn lock(path: &Path) -> anyhow::Result<File> {
 
 fn open_lock(name: &Path) -> std::io::Result<File> {
     let mut options = OpenOptions::new();
+    // What is written must not get elsewhere through a link.
+    options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits().cast_signed());
     match options.read(true).write(true).create(true).truncate(false).mode(0o600).open(name) {
-        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => File::open(name),
+        Err(error) if error.kind() == ErrorKind::ReadOnlyFilesystem => open_plain(name),
         opened => opened,
     }
 }
@@ -211,6 +229,32 @@ mod tests {
         assert_eq!(again.id(), id);
         assert_eq!(again.credentials().unwrap().root, keys.root);
         assert_eq!(holder(&path).as_deref(), Some(std::process::id().to_string().as_str()));
+    }
+
+    #[test]
+    fn only_who_has_the_lock_is_taken_for_its_holder() {
+        let dir = tempfile::tempdir().unwrap();
+        let held = DataDir::open(dir.path()).unwrap();
+        let own = Pid::from_raw(std::process::id().cast_signed()).unwrap();
+        assert!(holds(own, dir.path()));
+        // Somebody else's number in a lock that is held.
+        let mut other = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        assert!(!holds(Pid::from_child(&other), dir.path()));
+        other.kill().unwrap();
+        other.wait().unwrap();
+        drop(held);
+    }
+
+    #[test]
+    fn no_lock_is_written_through_a_link() {
+        let dir = tempfile::tempdir().unwrap();
+        let precious = dir.path().join("precious");
+        fs::write(&precious, "all of it").unwrap();
+        let path = dir.path().join("data");
+        fs::create_dir(&path).unwrap();
+        std::os::unix::fs::symlink(&precious, path.join("lock")).unwrap();
+        assert!(DataDir::open(&path).is_err());
+        assert_eq!(fs::read_to_string(&precious).unwrap(), "all of it");
     }
 
     #[test]

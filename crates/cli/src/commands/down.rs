@@ -4,8 +4,6 @@
 use crate::output::say;
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
-
 use crate::{
     advice::fail,
     commands::up::Settings,
@@ -57,8 +55,17 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 fn end_holder(path: &std::path::Path) -> anyhow::Result<()> {
     let Some(pid) = data_dir::holder(path) else { return Ok(()) };
-    let raw = pid.parse().ok().and_then(rustix::process::Pid::from_raw);
-    let raw = raw.with_context(|| format!("{} names no process", path.join("lock").display()))?;
+    // No process has a number below 1: there, it would mean many.
+    let raw = pid.parse().ok().filter(|pid| *pid > 0).and_then(rustix::process::Pid::from_raw);
+    let raw = raw.filter(|pid| data_dir::holds(*pid, path));
+    let lock = path.join("lock");
+    let Some(raw) = raw else {
+        fail!(
+            format!("to end the one that has it (`fuser {}` says which), and then again", lock.display()),
+            "{} is locked, but not by the process that it names: '{pid}'",
+            lock.display()
+        );
+    };
     say!("ending process {pid}");
     rustix::process::kill_process(raw, rustix::process::Signal::TERM)?;
     let since = Instant::now();

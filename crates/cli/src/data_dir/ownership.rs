@@ -150,7 +150,8 @@ fn is_id(text: &str) -> bool {
     text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-fn open_plain(path: &Path) -> io::Result<File> {
+/// A regular file, to read; no link is followed to it.
+pub(super) fn open_plain(path: &Path) -> io::Result<File> {
     let flags = (rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK).bits();
     let file = OpenOptions::new().read(true).custom_flags(flags.cast_signed()).open(path)?;
     match file.metadata()?.is_file() {
