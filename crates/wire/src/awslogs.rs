@@ -16,7 +16,11 @@ pub fn event_start(datetime: Option<&str>, multiline: Option<&str>) -> Result<Op
         (None, Some(pattern)) => ("awslogs-multiline-pattern", pattern),
         (Some(_), Some(_)) => return Err(Error::Both),
     };
-    Regexp::new(&pattern).map(Some).map_err(|error| Error::Pattern { name, pattern, error })
+    Regexp::new(&pattern).map(Some).map_err(|error| Error::Pattern {
+        name,
+        pattern: regexp::shown(&pattern),
+        error,
+    })
 }
 
 /// Why the options cannot be used.
@@ -30,7 +34,7 @@ pub enum Error {
     Pattern {
         /// The option.
         name: &'static str,
-        /// What comes of it.
+        /// What comes of it, cut.
         pattern: String,
         /// What is wrong with that.
         error: regexp::Error,
@@ -134,5 +138,16 @@ mod tests {
             error,
             r"Log option awslogs-datetime-format gives the regular expression '(\d{4}': error parsing regexp: missing closing ): `(\d{4}`."
         );
+    }
+
+    #[test]
+    fn a_long_pattern_is_refused_in_few_words() {
+        for pattern in ["(?i)".to_owned() + &r"\pL".repeat(10_000), "(".repeat(60_000), "é(".repeat(4000)] {
+            let error = event_start(None, Some(&pattern)).unwrap_err().to_string();
+            assert!(error.chars().count() < 600, "{error}");
+        }
+        assert!(event_start(None, Some(&"a".repeat(8192))).is_ok());
+        let error = event_start(None, Some(&"a".repeat(8193))).unwrap_err().to_string();
+        assert!(error.contains("expression is too large"), "{error}");
     }
 }

@@ -6,8 +6,11 @@ use std::{borrow::Cow, collections::BTreeSet, fmt::Write};
 
 use regex::bytes::{Regex, RegexBuilder};
 
-/// The largest compiled pattern, in bytes.
+/// The longest pattern, in bytes, and the largest when it is compiled: a long one takes long to compile, too.
+const MAX_PATTERN: usize = 8192;
 const MAX_COMPILED: usize = 1 << 20;
+/// Characters of a pattern that an error shows.
+const MAX_SHOWN: usize = 200;
 /// The most repetitions that Go counts.
 const MAX_REPEAT: u32 = 1000;
 
@@ -29,6 +32,9 @@ impl Regexp {
     /// # Errors
     /// What Go refuses, and patterns too large to compile.
     pub fn new(pattern: &str) -> Result<Regexp, Error> {
+        if pattern.len() > MAX_PATTERN {
+            return Err(failed("expression is too large", pattern));
+        }
         let mut translation = Translation::of(pattern);
         while let Some(c) = translation.next() {
             translation.piece(c)?;
@@ -50,7 +56,15 @@ impl Regexp {
 }
 
 fn failed(what: &'static str, part: &str) -> Error {
-    Error { what, part: part.to_owned() }
+    Error { what, part: shown(part) }
+}
+
+/// A pattern in a message, cut.
+pub(crate) fn shown(pattern: &str) -> String {
+    match pattern.char_indices().nth(MAX_SHOWN) {
+        Some((end, _)) => format!("{}...", &pattern[..end]),
+        None => pattern.to_owned(),
+    }
 }
 
 fn readable(text: &[u8]) -> Cow<'_, [u8]> {

@@ -15,8 +15,10 @@ pub(super) fn check(container: &str, log: Option<&ecs::LogConfiguration>) -> Out
     let options = log.options.clone().unwrap_or_default();
     let get = |name: &str| options.get(name).map(String::as_str).unwrap_or_default();
     let known = log_options(log.log_driver.as_str());
-    // That files are not compressed is what happens anyway.
-    let asks = |name: &str, value: &str| name != "compress" || go::parse_bool(value) != Some(false);
+    // An empty value asks for nothing, and that files are not compressed is what happens anyway.
+    let asks = |name: &str, value: &str| {
+        !value.is_empty() && (name != "compress" || go::parse_bool(value) != Some(false))
+    };
     let mut unknown = options.iter().filter(|(name, _)| !known.contains(&name.as_str()));
     if let Some((option, _)) = unknown.find(|(name, value)| asks(name, value)) {
         return Err(errors::unsupported_feature(format!(

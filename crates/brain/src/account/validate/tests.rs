@@ -353,7 +353,10 @@ fn log_options_are_read_as_docker_reads_them() {
         ("awslogs", "awslogs-multiline-pattern", &["^{", r"\QSTART\E", "(?P<a>x)", ""]),
         ("json-file", "max-size", &["1.5m", "10MB", "10mib"]),
         ("json-file", "max-file", &["3", "+3"]),
-        ("json-file", "compress", &["false", "F"]),
+        ("json-file", "compress", &["false", "F", ""]),
+        // What is not supported asks for nothing when it is empty.
+        ("json-file", "labels", &[""]),
+        ("awslogs", "tag", &[""]),
     ] {
         for text in texts {
             set_to(driver, name, text).unwrap_or_else(|error| panic!("{name}={text}: {error}"));
