@@ -24,6 +24,7 @@ mod spawner;
 mod spool;
 pub mod supervisor;
 mod task;
+mod tree;
 mod written;
 
 use std::collections::BTreeMap;

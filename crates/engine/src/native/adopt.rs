@@ -13,7 +13,7 @@ use super::link::Link;
 use super::proto::Op;
 use super::supervisor::{Identity, sys};
 use super::task::{self, Task};
-use super::{Inner, chain, silence};
+use super::{Inner, chain, silence, tree};
 use crate::state::{Event, Exit, Phase};
 
 /// How long a start may take that was under way when its engine died.
@@ -244,7 +244,7 @@ fn empty_trash(inner: &Inner) {
     let trash = inner.dir.trash();
     std::thread::spawn(move || {
         for name in layout::folders(&trash).unwrap_or_default() {
-            let _ = std::fs::remove_dir_all(trash.join(name));
+            let _ = tree::remove(&trash.join(name));
             // Others of this process need the disk too.
             std::thread::sleep(Duration::from_millis(1));
         }

@@ -29,6 +29,8 @@ use std::path::{Path, PathBuf};
 use nix::mount::{MntFlags, MsFlags};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use super::tree;
+
 /// Largest file of ours that is read back, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
@@ -110,7 +112,7 @@ impl EngineDir {
         if self.memory.exists() && self.is_memory_mounted()? {
             nix::mount::umount2(&self.memory, MntFlags::MNT_DETACH)?;
         }
-        remove_all(&self.memory)
+        tree::remove(&self.memory)
     }
 
     fn is_memory_mounted(&self) -> io::Result<bool> {
@@ -280,14 +282,6 @@ pub(crate) fn folders(dir: &Path) -> io::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Removes a folder with all in it; one that is not there counts as removed.
-pub(crate) fn remove_all(dir: &Path) -> io::Result<()> {
-    match fs::remove_dir_all(dir) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// Replaces a file whole: a reader sees the old content or the new, never a part.

@@ -4,6 +4,7 @@ use std::io;
 
 use super::cgroup::{self, GroupPath, Hierarchy};
 use super::layout::{self, EngineDir};
+use super::tree;
 
 /// Every object of the instance, one a line, sorted: groups, processes in them, task folders, and the
 /// network's own list.
@@ -38,7 +39,7 @@ pub(super) fn remove_rest(
     for (digest, holder) in images.holds().unwrap_or_default() {
         let _ = images.release(&digest, &holder);
     }
-    layout::remove_all(dir.root())?;
+    tree::remove(dir.root())?;
     dir.remove_memory()?;
     groups
 }

@@ -13,7 +13,7 @@ use super::layout::{self, Durable, TaskDir};
 use super::link::Link;
 use super::plan::Plan;
 use super::proto::{Message, Op};
-use super::{Inner, adopt, bundle, chain};
+use super::{Inner, adopt, bundle, chain, tree};
 use crate::error::{Error, Kind};
 use crate::spec::{ContainerId, TaskSpec, Volume};
 use crate::state::{ContainerState, Event};
@@ -190,7 +190,7 @@ pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<(), Error> {
     let (host, going) = (inner.clone(), task.clone());
     let removed = tokio::task::spawn_blocking(move || clear(&host, &going)).await;
     let trash = removed.map_err(io::Error::other).and_then(|r| r).map_err(super::resource)?;
-    tokio::task::spawn_blocking(move || std::fs::remove_dir_all(trash));
+    tokio::task::spawn_blocking(move || tree::remove(&trash));
     task.set_link(None);
     inner.tasks.lock().remove(id);
     Ok(())
@@ -227,10 +227,10 @@ pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
     let trash = inner.dir.trash().join(format!("{}-{}", task.id, uuid::Uuid::new_v4().simple()));
     match std::fs::rename(task.dir.path(), &trash) {
         // A full disk may have no room for one more name.
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => layout::remove_all(task.dir.path())?,
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => tree::remove(task.dir.path())?,
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    layout::remove_all(task.dir.run())?;
+    tree::remove(task.dir.run())?;
     Ok(trash)
 }

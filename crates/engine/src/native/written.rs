@@ -7,9 +7,11 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use super::layout::{self, ETC_FILES};
+use rustix::fs::FileType;
+
+use super::layout::ETC_FILES;
 use super::task::Task;
-use super::{Inner, cgroup};
+use super::{Inner, cgroup, tree};
 use crate::state::{Phase, Written};
 
 /// Of a container's folder, what it writes itself.
@@ -42,11 +44,11 @@ pub(super) fn discard(task: &Task) -> io::Result<()> {
     if task.states().iter().any(|state| matches!(state.phase, Phase::Running(_))) {
         return Err(io::Error::other("a container of the task runs"));
     }
-    layout::remove_all(&task.dir.volumes())?;
+    tree::remove(&task.dir.volumes())?;
     for name in task.container_names() {
         let dir = task.dir.container(&name);
         for folder in WRITTEN {
-            layout::remove_all(&dir.file(folder))?;
+            tree::remove(&dir.file(folder))?;
         }
         for file in ETC_FILES {
             match fs::remove_file(dir.etc(file)) {
@@ -71,26 +73,22 @@ impl Sum {
         Written { task: task.id.clone(), container, bytes: self.bytes, inodes: self.inodes }
     }
 
-    fn file(&mut self, metadata: &fs::Metadata) {
-        if metadata.nlink() == 1 || metadata.is_dir() || self.seen.insert((metadata.dev(), metadata.ino())) {
-            self.bytes += metadata.blocks() * BLOCK_BYTES;
+    /// One inode, that of a number; one that is met once only is `single`.
+    fn inode(&mut self, at: (u64, u64), single: bool, blocks: u64) {
+        if single || self.seen.insert(at) {
+            self.bytes += blocks * BLOCK_BYTES;
             self.inodes += 1;
         }
     }
 
-    /// A folder with all in it; what goes meanwhile is not counted, and no link is followed. One level after
-    /// another, for a container may make any number of them.
+    /// A folder with all in it; what goes meanwhile is not counted, and no link is followed.
     fn folder(&mut self, top: &Path) {
-        let mut folders = vec![top.to_owned()];
-        while let Some(folder) = folders.pop() {
-            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-                let Ok(metadata) = entry.metadata() else { continue };
-                self.file(&metadata);
-                if metadata.is_dir() {
-                    folders.push(entry.path());
-                }
-            }
-        }
+        tree::walk(top, |stat| {
+            let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+            // No two names lead to one folder.
+            let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
+            self.inode((stat.st_dev, stat.st_ino), is_folder || stat.st_nlink == 1, blocks);
+        });
     }
 
     /// Files that a process has open and that have no name any more: no folder shows them. Those in memory
@@ -99,7 +97,7 @@ impl Sum {
         for entry in fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten() {
             let Ok(metadata) = fs::metadata(entry.path()) else { continue };
             if metadata.is_file() && metadata.nlink() == 0 && !is_in_memory(&entry.path()) {
-                self.file(&metadata);
+                self.inode((metadata.dev(), metadata.ino()), false, metadata.blocks());
             }
         }
     }

@@ -6,8 +6,8 @@ use super::Given;
 use crate::native::plan::{Exposed, Shown};
 use crate::spec::{ContainerSpec, Protocol};
 
-/// Ports of a range that an image may declare at most.
-const RANGE_MAX: u16 = 1024;
+/// Ports that an image may declare at most: each becomes several variables of those that link to it.
+const PORTS_MAX: usize = 1024;
 
 /// A container that is linked to.
 #[derive(Debug, Clone)]
@@ -20,7 +20,8 @@ pub(crate) struct Source {
 /// What a container shows to those that link to it: its ports, and the environment that its image and its
 /// definition give it.
 pub(super) fn shown(given: &Given<'_>, spec: &ContainerSpec) -> Shown {
-    let mut ports: Vec<Exposed> = given.image.exposed_ports.iter().flat_map(|text| exposed(text)).collect();
+    let declared = given.image.exposed_ports.iter().flat_map(|text| exposed(text));
+    let mut ports: Vec<Exposed> = declared.take(PORTS_MAX).collect();
     ports.extend(spec.port_mappings.iter().map(|mapping| {
         let protocol = match mapping.protocol {
             Protocol::Tcp => "tcp",
@@ -40,14 +41,15 @@ pub(super) fn shown(given: &Given<'_>, spec: &ContainerSpec) -> Shown {
     Shown { ports, names }
 }
 
-/// `80`, `80/tcp` or `8000-8010/udp`.
-fn exposed(text: &str) -> Vec<Exposed> {
+/// `80`, `80/tcp` or `8000-8010/udp`; nothing for what Docker does not know.
+fn exposed(text: &str) -> impl Iterator<Item = Exposed> + use<> {
     let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
     let (first, last) = range.split_once('-').unwrap_or((range, range));
-    let (Ok(first), Ok(last)) = (first.parse::<u16>(), last.parse::<u16>()) else { return Vec::new() };
-    let last = last.min(first.saturating_add(RANGE_MAX));
     let protocol = protocol.to_ascii_lowercase();
-    (first..=last).map(|port| Exposed { port, protocol: protocol.clone() }).collect()
+    let known = matches!(protocol.as_str(), "tcp" | "udp" | "sctp");
+    let ends = first.parse::<u16>().ok().zip(last.parse::<u16>().ok()).filter(|_| known);
+    let ports = ends.map(|(first, last)| first..=last).into_iter().flatten();
+    ports.map(move |port| Exposed { port, protocol: protocol.clone() })
 }
 
 /// The variables of one link. `container` is whose environment it is, `environment` the linked one's.
@@ -112,6 +114,8 @@ mod tests {
         assert_eq!(found.iter().filter(|one| one.contains("_ENV_")).count(), 1);
         let bare = Source { shown: Shown::default(), ..source };
         assert_eq!(variables("web", &bare, &environment), ["MY_DB.1_NAME=/web/my-db.1"]);
-        assert!(exposed("x/tcp").is_empty() && exposed("9-8").is_empty());
+        for nothing in ["x/tcp", "9-8", "80/x", "", "99999"] {
+            assert_eq!(exposed(nothing).count(), 0, "{nothing}");
+        }
     }
 }

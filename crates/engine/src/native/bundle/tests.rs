@@ -147,3 +147,11 @@ fn the_network_is_told_its_own_controls_only() {
     assert_eq!(network_sysctls(&spec), [asked]);
     assert!(network_sysctls(&shell()).is_empty());
 }
+
+#[test]
+fn an_image_that_declares_ports_without_end_costs_little() {
+    let exposed_ports = (0..2000).map(|n| format!("0-65535/{}", ["tcp", "udp", "x"][n % 3])).collect();
+    let image = image::Config { exposed_ports, ..image::Config::default() };
+    let ports = planned(&v2(), &shell(), &image).unwrap().shown.ports;
+    assert_eq!(ports.len(), 1024);
+}

@@ -24,6 +24,7 @@ use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::plan::Plan;
 use crate::native::proto::Progress;
 use crate::native::rootfs::{self, Root};
+use crate::native::tree;
 
 /// What the supervisor gives a runner.
 #[derive(Debug)]
@@ -157,7 +158,7 @@ fn enter_namespaces(spec: &mut Spec) -> io::Result<()> {
 
 fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, Option<OwnedFd>)> {
     let run = start.dir.libcontainer();
-    layout::remove_all(&run)?;
+    tree::remove(&run)?;
     fs::create_dir(&run)?;
     let confine = Confined::read(plan.confine.as_ref())?;
     let program = Program { status, init: plan.init, first: true, confine };
