@@ -158,3 +158,11 @@ fn this_host_is_looked_at_whole() {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
 }
+
+#[test]
+fn a_kernel_that_does_not_say_whose_a_connection_is_is_told() {
+    let silent = host::judge_known_pair(Err("the kernel does not say whose this connection is".to_owned()));
+    assert!(silent.detail.starts_with("`test`/`test` serves nobody: the kernel does not say"), "{silent:?}");
+    status_of(&[(host::judge_known_pair(Ok(())), Status::Ok), (silent, Status::Warn)]);
+    assert_eq!(host::known_pair("10.0.0.1:4566".parse().unwrap()), None, "it is not there to be served");
+}
