@@ -21,7 +21,7 @@ import botocore.parsers
 import botocore.serialize
 
 LOADER = botocore.loaders.Loader()
-GENERATED = pathlib.Path(__file__).parent.parent / "crates/wire/src/generated"
+MODELS = pathlib.Path(__file__).parent.parent / "crates/models"
 # A service of our own that uses what awsQuery can do and GetCallerIdentity does not.
 PROBE = {
     "metadata": {
@@ -78,7 +78,7 @@ def typed_operations(service, model):
     """The operations of the allow list, as the committed code has them."""
     if service == "probe":
         return model.operation_names
-    code = (GENERATED / service / "operations.rs").read_text()
+    code = (MODELS / service / "src/operations.rs").read_text()
     return re.findall(r'^request!\(.*"(\w+)"\);$', code, re.MULTILINE)
 
 

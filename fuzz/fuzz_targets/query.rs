@@ -17,7 +17,7 @@ fuzz_target!(|data: &[u8]| {
     let request = Incoming { method: "POST", query, headers: &headers, body };
     let codec = codec(Protocol::Query).expect("query is built");
     // Any service's shapes will do; ECS has the most.
-    let service = &wire::ecs::SERVICE;
+    let service = &ecs_model::SERVICE;
     let _ = codec.operation(service, &request);
     let operation = &service.operations[usize::from(*pick) % service.operations.len()];
     let result =

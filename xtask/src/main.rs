@@ -18,7 +18,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Write crates/wire/src/generated from the service models of an installed botocore.
+    /// Write crates/models from the service models of an installed botocore.
     Codegen {
         /// A directory that holds botocore: a virtual environment, a site-packages, or botocore itself.
         #[arg(long, env = "BOTOCORE")]

@@ -37,7 +37,7 @@ pub struct Config {
 impl Config {
     /// Whether an operator made the key for this host alone.
     pub(crate) fn has_operator_key(&self) -> bool {
-        self.credentials.access_key.starts_with(wire::agent_key::OF_OPERATOR)
+        self.credentials.access_key.starts_with(agent_protocol::agent_key::OF_OPERATOR)
     }
 }
 

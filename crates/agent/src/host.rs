@@ -13,10 +13,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agent_protocol::acs;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, Semaphore, mpsc, watch};
 use tokio_util::sync::CancellationToken;
-use wire::acs;
 
 use crate::{
     admission::{Admission, Needs},
@@ -228,7 +228,7 @@ impl Host {
     /// Tells the control plane of an assignment that is no task.
     fn reject(self: &Arc<Host>, assignment: acs::Task, error: &dyn std::fmt::Display) {
         tracing::warn!(arn = ?assignment.arn, %error, "an assignment is not taken");
-        let report = wire::ecs::SubmitTaskStateChangeRequest {
+        let report = ecs_model::SubmitTaskStateChangeRequest {
             cluster: assignment.task_cluster_arn,
             task: assignment.arn,
             status: Some(Known::Stopped.as_str().to_owned()),

@@ -4,10 +4,10 @@
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 
+use agent_protocol::{acs, agent_key::AgentKey};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::{Commit, Condition, Entry, Span, Store, aside};
 use tokio::sync::oneshot;
-use wire::{acs, agent_key::AgentKey};
 
 use crate::task::TaskState;
 
@@ -85,7 +85,7 @@ pub struct Record {
     pub state: TaskState,
     /// Reports that the control plane has not acknowledged, oldest first.
     #[serde(default)]
-    pub reports: Vec<wire::ecs::SubmitTaskStateChangeRequest>,
+    pub reports: Vec<ecs_model::SubmitTaskStateChangeRequest>,
     /// Nothing of the task is left on the host.
     #[serde(default)]
     pub removed: bool,

@@ -34,8 +34,8 @@ impl Link {
         tokio::join!(acs::run(self), telemetry);
     }
 
-    fn hello(&self) -> wire::acs::Connect {
-        wire::acs::Connect {
+    fn hello(&self) -> agent_protocol::acs::Connect {
+        agent_protocol::acs::Connect {
             cluster: self.instance.cluster.clone(),
             container_instance: self.instance.arn.clone(),
             agent_version: VERSION.to_owned(),

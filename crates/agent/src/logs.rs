@@ -184,7 +184,7 @@ impl Shipper {
     }
 
     async fn put_batch(&self, batch: Batch, absence: &mut Absence) {
-        let request = wire::logs::PutLogEventsRequest {
+        let request = logs_model::PutLogEventsRequest {
             log_group_name: self.group.clone(),
             log_stream_name: self.stream.clone(),
             log_events: batch.events,

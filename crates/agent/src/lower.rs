@@ -9,7 +9,7 @@ mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
-use wire::acs;
+use agent_protocol::acs;
 
 use crate::{admission::Needs, task::Task};
 

@@ -3,9 +3,9 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use agent_protocol::tcs;
 use engine::{ContainerId, Stats};
 use tokio::time::Instant;
-use wire::tcs;
 
 use crate::host::{Host, Snapshot};
 

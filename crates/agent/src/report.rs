@@ -3,7 +3,8 @@
 
 use std::{sync::Arc, time::Duration};
 
-use wire::{Timestamp, ecs};
+use ecs_model as ecs;
+use wire::Timestamp;
 
 use crate::{
     api::{self, Api, BackOff},

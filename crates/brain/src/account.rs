@@ -18,12 +18,10 @@ mod validate;
 
 use std::sync::Arc;
 
+use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
 use imbl::OrdMap;
 use serde::{Deserialize, Serialize};
-use wire::{
-    Error,
-    ecs::{self, TaskDefinitionStatus, errors},
-};
+use wire::Error;
 
 use crate::{
     Ctx, arn,

@@ -3,7 +3,8 @@
 
 use std::fmt;
 
-use wire::{Error, ecs::errors};
+use ecs_model::errors;
+use wire::Error;
 
 use crate::ctx::Ctx;
 

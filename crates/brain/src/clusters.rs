@@ -2,10 +2,10 @@
 //! cluster is, and when it may go, is decided here.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html>
 
-use wire::{
-    Error,
-    ecs::{self, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, LaunchType, errors},
+use ecs_model::{
+    self as ecs, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, LaunchType, errors,
 };
+use wire::Error;
 
 use crate::{
     Ctx, arn,

@@ -7,10 +7,8 @@ pub mod state;
 #[cfg(test)]
 mod tests;
 
-use wire::{
-    Error,
-    ecs::{self, errors},
-};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use crate::{
     Cluster, Ctx, arn,

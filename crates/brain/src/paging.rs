@@ -2,7 +2,8 @@
 //! changes between two pages neither repeats nor skips what stood in both.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as BASE64};
-use wire::{Error, ecs::errors};
+use ecs_model::errors;
+use wire::Error;
 
 /// What begins every token; a token of something else is refused.
 const MARK: &str = "rs1:";

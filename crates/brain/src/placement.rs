@@ -14,8 +14,9 @@ mod view;
 
 use std::borrow::Cow;
 
+use ecs_model as ecs;
 use imbl::OrdMap;
-use wire::{Error, ecs};
+use wire::Error;
 
 use crate::{
     Ids,

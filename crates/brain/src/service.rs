@@ -14,10 +14,8 @@ mod rollout;
 pub(crate) mod tests;
 pub mod update;
 
-use wire::{
-    Error, Timestamp,
-    ecs::{TaskStopCode, errors},
-};
+use ecs_model::{TaskStopCode, errors};
+use wire::{Error, Timestamp};
 
 use crate::{
     arn,

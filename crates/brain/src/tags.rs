@@ -1,10 +1,8 @@
 //! Tags of resources, and TagResource, UntagResource and ListTagsForResource on what a cluster holds.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html>
 
-use wire::{
-    Error,
-    ecs::{self, Tag, errors},
-};
+use ecs_model::{self as ecs, Tag, errors};
+use wire::Error;
 
 use crate::{
     arn::{Arn, Resource},

@@ -9,7 +9,8 @@ pub mod stop;
 #[cfg(test)]
 mod tests;
 
-use wire::{Error, ecs::errors};
+use ecs_model::errors;
+use wire::Error;
 
 use crate::{
     arn,

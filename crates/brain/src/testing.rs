@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use ecs_model as ecs;
 use regex::Regex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use wire::{Error, ecs};
+use wire::Error;
 
 use crate::{
     Cluster, Ctx, Ids, Txn,

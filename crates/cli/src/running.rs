@@ -152,7 +152,7 @@ async fn start_server(
     let root = keys::administrator(&server.partition, &server.account, "");
     let ctx = driver.ctx(&root, driver::now());
     let request =
-        wire::ecs::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
+        ecs_model::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
     let row = brain::clusters::create_cluster(&ctx, request)?;
     driver.create_cluster(&root, row).await?;
     let logs = open_logs(config, dir, stop)?;

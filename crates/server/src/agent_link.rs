@@ -12,11 +12,11 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
+use agent_protocol::{acs, tcs};
 use async_trait::async_trait;
 use tokio_util::task::TaskTracker;
-use wire::{acs, tcs};
 
-pub use wire::acs::Connect as Hello;
+pub use agent_protocol::acs::Connect as Hello;
 
 use registry::Registry;
 

@@ -26,9 +26,10 @@ use brain::{
     cluster::{ClusterRow, InstanceId},
     instance, limits,
 };
+use ecs_model::errors;
 use parking_lot::RwLock;
 use store::Store;
-use wire::{Error, Timestamp, ecs::errors};
+use wire::{Error, Timestamp};
 
 use crate::front_door::{Caller, Role};
 

@@ -3,8 +3,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
+use agent_protocol::agent_key;
 use brain::cluster::InstanceId;
-use wire::agent_key;
 
 use crate::{
     driver::{Driver, Identity, now},

@@ -6,9 +6,9 @@ pub mod sts;
 
 /// Every service's model and what of it is built, in the order of docs/support.md.
 pub static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &[
-    (&wire::ecs::SERVICE, &ecs::support::SUPPORT),
-    (&wire::logs::SERVICE, &logs::SUPPORT),
-    (&wire::sts::SERVICE, &sts::SUPPORT),
+    (&ecs_model::SERVICE, &ecs::support::SUPPORT),
+    (&logs_model::SERVICE, &logs::SUPPORT),
+    (&sts_model::SERVICE, &sts::SUPPORT),
 ];
 
 /// docs/support.md, made from the tables that decide.

@@ -7,7 +7,7 @@ use brain::{
     cluster::{Desired, InstanceId, TaskId},
     instance, task,
 };
-use wire::ecs;
+use ecs_model as ecs;
 
 use crate::{random::Random, world::World};
 

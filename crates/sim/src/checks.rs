@@ -6,7 +6,7 @@ use brain::{
     invariants,
     service::plan::Want,
 };
-use wire::ecs::TaskStopCode;
+use ecs_model::TaskStopCode;
 
 use crate::world::World;
 

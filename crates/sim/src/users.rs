@@ -5,7 +5,7 @@ use brain::{
     cluster::{Desired, InstanceStatus, ServiceStatus},
     instance, service, task,
 };
-use wire::ecs::{self, ContainerInstanceStatus};
+use ecs_model::{self as ecs, ContainerInstanceStatus};
 
 use crate::world::World;
 

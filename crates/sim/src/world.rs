@@ -8,7 +8,8 @@ use brain::{
     cluster::ClusterRow,
     tick,
 };
-use wire::{Error, Timestamp, ecs};
+use ecs_model as ecs;
+use wire::{Error, Timestamp};
 
 use crate::{agents::Agent, checks, random::Random, restart, users};
 

@@ -4,22 +4,23 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 /// The input structure of one operation.
-pub trait Request: Serialize + DeserializeOwned {
+pub trait Request: DeserializeOwned {
     /// The operation's output structure.
-    type Response: Serialize + DeserializeOwned + Default;
+    type Response: Serialize + Default;
     /// The operation's name, such as `RunTask`.
     const OPERATION: &'static str;
     /// The service's schema.
     const SERVICE: &'static crate::schema::Service;
 }
 
+/// Makes a structure the input of one operation: `request!(SERVICE: RunTaskRequest => RunTaskResponse, "RunTask")`.
+#[macro_export]
 macro_rules! request {
-    ($request:ident => $response:ident, $operation:literal) => {
-        impl crate::api::Request for $request {
+    ($service:ident: $request:ident => $response:ident, $operation:literal) => {
+        impl $crate::Request for $request {
             type Response = $response;
             const OPERATION: &'static str = $operation;
-            const SERVICE: &'static crate::schema::Service = &super::service::SERVICE;
+            const SERVICE: &'static $crate::schema::Service = &$service;
         }
     };
 }
-pub(crate) use request;

@@ -117,6 +117,3 @@ fn request_id_header(request_id: &str) -> (HeaderName, HeaderValue) {
     let value = HeaderValue::from_str(request_id).unwrap_or(HeaderValue::from_static("-"));
     (HeaderName::from_static("x-amzn-requestid"), value)
 }
-
-#[cfg(test)]
-mod tests;

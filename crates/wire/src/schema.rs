@@ -327,6 +327,3 @@ fn rust_syntax(source: &str) -> String {
     out.push_str(rest);
     out.replace("[\\w-_]", "[\\w\\-_]")
 }
-
-#[cfg(test)]
-mod tests;

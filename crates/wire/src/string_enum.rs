@@ -45,8 +45,9 @@ pub fn deserialize<'de, E: StringEnum, D: Deserializer<'de>>(deserializer: D) ->
     deserializer.deserialize_str(Value(PhantomData))
 }
 
-/// `Default` is the first value of the model: it only fills a required member that is missing, which
-/// validation has refused before any handler runs.
+/// An enum of a model. `Default` is the first value of the model: it only fills a required member that is
+/// missing, which validation has refused before any handler runs.
+#[macro_export]
 macro_rules! string_enum {
     ($name:ident { $first:ident = $first_text:literal, $($value:ident = $text:literal,)* }) => {
         #[doc = concat!("`", stringify!($name), "` of the model. `Default` is its first value, and only fills a gap that validation refuses.")]
@@ -61,7 +62,7 @@ macro_rules! string_enum {
             }
         }
 
-        impl crate::StringEnum for $name {
+        impl $crate::StringEnum for $name {
             const NAME: &'static str = stringify!($name);
             const ALL: &'static [Self] = &[Self::$first, $(Self::$value,)*];
             fn as_str(self) -> &'static str {
@@ -76,10 +77,10 @@ macro_rules! string_enum {
         }
 
         impl std::str::FromStr for $name {
-            type Err = crate::UnknownValue;
-            fn from_str(text: &str) -> Result<Self, crate::UnknownValue> {
-                let unknown = || crate::UnknownValue { name: stringify!($name), text: text.to_owned() };
-                <Self as crate::StringEnum>::parse(text).ok_or_else(unknown)
+            type Err = $crate::UnknownValue;
+            fn from_str(text: &str) -> Result<Self, $crate::UnknownValue> {
+                let unknown = || $crate::UnknownValue { name: stringify!($name), text: text.to_owned() };
+                <Self as $crate::StringEnum>::parse(text).ok_or_else(unknown)
             }
         }
 
@@ -91,9 +92,8 @@ macro_rules! string_enum {
 
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                crate::string_enum::deserialize(deserializer)
+                $crate::string_enum::deserialize(deserializer)
             }
         }
     };
 }
-pub(crate) use string_enum;

@@ -244,6 +244,3 @@ fn article(kind: &str) -> String {
         _ => format!("a {kind}"),
     }
 }
-
-#[cfg(test)]
-mod tests;

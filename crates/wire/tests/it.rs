@@ -1,4 +1,5 @@
-//! What `wire` does against other implementations: the signing test suite, the AWS SDK's signer, botocore.
+//! What `wire` does with the generated models, and against other implementations: the signing test suite, the
+//! AWS SDK's signer, botocore.
 
 // Helpers of tests are not in `#[test]` functions, where unwrap is allowed.
 #![allow(clippy::unwrap_used)]
@@ -9,5 +10,15 @@ mod golden;
 mod oracle;
 #[path = "it/probe.rs"]
 mod probe;
+#[path = "it/protocol.rs"]
+mod protocol;
+#[path = "it/schema.rs"]
+mod schema;
 #[path = "it/signing_suite.rs"]
 mod signing_suite;
+#[path = "it/validate.rs"]
+mod validate;
+
+/// Every service that has a model.
+static SERVICES: &[&wire::schema::Service] =
+    &[&ecs_model::SERVICE, &logs_model::SERVICE, &sts_model::SERVICE];

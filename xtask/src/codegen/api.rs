@@ -10,8 +10,8 @@ use super::types::{Group, end_name};
 
 /// `operations.rs`: the enum of all operation names, and what each typed request is answered with.
 pub fn operations(model: &Model) -> Result<String> {
-    let mut out = String::from("use super::{requests::*, responses::*};\nuse crate::api::request;\n");
-    out.push_str("use crate::string_enum::string_enum;\n\nstring_enum! {\n    Operation {\n");
+    let mut out = String::from("use crate::{SERVICE, requests::*, responses::*};\n");
+    out.push_str("use wire::{request, string_enum};\n\nstring_enum! {\n    Operation {\n");
     for name in model.operations.keys() {
         writeln!(out, "        {name} = {name:?},")?;
     }
@@ -22,14 +22,14 @@ pub fn operations(model: &Model) -> Result<String> {
     for (name, operation) in model.typed_operations() {
         let input = end_name(name, operation.input.as_ref(), Group::Requests);
         let output = end_name(name, operation.output.as_ref(), Group::Responses);
-        writeln!(out, "request!({input} => {output}, {name:?});")?;
+        writeln!(out, "request!(SERVICE: {input} => {output}, {name:?});")?;
     }
     Ok(out)
 }
 
 /// `errors.rs`: a constructor for each error of the model.
 pub fn errors(model: &Model) -> String {
-    let mut out = String::from("use super::service;\nuse crate::Error;\n");
+    let mut out = String::from("use wire::Error;\n\nuse crate::service;\n");
     for (name, _) in model.errors() {
         let short = name.strip_suffix("Exception").unwrap_or(name);
         let function = names::snake(short);
@@ -42,7 +42,7 @@ pub fn errors(model: &Model) -> String {
     out
 }
 
-/// The module of one service; `files` are the modules that it has.
+/// `lib.rs` of one service; `files` are the modules that it has.
 pub fn service_root(model: &Model, files: &[&str]) -> String {
     let id = &model.metadata.service_id;
     let mut out = String::new();
@@ -64,16 +64,32 @@ pub fn service_root(model: &Model, files: &[&str]) -> String {
     out
 }
 
-/// The module of all services.
-pub fn generated_root(services: &[&str]) -> String {
-    let mut out = String::new();
-    for service in services {
-        out.push_str(&format!("pub mod {service};\n"));
-    }
-    let all: Vec<String> = services.iter().map(|service| format!("&{service}::SERVICE")).collect();
-    out.push_str(&format!(
-        "\n/// Every service that Roadstead knows.\npub static SERVICES: &[&crate::schema::Service] = &[{}];\n",
-        all.join(", ")
-    ));
-    out
+/// `Cargo.toml` of one service; `parts` are the texts of its modules.
+pub fn manifest<'a>(model: &Model, mut parts: impl Iterator<Item = &'a str>) -> String {
+    let Model { name, metadata, .. } = model;
+    let documents =
+        if parts.any(|text| text.contains("serde_json::")) { "serde_json.workspace = true\n" } else { "" };
+    format!(
+        r#"[package]
+name = "{name}-model"
+description = "The API of {id}: types, errors and tables, generated."
+version.workspace = true
+edition.workspace = true
+rust-version.workspace = true
+license.workspace = true
+publish.workspace = true
+
+[lib]
+test = false
+doctest = false
+
+[lints]
+workspace = true
+
+[dependencies]
+serde.workspace = true
+{documents}wire.workspace = true
+"#,
+        id = metadata.service_id
+    )
 }

@@ -11,7 +11,8 @@ use anyhow::{Context, Result, bail};
 use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
-use super::allow::{Allowed, Operations};
+use super::allow::{Allowed, Operations, Serde};
+use super::types::Group;
 
 /// One service: what the model says, and what of it is typed.
 pub struct Model {
@@ -21,8 +22,22 @@ pub struct Model {
     pub shapes: BTreeMap<String, Shape>,
     /// Names of the operations that get types.
     pub typed: BTreeSet<String>,
-    /// Names of the shapes that a typed operation reaches.
+    /// Names of the shapes that a typed operation or an error reaches.
     pub reached: BTreeSet<String>,
+    serde: Serde,
+    /// Names of the shapes that the input of a typed operation reaches.
+    inputs: BTreeSet<String>,
+    /// Names of the shapes that the output of a typed operation reaches.
+    outputs: BTreeSet<String>,
+}
+
+/// Which ways a structure goes.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Ways {
+    /// It is made of JSON.
+    pub read: bool,
+    /// JSON is made of it.
+    pub written: bool,
 }
 
 #[derive(Deserialize)]
@@ -154,9 +169,21 @@ impl Model {
         if let Some(unknown) = typed.iter().find(|name| !operations.contains_key(*name)) {
             bail!("{} has no operation {unknown}", allowed.name);
         }
-        let mut model =
-            Self { name: allowed.name, metadata, operations, shapes, typed, reached: BTreeSet::new() };
-        model.reached = model.reach()?;
+        let mut model = Self {
+            name: allowed.name,
+            metadata,
+            operations,
+            shapes,
+            typed,
+            reached: BTreeSet::new(),
+            serde: allowed.serde,
+            inputs: BTreeSet::new(),
+            outputs: BTreeSet::new(),
+        };
+        model.inputs = model.reach(model.ends(|operation| &operation.input))?;
+        model.outputs = model.reach(model.ends(|operation| &operation.output))?;
+        model.reached = model.reach(model.errors().map(|(name, _)| name.as_str()).collect())?;
+        model.reached.extend(model.inputs.iter().chain(&model.outputs).cloned());
         Ok(model)
     }
 
@@ -195,13 +222,23 @@ impl Model {
         self.shapes.iter().filter(|(_, shape)| shape.exception)
     }
 
-    fn reach(&self) -> Result<BTreeSet<String>> {
+    /// The ways of one structure of that group.
+    pub fn ways(&self, name: &str, group: Group) -> Ways {
+        let both = self.serde == Serde::Both;
+        let read = group == Group::Requests || self.inputs.contains(name);
+        // What only errors hold is written.
+        let written = group == Group::Responses || self.outputs.contains(name) || !read;
+        Ways { read: both || read, written: both || written }
+    }
+
+    fn ends(&self, end: fn(&Operation) -> &Option<ShapeRef>) -> Vec<&str> {
+        let ends = self.typed_operations().filter_map(|(_, operation)| end(operation).as_ref());
+        ends.map(|shape| shape.shape.as_str()).collect()
+    }
+
+    /// The names of all shapes that those of `open` hold, themselves included.
+    fn reach<'a>(&'a self, mut open: Vec<&'a str>) -> Result<BTreeSet<String>> {
         let mut reached = BTreeSet::new();
-        let mut open: Vec<&str> = self.errors().map(|(name, _)| name.as_str()).collect();
-        for (_, operation) in self.typed_operations() {
-            let shapes = [&operation.input, &operation.output];
-            open.extend(shapes.into_iter().flatten().map(|shape| shape.shape.as_str()));
-        }
         while let Some(name) = open.pop() {
             if !reached.insert(name.to_owned()) {
                 continue;

@@ -9,7 +9,7 @@ use super::names;
 
 /// `schema.rs`: one static for each shape.
 pub fn tables(model: &Model) -> Result<String> {
-    let mut out = String::from("use crate::schema::{Kind, Member, Pattern, Shape, TimestampFormat};\n\n");
+    let mut out = String::from("use wire::schema::{Kind, Member, Pattern, Shape, TimestampFormat};\n\n");
     for (name, shape) in &model.shapes {
         if model.reached.contains(name) {
             table(model, name, shape, &mut out)?;
@@ -26,8 +26,8 @@ pub fn tables(model: &Model) -> Result<String> {
 
 /// `service.rs`: the service itself, its operations and its errors.
 pub fn service_table(model: &Model) -> Result<String> {
-    let mut out = String::from("use super::schema as s;\n");
-    out.push_str("use crate::schema::{ErrorShape, Operation, Protocol, Service};\n\n");
+    let mut out = String::from("use wire::schema::{ErrorShape, Operation, Protocol, Service};\n\n");
+    out.push_str("use crate::schema as s;\n\n");
     service(model, &mut out)?;
     for (name, shape) in model.errors() {
         let error = shape.error.as_ref();

@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
 
-use super::model::{Model, Shape, ShapeRef};
+use super::model::{Model, Shape, ShapeRef, Ways};
 use super::names;
 
 /// Which structures go into a file together.
@@ -32,7 +32,7 @@ pub fn enums(model: &Model) -> Result<String> {
         }
         out.push_str("    }\n}\n");
     }
-    let import = if out.is_empty() { "" } else { "use crate::string_enum::string_enum;\n" };
+    let import = if out.is_empty() { "" } else { "use wire::string_enum;\n" };
     Ok(format!("{import}{out}"))
 }
 
@@ -41,12 +41,12 @@ pub fn structures(model: &Model, group: Group) -> Result<String> {
     let mut body = String::new();
     for (name, shape) in reached(model).filter(|(_, shape)| is_struct(shape) && !shape.exception) {
         if group_of(model, name) == group {
-            structure(model, name, shape, &mut body)?;
+            structure(model, name, shape, group, &mut body)?;
         }
     }
     if group != Group::Nested {
         for name in empty_structures(model, group) {
-            write!(body, "\n{DERIVE}pub struct {name} {{}}\n")?;
+            write!(body, "\n{}pub struct {name} {{}}\n", derive(model.ways(&name, group)))?;
         }
     }
     if body.is_empty() {
@@ -56,13 +56,22 @@ pub fn structures(model: &Model, group: Group) -> Result<String> {
     if body.contains("BTreeMap<") {
         out.push_str("use std::collections::BTreeMap;\n\n");
     }
-    out.push_str("use serde::{Deserialize, Serialize};\n\n#[allow(unused_imports)]\nuse super::*;\n");
-    out.push_str("#[allow(unused_imports)]\nuse crate::{Blob, Timestamp};\n");
+    out.push_str(match (body.contains(", Deserialize"), body.contains(", Serialize")) {
+        (true, true) => "use serde::{Deserialize, Serialize};\n",
+        (true, false) => "use serde::Deserialize;\n",
+        (false, _) => "use serde::Serialize;\n",
+    });
+    out.push_str("#[allow(unused_imports)]\nuse wire::{Blob, Timestamp};\n\n");
+    out.push_str("#[allow(unused_imports)]\nuse crate::*;\n");
     out.push_str(&body);
     Ok(out)
 }
 
-const DERIVE: &str = "#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]\n";
+fn derive(ways: Ways) -> String {
+    let written = if ways.written { ", Serialize" } else { "" };
+    let read = if ways.read { ", Deserialize" } else { "" };
+    format!("#[derive(Debug, Clone, PartialEq, Default{written}{read})]\n")
+}
 
 /// The type name of an operation's input or output; an operation without one gets an empty structure.
 pub fn end_name(operation: &str, end: Option<&ShapeRef>, group: Group) -> String {
@@ -100,10 +109,11 @@ fn group_of(model: &Model, name: &str) -> Group {
     }
 }
 
-fn structure(model: &Model, name: &str, shape: &Shape, out: &mut String) -> Result<()> {
+fn structure(model: &Model, name: &str, shape: &Shape, group: Group, out: &mut String) -> Result<()> {
+    let ways = model.ways(name, group);
     let pascal =
         shape.members.0.first().is_some_and(|(name, _)| name.starts_with(|c: char| c.is_uppercase()));
-    write!(out, "\n{DERIVE}")?;
+    write!(out, "\n{}", derive(ways))?;
     if shape.members.0.is_empty() {
         writeln!(out, "pub struct {} {{}}", names::type_name(name))?;
         return Ok(());
@@ -117,7 +127,7 @@ fn structure(model: &Model, name: &str, shape: &Shape, out: &mut String) -> Resu
         if names::serde_name(&field, pascal) != *member {
             attributes.push(format!("rename = {member:?}"));
         }
-        if !required {
+        if !required && ways.written {
             attributes.push("skip_serializing_if = \"Option::is_none\"".to_owned());
         }
         if !attributes.is_empty() {

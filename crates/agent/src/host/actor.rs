@@ -10,13 +10,13 @@ use std::{
     time::Duration,
 };
 
+use ecs_model::{ContainerStateChange, SubmitTaskStateChangeRequest};
 use parking_lot::Mutex;
 use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
 use tokio_util::sync::CancellationToken;
-use wire::ecs::{ContainerStateChange, SubmitTaskStateChangeRequest};
 
 use super::{ContainerSnapshot, Handle, Host, Message, Snapshot};
 use crate::{

@@ -3,9 +3,9 @@
 
 use std::{sync::Arc, time::Duration};
 
+use agent_protocol::acs;
 use engine::FoundTask;
 use tokio_util::sync::CancellationToken;
-use wire::acs;
 
 use super::{Host, actor};
 use crate::{api, ledger, lower::lower, plan};

@@ -3,13 +3,11 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
+use agent_protocol::acs::{self, Message};
+use ecs_model as ecs;
 use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
 use tokio::time::{Instant, timeout};
 use tokio_tungstenite::tungstenite;
-use wire::{
-    acs::{self, Message},
-    ecs,
-};
 
 use super::{
     Link,

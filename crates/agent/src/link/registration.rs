@@ -3,11 +3,9 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use wire::{
-    agent_key::{self, AgentKey},
-    ecs,
-    sigv4::Credentials,
-};
+use agent_protocol::agent_key::{self, AgentKey};
+use ecs_model as ecs;
+use wire::sigv4::Credentials;
 
 use crate::{
     api::{self, Api, BackOff},

@@ -3,10 +3,10 @@
 
 use std::time::Duration;
 
+use agent_protocol::tcs::{self, Frame, Message};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_tungstenite::tungstenite;
-use wire::tcs::{self, Frame, Message};
 
 use super::{
     Link, acs,

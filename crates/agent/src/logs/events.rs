@@ -3,8 +3,9 @@
 use std::{collections::VecDeque, time::Duration};
 
 use engine::{OutputRecord, Stream};
+use logs_model::InputLogEvent;
 use tokio::time::Instant;
-use wire::{awslogs, go::regexp::Regexp, logs::InputLogEvent};
+use wire::{awslogs, go::regexp::Regexp};
 
 use crate::ledger::Shipped;
 

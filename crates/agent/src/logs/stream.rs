@@ -1,7 +1,7 @@
 //! The calls of CloudWatch Logs that shipping needs.
 
+use logs_model::{CreateLogGroupRequest, CreateLogStreamRequest, PutLogEventsRequest, PutLogEventsResponse};
 use serde_json::Value;
-use wire::logs::{CreateLogGroupRequest, CreateLogStreamRequest, PutLogEventsRequest, PutLogEventsResponse};
 
 use crate::api::{Api, Error, LOGS};
 

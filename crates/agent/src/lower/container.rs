@@ -1,6 +1,6 @@
 //! Lowers one container: the protocol's own members first, then the two Docker texts over them.
 
-use wire::acs;
+use agent_protocol::acs;
 
 use super::{Error, Host, docker, log, mib, positive};
 use crate::task::{Condition, Container, Dependency, RestartPolicy};

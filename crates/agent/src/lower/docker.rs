@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use agent_protocol::acs;
 use serde::Deserialize;
-use wire::acs;
 
 use super::container;
 use crate::task::HealthCheck;

@@ -34,7 +34,7 @@ pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
     })
 }
 
-pub fn assignment(json: serde_json::Value) -> wire::acs::Task {
+pub fn assignment(json: serde_json::Value) -> agent_protocol::acs::Task {
     serde_json::from_value(json).unwrap()
 }
 

@@ -1,6 +1,6 @@
 //! The key that a host makes for itself: which calls are signed with it, and when there is a new one.
 
-use wire::agent_key::AgentKey;
+use agent_protocol::agent_key::AgentKey;
 
 use crate::{World, server_double::Heard};
 

@@ -1,7 +1,7 @@
 //! The life of tasks, from assignment to removal.
 
+use agent_protocol::{acs, tcs};
 use serde_json::json;
-use wire::{acs, tcs};
 
 use crate::{
     World, app,

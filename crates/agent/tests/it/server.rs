@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use agent_protocol::{acs, tcs};
 use bytes::Bytes;
 use futures_util::{SinkExt, StreamExt};
 use http::{Request, Response, StatusCode};
@@ -21,7 +22,6 @@ use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, handshake::derive_accept_key, protocol::Role},
 };
-use wire::{acs, tcs};
 
 pub const CLUSTER_ARN: &str = "arn:aws:ecs:us-east-1:000000000000:cluster/default";
 pub const INSTANCE_ARN: &str = "arn:aws:ecs:us-east-1:000000000000:container-instance/default/0123";

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
+use ecs_model::SettingName;
 use serde::{Deserialize, Serialize};
-use wire::ecs::SettingName;
 
 use super::{AgentKeyRow, FamilyRow, SettingRow, TaskDefinitionRow};
 use crate::cluster::{change::Unreadable, rows::TaskDefinitionId};

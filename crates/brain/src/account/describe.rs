@@ -1,9 +1,7 @@
 //! DescribeTaskDefinition, ListTaskDefinitions, ListTaskDefinitionFamilies.
 
-use wire::{
-    Error,
-    ecs::{self, TaskDefinitionFamilyStatus, TaskDefinitionStatus, errors},
-};
+use ecs_model::{self as ecs, TaskDefinitionFamilyStatus, TaskDefinitionStatus, errors};
+use wire::Error;
 
 use super::{Account, TaskDefinitionRow};
 use crate::{Ctx, arn, cluster::rows::TaskDefinitionId, paging};

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use wire::ecs::{self, Compatibility, LogDriver, NetworkMode, TransportProtocol};
+use ecs_model::{self as ecs, Compatibility, LogDriver, NetworkMode, TransportProtocol};
 
 use super::units;
 

@@ -3,11 +3,9 @@
 
 use std::sync::Arc;
 
+use ecs_model::{self as ecs, errors};
 use serde::{Deserialize, Serialize};
-use wire::{
-    Error, Timestamp,
-    ecs::{self, errors},
-};
+use wire::{Error, Timestamp};
 
 use super::{Account, Change, Key, Row, Step};
 use crate::{Ctx, cluster::InstanceId, limits};

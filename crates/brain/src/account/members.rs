@@ -2,8 +2,9 @@
 //! accepted without effect, refused. The table decides at run time, and docs/support.md lists it, so the two
 //! cannot differ. A test walks the service's model and fails on a member that the table does not know.
 
+use ecs_model::{self as ecs, errors};
 use serde_json::Value;
-use wire::{Error, ecs, ecs::errors};
+use wire::Error;
 
 /// What happens with a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,9 +1,7 @@
 //! What a task of a definition takes from its host, and whether overrides fit the definition.
 
-use wire::{
-    Error,
-    ecs::{self, CPUArchitecture, TransportProtocol, errors},
-};
+use ecs_model::{self as ecs, CPUArchitecture, TransportProtocol, errors};
+use wire::Error;
 
 use super::{
     TaskDefinitionRow, members, units,

@@ -4,10 +4,8 @@
 
 mod docker;
 
-use wire::{
-    acs,
-    ecs::{self, LaunchType, NetworkMode},
-};
+use agent_protocol::acs;
+use ecs_model::{self as ecs, LaunchType, NetworkMode};
 
 use super::{TaskDefinitionRow, effective::docker_api, needs::override_of};
 use crate::{

@@ -1,10 +1,8 @@
 //! RegisterTaskDefinition.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html>
 
-use wire::{
-    Error,
-    ecs::{self, TaskDefinitionStatus, errors},
-};
+use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use wire::Error;
 
 use super::{Account, Change, FamilyRow, Row, Step, TaskDefinitionRow, effective, members, validate};
 use crate::{Ctx, arn, tags};

@@ -1,9 +1,7 @@
 //! DeregisterTaskDefinition and DeleteTaskDefinitions.
 
-use wire::{
-    Error,
-    ecs::{self, TaskDefinitionStatus, errors},
-};
+use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use wire::Error;
 
 use super::{Account, Change, Key, Step};
 use crate::{Ctx, arn, cluster::rows::TaskDefinitionId};

@@ -1,10 +1,8 @@
 //! Account settings: ListAccountSettings, PutAccountSetting, PutAccountSettingDefault, DeleteAccountSetting.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html>
 
-use wire::{
-    Error, StringEnum,
-    ecs::{self, SettingName, SettingType, errors},
-};
+use ecs_model::{self as ecs, SettingName, SettingType, errors};
+use wire::{Error, StringEnum};
 
 use super::{Account, Change, Key, Row, SettingRow, Step};
 use crate::{Ctx, paging};

@@ -1,9 +1,7 @@
 //! TagResource, UntagResource and ListTagsForResource on task definitions.
 
-use wire::{
-    Error,
-    ecs::{self, errors},
-};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use super::{Account, Change, Step, TaskDefinitionRow};
 use crate::{

@@ -1,8 +1,9 @@
 //! Task definitions from registration to deletion, lists and pages, settings, and what a definition needs.
 
+use ecs_model as ecs;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wire::{Error, ecs};
+use wire::Error;
 
 use super::{tags as tagging, *};
 use crate::{cluster::rows::Resources, testing::ctx};

@@ -10,10 +10,8 @@ mod ports;
 
 use std::collections::BTreeSet;
 
-use wire::{
-    Error,
-    ecs::{self, NetworkMode, errors},
-};
+use ecs_model::{self as ecs, NetworkMode, errors};
+use wire::Error;
 
 use super::units;
 use crate::placement::Constraints;

@@ -3,8 +3,9 @@
 
 use std::collections::BTreeSet;
 
+use ecs_model as ecs;
 use serde::{Deserialize, Serialize};
-use wire::{Timestamp, ecs};
+use wire::Timestamp;
 
 /// Declares an identifier that is a string of its own type.
 macro_rules! id {

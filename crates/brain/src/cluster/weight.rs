@@ -1,7 +1,7 @@
 //! About how many bytes a change takes in the store, from the lengths of its texts: what a step may change
 //! is bounded by it, and writing each row out to find out would cost as much as storing it.
 
-use wire::ecs;
+use ecs_model as ecs;
 
 use super::{Change, InstanceRow, Row, ServiceRow, TaskRow};
 

@@ -1,10 +1,8 @@
 //! PutAttributes, DeleteAttributes, ListAttributes.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
 
-use wire::{
-    Error,
-    ecs::{self, Attribute, TargetType, errors},
-};
+use ecs_model::{self as ecs, Attribute, TargetType, errors};
+use wire::Error;
 
 use super::find;
 use crate::{

@@ -1,10 +1,8 @@
 //! DescribeContainerInstances, ListContainerInstances, and an instance as the API shows it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerInstance.html>
 
-use wire::{
-    Error,
-    ecs::{self, ContainerInstanceField, ContainerInstanceStatus, errors},
-};
+use ecs_model::{self as ecs, ContainerInstanceField, ContainerInstanceStatus, errors};
+use wire::Error;
 
 use crate::{
     Ctx, arn,

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use wire::{
-    Error,
-    ecs::{self, Attribute, errors},
-};
+use ecs_model::{self as ecs, Attribute, errors};
+use wire::Error;
 
 use super::{ARCHITECTURE, ZONE, describe};
 use crate::{

@@ -1,9 +1,7 @@
 //! What becomes of a container instance: connected or not, draining, deregistered.
 
-use wire::{
-    Error,
-    ecs::{self, ContainerInstanceStatus, VersionInfo, errors},
-};
+use ecs_model::{self as ecs, ContainerInstanceStatus, VersionInfo, errors};
+use wire::Error;
 
 use super::{describe, find};
 use crate::{

@@ -1,6 +1,7 @@
 //! Placement constraints, parsed and checked.
 
-use wire::{Error, ecs, ecs::errors};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use super::query::{self, Query};
 

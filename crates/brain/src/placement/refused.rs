@@ -1,7 +1,7 @@
 //! Why no container instance takes a task, in the two forms in which ECS says it: the failures of RunTask
 //! and StartTask, and the event of a service.
 
-use wire::ecs;
+use ecs_model as ecs;
 
 use super::{Reason, Request, View, filter};
 use crate::{

@@ -6,7 +6,8 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
-use wire::{Error, ecs, ecs::errors};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use super::{
     Candidate, Request, View, filter,

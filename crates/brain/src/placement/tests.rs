@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use ecs_model as ecs;
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use wire::{Timestamp, ecs};
+use wire::Timestamp;
 
 use super::*;
 use crate::{

@@ -1,9 +1,7 @@
 //! CreateService. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>
 
-use wire::{
-    Error,
-    ecs::{self, DeploymentRolloutState, SchedulingStrategy, errors},
-};
+use ecs_model::{self as ecs, DeploymentRolloutState, SchedulingStrategy, errors};
+use wire::Error;
 
 use super::{describe, rebalancing};
 use crate::{

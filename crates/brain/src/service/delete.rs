@@ -1,10 +1,8 @@
 //! DeleteService, and the draining that follows.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html>
 
-use wire::{
-    Error,
-    ecs::{self, TaskStopCode, errors},
-};
+use ecs_model::{self as ecs, TaskStopCode, errors};
+use wire::Error;
 
 use super::{describe, events};
 use crate::{

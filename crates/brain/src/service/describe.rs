@@ -1,10 +1,8 @@
 //! DescribeServices, and a service as the API shows it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html>
 
-use wire::{
-    Error,
-    ecs::{self, DeploymentControllerType, errors},
-};
+use ecs_model::{self as ecs, DeploymentControllerType, errors};
+use wire::Error;
 
 use crate::{
     Ctx, arn,

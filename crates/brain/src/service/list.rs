@@ -1,6 +1,7 @@
 //! ListServices. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html>
 
-use wire::{Error, ecs};
+use ecs_model as ecs;
+use wire::Error;
 
 use crate::{
     Ctx, arn,

@@ -2,12 +2,10 @@
 //! instances are in one zone so far, so nothing is ever moved by it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>
 
-use wire::{
-    Error,
-    ecs::{
-        AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, errors,
-    },
+use ecs_model::{
+    AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, errors,
 };
+use wire::Error;
 
 use crate::cluster::{Scheduling, ServiceRow};
 

@@ -2,10 +2,8 @@
 
 use std::sync::Arc;
 
-use wire::{
-    Timestamp,
-    ecs::{DeploymentRolloutState, HealthStatus, TaskStopCode},
-};
+use ecs_model::{DeploymentRolloutState, HealthStatus, TaskStopCode};
+use wire::Timestamp;
 
 use super::{
     daemon, events,
@@ -156,8 +154,8 @@ fn origin(
 ) -> Origin {
     let mut all = Vec::new();
     match service.propagate_tags {
-        Some(wire::ecs::PropagateTags::TaskDefinition) => all.clone_from(&definition.tags),
-        Some(wire::ecs::PropagateTags::Service) => all.clone_from(&service.tags),
+        Some(ecs_model::PropagateTags::TaskDefinition) => all.clone_from(&definition.tags),
+        Some(ecs_model::PropagateTags::Service) => all.clone_from(&service.tags),
         _ => {}
     }
     if service.enable_ecs_managed_tags {

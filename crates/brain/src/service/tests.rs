@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use ecs_model::{self as ecs, DeploymentRolloutState, HealthStatus};
 use serde_json::{Value, json};
-use wire::ecs::{self, DeploymentRolloutState, HealthStatus};
 
 use super::{create, delete, list, update};
 use crate::{

@@ -1,9 +1,7 @@
 //! UpdateService. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>
 
-use wire::{
-    Error,
-    ecs::{self, errors},
-};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use super::{create, describe, find_active, rebalancing};
 use crate::{

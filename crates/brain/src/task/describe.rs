@@ -1,10 +1,8 @@
 //! DescribeTasks, and a task as the API shows it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>
 
-use wire::{
-    Error,
-    ecs::{self, Connectivity, HealthStatus, errors},
-};
+use ecs_model::{self as ecs, Connectivity, HealthStatus, errors};
+use wire::Error;
 
 use crate::{
     Ctx, arn,

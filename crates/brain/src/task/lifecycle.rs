@@ -2,10 +2,8 @@
 //! rises; what comes late, twice or out of order changes nothing that is already past.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
 
-use wire::{
-    Timestamp,
-    ecs::{self, TaskStopCode},
-};
+use ecs_model::{self as ecs, TaskStopCode};
+use wire::Timestamp;
 
 use crate::{
     cluster::{ContainerRow, Desired, Stop, TaskRow, TaskStatus},

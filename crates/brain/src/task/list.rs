@@ -1,9 +1,7 @@
 //! ListTasks. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html>
 
-use wire::{
-    Error,
-    ecs::{self, DesiredStatus, errors},
-};
+use ecs_model::{self as ecs, DesiredStatus, errors};
+use wire::Error;
 
 use crate::{
     Ctx, arn,

@@ -4,10 +4,8 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use wire::{
-    Error,
-    ecs::{self, HealthStatus, TaskStopCode, errors},
-};
+use ecs_model::{self as ecs, HealthStatus, TaskStopCode, errors};
+use wire::Error;
 
 use super::lifecycle::{self, ContainerReport, Happening, Report};
 use crate::{

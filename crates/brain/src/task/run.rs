@@ -1,11 +1,9 @@
 //! RunTask and StartTask.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 
+use ecs_model::{self as ecs, HealthStatus, LaunchType, errors};
 use sha2::{Digest, Sha256};
-use wire::{
-    Error,
-    ecs::{self, HealthStatus, LaunchType, errors},
-};
+use wire::Error;
 
 use super::describe;
 use crate::{

@@ -1,9 +1,7 @@
 //! StopTask. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html>
 
-use wire::{
-    Error,
-    ecs::{self, TaskStopCode},
-};
+use ecs_model::{self as ecs, TaskStopCode};
+use wire::Error;
 
 use super::{describe, find, lifecycle, lifecycle::Happening};
 use crate::{

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{describe, list, run, stop};
 use crate::testing::{World, refusal};
 
-fn run_task(world: &mut World, request: Value) -> wire::ecs::RunTaskResponse {
+fn run_task(world: &mut World, request: Value) -> ecs_model::RunTaskResponse {
     world.call(run::run_task, request).unwrap()
 }
 
@@ -108,7 +108,7 @@ fn a_client_token_gives_the_same_tasks_for_a_day() {
     let mut world = World::new();
     world.host(1000);
     let request = json!({"taskDefinition": "web", "clientToken": "t"});
-    let arn = |reply: wire::ecs::RunTaskResponse| reply.tasks.unwrap()[0].task_arn.clone().unwrap();
+    let arn = |reply: ecs_model::RunTaskResponse| reply.tasks.unwrap()[0].task_arn.clone().unwrap();
     let first = arn(run_task(&mut world, request.clone()));
     assert_eq!(arn(run_task(&mut world, request.clone())), first);
     assert_eq!(world.state.tasks().count(), 1);
@@ -162,7 +162,7 @@ fn stop_task_answers_with_the_task_as_it_still_is() {
     let task = world.task(id);
     assert_eq!(task.last_status.as_deref(), Some("STOPPED"));
     assert_eq!(task.stopped_reason.as_deref(), Some("enough"));
-    assert_eq!(task.stop_code, Some(wire::ecs::TaskStopCode::UserInitiated));
+    assert_eq!(task.stop_code, Some(ecs_model::TaskStopCode::UserInitiated));
     assert_eq!(task.containers.unwrap()[0].exit_code, Some(143));
     let absent = refusal(world.call(stop::stop_task, json!({"task": "0".repeat(32)})));
     assert_eq!(absent, ("InvalidParameterException".into(), "The referenced task was not found.".into()));
@@ -262,9 +262,9 @@ fn an_unhealthy_standalone_task_goes_on() {
     run_task(&mut world, json!({"taskDefinition": "checked"}));
     world.obey();
     let id = world.live().remove(0);
-    crate::service::tests::verdict(&mut world, &id, wire::ecs::HealthStatus::Unhealthy);
+    crate::service::tests::verdict(&mut world, &id, ecs_model::HealthStatus::Unhealthy);
     let task = world.task(&id);
-    assert_eq!(task.health_status, Some(wire::ecs::HealthStatus::Unhealthy));
+    assert_eq!(task.health_status, Some(ecs_model::HealthStatus::Unhealthy));
     assert_eq!(
         (task.last_status.as_deref(), task.desired_status.as_deref()),
         (Some("RUNNING"), Some("RUNNING"))

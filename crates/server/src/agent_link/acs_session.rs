@@ -6,6 +6,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use agent_protocol::acs::{self, Message};
 use futures_util::{SinkExt, StreamExt};
 use tokio::time::{Instant, Interval, MissedTickBehavior};
 use tokio_tungstenite::tungstenite::{
@@ -13,7 +14,6 @@ use tokio_tungstenite::tungstenite::{
     protocol::{CloseFrame, frame::coding::CloseCode},
 };
 use tokio_util::sync::CancellationToken;
-use wire::acs::{self, Message};
 
 use super::{Assignment, Limits, Role, Session, handshake::Socket};
 
@@ -159,7 +159,9 @@ impl Link<'_> {
             Ok(Message::TaskStopVerificationMessage(message)) => self.verify(session, message).await?,
             Ok(Message::HeartbeatAckRequest(_) | Message::IAMRoleCredentialsAckRequest(_)) => {}
             Ok(other) => tracing::debug!(name = other.name(), "a message that no agent should send"),
-            Err(wire::EnvelopeError::UnknownType(name)) => tracing::debug!(name, "an unknown message"),
+            Err(agent_protocol::EnvelopeError::UnknownType(name)) => {
+                tracing::debug!(name, "an unknown message")
+            }
             Err(error) => return Err(format!("a frame that cannot be read: {error}")),
         }
         Ok(())

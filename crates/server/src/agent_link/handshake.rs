@@ -1,5 +1,6 @@
 //! The upgrade of an HTTP request to a web socket, and its refusals in the form that agents decode.
 
+use agent_protocol::acs::{self, Connect};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
@@ -12,7 +13,6 @@ use tokio_tungstenite::{
         protocol::{Role, WebSocketConfig},
     },
 };
-use wire::acs::{self, Connect};
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
 use crate::front_door::{Caller, Upgrade, UpgradeCall, origin};

@@ -1,9 +1,9 @@
 //! One TCS socket: takes metrics and health in, acknowledges them, keeps the agent's timer at rest.
 
+use agent_protocol::tcs::{self, Frame, Message};
 use futures_util::StreamExt;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use wire::tcs::{self, Frame, Message};
 
 use super::{
     Limits, Refusal, Telemetry,
@@ -69,7 +69,7 @@ async fn hear(telemetry: &mut dyn Telemetry, text: &str) -> Result<Option<Messag
         Ok(Message::PublishInstanceStatusRequest(status)) => {
             (telemetry.instance_status(status).await, tcs::AckPublishInstanceStatus::default().into())
         }
-        Ok(_) | Err(wire::EnvelopeError::UnknownType(_)) => return Ok(None),
+        Ok(_) | Err(agent_protocol::EnvelopeError::UnknownType(_)) => return Ok(None),
         Err(error) => return Err(format!("a frame that cannot be read: {error}")),
     };
     Ok(Some(match heard {

@@ -2,12 +2,12 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use agent_protocol::{acs, tcs};
 use async_trait::async_trait;
 use futures_util::{SinkExt, StreamExt};
 use hyper_util::rt::TokioIo;
 use tokio::sync::{Mutex, mpsc};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
-use wire::{acs, tcs};
 
 use super::*;
 use crate::front_door::{Caller, Upgrade, UpgradeCall};

@@ -6,14 +6,15 @@ use std::{
     sync::Arc,
 };
 
+use agent_protocol::{acs, tcs};
 use async_trait::async_trait;
 use brain::{
     Ctx, account, arn,
     cluster::{Desired, InstanceId, InstanceStatus, TaskId, TaskRow},
     instance, task,
 };
+use ecs_model as ecs;
 use tokio::{sync::watch, time::Instant};
-use wire::{acs, ecs, tcs};
 
 use super::{
     ClusterHandle, Driver,

@@ -8,8 +8,9 @@ use brain::{
     cluster::{Change, InstanceId, Key},
     tick,
 };
+use ecs_model::errors;
 use store::Store;
-use wire::{Error, Timestamp, ecs::errors};
+use wire::{Error, Timestamp};
 
 use super::{
     By, Identity, context, ids,

@@ -7,7 +7,7 @@ use brain::{
     cluster::{InstanceId, InstanceStatus},
     instance,
 };
-use wire::ecs;
+use ecs_model as ecs;
 
 use super::{
     ClusterHandle,

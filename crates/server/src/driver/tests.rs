@@ -3,10 +3,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use agent_protocol::acs;
 use brain::cluster::InstanceId;
+use ecs_model as ecs;
 use serde_json::{Value, json};
 use store::memory::Memory;
-use wire::{acs, ecs};
 
 mod damage;
 

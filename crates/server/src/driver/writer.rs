@@ -10,9 +10,10 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use ecs_model::errors;
 use store::{Commit, Revision, Store};
 use tokio::sync::{mpsc, oneshot};
-use wire::{Timestamp, ecs::errors};
+use wire::Timestamp;
 
 use super::clock;
 

@@ -182,7 +182,7 @@ impl FrontDoor {
         let signature = Signature::read(&parts.headers, parts.uri.query().unwrap_or_default());
         let checked = async {
             let signature = signature?;
-            let service = wire::ecs::SERVICE.signing_name;
+            let service = ecs_model::SERVICE.signing_name;
             let key = self.identify(&signature, &parts, connection, service, now).await?;
             self.verify(&key, &signature, &parts, b"", now)?;
             connection.place.is_right();
@@ -237,7 +237,7 @@ fn health() -> Response<Full<Bytes>> {
 /// A refused web socket, in the form that agents decode.
 fn refused_upgrade(error: &Error) -> Response<Full<Bytes>> {
     let mut response =
-        Response::new(Full::from(wire::acs::refusal("AccessDeniedException", error.message())));
+        Response::new(Full::from(agent_protocol::acs::refusal("AccessDeniedException", error.message())));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
     response
 }

@@ -7,13 +7,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use ecs_model as ecs;
 use http::{Response, StatusCode};
 use http_body_util::Full;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::Timestamp;
-use wire::ecs;
 
 use super::*;
 use crate::services::sts::Sts;

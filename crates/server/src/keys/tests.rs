@@ -1,8 +1,9 @@
 //! Whose key may do what, from the key ring to the services and the agent link.
 
+use agent_protocol::agent_key::AgentKey;
 use serde_json::{Value, json};
 use store::memory::Memory;
-use wire::{Error, agent_key::AgentKey};
+use wire::Error;
 
 use super::*;
 use crate::{
@@ -266,7 +267,7 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
     let store = logs::Logs::open(dir.path(), logs::Limits::default()).unwrap();
     let logs = Logs::new(store, w.api.driver.identity().clone()).with_agents(w.api.driver.clone());
     let call = async |n: usize, operation: &str, input: Value| {
-        let operation = wire::logs::SERVICE.operation(operation).unwrap();
+        let operation = logs_model::SERVICE.operation(operation).unwrap();
         let caller = w.ring.find(&own(n).access_key_id).unwrap().caller.clone();
         let (region, origin) = ("us-east-1".into(), String::new());
         let call = Call { operation, input, caller, request_id: "r".into(), region, now: now(), origin };

@@ -21,11 +21,9 @@ use brain::{
     task::{describe, list, report, run, stop},
 };
 use bytes::Bytes;
+use ecs_model::{self as ecs, errors};
 use serde::Serialize;
-use wire::{
-    Error, Request,
-    ecs::{self, errors},
-};
+use wire::{Error, Request};
 
 use crate::{
     driver::Driver,

@@ -16,9 +16,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use logs::Logs as Store;
+use logs_model as api;
 use serde::Serialize;
 use tokio::sync::oneshot;
-use wire::{Error, Request, logs as api};
+use wire::{Error, Request};
 
 use crate::{
     driver::{Driver, Identity},

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use wire::sts::{self, GetCallerIdentityResponse};
+use sts_model::{self as sts, GetCallerIdentityResponse};
 use wire::{Error, schema};
 
 use crate::front_door::{Built, Call, Service, Support};

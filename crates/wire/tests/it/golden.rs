@@ -7,13 +7,14 @@ use std::path::PathBuf;
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
 use wire::protocol::{Incoming, Reply, codec, pick};
 use wire::schema::{Kind, Operation, Service, Shape};
 use wire::validate::validate;
 use wire::{Error, Request};
 
-use crate::probe;
+use crate::{SERVICES, probe};
 
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -22,7 +23,7 @@ fn folder() -> PathBuf {
 }
 
 fn service(name: &str) -> &'static Service {
-    let all = wire::SERVICES.iter().copied().chain([&probe::SERVICE]);
+    let all = SERVICES.iter().copied().chain([&probe::SERVICE]);
     all.into_iter().find(|service| service.name == name).unwrap()
 }
 
@@ -53,14 +54,14 @@ fn what_botocore_sends_is_read() {
         }
         seen.insert((service.name, operation.name));
     }
-    let typed: usize = wire::SERVICES.iter().flat_map(|s| s.operations).filter(|o| o.typed).count();
+    let typed: usize = SERVICES.iter().flat_map(|s| s.operations).filter(|o| o.typed).count();
     assert_eq!(seen.len(), typed + 1);
 }
 
 #[test]
 fn what_we_reply_is_the_golden_text() {
     let mut text = String::new();
-    for service in wire::SERVICES.iter().copied().chain([&probe::SERVICE]) {
+    for service in SERVICES.iter().copied().chain([&probe::SERVICE]) {
         for operation in service.operations.iter().filter(|operation| operation.typed) {
             reply_lines(service, operation, &mut text);
         }
@@ -164,7 +165,11 @@ enum Side {
 }
 
 /// Through the generated type and back.
-fn through<R: Request>(side: Side, value: &Value) -> Value {
+fn both<R>(side: Side, value: &Value) -> Value
+where
+    R: Request + Serialize,
+    R::Response: DeserializeOwned,
+{
     match side {
         Side::Input => serde_json::to_value(serde_json::from_value::<R>(value.clone()).unwrap()).unwrap(),
         Side::Output => {
@@ -173,12 +178,28 @@ fn through<R: Request>(side: Side, value: &Value) -> Value {
     }
 }
 
+/// Of a service that nothing of ours calls, requests can only be read, and responses only be written.
+fn served<R: Request>(side: Side, value: &Value) -> Value {
+    match side {
+        Side::Input => {
+            serde_json::from_value::<R>(value.clone()).unwrap();
+        }
+        Side::Output => {
+            let least = serde_json::to_value(R::Response::default()).unwrap();
+            let known = R::SERVICE.operation(R::OPERATION).and_then(|operation| operation.output);
+            let is_known = |name: &String| known.is_some_and(|shape| shape.member(name).is_some());
+            assert!(least.as_object().unwrap().keys().all(is_known), "{least}");
+        }
+    }
+    value.clone()
+}
+
 macro_rules! typed_requests {
-    ($($service:ident: $($request:ident),*;)*) => {
+    ($($service:literal: $model:ident, $way:ident: $($request:ident),*;)*) => {
         fn typed(service: &str, operation: &str, side: Side, value: &Value) -> Value {
             $($(
-                if service == stringify!($service) && operation == wire::$service::$request::OPERATION {
-                    return through::<wire::$service::$request>(side, value);
+                if service == $service && operation == $model::$request::OPERATION {
+                    return $way::<$model::$request>(side, value);
                 }
             )*)*
             panic!("{service} {operation} is not in the list below")
@@ -187,7 +208,7 @@ macro_rules! typed_requests {
 }
 
 typed_requests! {
-        ecs:
+        "ecs": ecs_model, both:
         AssociateGatewayWithClusterRequest, ContinueServiceDeploymentRequest,
         CreateCapacityProviderRequest, CreateClusterRequest, CreateDaemonRequest,
         CreateExpressGatewayServiceRequest, CreateGatewayRequest, CreateServiceRequest,
@@ -220,13 +241,13 @@ typed_requests! {
         UpdateContainerAgentRequest, UpdateContainerInstancesStateRequest, UpdateDaemonRequest,
         UpdateExpressGatewayServiceRequest, UpdateGatewayRequest, UpdateServiceRequest,
         UpdateServicePrimaryTaskSetRequest, UpdateTaskProtectionRequest, UpdateTaskSetRequest;
-        logs:
+        "logs": logs_model, both:
         CreateLogGroupRequest, CreateLogStreamRequest, DeleteLogGroupRequest,
         DeleteLogStreamRequest, DeleteRetentionPolicyRequest, DescribeLogGroupsRequest,
         DescribeLogStreamsRequest, FilterLogEventsRequest, GetLogEventsRequest,
         ListLogGroupsRequest, ListTagsForResourceRequest, ListTagsLogGroupRequest,
         PutLogEventsRequest, PutRetentionPolicyRequest, TagLogGroupRequest, TagResourceRequest,
         UntagLogGroupRequest, UntagResourceRequest;
-        sts:
+        "sts": sts_model, served:
         GetCallerIdentityRequest;
 }

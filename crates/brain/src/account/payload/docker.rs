@@ -2,8 +2,8 @@
 //! that has all of it. The protocol's own `linuxParameters` and `privileged` are read by no stock agent.
 //! <https://docs.docker.com/reference/api/engine/version/v1.24/>
 
+use ecs_model::{self as ecs, LogDriver, NetworkMode};
 use serde_json::{Map, Value, json};
-use wire::ecs::{self, LogDriver, NetworkMode};
 
 use crate::account::validate::no_new_privileges;
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, net::IpAddr};
 
-use wire::ecs;
+use ecs_model as ecs;
 
 use super::{Outcome, Task, is_path, linux, log, name, require, require_of};
 

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use wire::{
-    ecs::{self, NetworkMode},
-    go,
-};
+use ecs_model::{self as ecs, NetworkMode};
+use wire::go;
 
 use super::{Outcome, Task, container::within, is_path, require_of};
 

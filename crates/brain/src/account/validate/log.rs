@@ -1,11 +1,8 @@
 //! logConfiguration. An option that would be ignored is refused.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LogConfiguration.html>
 
-use wire::{
-    awslogs,
-    ecs::{self, LogDriver, errors},
-    go,
-};
+use ecs_model::{self as ecs, LogDriver, errors};
+use wire::{awslogs, go};
 
 use super::{Outcome, require, require_of};
 use crate::account::members::log_options;

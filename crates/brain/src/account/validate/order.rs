@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use wire::ecs::{self, ContainerCondition};
+use ecs_model::{self as ecs, ContainerCondition};
 
 use super::{Outcome, Task, container::runs, require, require_of};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use wire::ecs::{NetworkMode, TransportProtocol};
+use ecs_model::{NetworkMode, TransportProtocol};
 
 use super::{Outcome, Task, container::within, require, require_of};
 

@@ -21,7 +21,7 @@ pub struct Error(String);
 
 impl From<Error> for wire::Error {
     fn from(error: Error) -> wire::Error {
-        wire::ecs::errors::invalid_parameter(error.to_string())
+        ecs_model::errors::invalid_parameter(error.to_string())
     }
 }
 

@@ -1,8 +1,9 @@
 //! Expressions: what they select, what is refused, and that no text makes the parser panic.
 
+use ecs_model as ecs;
 use imbl::OrdMap;
 use proptest::prelude::*;
-use wire::{Timestamp, ecs};
+use wire::Timestamp;
 
 use super::*;
 use crate::{cluster::rows::Resources, placement::tests::instance};

@@ -1,7 +1,7 @@
 //! The life of a task: by example, and forward only whatever happens.
 
+use ecs_model::{HealthStatus, LaunchType};
 use proptest::prelude::*;
-use wire::ecs::{HealthStatus, LaunchType};
 
 use super::*;
 use crate::cluster::{InstanceId, Resources, TaskDefinitionId, TaskId};

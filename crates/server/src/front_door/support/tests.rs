@@ -50,7 +50,7 @@ fn the_support_page_is_fresh() {
 #[test]
 fn a_wrong_table_is_told() {
     let wrong =
-        |built: &'static [Built]| Support { built, absent: &[] }.check(&wire::ecs::SERVICE).unwrap_err();
+        |built: &'static [Built]| Support { built, absent: &[] }.check(&ecs_model::SERVICE).unwrap_err();
     const TWICE: &[Built] = &[Built::whole("RunTask"), Built::whole("RunTask")];
     const UNKNOWN: &[Built] = &[Built::whole("RunTasks")];
     const MEMBER: &[Built] = &[Built { operation: "RunTask", refused: &["counts"], no_effect: &[] }];
@@ -66,6 +66,6 @@ fn a_wrong_table_is_told() {
         value: Neutral::Zero,
     }];
     const RUN: &[Built] = &[Built::whole("RunTask")];
-    let path = Support { built: RUN, absent: PATH }.check(&wire::ecs::SERVICE);
+    let path = Support { built: RUN, absent: PATH }.check(&ecs_model::SERVICE);
     assert_eq!(path, Err("RunTask has no member overrides.containerOverrides.cpus".to_owned()));
 }

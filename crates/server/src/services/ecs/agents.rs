@@ -1,17 +1,15 @@
 //! What agents call, and may: the registration that makes a key a container instance's own, and everything that
 //! an agent then does by that key, of its own container instance alone.
 
+use agent_protocol::agent_key::AgentKey;
 use brain::{
     Ctx, account, arn,
     cluster::{InstanceId, InstanceStatus, Owner, TaskId},
     instance::{not_yours, register},
 };
 use bytes::Bytes;
-use wire::{
-    Error,
-    agent_key::AgentKey,
-    ecs::{self, errors},
-};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use super::json;
 use crate::{

@@ -6,10 +6,8 @@ use brain::{
     task::describe::missing,
 };
 use bytes::Bytes;
-use wire::{
-    Error,
-    ecs::{self, errors},
-};
+use ecs_model::{self as ecs, errors};
+use wire::Error;
 
 use super::json;
 use crate::{

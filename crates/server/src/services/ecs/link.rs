@@ -2,7 +2,8 @@
 //! itself used, so it is right behind any forwarding, and with TLS where a proxy in front ends it.
 
 use bytes::Bytes;
-use wire::{Error, ecs};
+use ecs_model as ecs;
+use wire::Error;
 
 use super::json;
 use crate::{

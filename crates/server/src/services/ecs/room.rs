@@ -1,7 +1,8 @@
 //! What is not begun on a disk that is nearly full, so that the room that is left is there for what ends
 //! something: stops, deletes, reports of agents, and what the scheduler makes of them.
 
-use wire::{Error, ecs::errors};
+use ecs_model::errors;
+use wire::Error;
 
 use crate::{driver::Driver, front_door::Call};
 

@@ -1,6 +1,7 @@
 //! Log groups by name and by ARN. Pure.
 
-use wire::{Error, logs::errors};
+use logs_model::errors;
+use wire::Error;
 
 use crate::driver::Identity;
 

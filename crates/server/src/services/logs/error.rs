@@ -3,7 +3,8 @@
 use std::error::Error as _;
 
 use logs::Error as Failure;
-use wire::{Error, logs::errors, schema::Operation};
+use logs_model::errors;
+use wire::{Error, schema::Operation};
 
 /// What a client of this operation is told. The cause of a failing disk goes to the log as well.
 pub fn of(operation: &Operation, failure: Failure) -> Error {

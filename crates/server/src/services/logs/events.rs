@@ -4,10 +4,8 @@ use logs::{
     FilterLogEvents, GetLogEvents, InputLogEvent, PutLogEvents, PutLogEventsOutput,
     RejectedLogEventsInfo as Rejected,
 };
-use wire::{
-    Error,
-    logs::{self as api, FilterLogEventsRequest, GetLogEventsRequest, PutLogEventsRequest},
-};
+use logs_model::{self as api, FilterLogEventsRequest, GetLogEventsRequest, PutLogEventsRequest};
+use wire::Error;
 
 use super::{Context, arn};
 

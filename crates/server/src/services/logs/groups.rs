@@ -1,10 +1,8 @@
 //! The operations on log groups and streams, their retention and their tags.
 
 use logs::{DescribeLogGroups, DescribeLogStreams, ListLogGroups, OrderBy};
-use wire::{
-    Error,
-    logs::{self as api, LogGroupClass, errors},
-};
+use logs_model::{self as api, LogGroupClass, errors};
+use wire::Error;
 
 use super::{Context, arn, events::page_length};
 

@@ -35,7 +35,7 @@ impl Api {
     }
 
     async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
-        let operation = wire::logs::SERVICE.operations.iter().find(|known| known.name == operation).unwrap();
+        let operation = logs_model::SERVICE.operations.iter().find(|known| known.name == operation).unwrap();
         let caller = Caller {
             account: "123456789012".into(),
             arn: "arn:aws:iam::123456789012:root".into(),

@@ -10,8 +10,9 @@ use brain::{
     account::keys,
     cluster::{InstanceId, TaskId},
 };
+use logs_model::errors;
 use parking_lot::RwLock;
-use wire::{Error, logs::errors};
+use wire::Error;
 
 use crate::{
     driver::Driver,

@@ -1,0 +1,10 @@
+//! What only agents and the control plane say to each other: the frames of both sockets ([`acs`], [`tcs`]) and
+//! the key pair of a container instance ([`agent_key`]). No sockets, no clock; what agents say by the ECS API
+//! itself is in the model of ECS.
+
+pub mod acs;
+pub mod agent_key;
+mod envelope;
+pub mod tcs;
+
+pub use envelope::EnvelopeError;
