@@ -246,6 +246,25 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_that_others_made_is_nobody_elses() {
+        use std::os::unix::fs::PermissionsExt;
+        let dir = tempfile::tempdir().unwrap();
+        let mode = || fs::metadata(dir.path()).unwrap().mode() & 0o777;
+        // Before there is anything in it, and after it was opened to others.
+        for wide in [0o755, 0o777] {
+            fs::set_permissions(dir.path(), fs::Permissions::from_mode(wide)).unwrap();
+            drop(DataDir::open(dir.path()).unwrap());
+            assert_eq!(mode(), 0o700);
+        }
+        let own = rustix::process::geteuid();
+        if own.is_root() {
+            std::os::unix::fs::chown(dir.path(), Some(12345), None).unwrap();
+            drop(DataDir::open(dir.path()).unwrap());
+            assert_eq!(fs::metadata(dir.path()).unwrap().uid(), own.as_raw());
+        }
+    }
+
+    #[test]
     fn no_lock_is_written_through_a_link() {
         let dir = tempfile::tempdir().unwrap();
         let precious = dir.path().join("precious");

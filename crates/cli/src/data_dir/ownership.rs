@@ -34,6 +34,7 @@ const SAID: usize = 5;
 /// When the folder holds what is not ours, or cannot be used.
 pub fn claim(path: &Path) -> anyhow::Result<String> {
     if let Some(id) = read_id(path)? {
+        keep_others_out(path)?;
         return Ok(id);
     }
     fs::DirBuilder::new()
@@ -42,8 +43,32 @@ pub fn claim(path: &Path) -> anyhow::Result<String> {
         .create(path)
         .with_context(|| format!("cannot make the data directory {}", path.display()))?;
     check_unmarked(path)?;
+    keep_others_out(path)?;
     make_id(path).with_context(|| format!("cannot mark {} as a data directory", path.display()))?;
     read_id(path)?.with_context(|| format!("{} has gone", path.join(ID).display()))
+}
+
+/// Makes the folder nobody else's, whoever made it. What containers write lies in it as they wrote it: through a folder
+/// that others may look into, a program that a container made setuid would be root's on the host; and logs, keys and
+/// environments are nobody else's.
+fn keep_others_out(path: &Path) -> anyhow::Result<()> {
+    let change = || -> rustix::io::Result<()> {
+        let flags = rustix::fs::OFlags::DIRECTORY | rustix::fs::OFlags::CLOEXEC;
+        let folder = rustix::fs::open(path, flags, rustix::fs::Mode::empty())?;
+        let (stat, own) = (rustix::fs::fstat(&folder)?, rustix::process::geteuid());
+        if stat.st_uid != own.as_raw() {
+            rustix::fs::fchown(&folder, Some(own), None)?;
+        }
+        if stat.st_mode & 0o077 != 0 {
+            rustix::fs::fchmod(&folder, rustix::fs::Mode::RWXU)?;
+        }
+        Ok(())
+    };
+    match change() {
+        // Stopping tasks needs no writing.
+        Ok(()) | Err(rustix::io::Errno::ROFS) => Ok(()),
+        Err(error) => Err(error).with_context(|| format!("cannot keep others out of {}", path.display())),
+    }
 }
 
 /// Whether there is anything of Roadstead's at `path`; makes nothing.
