@@ -12,6 +12,7 @@ mod bundle;
 mod cgroup;
 mod create;
 mod engine;
+mod known;
 mod layout;
 mod link;
 mod plan;
@@ -22,6 +23,7 @@ mod rootfs;
 mod silence;
 mod spawner;
 mod spool;
+mod strays;
 pub mod supervisor;
 mod task;
 mod tree;
@@ -41,6 +43,7 @@ use crate::spec::TaskId;
 use crate::state::Event;
 use apparmor::AppArmor;
 use cgroup::{GroupPath, Hierarchy};
+use known::Known;
 use layout::EngineDir;
 use spawner::Spawner;
 use task::Task;
@@ -123,13 +126,15 @@ impl Native {
         self.inner.spawner.stop();
         let inner = self.inner.clone();
         let rest = tokio::task::spawn_blocking(move || {
-            if let Some(network) = &inner.network {
-                network.purge().map_err(io::Error::other)?;
-            }
+            let unlinked = match &inner.network {
+                Some(network) => network.purge().map_err(|e| io::Error::other(chain(&e))),
+                None => Ok(()),
+            };
             if let Err(error) = inner.apparmor.remove() {
                 tracing::warn!(%error, "the AppArmor profile cannot be removed");
             }
-            purge::remove_rest(&inner.hierarchy, &inner.instance, &inner.dir, &inner.config.images)
+            let images = &inner.config.images;
+            purge::remove_rest(&inner.hierarchy, &inner.instance, &inner.dir, images).and(unlinked)
         });
         let rest = rest.await.map_err(io::Error::other).and_then(|r| r).map_err(resource);
         first.map_or(rest, Err)
@@ -145,13 +150,16 @@ impl Inner {
         let hierarchy = Hierarchy::detect().map_err(resource)?;
         let dir = EngineDir::new(&config.data_dir, &config.run_dir);
         dir.make().map_err(resource)?;
-        let network = config.network.clone().map(network::Host::open).transpose();
+        let instance = GroupPath::instance(&config.instance_id8);
+        let known = Known { dir: dir.clone(), hierarchy: hierarchy.clone(), instance: instance.clone() };
+        let open = |network| network::Host::open_with(network, Arc::new(known));
+        let network = config.network.clone().map(open).transpose();
         let network = network.map_err(|e| Error::fatal(Kind::Network, chain(&e)))?;
         let id8 = config.instance_id8.clone();
         let spawner = Spawner::new(config.supervisor.clone(), config.supervisor_args.clone(), id8.clone());
         let apparmor = AppArmor::open(&id8);
         let events = broadcast::Sender::new(EVENTS_MAX);
-        let (instance, tasks) = (GroupPath::instance(&id8), Mutex::default());
+        let tasks = Mutex::default();
         Ok(Inner { config, dir, hierarchy, instance, network, spawner, apparmor, tasks, events })
     }
 

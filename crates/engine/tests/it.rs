@@ -1,6 +1,8 @@
 //! The native engine on this host: real containers, as root.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "it/aside.rs"]
+mod aside;
 #[path = "it/bench.rs"]
 mod bench;
 #[path = "it/crash.rs"]

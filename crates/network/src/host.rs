@@ -24,8 +24,9 @@ use crate::ports::Ports;
 use crate::purge;
 use crate::setup;
 use crate::slots::{Names, Slot, Slots, mac_of};
-use crate::stock::{self, Found, Stock};
+use crate::stock::{self, Stock};
 use crate::sysctl;
+use crate::takeup::{self, Containers, Nothing, TakenUp};
 use crate::types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, Mode, Reconciled, Subnet,
 };
@@ -82,14 +83,21 @@ impl Host {
     /// workers. Blocks for tens of milliseconds. Only one `Host` may be open on a `state_dir`; the
     /// lock of the data directory sees to that.
     pub fn open(config: Config) -> Result<Host> {
+        Host::open_with(config, Arc::new(Nothing))
+    }
+
+    /// [`Host::open`] for a user who can tell of its containers: where a record, or the file of a namespace, was
+    /// taken away by others, a container that lives keeps its network all the same.
+    pub fn open_with(config: Config, containers: Arc<dyn Containers>) -> Result<Host> {
         let names = Names::new(&config);
         let netns_dir = names.netns_dir();
         fs::create_dir_all(&netns_dir).map_err(Error::io("create", &netns_dir))?;
         let (mut ledger, records) = Ledger::open(&names.run_dir())?;
         let found = stock::find_objects(&names)?;
-        let attached = keep_intact(&mut ledger, records, &found, &names)?;
-        let bridged = attached.values().filter(|r| r.spec.mode == Mode::Bridge).count();
-        let bridge = setup::ensure_bridge(&config, &names, bridged)?;
+        let subnet = setup::known_subnet(&config, &names);
+        let taken = takeup::take_up(&mut ledger, records, &names, subnet, containers.as_ref());
+        let bridge = setup::ensure_bridge(&config, &names, taken.subnet())?;
+        let TakenUp { attached, bare } = taken;
         let table = Table { name: names.table(), bridge: names.bridge(), subnet: bridge.subnet };
         let rules = Arc::new(Applier::start(table, published(&attached))?);
         let mut ports = Ports::new(config.dynamic_ports.clone());
@@ -107,7 +115,14 @@ impl Host {
         let mut state = State { ledger, ports, attached: BTreeMap::new(), slots, busy };
         attached.into_values().for_each(|record| state.insert(record));
         let state = Arc::new(Mutex::new(state));
-        let keeper = Arc::new(Keeper::new(stock.shared().clone(), rules.clone(), state.clone()));
+        let keeper = Keeper::new(stock.shared().clone(), rules.clone(), state.clone(), containers);
+        let keeper = Arc::new(keeper);
+        for record in bare {
+            if let Err(error) = keeper.renew(&record) {
+                let error = &error as &dyn std::error::Error;
+                tracing::error!(id = %record.spec.id, error, "a container's network is gone, and not made again yet");
+            }
+        }
         // Puts every container back on the bridge, in case it had to be made again. One that cannot be is
         // no reason not to start: it is tried again by the watch.
         if let Err(error) = keeper.look_at_all() {
@@ -178,6 +193,22 @@ impl Host {
     /// The attachment of that id, also one made before a restart.
     pub fn get(&self, id: &AttachmentId) -> Option<Attachment> {
         self.inner.state.lock().attached.get(id).map(|record| record.attachment.clone())
+    }
+
+    /// Every attachment that there is.
+    pub fn ids(&self) -> Vec<AttachmentId> {
+        self.inner.state.lock().attached.keys().cloned().collect()
+    }
+
+    /// Sees to it that a container can be started in its network: where others have taken the file of its
+    /// namespace away, it is bound again, or a new one is made with the same address. Blocks for a few
+    /// microseconds, or for milliseconds where something must be made.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], and what keeps it from being made.
+    pub fn mend(&self, id: &AttachmentId) -> Result<()> {
+        let record = self.inner.state.lock().attached.get(id).cloned();
+        self.inner.keeper.renew(&record.ok_or_else(|| Error::NotFound(id.clone()))?)
     }
 
     /// Removes every attachment not in `keep`, and says which of `keep` are not there. To be called
@@ -373,32 +404,6 @@ fn host_bindings(spec: &AttachSpec) -> Vec<Binding> {
         protocol: m.protocol,
     };
     spec.ports.iter().map(binding).collect()
-}
-
-/// Sorts out the records whose objects are gone, as after a reboot.
-fn keep_intact(
-    ledger: &mut Ledger,
-    records: Vec<Record>,
-    found: &Found,
-    names: &Names,
-) -> Result<BTreeMap<AttachmentId, Record>> {
-    let mut intact = BTreeMap::new();
-    for record in records {
-        let has_netns = record.slot.is_some_and(|slot| netns::exists(&names.netns(slot)));
-        let has_veth = record.slot.is_some_and(|slot| found.veths.contains(&slot));
-        let is_intact = match record.spec.mode {
-            Mode::Bridge => has_netns && has_veth,
-            Mode::None => has_netns,
-            Mode::Host => true,
-        };
-        if is_intact {
-            intact.insert(record.spec.id.clone(), record);
-        } else {
-            tracing::warn!(id = %record.spec.id, "a container's network is gone");
-            ledger.remove(&record.spec.id)?;
-        }
-    }
-    Ok(intact)
 }
 
 fn published(attached: &BTreeMap<AttachmentId, Record>) -> Published {

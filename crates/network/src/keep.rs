@@ -16,12 +16,15 @@ use parking_lot::Mutex;
 
 use crate::error::{Error, Result};
 use crate::host::State;
+use crate::ledger::Record;
 use crate::netlink::{Listener, News, Socket};
 use crate::netns;
 use crate::nft::Applier;
 use crate::slots::Slot;
 use crate::stock::Shared;
 use crate::sysctl;
+use crate::takeup::{self, Containers};
+use crate::types::Mode;
 
 /// After the first change: what belongs together has come by then.
 const GATHER: Duration = Duration::from_millis(20);
@@ -61,6 +64,7 @@ pub(crate) struct Keeper {
     pub shared: Arc<Shared>,
     pub rules: Arc<Applier>,
     pub state: Arc<Mutex<State>>,
+    containers: Arc<dyn Containers>,
     /// How often anything was made again.
     pub restored: AtomicU64,
     /// When a container's link was last made again.
@@ -185,11 +189,17 @@ impl Suspects {
 }
 
 impl Keeper {
-    pub(crate) fn new(shared: Arc<Shared>, rules: Arc<Applier>, state: Arc<Mutex<State>>) -> Keeper {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        rules: Arc<Applier>,
+        state: Arc<Mutex<State>>,
+        containers: Arc<dyn Containers>,
+    ) -> Keeper {
         Keeper {
             shared,
             rules,
             state,
+            containers,
             restored: AtomicU64::new(0),
             reconnected: Mutex::default(),
             said: Mutex::new(None),
@@ -294,7 +304,7 @@ impl Keeper {
                 let gone = self.shared.discard(slot);
                 return Ok(if gone { Outcome::Made } else { Outcome::InOrder });
             };
-            return self.reconnect(slot, &record.spec.sysctls);
+            return self.reconnect(slot, &record);
         };
         let in_order = link.up && link.master == Some(bridge);
         if !in_order {
@@ -307,10 +317,11 @@ impl Keeper {
     }
 
     /// Makes the link of a namespace that has lost it.
-    fn reconnect(&self, slot: Slot, sysctls: &[(String, String)]) -> Result<Outcome> {
+    fn reconnect(&self, slot: Slot, record: &Record) -> Result<Outcome> {
         let path = self.shared.names.netns(slot);
-        if !netns::exists(&path) {
-            tracing::warn!(path = %path.display(), "a container's network namespace is gone");
+        if !netns::exists(&path) && !self.rebind(slot, record) {
+            // It goes with its last process; a container that starts again has another made.
+            tracing::debug!(path = %path.display(), "a container's network namespace is gone");
             return Ok(Outcome::InOrder);
         }
         {
@@ -324,8 +335,28 @@ impl Keeper {
         let file = File::open(&path).map_err(Error::io("open namespace", &path))?;
         let mut inside = netns::enter(&path, Socket::open)?;
         self.shared.connect(slot, file.as_fd(), &mut inside)?;
-        netns::enter(&path, || sysctl::write_all(sysctls))?;
+        netns::enter(&path, || sysctl::write_all(&record.spec.sysctls))?;
         Ok(Outcome::Made)
+    }
+
+    fn rebind(&self, slot: Slot, record: &Record) -> bool {
+        takeup::rebind(&self.shared.names, slot, &record.spec.id, self.containers.as_ref())
+    }
+
+    /// Sees to it that a container has a namespace to start in: the one that it had, by its file or by who
+    /// lives there, else a new one with the same address.
+    pub(crate) fn renew(&self, record: &Record) -> Result<()> {
+        let Some(slot) = record.slot else { return Ok(()) };
+        let path = self.shared.names.netns(slot);
+        if netns::exists(&path) || self.rebind(slot, record) {
+            return Ok(());
+        }
+        // Of a namespace in which nobody is.
+        Socket::open()?.delete_link(&self.shared.names.veth(slot))?;
+        self.shared.build(slot, record.spec.mode == Mode::Bridge)?;
+        netns::enter(&path, || sysctl::write_all(&record.spec.sysctls))?;
+        tracing::warn!(id = %record.spec.id, "a container has a new network namespace in the place of one that is gone");
+        Ok(())
     }
 
     /// Whether what the kernel does not tell of was changed.

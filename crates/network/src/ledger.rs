@@ -2,8 +2,8 @@
 //!
 //! The files are not fsynced, on purpose: they speak only of kernel objects, which end with the
 //! machine. A killed process loses nothing that was written, and after a power cut there is
-//! nothing left to describe. A file that cannot be read is treated as absent; what it may have
-//! stood for is then an orphan and is removed.
+//! nothing left to describe. A file that cannot be read is treated as absent: what it may have
+//! stood for is made again of what the kernel and the container show (`takeup`), or is an orphan and is removed.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -41,15 +41,20 @@ impl Ledger {
         let mut records: BTreeMap<u64, Record> = BTreeMap::new();
         for path in list(&ledger.dir)? {
             let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<u64>().ok());
+            // Also of one that cannot be read: it may have to stay where it is.
+            ledger.next = ledger.next.max(number.map_or(0, |number| number.saturating_add(1)));
             let record = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
             match number.filter(|_| path.extension().is_some_and(|e| e == "json")).zip(record) {
                 Some((number, record)) if ledger.files.insert(record.spec.id.clone(), number).is_none() => {
-                    ledger.next = ledger.next.max(number + 1);
                     records.insert(number, record);
                 }
                 _ => {
-                    tracing::warn!(path = %path.display(), "removing an unreadable network record");
-                    fs::remove_file(&path).map_err(Error::io("remove", &path))?;
+                    tracing::error!(path = %path.display(), "removing a network record that cannot be read");
+                    let is_dir = fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir());
+                    let removed = if is_dir { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+                    if let Err(error) = removed {
+                        tracing::error!(path = %path.display(), %error, "it cannot be removed, and is passed over");
+                    }
                 }
             }
         }
@@ -91,18 +96,14 @@ pub(crate) fn read_subnet(state_dir: &Path) -> Option<Subnet> {
     fs::read_to_string(state_dir.join("subnet")).ok()?.trim().parse().ok()
 }
 
-/// Keeps the choice of subnet, for the next boot too. A full disk keeps none, and nobody from being served: the
+/// Keeps the choice of subnet, for the next boot too. A disk that takes none keeps nobody from being served: the
 /// next start writes it, or chooses anew when nothing is attached any more.
-pub(crate) fn keep_subnet(state_dir: &Path, subnet: Subnet) -> Result<()> {
+pub(crate) fn keep_subnet(state_dir: &Path, subnet: Subnet) {
     if read_subnet(state_dir) == Some(subnet) {
-        return Ok(());
+        return;
     }
-    match write_subnet(state_dir, subnet) {
-        Err(Error::Io { source, .. }) if source.kind() == io::ErrorKind::StorageFull => {
-            tracing::warn!(%subnet, "the disk is full: the choice of subnet is not kept");
-            Ok(())
-        }
-        written => written,
+    if let Err(error) = write_subnet(state_dir, subnet) {
+        tracing::warn!(%subnet, error = &error as &dyn std::error::Error, "the choice of subnet is not kept");
     }
 }
 

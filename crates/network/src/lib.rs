@@ -42,11 +42,13 @@ mod setup;
 mod slots;
 mod stock;
 mod sysctl;
+mod takeup;
 mod types;
 
 pub use error::{Error, Result};
 pub use host::Host;
 pub use purge::{audit, purge};
+pub use takeup::{Containers, Remembered};
 pub use types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, InstanceId, Mac, Mode, PortMapping,
     Protocol, Reconciled, Subnet,

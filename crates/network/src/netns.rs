@@ -2,7 +2,7 @@
 //! caller's thread never changes namespace.
 
 use std::fs::{self, File};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 use std::path::Path;
 use std::thread;
 
@@ -22,7 +22,7 @@ pub(crate) struct Netns {
 
 /// Makes a namespace with `lo` up and [`sysctl::DEFAULTS`], and binds it to `path`, which must not be in use.
 pub(crate) fn create(path: &Path) -> Result<Netns> {
-    File::create(path).map_err(Error::io("create namespace file", path))?;
+    make_file(path)?;
     on_thread(|| {
         nix::sched::unshare(CloneFlags::CLONE_NEWNET)
             .map_err(|e| Error::io("unshare network namespace for", path)(e.into()))?;
@@ -40,12 +40,34 @@ pub(crate) fn create(path: &Path) -> Result<Netns> {
     })
 }
 
+/// Binds a namespace that somebody keeps alive to `path`.
+pub(crate) fn bind(netns: &File, path: &Path) -> Result<()> {
+    make_file(path)?;
+    let source = format!("/proc/self/fd/{}", netns.as_raw_fd());
+    nix::mount::mount(Some(source.as_str()), path, None::<&str>, MsFlags::MS_BIND, None::<&str>)
+        .map_err(|e| Error::io("bind namespace to", path)(e.into()))
+}
+
+/// Something to bind to, in a folder that others may have taken away too.
+fn make_file(path: &Path) -> Result<()> {
+    let parent = path.parent().unwrap_or(path);
+    let made = File::create(path).or_else(|_| {
+        fs::create_dir_all(parent)?;
+        File::create(path)
+    });
+    made.map(|_| ()).map_err(Error::io("create namespace file", path))
+}
+
 /// Runs `work` in the namespace bound to `path`, on a thread of its own.
 pub(crate) fn enter<T: Send>(path: &Path, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
-    let file = File::open(path).map_err(Error::io("open namespace", path))?;
+    within(&File::open(path).map_err(Error::io("open namespace", path))?, work)
+}
+
+/// Runs `work` in a namespace, on a thread of its own.
+pub(crate) fn within<T: Send>(netns: &File, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
     on_thread(|| {
-        nix::sched::setns(file.as_fd(), CloneFlags::CLONE_NEWNET)
-            .map_err(|e| Error::io("enter namespace", path)(e.into()))?;
+        nix::sched::setns(netns.as_fd(), CloneFlags::CLONE_NEWNET)
+            .map_err(|e| Error::io("enter", "network namespace")(e.into()))?;
         work()
     })
 }

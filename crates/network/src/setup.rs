@@ -24,14 +24,23 @@ pub(crate) struct Bridge {
     pub mtu: u32,
 }
 
-/// Makes the bridge or adopts it. `attached` is how many bridge-mode attachments are on record:
-/// with any, the subnet stays.
-pub(crate) fn ensure_bridge(config: &Config, names: &Names, attached: usize) -> Result<Bridge> {
+/// The subnet of a bridge that is there, else the one that was chosen.
+pub(crate) fn known_subnet(config: &Config, names: &Names) -> Option<Subnet> {
+    let of_bridge = || -> Result<Option<Subnet>> {
+        let mut netlink = Socket::open()?;
+        let Some(link) = netlink.link(&names.bridge())? else { return Ok(None) };
+        Ok(netlink.addresses()?.into_iter().find(|(index, _)| *index == link.index).map(|(_, subnet)| subnet))
+    };
+    of_bridge().ok().flatten().or_else(|| ledger::read_subnet(&config.state_dir))
+}
+
+/// Makes the bridge or adopts it. A subnet that is in use by attachments stays.
+pub(crate) fn ensure_bridge(config: &Config, names: &Names, in_use: Option<Subnet>) -> Result<Bridge> {
     // Two instances that start together must not choose the same subnet.
     let _lock = lock(&config.run_root)?;
     let mut netlink = Socket::open()?;
     let mtu = uplink_mtu(&mut netlink)?;
-    let subnet = choose_subnet(config, names, attached, &mut netlink)?;
+    let subnet = choose_subnet(config, names, in_use, &mut netlink)?;
     let name = names.bridge();
     if let Some(link) = netlink.link(&name)? {
         let foreign = netlink.addresses()?.iter().any(|(index, s)| *index == link.index && *s != subnet);
@@ -41,7 +50,7 @@ pub(crate) fn ensure_bridge(config: &Config, names: &Names, attached: usize) -> 
     }
     let bridge = Bridge { index: AtomicU32::new(0), subnet, mtu };
     bridge.restore(names)?;
-    ledger::keep_subnet(&config.state_dir, subnet)?;
+    ledger::keep_subnet(&config.state_dir, subnet);
     Ok(bridge)
 }
 
@@ -135,17 +144,24 @@ fn uplink_mtu(netlink: &mut Socket) -> Result<u32> {
     Ok(links.iter().find(|l| Some(l.index) == uplink).map_or(DEFAULT_MTU, |l| l.mtu))
 }
 
-fn choose_subnet(config: &Config, names: &Names, attached: usize, netlink: &mut Socket) -> Result<Subnet> {
-    let saved = ledger::read_subnet(&config.state_dir);
+fn choose_subnet(
+    config: &Config,
+    names: &Names,
+    in_use: Option<Subnet>,
+    netlink: &mut Socket,
+) -> Result<Subnet> {
     if let Some(subnet) = config.subnet {
         if !(16..=28).contains(&subnet.prefix_len()) {
             return Err(Error::Invalid(format!("bridge subnet {subnet} is not between /16 and /28")));
         }
-        if attached > 0 && saved.is_some_and(|saved| saved != subnet) {
+        if in_use.is_some_and(|in_use| in_use != subnet) {
             return Err(Error::Invalid(format!(
                 "bridge subnet cannot become {subnet} while containers have addresses in the old one"
             )));
         }
+        return Ok(subnet);
+    }
+    if let Some(subnet) = in_use {
         return Ok(subnet);
     }
     let own = netlink.link(&names.bridge())?.map(|link| link.index);
@@ -155,8 +171,8 @@ fn choose_subnet(config: &Config, names: &Names, attached: usize, netlink: &mut 
         netlink.routes()?.into_iter().filter(|(s, i)| s.prefix_len() > 0 && (own.is_none() || *i != own));
     used.extend(routes.map(|(s, _)| s));
     let is_free = |candidate: &Subnet| !used.iter().any(|other| other.overlaps(candidate));
-    match saved {
-        Some(saved) if attached > 0 || is_free(&saved) => Ok(saved),
+    match ledger::read_subnet(&config.state_dir) {
+        Some(saved) if is_free(&saved) => Ok(saved),
         _ => candidates().find(is_free).ok_or(Error::NoFreeSubnet),
     }
 }

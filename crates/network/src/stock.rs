@@ -21,7 +21,7 @@ use crate::setup::Bridge;
 use crate::slots::{Names, Slot, Slots, mac_of};
 
 /// Interface name inside a container.
-const PEER: &str = "eth0";
+pub(crate) const PEER: &str = "eth0";
 /// Pause after a failure, so that a persistent one does not spin.
 const RETRY: Duration = Duration::from_secs(1);
 /// The stock is refilled only when nothing was taken for so long, or when half of it is gone: a
@@ -186,7 +186,8 @@ impl Shared {
         was_ready
     }
 
-    fn build(&self, slot: Slot, is_connected: bool) -> Result<()> {
+    /// Makes the namespace of a slot.
+    pub(crate) fn build(&self, slot: Slot, is_connected: bool) -> Result<()> {
         let _turn = self.making.lock();
         let mut made = netns::create(&self.names.netns(slot))?;
         if !is_connected {

@@ -13,7 +13,7 @@ use super::link::Link;
 use super::proto::Op;
 use super::supervisor::{Identity, sys};
 use super::task::{self, Task};
-use super::{Inner, chain, silence, tree};
+use super::{Inner, silence, strays};
 use crate::state::{Event, Exit, Phase};
 
 /// How long a start may take that was under way when its engine died.
@@ -30,48 +30,129 @@ const SEEN_WAIT: Duration = Duration::from_secs(2);
 /// Most supervisors that are greeted at once: each may take its time.
 const GREETED_AT_ONCE: usize = 64;
 
-/// Takes up all tasks. What belongs to none goes.
+/// Between attempts at a task that cannot be taken up: the first, and the longest.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_LONGEST: Duration = Duration::from_secs(60);
+
+/// Takes up all tasks. What belongs to none goes. A task that cannot be taken up is said and tried again later: it
+/// keeps no other from it, nor the engine from opening.
 pub(super) async fn adopt_all(inner: &Arc<Inner>) -> io::Result<()> {
     let mut adopting = tokio::task::JoinSet::new();
     for id in layout::folders(&inner.dir.tasks())? {
+        if !task::is_id(&id) {
+            tracing::warn!(folder = id, "a folder among the tasks' is none of a task; it is left alone");
+            continue;
+        }
         let task = Arc::new(Task::new(inner, &id));
         inner.tasks.lock().insert(id, task.clone());
-        if adopting.len() == GREETED_AT_ONCE
-            && let Some(adopted) = adopting.join_next().await
-        {
-            adopted.map_err(io::Error::other)??;
+        if adopting.len() == GREETED_AT_ONCE {
+            said(adopting.join_next().await);
         }
         let host = inner.clone();
-        adopting.spawn(async move { adopt(&host, &task).await });
+        adopting.spawn(async move {
+            let _turn = task.supervising.lock().await;
+            take_up(&host, &task).await;
+        });
     }
     while let Some(adopted) = adopting.join_next().await {
-        adopted.map_err(io::Error::other)??;
+        said(Some(adopted));
     }
-    let host = inner.clone();
-    let cleared = tokio::task::spawn_blocking(move || clear_strays(&host)).await;
-    cleared.map_err(io::Error::other)?
+    strays::clear(inner).await;
+    Ok(())
+}
+
+fn said(adopted: Option<Result<(), tokio::task::JoinError>>) {
+    if let Some(Err(error)) = adopted {
+        tracing::error!(%error, "a task cannot be taken up");
+    }
+}
+
+/// Adopts a task, now or later; the caller has its turn. Answers whether it was now.
+async fn take_up(inner: &Arc<Inner>, task: &Arc<Task>) -> bool {
+    match adopt(inner, task).await {
+        Ok(()) => task.unsettled.store(false, Ordering::Release),
+        Err(error) => later(inner, task, &error),
+    }
+    !task.unsettled.load(Ordering::Acquire)
+}
+
+/// Sets a task aside that cannot be cleared up, and tries it again until it can: it is never left for good.
+/// Meanwhile it is listed as it was, and has no new supervisor.
+pub(super) fn later(inner: &Arc<Inner>, task: &Arc<Task>, error: &io::Error) {
+    tracing::error!(task = task.id, %error, "a task cannot be taken up; it is tried again");
+    if task.unsettled.swap(true, Ordering::AcqRel) {
+        return;
+    }
+    let (inner, task) = (Arc::downgrade(inner), Arc::downgrade(task));
+    tokio::spawn(async move {
+        let mut wait = RETRY_FIRST;
+        loop {
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY_LONGEST);
+            let (Some(inner), Some(task)) = (inner.upgrade(), task.upgrade()) else { return };
+            let _turn = task.supervising.lock().await;
+            let waits = task.unsettled.load(Ordering::Acquire);
+            if !waits || task.removing.load(Ordering::Acquire) {
+                return;
+            }
+            if take_up(&inner, &task).await {
+                tracing::info!(task = task.id, "the task is taken up now");
+                inner.send(Event::Missed);
+                return;
+            }
+        }
+    });
+}
+
+/// Clears up after a task's last supervisor, before it has another: that one would know of nothing that still
+/// counts as running. The caller has the task's turn.
+pub(super) async fn clear_before(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
+    let runs = || task.states().iter().any(|state| matches!(state.phase, Phase::Running(_)));
+    if !task.unsettled.load(Ordering::Acquire) && !runs() {
+        return Ok(());
+    }
+    let settled = settle(inner, task).await;
+    match &settled {
+        Ok(()) => task.unsettled.store(false, Ordering::Release),
+        Err(error) => later(inner, task, error),
+    }
+    inner.send(Event::Missed);
+    settled
 }
 
 /// Connects to a task's supervisor, or settles what a dead one left.
 async fn adopt(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<()> {
-    if let Ok(stream) = Link::connect(&task.dir) {
-        match task::attach(inner, task, stream).await {
+    match Link::connect(&task.dir) {
+        Ok(stream) => match task::attach(inner, task, stream).await {
             Ok(link) => {
-                // A start that a dead engine asked for ends first, so that nobody asks for it again.
-                if let Err(failure) = link.call(Op::Settle, SETTLE_WAIT).await {
-                    tracing::warn!(task = task.id, %failure, "a supervisor does not say that it is settled");
-                }
-                for state in task.states() {
-                    if let Phase::Running(started) = &state.phase {
-                        silence::watch(inner, task, &state.id.name, started);
-                    }
-                }
+                greet(inner, task, &link).await;
                 return Ok(());
             }
             Err(error) => tracing::warn!(task = task.id, %error, "a supervisor does not answer; it is ended"),
-        }
+        },
+        // Nothing is said of the supervisor by that.
+        Err(error) if is_of_this_process(&error) => return Err(error),
+        Err(_) => {}
     }
     settle(inner, task).await
+}
+
+/// Whether it is this process, or the host, that has no more files or memory.
+fn is_of_this_process(error: &io::Error) -> bool {
+    let codes = [libc::EMFILE, libc::ENFILE, libc::ENOMEM, libc::ENOBUFS];
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+async fn greet(inner: &Arc<Inner>, task: &Arc<Task>, link: &Link) {
+    // A start that a dead engine asked for ends first, so that nobody asks for it again.
+    if let Err(failure) = link.call(Op::Settle, SETTLE_WAIT).await {
+        tracing::warn!(task = task.id, %failure, "a supervisor does not say that it is settled");
+    }
+    for state in task.states() {
+        if let Phase::Running(started) = &state.phase {
+            silence::watch(inner, task, &state.id.name, started);
+        }
+    }
 }
 
 /// A link has ended. The supervisor may have dropped it, or be dead. Boxed, because adopting makes links
@@ -91,12 +172,11 @@ async fn left(inner: Arc<Inner>, task: Arc<Task>) {
     if task.link().is_some() || task.removing.load(Ordering::Acquire) {
         return;
     }
-    // What it told meanwhile is lost: let the reader look at everything anew.
-    let adopted = adopt(&inner, &task).await;
+    let adopted = take_up(&inner, &task).await;
     drop(turn);
-    match adopted {
-        Ok(()) => inner.send(Event::Missed),
-        Err(error) => tracing::error!(task = task.id, %error, "cannot clear up after a supervisor"),
+    if adopted {
+        // What it told meanwhile is lost: let the reader look at everything anew.
+        inner.send(Event::Missed);
     }
 }
 
@@ -106,37 +186,50 @@ pub(super) async fn settle(inner: &Arc<Inner>, task: &Arc<Task>) -> io::Result<(
     task.set_link(None);
     let (host, settling) = (inner.clone(), task.clone());
     let settled = tokio::task::spawn_blocking(move || settle_blocking(&host, &settling));
-    for event in settled.await.map_err(io::Error::other)?? {
+    let (events, settled) = settled.await.map_err(io::Error::other)?;
+    for event in events {
         inner.send(event);
     }
-    Ok(())
+    settled
 }
 
-fn settle_blocking(inner: &Inner, task: &Task) -> io::Result<Vec<Event>> {
+/// What ended, and the first that cannot be cleared up: it keeps no other container from it.
+fn settle_blocking(inner: &Inner, task: &Task) -> (Vec<Event>, io::Result<()>) {
     // What a supervisor that stands still has not reaped tells how it ended, but only while that is there.
     let codes = end_containers(inner, task);
     let standing = kill_supervisor(&inner.hierarchy, task);
-    let mut events = Vec::new();
+    let (mut events, mut settled) = (Vec::new(), Ok(()));
     for name in task.container_names() {
-        let dir = task.dir.container(&name);
-        let group = task.group.child(&name);
-        let oom_killed = cgroup::oom_kills(&inner.hierarchy, &group) > 0;
-        cgroup::remove(&inner.hierarchy, &group)?;
-        // One that cannot be read is as one that is damaged: it keeps no other task from being taken up.
-        let state = task.state(&name).unwrap_or_else(|error| {
-            tracing::error!(task = task.id, name, %error, "a container's state cannot be read");
-            None
-        });
-        let Some(mut state) = state else { continue };
-        let Phase::Running(_) = state.phase else { continue };
         let code = codes.iter().find(|(of, _)| *of == name).map(|(_, code)| *code);
-        let reason = standing.map(silence::reason);
-        let exit = Exit { code, oom_killed, exited_at_ms: sys::now_ms(), reason };
-        state.phase = Phase::Exited(exit.clone());
-        layout::add_json(&dir.state(), &state, Durable::Yes)?;
-        events.push(Event::Exited { id: state.id, exit });
+        match settle_container(inner, task, &name, code, standing.map(silence::reason)) {
+            Ok(event) => events.extend(event),
+            Err(error) => settled = settled.and(Err(error)),
+        }
     }
-    Ok(events)
+    (events, settled)
+}
+
+fn settle_container(
+    inner: &Inner,
+    task: &Task,
+    name: &str,
+    code: Option<i32>,
+    reason: Option<String>,
+) -> io::Result<Option<Event>> {
+    let group = task.group.child(name);
+    let oom_killed = cgroup::oom_kills(&inner.hierarchy, &group) > 0;
+    cgroup::remove(&inner.hierarchy, &group)?;
+    // One that cannot be read is as one that is damaged.
+    let state = task.state(name).unwrap_or_else(|error| {
+        tracing::error!(task = task.id, name, %error, "a container's state cannot be read");
+        None
+    });
+    let Some(mut state) = state else { return Ok(None) };
+    let Phase::Running(_) = state.phase else { return Ok(None) };
+    let exit = Exit { code, oom_killed, exited_at_ms: sys::now_ms(), reason };
+    state.phase = Phase::Exited(exit.clone());
+    layout::add_json(&task.dir.container(name).state(), &state, Durable::Yes)?;
+    Ok(Some(Event::Exited { id: state.id, exit }))
 }
 
 /// Ends a task's containers if their supervisor lives, so that they are there to be looked at; their exit codes.
@@ -200,53 +293,4 @@ pub(super) fn kill_supervisor(hierarchy: &Hierarchy, task: &Task) -> Option<i32>
 fn send(process: &OwnedFd, signal: i32) {
     // SAFETY: touches no memory: no information is passed.
     unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, 0, 0) };
-}
-
-/// Removes what carries our mark and belongs to no task, as a crash in the midst of making or removing
-/// one leaves it.
-fn clear_strays(inner: &Inner) -> io::Result<()> {
-    let tasks: Vec<Arc<Task>> = inner.tasks.lock().values().cloned().collect();
-    for name in cgroup::tasks(&inner.hierarchy, &inner.instance) {
-        if !tasks.iter().any(|t| t.id == name) {
-            cgroup::remove(&inner.hierarchy, &inner.instance.child(&name))?;
-        }
-    }
-    for name in layout::folders(&inner.dir.run())? {
-        if !tasks.iter().any(|t| t.id == name) {
-            std::fs::remove_dir_all(inner.dir.run().join(name))?;
-        }
-    }
-    let mut attachments = Vec::new();
-    let mut holders = Vec::new();
-    for task in &tasks {
-        for name in task.container_names() {
-            let Ok(Some(plan)) = task.plan(&name) else { continue };
-            holders.push(plan.runtime_id);
-            if plan.attached {
-                let id = task.container_id(&name).to_string();
-                attachments.push(network::AttachmentId::new(id).map_err(io::Error::other)?);
-            }
-        }
-    }
-    if let Some(network) = &inner.network {
-        network.reconcile(&attachments).map_err(|e| io::Error::other(chain(&e)))?;
-    }
-    for (digest, holder) in inner.config.images.holds().map_err(|e| io::Error::other(chain(&e)))? {
-        if !holders.contains(&holder) {
-            let _ = inner.config.images.release(&digest, &holder);
-        }
-    }
-    empty_trash(inner);
-    Ok(())
-}
-
-fn empty_trash(inner: &Inner) {
-    let trash = inner.dir.trash();
-    std::thread::spawn(move || {
-        for name in layout::folders(&trash).unwrap_or_default() {
-            let _ = tree::remove(&trash.join(name));
-            // Others of this process need the disk too.
-            std::thread::sleep(Duration::from_millis(1));
-        }
-    });
 }

@@ -202,6 +202,19 @@ fn bindings(given: &[network::Binding]) -> Vec<Binding> {
         .collect()
 }
 
+/// A binding as the network gave it.
+pub(super) fn given(binding: &Binding) -> Option<network::Binding> {
+    Some(network::Binding {
+        bind_ip: binding.bind_ip.parse().ok()?,
+        container_port: binding.container_port,
+        host_port: binding.host_port,
+        protocol: match binding.protocol {
+            Protocol::Tcp => network::Protocol::Tcp,
+            Protocol::Udp => network::Protocol::Udp,
+        },
+    })
+}
+
 fn health_check(config: &image::Config) -> Option<Vec<String>> {
     config.healthcheck.as_ref().map(|check| check.test.clone()).filter(|test| !test.is_empty())
 }

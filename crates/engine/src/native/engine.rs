@@ -62,7 +62,10 @@ impl Engine for Native {
         if let Phase::Running(started) = state.phase {
             return Ok(started);
         }
-        let io = self.plan(&task, id)?.io;
+        let Plan { io, attached, .. } = self.plan(&task, id)?;
+        if attached {
+            self.mend_network(id).await?;
+        }
         let link = task::ensure_supervisor(&self.inner, &task)
             .await
             .map_err(|e| Error::temporary(Kind::Start, e))?;
@@ -93,7 +96,8 @@ impl Engine for Native {
             adopt::supervisor_left(self.inner.clone(), task).await;
             return Ok(());
         };
-        let signal = self.plan(&task, id)?.stop_signal;
+        // What runs can be stopped, also where nothing says any more how it was begun.
+        let signal = task.plan(&id.name).ok().flatten().map_or(libc::SIGTERM, |plan| plan.stop_signal);
         let timeout_ms = u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX);
         match link.call(Op::Stop { name: id.name.clone(), signal, timeout_ms }, ANSWER_WAIT).await {
             // A supervisor that is gone took the container with it.
@@ -217,6 +221,22 @@ impl Native {
                 cgroup::make_ready(&inner.hierarchy, &supervisors, pid);
             }
         });
+    }
+
+    /// Others may have taken away what the container is to join.
+    async fn mend_network(&self, id: &ContainerId) -> Result<(), Error> {
+        let id = id.to_string();
+        blocking(self.inner.clone(), move |inner| {
+            let Some(network) = &inner.network else { return Ok(()) };
+            let id = network::AttachmentId::new(id).map_err(|e| Error::fatal(Kind::Network, e))?;
+            network.mend(&id).map_err(|e| match e {
+                network::Error::NotFound(_) => {
+                    Error::fatal(Kind::Network, "what the container was given of the network is lost")
+                }
+                e => Error::temporary(Kind::Network, chain(&e)),
+            })
+        })
+        .await
     }
 
     fn task(&self, id: &ContainerId, kind: Kind) -> Result<Arc<Task>, Error> {

@@ -82,6 +82,18 @@ impl EngineDir {
     /// What is mounted in every container is there before it starts, unless its image hides it: making it in
     /// the container's own layer would cost more than the mounts.
     fn make_mount_points(&self) -> io::Result<()> {
+        match self.make_each_mount_point() {
+            // Whoever must only stop tasks can do so on a disk that takes nothing.
+            Err(error)
+                if error.kind() == io::ErrorKind::ReadOnlyFilesystem && self.mount_points().exists() =>
+            {
+                Ok(())
+            }
+            made => made,
+        }
+    }
+
+    fn make_each_mount_point(&self) -> io::Result<()> {
         let root = self.mount_points();
         let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode));
         for folder in ["", "dev", "etc", "proc", "sys"].map(|folder| root.join(folder)) {
@@ -274,7 +286,8 @@ pub(crate) fn folders(dir: &Path) -> io::Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry?;
-        if entry.file_type()?.is_dir()
+        // What the disk cannot say of one is no reason to know of none.
+        if entry.file_type().map_or(true, |kind| kind.is_dir())
             && let Some(name) = entry.file_name().to_str()
         {
             names.push(name.to_owned());

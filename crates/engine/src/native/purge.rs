@@ -39,7 +39,11 @@ pub(super) fn remove_rest(
     for (digest, holder) in images.holds().unwrap_or_default() {
         let _ = images.release(&digest, &holder);
     }
-    tree::remove(dir.root())?;
-    dir.remove_memory()?;
-    groups
+    // Each, whatever becomes of the others: a disk that takes nothing keeps its own folders alone.
+    let memory = dir.remove_memory();
+    let removed = tree::remove(dir.root()).map_err(|error| {
+        let path = dir.root().display();
+        io::Error::new(error.kind(), format!("the folder {path} cannot be removed: {error}"))
+    });
+    groups.and(memory).and(removed)
 }

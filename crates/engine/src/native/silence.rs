@@ -101,7 +101,7 @@ pub(super) async fn end(inner: &Arc<Inner>, task: &Arc<Task>, link: &Link) {
     }
     tracing::warn!(task = task.id, "a supervisor does not answer; it is ended with its containers");
     if let Err(error) = adopt::settle(inner, task).await {
-        tracing::error!(task = task.id, %error, "cannot clear up after a supervisor");
+        adopt::later(inner, task, &error);
     }
 }
 

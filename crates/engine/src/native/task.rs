@@ -32,6 +32,8 @@ pub(super) struct Task {
     pub(super) supervising: tokio::sync::Mutex<()>,
     /// Set by a removal: a supervisor that goes now is no surprise.
     pub(super) removing: AtomicBool,
+    /// What a dead supervisor left is not cleared up yet.
+    pub(super) unsettled: AtomicBool,
     /// How many containers are being stopped without their supervisor, which does not answer.
     pub(super) unanswered_stops: AtomicUsize,
 }
@@ -45,6 +47,7 @@ impl Task {
             link: Mutex::new(None),
             supervising: tokio::sync::Mutex::new(()),
             removing: AtomicBool::new(false),
+            unsettled: AtomicBool::new(false),
             unanswered_stops: AtomicUsize::new(0),
         }
     }
@@ -82,9 +85,14 @@ impl Task {
     }
 }
 
+/// Whether a task may be called so: its control group is beside those that begin with a line.
+pub(super) fn is_id(text: &str) -> bool {
+    layout::is_safe_name(text) && !text.starts_with('_')
+}
+
 /// Makes what a task's containers share. Repeating it mends what is missing.
 pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), Error> {
-    if !layout::is_safe_name(&spec.id) || spec.id.starts_with('_') {
+    if !is_id(&spec.id) {
         return Err(Error::fatal(Kind::Resource, format!("{:?} is no task id", spec.id)));
     }
     let task = {
@@ -127,6 +135,7 @@ pub(super) async fn ensure_supervisor(inner: &Arc<Inner>, task: &Arc<Task>) -> i
     if task.removing.load(Ordering::Acquire) {
         return Err(io::Error::other("the task is being removed"));
     }
+    adopt::clear_before(inner, task).await?;
     let (stream, spawner) = inner.spawner.spawn(&task.dir, &task.group)?;
     match attach(inner, task, stream).await {
         // The spawner stands still, or what it made does.
@@ -207,30 +216,38 @@ pub(super) fn detach(inner: &Inner, task: &Task) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes away everything of a task whose supervisor was told to leave. What is slow and hurts nobody
-/// is put into the folder that is answered, for the background.
+/// Takes away everything of a task whose supervisor was told to leave: what it has of the host first, then what
+/// is on the disk, all of it that can be. What is slow and hurts nobody is put into the folder that is
+/// answered, for the background.
 pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
     adopt::kill_supervisor(&inner.hierarchy, task);
     cgroup::remove(&inner.hierarchy, &task.group)?;
     detach(inner, task)?;
+    let released = release_images(inner, task);
+    let trash = inner.dir.trash().join(format!("{}-{}", task.id, uuid::Uuid::new_v4().simple()));
+    let moved = match std::fs::rename(task.dir.path(), &trash) {
+        // A full disk may have no room for one more name.
+        Err(error) if error.kind() == io::ErrorKind::StorageFull => tree::remove(task.dir.path()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(io::Error::new(
+            error.kind(),
+            format!("the folder {} cannot be removed: {error}", task.dir.path().display()),
+        )),
+        _ => Ok(()),
+    };
+    tree::remove(task.dir.run())?;
+    released.and(moved).map(|()| trash)
+}
+
+/// Lets go of the images of a task's containers.
+fn release_images(inner: &Inner, task: &Task) -> io::Result<()> {
+    let mut released = Ok(());
     for name in &task.container_names() {
         if let Ok(Some(plan)) = task.plan(name)
             && let Ok(digest) = plan.image_digest.parse()
+            && let Err(error) = inner.config.images.release(&digest, &plan.runtime_id)
         {
-            inner
-                .config
-                .images
-                .release(&digest, &plan.runtime_id)
-                .map_err(|e| io::Error::other(chain(&e)))?;
+            released = released.and(Err(io::Error::other(chain(&error))));
         }
     }
-    let trash = inner.dir.trash().join(format!("{}-{}", task.id, uuid::Uuid::new_v4().simple()));
-    match std::fs::rename(task.dir.path(), &trash) {
-        // A full disk may have no room for one more name.
-        Err(error) if error.kind() == io::ErrorKind::StorageFull => tree::remove(task.dir.path())?,
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    tree::remove(task.dir.run())?;
-    Ok(trash)
+    released
 }

@@ -5,18 +5,12 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
-use network::Attachment;
 use nix::libc;
 
 use crate::lab::*;
 
 const TABLE: &str = "roadstead_0123abcd";
 const BRIDGE: &str = "rs0123abcd";
-
-fn veth(a: &Attachment) -> String {
-    let [.., high, low] = a.ipv4.unwrap().octets();
-    format!("rv0123abcd-{:04x}", u16::from_be_bytes([high & 0xf, low]))
-}
 
 fn set(parameter: &str, value: &str) {
     fs::write(format!("/proc/sys/net/ipv4/{parameter}"), value).unwrap();
@@ -25,13 +19,7 @@ fn set(parameter: &str, value: &str) {
 #[test]
 fn what_others_take_away_is_made_again() {
     lab(|lab| {
-        let host = lab.open();
-        let a = host.attach(&bridge("a", &[tcp(80, 8080), udp(53, 5353)])).unwrap();
-        let b = host.attach(&bridge("b", &[])).unwrap();
-        inside(&a, || {
-            serve_tcp("a", 80);
-            serve_udp("a", 53);
-        });
+        let (host, a, b) = siblings(lab);
         let veth = veth(&a);
         let conf = format!("conf/{BRIDGE}");
         type Deed<'a> = Box<dyn Fn() + 'a>;
@@ -77,10 +65,9 @@ fn what_others_take_away_is_made_again() {
         // What was ready for the next has not suffered either.
         run("ip", &["link", "del", BRIDGE]);
         for n in 0..4u16 {
-            let c = host.attach(&bridge(&format!("c{n}"), &[tcp(80, 8081 + n)])).unwrap();
-            inside(&c, || serve_tcp("c", 80));
+            serving(&host, &format!("c{n}"), 8081 + n);
             eventually("a new one answers", || {
-                ask_tcp(UPLINK, 8081 + n).is_ok_and(|answer| answer.starts_with("c from"))
+                ask_tcp(UPLINK, 8081 + n).is_ok_and(|answer| answer.starts_with(&format!("c{n} from")))
             });
         }
         assert!(host.settle(Duration::from_secs(10)));
@@ -96,9 +83,8 @@ fn what_others_take_away_is_made_again() {
 fn one_that_cannot_be_mended_keeps_no_other_from_it() {
     lab(|lab| {
         let host = lab.open();
-        let a = host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
+        serving(&host, "a", 8080);
         let odd = host.attach(&bridge("odd", &[])).unwrap();
-        inside(&a, || serve_tcp("a", 80));
         inside(&odd, || {
             run("ip", &["link", "del", "eth0"]);
             run("ip", &["link", "add", "eth0", "type", "veth", "peer", "name", "other"]);

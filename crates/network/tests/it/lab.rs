@@ -160,6 +160,31 @@ pub fn bridge(name: &str, ports: &[PortMapping]) -> AttachSpec {
     AttachSpec { id: id(name), mode: Mode::Bridge, ports: ports.to_vec(), sysctls: Vec::new() }
 }
 
+/// Attaches a container that answers at this port of the host.
+pub fn serving(host: &Host, name: &str, host_port: u16) -> Attachment {
+    let attachment = host.attach(&bridge(name, &[tcp(80, host_port)])).unwrap();
+    inside(&attachment, || serve_tcp(name, 80));
+    attachment
+}
+
+/// A host with `a`, which answers at 8080 (TCP) and 5353 (UDP), and its sibling `b`, which does nothing.
+pub fn siblings(lab: &Lab) -> (Host, Attachment, Attachment) {
+    let host = lab.open();
+    let a = host.attach(&bridge("a", &[tcp(80, 8080), udp(53, 5353)])).unwrap();
+    let b = host.attach(&bridge("b", &[])).unwrap();
+    inside(&a, || {
+        serve_tcp("a", 80);
+        serve_udp("a", 53);
+    });
+    (host, a, b)
+}
+
+/// A container's link on the host.
+pub fn veth(a: &Attachment) -> String {
+    let [.., high, low] = a.ipv4.unwrap().octets();
+    format!("rv0123abcd-{:04x}", u16::from_be_bytes([high & 0xf, low]))
+}
+
 /// A TCP server in this thread's namespace that answers `name from ADDRESS`.
 pub fn serve_tcp(name: &str, port: u16) {
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).unwrap();

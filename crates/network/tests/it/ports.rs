@@ -9,13 +9,7 @@ use crate::lab::*;
 #[test]
 fn a_published_port_answers_from_everywhere() {
     lab(|lab| {
-        let host = lab.open();
-        let a = host.attach(&bridge("a", &[tcp(80, 8080), udp(53, 5353)])).unwrap();
-        let b = host.attach(&bridge("b", &[])).unwrap();
-        inside(&a, || {
-            serve_tcp("a", 80);
-            serve_udp("a", 53);
-        });
+        let (host, a, b) = siblings(lab);
         let ask = || {
             let both = (ask_tcp(UPLINK, 8080).unwrap(), ask_udp(UPLINK, 5353).unwrap());
             assert_eq!(both.0, both.1);

@@ -1,11 +1,14 @@
 //! What a restart finds: adoption, reconciling, rules flushed by others, and kill -9 at any point.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use network::{Attachment, Config, Host, Mode};
+use network::{Attachment, AttachmentId, Config, Containers, Host, Mode, Remembered};
 
 use crate::lab::*;
 
@@ -15,9 +18,8 @@ const SETTLE: Duration = Duration::from_secs(10);
 fn a_restart_adopts_what_is_kept_and_removes_the_rest() {
     lab(|lab| {
         let host = lab.open();
-        let a = host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
+        let a = serving(&host, "a", 8080);
         let b = host.attach(&bridge("b", &[tcp(80, 8081), udp(53, 0)])).unwrap();
-        inside(&a, || serve_tcp("a", 80));
         let subnet = host.subnet();
         drop(host);
         assert!(ask_tcp(UPLINK, 8080).unwrap().starts_with("a "), "works without us");
@@ -59,20 +61,162 @@ fn one_id_asked_for_by_many_is_attached_once() {
     });
 }
 
+/// What an engine would know.
+struct Engine {
+    /// A thread of the host's.
+    host: i32,
+    living: Mutex<BTreeMap<AttachmentId, Child>>,
+    made: Mutex<Vec<Attachment>>,
+}
+
+impl Engine {
+    fn new() -> Arc<Engine> {
+        let host = nix::unistd::gettid().as_raw();
+        Arc::new(Engine { host, living: Mutex::default(), made: Mutex::default() })
+    }
+
+    /// Starts a process that lives in the container.
+    fn start(&self, a: &Attachment) {
+        let child = inside(a, || Command::new("sleep").arg("1000").spawn().unwrap());
+        self.living.lock().unwrap().insert(a.id.clone(), child);
+        self.made.lock().unwrap().push(a.clone());
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for child in self.living.get_mut().unwrap().values_mut() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+}
+
+impl Containers for Engine {
+    fn processes(&self, id: &AttachmentId) -> Vec<i32> {
+        let living = self.living.lock().unwrap();
+        // One of the host's too, as of a process that is on its way in.
+        living.get(id).map(|child| vec![self.host, child.id() as i32]).unwrap_or_default()
+    }
+
+    fn remembered(&self, known: &dyn Fn(&AttachmentId) -> bool) -> Vec<Remembered> {
+        let made = self.made.lock().unwrap().clone();
+        let lost = made.into_iter().filter(|a| !known(&a.id));
+        lost.map(|Attachment { id, netns_path, ipv4, bindings, .. }| Remembered {
+            id,
+            netns_path,
+            ipv4,
+            bindings,
+        })
+        .collect()
+    }
+}
+
+/// By hand, or by a container with the host's /run.
+fn take_file_away(a: &Attachment) {
+    let path = a.netns_path.as_ref().unwrap();
+    nix::mount::umount2(path, nix::mount::MntFlags::MNT_DETACH).unwrap();
+    fs::remove_file(path).unwrap();
+}
+
+fn answers() -> bool {
+    ask_tcp(UPLINK, 8080).is_ok_and(|answer| answer.starts_with("a from"))
+}
+
 #[test]
-fn a_lost_namespace_is_reported_and_its_rest_removed() {
+fn a_namespace_whose_file_is_gone_is_found_by_who_lives_there() {
+    lab(|lab| {
+        let engine = Engine::new();
+        let open = || Host::open_with(lab.config(), engine.clone()).unwrap();
+        let host = open();
+        let a = serving(&host, "a", 8080);
+        engine.start(&a);
+        let ended = host.attach(&bridge("ended", &[])).unwrap();
+        drop(host);
+        [&a, &ended].into_iter().for_each(take_file_away);
+        let host = open();
+        assert!(answers());
+        let done = host.reconcile(&[id("a"), id("ended")]).unwrap();
+        assert_eq!((done.removed, done.missing), (vec![], vec![]));
+        assert_consistent(&host, 2);
+        // While the host is open: at the next start, and when the link goes too.
+        [&a, &ended].into_iter().for_each(take_file_away);
+        host.mend(&id("a")).unwrap();
+        assert!(answers());
+        take_file_away(&a);
+        run("ip", &["link", "del", &veth(&a)]);
+        eventually("it is on the bridge again", answers);
+        // One that has ended begins anew, at its own address, in a folder that went as well.
+        let dir = a.netns_path.as_ref().unwrap().parent().unwrap();
+        assert!(host.settle(SETTLE));
+        for entry in fs::read_dir(dir).unwrap() {
+            nix::mount::umount2(&entry.unwrap().path(), nix::mount::MntFlags::MNT_DETACH).unwrap();
+        }
+        fs::remove_dir_all(dir).unwrap();
+        host.mend(&id("ended")).unwrap();
+        host.mend(&id("a")).unwrap();
+        let shown = inside(&ended, || run("ip", &["-4", "-o", "addr", "show", "eth0"]));
+        assert!(shown.contains(&ended.ipv4.unwrap().to_string()), "{shown}");
+        assert!(inside(&ended, || ask_tcp(a.ipv4.unwrap(), 80)).is_ok());
+        assert!(matches!(host.mend(&id("nobody")), Err(network::Error::NotFound(_))));
+    });
+}
+
+#[test]
+fn a_record_that_is_lost_is_made_again_of_who_lives_there() {
+    lab(|lab| {
+        let engine = Engine::new();
+        let open = || Host::open_with(lab.config(), engine.clone()).unwrap();
+        let records = lab.config().run_root.join("0123abcd/attachments");
+        let deeds: [fn(&Path); 3] = [
+            |path| fs::write(path, "{\"spec\":").unwrap(),
+            |path| fs::remove_file(path).unwrap(),
+            |path| {
+                fs::remove_file(path).unwrap();
+                fs::create_dir_all(path.join("not/a/file")).unwrap();
+            },
+        ];
+        let host = open();
+        let a = serving(&host, "a", 8080);
+        engine.start(&a);
+        let ended = host.attach(&bridge("ended", &[tcp(80, 8081)])).unwrap();
+        engine.made.lock().unwrap().push(ended);
+        drop(host);
+        for deed in deeds {
+            for entry in fs::read_dir(&records).unwrap() {
+                deed(&entry.unwrap().path());
+            }
+            run("nft", &["flush", "ruleset"]);
+            let host = open();
+            assert_eq!(host.get(&id("a")), Some(a.clone()));
+            assert!(answers());
+            assert_eq!(host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap(), a);
+            assert!(host.attach(&bridge("x", &[tcp(80, 8080)])).is_err(), "the port is its own");
+            assert!(host.get(&id("ended")).is_none(), "it may have given back what it had");
+            assert_consistent(&host, 1);
+        }
+        // Where nobody remembers, it is gone, and what there was of it.
+        for entry in fs::read_dir(&records).unwrap() {
+            deeds[0](&entry.unwrap().path());
+        }
+        let host = lab.open();
+        assert!(host.get(&id("a")).is_none());
+        assert_consistent(&host, 0);
+    });
+}
+
+#[test]
+fn the_subnet_that_is_in_use_stays_where_its_note_is_gone() {
     lab(|lab| {
         let host = lab.open();
-        let a = host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
+        serving(&host, "a", 8080);
+        let subnet = host.subnet();
         drop(host);
-        nix::mount::umount(a.netns_path.as_ref().unwrap()).unwrap();
-        // A record cut short is no record.
-        fs::write(lab.config().run_root.join("0123abcd/attachments/99.json"), "{\"spec\":").unwrap();
+        fs::write(lab.config().state_dir.join("subnet"), "10.1.2.0/24\n").unwrap();
+        run("ip", &["link", "del", "rs0123abcd"]);
         let host = lab.open();
-        let done = host.reconcile(&[id("a")]).unwrap();
-        assert_eq!((done.removed, done.missing), (vec![], vec![id("a")]));
-        assert!(host.settle(SETTLE));
-        host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
+        assert_eq!(host.subnet(), subnet);
+        assert!(answers());
         assert_consistent(&host, 1);
     });
 }
@@ -81,8 +225,7 @@ fn a_lost_namespace_is_reported_and_its_rest_removed() {
 fn flushed_rules_come_back_with_the_next_change_or_restart() {
     lab(|lab| {
         let host = lab.open();
-        let a = host.attach(&bridge("a", &[tcp(80, 8080)])).unwrap();
-        inside(&a, || serve_tcp("a", 80));
+        serving(&host, "a", 8080);
         run("nft", &["flush", "ruleset"]);
         host.attach(&bridge("b", &[tcp(80, 8081)])).unwrap();
         assert!(ask_tcp(UPLINK, 8080).unwrap().starts_with("a "));
@@ -159,7 +302,7 @@ fn kill_9_at_any_point_leaves_what_can_be_told() {
 
 /// Attachments that the log says were made and not taken away since.
 fn acknowledged(log: &std::path::Path) -> Vec<Attachment> {
-    let mut all = std::collections::BTreeMap::new();
+    let mut all = BTreeMap::new();
     for line in fs::read_to_string(log).unwrap().lines() {
         if let Some(json) = line.strip_prefix("attached ") {
             let attachment: Attachment = serde_json::from_str(json).unwrap();

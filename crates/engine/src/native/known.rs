@@ -1,0 +1,53 @@
+//! What the engine knows of containers that the network needs where others took away what it had made or noted:
+//! who lives in them, by their control groups, and what they were given, by their plans and states.
+
+use libcontainer::oci_spec::runtime::LinuxNamespaceType;
+
+use super::cgroup::{self, GroupPath, Hierarchy};
+use super::layout::{self, EngineDir};
+use super::plan::Plan;
+use super::{create, task};
+use crate::state::ContainerState;
+
+pub(super) struct Known {
+    pub(super) dir: EngineDir,
+    pub(super) hierarchy: Hierarchy,
+    pub(super) instance: GroupPath,
+}
+
+impl network::Containers for Known {
+    fn processes(&self, id: &network::AttachmentId) -> Vec<i32> {
+        match id.as_str().split_once('/') {
+            Some((task, name)) => cgroup::processes(&self.hierarchy, &self.instance.child(task).child(name)),
+            None => Vec::new(),
+        }
+    }
+
+    fn remembered(&self, known: &dyn Fn(&network::AttachmentId) -> bool) -> Vec<network::Remembered> {
+        let mut all = Vec::new();
+        for task in layout::folders(&self.dir.tasks()).unwrap_or_default() {
+            if !task::is_id(&task) {
+                continue;
+            }
+            let dir = self.dir.task(&task);
+            for name in dir.containers() {
+                let Ok(id) = network::AttachmentId::new(format!("{task}/{name}")) else { continue };
+                if !known(&id) {
+                    all.extend(remembered(id, &dir.container(&name)));
+                }
+            }
+        }
+        all
+    }
+}
+
+fn remembered(id: network::AttachmentId, dir: &layout::ContainerDir) -> Option<network::Remembered> {
+    let plan = layout::read_json::<Plan>(&dir.plan()).ok()?.filter(|plan| plan.attached)?;
+    let created = layout::last_json::<ContainerState>(&dir.state()).ok()??.created;
+    let namespaces =
+        plan.spec.linux().as_ref().and_then(|linux| linux.namespaces().clone()).unwrap_or_default();
+    let of_network = namespaces.iter().find(|namespace| namespace.typ() == LinuxNamespaceType::Network);
+    let netns_path = of_network.and_then(|namespace| namespace.path().clone());
+    let bindings = created.bindings.iter().filter_map(create::given).collect();
+    Some(network::Remembered { id, netns_path, ipv4: created.ipv4, bindings })
+}
