@@ -377,3 +377,31 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn families_and_definitions_have_a_cap() {
+    let refused = |state: &mut Account, family: &str| {
+        let error = register(state, minimal(family)).unwrap_err();
+        assert_eq!(error.code(), "ClientException");
+        assert!(error.to_string().contains("reached its limit"), "{error}");
+    };
+    let mut state = Account::default();
+    register(&mut state, minimal("known")).unwrap();
+    for number in state.families.len()..limits::FAMILIES {
+        let row = FamilyRow { name: format!("f{number}"), last_revision: 1 };
+        state.apply(&Change::Put(Row::Family(row)));
+    }
+    refused(&mut state, "one-more");
+    // A family that is there can have more.
+    register(&mut state, minimal("known")).unwrap();
+
+    let mut state = Account::default();
+    register(&mut state, minimal("known")).unwrap();
+    let (id, row) = state.definitions.iter().next().map(|(id, row)| (id.clone(), row.clone())).unwrap();
+    for revision in 2..=limits::TASK_DEFINITIONS {
+        let revision = i32::try_from(revision).unwrap();
+        state.definitions.insert(TaskDefinitionId { revision, ..id.clone() }, row.clone());
+    }
+    refused(&mut state, "known");
+    refused(&mut state, "other");
+}

@@ -404,3 +404,24 @@ async fn nothing_comes_into_a_cluster_that_is_deleted_meanwhile() {
         assert!(!visible.state.row.active && visible.state.counts() == (0, 0), "{operation}");
     }
 }
+
+#[tokio::test]
+async fn clusters_have_a_cap() {
+    let api = Api::open(Arc::new(Memory::default())).await;
+    let full = {
+        let known = api.driver.cluster_by_name("c").unwrap();
+        let mut clusters = api.driver.clusters.write();
+        // All of them the same: what counts is how many are ACTIVE.
+        for number in clusters.len()..limits::CLUSTERS {
+            clusters.insert(format!("c{number}"), known.clone());
+        }
+        clusters.len()
+    };
+    let refused = api.call("CreateCluster", json!({"clusterName": "one-more"})).await.unwrap_err();
+    assert_eq!((refused.code(), full), ("ClientException", limits::CLUSTERS), "{refused}");
+    assert!(api.driver.cluster_by_name("one-more").is_none());
+    api.ok("CreateCluster", json!({"clusterName": "c"})).await;
+    // Those that were deleted leave room, up to a point.
+    api.ok("DeleteCluster", json!({"cluster": "c"})).await;
+    api.ok("CreateCluster", json!({"clusterName": "one-more"})).await;
+}

@@ -33,6 +33,7 @@ static ECHO: Support = Support {
             no_effect: &[],
         },
         Built::whole("StopTask"),
+        Built::whole("ListServices"),
     ],
     absent: &[],
 };
@@ -55,6 +56,7 @@ impl Service for Echo {
             }
             return Err(ecs::errors::cluster_not_found("Cluster not found."));
         }
+        assert_ne!(call.operation.name, "ListServices", "an assertion that breaks");
         let told = json!({
             "operation": call.operation.name, "input": call.input, "arn": &*call.caller.arn,
             "region": &*call.region, "now": call.now.as_millis(), "origin": call.origin,
@@ -214,6 +216,19 @@ async fn errors_of_a_service_are_rendered() {
     let mut client = Client::connect(running.address).await;
     let answer = client.ecs("StopTask", &json!({"task": "a"})).await;
     assert_eq!(refused(&answer), (400, "ClusterNotFoundException".into(), "Cluster not found.".into()));
+}
+
+#[tokio::test]
+async fn a_call_that_breaks_an_assertion_fails_alone() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    for _ in 0..2 {
+        let answer = client.ecs("ListServices", &json!({})).await;
+        let told = "The call could not be carried out.".to_owned();
+        assert_eq!(refused(&answer), (500, "InternalFailure".into(), told));
+        // By the same connection.
+        assert_eq!(client.ecs("DescribeTasks", &json!({"tasks": ["a"]})).await.status, 200);
+    }
 }
 
 #[tokio::test]
