@@ -8,7 +8,7 @@ use engine::FoundTask;
 use tokio_util::sync::CancellationToken;
 
 use super::{Host, actor};
-use crate::{api, ledger, lower::lower, plan};
+use crate::{api, ledger, lower, plan};
 
 /// The reason of a task that nothing is left of.
 const LOST: &str = "The agent's record of this task cannot be read, and nothing of it is left on the host";
@@ -41,7 +41,10 @@ impl Host {
         }
         for (id, written) in written {
             let found = found.iter().find(|found| found.task == id);
-            self.adopt_task(&id, written, found);
+            let Err((error, record)) = self.adopt_task(&id, written, found) else { continue };
+            // It was lowered when it was written, so only another version of the agent comes here.
+            tracing::error!(task = id, %error, "what is written down is no task; kept until its assignment comes again");
+            self.held.lock().insert(id, Held { record: *record, found: found.cloned() });
         }
         Ok(())
     }
@@ -84,7 +87,13 @@ impl Host {
     pub(super) async fn take_up(self: &Arc<Host>, assignment: &acs::Task) -> Result<bool, ledger::Error> {
         let id = assignment.arn.as_deref().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
         let Some(Held { record, found }) = self.held.lock().remove(id) else { return Ok(false) };
-        self.adopt_task(id, ledger::Written { assignment: assignment.clone(), record }, found.as_ref());
+        let written = ledger::Written { assignment: assignment.clone(), record };
+        if let Err((error, _)) = self.adopt_task(id, written, found.as_ref()) {
+            // This agent cannot look after it: nothing may stay that nobody knows of.
+            self.reject(assignment.clone(), &error);
+            self.give_up(id.to_owned());
+            return Ok(true);
+        }
         self.ledger.assign(id, assignment).await?;
         Ok(true)
     }
@@ -97,20 +106,27 @@ impl Host {
     /// Nobody wants a task that waits for its assignment.
     pub(super) fn drop_held(self: &Arc<Host>, id: &str) {
         if self.held.lock().remove(id).is_some() {
-            self.remove_unknown(id.to_owned());
-            let (ledger, id) = (self.ledger.clone(), id.to_owned());
-            tokio::spawn(async move { ledger.forget(&id).await });
+            self.give_up(id.to_owned());
         }
     }
 
-    fn adopt_task(self: &Arc<Host>, id: &str, written: ledger::Written, found: Option<&FoundTask>) {
-        let task = match lower(&written.assignment, &self.lowering) {
+    /// Removes a task that has no actor.
+    fn give_up(self: &Arc<Host>, id: String) {
+        self.remove_unknown(id.clone());
+        let ledger = self.ledger.clone();
+        tokio::spawn(async move { ledger.forget(&id).await });
+    }
+
+    /// Gives the record back where the assignment is no task for this agent.
+    fn adopt_task(
+        self: &Arc<Host>,
+        id: &str,
+        written: ledger::Written,
+        found: Option<&FoundTask>,
+    ) -> Result<(), (lower::Error, Box<ledger::Record>)> {
+        let task = match lower::lower(&written.assignment, &self.lowering) {
             Ok(task) => task,
-            Err(error) => {
-                // It was lowered when it was written, so only another version of the agent comes here.
-                tracing::error!(task = id, %error, "an assignment in the ledger cannot be read; skipped");
-                return;
-            }
+            Err(error) => return Err((error, Box::new(written.record))),
         };
         let mut record = written.record;
         if record.is_lost && found.is_none_or(|found| found.containers.is_empty()) {
@@ -130,5 +146,6 @@ impl Host {
         let known = record.state.known.as_str();
         tracing::info!(task = id, known, in_engine = found.is_some(), same_boot, "adopted a task");
         actor::spawn(self, task, record, tokio::sync::watch::channel(true).1);
+        Ok(())
     }
 }

@@ -96,6 +96,9 @@ type Written = (Option<String>, Result<(), ledger::Error>);
 
 impl<'a> Session<'a> {
     fn new(link: &'a Link, socket: Socket, cursor: &'a mut AcsCursor) -> Session<'a> {
+        // A control plane that was restored from a backup counts on from there; and nothing comes late from
+        // one connection to the next.
+        cursor.timeline = None;
         Session { link, socket, cursor, manifest_id: None, heard_at: Instant::now() }
     }
 

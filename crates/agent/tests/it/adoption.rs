@@ -172,6 +172,30 @@ async fn a_ledger_row_that_cannot_be_read_costs_no_container() {
     }
 }
 
+/// As another version of the agent may have written it.
+#[tokio::test]
+async fn a_task_that_this_agent_cannot_read_keeps_no_other_from_it_and_is_not_left_alone() {
+    use store::{Commit, Store};
+    let mut w = World::new().await;
+    w.run("t1").await;
+    w.run("t2").await;
+    w.is_written(r#""phase":"Running""#).await;
+    w.kill_agent().await;
+    let odd = |id: &str| task(id, json!([app(), app()]));
+    {
+        let path = w.data.path().join("ledger.db");
+        let ledger = store::sqlite::Sqlite::open(&path, Default::default()).unwrap();
+        ledger.commit(Commit::new().put("task/t1/assignment", odd("t1").to_string())).unwrap();
+    }
+    w.start_agent();
+    w.run("t3").await;
+    assert!(w.engine.running("t1", "app") && w.engine.running("t2", "app"));
+    // Once it is clear that it is no task for this agent, nothing stays of it.
+    w.server.assign(odd("t1")).await;
+    w.server.report("t1", "STOPPED").await;
+    eventually("it is removed", || (w.engine.tasks() == ["t2", "t3"]).then_some(())).await;
+}
+
 #[tokio::test]
 async fn a_task_whose_record_is_lost_does_not_run_twice() {
     let mut w = World::new().await;
