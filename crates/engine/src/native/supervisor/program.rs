@@ -81,6 +81,8 @@ fn refused(file: &Path, error: Errno) -> String {
 
 /// The interpreter that a script names.
 fn interpreter(file: &Path) -> Option<String> {
+    // To open a pipe would wait for somebody who writes to it.
+    fs::metadata(file).ok().filter(fs::Metadata::is_file)?;
     let mut start = Vec::new();
     File::open(file).ok()?.take(FIRST_LINE_BYTES).read_to_end(&mut start).ok()?;
     let line = start.split(|b| *b == b'\n').next()?.strip_prefix(b"#!")?;
@@ -116,6 +118,7 @@ mod tests {
         file(&at("windows"), "#!/bin/sh\r\n", 0o755);
         file(&at("mine"), "#!/bin/sh\n", 0o644);
         fs::create_dir(at("folder")).unwrap();
+        nix::unistd::mkfifo(&at("pipe"), nix::sys::stat::Mode::from_bits_truncate(0o755)).unwrap();
         symlink(at("gone"), at("dangling")).unwrap();
         symlink(at("circle"), at("circle")).unwrap();
         let path = OsStr::from_bytes(dir.path().as_os_str().as_bytes());
@@ -128,6 +131,7 @@ mod tests {
             (full("windows"), "it is a script for \"/bin/sh\\r\""),
             (full("mine"), "permission denied"),
             (full("folder"), "is a directory"),
+            (full("pipe"), "permission denied"),
             (full("none"), "none: no such file or directory"),
             (full("dangling"), "dangling: no such file or directory"),
             (full("empty") + "/x", "not a directory"),
