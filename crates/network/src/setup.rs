@@ -1,7 +1,8 @@
 //! Makes or adopts what an instance has once: its subnet, its bridge and the kernel parameters it
 //! needs. Everything here may be run again at any time.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions, Permissions};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -128,11 +129,16 @@ fn forward_marker(run_root: &Path) -> Result<std::path::PathBuf> {
     Ok(run_root.join(format!("ip_forward-{inode}")))
 }
 
-/// One instance at a time may look for a subnet or change what all share.
+/// One instance at a time may look for a subnet or change what all share. Whoever can open the file could hold it, and
+/// with it every instance: nobody else can.
 fn lock(run_root: &Path) -> Result<Flock<File>> {
     fs::create_dir_all(run_root).map_err(Error::io("create", run_root))?;
     let path = run_root.join("network.lock");
-    let file = File::create(&path).map_err(Error::io("create", &path))?;
+    let mut options = OpenOptions::new();
+    let file = options.write(true).create(true).truncate(false).mode(0o600).open(&path);
+    let file = file.map_err(Error::io("create", &path))?;
+    // It may be from an older version.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(Error::io("set mode of", &path))?;
     Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, e)| Error::io("lock", &path)(e.into()))
 }
 
@@ -183,4 +189,21 @@ fn candidates() -> impl Iterator<Item = Subnet> {
     private.chain((201..=220).map(|b| (10, b))).flat_map(|(a, b)| {
         (0..16).filter_map(move |n| Subnet::new(std::net::Ipv4Addr::new(a, b, n * 16, 0), 20).ok())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_else_can_hold_the_lock() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("network.lock");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        drop(lock(dir.path()).unwrap());
+        assert_eq!(mode(), 0o600);
+        fs::set_permissions(&path, Permissions::from_mode(0o644)).unwrap();
+        drop(lock(dir.path()).unwrap());
+        assert_eq!(mode(), 0o600);
+    }
 }
