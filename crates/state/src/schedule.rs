@@ -185,7 +185,12 @@ fn read(text: &str, dialect: Dialect) -> Result<Kind, Reason> {
     }
     let (name, rest) = text.split_once('(').ok_or(Reason::Form)?;
     let inner = rest.strip_suffix(')').ok_or(Reason::Form)?;
-    match (name, dialect) {
+    // Scheduler takes its keywords in any case.
+    let name = match dialect {
+        Dialect::Rules => name.to_owned(),
+        Dialect::Scheduler => name.to_ascii_lowercase(),
+    };
+    match (name.as_str(), dialect) {
         ("rate", _) => Rate::parse(inner, dialect).map(Kind::Rate),
         ("cron", _) => Cron::parse(inner, dialect).map(Kind::Cron),
         ("at", Dialect::Scheduler) => At::parse(inner).map(Kind::At),

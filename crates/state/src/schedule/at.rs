@@ -1,4 +1,5 @@
-//! `at(yyyy-mm-ddThh:mm:ss)`: one run, at a time on the clock of a time zone.
+//! `at(yyyy-mm-ddThh:mm:ss)`: one run, at a time on the clock of a time zone. The seconds may be left out: the guide
+//! does not say so, the service takes it.
 
 use jiff::civil::{Date, DateTime, Time};
 use wire::Timestamp;
@@ -13,7 +14,7 @@ impl At {
         let bytes = inner.as_bytes();
         // Each place has its own sign, so that what jiff would read besides (`+`, blanks, fractions) is out.
         let shape = b"0000-00-00T00:00:00";
-        let fits = bytes.len() == shape.len()
+        let fits = matches!(bytes.len(), 16 | 19)
             && bytes.iter().zip(shape).all(|(byte, place)| match place {
                 b'0' => byte.is_ascii_digit(),
                 _ => byte == place,
@@ -27,7 +28,8 @@ impl At {
         // Two digits fit into an i8.
         let small = |from: usize| number(from, from + 2) as i8;
         let date = Date::new(number(0, 4), small(5), small(8)).map_err(|_| Reason::At)?;
-        let time = Time::new(small(11), small(14), small(17), 0).map_err(|_| Reason::At)?;
+        let seconds = if bytes.len() == 19 { small(17) } else { 0 };
+        let time = Time::new(small(11), small(14), seconds, 0).map_err(|_| Reason::At)?;
         Ok(Self(DateTime::from_parts(date, time)))
     }
 

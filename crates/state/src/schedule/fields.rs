@@ -13,23 +13,23 @@ pub(super) struct Field {
     pub names: &'static [&'static str],
     /// The largest increment: `*/60` is no minute.
     pub max_step: u16,
-    /// Whether a range may wrap around the end. Years do not come again.
-    pub wraps: bool,
+    /// Whether the values come again: a range may wrap around the end, and there is nothing outside of it.
+    pub cyclic: bool,
 }
 
 pub(super) const MINUTES: Field =
-    Field { name: "minutes", first: 0, last: 59, names: &[], max_step: 59, wraps: true };
+    Field { name: "minutes", first: 0, last: 59, names: &[], max_step: 59, cyclic: true };
 pub(super) const HOURS: Field =
-    Field { name: "hours", first: 0, last: 23, names: &[], max_step: 23, wraps: true };
+    Field { name: "hours", first: 0, last: 23, names: &[], max_step: 23, cyclic: true };
 pub(super) const DAY_OF_MONTH: Field =
-    Field { name: "day-of-month", first: 1, last: 31, names: &[], max_step: 31, wraps: true };
+    Field { name: "day-of-month", first: 1, last: 31, names: &[], max_step: 31, cyclic: true };
 pub(super) const MONTH: Field = Field {
     name: "month",
     first: 1,
     last: 12,
     names: &["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"],
     max_step: 12,
-    wraps: true,
+    cyclic: true,
 };
 pub(super) const DAY_OF_WEEK: Field = Field {
     name: "day-of-week",
@@ -37,11 +37,11 @@ pub(super) const DAY_OF_WEEK: Field = Field {
     last: 7,
     names: &["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"],
     max_step: 7,
-    wraps: true,
+    cyclic: true,
 };
-/// No largest increment is known for years; what leads past the end is the first year alone.
+/// The guides name the range 1970-2199, but the services take any year: one that is outside never comes.
 pub(super) const YEAR: Field =
-    Field { name: "year", first: 1970, last: 2199, names: &[], max_step: u16::MAX, wraps: false };
+    Field { name: "year", first: 1970, last: 2199, names: &[], max_step: u16::MAX, cyclic: false };
 
 impl Field {
     /// The set of values in `text`, each as a bit: the value itself, which is below 64.
@@ -75,13 +75,16 @@ impl Field {
             (None, Some(_)) => (self.value(base)?, self.last),
             (None, None) => (self.value(base)?, self.value(base)?),
         };
-        if from > to && !self.wraps {
+        let step = usize::from(step.unwrap_or(1));
+        if self.cyclic {
+            let size = self.last - self.first + 1;
+            let span = if from > to { to + size - from } else { to - from };
+            (0..=span).step_by(step).for_each(|offset| add((from - self.first + offset) % size + self.first));
+        } else if from <= to {
+            let years = (from..=to.min(self.last)).step_by(step);
+            years.filter(|year| *year >= self.first).for_each(add);
+        } else {
             return None;
-        }
-        let size = self.last - self.first + 1;
-        let span = if from > to { to + size - from } else { to - from };
-        for offset in (0..=span).step_by(usize::from(step.unwrap_or(1))) {
-            add((from - self.first + offset) % size + self.first);
         }
         Some(())
     }
@@ -91,7 +94,7 @@ impl Field {
         let named = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
         match named {
             Some(place) => Some(self.first + place as u16),
-            None => number(text).filter(|value| (self.first..=self.last).contains(value)),
+            None => number(text).filter(|value| !self.cyclic || (self.first..=self.last).contains(value)),
         }
     }
 }

@@ -14,10 +14,12 @@ const MAX_VALUE: i64 = i32::MAX as i64;
 
 impl Rate {
     pub(super) fn parse(inner: &str, dialect: Dialect) -> Result<Self, Reason> {
-        let (value, unit) = inner.split_once(' ').ok_or(Reason::Rate)?;
-        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Err(Reason::Rate);
-        }
+        let digits = inner.bytes().take_while(u8::is_ascii_digit).count();
+        let (value, rest) = inner.split_at(digits);
+        let unit = match dialect {
+            Dialect::Rules => rest.strip_prefix(' ').ok_or(Reason::Rate)?,
+            Dialect::Scheduler => rest.trim_start_matches(' '),
+        };
         let value: i64 = value.parse().map_err(|_| Reason::Rate)?;
         if !(1..=MAX_VALUE).contains(&value) {
             return Err(Reason::Rate);
@@ -58,7 +60,7 @@ impl Rate {
     }
 }
 
-/// Rules want a singular for one and a plural for more; Scheduler takes either, in any case.
+/// Rules want a singular for one and a plural for more; Scheduler takes either, in any case and without a blank.
 fn unit_millis(unit: &str, value: i64, dialect: Dialect) -> Option<i64> {
     let (unit, number) = match dialect {
         Dialect::Rules => (unit.to_owned(), if value == 1 { "" } else { "s" }),

@@ -8,6 +8,7 @@ use super::{Expression, Runs, Zone};
 /// When something runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Timetable {
+    /// `ScheduleExpression`.
     pub expression: Expression,
     /// `ScheduleExpressionTimezone`.
     pub zone: Zone,
@@ -17,6 +18,7 @@ pub struct Timetable {
     pub start: Option<Timestamp>,
     /// `EndDate`: no run is after it.
     pub end: Option<Timestamp>,
+    /// `FlexibleTimeWindow`.
     pub window: FlexibleTimeWindow,
 }
 

@@ -104,7 +104,18 @@ fn zones_are_named_as_the_database_names_them() {
         assert_eq!(zone(name).name(), name);
     }
     let long = "A".repeat(10_000);
-    for name in ["", "america/new_york", "New York", "PST8", "+01:00", "../UTC", "/etc/localtime", &long] {
+    for name in [
+        "",
+        "america/new_york",
+        "New York",
+        "JST",
+        "PST8",
+        "GMT+9",
+        "+01:00",
+        "../UTC",
+        "/etc/localtime",
+        &long,
+    ] {
         assert!(Zone::named(name).is_none(), "{name}");
     }
 }
