@@ -101,6 +101,9 @@ impl Ledger {
         let history = store::sqlite::HistoryLimits::NONE;
         let options = store::sqlite::Options { history, keeps_room: true, ..Default::default() };
         let store = store::sqlite::Sqlite::open(&dir.join("ledger.db"), options)?;
+        if let Some(damage) = store.damage() {
+            tracing::error!("{damage}; docs/repair.md");
+        }
         let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
         Ok(Ledger::over(Arc::new(store), boot_id.trim()))
     }

@@ -140,6 +140,9 @@ async fn start_server(
     let options = store::sqlite::Options { history, keeps_room: true, ..Default::default() };
     let store = store::sqlite::Sqlite::open(&state, options)
         .with_context(|| format!("cannot open {}", state.display()))?;
+    if let Some(damage) = store.damage() {
+        tracing::error!("{damage}; docs/repair.md");
+    }
     refuse_nothing(&state, is_lost(Some(&store)), &remains)?;
     let identity = Identity {
         account: server.account.clone(),

@@ -27,6 +27,7 @@ mod file;
 mod reader;
 mod room;
 mod salvage;
+mod wal;
 mod writer;
 
 /// How much history the store keeps for watches. What is beyond any of the three is trimmed.
@@ -79,6 +80,7 @@ pub struct Sqlite {
     hub: Arc<Hub>,
     readers: Arc<reader::Readers>,
     path: PathBuf,
+    damage: Option<String>,
 }
 
 impl Sqlite {
@@ -86,15 +88,20 @@ impl Sqlite {
     /// does so. Errors: [`Error::Foreign`], [`Error::TooNew`], [`Error::Corrupt`], the disk's errors. A file
     /// that is refused is left as it is.
     ///
-    /// A file with damaged pages is kept beside, and what can be read of it taken over into a new one; the rows that
-    /// were lost are among [`crate::aside::list`].
+    /// A file with damaged pages, or a damaged log, is kept beside, and what can be read of it taken over into a new
+    /// one; the rows that were lost are among [`crate::aside::list`]. [`Sqlite::damage`] tells of it.
     pub fn open(path: &Path, options: Options) -> Result<Self, Error> {
-        let file = salvage::open(path, options.keeps_room)?;
+        let (file, damage) = salvage::open(path, options.keeps_room)?;
         let how = file.how;
         let hub = Arc::new(Hub::new(file.state.revision, file.state.oldest_watch));
         let writer = Writer::start(writer::SqliteBackend::new(path, file, options)?, hub.clone())?;
         let readers = Arc::new(reader::Readers::new(path, how));
-        Ok(Self { writer, hub, readers, path: path.to_owned() })
+        Ok(Self { writer, hub, readers, path: path.to_owned(), damage })
+    }
+
+    /// What was damaged when the file was opened, and where it is kept as it was, in words for an operator.
+    pub fn damage(&self) -> Option<&str> {
+        self.damage.as_deref()
     }
 }
 

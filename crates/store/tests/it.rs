@@ -6,4 +6,5 @@ mod it {
     mod disk;
     mod file;
     mod model;
+    mod wal;
 }

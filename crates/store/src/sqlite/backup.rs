@@ -8,11 +8,11 @@ use std::path::Path;
 use rusqlite::Connection;
 use rusqlite::backup::{Backup, StepResult};
 
-use super::{fault, file};
+use super::{fault, file, salvage};
 use crate::Error;
 
 /// Copies the store in the file `from`, which may be in use by another process; see
-/// [`crate::Store::backup`].
+/// [`crate::Store::backup`]. Error: [`Error::Corrupt`] as well where a damaged log waits for the next start.
 pub fn backup(from: &Path, to: &Path) -> Result<(), Error> {
     if to.symlink_metadata().is_ok() {
         return Err(Error::Invalid(format!("{} exists; a backup replaces no file", to.display())));
@@ -41,6 +41,7 @@ fn make(from: &Path, partial: &Path, to: &Path) -> Result<(), Error> {
 }
 
 fn copy(from: &Path, partial: &Path, to: &Path) -> Result<(), Error> {
+    salvage::refuse_damaged_log(from)?;
     let source = file::connect_stranger(from)?;
     let mut copy = Connection::open(partial).map_err(|e| fault::of_sqlite(to, None, &e))?;
     let run = |copy: &mut Connection| -> rusqlite::Result<Option<String>> {

@@ -17,7 +17,7 @@ use super::fault;
 use crate::{Error, Lease, Revision, limits};
 
 /// "RSTD": marks the file as ours.
-const APPLICATION_ID: i64 = 0x5253_5444;
+pub(super) const APPLICATION_ID: i64 = 0x5253_5444;
 /// The schema that this program writes.
 pub(super) const SCHEMA_VERSION: i64 = 2;
 /// From version 1, whose rows have no checksum.

@@ -1,6 +1,6 @@
-//! A file with damaged pages: it is kept as it is, under another name, and what can be read of it is taken over
-//! into a new file. Rows that cannot be are named among those set aside; where not even their keys can be read, the
-//! mark for that is.
+//! A file with damaged pages, or a damaged log: it is kept as it is, under another name, and what can be read of it is
+//! taken over into a new file. Rows that cannot be are named among those set aside; where not even their keys can be
+//! read, the mark for that is. A log in which only bytes are not as they were is made whole, and goes on.
 //!
 //! The new file takes the old one's place only once it is whole and on disk, and a start that was cut short in
 //! between goes on there.
@@ -14,6 +14,7 @@ use rusqlite::{Connection, params};
 
 use super::fault;
 use super::file::{self, Opened};
+use super::wal::{self, Log};
 use crate::{Error, aside};
 
 /// Files up to this size are checked at each start; larger ones when reading or writing them has failed.
@@ -25,35 +26,85 @@ pub(super) fn ask(path: &Path) {
     let _ = File::create(file::beside(path, ".damaged")).and_then(|file| file.sync_all());
 }
 
-/// Opens the file for writing; makes it when there is none. See the module.
-pub(super) fn open(path: &Path, keeps_log: bool) -> Result<Opened, Error> {
+/// Opens the file for writing; makes it when there is none. See the module. With it comes, in words, what was damaged.
+pub(super) fn open(path: &Path, keeps_log: bool) -> Result<(Opened, Option<String>), Error> {
     let (mark, ready) = (file::beside(path, ".damaged"), file::beside(path, ".salvaged"));
     if ready.exists() {
         take_place(path, &ready)?;
     }
-    if !mark.exists() {
-        match file::open(path, keeps_log).and_then(|opened| checked(path, opened)) {
+    let mut log = read_log(path)?;
+    if !mark.exists() && !log.is_broken() {
+        let mended = (log.mends() > 0).then(|| mend(path, &log)).transpose()?;
+        match file::open(path, keeps_log).and_then(|opened| checked(path, opened, mended.is_some())) {
             Err(Error::Corrupt { .. }) => {}
-            outcome => return outcome,
+            outcome => return outcome.map(|opened| (opened, mended)),
         }
+        // SQLite has had it, and may have moved it to the file.
+        log = read_log(path)?;
     }
     let kept = keep(path)?;
     let draft = file::beside(path, ".partial");
     remove(&draft)?;
-    rebuild(&kept, &draft)?;
+    rebuild(path, &log, &draft)?;
     fs::rename(&draft, &ready).map_err(|e| fault::of_io(path, &e))?;
     file::sync_directory(path)?;
     take_place(path, &ready)?;
     remove(&mark)?;
-    file::open(path, keeps_log)
+    let what = if log.is_broken() { "the log of " } else { "" };
+    let damage = format!(
+        "{what}{} was damaged; what can be read was taken over into a new file. As it was: {}",
+        path.display(),
+        kept.display()
+    );
+    Ok((file::open(path, keeps_log)?, Some(damage)))
 }
 
-/// Looks for damaged pages where that is quickly done.
-fn checked(path: &Path, opened: Opened) -> Result<Opened, Error> {
-    if fs::metadata(path).is_ok_and(|file| file.len() > CHECKED) {
+/// Looks at the log of a file that is ours, before SQLite does.
+fn read_log(path: &Path) -> Result<Log, Error> {
+    let io = |e: std::io::Error| fault::of_io(path, &e);
+    let log = wal::look(path).map_err(io)?;
+    let is_damaged = log.is_broken() || log.mends() > 0;
+    // One of others is refused by its head, and left alone.
+    let is_foreign = is_damaged && log.is_foreign(path, file::APPLICATION_ID as u32).map_err(io)?;
+    Ok(if is_foreign { Log::default() } else { log })
+}
+
+/// Refuses to read past damage in the log, which SQLite would take for its end.
+pub(super) fn refuse_damaged_log(path: &Path) -> Result<(), Error> {
+    let log = read_log(path)?;
+    if !log.is_broken() && log.mends() == 0 {
+        return Ok(());
+    }
+    Err(Error::Corrupt {
+        path: path.display().to_string(),
+        detail: "its log does not fit its checksums".into(),
+    })
+}
+
+/// Makes the log whole, and says so.
+fn mend(path: &Path, log: &Log) -> Result<String, Error> {
+    let wal = file::beside(path, "-wal");
+    let kept = free_name(&wal);
+    // The bytes that change are the ones that were wrong: a disk that has no room for the copy loses nothing.
+    let copied = fs::copy(&wal, &kept).and_then(|_| File::open(&kept)?.sync_all());
+    let as_it_was = match copied {
+        Ok(()) => format!("as it was: {}", kept.display()),
+        Err(error) => {
+            remove(&kept)?;
+            format!("it could not be kept as it was: {error}")
+        }
+    };
+    log.mend(path).map_err(|e| fault::of_io(path, &e))?;
+    Ok(format!("{} was damaged in {} places, and is whole again; {as_it_was}", wal.display(), log.mends()))
+}
+
+/// Looks for damaged pages where that is quickly done; for all that a wrong byte could do where one was `mended`.
+fn checked(path: &Path, opened: Opened, mended: bool) -> Result<Opened, Error> {
+    let check = if mended { "PRAGMA integrity_check(1)" } else { "PRAGMA quick_check(1)" };
+    if !mended && fs::metadata(path).is_ok_and(|file| file.len() > CHECKED) {
         return Ok(opened);
     }
-    let found = opened.conn.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0));
+    let found = opened.conn.query_row(check, [], |row| row.get::<_, String>(0));
     match found.map_err(|e| fault::of_sqlite(path, Some(&opened.conn), &e))? {
         ok if ok == "ok" => Ok(opened),
         detail => Err(Error::Corrupt { path: path.display().to_string(), detail }),
@@ -63,8 +114,7 @@ fn checked(path: &Path, opened: Opened) -> Result<Opened, Error> {
 /// Copies the file, with its log, to a name that is free.
 fn keep(path: &Path) -> Result<PathBuf, Error> {
     let io = |e: std::io::Error| fault::of_io(path, &e);
-    let free = (1..).map(|n| file::beside(path, &format!(".damaged-{n}"))).find(|path| !path.exists());
-    let kept = free.expect("a directory has a free name");
+    let kept = free_name(path);
     // The log first: a copy that was cut short is not taken for a whole one.
     for suffix in ["-wal", ""] {
         let (from, to) = (file::beside(path, suffix), file::beside(&kept, suffix));
@@ -74,6 +124,11 @@ fn keep(path: &Path) -> Result<PathBuf, Error> {
     }
     file::sync_directory(path)?;
     Ok(kept)
+}
+
+fn free_name(path: &Path) -> PathBuf {
+    let free = (1..).map(|n| file::beside(path, &format!(".damaged-{n}"))).find(|path| !path.exists());
+    free.expect("a directory has a free name")
 }
 
 /// Puts the finished file in the place of the damaged one, whose log must not be taken for its own.
@@ -100,41 +155,102 @@ struct Raw {
     crc: Option<i64>,
 }
 
-/// Reads what can be read of `kept` into the new file `draft`.
-fn rebuild(kept: &Path, draft: &Path) -> Result<(), Error> {
-    let old = Connection::open(kept).map_err(|e| fault::of_sqlite(kept, None, &e))?;
-    let (rows, lost, all_known) = read(&old).map_err(|e| fault::of_sqlite(kept, Some(&old), &e))?;
+impl Raw {
+    /// Whether it is as it was written, as far as that is known, and how new it is: of two, the greater is taken.
+    fn rank(&self) -> (bool, i64) {
+        let crc = file::checksum(&self.key, &self.value, self.revision.cast_unsigned());
+        (self.crc.is_none_or(|found| found == i64::from(crc)), self.revision)
+    }
+}
+
+/// What was read of a damaged file.
+struct Rows {
+    by_key: BTreeMap<String, Raw>,
+    /// Keys of rows that cannot be read.
+    lost: BTreeSet<String>,
+    /// Why not all that is lost may have a name.
+    unknown: Option<&'static str>,
+    newest: i64,
+}
+
+/// Reads what can be read of the store at `path`, with its `log`, into the new file `draft`. Where the log is broken
+/// there are two ways to see the file, with the pages that do not fit and without: the best of both is taken.
+fn rebuild(path: &Path, log: &Log, draft: &Path) -> Result<(), Error> {
+    let io = |e: std::io::Error| fault::of_io(path, &e);
+    if log.mends() > 0 {
+        log.mend(path).map_err(io)?;
+    }
+    let mut rows = Rows { by_key: BTreeMap::new(), lost: BTreeSet::new(), unknown: None, newest: 0 };
+    if log.is_broken() {
+        rows.unknown = Some(
+            "a part of the log is damaged: rows may be lost, or as they were before, or there though deleted",
+        );
+    }
+    let view = file::beside(path, ".view");
+    let ways: &[bool] = if log.is_broken() { &[true, false] } else { &[true] };
+    let mut seen = Vec::new();
+    for doubtful in ways {
+        remove_view(&view)?;
+        log.view(path, &view, *doubtful).map_err(io)?;
+        seen.push(gather(&view, &mut rows));
+    }
+    remove_view(&view)?;
+    // One is enough.
+    match seen.into_iter().min_by_key(Result::is_err) {
+        Some(Err(error)) => Err(error),
+        _ => write(&rows, draft),
+    }
+}
+
+fn remove_view(view: &Path) -> Result<(), Error> {
+    ["", "-wal", "-shm"].iter().try_for_each(|suffix| remove(&file::beside(view, suffix)))
+}
+
+/// Adds what can be read of the file `view`.
+fn gather(view: &Path, rows: &mut Rows) -> Result<(), Error> {
+    let conn = file::connect_stranger(view)?;
+    let (found, lost, all_known) = read(&conn).map_err(|e| fault::of_sqlite(view, Some(&conn), &e))?;
+    let known = file::read_state(&conn).map_or(0, |state| state.revision.cast_signed());
+    rows.newest = rows.newest.max(known);
+    for row in found.into_values() {
+        rows.newest = rows.newest.max(row.revision);
+        let key = String::from_utf8_lossy(&row.key).into_owned();
+        match rows.by_key.get(&key) {
+            Some(other) if other.rank() > row.rank() => {}
+            _ => drop(rows.by_key.insert(key, row)),
+        }
+    }
+    rows.lost.extend(lost);
+    rows.lost.retain(|key| !rows.by_key.contains_key(key));
+    if !all_known {
+        rows.unknown.get_or_insert("its page of the file is damaged");
+    }
+    Ok(())
+}
+
+/// Writes the new file, which is on disk when this returns.
+fn write(rows: &Rows, draft: &Path) -> Result<(), Error> {
     let mut opened = file::open(draft, false)?;
     let conn = &mut opened.conn;
-    let write = |conn: &mut Connection| -> rusqlite::Result<()> {
+    let fill = |conn: &mut Connection| -> rusqlite::Result<()> {
+        const PUT: &str =
+            "INSERT OR REPLACE INTO entries (key, value, revision, crc) VALUES (?1, ?2, ?3, ?4)";
         let moment = conn.transaction()?;
-        let known = file::read_state(&old).map_or(0, |state| state.revision.cast_signed());
-        let mut newest = known.max(0);
-        // By id: where two have one key, the later one stands.
-        for row in rows.values() {
-            newest = newest.max(row.revision);
-            moment
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO entries (key, value, revision, crc) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![String::from_utf8_lossy(&row.key), row.value, row.revision, row.crc])?;
+        for (key, row) in &rows.by_key {
+            moment.prepare_cached(PUT)?.execute(params![key, row.value, row.revision, row.crc])?;
         }
-        let unknown = (!all_known).then(|| aside::UNKNOWN.to_owned());
-        for key in lost.iter().chain(&unknown) {
-            let (key, why) = aside::lost(key, "its page of the file is damaged");
-            let crc = file::checksum(key.as_bytes(), &why, newest.cast_unsigned());
-            moment
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO entries (key, value, revision, crc) VALUES (?1, ?2, ?3, ?4)",
-                )?
-                .execute(params![key, why, newest, crc])?;
+        let lost = rows.lost.iter().map(|key| (key.as_str(), "its page of the file is damaged"));
+        for (key, reason) in lost.chain(rows.unknown.map(|reason| (aside::UNKNOWN, reason))) {
+            let (key, why) = aside::lost(key, reason);
+            let crc = file::checksum(key.as_bytes(), &why, rows.newest.cast_unsigned());
+            moment.prepare_cached(PUT)?.execute(params![key, why, rows.newest, crc])?;
         }
-        moment.execute("UPDATE state SET revision = ?1, oldest_watch = ?1", [newest])?;
+        moment.execute("UPDATE state SET revision = ?1, oldest_watch = ?1", [rows.newest])?;
         moment.commit()?;
         // One file, without a log, until it is opened under its own name.
         conn.query_row("PRAGMA journal_mode=DELETE", [], |_| Ok(()))
     };
-    write(conn).map_err(|e| fault::of_sqlite(draft, Some(conn), &e))?;
+    fill(conn).map_err(|e| fault::of_sqlite(draft, Some(conn), &e))?;
     drop(opened);
     File::open(draft).and_then(|file| file.sync_all()).map_err(|e| fault::of_io(draft, &e))
 }

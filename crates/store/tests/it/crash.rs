@@ -114,6 +114,9 @@ fn run_and_kill(path: &Path, acks: u64, acknowledged: &mut BTreeMap<usize, u64>)
 
 fn check(path: &Path, acknowledged: &mut BTreeMap<usize, u64>) -> Result<(), String> {
     let store = Sqlite::open(path, Options::default()).map_err(|e| e.to_string())?;
+    if let Some(damage) = store.damage() {
+        return Err(format!("a kill is no damage: {damage}"));
+    }
     for writer in 0..WRITERS {
         let (found, promised) = (last_group(&store, writer), acknowledged.get(&writer).copied().unwrap_or(0));
         // Each writer waits for one commit at a time, so at most one may be there unacknowledged.
