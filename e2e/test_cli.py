@@ -15,11 +15,12 @@ import pytest
 
 from harness import BIN, IMAGE, PATIENCE, SLEEP, NothingLeft, Roadstead, container, exit_codes, until
 
-COMMANDS = ("up", "server", "agent", "agent-key", "down", "env", "image", "backup", "bench", "doctor")
+COMMANDS = ("up", "server", "agent", "agent-key", "down", "env", "image", "backup", "repair", "bench", "doctor")
 # A whole command line for each command that reads the configuration; "|" where words may be put in.
 LINES = (
     "| up |", "| server |", "| agent | --endpoint http://127.0.0.1:9 |", "| agent-key | create |", "| down | --purge |", "| env |",
     "| image | list |", "| image | pull | nginx |", "| image | load | /none |", "| image | remove | nginx |", "| backup | /none/x |",
+    "| repair | --forget --all |",
     "| doctor | --json |",
 )
 NOBODY = 65534

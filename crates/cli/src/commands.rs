@@ -8,4 +8,5 @@ pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod image;
+pub mod repair;
 pub mod up;

@@ -47,6 +47,8 @@ enum Command {
     Image(commands::image::Args),
     /// Write a consistent copy of the state while the control plane runs
     Backup(commands::backup::Args),
+    /// List the rows that could not be read and were set aside; put them back or forget them
+    Repair(commands::repair::Args),
     /// Measure a control plane, as `make bench` does
     Bench(commands::bench::Args),
     /// Check that this machine can run tasks, and say how to mend what is missing
@@ -83,6 +85,7 @@ impl Command {
             Command::Env(_) => "`roadstead env --help`",
             Command::Image(_) => "`roadstead image --help`",
             Command::Backup(_) => "another file, on a disk with room for the state",
+            Command::Repair(_) => "`roadstead repair --help`, or docs/repair.md",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
             }
@@ -101,6 +104,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Env(args) => commands::env::run(args),
         Command::Image(args) => commands::image::run(args),
         Command::Backup(args) => commands::backup::run(args),
+        Command::Repair(args) => commands::repair::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     }

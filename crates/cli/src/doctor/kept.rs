@@ -1,14 +1,15 @@
-//! What a data directory keeps: how full its logs are.
+//! What a data directory keeps: rows that were set aside, and how full its logs are.
 
 use std::path::Path;
 
 use super::{Args, Check};
+use crate::commands::repair;
 
 /// Nothing where there is no data directory yet.
 pub(super) fn run(args: &Args) -> Vec<Check> {
     let logs = args.data_dir.join("logs");
     let mut checks = Vec::new();
-    for file in ["state.db", "agent/ledger.db"] {
+    for file in repair::FILES {
         let path = args.data_dir.join(file);
         // What cannot be opened is told by the program that has to.
         if path.is_file()
@@ -26,7 +27,8 @@ pub(super) fn run(args: &Args) -> Vec<Check> {
 fn set_aside(path: &Path, rows: &[store::aside::Aside]) -> Option<Check> {
     let keys: Vec<&str> = rows.iter().map(|row| row.key.as_str()).take(5).collect();
     let detail = format!("{}: {} rows cannot be read: {}", path.display(), rows.len(), keys.join(", "));
-    (!rows.is_empty()).then(|| Check::warn("rows", detail, "see docs/repair.md"))
+    let mend = "`roadstead repair` lists them all, and docs/repair.md says what each kind means";
+    (!rows.is_empty()).then(|| Check::warn("rows", detail, mend))
 }
 
 fn fill(held: u64, most: u64, logs: &Path) -> Check {
