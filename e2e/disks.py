@@ -1,6 +1,7 @@
 """File systems of their own for data directories: small, and such as can lose their power."""
 
 import contextlib
+import errno
 import itertools
 import os
 import pathlib
@@ -51,6 +52,16 @@ class SmallDisk:
 
     def empty(self):
         shutil.rmtree(self.at / "filler", ignore_errors=True)
+
+    def fail(self):
+        """From now on the file system takes nothing, as after an error of the disk; whoever has files open has them still."""
+        subprocess.run(["mount", "-o", "remount,abort", self.at], check=False, capture_output=True)
+        try:
+            (self.at / "probe").touch()
+        except OSError as error:
+            assert error.errno == errno.EROFS, error
+        else:
+            raise AssertionError("the disk still takes something")
 
     def traffic(self):
         """What the file system has written to its disk by now; None while it is about it."""

@@ -198,6 +198,33 @@ def test_a_disk_filled_from_outside_locks_nobody_out(small, what):
     # The end of the test purges it, on the full disk.
 
 
+@pytest.mark.parametrize("runs", [True, False])
+def test_down_on_a_disk_that_became_read_only(small, runs):
+    """Every task is ended, and what stays is said; once the disk takes something again, nothing stays."""
+    instance, disk = small()
+    definition = instance.define("app", container(script=SLEEP, portMappings=[{"containerPort": 80}]))
+    arns = instance.run(definition, 2)
+    for arn in arns:
+        instance.running(arn)
+    if not runs:
+        instance.kill()
+    disk.fail()
+    done = instance.cli("down", check=False)
+    assert done.returncode == 1, done
+    assert "every task is stopped" in done.stderr and "Read-only file system" in done.stderr, done.stderr
+    assert str(instance.data) in done.stderr and "roadstead down" in done.stderr.splitlines()[-1], done.stderr
+    instance.process.wait(PATIENCE)
+    instance.marks = [instance.id8()]
+    until(lambda: not instance.left(), what=NothingLeft(instance))
+    disk.gone()
+    disk.mount()
+    instance.cli("down")
+    assert not any((instance.data / "engine").glob("tasks/*"))
+    instance.up()
+    for arn in arns:
+        instance.stopped(arn)
+
+
 def connected(instance):
     arns = instance.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
     told = arns and instance.ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)["containerInstances"]

@@ -324,8 +324,14 @@ pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let engine = open_engine(config, dir).await?;
-        engine.purge().await?;
-        Ok(())
+        let Err(error) = engine.purge().await else { return Ok(()) };
+        let runs = engine.audit().iter().filter(|line| line.starts_with("process ")).count();
+        let what = match runs {
+            0 => "every task is stopped, but not all that was made for them can be removed".to_owned(),
+            runs => format!("{runs} processes of its tasks do not end"),
+        };
+        Err(anyhow!("{}: {what}: {}", dir.path().display(), error.message))
+            .advise("`roadstead down` again, once what is said there is mended")
     })
 }
 
