@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import shutil
 import socket
 import stat
 import tomllib
@@ -181,3 +182,117 @@ def test_an_agent_is_brought_in_by_any_key_that_may(fresh):
             agent.kill()
             until(lambda: not [one for one in instances(server) if one["agentConnected"]], what="it is seen to be gone")
         assert len(instances(server)) == number + 1
+
+
+@pytest.fixture
+def apart(fresh):
+    """A control plane without an agent, and what makes agents for it."""
+    server = fresh(start=False)
+    server.start("server")
+    until(server.said_ready, what="ready")
+
+    def agent(instance=None, *flags):
+        instance = instance or fresh(start=False)
+        instance.flags = ["--endpoint", server.endpoint, *flags]
+        instance.env = instance.environment()
+        return instance.start("agent")
+
+    return server, agent
+
+
+def runs_on(server, agent, arn):
+    """The pid of a task's container, once it runs."""
+    server.reach(arn, "RUNNING")
+    until(lambda: agent.first(arn, "main") and agent.heeds(arn, "main"), what="its trap")
+    return agent.first(arn, "main")
+
+
+def arn_of_agent(server):
+    found = [one["containerInstanceArn"] for one in instances(server) if one["agentConnected"]]
+    return found[0] if len(found) == 1 else None
+
+
+def test_tasks_of_a_host_that_was_deregistered_by_force_are_orphans(apart):
+    """As https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterContainerInstance.html has it: they run on, and
+    nobody accounts for them any more; whatever becomes of the agent."""
+    server, start = apart
+    host = start()
+    mine = until(lambda: arn_of_agent(server), what="the agent connects")
+    orphan = server.run(server.define("orphan", container(script=SLEEP)))[0]
+    pid = runs_on(server, host, orphan)
+    server.ecs.deregister_container_instance(cluster=CLUSTER, containerInstance=mine, force=True)
+    ended = server.stopped(orphan)
+    assert ended["stoppedReason"] == "Container Instance Deregistration Forced by User"
+    until(lambda: "was deregistered" in host.log_tail(), what="the agent says so")
+    for end in (host.kill, host.terminate):
+        end()
+        assert host.first(orphan, "main") == pid
+        host.log.write_text("")
+        start(host)
+        # It does not become another container instance by itself: that one would have its orphans ended.
+        until(lambda: "--begin-anew" in host.log_tail(), what="the agent says what to do")
+        assert host.first(orphan, "main") == pid and not arn_of_agent(server)
+    host.terminate()
+    start(host, "--begin-anew")
+    second = until(lambda: arn_of_agent(server), what="it is a container instance again")
+    assert second != mine
+    until(lambda: not host.pids(orphan, "main"), what="the orphan is ended")
+    task = server.run(server.define("next", container(script=SLEEP)))[0]
+    runs_on(server, host, task)
+    server.stop(task)
+    server.stopped(task)
+
+
+def restore(server, backup):
+    """As docs/repair.md says."""
+    server.terminate()
+    for suffix in ("", "-wal", "-shm"):
+        (server.data / f"state.db{suffix}").unlink(missing_ok=True)
+    shutil.copy(backup, server.data / "state.db")
+    server.start("server")
+    until(server.said_ready, what="ready")
+
+
+def test_a_restored_control_plane_has_what_it_does_not_know_ended(apart, tmp_path):
+    """What was started since the backup is not in it; and what it has, goes on. However often the agent has connected."""
+    server, start = apart
+    host = start()
+    until(lambda: arn_of_agent(server), what="the agent connects")
+    definition = server.define("web", container(script=SLEEP))
+    before = server.run(definition)[0]
+    pid = runs_on(server, host, before)
+    server.cli("backup", str(tmp_path / "backup"))
+    for _ in range(3):
+        host.kill()
+        until(lambda: not arn_of_agent(server), what="it is seen to be gone")
+        start(host)
+        until(lambda: arn_of_agent(server), what="the agent connects again")
+    since = server.run(definition)[0]
+    runs_on(server, host, since)
+    restore(server, tmp_path / "backup")
+    until(lambda: arn_of_agent(server), what="the agent is back")
+    until(lambda: not host.pids(since, "main"), what="what is not in the backup is ended")
+    assert server.task(before)["lastStatus"] == "RUNNING" and host.first(before, "main") == pid
+    server.stop(before)
+    assert server.stopped(before)["containers"][0]["exitCode"] == 0
+
+
+def test_a_control_plane_restored_from_before_a_host_was_there_ends_nothing(apart, tmp_path):
+    """The agent goes on with its tasks, says what to do, and gives them up only when it is told to."""
+    server, start = apart
+    server.cli("backup", str(tmp_path / "backup"))
+    host = start()
+    mine = until(lambda: arn_of_agent(server), what="the agent connects")
+    task = server.run(server.define("web", container(script=SLEEP)))[0]
+    pid = runs_on(server, host, task)
+    restore(server, tmp_path / "backup")
+    for end in (host.kill, host.terminate):
+        end()
+        host.log.write_text("")
+        start(host)
+        until(lambda: "--begin-anew" in host.log_tail(), what="the agent says what to do")
+        assert host.first(task, "main") == pid and not instances(server)
+    host.terminate()
+    start(host, "--begin-anew")
+    assert until(lambda: arn_of_agent(server), what="it is a container instance again") != mine
+    until(lambda: not host.pids(task, "main"), what="its task is given up")
