@@ -51,6 +51,9 @@ use task::Task;
 /// Most events that a reader may be behind before it is told [`Event::Missed`].
 const EVENTS_MAX: usize = 4096;
 
+/// Most tasks that a purge removes at once.
+const REMOVED_AT_ONCE: usize = 64;
+
 /// How to open the native engine.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -119,9 +122,22 @@ impl Native {
     /// When something cannot be removed; the rest is.
     pub async fn purge(&self) -> Result<(), Error> {
         let tasks: Vec<TaskId> = self.inner.tasks.lock().keys().cloned().collect();
-        let mut first = None;
+        let (mut first, mut removing) = (None, tokio::task::JoinSet::new());
+        let removed = |done: Result<Result<(), Error>, tokio::task::JoinError>| {
+            done.unwrap_or_else(|e| Err(Error::temporary(Kind::Resource, e))).err()
+        };
+        // Beside each other: one that takes its time does so alone.
         for task in tasks {
-            first = first.or(task::remove(&self.inner, &task).await.err());
+            if removing.len() == REMOVED_AT_ONCE
+                && let Some(done) = removing.join_next().await
+            {
+                first = first.or(removed(done));
+            }
+            let inner = self.inner.clone();
+            removing.spawn(async move { task::remove(&inner, &task).await });
+        }
+        while let Some(done) = removing.join_next().await {
+            first = first.or(removed(done));
         }
         self.inner.spawner.stop();
         let inner = self.inner.clone();
