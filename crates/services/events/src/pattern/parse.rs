@@ -190,7 +190,7 @@ impl Parser<'_> {
         if leaves.is_empty() {
             return self.refuse("Empty arrays are not allowed");
         }
-        if wildcard::too_complex(&self.wildcards) {
+        if self.wildcards.iter().any(|symbols| wildcard::too_complex(symbols)) {
             return Err(Error::new(
                 "Rule is too complex - try using fewer wildcard characters or fewer repeating character sequences after a wildcard character",
             ));

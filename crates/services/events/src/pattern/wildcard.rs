@@ -6,10 +6,10 @@ use std::sync::Arc;
 use super::leaf::Test;
 use super::trie::Symbol;
 
-/// In how many places of one field's wildcards a text may be at once. AWS names no number: it takes
+/// In how many places of a wildcard a text may be at once. AWS names no number: it takes
 /// `/Users/*/dir/dir/dir/dir/dir/doc.txt`, which is in 7, and refuses `*:*:*:*:*:event-bus/*`, which is in 10.
 const COMPLEXITY_MAX: usize = 10;
-/// How many sets of places are looked at before a field counts as too complex.
+/// How many sets of places are looked at before a wildcard counts as too complex.
 const SETS_MAX: usize = 4096;
 
 /// The symbols of a wildcard, or why it is none: the words name the byte, counted from the opening quote.
@@ -80,33 +80,25 @@ pub(super) fn matches(symbols: &[Symbol], text: &[u8]) -> bool {
     symbols[symbol..].iter().all(|symbol| *symbol == Symbol::Any)
 }
 
-/// A place in one wildcard: after so many symbols, or in a `*` that has taken a byte.
+/// A place in a wildcard: after so many symbols, or in a `*` that has taken a byte.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Place {
-    wildcard: usize,
     after: usize,
     stays: bool,
 }
 
-/// Whether some text can be in too many places of the field's wildcards at once, which makes each event costly.
-/// Follows every text that differs for them, each set of places once.
-pub(super) fn too_complex(wildcards: &[Arc<[Symbol]>]) -> bool {
-    let alphabet: BTreeSet<Option<u8>> = wildcards
-        .iter()
-        .flat_map(|symbols| symbols.iter())
-        .map(|symbol| match symbol {
-            Symbol::Byte(byte) => Some(*byte),
-            // Any byte that none of them names.
-            Symbol::Any => None,
-        })
-        .collect();
-    let begin = (0..wildcards.len()).map(|wildcard| Place { wildcard, after: 0, stays: false }).collect();
+/// Whether some text can be in too many places of the wildcard at once, which makes each event costly. Follows
+/// every text that differs for it, each set of places once. Those of one field are looked at one by one: AWS does so
+/// together, but does not say how many it takes.
+pub(super) fn too_complex(symbols: &[Symbol]) -> bool {
     let mut seen: BTreeSet<Vec<Place>> = BTreeSet::new();
-    let mut left: Vec<Vec<Place>> = vec![begin];
+    let mut left = vec![vec![Place { after: 0, stays: false }]];
     while let Some(places) = left.pop() {
-        for byte in &alphabet {
-            let next = step(wildcards, &places, *byte);
-            if next.len() >= COMPLEXITY_MAX && next.iter().any(|place| place.stays) {
+        // Bytes that none of the places waits for lead to the same, whichever they are.
+        let waits = places.iter().filter_map(|place| place.waits(symbols).1).map(Some);
+        for byte in waits.chain([None]).collect::<BTreeSet<_>>() {
+            let next = step(symbols, &places, byte);
+            if next.len() >= COMPLEXITY_MAX {
                 return true;
             }
             if !next.is_empty() && !seen.contains(&next) {
@@ -121,22 +113,33 @@ pub(super) fn too_complex(wildcards: &[Arc<[Symbol]>]) -> bool {
     false
 }
 
+impl Place {
+    /// After how many symbols the next byte is named, and which it is. A `*` may be of no bytes.
+    fn waits(self, symbols: &[Symbol]) -> (usize, Option<u8>) {
+        let at = if self.is_before_any(symbols) { self.after + 1 } else { self.after };
+        match symbols.get(at) {
+            Some(Symbol::Byte(byte)) => (at, Some(*byte)),
+            Some(Symbol::Any) | None => (at, None),
+        }
+    }
+
+    fn is_before_any(self, symbols: &[Symbol]) -> bool {
+        !self.stays && symbols.get(self.after) == Some(&Symbol::Any)
+    }
+}
+
 /// Where a byte leads, sorted, each place once.
-fn step(wildcards: &[Arc<[Symbol]>], places: &[Place], byte: Option<u8>) -> Vec<Place> {
+fn step(symbols: &[Symbol], places: &[Place], byte: Option<u8>) -> Vec<Place> {
     let mut next = BTreeSet::new();
     for place in places {
-        let symbols = &wildcards[place.wildcard];
-        let is = |at: usize| byte.is_some() && symbols.get(at) == byte.map(Symbol::Byte).as_ref();
-        let any = |at: usize| symbols.get(at) == Some(&Symbol::Any);
         if place.stays {
             next.insert(*place);
-        } else if any(place.after) {
-            next.insert(Place { after: place.after + 1, stays: true, ..*place });
+        } else if place.is_before_any(symbols) {
+            next.insert(Place { after: place.after + 1, stays: true });
         }
-        // A `*` may be of no bytes.
-        let from = if !place.stays && any(place.after) { place.after + 1 } else { place.after };
-        if is(from) {
-            next.insert(Place { after: from + 1, stays: false, ..*place });
+        let (at, wanted) = place.waits(symbols);
+        if wanted.is_some() && wanted == byte {
+            next.insert(Place { after: at + 1, stays: false });
         }
     }
     next.into_iter().collect()
