@@ -215,11 +215,15 @@ impl Ledger {
                 continue;
             };
             let fresh = || Record { boot_id: self.boot_id.to_string(), ..Record::default() };
+            let is_own = |arn: &String| arn.rsplit('/').next() == Some(id);
+            let reports_own = |record: &Record| record.reports.iter().all(|one| one.task.iter().all(is_own));
             let record = match rows.get(&record_key(id)) {
-                Some(entry) => self.parse(entry).unwrap_or_else(|| Record { is_lost: true, ..fresh() }),
+                Some(entry) => {
+                    self.parse(entry, reports_own).unwrap_or_else(|| Record { is_lost: true, ..fresh() })
+                }
                 None => fresh(),
             };
-            match self.parse(entry) {
+            match self.parse(entry, |task: &acs::Task| task.arn.iter().any(is_own)) {
                 Some(assignment) => tasks.written.push((id.to_owned(), Written { assignment, record })),
                 None => tasks.unreadable.push((id.to_owned(), record)),
             }
@@ -240,13 +244,14 @@ impl Ledger {
 
     /// None as well where the row cannot be read.
     fn read<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
-        Ok(self.store.get(key)?.and_then(|entry| self.parse(&entry)))
+        Ok(self.store.get(key)?.and_then(|entry| self.parse(&entry, |_| true)))
     }
 
-    /// Reads a row, or sets it aside.
-    fn parse<T: DeserializeOwned>(&self, entry: &Entry) -> Option<T> {
+    /// Reads a row, or sets it aside. `is_own`: whether what it names is what its key does.
+    fn parse<T: DeserializeOwned>(&self, entry: &Entry, is_own: impl FnOnce(&T) -> bool) -> Option<T> {
         let reason = match serde_json::from_slice(&entry.value) {
-            Ok(row) if entry.whole => return Some(row),
+            Ok(row) if entry.whole && is_own(&row) => return Some(row),
+            Ok(_) if entry.whole => "it names another task than its key does".to_owned(),
             Ok(_) => "it does not match its checksum".to_owned(),
             Err(error) => error.to_string(),
         };
@@ -277,3 +282,6 @@ fn output_key(id: &engine::ContainerId) -> String {
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("our own rows have text keys and finite numbers")
 }
+
+#[cfg(test)]
+mod tests;

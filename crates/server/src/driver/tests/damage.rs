@@ -176,7 +176,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-28.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
@@ -189,7 +189,8 @@ async fn rows_of_every_version_are_read() {
             })
             .collect();
         let kinds: BTreeSet<&str> = rows.keys().map(|key| kind(key)).collect();
-        assert!(kinds.len() >= 9, "{kinds:?}");
+        // The first had no keys of agents.
+        assert!(kinds.len() >= 8, "{kinds:?}");
         let store = store_of(&rows);
         let api = Api::open(store.clone()).await;
         assert_eq!(aside::list(store.as_ref()), Ok(Vec::new()));
@@ -197,7 +198,7 @@ async fn rows_of_every_version_are_read() {
         assert_eq!(tasks["taskArns"].as_array().unwrap().len(), 2);
         files += 1;
     }
-    assert!(files >= 1);
+    assert!(files >= 3);
 }
 
 /// A store that holds back commits which change a task, until it is let go.
