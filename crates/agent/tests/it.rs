@@ -36,13 +36,19 @@ struct World {
     engine: Arc<FakeEngine>,
     data: tempfile::TempDir,
     agent: Option<tokio::runtime::Runtime>,
+    begins_anew: bool,
 }
 
 impl World {
     async fn new() -> World {
         let data = tempfile::tempdir().unwrap();
-        let mut world =
-            World { server: FakeServer::new().await, engine: FakeEngine::new(), data, agent: None };
+        let mut world = World {
+            server: FakeServer::new().await,
+            engine: FakeEngine::new(),
+            data,
+            agent: None,
+            begins_anew: false,
+        };
         world.start_agent();
         world
     }
@@ -75,7 +81,7 @@ impl World {
                 token: None,
             },
             data_dir: self.data.path().to_owned(),
-            begins_anew: false,
+            begins_anew: self.begins_anew,
             engine: self.engine.clone(),
             attributes: [("rack".to_string(), "7".to_string())].into(),
             resources: agent::Resources {

@@ -66,6 +66,8 @@ fn step(error: &anyhow::Error) -> Option<&str> {
             Some(of_config(error))
         } else if let Some(error) = cause.downcast_ref::<image::Error>() {
             of_image(error)
+        } else if let Some(error) = cause.downcast_ref::<agent::Error>() {
+            of_agent(error)
         } else {
             cause.downcast_ref::<io::Error>().and_then(of_io)
         }
@@ -82,6 +84,16 @@ fn of_config(error: &config::Error) -> &'static str {
         }
         E::UnknownKey { .. } => "docs/configuration.md, which lists every key",
         E::Value { .. } => "another value; docs/configuration.md says what each key takes",
+    }
+}
+
+fn of_agent(error: &agent::Error) -> Option<&'static str> {
+    match error {
+        agent::Error::Ledger(agent::ledger::Error::Gone(_)) => Some(
+            "a backup of `agent/ledger.db` in its place, or `--begin-anew`: its tasks end, and the host is a new container \
+             instance (docs/repair.md)",
+        ),
+        _ => None,
     }
 }
 

@@ -66,10 +66,15 @@ pub async fn register(config: &Config, api: &Api, ledger: &Ledger, host: &Host) 
             Err(error) if key.own.is_some() && key.bound && is_unknown(&error) => key.bound = false,
             Err(error) if before.is_some() && !config.begins_anew && host.is_busy() => {
                 let wait = back_off.wait();
+                let mend = if !key.bound && error.code() == Some("AccessDeniedException") {
+                    "it belongs to the key that this host had and has lost. Put a backup of agent/ledger.db in its place"
+                } else {
+                    "restore the control plane's state"
+                };
                 tracing::error!(
-                    %error, ?wait,
-                    "the control plane does not take this host as the instance that it was; its tasks go on. Restore \
-                     the control plane's state, or start with --begin-anew to give the tasks up: docs/repair.md"
+                    %error, ?wait, mend,
+                    "the control plane does not take this host as the instance that it was; its tasks go on. Mend that, \
+                     or start with --begin-anew: the tasks end, and the host is a new instance: docs/repair.md"
                 );
                 // What was brought along, or not, is tried in turns.
                 key.bound = true;

@@ -81,3 +81,43 @@ async fn a_host_that_was_deregistered_comes_back_by_a_new_key() {
     assert!(last_call.unwrap().1["containerInstanceArn"].is_null());
     assert_eq!(heard.signers.last().unwrap().1, last.access_key_id);
 }
+
+/// Its container instance is ACTIVE, and another key's.
+#[tokio::test]
+async fn a_host_that_has_lost_its_key_ends_nothing_until_it_begins_anew() {
+    const REGISTER: &str = "RegisterContainerInstance";
+    let mut w = World::new().await;
+    w.run("t1").await;
+    w.kill_agent().await;
+    {
+        use store::{Commit, Store};
+        let path = w.data.path().join("ledger.db");
+        let ledger = store::sqlite::Sqlite::open(&path, Default::default()).unwrap();
+        ledger.commit(Commit::new().delete("agent-key")).unwrap();
+    }
+    let before = registrations(&w.server.heard.lock()).len();
+    let answers = [(REGISTER, "AccessDeniedException"), (REGISTER, "UnrecognizedClientException")];
+    w.server.refuse.lock().extend([answers; 20].concat());
+    w.start_agent();
+    let tried = |heard: &Heard| (registrations(heard).len() >= before + 5).then_some(());
+    w.server.until("attempts", tried).await;
+    let named = |heard: &Heard| {
+        let calls = heard.calls.iter().filter(|(operation, _)| operation == REGISTER);
+        calls.map(|(_, input)| !input["containerInstanceArn"].is_null()).collect::<Vec<_>>()
+    };
+    assert!(
+        named(&w.server.heard.lock())[before..].iter().all(|named| *named),
+        "it stays the one that it was"
+    );
+    assert!(w.engine.running("t1", "app"));
+    w.kill_agent().await;
+    *w.server.refuse.lock() = vec![answers[1], answers[0]];
+    w.begins_anew = true;
+    w.start_agent();
+    connected(&w, 2).await;
+    let heard = w.server.heard.lock();
+    assert_eq!(named(&heard).last(), Some(&false), "it is a new one");
+    let registered = registrations(&heard);
+    let (first, last) = (registered[0].1.as_ref().unwrap(), registered.last().unwrap().1.as_ref().unwrap());
+    assert_ne!(first.access_key_id, last.access_key_id);
+}
