@@ -1,6 +1,6 @@
 """State that is gone: the program does not begin from nothing, and nobody's container ends for it."""
 
-from harness import PATIENCE, SLEEP, container
+from harness import CLUSTER, PATIENCE, SLEEP, container, until
 
 
 def test_a_state_that_is_gone_is_not_begun_anew(fresh):
@@ -24,3 +24,27 @@ def test_a_state_that_is_gone_is_not_begun_anew(fresh):
     assert roadstead.first(task, "main") == first
     roadstead.stop(task)
     roadstead.stopped(task)
+
+
+def test_a_host_without_its_ledger_is_a_new_instance_once_it_begins_anew(fresh):
+    roadstead = fresh()
+    definition = roadstead.define("web", container(script=SLEEP))
+    roadstead.ecs.create_service(cluster=CLUSTER, serviceName="web", taskDefinition=definition, desiredCount=1)
+    tasks = lambda: roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="web")["taskArns"]
+    old = until(tasks, what="a task")[0]
+    roadstead.running(old)
+    lost = roadstead.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"][0]
+    first = roadstead.first(old, "main")
+    roadstead.terminate()
+    for file in (roadstead.data / "agent").glob("ledger.db*"):
+        file.unlink()
+    assert roadstead.start().process.wait(PATIENCE) == 1
+    assert "agent/ledger.db" in roadstead.log_tail(3) and "--begin-anew" in roadstead.log_tail(3)
+    assert roadstead.first(old, "main") == first
+    roadstead.flags = [*roadstead.flags, "--begin-anew"]
+    roadstead.up()
+    roadstead.ecs.deregister_container_instance(cluster=CLUSTER, containerInstance=lost, force=True)
+    new = until(lambda: [arn for arn in tasks() if arn != old], what="another task")[0]
+    roadstead.running(new)
+    roadstead.ecs.delete_service(cluster=CLUSTER, service="web", force=True)
+    roadstead.stopped(new)
