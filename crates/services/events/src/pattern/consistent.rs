@@ -29,9 +29,9 @@ pub(super) fn matches(branch: &Branch, paths: &[PathId], event: &Event<'_>, step
             let to = all.partition_point(|(_, at)| *at < element.end);
             *steps += 1 + (to - from) as u64;
             for (_, at) in &all[from..to] {
-                let leaf = &event.leaves[*at];
-                if leaves.iter().any(|wanted| wanted.takes(&leaf.value)) {
-                    next.push(outer(event, leaf.element, shared));
+                let item = &event.items[*at];
+                if leaves.iter().any(|wanted| wanted.takes(&item.value)) {
+                    next.push(outer(event, item.element, shared));
                 }
             }
             if from == to && leaves.contains(&Leaf::Absent) {

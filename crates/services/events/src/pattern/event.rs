@@ -19,7 +19,7 @@ pub(super) enum Value<'e> {
 
 /// A leaf whose path some pattern names.
 #[derive(Debug)]
-pub(super) struct Leaf<'e> {
+pub(super) struct Item<'e> {
     pub(super) path: PathId,
     pub(super) value: Value<'e>,
     /// The innermost element of an array that it lies below; see [`Event::elements`].
@@ -33,7 +33,7 @@ pub(super) struct Element {
     pub(super) parent: usize,
     /// How many keys lead to its array.
     pub(super) depth: usize,
-    /// Which leaves lie below it, in the order of the event.
+    /// Which items lie below it, in the order of the event.
     pub(super) first: usize,
     pub(super) end: usize,
 }
@@ -42,10 +42,10 @@ pub(super) struct Element {
 #[derive(Debug)]
 pub(super) struct Event<'e> {
     /// In the order of the event.
-    pub(super) leaves: Vec<Leaf<'e>>,
+    pub(super) items: Vec<Item<'e>>,
     /// The first stands for the event itself.
     pub(super) elements: Vec<Element>,
-    /// The leaves' places, by their path and then in order.
+    /// The items' places, by their path and then in order.
     pub(super) by_path: Vec<(PathId, usize)>,
 }
 
@@ -57,20 +57,20 @@ impl<'e> Event<'e> {
     /// As the deserializer says; and if the event is no object.
     pub(super) fn read<D: Deserializer<'e>>(deserializer: D, root: &Place) -> Result<Event<'e>, D::Error> {
         let whole = Element { parent: 0, depth: 0, first: 0, end: 0 };
-        let mut event = Event { leaves: Vec::new(), elements: vec![whole], by_path: Vec::new() };
+        let mut event = Event { items: Vec::new(), elements: vec![whole], by_path: Vec::new() };
         deserializer.deserialize_map(Inside {
             event: &mut event,
             place: root,
             element: 0,
             of_array: false,
         })?;
-        event.elements[0].end = event.leaves.len();
-        event.by_path = event.leaves.iter().enumerate().map(|(at, leaf)| (leaf.path, at)).collect();
+        event.elements[0].end = event.items.len();
+        event.by_path = event.items.iter().enumerate().map(|(at, item)| (item.path, at)).collect();
         event.by_path.sort_unstable();
         Ok(event)
     }
 
-    /// The leaves at a path, as places in `leaves`, in order.
+    /// The items at a path, as places in `items`, in order.
     pub(super) fn at(&self, path: PathId) -> &[(PathId, usize)] {
         let first = self.by_path.partition_point(|(other, _)| *other < path);
         let rest = &self.by_path[first..];
@@ -79,7 +79,7 @@ impl<'e> Event<'e> {
 
     /// Whether the path has a leaf in every element: one that is below no array.
     pub(super) fn is_surely_at(&self, path: PathId) -> bool {
-        self.at(path).iter().any(|(_, at)| self.leaves[*at].element == 0)
+        self.at(path).iter().any(|(_, at)| self.items[*at].element == 0)
     }
 
     /// Whether array consistency is a question at all.
@@ -98,9 +98,9 @@ struct Inside<'a, 'e> {
 }
 
 impl<'e> Inside<'_, 'e> {
-    fn leaf<E>(self, value: Value<'e>) -> Result<(), E> {
+    fn item<E>(self, value: Value<'e>) -> Result<(), E> {
         if let Some(path) = self.place.id() {
-            self.event.leaves.push(Leaf { path, value, element: self.element });
+            self.event.items.push(Item { path, value, element: self.element });
         }
         Ok(())
     }
@@ -110,7 +110,7 @@ impl<'e> Inside<'_, 'e> {
         if !self.of_array {
             return self.element;
         }
-        let first = self.event.leaves.len();
+        let first = self.event.items.len();
         let depth = self.place.depth();
         self.event.elements.push(Element { parent: self.element, depth, first, end: first });
         self.event.elements.len() - 1
@@ -118,7 +118,7 @@ impl<'e> Inside<'_, 'e> {
 
     fn leave(&mut self, element: usize) {
         if self.of_array {
-            self.event.elements[element].end = self.event.leaves.len();
+            self.event.elements[element].end = self.event.items.len();
         }
     }
 }
@@ -166,32 +166,32 @@ impl<'e> Visitor<'e> for Inside<'_, 'e> {
     }
 
     fn visit_unit<E>(self) -> Result<(), E> {
-        self.leaf(Value::Null)
+        self.item(Value::Null)
     }
 
     fn visit_bool<E>(self, value: bool) -> Result<(), E> {
-        self.leaf(Value::Bool(value))
+        self.item(Value::Bool(value))
     }
 
     fn visit_u64<E>(self, value: u64) -> Result<(), E> {
-        self.leaf(Value::Number(Number::unsigned(value)))
+        self.item(Value::Number(Number::unsigned(value)))
     }
 
     fn visit_i64<E>(self, value: i64) -> Result<(), E> {
-        self.leaf(Value::Number(Number::signed(value)))
+        self.item(Value::Number(Number::signed(value)))
     }
 
     fn visit_f64<E>(self, value: f64) -> Result<(), E> {
-        self.leaf(Value::Number(Number::double(value)))
+        self.item(Value::Number(Number::double(value)))
     }
 
     fn visit_borrowed_str<E>(self, value: &'e str) -> Result<(), E> {
-        self.leaf(Value::Text(Cow::Borrowed(value)))
+        self.item(Value::Text(Cow::Borrowed(value)))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<(), E> {
         // What no pattern names is not copied.
-        if self.place.id().is_some() { self.leaf(Value::Text(Cow::Owned(value.to_owned()))) } else { Ok(()) }
+        if self.place.id().is_some() { self.item(Value::Text(Cow::Owned(value.to_owned()))) } else { Ok(()) }
     }
 }
 

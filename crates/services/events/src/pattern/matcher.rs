@@ -135,7 +135,7 @@ impl<R: Ord + Clone> Matcher<R> {
     }
 
     fn search(&self, event: &Event<'_>) -> Found<R> {
-        let mut found = Found { rules: Vec::new(), steps: event.leaves.len() as u64 };
+        let mut found = Found { rules: Vec::new(), steps: event.items.len() as u64 };
         let paths = distinct(event);
         let mut left: Vec<&Node<R>> = vec![&self.root];
         while let Some(node) = left.pop() {
@@ -151,6 +151,19 @@ impl<R: Ord + Clone> Matcher<R> {
     #[cfg(test)]
     pub(super) fn is_bare(&self) -> bool {
         self.rules.is_empty() && self.paths.is_empty() && self.root.is_empty()
+    }
+}
+
+impl Pattern {
+    /// Whether an event, as JSON text, matches this pattern alone, as TestEventPattern asks.
+    ///
+    /// # Errors
+    ///
+    /// If the text is no JSON object that can be read.
+    pub fn matches(&self, event: &str) -> Result<bool, MalformedEvent> {
+        let mut matcher = Matcher::new();
+        matcher.insert((), Arc::new(self.clone()));
+        Ok(!matcher.find(event)?.rules.is_empty())
     }
 }
 
@@ -306,7 +319,7 @@ impl<R> Step<R> {
     fn there(&self, event: &Event<'_>, path: PathId, steps: &mut u64) -> Vec<Id> {
         let mut ids = Vec::new();
         for (_, at) in event.at(path) {
-            self.index.find(&event.leaves[*at].value, &mut ids, steps);
+            self.index.find(&event.items[*at].value, &mut ids, steps);
         }
         ids.sort_unstable();
         ids.dedup();

@@ -10,10 +10,12 @@ use super::{Matcher, Pattern};
 /// Whether the event matches the pattern, by the matcher.
 fn matches(pattern: &str, event: &str) -> bool {
     let pattern = Pattern::parse(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+    let alone = pattern.matches(event).expect("an event");
     let mut matcher = Matcher::new();
     matcher.insert("rule", pattern.into());
     let found = matcher.find(event).expect("an event");
     let parsed = serde_json::from_str(event).expect("an event");
     assert_eq!(matcher.find_value(&parsed).expect("an event"), found, "text and value agree");
-    found.rules == ["rule"]
+    assert_eq!(alone, found.rules == ["rule"], "{event}");
+    alone
 }
