@@ -14,8 +14,8 @@ fuzz_target!(|data: &[u8]| {
     let typed: Vec<_> = service.operations.iter().filter(|operation| operation.typed).collect();
     let operation = typed[usize::from(*pick) % typed.len()];
     let headers = HeaderMap::new();
-    let request = Incoming { method: "POST", query: "", headers: &headers, body };
-    let json = codec(Protocol::Json11).expect("JSON is built");
+    let request = Incoming { method: "POST", path: "/", query: "", headers: &headers, body };
+    let json = codec(Protocol::Json11);
     if let Ok(mut input) = json.input(operation, &request)
         && validate(service, operation, &mut input).is_ok()
     {

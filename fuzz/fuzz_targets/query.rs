@@ -1,4 +1,4 @@
-//! awsQuery requests, from URL and body, through parsing, validation and an error's rendering.
+//! Requests of both query protocols, from URL and body, through parsing, validation and an error's rendering.
 #![no_main]
 
 use http::HeaderMap;
@@ -14,8 +14,8 @@ fuzz_target!(|data: &[u8]| {
         None => ("", rest),
     };
     let headers = HeaderMap::new();
-    let request = Incoming { method: "POST", query, headers: &headers, body };
-    let codec = codec(Protocol::Query).expect("query is built");
+    let request = Incoming { method: "POST", path: "/", query, headers: &headers, body };
+    let codec = codec(if pick % 2 == 0 { Protocol::Query } else { Protocol::Ec2Query });
     // Any service's shapes will do; ECS has the most.
     let service = &ecs_model::SERVICE;
     let _ = codec.operation(service, &request);

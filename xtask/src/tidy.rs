@@ -26,7 +26,7 @@ impl File {
     }
 
     fn is_generated(&self) -> bool {
-        self.path.starts_with("crates/models/")
+        ["crates/models/", "crates/wire/tests/generated/"].iter().any(|folder| self.path.starts_with(folder))
     }
 
     /// Tests may be longer: a table is read by rows.

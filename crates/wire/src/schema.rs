@@ -1,7 +1,13 @@
 //! The service models as tables: names, types, constraints, and what each protocol needs to know. The
 //! generated statics are built from these types; validation and protocols read them. Holds no AWS prose.
 
-use std::sync::OnceLock;
+mod operation;
+mod pattern;
+
+pub use operation::Operation;
+pub use pattern::Pattern;
+
+use crate::protocol::Index;
 
 /// One AWS service.
 #[derive(Debug)]
@@ -18,6 +24,8 @@ pub struct Service {
     pub target_prefix: Option<&'static str>,
     /// The namespace of XML responses.
     pub xml_namespace: Option<&'static str>,
+    /// An error in XML stands alone, without the element `ErrorResponse` around it (S3).
+    pub bare_errors: bool,
     /// A JSON service that also names its errors by the query protocol's codes.
     pub query_compatible: bool,
     /// Every protocol that the model lists.
@@ -26,6 +34,8 @@ pub struct Service {
     pub operations: &'static [Operation],
     /// Every error of the model, sorted by name.
     pub errors: &'static [&'static ErrorShape],
+    /// What the protocols work out of these tables when they first need it.
+    pub index: Index,
 }
 
 impl Service {
@@ -33,6 +43,11 @@ impl Service {
     pub fn operation(&self, name: &str) -> Option<&Operation> {
         let at = self.operations.binary_search_by(|operation| operation.name.cmp(name)).ok()?;
         self.operations.get(at)
+    }
+
+    /// The error with that code on the wire.
+    pub fn error_of_code(&self, code: &str) -> Option<&'static ErrorShape> {
+        self.errors.iter().copied().find(|error| error.code == code)
     }
 
     /// The error of that shape name.
@@ -58,48 +73,6 @@ pub enum Protocol {
     RestXml,
     /// Smithy RPC v2 with CBOR bodies.
     Cbor,
-}
-
-/// One operation of a service.
-#[derive(Debug)]
-pub struct Operation {
-    /// Its name, such as `RunTask`.
-    pub name: &'static str,
-    /// Whether its shapes are generated; of an untyped operation only the name is known.
-    pub typed: bool,
-    /// The input structure; `None` takes no member.
-    pub input: Option<&'static Shape>,
-    /// The output structure; `None` gives no member.
-    pub output: Option<&'static Shape>,
-    /// The element around the output in the query protocol.
-    pub result_wrapper: Option<&'static str>,
-    /// HTTP method.
-    pub method: &'static str,
-    /// HTTP path, with labels in the REST protocols.
-    pub uri: &'static str,
-    /// The errors that the model lists for it.
-    pub errors: &'static [&'static ErrorShape],
-}
-
-impl Operation {
-    /// An operation of which only the name is known.
-    pub const fn untyped(name: &'static str) -> Self {
-        Self {
-            name,
-            typed: false,
-            input: None,
-            output: None,
-            result_wrapper: None,
-            method: "POST",
-            uri: "/",
-            errors: &[],
-        }
-    }
-
-    /// The top-level members of the input.
-    pub fn input_members(&self) -> &'static [Member] {
-        self.input.map_or(&[], Shape::members)
-    }
 }
 
 /// One error of a service.
@@ -183,7 +156,8 @@ pub enum Kind {
         max: Option<f64>,
     },
     Boolean,
-    Timestamp(TimestampFormat),
+    /// The format, where the shape has one of its own and not that of the protocol and place.
+    Timestamp(Option<TimestampFormat>),
     Blob {
         min: Option<i64>,
         max: Option<i64>,
@@ -192,7 +166,7 @@ pub enum Kind {
     Document,
 }
 
-/// How a timestamp is written in a response.
+/// How a timestamp is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimestampFormat {
     /// A number of seconds.
@@ -201,6 +175,25 @@ pub enum TimestampFormat {
     Iso8601,
     /// `Mon, 23 Nov 2026 10:00:00 GMT`.
     HttpDate,
+}
+
+/// Where in a request or reply a member stands. Only the REST protocols look at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// In the body, beside others.
+    Body,
+    /// It is the whole body.
+    Payload,
+    /// A label of the path.
+    Label,
+    /// A parameter of the URL's query; a map is all parameters that have no other place.
+    Query,
+    /// A header.
+    Header,
+    /// All headers that begin with the member's wire name, as a map of what follows.
+    Headers,
+    /// The status of the reply.
+    Status,
 }
 
 /// One member of a structure, or the inside of a list or map.
@@ -214,10 +207,18 @@ pub struct Member {
     pub required: bool,
     /// Its name on the wire, where that differs.
     pub location: Option<&'static str>,
+    /// Its name in a request of ec2Query, where that is yet another one.
+    pub query_name: Option<&'static str>,
+    /// Where it stands.
+    pub place: Place,
+    /// JSON inside of a header, in base64.
+    pub json_value: bool,
     /// An attribute of the XML element around it.
     pub attribute: bool,
     /// A list or map without an element around its entries.
     pub flattened: bool,
+    /// Prefix and URI of a namespace that its XML element declares.
+    pub namespace: Option<(&'static str, &'static str)>,
     /// The client fills it with a random token.
     pub idempotency_token: bool,
 }
@@ -230,8 +231,12 @@ impl Member {
             shape,
             required: false,
             location: None,
+            query_name: None,
+            place: Place::Body,
+            json_value: false,
             attribute: false,
             flattened: false,
+            namespace: None,
             idempotency_token: false,
         }
     }
@@ -246,6 +251,21 @@ impl Member {
         Self { location: Some(location), ..self }
     }
 
+    /// Gives it another name in requests of ec2Query.
+    pub const fn queried(self, name: &'static str) -> Self {
+        Self { query_name: Some(name), ..self }
+    }
+
+    /// Puts it somewhere else than into the body.
+    pub const fn at(self, place: Place) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Makes it JSON in base64, if it is in a header.
+    pub const fn json_value(self) -> Self {
+        Self { json_value: true, ..self }
+    }
+
     /// Makes it an XML attribute.
     pub const fn attribute(self) -> Self {
         Self { attribute: true, ..self }
@@ -254,6 +274,11 @@ impl Member {
     /// Flattens it.
     pub const fn flattened(self) -> Self {
         Self { flattened: true, ..self }
+    }
+
+    /// Has its XML element declare a namespace.
+    pub const fn namespaced(self, prefix: &'static str, uri: &'static str) -> Self {
+        Self { namespace: Some((prefix, uri)), ..self }
     }
 
     /// Marks it an idempotency token.
@@ -268,62 +293,21 @@ impl Member {
             None => self.name,
         }
     }
-}
 
-/// A regular expression of a model, compiled when first used. It has to match the whole text.
-#[derive(Debug)]
-pub struct Pattern {
-    source: &'static str,
-    compiled: OnceLock<Option<regex::Regex>>,
-}
-
-impl Pattern {
-    /// The pattern as the model writes it.
-    pub const fn new(source: &'static str) -> Self {
-        Self { source, compiled: OnceLock::new() }
-    }
-
-    /// The pattern as the model writes it.
-    pub const fn source(&self) -> &'static str {
-        self.source
-    }
-
-    /// Whether the whole text matches. A pattern that this engine cannot read matches all (a test shows
-    /// that there is none in the generated tables).
-    pub fn matches(&self, text: &str) -> bool {
-        self.compiled().is_none_or(|regex| regex.is_match(text))
-    }
-
-    /// Whether the pattern can be read at all.
-    pub fn is_readable(&self) -> bool {
-        self.compiled().is_some()
-    }
-
-    fn compiled(&self) -> Option<&regex::Regex> {
-        self.compiled
-            .get_or_init(|| regex::Regex::new(&format!("^(?:{})$", rust_syntax(self.source))).ok())
-            .as_ref()
-    }
-}
-
-/// The models write `\uXXXX`, this engine `\u{XXXX}`; the models' class `[\w-_]` ends in a plain hyphen.
-fn rust_syntax(source: &str) -> String {
-    let mut out = String::with_capacity(source.len());
-    let mut rest = source;
-    while let Some(at) = rest.find("\\u") {
-        let (before, after) = rest.split_at(at);
-        out.push_str(before);
-        match after.get(2..6).filter(|hex| hex.bytes().all(|b| b.is_ascii_hexdigit())) {
-            Some(hex) => {
-                out.push_str(&format!("\\u{{{hex}}}"));
-                rest = &after[6..];
-            }
-            None => {
-                out.push_str("\\u");
-                rest = &after[2..];
-            }
+    /// Whether its entries stand without an element, or a step of the name, around them.
+    pub fn is_flat(&self) -> bool {
+        match &self.shape.kind {
+            Kind::List { flattened, .. } | Kind::Map { flattened, .. } => self.flattened || *flattened,
+            _ => false,
         }
     }
-    out.push_str(rest);
-    out.replace("[\\w-_]", "[\\w\\-_]")
+
+    /// The name of its elements in XML and of its parameters in awsQuery: the entries of a flat list go by the
+    /// inner name where the model gives one.
+    pub fn element_name(&self) -> &'static str {
+        match &self.shape.kind {
+            Kind::List { member, .. } if self.is_flat() => member.location.unwrap_or(self.wire_name()),
+            _ => self.wire_name(),
+        }
+    }
 }

@@ -56,6 +56,12 @@ impl Timestamp {
         self.to_jiff().strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()
     }
 
+    /// Reads `Mon, 23 Nov 2026 10:00:00 GMT`.
+    pub fn parse_http_date(text: &str) -> Option<Self> {
+        let zoned = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+        Some(Self(zoned.as_millisecond()))
+    }
+
     /// `20261123T100000Z`, as SigV4 wants it.
     pub fn to_amz_date(self) -> String {
         self.to_jiff().strftime("%Y%m%dT%H%M%SZ").to_string()

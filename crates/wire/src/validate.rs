@@ -10,7 +10,7 @@ mod constraint;
 use serde_json::{Map, Number, Value};
 
 use crate::Error;
-use crate::schema::{Kind, Member, Operation, Service, Shape};
+use crate::schema::{Kind, Member, Operation, Protocol, Service, Shape};
 use constraint::Violations;
 
 /// Checks `input` against the operation's input shape. An operation without input takes any object.
@@ -35,11 +35,23 @@ pub fn validate(service: &Service, operation: &Operation, input: &mut Value) -> 
     }
 }
 
-/// The error code of a broken constraint: what the service's model has for it.
+/// The error code of a broken constraint: what the service's model has for it, else what is usual in its protocol.
 pub fn constraint_code(service: &Service) -> &'static str {
-    if service.error("InvalidParameterException").is_some() {
-        "InvalidParameterException"
-    } else if service.target_prefix.is_some() {
+    let codes = [
+        "InvalidParameterException",
+        "ValidationException",
+        "InvalidParameterValueException",
+        "InvalidInput",
+    ];
+    if let Some(code) = codes.into_iter().find(|code| service.error(code).is_some()) {
+        return code;
+    }
+    let speaks = |protocol: Protocol| service.protocols.contains(&protocol);
+    if speaks(Protocol::Ec2Query) {
+        "InvalidParameterValue"
+    } else if speaks(Protocol::RestXml) {
+        "InvalidRequest"
+    } else if speaks(Protocol::RestJson) || service.target_prefix.is_some() {
         "ValidationException"
     } else {
         "ValidationError"

@@ -4,6 +4,9 @@
 // Helpers of tests are not in `#[test]` functions, where unwrap is allowed.
 #![allow(clippy::unwrap_used)]
 
+#[path = "generated/all.rs"]
+#[rustfmt::skip]
+mod generated;
 #[path = "it/golden.rs"]
 mod golden;
 #[path = "it/oracle.rs"]
@@ -12,10 +15,14 @@ mod oracle;
 mod probe;
 #[path = "it/protocol.rs"]
 mod protocol;
+#[path = "it/routes.rs"]
+mod routes;
 #[path = "it/schema.rs"]
 mod schema;
 #[path = "it/signing_suite.rs"]
 mod signing_suite;
+#[path = "it/there_and_back.rs"]
+mod there_and_back;
 #[path = "it/validate.rs"]
 mod validate;
 

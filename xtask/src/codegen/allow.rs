@@ -34,6 +34,64 @@ pub const SERVICES: &[Allowed] = &[
     Allowed { name: "sts", operations: Only(&["GetCallerIdentity"]), serde: Served },
 ];
 
+/// What the tests of the protocols read and write: some operations of real services for all that the models can
+/// say. They get tables alone, in a folder of the tests, and are no part of the product.
+pub const TESTED: &[Allowed] = &[
+    tables("accessanalyzer", Only(&["GetAnalyzer", "ListAnalyzers"])),
+    tables("amp", Only(&["ListScrapers"])),
+    tables("apigateway", Only(&["GetRestApis", "ImportRestApi", "UpdateRestApi"])),
+    tables("cloudwatch", Only(CLOUDWATCH)),
+    tables("ec2", Only(EC2)),
+    tables("lambda", Only(LAMBDA)),
+    tables("lex-runtime", Only(&["PostContent", "PostText"])),
+    tables("route53", Only(ROUTE53)),
+    tables("s3", Only(S3)),
+    tables("scheduler", Only(&["CreateSchedule", "GetSchedule", "ListSchedules", "TagResource"])),
+    tables("sdb", Only(&["GetAttributes", "ListDomains", "PutAttributes"])),
+    tables("servicediscovery", Only(&["DiscoverInstances"])),
+    tables("sqs", Only(&["GetQueueUrl", "ReceiveMessage", "SendMessage"])),
+];
+
+/// A service whose structures nobody reads or writes.
+const fn tables(name: &'static str, operations: Operations) -> Allowed {
+    Allowed { name, operations, serde: Served }
+}
+
+const CLOUDWATCH: &[&str] =
+    &["DescribeAlarms", "GetMetricData", "GetMetricStatistics", "PutMetricAlarm", "PutMetricData"];
+
+const EC2: &[&str] =
+    &["AuthorizeSecurityGroupIngress", "CreateTags", "DescribeRegions", "DescribeTags", "RunInstances"];
+
+const LAMBDA: &[&str] = &[
+    "CreateFunction",
+    "Invoke",
+    "InvokeWithResponseStream",
+    "ListFunctions",
+    "TagResource",
+    "UntagResource",
+];
+
+const ROUTE53: &[&str] =
+    &["ChangeResourceRecordSets", "CreateHostedZone", "ListHostedZones", "ListResourceRecordSets"];
+
+const S3: &[&str] = &[
+    "CompleteMultipartUpload",
+    "CopyObject",
+    "CreateBucket",
+    "DeleteObjects",
+    "GetBucketAcl",
+    "GetObject",
+    "GetObjectAttributes",
+    "HeadObject",
+    "ListBuckets",
+    "ListObjectsV2",
+    "PutBucketAcl",
+    "PutBucketLifecycleConfiguration",
+    "PutObject",
+    "UploadPart",
+];
+
 const LOGS: &[&str] = &[
     "CreateLogGroup",
     "CreateLogStream",

@@ -64,6 +64,20 @@ pub fn service_root(model: &Model, files: &[&str]) -> String {
     out
 }
 
+/// The module of the tables that only tests read.
+pub fn tested_root(services: &[&str]) -> String {
+    let mut out = String::new();
+    for service in services {
+        out.push_str(&format!("pub mod {service};\n"));
+    }
+    let all: Vec<String> = services.iter().map(|service| format!("&{service}::SERVICE")).collect();
+    out.push_str(&format!(
+        "\n/// Every service here.\npub static SERVICES: &[&wire::schema::Service] = &[{}];\n",
+        all.join(", ")
+    ));
+    out
+}
+
 /// `Cargo.toml` of one service; `parts` are the texts of its modules.
 pub fn manifest<'a>(model: &Model, mut parts: impl Iterator<Item = &'a str>) -> String {
     let Model { name, metadata, .. } = model;

@@ -60,6 +60,7 @@ pub struct Metadata {
     pub json_version: Option<String>,
     pub target_prefix: Option<String>,
     pub xml_namespace: Option<String>,
+    /// Present where errors can also go by the codes of the query protocol.
     pub aws_query_compatible: Option<serde::de::IgnoredAny>,
 }
 
@@ -70,6 +71,15 @@ pub struct Operation {
     #[serde(default)]
     pub errors: Vec<ShapeRef>,
     pub http: Http,
+    pub endpoint: Option<Endpoint>,
+    #[serde(default)]
+    pub deprecated: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoint {
+    pub host_prefix: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -77,6 +87,14 @@ pub struct Operation {
 pub struct Http {
     pub method: String,
     pub request_uri: String,
+    pub response_code: Option<u16>,
+}
+
+#[derive(Deserialize)]
+pub struct Namespace {
+    #[serde(default)]
+    pub prefix: String,
+    pub uri: String,
 }
 
 #[derive(Deserialize, Default)]
@@ -85,6 +103,10 @@ pub struct ShapeRef {
     pub shape: String,
     pub location_name: Option<String>,
     pub query_name: Option<String>,
+    pub location: Option<String>,
+    pub timestamp_format: Option<String>,
+    pub xml_namespace: Option<Namespace>,
+    pub jsonvalue: bool,
     pub result_wrapper: Option<String>,
     pub xml_attribute: bool,
     pub flattened: bool,
@@ -109,6 +131,11 @@ pub struct Shape {
     pub max: Option<f64>,
     pub pattern: Option<String>,
     pub timestamp_format: Option<String>,
+    pub location_name: Option<String>,
+    pub payload: Option<String>,
+    pub xml_namespace: Option<Namespace>,
+    #[serde(default)]
+    pub eventstream: bool,
     #[serde(default)]
     pub flattened: bool,
     #[serde(default)]
@@ -220,6 +247,23 @@ impl Model {
     /// Every shape of the service that is an error.
     pub fn errors(&self) -> impl Iterator<Item = (&String, &Shape)> {
         self.shapes.iter().filter(|(_, shape)| shape.exception)
+    }
+
+    /// Whether the operation's input or output has a stream of events.
+    pub fn has_event_stream(&self, operation: &Operation) -> bool {
+        let ends = [&operation.input, &operation.output];
+        let members = ends.into_iter().flatten().filter_map(|end| self.shapes.get(&end.shape));
+        let mut members = members.flat_map(|shape| &shape.members.0);
+        members.any(|(_, member)| self.shapes.get(&member.shape).is_some_and(|shape| shape.eventstream))
+    }
+
+    /// The namespace of the service's XML: of the metadata, else the one that inputs or payloads have.
+    pub fn namespace(&self) -> Option<&str> {
+        let inputs = self.operations.values().filter_map(|operation| operation.input.as_ref());
+        let members = self.shapes.values().flat_map(|shape| shape.members.0.iter().map(|(_, member)| member));
+        let plain = |namespace: &&Namespace| namespace.prefix.is_empty();
+        let found = inputs.chain(members).filter_map(|end| end.xml_namespace.as_ref()).find(plain);
+        self.metadata.xml_namespace.as_deref().or_else(|| found.map(|namespace| namespace.uri.as_str()))
     }
 
     /// The ways of one structure of that group.

@@ -36,7 +36,7 @@ fn head(file: &File) -> Option<String> {
             Some(format!("{}:1: a generated file begins with {GENERATED}", file.path))
         }
         (false, first) if first.starts_with(GENERATED) => {
-            Some(format!("{}:1: a generated file lies in crates/models", file.path))
+            Some(format!("{}:1: a generated file lies in a folder of those", file.path))
         }
         (_, first) if !first.starts_with("//! ") => {
             Some(format!("{}:1: a file begins with //! and what it is", file.path))

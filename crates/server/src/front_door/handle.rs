@@ -12,8 +12,7 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::{Body as _, Incoming as Body};
 use tokio::sync::OwnedSemaphorePermit;
 use wire::Error;
-use wire::protocol::{self, Codec, Incoming, Reply, codec, spoken};
-use wire::schema::Protocol;
+use wire::protocol::{Incoming, Reply, codec, spoken, unknown_operation};
 use wire::sigv4::{Refusal, Signature};
 use wire::validate::validate;
 
@@ -37,7 +36,7 @@ impl FrontDoor {
             tracing::debug!(peer = %connection.ends.peer, %error, "a request was refused");
             return match upgrade {
                 Some(_) => refused_upgrade(&error),
-                None => response(render(spoken(&incoming(&parts, b""))).error(None, &error, &request_id)),
+                None => response(codec(spoken(&incoming(&parts, b""), "")).error(None, &error, &request_id)),
             };
         }
         if parts.uri.path() == "/health" && parts.method == Method::GET {
@@ -47,7 +46,7 @@ impl FrontDoor {
             let error = Error::unavailable("Too many requests are being answered; try again");
             return match upgrade {
                 Some(_) => refused_upgrade(&error),
-                None => response(render(spoken(&incoming(&parts, b""))).error(None, &error, &request_id)),
+                None => response(codec(spoken(&incoming(&parts, b""), "")).error(None, &error, &request_id)),
             };
         }
         if let (Some(upgrade), Some(on_upgrade)) = (upgrade, on_upgrade) {
@@ -61,7 +60,7 @@ impl FrontDoor {
             if error.status() >= 500 {
                 tracing::error!(%error, request_id, "a request failed");
             }
-            render(route.protocol).error(schema, &error, &request_id)
+            codec(route.protocol).error(schema, &error, &request_id)
         }))
     }
 
@@ -89,10 +88,7 @@ impl FrontDoor {
             let text = format!("Roadstead has no service {name}: see {SUPPORT_PAGE}");
             return Err(unknown_operation(route.protocol, text));
         };
-        let Some(codec) = codec(route.protocol) else {
-            let text = format!("Roadstead does not speak this protocol of {}", mounted.schema.service_id);
-            return Err(unknown_operation(route.protocol, text));
-        };
+        let codec = codec(route.protocol);
         let request = incoming(parts, &body);
         let operation = codec.operation(mounted.schema, &request)?;
         authorise(&key, mounted.schema.signing_name, operation.name)?;
@@ -203,22 +199,11 @@ impl FrontDoor {
 fn incoming<'a>(parts: &'a Parts, body: &'a [u8]) -> Incoming<'a> {
     Incoming {
         method: parts.method.as_str(),
+        path: parts.uri.path(),
         query: parts.uri.query().unwrap_or_default(),
         headers: &parts.headers,
         body,
     }
-}
-
-fn unknown_operation(protocol: Protocol, message: String) -> Error {
-    match protocol {
-        Protocol::Query | Protocol::Ec2Query => Error::new("InvalidAction", 400, message),
-        _ => protocol::unknown_operation(message),
-    }
-}
-
-/// A codec that can at least render an error.
-fn render(protocol: Protocol) -> &'static dyn Codec {
-    codec(protocol).or_else(|| codec(Protocol::Json11)).expect("JSON 1.1 is built")
 }
 
 fn response(reply: Reply) -> Response<Full<Bytes>> {

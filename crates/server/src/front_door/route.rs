@@ -24,14 +24,17 @@ impl FrontDoor {
         };
         let protocol = match mounted {
             Some(mounted) => protocol::pick(mounted.schema, request),
-            None => protocol::spoken(request),
+            None => protocol::spoken(
+                request,
+                signature.as_ref().map_or("", |signature| signature.service.as_str()),
+            ),
         };
         Route { mounted, protocol }
     }
 
-    /// The service of that `X-Amz-Target`.
+    /// The service that `X-Amz-Target` or the path of the CBOR protocol names.
     fn named(&self, request: &Incoming) -> Option<&Mounted> {
-        let (prefix, _) = protocol::target(request.headers)?;
+        let (prefix, _) = protocol::target(request)?;
         self.mounted.iter().find(|mounted| mounted.schema.target_prefix == Some(prefix))
     }
 

@@ -488,6 +488,44 @@ async fn a_service_that_is_not_there_is_named() {
     assert_eq!((answer.status, answer.json()), (200, json!({"status": "ok"})));
 }
 
+/// Under the code that tools go on from, in the form that the service's SDK reads, and never as what would be tried again.
+#[tokio::test]
+async fn a_service_that_is_not_there_is_refused_in_its_own_protocol() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let form = ("content-type", "application/x-www-form-urlencoded; charset=utf-8");
+    for (service, target, header, status, marks) in [
+        ("s3", ("GET", "/bucket", ""), None, 501, ["<Error><Code>NotImplemented</Code>", "<RequestId>"]),
+        (
+            "route53",
+            ("GET", "/2013-04-01/hostedzone", ""),
+            None,
+            501,
+            ["<Code>NotImplemented</Code>", "<RequestId>"],
+        ),
+        (
+            "ec2",
+            ("POST", "/", ""),
+            Some(form),
+            400,
+            ["<Response><Errors><Error><Code>InvalidAction</Code>", "<RequestID>"],
+        ),
+        ("sns", ("POST", "/", ""), Some(form), 400, ["<ErrorResponse><Error>", "<Code>InvalidAction</Code>"]),
+        ("lambda", ("GET", "/2015-03-31/functions", ""), None, 400, ["{\"message\":\"", "no service lambda"]),
+    ] {
+        let other = client.with("AKID", "secret").scope("us-east-1", service);
+        let headers: Vec<(&str, &str)> = header.into_iter().collect();
+        let answer = client.signed(&other, target, &headers, b"").await;
+        assert_eq!(answer.status, status, "{service}: {}", answer.body);
+        for mark in marks {
+            assert!(answer.body.contains(mark), "{service}: {}", answer.body);
+        }
+        let code = (service == "lambda").then_some("UnknownOperationException");
+        assert_eq!(answer.header("x-amzn-errortype"), code, "{service}");
+        assert!(answer.header("x-amzn-requestid").is_some());
+    }
+}
+
 #[tokio::test]
 async fn web_sockets_are_handed_over() {
     let running = start(Limits::default()).await;

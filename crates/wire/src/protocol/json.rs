@@ -1,12 +1,17 @@
 //! awsJson1.0 and awsJson1.1: the operation in `X-Amz-Target`, a JSON object in and out.
 
+pub mod body;
+
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{HeaderName, HeaderValue};
 use serde_json::{Map, Value};
 
-use super::{Codec, Incoming, Reply, request_id_header, target, unknown_operation};
+use super::{
+    Codec, Incoming, Reply, by_name, content_type, message_name, output_value, query_error,
+    request_id_header, serialization, shape_of, target, unknown_operation,
+};
 use crate::Error;
-use crate::schema::{Operation, Service};
+use crate::schema::{ErrorShape, Operation, Protocol, Service};
 
 /// One of the two versions; they differ in the content type only.
 pub struct Json {
@@ -16,70 +21,73 @@ pub struct Json {
 pub static JSON_1_0: Json = Json { content_type: "application/x-amz-json-1.0" };
 pub static JSON_1_1: Json = Json { content_type: "application/x-amz-json-1.1" };
 
+/// Reads a body that has to be JSON; an empty one is an empty object.
+pub fn read(body: &[u8]) -> Result<Value, Error> {
+    if body.is_empty() {
+        return Ok(Value::Object(Map::new()));
+    }
+    serde_json::from_slice(body)
+        .map_err(|error| serialization(format!("The body is no JSON that can be read: {error}")))
+}
+
+/// The message of an error and what else it has, in a JSON body.
+pub fn error_members(shape: Option<&'static ErrorShape>, error: &Error) -> Map<String, Value> {
+    let mut body = Map::new();
+    body.insert(message_name(shape).to_owned(), Value::from(error.message()));
+    let fields: Value = error.fields().map(|(name, value)| (name.clone(), value.clone())).collect();
+    let fields = match shape {
+        Some(shape) => body::to_wire(shape.shape, fields),
+        None => fields,
+    };
+    if let Value::Object(fields) = fields {
+        body.extend(fields);
+    }
+    body
+}
+
 impl Codec for Json {
     fn operation(&self, service: &'static Service, request: &Incoming) -> Result<&'static Operation, Error> {
-        let Some((prefix, name)) = target(request.headers) else {
-            return Err(unknown_operation("The request has no X-Amz-Target header".to_owned()));
+        let unknown = |text: String| unknown_operation(Protocol::Json11, text);
+        let Some((prefix, name)) = target(request) else {
+            return Err(unknown("The request has no X-Amz-Target header".to_owned()));
         };
         if service.target_prefix != Some(prefix) {
-            return Err(unknown_operation(format!(
-                "{} has no operation {prefix}.{name}",
-                service.service_id
-            )));
+            return Err(unknown(format!("{} has no operation {prefix}.{name}", service.service_id)));
         }
-        service
-            .operation(name)
-            .ok_or_else(|| unknown_operation(format!("{} has no operation {name}", service.service_id)))
+        by_name(Protocol::Json11, service, name)
     }
 
     fn input(&self, _operation: &'static Operation, request: &Incoming) -> Result<Value, Error> {
-        if request.body.is_empty() {
-            return Ok(Value::Object(Map::new()));
-        }
-        serde_json::from_slice(request.body).map_err(|error| {
-            Error::new(
-                "SerializationException",
-                400,
-                format!("The body is no JSON that can be read: {error}"),
-            )
-        })
+        read(request.body)
     }
 
     fn response(
         &self,
-        _service: &'static Service,
+        service: &'static Service,
         operation: &'static Operation,
         output: Bytes,
         request_id: &str,
     ) -> Result<Reply, Error> {
-        // AWS sends no body at all for an operation that has no output shape.
-        let body = if operation.output.is_none() { Bytes::new() } else { output };
-        Ok(Reply { status: 200, headers: vec![self.content_type(), request_id_header(request_id)], body })
+        let body = match operation.output {
+            // AWS sends no body at all for an operation that has no output shape.
+            None => Bytes::new(),
+            Some(_) if *service.index.plain.get_or_init(|| body::is_plain(service)) => output,
+            Some(shape) => body::to_wire(shape, output_value(operation, &output)?).to_string().into(),
+        };
+        let headers = vec![content_type(self.content_type), request_id_header(request_id)];
+        Ok(Reply { status: 200, headers, body })
     }
 
     fn error(&self, service: Option<&'static Service>, error: &Error, request_id: &str) -> Reply {
-        let mut body = Map::new();
-        body.insert("__type".to_owned(), Value::from(error.code()));
-        body.insert("message".to_owned(), Value::from(error.message()));
-        for (name, value) in error.fields() {
-            body.insert(name.clone(), value.clone());
+        let shape = shape_of(service, error);
+        let name = shape.map_or(error.code(), |shape| shape.name);
+        let mut body = error_members(shape, error);
+        body.insert("__type".to_owned(), Value::from(name));
+        let mut headers = vec![content_type(self.content_type), request_id_header(request_id)];
+        if let Ok(name) = HeaderValue::from_str(name) {
+            headers.push((HeaderName::from_static("x-amzn-errortype"), name));
         }
-        let mut headers = vec![self.content_type(), request_id_header(request_id)];
-        if let Ok(code) = HeaderValue::from_str(error.code()) {
-            headers.push((HeaderName::from_static("x-amzn-errortype"), code));
-        }
-        if service.is_some_and(|service| service.query_compatible) {
-            let fault = if error.is_sender_fault() { "Sender" } else { "Receiver" };
-            if let Ok(value) = HeaderValue::from_str(&format!("{};{fault}", error.code())) {
-                headers.push((HeaderName::from_static("x-amzn-query-error"), value));
-            }
-        }
+        headers.extend(query_error(service, error));
         Reply { status: error.status(), headers, body: Value::Object(body).to_string().into() }
-    }
-}
-
-impl Json {
-    fn content_type(&self) -> (HeaderName, HeaderValue) {
-        (CONTENT_TYPE, HeaderValue::from_static(self.content_type))
     }
 }

@@ -1,17 +1,17 @@
 //! awsQuery: a form in (body, or the URL's query), XML out.
 
 mod params;
-mod xml;
 
 use bytes::Bytes;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use serde_json::Value;
 
-use super::{Codec, Incoming, Reply, request_id_header};
+use super::xml::Writer;
+use super::{Codec, Incoming, Reply, by_name, content_type, output_value, request_id_header, shape_of};
+use super::{unknown_operation, xml};
 use crate::Error;
-use crate::schema::{Operation, Service};
+use crate::schema::{Operation, Protocol, Service};
+pub use params::Dialect;
 use params::Node;
-use xml::Writer;
 
 /// The protocol; it has no state.
 pub struct Query;
@@ -40,26 +40,43 @@ fn action(request: &Incoming) -> Result<(Option<String>, Option<String>), Error>
     Ok((action, version))
 }
 
+/// The operation that `Action` and `Version` name.
+pub fn operation(
+    protocol: Protocol,
+    service: &'static Service,
+    request: &Incoming,
+) -> Result<&'static Operation, Error> {
+    let (action, version) = action(request)?;
+    let Some(name) = action else {
+        return Err(Error::new("MissingAction", 400, "The request has no parameter Action"));
+    };
+    let unknown = |version: &str| {
+        let text = format!("Could not find operation {name} for version {version}");
+        unknown_operation(protocol, text)
+    };
+    match version {
+        Some(version) if version != service.api_version => Err(unknown(&version)),
+        _ if service.operation(&name).is_none() => Err(unknown(service.api_version)),
+        _ => by_name(protocol, service, &name),
+    }
+}
+
+/// The input that the parameters spell.
+pub fn input(dialect: Dialect, operation: &'static Operation, request: &Incoming) -> Result<Value, Error> {
+    let root = Node::read(pairs(request))?;
+    match operation.input {
+        Some(shape) => root.into_structure(shape, dialect),
+        None => Ok(Value::Object(serde_json::Map::new())),
+    }
+}
+
 impl Codec for Query {
     fn operation(&self, service: &'static Service, request: &Incoming) -> Result<&'static Operation, Error> {
-        let (action, version) = action(request)?;
-        let Some(name) = action else {
-            return Err(Error::new("MissingAction", 400, "The request has no parameter Action"));
-        };
-        if let Some(version) = version
-            && version != service.api_version
-        {
-            return Err(invalid_action(&name, &version));
-        }
-        service.operation(&name).ok_or_else(|| invalid_action(&name, service.api_version))
+        operation(Protocol::Query, service, request)
     }
 
     fn input(&self, operation: &'static Operation, request: &Incoming) -> Result<Value, Error> {
-        let root = Node::read(pairs(request))?;
-        match operation.input {
-            Some(shape) => root.into_structure(shape),
-            None => Ok(Value::Object(serde_json::Map::new())),
-        }
+        input(Dialect::Query, operation, request)
     }
 
     fn response(
@@ -69,8 +86,7 @@ impl Codec for Query {
         output: Bytes,
         request_id: &str,
     ) -> Result<Reply, Error> {
-        let output: Value = serde_json::from_slice(&output)
-            .map_err(|error| Error::internal(format!("{}'s output is no JSON: {error}", operation.name)))?;
+        let output = output_value(operation, &output)?;
         let root = format!("{}Response", operation.name);
         let mut xml = Writer::new();
         xml.open_root(&root, service.xml_namespace);
@@ -89,30 +105,12 @@ impl Codec for Query {
     }
 
     fn error(&self, service: Option<&'static Service>, error: &Error, request_id: &str) -> Reply {
-        let mut xml = Writer::new();
-        xml.open_root("ErrorResponse", service.and_then(|service| service.xml_namespace));
-        xml.open("Error");
-        xml.text_element("Type", if error.is_sender_fault() { "Sender" } else { "Receiver" });
-        xml.text_element("Code", error.code());
-        xml.text_element("Message", error.message());
-        let shape = service.and_then(|s| s.errors.iter().find(|shape| shape.code == error.code()));
-        for (name, value) in error.fields() {
-            if let Some(member) = shape.and_then(|shape| shape.shape.member(name)) {
-                xml.member(member, value);
-            }
-        }
-        xml.close("Error");
-        xml.text_element("RequestId", request_id);
-        xml.close("ErrorResponse");
+        let xml = xml::error_response(service, shape_of(service, error), error, request_id);
         reply(error.status(), xml, request_id)
     }
 }
 
-fn invalid_action(action: &str, version: &str) -> Error {
-    Error::new("InvalidAction", 400, format!("Could not find operation {action} for version {version}"))
-}
-
 fn reply(status: u16, xml: Writer, request_id: &str) -> Reply {
-    let content_type = (CONTENT_TYPE, HeaderValue::from_static("text/xml"));
-    Reply { status, headers: vec![content_type, request_id_header(request_id)], body: xml.into_bytes() }
+    let headers = vec![content_type("text/xml"), request_id_header(request_id)];
+    Reply { status, headers, body: xml.into_bytes() }
 }

@@ -1,20 +1,23 @@
 //! Requests that botocore wrote, and replies that botocore reads (`tools/golden.py` writes the one and checks
-//! the other). `UPDATE=1` writes the replies anew.
+//! the other), in every protocol of every service that has tables, in the product or for the tests. `UPDATE=1` writes the
+//! replies anew.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, json};
-use wire::protocol::{Incoming, Reply, codec, pick};
-use wire::schema::{Kind, Operation, Service, Shape};
+use wire::protocol::{Incoming, Reply, codec, pick, unknown_operation};
+use wire::schema::{Kind, Operation, Place, Protocol, Service, Shape, TimestampFormat};
 use wire::validate::validate;
 use wire::{Error, Request};
 
-use crate::{SERVICES, probe};
+use crate::{SERVICES, generated, probe};
 
 const REQUEST_ID: &str = "00000000-0000-4000-8000-000000000000";
 
@@ -22,9 +25,38 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden")
 }
 
-fn service(name: &str) -> &'static Service {
-    let all = SERVICES.iter().copied().chain([&probe::SERVICE]);
-    all.into_iter().find(|service| service.name == name).unwrap()
+/// Every service that has tables.
+fn services() -> impl Iterator<Item = &'static Service> {
+    let own = SERVICES.iter().copied().chain([&probe::SERVICE]);
+    own.chain(generated::SERVICES.iter().copied())
+}
+
+fn is_product(service: &Service) -> bool {
+    SERVICES.iter().any(|own| own.name == service.name)
+}
+
+/// The operations whose shapes are known, but for streams of events.
+fn typed_operations(service: &'static Service) -> impl Iterator<Item = &'static Operation> {
+    service.operations.iter().filter(|operation| operation.typed && !operation.event_stream)
+}
+
+/// The protocol by botocore's name.
+fn protocol_name(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Json10 | Protocol::Json11 => "json",
+        Protocol::Query => "query",
+        Protocol::Ec2Query => "ec2",
+        Protocol::RestJson => "rest-json",
+        Protocol::RestXml => "rest-xml",
+        Protocol::Cbor => "smithy-rpc-v2-cbor",
+    }
+}
+
+fn body_of(line: &Value) -> Vec<u8> {
+    match &line["body64"] {
+        Value::String(text) => STANDARD.decode(text).unwrap(),
+        _ => line["body"].as_str().unwrap().as_bytes().to_vec(),
+    }
 }
 
 #[test]
@@ -39,33 +71,44 @@ fn what_botocore_sends_is_read() {
                 HeaderValue::from_str(value.as_str().unwrap()).unwrap(),
             );
         }
-        let body = line["body"].as_str().unwrap().as_bytes();
-        let request = Incoming { method: "POST", query: "", headers: &headers, body };
-        let service = service(line["service"].as_str().unwrap());
-        let codec = codec(pick(service, &request)).unwrap();
-        let operation = codec.operation(service, &request).unwrap();
-        assert_eq!(operation.name, line["operation"]);
-        let mut input = codec.input(operation, &request).unwrap();
-        validate(service, operation, &mut input)
-            .unwrap_or_else(|error| panic!("{}: {error}", operation.name));
-        assert_eq!(as_numbers(operation.input, &input), line["input"], "{}", operation.name);
-        if service.name != "probe" {
-            assert_eq!(typed(service.name, operation.name, Side::Input, &input), input, "{}", operation.name);
+        let body = body_of(&line);
+        let text = |name: &str| line[name].as_str().unwrap();
+        let request = Incoming {
+            method: text("method"),
+            path: text("path"),
+            query: text("query"),
+            headers: &headers,
+            body: &body,
+        };
+        let service = services().find(|service| service.name == text("service")).unwrap();
+        let protocol = pick(service, &request);
+        let what = format!("{} {} {}", service.name, text("protocol"), text("operation"));
+        assert_eq!(protocol_name(protocol), text("protocol"), "{what}");
+        let codec = codec(protocol);
+        let operation = codec.operation(service, &request).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(operation.name, text("operation"), "{what}");
+        let mut input = codec.input(operation, &request).unwrap_or_else(|error| panic!("{what}: {error}"));
+        validate(service, operation, &mut input).unwrap_or_else(|error| panic!("{what}: {error}"));
+        assert_eq!(as_numbers(operation.input, &input), line["input"], "{what}");
+        if is_product(service) {
+            assert_eq!(typed(service.name, operation.name, Side::Input, &input), input, "{what}");
         }
-        seen.insert((service.name, operation.name));
+        seen.insert((service.name, protocol_name(protocol), operation.name));
     }
-    let typed: usize = SERVICES.iter().flat_map(|s| s.operations).filter(|o| o.typed).count();
-    assert_eq!(seen.len(), typed + 1);
+    let all = services().flat_map(|service| typed_operations(service).map(move |_| service.protocols.len()));
+    assert_eq!(seen.len(), all.sum::<usize>());
 }
 
 #[test]
 fn what_we_reply_is_the_golden_text() {
     let mut text = String::new();
-    for service in SERVICES.iter().copied().chain([&probe::SERVICE]) {
-        for operation in service.operations.iter().filter(|operation| operation.typed) {
-            reply_lines(service, operation, &mut text);
+    for service in services() {
+        for protocol in service.protocols {
+            for operation in typed_operations(service) {
+                reply_lines(service, *protocol, operation, &mut text);
+            }
+            error_lines(service, *protocol, &mut text);
         }
-        error_lines(service, &mut text);
     }
     let path = folder().join("replies.jsonl");
     if std::env::var_os("UPDATE").is_some() {
@@ -74,68 +117,123 @@ fn what_we_reply_is_the_golden_text() {
     assert!(fs::read_to_string(&path).unwrap() == text, "run with UPDATE=1, then `tools/golden.py check`");
 }
 
-fn reply_lines(service: &'static Service, operation: &'static Operation, text: &mut String) {
-    let codec = codec(service.protocols[0]).unwrap();
+fn reply_lines(
+    service: &'static Service,
+    protocol: Protocol,
+    operation: &'static Operation,
+    text: &mut String,
+) {
     for full in [false, true] {
-        let output = operation.output.map_or(json!({}), |shape| sample(shape, full, 0));
-        if service.name != "probe" {
+        let output = operation.output.map_or(json!({}), |shape| sample(shape, full, 0, Place::Body));
+        if is_product(service) {
             let typed = typed(service.name, operation.name, Side::Output, &output);
             assert_eq!(typed, output, "{}", operation.name);
         }
         let body = Bytes::from(output.to_string());
-        let reply = codec.response(service, operation, body, REQUEST_ID).unwrap();
-        line(service, operation.name, &reply, "output", &output, text);
+        let reply = codec(protocol).response(service, operation, body, REQUEST_ID).unwrap();
+        let told = as_told(operation.output, output);
+        line(service, protocol, operation.name, &reply, "output", &told, text);
     }
 }
 
-fn error_lines(service: &'static Service, text: &mut String) {
-    let codec = codec(service.protocols[0]).unwrap();
-    let Some(operation) = service.operations.iter().find(|operation| operation.typed) else { return };
-    for shape in service.errors {
+fn error_lines(service: &'static Service, protocol: Protocol, text: &mut String) {
+    let Some(operation) = typed_operations(service).next() else { return };
+    let modelled = service.errors.iter().map(|shape| {
         let error = Error::of(shape, format!("{} <&> \"é\"", shape.name));
-        let reply = codec.error(Some(service), &error, REQUEST_ID);
+        let members = shape.shape.members().iter().filter(|member| !is_message(member.name));
+        members
+            .fold(error, |error, member| error.with(member.name, sample(member.shape, true, 1, member.place)))
+    });
+    // Not of the model: who calls is not known, the operation is not built, the server is full.
+    let others = [
+        Error::new("SomethingElse", 403, "no <&>"),
+        unknown_operation(protocol, format!("{} is not built", operation.name)),
+        Error::unavailable("try again"),
+    ];
+    for error in modelled.chain(others) {
+        let reply = codec(protocol).error(Some(service), &error, REQUEST_ID);
         let told = json!({"code": error.code(), "message": error.message()});
-        line(service, operation.name, &reply, "error", &told, text);
+        line(service, protocol, operation.name, &reply, "error", &told, text);
     }
 }
 
-fn line(service: &Service, operation: &str, reply: &Reply, kind: &str, value: &Value, text: &mut String) {
+/// Members that an error's own code and message are.
+fn is_message(name: &str) -> bool {
+    ["message", "code", "type", "__type"].iter().any(|own| name.eq_ignore_ascii_case(own))
+}
+
+fn line(
+    service: &Service,
+    protocol: Protocol,
+    operation: &str,
+    reply: &Reply,
+    kind: &str,
+    value: &Value,
+    text: &mut String,
+) {
     let headers: Map<String, Value> = reply
         .headers
         .iter()
         .map(|(name, value)| (name.to_string(), Value::from(value.to_str().unwrap())))
         .collect();
-    let line = json!({
-        "service": service.name, "operation": operation, "status": reply.status, "headers": headers,
-        "body": std::str::from_utf8(&reply.body).unwrap(), kind: value,
+    let mut line = json!({
+        "service": service.name, "protocol": protocol_name(protocol), "operation": operation,
+        "status": reply.status, "headers": headers, kind: value,
     });
+    match std::str::from_utf8(&reply.body) {
+        Ok(body) => line["body"] = body.into(),
+        Err(_) => line["body64"] = STANDARD.encode(&reply.body).into(),
+    }
     text.push_str(&line.to_string());
     text.push('\n');
 }
 
-/// A value that meets the shape; with `full` every member is set.
-fn sample(shape: &Shape, full: bool, depth: usize) -> Value {
+/// A value that meets the shape and can stand in that place; with `full` every member is set.
+fn sample(shape: &Shape, full: bool, depth: usize, place: Place) -> Value {
+    let in_header = matches!(place, Place::Header | Place::Headers);
     match &shape.kind {
         Kind::Structure { union, members } => {
             let chosen = members.iter().filter(|member| *union || member.required || (full && depth < 12));
             let chosen = chosen.take(if *union { 1 } else { usize::MAX });
-            chosen.map(|member| (member.name.to_owned(), sample(member.shape, full, depth + 1))).collect()
+            let value = |member: &wire::schema::Member| match (member.place, member.json_value) {
+                (Place::Status, _) => json!(202),
+                (_, true) => json!("{\"a\":[1]}"),
+                (place, _) => sample(member.shape, full, depth + 1, place),
+            };
+            chosen.map(|member| (member.name.to_owned(), value(member))).collect()
         }
         Kind::List { member, .. } => {
-            (0..usize::from(full)).map(|_| sample(member.shape, full, depth + 1)).collect()
+            (0..usize::from(full)).map(|_| sample(member.shape, full, depth + 1, place)).collect()
         }
-        Kind::Map { value, .. } => (0..usize::from(full))
-            .map(|_| ("key\u{e9}".to_owned(), sample(value.shape, full, depth + 1)))
-            .collect(),
+        Kind::Map { value, .. } => {
+            let key = if in_header { "key" } else { "key\u{e9}" };
+            let value = |_| (key.to_owned(), sample(value.shape, full, depth + 1, place));
+            (0..usize::from(full)).map(value).collect()
+        }
         Kind::String { values: [.., last], .. } => Value::from(*last),
+        Kind::String { .. } if in_header => Value::from("text <&> \"x\""),
         Kind::String { .. } => Value::from("text <&> \"\u{e9}\u{20ac}\"\n"),
         Kind::Integer { .. } | Kind::Long { .. } => Value::from(7),
         Kind::Double { .. } => Value::from(0.25),
         Kind::Boolean => Value::from(true),
+        // Headers have whole seconds, and so has their format elsewhere.
+        Kind::Timestamp(format) if in_header || *format == Some(TimestampFormat::HttpDate) => {
+            Value::from(1_795_428_000)
+        }
         Kind::Timestamp(_) => Value::from(1_795_428_000.25),
         Kind::Blob { .. } => Value::from("AP9ibG9i"),
         Kind::Document => json!({"any": ["thing", 1]}),
     }
+}
+
+/// An output as botocore tells it: the JSON in headers is read.
+fn as_told(shape: Option<&Shape>, mut output: Value) -> Value {
+    for member in shape.map_or(&[][..], Shape::members).iter().filter(|member| member.json_value) {
+        if let Some(Value::String(text)) = output.get(member.name) {
+            output[member.name] = serde_json::from_str(text).unwrap();
+        }
+    }
+    output
 }
 
 /// Times as seconds, whatever form the protocol gave them.

@@ -1,7 +1,8 @@
 //! The tables of the service that `tools/golden.py` calls `probe`: what awsQuery can do and no generated
 //! service needs yet.
 
-use wire::schema::{Kind, Member, Operation, Protocol, Service, Shape, TimestampFormat};
+use wire::protocol::Index;
+use wire::schema::{Kind, Member, Operation, Protocol, Service, Shape};
 
 pub static SERVICE: Service = Service {
     name: "probe",
@@ -10,19 +11,12 @@ pub static SERVICE: Service = Service {
     api_version: "2026-01-01",
     target_prefix: None,
     xml_namespace: Some("https://probe/"),
+    bare_errors: false,
     query_compatible: false,
     protocols: &[Protocol::Query],
-    operations: &[Operation {
-        name: "Do",
-        typed: true,
-        input: Some(&EVERYTHING),
-        output: Some(&EVERYTHING),
-        result_wrapper: Some("DoResult"),
-        method: "POST",
-        uri: "/",
-        errors: &[],
-    }],
+    operations: &[Operation::typed("Do").input(&EVERYTHING).output(&EVERYTHING).wrapped("DoResult")],
     errors: &[],
+    index: Index::new(),
 };
 
 static EVERYTHING: Shape = Shape {
@@ -69,6 +63,6 @@ static TEXT: Shape =
     Shape { name: "Text", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 static NUMBER: Shape = Shape { name: "Number", kind: Kind::Integer { min: None, max: None } };
 static FLAG: Shape = Shape { name: "Flag", kind: Kind::Boolean };
-static WHEN: Shape = Shape { name: "When", kind: Kind::Timestamp(TimestampFormat::Iso8601) };
+static WHEN: Shape = Shape { name: "When", kind: Kind::Timestamp(None) };
 static DATA: Shape = Shape { name: "Data", kind: Kind::Blob { min: None, max: None } };
 static SIZE: Shape = Shape { name: "Size", kind: Kind::Double { min: None, max: None } };

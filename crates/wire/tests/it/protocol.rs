@@ -1,5 +1,5 @@
-//! Both protocols, from head to body: routing, odd input, rendering. The golden requests of botocore are in
-//! `golden`.
+//! The protocols of the services that are built, from head to body: routing, odd input, rendering. The golden requests
+//! of botocore are in `golden`, the other protocols in `routes` and `there_and_back`.
 
 use bytes::Bytes;
 use ecs_model as ecs;
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use sts_model as sts;
 use wire::Error;
 use wire::protocol::{Incoming, Reply, codec, pick};
-use wire::schema::{ErrorShape, Kind, Member, Operation, Protocol, Shape, TimestampFormat};
+use wire::schema::{ErrorShape, Kind, Member, Operation, Protocol, Shape};
 
 const TARGET: &str = "AmazonEC2ContainerServiceV20141113.ListClusters";
 
@@ -27,8 +27,9 @@ fn text(reply: &Reply) -> &str {
 #[test]
 fn json_names_its_operation_by_the_target() {
     let headers = json_headers(TARGET);
-    let request = Incoming { method: "POST", query: "", headers: &headers, body: b"{\"maxResults\": 3}" };
-    let codec = codec(pick(&ecs::SERVICE, &request)).unwrap();
+    let request =
+        Incoming { method: "POST", path: "/", query: "", headers: &headers, body: b"{\"maxResults\": 3}" };
+    let codec = codec(pick(&ecs::SERVICE, &request));
     let operation = codec.operation(&ecs::SERVICE, &request).unwrap();
     assert_eq!(operation.name, "ListClusters");
     assert_eq!(codec.input(operation, &request).unwrap(), json!({"maxResults": 3}));
@@ -48,7 +49,7 @@ fn json_names_its_operation_by_the_target() {
 
 #[test]
 fn json_errors_carry_type_message_and_fields() {
-    let codec = codec(Protocol::Json11).unwrap();
+    let codec = codec(Protocol::Json11);
     let error = ecs::errors::conflict("in use").with("resourceIds", json!(["a"]));
     let reply = codec.error(Some(&ecs::SERVICE), &error, "id-1");
     assert_eq!(reply.status, 400);
@@ -65,14 +66,15 @@ fn json_errors_carry_type_message_and_fields() {
 fn query_names_its_operation_by_the_action() {
     let headers = HeaderMap::new();
     let body = b"Action=GetCallerIdentity&Version=2011-06-15";
-    let post = Incoming { method: "POST", query: "", headers: &headers, body };
+    let post = Incoming { method: "POST", path: "/", query: "", headers: &headers, body };
     let get = Incoming {
         method: "GET",
+        path: "/",
         query: "Action=GetCallerIdentity&Version=2011-06-15",
         headers: &headers,
         body: b"",
     };
-    let codec = codec(pick(&sts::SERVICE, &post)).unwrap();
+    let codec = codec(pick(&sts::SERVICE, &post));
     for request in [post, get] {
         assert_eq!(codec.operation(&sts::SERVICE, &request).unwrap().name, "GetCallerIdentity");
     }
@@ -89,7 +91,7 @@ fn query_names_its_operation_by_the_action() {
 
 #[test]
 fn query_renders_xml() {
-    let codec = codec(Protocol::Query).unwrap();
+    let codec = codec(Protocol::Query);
     let operation = sts::SERVICE.operation("GetCallerIdentity").unwrap();
     let output = Bytes::from_static(b"{\"UserId\":\"a<&>\\u0001\",\"Account\":\"000000000000\"}");
     let reply = codec.response(&sts::SERVICE, operation, output, "id").unwrap();
@@ -116,7 +118,7 @@ static TEXT: Shape =
     Shape { name: "Text", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 static NUMBER: Shape = Shape { name: "Number", kind: Kind::Integer { min: None, max: None } };
 static FLAG: Shape = Shape { name: "Flag", kind: Kind::Boolean };
-static WHEN: Shape = Shape { name: "When", kind: Kind::Timestamp(TimestampFormat::Iso8601) };
+static WHEN: Shape = Shape { name: "When", kind: Kind::Timestamp(None) };
 static TAG: Shape = Shape {
     name: "Tag",
     kind: Kind::Structure {
@@ -155,16 +157,7 @@ static EVERYTHING: Shape = Shape {
         ],
     },
 };
-static DO: Operation = Operation {
-    name: "Do",
-    typed: true,
-    input: Some(&EVERYTHING),
-    output: Some(&EVERYTHING),
-    result_wrapper: None,
-    method: "POST",
-    uri: "/",
-    errors: &[],
-};
+static DO: Operation = Operation::typed("Do").input(&EVERYTHING).output(&EVERYTHING);
 static BROKEN: ErrorShape = ErrorShape { name: "BrokenFault", code: "Broken", status: 409, shape: &TAG };
 
 #[test]
@@ -173,13 +166,13 @@ fn query_reads_lists_maps_and_structures() {
         b"Action=Do&Tags.member.10.Key=last&Tags.member.2.Key=a%20b&Tags.member.2.n=7&Flat.2=y&Flat.1=x\
         &Map.entry.1.key=k&Map.entry.1.value=3&Flag=true&Unknown.1.x=1&When=2026-01-01T00:00:00Z";
     let headers = HeaderMap::new();
-    let request = Incoming { method: "POST", query: "", headers: &headers, body };
-    let codec = codec(Protocol::Query).unwrap();
+    let request = Incoming { method: "POST", path: "/", query: "", headers: &headers, body };
+    let codec = codec(Protocol::Query);
     assert_eq!(
         codec.input(&DO, &request).unwrap(),
         json!({
             "Tags": [{"key": "a b", "n": 7}, {"key": "last"}], "Flat": ["x", "y"], "Map": {"k": 3}, "Flag": true,
-            "When": "2026-01-01T00:00:00Z",
+            "When": 1_767_225_600,
         })
     );
     let empty = codec.input(&DO, &Incoming { body: b"Tags=&Map=", ..request }).unwrap();
@@ -197,10 +190,7 @@ fn query_writes_lists_maps_and_times() {
     let output = json!({
         "Tags": [{"key": "a"}], "Flat": ["x", "y"], "Map": {"k": 3}, "Flag": false, "When": 1_700_000_000.5, "Extra": 1,
     });
-    let reply = codec(Protocol::Query)
-        .unwrap()
-        .response(&sts::SERVICE, &DO, output.to_string().into(), "id")
-        .unwrap();
+    let reply = codec(Protocol::Query).response(&sts::SERVICE, &DO, output.to_string().into(), "id").unwrap();
     assert!(text(&reply).contains(
         "<DoResult><Tags><member><Key>a</Key></member></Tags><Flat>x</Flat><Flat>y</Flat><Map><entry><key>k</key>\
          <value>3</value></entry></Map><Flag>false</Flag><When>2023-11-14T22:13:20.500Z</When></DoResult>"
@@ -213,9 +203,9 @@ proptest! {
     #[test]
     fn any_bytes_are_safe(body in prop::collection::vec(any::<u8>(), 0..200), query in ".{0,40}") {
         let headers = json_headers(TARGET);
-        let request = Incoming { method: "POST", query: &query, headers: &headers, body: &body };
+        let request = Incoming { method: "POST", path: "/", query: &query, headers: &headers, body: &body };
         for protocol in [Protocol::Json11, Protocol::Query] {
-            if let Ok(mut input) = codec(protocol).unwrap().input(&DO, &request) {
+            if let Ok(mut input) = codec(protocol).input(&DO, &request) {
                 let _ = wire::validate::validate(&ecs::SERVICE, &DO, &mut input);
             }
         }
@@ -226,8 +216,8 @@ proptest! {
     fn query_text_survives(text in "[ -~\u{a0}-\u{d7ff}]{0,20}") {
         let body = form_urlencoded::Serializer::new(String::new()).append_pair("Tags.member.1.Key", &text).finish();
         let headers = HeaderMap::new();
-        let request = Incoming { method: "POST", query: "", headers: &headers, body: body.as_bytes() };
-        let input = codec(Protocol::Query).unwrap().input(&DO, &request).unwrap();
+        let request = Incoming { method: "POST", path: "/", query: "", headers: &headers, body: body.as_bytes() };
+        let input = codec(Protocol::Query).input(&DO, &request).unwrap();
         prop_assert_eq!(&input["Tags"][0]["key"], &Value::from(text));
     }
 }

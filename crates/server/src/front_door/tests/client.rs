@@ -106,7 +106,7 @@ impl Client {
         self.signed(&signer, ("POST", "/", ""), headers, body).await
     }
 
-    async fn signed(
+    pub async fn signed(
         &mut self,
         signer: &Client,
         target: (&str, &str, &str),

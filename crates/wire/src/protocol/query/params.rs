@@ -1,16 +1,47 @@
-//! Query parameters (`Tags.member.1.Key=a`) to JSON, by the shape of the input.
+//! Query parameters (`Tags.member.1.Key=a`) to JSON, by the shape of the input, in both dialects.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Value};
 
-use super::super::MAX_DEPTH;
 use crate::Error;
-use crate::schema::{Kind, Member, Shape};
+use crate::protocol::{MAX_DEPTH, scalar};
+use crate::schema::{Kind, Member, Shape, TimestampFormat};
 
 /// The most parameters that one request may have.
 const MAX_PARAMETERS: usize = 20_000;
+
+/// How names and lists are spelled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Dialect {
+    /// awsQuery: `Tags.member.1`.
+    Query,
+    /// ec2Query: `Tag.1`. Names have a capital letter, and some differ from those in replies.
+    Ec2,
+}
+
+impl Dialect {
+    fn name(self, member: &Member) -> Cow<'static, str> {
+        match (self, member.query_name, member.location) {
+            (Self::Query, ..) => member.element_name().into(),
+            (Self::Ec2, Some(name), _) => name.into(),
+            (Self::Ec2, None, Some(name)) => capital(name).into(),
+            (Self::Ec2, None, None) => capital(member.name).into(),
+        }
+    }
+
+    /// The step between a list's name and the numbers of its entries.
+    fn inner(self, list: &Member, inner: &Member) -> Option<&'static str> {
+        let flat = self == Self::Ec2 || list.is_flat();
+        (!flat).then(|| inner.location.unwrap_or("member"))
+    }
+}
+
+fn capital(name: &str) -> String {
+    let mut chars = name.chars();
+    chars.next().map(|first| first.to_ascii_uppercase()).into_iter().chain(chars).collect()
+}
 
 /// Parameters as a tree, split at the dots.
 #[derive(Debug, Default)]
@@ -42,43 +73,40 @@ impl Node {
     }
 
     /// The structure that the tree spells; parameters that are no member are skipped.
-    pub fn into_structure(mut self, shape: &'static Shape) -> Result<Value, Error> {
+    pub fn into_structure(mut self, shape: &'static Shape, dialect: Dialect) -> Result<Value, Error> {
         let mut members = Map::new();
         for member in shape.members() {
-            if let Some(child) = self.children.remove(member.wire_name()) {
-                members.insert(member.name.to_owned(), child.into_value(member)?);
+            if let Some(child) = self.children.remove(dialect.name(member).as_ref()) {
+                members.insert(member.name.to_owned(), child.into_value(member, dialect)?);
             }
         }
         Ok(Value::Object(members))
     }
 
-    fn into_value(self, member: &Member) -> Result<Value, Error> {
+    fn into_value(self, member: &'static Member, dialect: Dialect) -> Result<Value, Error> {
         let shape = member.shape;
         match &shape.kind {
-            Kind::Structure { .. } => self.into_structure(shape),
-            Kind::List { member: inner, flattened, .. } => {
-                let name = if *flattened || member.flattened {
-                    None
-                } else {
-                    Some(inner.location.unwrap_or("member"))
-                };
-                let items = self.numbered(name)?;
-                items.into_iter().map(|item| item.into_value(inner)).collect()
+            Kind::Structure { .. } => self.into_structure(shape, dialect),
+            Kind::List { member: inner, .. } => {
+                let items = self.numbered(dialect.inner(member, inner))?;
+                items.into_iter().map(|item| item.into_value(inner, dialect)).collect()
             }
-            Kind::Map { key, value, flattened, .. } => {
-                let name = if *flattened || member.flattened { None } else { Some("entry") };
+            Kind::Map { key, value, .. } => {
                 let mut entries = Map::new();
-                for mut entry in self.numbered(name)? {
+                for mut entry in self.numbered((!member.is_flat()).then_some("entry"))? {
                     let key = entry.children.remove(key.location.unwrap_or("key")).and_then(|key| key.value);
                     let value = entry
                         .children
                         .remove(value.location.unwrap_or("value"))
-                        .map_or(Ok(Value::Null), |found| found.into_value(value))?;
+                        .map_or(Ok(Value::Null), |found| found.into_value(value, dialect))?;
                     entries.insert(key.unwrap_or_default(), value);
                 }
                 Ok(Value::Object(entries))
             }
-            _ => scalar(shape, self.value.unwrap_or_default()),
+            _ => {
+                let text = self.value.unwrap_or_default();
+                scalar::read(shape, text, TimestampFormat::Iso8601).map_err(malformed)
+            }
         }
     }
 
@@ -98,25 +126,6 @@ impl Node {
         entries.sort_by_key(|(number, _)| *number);
         Ok(entries.into_iter().map(|(_, node)| node).collect())
     }
-}
-
-fn scalar(shape: &Shape, text: String) -> Result<Value, Error> {
-    let bad = |kind: &str| malformed(format!("{text:?} is no {kind}"));
-    Ok(match &shape.kind {
-        Kind::Integer { .. } | Kind::Long { .. } => {
-            Value::from(text.parse::<i64>().map_err(|_| bad("integer"))?)
-        }
-        Kind::Double { .. } => {
-            let number: f64 = text.parse().map_err(|_| bad("number"))?;
-            Value::Number(Number::from_f64(number).ok_or_else(|| bad("number"))?)
-        }
-        Kind::Boolean => match text.as_str() {
-            "true" => Value::Bool(true),
-            "false" => Value::Bool(false),
-            _ => return Err(bad("boolean")),
-        },
-        _ => Value::String(text),
-    })
 }
 
 fn malformed(message: String) -> Error {

@@ -1,10 +1,10 @@
-//! Writes XML from JSON by the shape of the output. Writing only; nothing here reads XML.
+//! Writes XML from JSON by the shape of the output.
 
 use bytes::Bytes;
 use serde_json::Value;
 
-use crate::Timestamp;
-use crate::schema::{Kind, Member, Shape, TimestampFormat};
+use crate::protocol::scalar;
+use crate::schema::{Kind, Member, Place, Shape, TimestampFormat};
 
 /// A document that grows.
 pub struct Writer(String);
@@ -22,9 +22,10 @@ impl Writer {
     pub fn open_root(&mut self, name: &str, namespace: Option<&str>) {
         match namespace {
             Some(namespace) => {
-                self.0.push_str(&format!("<{name} xmlns=\""));
-                self.escaped(namespace);
-                self.0.push_str("\">");
+                self.0.push('<');
+                self.0.push_str(name);
+                self.attribute("xmlns", namespace);
+                self.0.push('>');
             }
             None => self.open(name),
         }
@@ -48,12 +49,14 @@ impl Writer {
         self.close(name);
     }
 
-    /// The members of a structure, without an element around them.
+    /// The members of a structure that stand in the body, without an element around them.
     pub fn members(&mut self, shape: &Shape, value: &Value) {
         for member in shape.members() {
             match value.get(member.name) {
-                None | Some(Value::Null) => {}
-                Some(value) => self.member(member, value),
+                Some(value) if !value.is_null() && !member.attribute && member.place == Place::Body => {
+                    self.member(member, value);
+                }
+                _ => {}
             }
         }
     }
@@ -63,11 +66,50 @@ impl Writer {
         self.element(member.wire_name(), member, value);
     }
 
+    /// A structure that is the whole document.
+    pub fn root(&mut self, name: &str, shape: &Shape, namespace: Option<&str>, value: &Value) {
+        self.start(name, namespace.map(|uri| ("", uri)), shape, value);
+        self.members(shape, value);
+        self.close(name);
+    }
+
+    /// The tag that opens a structure, with its namespace and attributes.
+    fn start(&mut self, name: &str, namespace: Option<(&str, &str)>, shape: &Shape, value: &Value) {
+        self.0.push('<');
+        self.0.push_str(name);
+        if let Some((prefix, uri)) = namespace {
+            let name = if prefix.is_empty() { "xmlns".to_owned() } else { format!("xmlns:{prefix}") };
+            self.attribute(&name, uri);
+        }
+        for member in shape.members().iter().filter(|member| member.attribute) {
+            if let Some(Value::String(text)) = value.get(member.name) {
+                self.attribute(member.wire_name(), text);
+            }
+        }
+        self.0.push('>');
+    }
+
+    fn attribute(&mut self, name: &str, text: &str) {
+        self.0.push(' ');
+        self.0.push_str(name);
+        self.0.push_str("=\"");
+        // A reader makes spaces of these in an attribute, and of nothing that is written as its number.
+        for part in text.split_inclusive(['\t', '\n']) {
+            self.escaped(part.trim_end_matches(['\t', '\n']));
+            match part.chars().next_back() {
+                Some('\t') => self.0.push_str("&#x9;"),
+                Some('\n') => self.0.push_str("&#xA;"),
+                _ => {}
+            }
+        }
+        self.0.push('"');
+    }
+
     fn element(&mut self, name: &str, member: &Member, value: &Value) {
         match &member.shape.kind {
-            Kind::List { member: inner, flattened, .. } => {
+            Kind::List { member: inner, .. } => {
                 let items = value.as_array().map(Vec::as_slice).unwrap_or_default();
-                if *flattened || member.flattened {
+                if member.is_flat() {
                     // A flattened list's entries go by the inner name where the model gives one.
                     items.iter().for_each(|item| self.element(inner.location.unwrap_or(name), inner, item));
                 } else {
@@ -78,8 +120,8 @@ impl Writer {
                     self.close(name);
                 }
             }
-            Kind::Map { key, value: inner, flattened, .. } => {
-                let flat = *flattened || member.flattened;
+            Kind::Map { key, value: inner, .. } => {
+                let flat = member.is_flat();
                 if !flat {
                     self.open(name);
                 }
@@ -95,15 +137,16 @@ impl Writer {
                 }
             }
             Kind::Structure { .. } => {
-                self.open(name);
+                self.start(
+                    name,
+                    member.namespace.filter(|(prefix, _)| !prefix.is_empty()),
+                    member.shape,
+                    value,
+                );
                 self.members(member.shape, value);
                 self.close(name);
             }
-            Kind::Timestamp(format) => self.text_element(name, &time(*format, value)),
-            _ => match value {
-                Value::String(text) => self.text_element(name, text),
-                other => self.text_element(name, &other.to_string()),
-            },
+            _ => self.text_element(name, &scalar::write(member.shape, value, TimestampFormat::Iso8601)),
         }
     }
 
@@ -122,14 +165,5 @@ impl Writer {
                 c => self.0.push(c),
             }
         }
-    }
-}
-
-fn time(format: TimestampFormat, value: &Value) -> String {
-    let time = serde_json::from_value::<Timestamp>(value.clone()).unwrap_or_default();
-    match format {
-        TimestampFormat::EpochSeconds => value.to_string(),
-        TimestampFormat::Iso8601 => time.to_iso8601(),
-        TimestampFormat::HttpDate => time.to_http_date(),
     }
 }
