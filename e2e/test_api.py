@@ -311,27 +311,6 @@ def test_what_is_not_built_says_so(roadstead):
     assert code == "InvalidAction" and "AssumeRole" in message
 
 
-@pytest.mark.parametrize("service, operation, code", [
-    ("s3", "list_buckets", "NotImplemented"),
-    ("route53", "list_hosted_zones", "NotImplemented"),
-    ("ec2", "describe_regions", "InvalidAction"),
-    ("elbv2", "describe_load_balancers", "InvalidAction"),
-    ("lambda", "list_functions", "UnknownOperationException"),
-    ("dynamodb", "list_tables", "UnknownOperationException"),
-    ("cloudwatch", "list_metrics", "UnknownOperationException"),
-])
-def test_a_service_that_is_not_there_says_so_in_its_own_protocol(roadstead, service, operation, code):
-    """Each speaks another protocol. The code is one that tools go on from, and no SDK tries again what will not be there."""
-    for mode in ("legacy", "standard"):
-        client = roadstead.client(service, retries={"mode": mode, "total_max_attempts": 3})
-        with pytest.raises(botocore.exceptions.ClientError) as caught:
-            getattr(client, operation)()
-        response = caught.value.response
-        assert response["Error"]["Code"] == code
-        assert "Roadstead has no service" in response["Error"]["Message"]
-        assert response["ResponseMetadata"]["RequestId"] and response["ResponseMetadata"]["RetryAttempts"] == 0
-
-
 def test_nobody_gets_in(roadstead):
     wrong_key = roadstead.client("ecs", key="AKIAIOSFODNN7EXAMPLE")
     assert refused(wrong_key.list_clusters)[0] == "UnrecognizedClientException"

@@ -35,6 +35,34 @@ pub struct Config {
     pub images: Images,
     pub logs: Logs,
     pub network: Network,
+    /// Accounts besides `server.account`, each with the key pair of its administrator. Default none.
+    pub accounts: Vec<Account>,
+}
+
+/// An account.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Account {
+    /// Twelve digits.
+    pub id: String,
+    /// The access key of its administrator.
+    pub access_key: String,
+    /// Its secret.
+    pub secret: String,
+}
+
+/// Regions besides the one of whoever names none: a list, or `"any"`.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(untagged)]
+pub enum Regions {
+    Listed(Vec<String>),
+    Word(String),
+}
+
+impl Default for Regions {
+    fn default() -> Regions {
+        Regions::Listed(Vec::new())
+    }
 }
 
 /// The control plane.
@@ -47,6 +75,8 @@ pub struct Server {
     pub account: String,
     /// Default `us-east-1`.
     pub region: String,
+    /// Further regions, or `"any"`: each is a world of its own. Default none.
+    pub regions: Regions,
     /// Default `aws`.
     pub partition: String,
     /// The cluster that is created at start. Default `default`.
@@ -117,6 +147,7 @@ impl Default for Config {
             images: Images::default(),
             logs: Logs::default(),
             network: Network::default(),
+            accounts: Vec::new(),
         }
     }
 }
@@ -127,6 +158,7 @@ impl Default for Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 4566)),
             account: "000000000000".to_owned(),
             region: "us-east-1".to_owned(),
+            regions: Regions::default(),
             partition: "aws".to_owned(),
             cluster: "default".to_owned(),
             names: Vec::new(),
@@ -207,11 +239,30 @@ impl Config {
         Ok(config)
     }
 
+    fn check_accounts(&self) -> Result<(), Error> {
+        let refuse = |message: &str| Err(Error::Value { key: "accounts", message: message.to_owned() });
+        let mut keys = std::collections::BTreeSet::new();
+        for account in &self.accounts {
+            let key = account.access_key.as_str();
+            if !is_account(&account.id) {
+                return refuse("id is twelve digits");
+            }
+            let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+            if !(16..=128).contains(&key.len()) || !plain || account.secret.len() < 16 {
+                return refuse("access_key has 16 to 128 letters and digits, secret at least 16 characters");
+            }
+            if !keys.insert(key) {
+                return refuse("no two accounts have the same access_key");
+            }
+        }
+        Ok(())
+    }
+
     /// Checks what types cannot say. Flags are laid over before the last call.
     pub fn check(&self) -> Result<(), Error> {
         let refuse = |key, message: &str| Err(Error::Value { key, message: message.to_owned() });
         let server = &self.server;
-        if server.account.len() != 12 || !server.account.bytes().all(|b| b.is_ascii_digit()) {
+        if !is_account(&server.account) {
             return refuse("server.account", "an account is twelve digits");
         }
         let word = |text: &str| {
@@ -219,9 +270,17 @@ impl Config {
                 && text.len() <= 255
                 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
         };
-        if !word(&server.region) {
-            return refuse("server.region", "a region has letters, digits and hyphens only");
+        const REGION: &str = "a region has lower-case letters, digits and hyphens only, 32 at the most";
+        if !is_region(&server.region) {
+            return refuse("server.region", REGION);
         }
+        match &server.regions {
+            Regions::Listed(listed) if listed.iter().all(|region| is_region(region)) => {}
+            Regions::Word(word) if word == "any" => {}
+            Regions::Listed(_) => return refuse("server.regions", REGION),
+            Regions::Word(_) => return refuse("server.regions", "a list of regions, or \"any\""),
+        }
+        self.check_accounts()?;
         if !word(&server.partition) {
             return refuse("server.partition", "a partition has letters, digits and hyphens only");
         }
@@ -283,6 +342,17 @@ fn overlay(table: &mut toml::Table, env: &dyn Fn(&str) -> Option<String>) -> Res
         }
     }
     Ok(())
+}
+
+/// Twelve digits.
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// What a region's name is made of.
+fn is_region(text: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    (1..=32).contains(&text.len()) && text.bytes().all(plain)
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The parts at work: wires store, driver, services, front door, agent link, engine and agent together,
+//! The parts at work: wires store, runtime, services, front door, agent link, engine and agent together,
 //! runs them until a signal, and takes them down in order. Tasks go on without it.
 
 use crate::output::say;
@@ -8,11 +8,15 @@ use anyhow::{Context, anyhow};
 use engine::{PullBehavior, native::Native};
 use server::{
     agent_link::AgentLink,
-    driver::{self, Driver, Identity},
     front_door::{self, FrontDoor, Service},
     keys::{self, KeyPair, KeyRing, OperatorKeys},
     peer::LocalUsers,
-    services::{ecs::Ecs, logs::Logs, sts::Sts},
+    runtime::{self, Identity, Runtime},
+    services::{
+        ecs::Ecs,
+        logs::{Logs, Stores},
+        sts::Sts,
+    },
 };
 use tokio::{
     net::TcpListener,
@@ -25,10 +29,13 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     advice::Advise,
     commands::{image, up::Parts},
-    config::Config,
+    config::{self, Config},
     data_dir::{Credentials, DataDir},
     output,
 };
+
+/// The copy of `state.db` as it was before its rows had accounts and regions.
+pub const BEFORE_ACCOUNTS: &str = "state.db.before-accounts";
 
 /// Between rounds of housekeeping in the log store.
 const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
@@ -81,7 +88,7 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     let stop = CancellationToken::new();
     let (failed, mut failure) = mpsc::channel::<anyhow::Error>(4);
     let credentials = dir.credentials()?;
-    let (driver, front) = start_server(&config, dir, &credentials, &stop).await?;
+    let (control, front) = start_server(&config, dir, &credentials, &stop).await?;
     let endpoint = format!("http://{}", config.server.listen);
     if parts == Parts::All {
         let agent = start_agent(&config, dir, &endpoint, credentials.agent.clone()).await?;
@@ -94,7 +101,7 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
         });
     }
     let announce = async {
-        ready(&config, &driver, parts).await;
+        ready(&config, &control, parts).await;
         say!("ready endpoint={endpoint} cluster={}", config.server.cluster);
         std::future::pending::<()>().await;
     };
@@ -121,7 +128,7 @@ async fn start_server(
     dir: &DataDir,
     credentials: &Credentials,
     stop: &CancellationToken,
-) -> anyhow::Result<(Arc<Driver>, JoinHandle<()>)> {
+) -> anyhow::Result<(Arc<Runtime>, JoinHandle<()>)> {
     let server = &config.server;
     let users = known_pair_users(config)?;
     let listener = TcpListener::bind(server.listen)
@@ -149,33 +156,36 @@ async fn start_server(
         region: server.region.clone(),
         partition: server.partition.clone(),
     };
-    let driver = Driver::open(Arc::new(store), identity).context("cannot read the state")?;
-    driver.start().await?;
-    driver.sweep();
-    let root = keys::administrator(&server.partition, &server.account, "");
-    let ctx = driver.ctx(&root, driver::now());
+    take_over(&store, &state, &identity)?;
+    let control = Runtime::open(Arc::new(store), identity).context("cannot read the state")?;
+    control.start().await?;
+    control.sweep();
+    let (root, own) = (keys::administrator(&server.partition, &server.account, ""), control.own());
+    let ctx = own.ctx(&root, runtime::now());
     let request =
         ecs_model::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
-    let row = brain::clusters::create_cluster(&ctx, request)?;
-    driver.create_cluster(&root, row).await?;
+    let row = ecs::clusters::create_cluster(&ctx, request)?;
+    own.create_cluster(&root, row).await?;
     let logs = open_logs(config, dir, stop)?;
-    let identity = driver.identity().clone();
     let services: Vec<Arc<dyn Service>> = vec![
-        Arc::new(Ecs::new(driver.clone())),
-        Arc::new(Logs::new(logs, identity).with_agents(driver.clone())),
+        Arc::new(Ecs::new(control.clone())),
+        Arc::new(Logs::new(logs, &server.partition).with_agents(control.clone())),
         Arc::new(Sts),
     ];
-    let link = AgentLink::new(driver.clone(), Default::default());
+    let link = AgentLink::new(control.clone(), Default::default());
     let front = front_door::Config {
-        region: server.region.as_str().into(),
-        clock: driver::now,
+        regions: match &server.regions {
+            config::Regions::Listed(listed) => front_door::Regions::new(&server.region, listed.clone()),
+            config::Regions::Word(_) => front_door::Regions::any(&server.region),
+        },
+        clock: runtime::now,
         names: front_door::Names::new(server.listen.ip(), &server.names),
         upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
         limits: front_door_limits(),
     };
-    let keys = Arc::new(key_ring(config, dir, credentials, &driver));
+    let keys = Arc::new(key_ring(config, dir, credentials, &control));
     let front = Arc::new(FrontDoor::new(front, services, keys, users, Some(Arc::new(link)))?);
-    Ok((driver, tokio::spawn(front.serve(listener, stop.clone()))))
+    Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
 }
 
 /// Half of the files that this process may have open are for connections, at most.
@@ -185,6 +195,32 @@ fn front_door_limits() -> front_door::Limits {
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
     let connections = files.map_or(limits.connections, |files| limits.connections.min(files / 2));
     front_door::Limits { connections, ..limits }
+}
+
+/// A data directory of before there were accounts and regions is taken over, with a backup beside it.
+fn take_over(
+    store: &store::sqlite::Sqlite,
+    state: &std::path::Path,
+    identity: &Identity,
+) -> anyhow::Result<()> {
+    use runtime::migrate;
+    use store::Store as _;
+    if !migrate::is_needed(store)? {
+        return Ok(());
+    }
+    let backup = state.with_file_name(BEFORE_ACCOUNTS);
+    if !backup.exists() {
+        // Made under another name first: one that is there is whole.
+        let unfinished = state.with_file_name(format!("{BEFORE_ACCOUNTS}.new"));
+        let _ = std::fs::remove_file(&unfinished);
+        let kept = store.backup(&unfinished).map_err(anyhow::Error::from);
+        kept.and_then(|()| Ok(std::fs::rename(&unfinished, &backup)?))
+            .with_context(|| format!("cannot write {}", backup.display()))
+            .advise("free as much space as state.db takes: a copy is kept of it as it was")?;
+    }
+    let moved = migrate::run(store, &identity.account, &identity.region)?;
+    tracing::info!(moved, backup = %backup.display(), "the state of an earlier version was taken over");
+    Ok(())
 }
 
 /// Begun from nothing, the control plane would know of no task, and have every one ended that runs.
@@ -202,16 +238,17 @@ fn refuse_nothing(state: &std::path::Path, is_lost: bool, remains: &[&str]) -> a
     )
 }
 
-fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<logs::Logs> {
+fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<Stores> {
     let path = dir.path().join("logs");
-    let logs =
-        logs::Logs::open(&path, logs::Limits::default().with_total_bytes(config.logs.max_bytes(dir.path())))
-            .with_context(|| format!("cannot open the logs in {}", path.display()))?;
+    let limits = logs::Limits::default().with_total_bytes(config.logs.max_bytes(dir.path()));
+    let own = (config.server.account.as_str().into(), config.server.region.as_str().into());
+    let logs = Stores::open(&path, limits, own)
+        .with_context(|| format!("cannot open the logs in {}", path.display()))?;
     let (kept, stop) = (logs.clone(), stop.clone());
     tokio::spawn(async move {
         while tokio::time::timeout(LOGS_MAINTENANCE, stop.cancelled()).await.is_err() {
             let logs = kept.clone();
-            let round = tokio::task::spawn_blocking(move || logs.maintain(driver::undoubted().as_millis()));
+            let round = tokio::task::spawn_blocking(move || logs.maintain(runtime::undoubted().as_millis()));
             if let Ok(Err(error)) = round.await {
                 tracing::warn!(%error, "housekeeping of the logs failed");
             }
@@ -229,21 +266,25 @@ fn known_pair_users(config: &Config) -> anyhow::Result<Arc<LocalUsers>> {
 }
 
 /// On loopback `test`/`test` is the administrator; elsewhere only the key pair made at first start.
-fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, driver: &Arc<Driver>) -> KeyRing {
+fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, control: &Arc<Runtime>) -> KeyRing {
     let server = &config.server;
     let administrator = |key: &str| keys::administrator(&server.partition, &server.account, key);
     let mut ring = KeyRing::new()
         .with(&credentials.root, administrator(&credentials.root.access_key))
-        .with_new_agents(&credentials.agent, driver.identity())
-        .with_agents(driver.clone(), OperatorKeys::new(&credentials.agent_key_master));
+        .with_new_agents(&credentials.agent, control.identity())
+        .with_agents(control.clone(), OperatorKeys::new(&credentials.agent_key_master));
     if server.listen.ip().is_loopback() {
-        let test = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
-        ring = ring.with_known(&test, administrator("test"));
+        let test = KeyPair { access_key: keys::KNOWN.to_owned(), secret: keys::KNOWN.to_owned() };
+        ring = ring.with_known(&test, administrator("test")).with_accounts(&server.partition);
         if let Err(error) = server::peer::check_kernel() {
             tracing::warn!(error, "the key pair test/test serves nobody here: see `roadstead doctor`");
         }
     } else {
         tracing::info!("the administrator's key pair is in {}", dir.credentials_path().display());
+    }
+    for account in &config.accounts {
+        let pair = KeyPair { access_key: account.access_key.clone(), secret: account.secret.clone() };
+        ring = ring.with(&pair, keys::administrator(&server.partition, &account.id, &account.access_key));
     }
     if server.accept_any_credentials {
         tracing::warn!("any access key is taken as the account's administrator (--accept-any-credentials)");
@@ -336,12 +377,12 @@ pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
 }
 
 /// Waits until the API answers and, where an agent runs here, its host is an ACTIVE container instance.
-async fn ready(config: &Config, driver: &Driver, parts: Parts) {
+async fn ready(config: &Config, control: &Runtime, parts: Parts) {
     if parts == Parts::Server {
         return;
     }
     let connected = || {
-        let cluster = driver.cluster_by_name(&config.server.cluster)?.read();
+        let cluster = control.own().cluster_by_name(&config.server.cluster)?.read();
         cluster.state.instances().any(|row| row.agent_connected).then_some(())
     };
     while connected().is_none() {

@@ -68,7 +68,7 @@ impl Error {
         Self::InvalidParameter(message.into())
     }
 
-    pub(crate) fn write(source: io::Error) -> Self {
+    pub fn write(source: io::Error) -> Self {
         Self::Storage { action: "write", source }
     }
 

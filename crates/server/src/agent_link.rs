@@ -1,6 +1,6 @@
 //! The agent link, server side: the ECS agent protocol's two web sockets, ACS (assignments to an
 //! agent) and TCS (telemetry from it). It carries; it decides nothing. What an instance shall run
-//! comes from [`Assignments`], which the driver implements over the brain. It must not read the
+//! comes from [`Assignments`], which the runtime implements over the clusters. It must not read the
 //! store, and the API operations of agents (`RegisterContainerInstance`, `Submit*`) are not here.
 
 mod acs_session;
@@ -20,7 +20,7 @@ pub use agent_protocol::acs::Connect as Hello;
 
 use registry::Registry;
 
-use crate::front_door::Caller;
+use crate::{front_door::Caller, runtime::Place};
 
 /// Path of the ACS socket; `DiscoverPollEndpoint.endpoint` is this without `/ws`.
 pub const ACS_PATH: &str = "/acs/ws";
@@ -80,8 +80,9 @@ impl Default for Limits {
 /// What the agents' instances shall run, and who hears what they measure.
 #[async_trait]
 pub trait Assignments: Send + Sync + 'static {
-    /// The full ARN of the instance that an agent names, by id or ARN, if the caller may speak for it.
-    fn identify(&self, hello: &Hello, caller: &Caller) -> Result<String, Refusal>;
+    /// The full ARN of the instance that an agent names, by id or ARN, if the caller may speak for it; `place` is
+    /// the account and region that the call is for.
+    fn identify(&self, hello: &Hello, caller: &Caller, place: &Place) -> Result<String, Refusal>;
 
     /// Opens the ACS session of an instance: it now counts as connected (`agentConnected`), with the
     /// versions that the agent names. Dropping the session says that it no longer is. `origin` is the
@@ -89,10 +90,10 @@ pub trait Assignments: Send + Sync + 'static {
     ///
     /// The link calls this only after the instance's previous session was dropped: one at a time, the
     /// newer wins.
-    async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal>;
+    async fn connect(&self, hello: Hello, place: &Place, origin: &str) -> Result<Box<dyn Session>, Refusal>;
 
     /// Opens the TCS session of an instance.
-    async fn telemetry(&self, hello: Hello) -> Result<Box<dyn Telemetry>, Refusal>;
+    async fn telemetry(&self, hello: Hello, place: &Place) -> Result<Box<dyn Telemetry>, Refusal>;
 }
 
 /// One connected instance, as the source of its assignments.

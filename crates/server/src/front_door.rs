@@ -10,6 +10,7 @@ mod listen;
 mod members;
 mod names;
 mod places;
+mod regions;
 mod route;
 mod service;
 mod stream;
@@ -26,6 +27,7 @@ use wire::sigv4::Verifier;
 pub use connection::Ends;
 pub use members::{Absent, Neutral};
 pub use names::Names;
+pub use regions::Regions;
 pub use service::{Call, Caller, Key, Keys, Peers, Role, Service, Upgrade, UpgradeCall, origin};
 pub use support::{Built, Support, page};
 
@@ -48,9 +50,9 @@ pub struct FrontDoor {
 /// What a front door is told once.
 #[derive(Debug, Clone)]
 pub struct Config {
-    /// The region that this control plane is; requests signed for another are refused (STS takes any, as its
+    /// The regions that this control plane is; requests signed for another are refused (STS takes any, as its
     /// global endpoint does).
-    pub region: Arc<str>,
+    pub regions: Regions,
     /// Gives the time; never goes back.
     pub clock: fn() -> Timestamp,
     /// By which names it may be called.

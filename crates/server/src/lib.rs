@@ -1,8 +1,8 @@
-//! The control plane: front door, AWS services, agent link, and the driver that runs the brain.
+//! The control plane: front door, AWS services, agent link, and the runtime of the domains.
 
 pub mod agent_link;
-pub mod driver;
 pub mod front_door;
 pub mod keys;
 pub mod peer;
+pub mod runtime;
 pub mod services;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use brain::{
+use ::ecs::{
     cluster::{Desired, InstanceId, TaskId},
     instance, task,
 };
@@ -51,7 +51,7 @@ impl Agent {
         };
         let registered = world.command(|txn| instance::register::register_container_instance(txn, request));
         let arn = registered.ok().and_then(|r| r.container_instance).and_then(|i| i.container_instance_arn);
-        let id = arn.and_then(|arn| arn.rsplit('/').next().map(InstanceId::from)).unwrap_or_default();
+        let id = arn.and_then(|arn| arn.rsplit('/').next().and_then(InstanceId::parse)).unwrap_or_default();
         Agent { id, ..Agent::default() }
     }
 
@@ -79,8 +79,8 @@ impl Agent {
 
     fn connect(&mut self, world: &mut World) {
         if !self.connected {
-            let (id, version) = (self.id.clone(), ecs::VersionInfo::default());
-            let connect = |txn: &mut brain::Txn| {
+            let (id, version) = (self.id, ecs::VersionInfo::default());
+            let connect = |txn: &mut ::ecs::Txn| {
                 instance::state::connection(txn, &id, Some(version));
                 Ok(())
             };
@@ -95,8 +95,8 @@ impl Agent {
             self.replaced(world);
             return 1;
         }
-        let id = self.id.clone();
-        let disconnect = |txn: &mut brain::Txn| {
+        let id = self.id;
+        let disconnect = |txn: &mut ::ecs::Txn| {
             instance::state::connection(txn, &id, None);
             Ok(())
         };
@@ -113,27 +113,27 @@ impl Agent {
         silent
     }
 
-    /// Takes what the brain wants of this host.
+    /// Takes what the cluster wants of this host.
     fn listen(&mut self, world: &mut World) {
         let now = world.now.0;
         let wanted: Vec<(TaskId, Desired, String)> = world
             .state
             .tasks_on(&self.id)
-            .map(|task| (task.id.clone(), task.desired, task.task_definition.family.clone()))
+            .map(|task| (task.id, task.desired, task.task_definition.family.clone()))
             .collect();
         for (id, desired, _) in &wanted {
             match (self.tasks.get(id).copied(), desired) {
                 (None, Desired::Running) => {
                     world.outcome.tasks_started += 1;
                     let after = world.random.range(10, 5_000);
-                    self.tasks.insert(id.clone(), Seen::Starting(now + after));
+                    self.tasks.insert(*id, Seen::Starting(now + after));
                 }
                 (None, Desired::Stopped) => self.tell(id, "STOPPED", None, &mut world.random),
                 (Some(Seen::Starting(_) | Seen::Running { .. }), Desired::Stopped) => {
                     let after = world.random.range(1, 30_000);
-                    self.tasks.insert(id.clone(), Seen::Stopping(now + after));
+                    self.tasks.insert(*id, Seen::Stopping(now + after));
                 }
-                // Already ended, but the brain has not heard: say it again.
+                // Already ended, but the cluster has not heard: say it again.
                 (Some(Seen::Gone), _) if world.random.percent(30) => {
                     self.tell(id, "STOPPED", Some(0), &mut world.random);
                 }
@@ -151,7 +151,7 @@ impl Agent {
             let status = if sick { ecs::HealthStatus::Unhealthy } else { ecs::HealthStatus::Healthy };
             let known = world.state.task(id).and_then(|task| task.containers.first());
             if known.is_some_and(|container| container.health_checked && container.health != status) {
-                verdicts.insert(id.clone(), BTreeMap::from([("app".to_owned(), status)]));
+                verdicts.insert(*id, BTreeMap::from([("app".to_owned(), status)]));
             }
         }
         if verdicts.is_empty() {
@@ -163,7 +163,7 @@ impl Agent {
     /// The host is taken away by force, and comes back as a new one with nothing on it.
     fn replaced(&mut self, world: &mut World) {
         let request = ecs::DeregisterContainerInstanceRequest {
-            container_instance: self.id.0.clone(),
+            container_instance: self.id.to_string(),
             force: Some(true),
             ..Default::default()
         };
@@ -174,7 +174,7 @@ impl Agent {
     /// Lets time pass over the tasks.
     fn work(&mut self, world: &mut World) {
         let now = world.now.0;
-        let due: Vec<(TaskId, Seen)> = self.tasks.iter().map(|(id, seen)| (id.clone(), *seen)).collect();
+        let due: Vec<(TaskId, Seen)> = self.tasks.iter().map(|(id, seen)| (*id, *seen)).collect();
         for (id, seen) in due {
             let family = world.state.task(&id).map(|task| task.task_definition.family.clone());
             let crashing = family.is_some_and(|family| family.starts_with("crash"));
@@ -190,16 +190,16 @@ impl Agent {
                         }
                         false => Seen::Running { until: i64::MAX },
                     };
-                    self.tasks.insert(id.clone(), next);
+                    self.tasks.insert(id, next);
                     let said = if fails { "STOPPED" } else { "RUNNING" };
                     self.tell(&id, said, None, &mut world.random);
                 }
                 Seen::Running { until } if until <= now => {
-                    self.tasks.insert(id.clone(), Seen::Gone);
+                    self.tasks.insert(id, Seen::Gone);
                     self.tell(&id, "STOPPED", Some(1), &mut world.random);
                 }
                 Seen::Stopping(at) if at <= now => {
-                    self.tasks.insert(id.clone(), Seen::Gone);
+                    self.tasks.insert(id, Seen::Gone);
                     self.tell(&id, "STOPPED", Some(143), &mut world.random);
                 }
                 _ => {}
@@ -218,7 +218,7 @@ impl Agent {
             ..Default::default()
         };
         let report = ecs::SubmitTaskStateChangeRequest {
-            task: Some(id.0.clone()),
+            task: Some(id.to_string()),
             status: Some(status.to_owned()),
             containers: Some(vec![container]),
             ..Default::default()

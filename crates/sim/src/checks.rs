@@ -1,6 +1,6 @@
 //! What must hold: after every step, and at the end.
 
-use brain::{
+use ::ecs::{
     Cluster,
     cluster::{Change, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus},
     invariants,

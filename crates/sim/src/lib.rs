@@ -1,4 +1,4 @@
-//! The simulator: one cluster's brain, many fake agents and users on a virtual clock, and faults drawn from
+//! The simulator: one cluster, many fake agents and users on a virtual clock, and faults drawn from
 //! a seed. After every step the invariants are checked; when the faults end, everything must come to rest
 //! where it was asked to. One seed is one history: `ROADSTEAD_SIM_SEED=n cargo test -p sim` replays it.
 

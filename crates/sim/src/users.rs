@@ -1,6 +1,6 @@
 //! Users: they run tasks, make, change and delete services, stop tasks, and drain hosts.
 
-use brain::{
+use ::ecs::{
     account,
     cluster::{Desired, InstanceStatus, ServiceStatus},
     instance, service, task,
@@ -41,7 +41,7 @@ pub fn register_definitions(world: &mut World) {
     }
 }
 
-/// Does one thing. What the brain refuses is refused; that is part of life.
+/// Does one thing. What ECS refuses is refused; that is part of life.
 pub fn act(world: &mut World) {
     match world.random.range(0, 11) {
         0 | 1 => run_tasks(world),
@@ -114,7 +114,7 @@ fn stop(world: &mut World) {
         .state
         .tasks()
         .filter(|task| task.desired == Desired::Running)
-        .map(|task| task.id.0.clone())
+        .map(|task| task.id.to_string())
         .collect();
     let Some(task) = world.random.pick(&running).cloned() else { return };
     let request = ecs::StopTaskRequest { task, ..Default::default() };
@@ -123,7 +123,7 @@ fn stop(world: &mut World) {
 
 fn drain(world: &mut World) {
     let hosts: Vec<(String, InstanceStatus)> =
-        world.state.instances().map(|row| (row.id.0.clone(), row.status)).collect();
+        world.state.instances().map(|row| (row.id.to_string(), row.status)).collect();
     let Some((id, status)) = world.random.pick(&hosts).cloned() else { return };
     let status = match status {
         InstanceStatus::Active => ContainerInstanceStatus::Draining,
@@ -151,7 +151,7 @@ fn delete(world: &mut World) {
 
 /// StartTask on one or two hosts.
 fn start_on(world: &mut World) {
-    let hosts: Vec<String> = world.state.instances().map(|row| row.id.0.clone()).collect();
+    let hosts: Vec<String> = world.state.instances().map(|row| row.id.to_string()).collect();
     let Some(first) = world.random.pick(&hosts).cloned() else { return };
     let second = world.random.pick(&hosts).cloned();
     let request = ecs::StartTaskRequest {

@@ -1,14 +1,17 @@
-//! The world: the brain's state, a virtual clock, and an agenda of what happens when.
+//! The world: a cluster's state, a virtual clock, and an agenda of what happens when.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
-use brain::{
-    Cluster, Ctx, Ids, Step, Txn,
+use ::ecs::{
+    Cluster, Ctx, Ids, Txn,
     account::{self, Account},
-    cluster::ClusterRow,
-    tick,
+    cluster::{Change, ClusterRow, Key, Ports},
 };
 use ecs_model as ecs;
+use state::{Batch, Domain};
 use wire::{Error, Timestamp};
 
 use crate::{agents::Agent, checks, random::Random, restart, users};
@@ -17,6 +20,9 @@ use crate::{agents::Agent, checks, random::Random, restart, users};
 const STORM_MS: i64 = 20 * 60_000;
 /// How long the world then has to come to rest.
 const CALM_MS: i64 = 40 * 60_000;
+
+/// The last change of each row.
+type Changes = BTreeMap<Key, Change>;
 
 /// What one history was.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,7 +61,7 @@ pub enum Item {
     User,
     /// The control plane ends at once and starts again from its rows.
     Restart,
-    /// The brain's own timer.
+    /// The cluster's own timer.
     Timer,
 }
 
@@ -99,20 +105,9 @@ pub fn run(seed: u64) -> Result<Outcome, Failure> {
 
 impl World {
     fn new(seed: u64) -> World {
-        let row = ClusterRow {
-            name: "sim".to_owned(),
-            active: true,
-            created_at: Timestamp(0),
-            settings: Vec::new(),
-            configuration: None,
-            capacity_providers: Vec::new(),
-            default_capacity_provider_strategy: Vec::new(),
-            service_connect_defaults: None,
-            tags: Vec::new(),
-            forget_at: None,
-        };
+        let row = ClusterRow { active: true, ..ClusterRow::plain("sim") };
         World {
-            state: Cluster::new(row),
+            state: Cluster::of(row),
             account: Account::default(),
             agents: Vec::new(),
             random: Random::new(seed),
@@ -169,13 +164,8 @@ impl World {
                 }
             }
             Item::Timer => {
-                let due = self.state.wake_at().is_some_and(|at| at <= self.now);
-                if due {
-                    self.command(|txn| {
-                        tick::tick(txn);
-                        Ok(())
-                    })
-                    .ok();
+                if state::batch::is_due(&self.state, self.now) {
+                    self.batch(|batch, ctx, ids| batch.tick(ctx, ids));
                 }
             }
         }
@@ -183,22 +173,32 @@ impl World {
 
     /// Runs a command, checks what it made of the state, and lets its answer be seen.
     pub fn command<T>(&mut self, command: impl FnOnce(&mut Txn) -> Result<T, Error>) -> Result<T, Error> {
-        let ctx = self.ctx();
-        let before = self.state.clone();
-        let mut ids = self.ids.clone();
-        let step = self.state.step(&self.account, &ctx, &mut ids, command)?;
-        self.ids = ids;
-        let Step { state, changes, assignments: _, broken, reply } = step;
-        if let Some(key) = broken.first() {
+        let reply = self.batch(|batch, ctx, ids| batch.command(ctx, ids, command));
+        reply.unwrap_or_else(|| {
+            self.broken = Some("a command breaks an assertion".to_owned());
+            Err(Error::internal("broken"))
+        })
+    }
+
+    /// Runs a batch as the runtime does: `work`, and the settling of what it touched.
+    fn batch<T>(&mut self, work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T) -> T {
+        let (ctx, before) = (self.ctx(), self.state.clone());
+        let ports = Ports { account: Arc::new(self.account.clone()) };
+        let mut batch = Batch::new(before.clone(), &ports, Changes::new());
+        let reply = work(&mut batch, &ctx, &mut self.ids);
+        batch.settle(&ctx, &mut self.ids);
+        let done = batch.done();
+        if let Some(key) = done.broken.first() {
             self.broken = Some(format!("{key:?} breaks an assertion"));
         }
-        self.state = state;
+        self.state = done.state;
         self.outcome.steps += 1;
+        let changes: Vec<Change> = done.sink.into_values().collect();
         self.broken = self.broken.take().or_else(|| checks::after_step(&before, &self.state, &changes));
-        if let Some(at) = self.state.wake_at() {
+        if let Some(at) = self.state.agenda().wake_at() {
             self.plan(at.millis_since(self.now), Item::Timer);
         }
-        Ok(reply)
+        reply
     }
 
     /// Runs a command on the account.
@@ -219,7 +219,7 @@ impl World {
         }
         // Connections do not outlive the control plane; agents come back by themselves.
         let disconnect = |txn: &mut Txn| {
-            brain::instance::state::disconnect_all(txn);
+            ::ecs::instance::state::disconnect_all(txn);
             Ok(())
         };
         self.command(disconnect).ok();

@@ -39,6 +39,23 @@ pub fn put_back(store: &dyn Store, aside: &Aside) -> Result<Commit, Error> {
     Ok(forget(aside).put(aside.key.as_str(), kept.value))
 }
 
+/// The commit that makes a row that was set aside one of another key; `change` makes what is kept of it what that
+/// key's rows hold.
+pub fn rename(
+    store: &dyn Store,
+    aside: &Aside,
+    key: &str,
+    change: impl FnOnce(&[u8]) -> Vec<u8>,
+) -> Result<Commit, Error> {
+    let moved = Aside { key: key.to_owned(), ..aside.clone() };
+    let mut commit = forget(aside);
+    if let Some(entry) = store.get(&kept(aside))? {
+        commit = commit.put(kept(&moved), change(&entry.value));
+    }
+    let text = format!("{} {}", aside.at, aside.reason).into_bytes();
+    Ok(commit.put(format!("{PREFIX}why/{}", name(key, aside.revision)), text))
+}
+
 /// The commit that forgets a row for good.
 pub fn forget(aside: &Aside) -> Commit {
     let name = name(&aside.key, aside.revision);

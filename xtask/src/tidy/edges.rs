@@ -1,10 +1,10 @@
-//! Which crate of ours may depend on which. The walls of the architecture: the brain sees no I/O, the store
+//! Which crate of ours may depend on which. The walls of the architecture: services see neither I/O nor each other, the store
 //! and the data planes see nobody, and only the command line sees all.
 
 use anyhow::Context;
 
 /// Every crate, and what it may depend on. `*` is anything. ARCHITECTURE.md shows the same picture.
-const ALLOWED: [(&str, &[&str]); 16] = [
+const ALLOWED: [(&str, &[&str]); 15] = [
     // Its tests alone: the models are made of it.
     ("wire", &["ecs-model", "logs-model", "sts-model"]),
     ("agent-protocol", &["wire"]),
@@ -13,13 +13,16 @@ const ALLOWED: [(&str, &[&str]); 16] = [
     ("network", &[]),
     ("logs", &[]),
     ("state", &["wire"]),
-    ("events", &["wire"]),
-    ("brain", &["wire", "ecs-model", "agent-protocol"]),
+    // What agents are sent is made from task definitions.
+    ("ecs", &["wire", "state", "ecs-model", "agent-protocol"]),
     ("engine", &["image", "network"]),
     ("agent", &["engine", "wire", "ecs-model", "logs-model", "agent-protocol", "store"]),
-    ("server", &["wire", "ecs-model", "logs-model", "sts-model", "agent-protocol", "brain", "store", "logs"]),
+    (
+        "server",
+        &["wire", "ecs-model", "logs-model", "sts-model", "agent-protocol", "state", "ecs", "store", "logs"],
+    ),
     ("cli", &["*"]),
-    ("sim", &["wire", "ecs-model", "brain"]),
+    ("sim", &["wire", "ecs-model", "state", "ecs"]),
     // Drives the binary from outside, as a user does.
     ("e2e", &[]),
     ("xtask", &[]),
@@ -32,6 +35,13 @@ fn is_model(package: &serde_json::Value) -> bool {
     package["manifest_path"].as_str().is_some_and(|path| path.contains("/crates/models/"))
 }
 
+/// What a service may depend on, besides the model of its own: never another service.
+const SERVICE: &[&str] = &["wire", "state"];
+
+fn is_service(package: &serde_json::Value) -> bool {
+    package["manifest_path"].as_str().is_some_and(|path| path.contains("/crates/services/"))
+}
+
 /// `metadata` is `cargo metadata --no-deps`. Dependencies for tests and builds count too.
 pub(super) fn check(metadata: &serde_json::Value) -> anyhow::Result<Vec<String>> {
     let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
@@ -39,7 +49,8 @@ pub(super) fn check(metadata: &serde_json::Value) -> anyhow::Result<Vec<String>>
     for package in packages {
         let name = package["name"].as_str().context("a package has no name")?;
         let known = ALLOWED.iter().find(|(known, _)| *known == name).map(|(_, allowed)| *allowed);
-        let Some(allowed) = known.or(is_model(package).then_some(MODEL)) else {
+        let of_kind = is_model(package).then_some(MODEL).or(is_service(package).then_some(SERVICE));
+        let Some(allowed) = known.or(of_kind) else {
             broken.push(format!("crate {name}: not in the table of allowed edges (xtask/src/tidy/edges.rs)"));
             continue;
         };
@@ -47,7 +58,8 @@ pub(super) fn check(metadata: &serde_json::Value) -> anyhow::Result<Vec<String>>
             let to = dependency["name"].as_str().unwrap_or_default();
             // A crate may depend on itself, to have its tests see its own testing feature.
             let ours = !dependency["path"].is_null() && to != name;
-            if ours && !allowed.contains(&to) && !allowed.contains(&"*") {
+            let own_model = is_service(package) && to == format!("{name}-model");
+            if ours && !own_model && !allowed.contains(&to) && !allowed.contains(&"*") {
                 broken.push(format!("crate {name}: may not depend on {to}"));
             }
         }

@@ -24,14 +24,14 @@ fn edges_beyond_the_table_are_told() {
         serde_json::json!({"name": name, "dependencies": dependencies})
     };
     let metadata = serde_json::json!({"packages": [
-        package("brain", &[("wire", true), ("tokio", false)]),
-        package("store", &[("store", true), ("brain", true)]),
-        package("cli", &[("brain", true), ("server", true)]),
+        package("ecs", &[("wire", true), ("tokio", false)]),
+        package("store", &[("store", true), ("ecs", true)]),
+        package("cli", &[("ecs", true), ("server", true)]),
         package("stranger", &[]),
     ]});
     let broken = edges::check(&metadata).expect("it is metadata");
     assert_eq!(broken.len(), 2, "{broken:?}");
-    assert_eq!(broken[0], "crate store: may not depend on brain");
+    assert_eq!(broken[0], "crate store: may not depend on ecs");
     assert!(broken[1].starts_with("crate stranger: not in the table"));
     assert!(edges::check(&serde_json::json!({})).is_err());
 }

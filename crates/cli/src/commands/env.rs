@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue};
-use server::{driver, keys::KeyPair};
+use server::{keys::KeyPair, runtime};
 
 use crate::output::say;
 use crate::{
@@ -134,7 +134,7 @@ fn call(listen: SocketAddr, region: &str, keys: &KeyPair) -> anyhow::Result<Stri
     headers.insert("content-length", HeaderValue::from(BODY.len()));
     headers.insert("connection", HeaderValue::from_static("close"));
     let (target, scope) = (("POST", "/", ""), (region, "sts"));
-    wire::sigv4::sign(target, &mut headers, BODY.as_bytes(), &credentials, scope, driver::now())?;
+    wire::sigv4::sign(target, &mut headers, BODY.as_bytes(), &credentials, scope, runtime::now())?;
     let mut request = "POST / HTTP/1.1\r\n".to_owned();
     for (name, value) in &headers {
         request.push_str(&format!("{name}: {}\r\n", value.to_str()?));

@@ -8,6 +8,7 @@ pub const KEYS: &[&str] = &[
     "server.listen",
     "server.account",
     "server.region",
+    "server.regions",
     "server.partition",
     "server.cluster",
     "server.names",
@@ -25,6 +26,7 @@ pub const KEYS: &[&str] = &[
     "logs.max_size_mib",
     "network.subnet",
     "network.dynamic_ports",
+    "accounts",
 ];
 
 /// Those whose value is text, whatever it looks like.

@@ -15,7 +15,10 @@ use tokio_tungstenite::{
 };
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
-use crate::front_door::{Caller, Upgrade, UpgradeCall, origin};
+use crate::{
+    front_door::{Caller, Upgrade, UpgradeCall, origin},
+    runtime::Place,
+};
 
 /// A web socket to an agent.
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
@@ -24,13 +27,16 @@ pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 impl Upgrade for AgentLink {
     async fn upgrade(&self, call: UpgradeCall) -> Response<Full<Bytes>> {
         let connect = Connect::parse(call.parts.uri.query().unwrap_or_default());
+        let place = (call.caller.account.clone(), call.region.clone());
         let answer = match (accept_key(&call.parts.headers), call.parts.uri.path()) {
             (Err(refusal), _) => Err(refusal),
             (Ok(key), ACS_PATH) => {
                 let origin = origin(&call.parts.headers);
-                self.acs(connect, &call.caller, &origin, call.on_upgrade).await.map(|()| key)
+                self.acs(connect, &call.caller, &place, &origin, call.on_upgrade).await.map(|()| key)
             }
-            (Ok(key), TCS_PATH) => self.tcs(connect, &call.caller, call.on_upgrade).await.map(|()| key),
+            (Ok(key), TCS_PATH) => {
+                self.tcs(connect, &call.caller, &place, call.on_upgrade).await.map(|()| key)
+            }
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
         };
         answer.map_or_else(|refusal| refused(&refusal), |key| switching(&key))
@@ -50,20 +56,21 @@ impl AgentLink {
         &self,
         connect: Connect,
         caller: &Caller,
+        place: &Place,
         origin: &str,
         on_upgrade: hyper::upgrade::OnUpgrade,
     ) -> Result<(), Refusal> {
         named(&connect)?;
-        let place = self.acs.take(&self.assignments.identify(&connect, caller)?).await?;
-        let session = self.assignments.connect(connect, origin).await?;
+        let seat = self.acs.take(&self.assignments.identify(&connect, caller, place)?).await?;
+        let session = self.assignments.connect(connect, place, origin).await?;
         let limits = self.limits.clone();
         self.sessions.spawn(async move {
             match socket(on_upgrade, &limits).await {
-                Some(socket) => acs_session::serve(socket, session, &limits, place.end()).await,
+                Some(socket) => acs_session::serve(socket, session, &limits, seat.end()).await,
                 None => drop(session),
             }
             // Last: the next session may only begin once this one is gone.
-            drop(place);
+            drop(seat);
         });
         Ok(())
     }
@@ -72,17 +79,18 @@ impl AgentLink {
         &self,
         connect: Connect,
         caller: &Caller,
+        place: &Place,
         on_upgrade: hyper::upgrade::OnUpgrade,
     ) -> Result<(), Refusal> {
         named(&connect)?;
-        let place = self.tcs.take(&self.assignments.identify(&connect, caller)?).await?;
-        let telemetry = self.assignments.telemetry(connect).await?;
+        let seat = self.tcs.take(&self.assignments.identify(&connect, caller, place)?).await?;
+        let telemetry = self.assignments.telemetry(connect, place).await?;
         let limits = self.limits.clone();
         self.sessions.spawn(async move {
             if let Some(socket) = socket(on_upgrade, &limits).await {
-                tcs_session::serve(socket, telemetry, &limits, place.end()).await;
+                tcs_session::serve(socket, telemetry, &limits, seat.end()).await;
             }
-            drop(place);
+            drop(seat);
         });
         Ok(())
     }

@@ -27,13 +27,13 @@ struct FakeSession {
 
 #[async_trait]
 impl Assignments for Driver {
-    fn identify(&self, hello: &Hello, _: &Caller) -> Result<String, Refusal> {
+    fn identify(&self, hello: &Hello, _: &Caller, _: &Place) -> Result<String, Refusal> {
         // By id or ARN, as it comes.
         let named = &hello.container_instance;
         Ok(named.strip_prefix("arn:").unwrap_or(named).to_owned())
     }
 
-    async fn connect(&self, hello: Hello, origin: &str) -> Result<Box<dyn Session>, Refusal> {
+    async fn connect(&self, hello: Hello, _: &Place, origin: &str) -> Result<Box<dyn Session>, Refusal> {
         assert!(origin.starts_with("http://127.0.0.1:"), "{origin}");
         if hello.container_instance == "gone" {
             let message = "deregistered".into();
@@ -43,7 +43,7 @@ impl Assignments for Driver {
         Ok(Box::new(FakeSession { assignments: self.assignments.clone(), told: self.told.clone() }))
     }
 
-    async fn telemetry(&self, _: Hello) -> Result<Box<dyn Telemetry>, Refusal> {
+    async fn telemetry(&self, _: Hello, _: &Place) -> Result<Box<dyn Telemetry>, Refusal> {
         Ok(Box::new(FakeSession { assignments: self.assignments.clone(), told: self.told.clone() }))
     }
 }

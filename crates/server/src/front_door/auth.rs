@@ -35,7 +35,7 @@ impl FrontDoor {
                 "Credential should be scoped to correct service: '{service}'. "
             )));
         }
-        if service != "sts" && *signature.region != *self.config.region {
+        if service != "sts" && !self.config.regions.has(&signature.region) {
             return Err(Refusal::Invalid("Credential should be scoped to a valid region. ".to_owned()));
         }
         signature.check_covered(&parts.headers)?;

@@ -105,7 +105,7 @@ impl FrontDoor {
             input,
             caller: key.caller.clone(),
             request_id: request_id.to_owned(),
-            region: self.region(&signature),
+            region: self.config.regions.of(&signature.region),
             now,
             origin: origin(&parts.headers),
         };
@@ -116,14 +116,6 @@ impl FrontDoor {
             Err(Error::internal("The call could not be carried out."))
         })?;
         codec.response(mounted.schema, operation, output, request_id)
-    }
-
-    fn region(&self, signature: &Signature) -> Arc<str> {
-        if *signature.region == *self.config.region {
-            self.config.region.clone()
-        } else {
-            signature.region.as_str().into()
-        }
     }
 
     /// The body, and the room that it takes.
@@ -182,7 +174,7 @@ impl FrontDoor {
             let key = self.identify(&signature, &parts, connection, service, now).await?;
             self.verify(&key, &signature, &parts, b"", now)?;
             connection.place.is_right();
-            Ok((self.region(&signature), key))
+            Ok((self.config.regions.of(&signature.region), key))
         };
         match checked.await {
             Ok((region, key)) => {

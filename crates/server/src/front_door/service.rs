@@ -38,7 +38,7 @@ pub struct Call {
     pub caller: Caller,
     /// The id that the client gets in `x-amzn-RequestId`.
     pub request_id: String,
-    /// The region that the client signed for.
+    /// The region that it is for: the one that the client signed for.
     pub region: Arc<str>,
     /// When the call came in.
     pub now: Timestamp,
@@ -142,7 +142,7 @@ pub struct UpgradeCall {
     pub caller: Caller,
     /// The id of this request.
     pub request_id: String,
-    /// The region that the client signed for.
+    /// The region that it is for: the one that the client signed for.
     pub region: Arc<str>,
     /// When the request came in.
     pub now: Timestamp,

@@ -1,5 +1,6 @@
 //! Whose key may do what, from the key ring to the services and the agent link.
 
+use ::ecs::cluster::{InstanceId, Writes};
 use agent_protocol::agent_key::AgentKey;
 use serde_json::{Value, json};
 use store::memory::Memory;
@@ -8,9 +9,9 @@ use wire::Error;
 use super::*;
 use crate::{
     agent_link::{Assignments, Hello, RefusalKind},
-    driver::tests::Api,
     front_door::{Call, Service},
-    services::logs::Logs,
+    runtime::tests::Api,
+    services::logs::{Logs, Stores},
 };
 
 struct World {
@@ -25,8 +26,8 @@ impl World {
         let api = Api::open(Arc::new(Memory::new())).await;
         let shared = KeyPair { access_key: SHARED.to_owned(), secret: "s".to_owned() };
         let ring = KeyRing::new()
-            .with_new_agents(&shared, api.driver.identity())
-            .with_agents(api.driver.clone(), OperatorKeys::new("master"));
+            .with_new_agents(&shared, api.runtime.identity())
+            .with_agents(api.runtime.clone(), OperatorKeys::new("master"));
         World { api, ring }
     }
 
@@ -54,15 +55,15 @@ impl World {
         let caller = self.ring.find(access_key).unwrap().caller.clone();
         let hello =
             Hello { cluster: cluster.into(), container_instance: instance.into(), ..Hello::default() };
-        self.api.driver.identify(&hello, &caller).map_err(|refusal| refusal.kind)
+        self.api.runtime.identify(&hello, &caller, self.api.home.place()).map_err(|refusal| refusal.kind)
     }
 
     /// Starts a task on a container instance; gives its ARN.
     async fn task(&self, instance: &str) -> String {
-        let cluster = self.api.driver.cluster_by_name("c").unwrap();
-        let id = InstanceId::from(id(instance));
+        let cluster = self.api.home.cluster_by_name("c").unwrap();
+        let id = InstanceId::parse(id(instance)).unwrap();
         let connected = cluster.execute("", move |txn| {
-            brain::instance::state::connection(txn, &id, Some(Default::default()));
+            ::ecs::instance::state::connection(txn, &id, Some(Default::default()));
             Ok(())
         });
         connected.await.unwrap();
@@ -129,9 +130,9 @@ async fn a_key_bound_before_its_instance_was_written_makes_that_one() {
     let mut request = registration(Some(&own), None);
     request["totalResources"] = json!([{"name": "CPU", "integerValue": -1}]);
     assert!(w.call(SHARED, "RegisterContainerInstance", request).await.is_err());
-    let bound = w.api.driver.account().state.agent_key(&own.access_key_id).unwrap().instance.clone();
+    let bound = w.api.home.account().state.agent_key(&own.access_key_id).unwrap().instance;
     let reply = w.call(&own.access_key_id, "RegisterContainerInstance", registration(None, None)).await;
-    assert_eq!(id(&arn(reply.unwrap())), bound.0);
+    assert_eq!(id(&arn(reply.unwrap())), bound.to_string());
 }
 
 #[tokio::test]
@@ -193,7 +194,7 @@ async fn a_key_opens_the_sockets_of_its_own_container_instance_named_in_any_way(
     let (mine, other) = (w.join(&own(1)).await.unwrap(), w.join(&own(2)).await.unwrap());
     let by_user = arn(w.api.ok("RegisterContainerInstance", registration(None, None)).await);
     let key = &own(1).access_key_id;
-    let cluster_arn = brain::arn::cluster(&w.api.driver.ctx("", now()), "c");
+    let cluster_arn = ::ecs::arn::cluster(&w.api.home.ctx("", now()), "c");
     for cluster in ["c", &cluster_arn] {
         for named in [mine.as_str(), id(&mine)] {
             assert_eq!(w.identify(key, cluster, named), Ok(mine.clone()));
@@ -241,11 +242,11 @@ async fn a_container_instance_from_before_such_keys_is_claimed_once() {
     let request = || registration(Some(&own(1)), Some(&old));
     w.denied(SHARED, "RegisterContainerInstance", request()).await;
     // As an older version has stored it.
-    let instance = InstanceId::from(id(&old));
-    let cluster = w.api.driver.cluster_by_name("c").unwrap();
+    let instance = InstanceId::parse(id(&old)).unwrap();
+    let cluster = w.api.home.cluster_by_name("c").unwrap();
     let unclaim = cluster.execute("", move |txn| {
         let row = txn.state.instance(&instance).unwrap().as_ref().clone();
-        txn.put_instance(brain::cluster::InstanceRow { owner: Default::default(), ..row });
+        txn.put_instance(::ecs::cluster::InstanceRow { owner: Default::default(), ..row });
         Ok(())
     });
     unclaim.await.unwrap();
@@ -264,8 +265,8 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
     let (mine, other) = (w.join(&own(1)).await.unwrap(), w.join(&own(2)).await.unwrap());
     let task = w.task(&mine).await;
     let dir = tempfile::tempdir().unwrap();
-    let store = logs::Logs::open(dir.path(), logs::Limits::default()).unwrap();
-    let logs = Logs::new(store, w.api.driver.identity().clone()).with_agents(w.api.driver.clone());
+    let stores = Stores::open(dir.path(), logs::Limits::default(), w.api.home.place().clone()).unwrap();
+    let logs = Logs::new(stores, "aws").with_agents(w.api.runtime.clone());
     let call = async |n: usize, operation: &str, input: Value| {
         let operation = logs_model::SERVICE.operation(operation).unwrap();
         let caller = w.ring.find(&own(n).access_key_id).unwrap().caller.clone();
@@ -307,21 +308,21 @@ async fn keys_go_with_their_container_instances() {
     for n in 0..KEYS_OF_SEVERAL_SWEEPS {
         w.join(&own(n)).await.unwrap();
     }
-    let forget = |txn: &mut brain::Txn| {
-        let all: Vec<InstanceId> = txn.state.instances().map(|row| row.id.clone()).collect();
-        all.iter().skip(1).for_each(|id| brain::instance::state::forget(txn, id));
+    let forget = |txn: &mut ::ecs::Txn| {
+        let all: Vec<InstanceId> = txn.state.instances().map(|row| row.id).collect();
+        all.iter().skip(1).for_each(|id| ::ecs::instance::state::forget(txn, id));
         Ok(())
     };
-    let kept = w.api.driver.account().state.agent_keys_after("", 1000).len();
-    w.api.driver.cluster_by_name("c").unwrap().execute("", forget).await.unwrap();
-    let account = w.api.driver.account();
+    let kept = w.api.home.account().state.agent_keys_after("", 1000).len();
+    w.api.home.cluster_by_name("c").unwrap().execute("", forget).await.unwrap();
+    let account = w.api.home.account();
     let gone: Vec<String> =
         account.state.agent_keys_after("", 1000).iter().map(|row| row.access_key.clone()).collect();
     assert_eq!(gone.len(), kept);
-    let ctx = w.api.driver.ctx("", now());
-    assert!(brain::account::keys::forget(&account.state, &ctx, &gone).changes.is_empty(), "too young");
-    let later = brain::Ctx { now: ctx.now.plus_millis(86_400_001), ..ctx };
-    assert_eq!(brain::account::keys::forget(&account.state, &later, &gone).changes.len(), kept);
+    let ctx = w.api.home.ctx("", now());
+    assert!(::ecs::account::keys::forget(&account.state, &ctx, &gone).changes.is_empty(), "too young");
+    let later = ::ecs::Ctx { now: ctx.now.plus_millis(86_400_001), ..ctx };
+    assert_eq!(::ecs::account::keys::forget(&account.state, &later, &gone).changes.len(), kept);
 }
 
 /// More than one sweep looks at.

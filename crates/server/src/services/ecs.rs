@@ -12,27 +12,27 @@ mod tests;
 
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use brain::{
+use ::ecs::{
     Cluster, Ctx, Txn,
     account::{self, Account, settings},
     instance::{attributes, describe as instances, state},
     service, tags,
     task::{describe, list, report, run, stop},
 };
+use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_model::{self as ecs, errors};
 use serde::Serialize;
 use wire::{Error, Request};
 
 use crate::{
-    driver::Driver,
     front_door::{Call, Service, Support},
+    runtime::{Home, Runtime},
 };
 
-/// The ECS API of one driver.
+/// The ECS API of all accounts and regions.
 pub struct Ecs {
-    driver: Arc<Driver>,
+    runtime: Arc<Runtime>,
 }
 
 #[async_trait]
@@ -46,8 +46,8 @@ impl Service for Ecs {
     }
 
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
-        agents::check(&self.driver, &call)?;
-        room::check(&self.driver, &call)?;
+        agents::check(&*self.home(&call)?, &call)?;
+        room::check(&self.runtime, &call)?;
         match call.operation.name {
             "RunTask" => self.write(call, |r| &r.cluster, run::run_task).await,
             "StartTask" => self.write(call, |r| &r.cluster, run::start_task).await,
@@ -65,18 +65,24 @@ impl Service for Ecs {
 }
 
 impl Ecs {
-    /// The ECS API of this driver.
-    pub fn new(driver: Arc<Driver>) -> Ecs {
-        Ecs { driver }
+    /// The ECS API of this runtime.
+    pub fn new(runtime: Arc<Runtime>) -> Ecs {
+        Ecs { runtime }
+    }
+
+    /// What there is of the caller's account in the region that the call is for.
+    fn home(&self, call: &Call) -> Result<Arc<Home>, Error> {
+        self.runtime.home(&call.caller.account, &call.region)
     }
 
     /// StopTask, of a task whose row was set aside too.
     async fn stop_task(&self, mut call: Call) -> Result<Bytes, Error> {
         let request: ecs::StopTaskRequest = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller, call.now);
-        let cluster = self.driver.cluster(&ctx, request.cluster.as_deref())?;
+        let home = self.home(&call)?;
+        let ctx = home.ctx(&call.caller, call.now);
+        let cluster = home.cluster(&ctx, request.cluster.as_deref())?;
         let id = request.task.rsplit('/').next().unwrap_or_default().to_owned();
-        if self.driver.give_up(&cluster, &id).await? {
+        if home.give_up(&cluster, &id).await? {
             let shown = stop::unreadable(&ctx, &cluster.read().state.row.name, &id);
             return json(&ecs::StopTaskResponse { task: Some(shown) });
         }
@@ -98,14 +104,14 @@ impl Ecs {
             "PutAttributes" => self.write(call, |r| &r.cluster, attributes::put_attributes).await,
             "DeleteAttributes" => self.write(call, |r| &r.cluster, attributes::delete_attributes).await,
             "ListAttributes" => self.read(call, |r| &r.cluster, attributes::list_attributes),
-            "RegisterContainerInstance" => agents::register(&self.driver, call).await,
+            "RegisterContainerInstance" => agents::register(&*self.home(&call)?, call).await,
             "SubmitTaskStateChange" => {
                 self.write(call, |r| &r.cluster, report::submit_task_state_change).await
             }
             "SubmitContainerStateChange" => {
                 self.write(call, |r| &r.cluster, report::submit_container_state_change).await
             }
-            "DiscoverPollEndpoint" => link::discover_poll_endpoint(&self.driver, call),
+            "DiscoverPollEndpoint" => link::discover_poll_endpoint(&*self.home(&call)?, call),
             _ => self.call_account(call).await,
         }
     }
@@ -125,7 +131,7 @@ impl Ecs {
             "TagResource" => self.tag(call, account::tags::tag_resource, tags::tag_resource).await,
             "UntagResource" => self.tag(call, account::tags::untag_resource, tags::untag_resource).await,
             "ListTagsForResource" => self.list_tags(call),
-            _ => clusters::call(&self.driver, call).await,
+            _ => clusters::call(&*self.home(&call)?, call).await,
         }
     }
 
@@ -141,8 +147,9 @@ impl Ecs {
         T: Serialize + Send + 'static,
     {
         let request: R = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller, call.now);
-        let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
+        let home = self.home(&call)?;
+        let ctx = home.ctx(&call.caller, call.now);
+        let cluster = home.cluster(&ctx, cluster(&request).as_deref())?;
         let reply = cluster.command(&call.caller, move |txn| command(txn, request)).await?;
         json(&reply)
     }
@@ -159,8 +166,9 @@ impl Ecs {
         T: Serialize,
     {
         let request: R = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller, call.now);
-        let cluster = self.driver.cluster(&ctx, cluster(&request).as_deref())?;
+        let home = self.home(&call)?;
+        let ctx = home.ctx(&call.caller, call.now);
+        let cluster = home.cluster(&ctx, cluster(&request).as_deref())?;
         json(&read(&cluster.read().state, &ctx, &request)?)
     }
 
@@ -176,7 +184,7 @@ impl Ecs {
     {
         let request: R = call.typed()?;
         let run = move |state: &Account, ctx: &Ctx| command(state, ctx, request);
-        json(&self.driver.execute_account(&call.caller, run).await?)
+        json(&self.home(&call)?.execute_account(&call.caller, run).await?)
     }
 
     /// A read of the account.
@@ -190,8 +198,9 @@ impl Ecs {
         T: Serialize,
     {
         let request: R = call.typed()?;
-        let ctx = self.driver.ctx(&call.caller, call.now);
-        json(&read(&self.driver.account().state, &ctx, request)?)
+        let home = self.home(&call)?;
+        let ctx = home.ctx(&call.caller, call.now);
+        json(&read(&home.account().state, &ctx, request)?)
     }
 
     /// A change of tags, on the account or on the cluster that holds the resource.
@@ -210,7 +219,7 @@ impl Ecs {
             return self.change(call, on_account).await;
         }
         let request: R = call.typed()?;
-        let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
+        let cluster = clusters::of_resource(&*self.home(&call)?, &call, &arn)?;
         json(&cluster.command(&call.caller, move |txn| on_cluster(txn, request)).await?)
     }
 
@@ -219,7 +228,7 @@ impl Ecs {
         if account::tags::is_ours(&arn) {
             return self.look(call, account::tags::list_tags_for_resource);
         }
-        let cluster = clusters::of_resource(&self.driver, &call, &arn)?;
+        let cluster = clusters::of_resource(&*self.home(&call)?, &call, &arn)?;
         let tags = tags::of(&cluster.read().state, &arn)?;
         json(&ecs::ListTagsForResourceResponse { tags: Some(tags) })
     }

@@ -5,6 +5,7 @@ mod arn;
 mod error;
 mod events;
 mod groups;
+mod stores;
 mod support;
 mod writers;
 
@@ -22,16 +23,17 @@ use tokio::sync::oneshot;
 use wire::{Error, Request};
 
 use crate::{
-    driver::{Driver, Identity},
     front_door::{Call, Service, Support},
+    runtime::{Identity, Runtime},
 };
 
+pub use stores::Stores;
 pub(crate) use support::SUPPORT;
 
-/// The CloudWatch Logs API of one store.
+/// The CloudWatch Logs API of all accounts and regions.
 pub struct Logs {
-    store: Store,
-    identity: Identity,
+    stores: Stores,
+    partition: String,
     writers: Option<writers::Writers>,
 }
 
@@ -82,14 +84,26 @@ impl Service for Logs {
 }
 
 impl Logs {
-    /// The API of this store. `identity` stands in ARNs.
-    pub fn new(store: Store, identity: Identity) -> Logs {
-        Logs { store, identity, writers: None }
+    /// The API of these stores. The partition stands in ARNs.
+    pub fn new(stores: Stores, partition: &str) -> Logs {
+        Logs { stores, partition: partition.to_owned(), writers: None }
     }
 
-    /// Holds agents to the log groups of their own tasks, which the driver knows.
-    pub fn with_agents(mut self, driver: Arc<Driver>) -> Logs {
-        self.writers = Some(writers::Writers::new(driver));
+    /// What a call works on.
+    fn context(&self, call: &Call) -> Result<Context, Error> {
+        let place = (call.caller.account.clone(), call.region.clone());
+        let store = self.stores.of(&place).map_err(|error| error::of(call.operation, error))?;
+        let identity = Identity {
+            account: place.0.to_string(),
+            region: place.1.to_string(),
+            partition: self.partition.clone(),
+        };
+        Ok(Context { store, identity, operation: call.operation, now_ms: call.now.as_millis() })
+    }
+
+    /// Holds agents to the log groups of their own tasks, which the runtime knows.
+    pub fn with_agents(mut self, runtime: Arc<Runtime>) -> Logs {
+        self.writers = Some(writers::Writers::new(runtime));
         self
     }
 
@@ -97,7 +111,8 @@ impl Logs {
     async fn put_log_events(&self, mut call: Call) -> Result<Bytes, Error> {
         let request: api::PutLogEventsRequest = call.typed()?;
         let (answer, wait) = oneshot::channel();
-        self.store.put_log_events(events::put_request(request), call.now.as_millis(), move |kept| {
+        let Context { store, .. } = self.context(&call)?;
+        store.put_log_events(events::put_request(request), call.now.as_millis(), move |kept| {
             // A client that went away does not undo what is on disk.
             let _ = answer.send(kept);
         });
@@ -111,12 +126,7 @@ impl Logs {
         T: Serialize + Send + 'static,
     {
         let request: R = call.typed()?;
-        let context = Context {
-            store: self.store.clone(),
-            identity: self.identity.clone(),
-            operation: call.operation,
-            now_ms: call.now.as_millis(),
-        };
+        let context = self.context(&call)?;
         let answer = tokio::task::spawn_blocking(move || json(&handler(&context, request)?)).await;
         answer.unwrap_or_else(|error| Err(Error::internal(format!("the call ended early: {error}"))))
     }

@@ -1,6 +1,6 @@
 //! What asks for nothing is as good as absent, and everything that would be refused has such a value.
 
-use brain::account::members::{self as nested, Support as Nested};
+use ::ecs::account::members::{self as nested, Support as Nested};
 use serde_json::{Value, json};
 
 use super::*;

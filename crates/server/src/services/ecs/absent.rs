@@ -17,7 +17,7 @@ const fn of(operations: &'static [&'static str], member: &'static str, value: Ne
 
 /// The table.
 pub(super) const ABSENT: &[Absent] = &[
-    // Task definitions. Those that are refused where they say something stand in the brain's table too.
+    // Task definitions. Those that are refused where they say something stand in the service's table too.
     of(DEFINE, "cpu", Empty),
     of(DEFINE, "memory", Empty),
     of(DEFINE, "networkMode", Empty),

@@ -1,33 +1,33 @@
 //! What agents call, and may: the registration that makes a key a container instance's own, and everything that
 //! an agent then does by that key, of its own container instance alone.
 
-use agent_protocol::agent_key::AgentKey;
-use brain::{
+use ::ecs::{
     Ctx, account, arn,
     cluster::{InstanceId, InstanceStatus, Owner, TaskId},
     instance::{not_yours, register},
 };
+use agent_protocol::agent_key::AgentKey;
 use bytes::Bytes;
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::json;
 use crate::{
-    driver::{By, ClusterHandle, Driver},
     front_door::{Call, Role},
+    runtime::{By, ClusterHandle, Home},
 };
 
 const NO_KEY: &str = "the key that agents share only brings agents in that make a key of their own. Make one for \
                       this agent by: roadstead agent-key create";
 
-/// Refuses what an agent asks of others than its own cluster, container instance and tasks. Of reports the brain
+/// Refuses what an agent asks of others than its own cluster, container instance and tasks. Of reports the cluster
 /// sees to it.
-pub fn check(driver: &Driver, call: &Call) -> Result<(), Error> {
+pub fn check(home: &Home, call: &Call) -> Result<(), Error> {
     let Role::Agent { cluster, instance } = &call.caller.role else { return Ok(()) };
-    let ctx = driver.ctx(&call.caller, call.now);
+    let ctx = home.ctx(&call.caller, call.now);
     let text = |name: &str| call.input.get(name).and_then(|value| value.as_str());
     let own = match call.operation.name {
-        "ListTagsForResource" => is_own_resource(driver, &ctx, (cluster, instance), text("resourceArn")),
+        "ListTagsForResource" => is_own_resource(home, &ctx, (cluster, instance), text("resourceArn")),
         name => {
             let in_cluster = arn::cluster_name(&ctx, text("cluster"))? == **cluster;
             let is_own = |named: &str| {
@@ -44,7 +44,7 @@ pub fn check(driver: &Driver, call: &Call) -> Result<(), Error> {
 }
 
 /// The container instance itself, and the tasks on it.
-fn is_own_resource(driver: &Driver, ctx: &Ctx, own: (&str, &str), resource: Option<&str>) -> bool {
+fn is_own_resource(home: &Home, ctx: &Ctx, own: (&str, &str), resource: Option<&str>) -> bool {
     let (own_cluster, own_instance) = own;
     let parsed = resource.and_then(arn::Arn::parse).filter(|arn| arn.account == ctx.account);
     match parsed.map(|arn| arn.resource) {
@@ -52,9 +52,11 @@ fn is_own_resource(driver: &Driver, ctx: &Ctx, own: (&str, &str), resource: Opti
             cluster == own_cluster && id == own_instance
         }
         Some(arn::Resource::Task { cluster, id }) if cluster == own_cluster => {
-            let cluster = driver.cluster_by_name(&cluster).map(|cluster| cluster.read());
-            let task = cluster.as_ref().and_then(|visible| visible.state.task(&TaskId(id)));
-            task.is_some_and(|task| task.instance.as_ref().is_some_and(|id| id.0 == own_instance))
+            let cluster = home.cluster_by_name(&cluster).map(|cluster| cluster.read());
+            let task = cluster
+                .as_ref()
+                .and_then(|visible| TaskId::parse(&id).and_then(|id| visible.state.task(&id).cloned()));
+            task.is_some_and(|task| task.instance.is_some_and(|id| id.to_string() == own_instance))
         }
         _ => false,
     }
@@ -62,10 +64,10 @@ fn is_own_resource(driver: &Driver, ctx: &Ctx, own: (&str, &str), resource: Opti
 
 /// RegisterContainerInstance. A new agent's key is bound to its container instance before that is written: an
 /// agent that asks again, because it did not hear the answer, gets the same one.
-pub async fn register(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+pub async fn register(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::RegisterContainerInstanceRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller, call.now);
-    let cluster = driver.cluster(&ctx, request.cluster.as_deref())?;
+    let ctx = home.ctx(&call.caller, call.now);
+    let cluster = home.cluster(&ctx, request.cluster.as_deref())?;
     let document = request.instance_identity_document.as_deref().unwrap_or_default();
     let brought =
         AgentKey::from_document(document).map(|key| (key.access_key_id, Some(key.secret_access_key)));
@@ -77,32 +79,33 @@ pub async fn register(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
     };
     let by = match key {
         Some(key) => {
-            let instance = bind(driver, &call, &cluster, key, &request).await?;
-            By { arn: ctx.caller_arn.clone(), agent: Some(instance) }
+            let instance = bind(home, &call, &cluster, key, &request).await?;
+            By { arn: ctx.caller_arn.clone(), agent: Some(instance.0) }
         }
         None => By::from(&call.caller),
     };
-    let run = move |txn: &mut brain::Txn| register::register_container_instance(txn, request);
+    let run = move |txn: &mut ::ecs::Txn| register::register_container_instance(txn, request);
     json(&cluster.command(by, run).await?)
 }
 
 /// Makes the key the one of a new container instance, or of one that was registered before there were such keys.
 async fn bind(
-    driver: &Driver,
+    home: &Home,
     call: &Call,
     cluster: &ClusterHandle,
     (access_key, secret): (String, Option<String>),
     request: &ecs::RegisterContainerInstanceRequest,
 ) -> Result<InstanceId, Error> {
-    let ctx = driver.ctx(&call.caller, call.now);
+    let ctx = home.ctx(&call.caller, call.now);
     let visible = cluster.read();
     let name = visible.state.row.name.clone();
     let named = request.container_instance_arn.as_deref().filter(|named| !named.is_empty());
     let instance = match named {
-        None => InstanceId(uuid::Uuid::new_v4().simple().to_string()),
+        None => InstanceId(state::Id128(uuid::Uuid::new_v4().as_u128())),
         Some(named) => {
-            let id = InstanceId(arn::container_instance_id(&ctx, &name, named)?);
+            let id = arn::container_instance_id(&ctx, &name, named)?;
             let missing = || errors::client("The referenced container instance was not found.");
+            let id = InstanceId::parse(&id).ok_or_else(missing)?;
             let live = visible.state.instance(&id).filter(|row| row.status != InstanceStatus::Inactive);
             let row = live.ok_or_else(missing)?;
             // A key that is bound already is bound to it, or refused as it is bound.
@@ -114,8 +117,7 @@ async fn bind(
     };
     let named = named.is_some();
     let claim = account::keys::Claim { access_key, secret, cluster: name, instance, named };
-    let bound =
-        driver.execute_account(&call.caller, move |state, ctx| account::keys::bind(state, ctx, claim));
+    let bound = home.execute_account(&call.caller, move |state, ctx| account::keys::bind(state, ctx, claim));
     let instance = bound.await?;
     if named {
         tracing::info!(%instance, "a container instance from before agents had keys now has one");

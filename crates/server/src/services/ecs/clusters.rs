@@ -1,6 +1,6 @@
-//! The operations on clusters: which there are is the driver's to know.
+//! The operations on clusters: which there are is the home's to know.
 
-use brain::{
+use ::ecs::{
     arn::{Arn, Resource},
     clusters, paging,
     task::describe::missing,
@@ -11,42 +11,42 @@ use wire::Error;
 
 use super::json;
 use crate::{
-    driver::{ClusterHandle, Driver},
     front_door::Call,
+    runtime::{ClusterHandle, Home},
 };
 
 /// Things that one DescribeClusters may name.
 const DESCRIBE: usize = 100;
 
 /// Carries out an operation on clusters.
-pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+pub async fn call(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let caller = call.caller.clone();
-    let ctx = driver.ctx(&caller, call.now);
+    let ctx = home.ctx(&caller, call.now);
     match call.operation.name {
         "CreateCluster" => {
             let request: ecs::CreateClusterRequest = call.typed()?;
             let row = clusters::create_cluster(&ctx, request)?;
-            let cluster = driver.create_cluster(&caller, row).await?;
+            let cluster = home.create_cluster(&caller, row).await?;
             let all =
                 [ecs::ClusterField::Settings, ecs::ClusterField::Tags, ecs::ClusterField::Configurations];
             let shown = clusters::cluster(&cluster.read().state, &ctx, &all);
             json(&ecs::CreateClusterResponse { cluster: Some(shown) })
         }
-        "DescribeClusters" => describe(driver, call),
-        "ListClusters" => list(driver, call),
+        "DescribeClusters" => describe(home, call),
+        "ListClusters" => list(home, call),
         "UpdateCluster" => {
             let request: ecs::UpdateClusterRequest = call.typed()?;
-            let cluster = driver.cluster(&ctx, Some(&request.cluster))?;
+            let cluster = home.cluster(&ctx, Some(&request.cluster))?;
             json(&cluster.command(&caller, |txn| clusters::update_cluster(txn, request)).await?)
         }
         "UpdateClusterSettings" => {
             let request: ecs::UpdateClusterSettingsRequest = call.typed()?;
-            let cluster = driver.cluster(&ctx, Some(&request.cluster))?;
+            let cluster = home.cluster(&ctx, Some(&request.cluster))?;
             json(&cluster.command(&caller, |txn| clusters::update_cluster_settings(txn, request)).await?)
         }
         "DeleteCluster" => {
             let request: ecs::DeleteClusterRequest = call.typed()?;
-            let cluster = driver.cluster(&ctx, Some(&request.cluster))?;
+            let cluster = home.cluster(&ctx, Some(&request.cluster))?;
             json(&cluster.command(&caller, clusters::delete_cluster).await?)
         }
         name => Err(errors::server(format!("{name} is listed as built but has no handler."))),
@@ -54,8 +54,8 @@ pub async fn call(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
 }
 
 /// The cluster that holds the resource of an ARN.
-pub fn of_resource(driver: &Driver, call: &Call, resource_arn: &str) -> Result<ClusterHandle, Error> {
-    let ctx = driver.ctx(&call.caller, call.now);
+pub fn of_resource(home: &Home, call: &Call, resource_arn: &str) -> Result<ClusterHandle, Error> {
+    let ctx = home.ctx(&call.caller, call.now);
     let parsed =
         Arn::parse(resource_arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
     let name = match parsed.map(|arn| arn.resource) {
@@ -67,12 +67,12 @@ pub fn of_resource(driver: &Driver, call: &Call, resource_arn: &str) -> Result<C
         ) => cluster,
         _ => return Err(errors::invalid_parameter("The specified resource was not found.")),
     };
-    driver.cluster(&ctx, Some(&name))
+    home.cluster(&ctx, Some(&name))
 }
 
-fn describe(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+fn describe(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::DescribeClustersRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller, call.now);
+    let ctx = home.ctx(&call.caller, call.now);
     let include = request.include.unwrap_or_default();
     let mut named = request.clusters.unwrap_or_default();
     if named.is_empty() {
@@ -83,20 +83,20 @@ fn describe(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
     }
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in named {
-        let name = brain::arn::cluster_name(&ctx, Some(&name))?;
-        match driver.cluster_by_name(&name) {
+        let name = ::ecs::arn::cluster_name(&ctx, Some(&name))?;
+        match home.cluster_by_name(&name) {
             Some(cluster) => found.push(clusters::cluster(&cluster.read().state, &ctx, &include)),
-            None => failures.push(missing(brain::arn::cluster(&ctx, &name))),
+            None => failures.push(missing(::ecs::arn::cluster(&ctx, &name))),
         }
     }
     json(&ecs::DescribeClustersResponse { clusters: Some(found), failures: Some(failures) })
 }
 
-fn list(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+fn list(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::ListClustersRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller, call.now);
-    let page = paging::Request::read(request.max_results, request.next_token.as_deref())?;
-    let all = driver.clusters();
+    let ctx = home.ctx(&call.caller, call.now);
+    let page = paging::read(request.max_results, request.next_token.as_deref())?;
+    let all = home.clusters();
     let names: Vec<String> = all
         .iter()
         .map(|cluster| cluster.read())
@@ -104,6 +104,6 @@ fn list(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
         .map(|visible| visible.state.row.name.clone())
         .collect();
     let (names, next_token) = page.take(names.iter(), |_| true, String::clone);
-    let arns = names.into_iter().map(|name| brain::arn::cluster(&ctx, name)).collect();
+    let arns = names.into_iter().map(|name| ::ecs::arn::cluster(&ctx, name)).collect();
     json(&ecs::ListClustersResponse { cluster_arns: Some(arns), next_token })
 }

@@ -8,15 +8,15 @@ use wire::Error;
 use super::json;
 use crate::{
     agent_link::{ACS_PATH, TCS_PATH},
-    driver::Driver,
     front_door::Call,
+    runtime::Home,
 };
 
 /// Answers with the addresses of both sockets.
-pub fn discover_poll_endpoint(driver: &Driver, mut call: Call) -> Result<Bytes, Error> {
+pub fn discover_poll_endpoint(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::DiscoverPollEndpointRequest = call.typed()?;
-    let ctx = driver.ctx(&call.caller, call.now);
-    driver.cluster(&ctx, request.cluster.as_deref())?;
+    let ctx = home.ctx(&call.caller, call.now);
+    home.cluster(&ctx, request.cluster.as_deref())?;
     let base = |path: &str| format!("{}{}", call.origin, path.trim_end_matches("/ws"));
     json(&ecs::DiscoverPollEndpointResponse {
         endpoint: Some(base(ACS_PATH)),

@@ -4,7 +4,7 @@
 use ecs_model::errors;
 use wire::Error;
 
-use crate::{driver::Driver, front_door::Call};
+use crate::{front_door::Call, runtime::Runtime};
 
 /// What makes rows, or makes them longer. An update of a service is not among them: it may scale to nought.
 const BEGINS: [&str; 10] = [
@@ -21,8 +21,8 @@ const BEGINS: [&str; 10] = [
 ];
 
 /// Refuses it while there is no room for it.
-pub fn check(driver: &Driver, call: &Call) -> Result<(), Error> {
-    if BEGINS.contains(&call.operation.name) && driver.store().is_tight() {
+pub fn check(runtime: &Runtime, call: &Call) -> Result<(), Error> {
+    if BEGINS.contains(&call.operation.name) && runtime.store().is_tight() {
         return Err(errors::server(
             "The disk of the control plane is nearly full: what is left is kept for stopping and deleting. Free some \
              space there; no restart is needed.",

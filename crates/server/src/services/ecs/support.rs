@@ -1,7 +1,7 @@
 //! What of the ECS API is built. docs/support.md is made from this table; nested members of task
-//! definitions are listed in the brain (`account::members`).
+//! definitions are listed in the service (`account::members`).
 
-use brain::account::members;
+use ::ecs::account::members;
 
 use crate::front_door::{Built, Support};
 
@@ -133,7 +133,7 @@ pub static SUPPORT: Support = Support {
     absent: super::absent::ABSENT,
 };
 
-/// The members inside of task definitions and overrides that are not built, as the brain decides them: the
+/// The members inside of task definitions and overrides that are not built, as the service decides them: the
 /// rest of docs/support.md.
 pub fn nested() -> String {
     let mut out = String::from(

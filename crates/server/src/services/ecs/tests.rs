@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::support::SUPPORT;
-use crate::driver::tests::Api;
+use crate::runtime::tests::Api;
 
 #[tokio::test]
 async fn nothing_begins_on_a_disk_that_is_nearly_full_and_all_else_goes_on() {

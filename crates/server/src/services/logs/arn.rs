@@ -3,7 +3,7 @@
 use logs_model::errors;
 use wire::Error;
 
-use crate::driver::Identity;
+use crate::runtime::Identity;
 
 /// `arn:aws:logs:REGION:ACCOUNT:log-group:NAME`.
 pub fn of_group(identity: &Identity, name: &str) -> String {

@@ -4,11 +4,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use wire::{Error, Timestamp};
 
-use super::{Logs, Store};
-use crate::{
-    driver::Identity,
-    front_door::{Call, Caller, Service},
-};
+use super::{Logs, Stores};
+use crate::front_door::{Call, Caller, Service};
 
 const NOW: i64 = 1_750_000_000_000;
 const GROUP_ARN: &str = "arn:aws:logs:eu-north-1:123456789012:log-group:/ecs/web";
@@ -22,13 +19,9 @@ impl Api {
     /// An API with the group `/ecs/web` and its stream `s`.
     async fn new() -> Api {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path(), logs::Limits::default()).unwrap();
-        let identity = Identity {
-            account: "123456789012".to_owned(),
-            region: "eu-north-1".to_owned(),
-            partition: "aws".to_owned(),
-        };
-        let api = Api { logs: Logs::new(store, identity), _dir: dir };
+        let own = ("123456789012".into(), "eu-north-1".into());
+        let stores = Stores::open(dir.path(), logs::Limits::default(), own).unwrap();
+        let api = Api { logs: Logs::new(stores, "aws"), _dir: dir };
         api.ok("CreateLogGroup", json!({"logGroupName": "/ecs/web"})).await;
         api.ok("CreateLogStream", json!({"logGroupName": "/ecs/web", "logStreamName": "s"})).await;
         api

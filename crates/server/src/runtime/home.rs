@@ -1,0 +1,269 @@
+//! ECS of one account in one region: its task definitions and its clusters, each with its writer.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use ::ecs::{
+    Cluster, Ctx,
+    account::{self, Account},
+    arn,
+    cluster::{ClusterRow, TaskId, Writes},
+    instance, limits,
+};
+use ecs_model::errors;
+use parking_lot::{Mutex, RwLock};
+use state::{Domain, ShardId, shard::MAIN};
+use store::Store;
+use wire::{Error, Timestamp};
+
+use super::{
+    By, ClusterHandle, Place,
+    aside::Aside,
+    context,
+    load::Found,
+    presence,
+    shard::{Setting, Shard, Visible, could_not_be_stored},
+};
+
+/// Keys of agents that one look takes up.
+const KEYS_SWEPT: usize = 100;
+
+/// The running state of one account in one region.
+pub struct Home {
+    place: Place,
+    partition: Arc<str>,
+    store: Arc<dyn Store>,
+    account: Shard<Account>,
+    clusters: RwLock<BTreeMap<String, ClusterHandle>>,
+    /// Held while a cluster is made, so that each name has one writer.
+    making: tokio::sync::Mutex<()>,
+    /// Up to where the last sweep has looked through the keys of agents.
+    keys_swept: Mutex<String>,
+    /// Rows that could not be read.
+    aside: Arc<Aside>,
+}
+
+impl Home {
+    pub(super) fn start(
+        found: Found,
+        place: &Place,
+        partition: &str,
+        store: Arc<dyn Store>,
+        aside: Arc<Aside>,
+    ) -> Arc<Home> {
+        let (place, partition): (Place, Arc<str>) = (place.clone(), partition.into());
+        let id = shard_id(&place, MAIN);
+        let setting =
+            Setting { id, partition: partition.clone(), store: store.clone(), ports: Arc::new(|| ()) };
+        let account = Shard::start(found.account, setting);
+        let (clusters, making, keys_swept) = Default::default();
+        let home = Home { place, partition, store, account, clusters, making, keys_swept, aside };
+        let started = found.clusters.into_iter().map(|(name, state)| {
+            let cluster = home.start_cluster(&name, state);
+            (name, cluster)
+        });
+        let started: BTreeMap<String, ClusterHandle> = started.collect();
+        *home.clusters.write() = started;
+        Arc::new(home)
+    }
+
+    fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
+        let account = self.account.clone();
+        let ports = move || ecs::cluster::Ports { account: account.read().state.clone().into() };
+        let setting = Setting {
+            id: shard_id(&self.place, name),
+            partition: self.partition.clone(),
+            store: self.store.clone(),
+            ports: Arc::new(ports),
+        };
+        ClusterHandle::start(Shard::start(state, setting), self.account.clone())
+    }
+
+    /// Its account and region.
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    /// The context of a command by `by` at `now`.
+    pub fn ctx(&self, by: impl Into<By>, now: Timestamp) -> Ctx {
+        context(&self.partition, &self.place.0, &self.place.1, &by.into(), now)
+    }
+
+    /// Task definitions and settings as they stand.
+    pub fn account(&self) -> Arc<Visible<Account>> {
+        self.account.read()
+    }
+
+    /// Their shard.
+    pub fn account_shard(&self) -> &Shard<Account> {
+        &self.account
+    }
+
+    /// Runs a command on them.
+    ///
+    /// # Errors
+    /// The command's own, or that its changes could not be stored.
+    pub async fn execute_account<T: Send + 'static>(
+        &self,
+        by: impl Into<By>,
+        command: impl FnOnce(&Account, &Ctx) -> Result<account::Step<T>, Error> + Send + 'static,
+    ) -> Result<T, Error> {
+        let run = move |txn: &mut account::Txn| {
+            let step = command(&txn.state, txn.ctx)?;
+            Ok(account::carry_out(txn, step))
+        };
+        self.account.execute(by, run).await
+    }
+
+    /// The ACTIVE cluster that a request names by name or ARN; `default` if it names none.
+    ///
+    /// # Errors
+    /// `ClusterNotFoundException`.
+    pub fn cluster(&self, ctx: &Ctx, named: Option<&str>) -> Result<ClusterHandle, Error> {
+        let found = self.cluster_by_name(&arn::cluster_name(ctx, named)?);
+        let active = found.filter(|cluster| cluster.read().state.row.active);
+        active.ok_or_else(|| errors::cluster_not_found("Cluster not found."))
+    }
+
+    /// A cluster by its plain name, INACTIVE ones too.
+    pub fn cluster_by_name(&self, name: &str) -> Option<ClusterHandle> {
+        self.clusters.read().get(name).cloned()
+    }
+
+    /// All clusters in the order of their names, INACTIVE ones too.
+    pub fn clusters(&self) -> Vec<ClusterHandle> {
+        self.clusters.read().values().cloned().collect()
+    }
+
+    #[cfg(test)]
+    pub(super) fn clusters_mut(&self) -> parking_lot::RwLockWriteGuard<'_, BTreeMap<String, ClusterHandle>> {
+        self.clusters.write()
+    }
+
+    /// The rows that were set aside.
+    pub(super) fn aside(&self) -> &Arc<Aside> {
+        &self.aside
+    }
+
+    pub(super) async fn disconnect_all(&self) -> Result<(), Error> {
+        for cluster in self.clusters() {
+            while cluster.execute("", |txn| Ok(instance::state::disconnect_all(txn))).await? {}
+        }
+        Ok(())
+    }
+
+    /// One look for what can be deleted.
+    pub(super) async fn sweep_once(&self) -> Result<(), Error> {
+        self.drop_gone().await;
+        self.sweep_keys().await?;
+        self.sweep_presence().await;
+        let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
+        if free.is_empty() {
+            return Ok(());
+        }
+        // No new reference to any of them can begin, but a batch at work may have looked at the account before,
+        // and its tasks are not visible yet: each writer is heard once, behind whatever it had begun.
+        for cluster in self.clusters() {
+            cluster.execute("", |_| Ok(())).await?;
+        }
+        self.clusters().iter().for_each(|cluster| cluster.read().state.retain_unreferenced(&mut free));
+        let sweep = move |account: &Account, _: &Ctx| {
+            Ok(account::Step { changes: account::sweep(account, |id| !free.contains(id)), reply: () })
+        };
+        self.execute_account("", sweep).await
+    }
+
+    /// Compares some container instances of each cluster with their links.
+    async fn sweep_presence(&self) {
+        for cluster in self.clusters() {
+            let after = *cluster.swept().lock();
+            let next = presence::sweep(&cluster, after).await;
+            *cluster.swept().lock() = next;
+        }
+    }
+
+    /// Forgets the keys of container instances that are forgotten: looks at some more of them each time.
+    async fn sweep_keys(&self) -> Result<(), Error> {
+        let after = self.keys_swept.lock().clone();
+        let rows = self.account().state.agent_keys_after(&after, KEYS_SWEPT);
+        *self.keys_swept.lock() = match rows.last() {
+            Some(last) if rows.len() == KEYS_SWEPT => last.access_key.clone(),
+            _ => String::new(),
+        };
+        let forgotten = |row: &&Arc<account::AgentKeyRow>| {
+            let cluster = self.cluster_by_name(&row.cluster);
+            cluster.is_none_or(|cluster| cluster.read().state.instance(&row.instance).is_none())
+        };
+        let gone: Vec<String> = rows.iter().filter(forgotten).map(|row| row.access_key.clone()).collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        self.execute_account("", move |state, ctx| Ok(account::keys::forget(state, ctx, &gone))).await
+    }
+
+    /// Ends the writers of clusters of which nothing is left.
+    async fn drop_gone(&self) {
+        let _making = self.making.lock().await;
+        self.clusters.write().retain(|_, cluster| !cluster.read().state.gone());
+    }
+
+    /// Gives up a task whose row was set aside: its agent is asked what it runs, and told to stop it. False when
+    /// there is no such task.
+    ///
+    /// # Errors
+    /// What could not be stored.
+    pub async fn give_up(&self, cluster: &ClusterHandle, id: &str) -> Result<bool, Error> {
+        let is_there = TaskId::parse(id).is_some_and(|id| cluster.read().state.task(&id).is_some());
+        if is_there || !self.aside.may_be_task(cluster.id(), id) {
+            return Ok(false);
+        }
+        let commits = self.aside.give_up(self.store.as_ref(), cluster.id(), id);
+        for commit in commits.map_err(|error| could_not_be_stored(&error))? {
+            let (tell, told) = tokio::sync::oneshot::channel();
+            self.store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
+            let stored = told.await.unwrap_or(Err(store::Error::Closed));
+            stored.map_err(|error| could_not_be_stored(&error))?;
+        }
+        cluster.wakers().ask_what_runs();
+        Ok(true)
+    }
+
+    /// Makes a cluster, or gives the ACTIVE one of that name.
+    ///
+    /// # Errors
+    /// `ClientException` at the limit, or that it could not be stored.
+    pub async fn create_cluster(&self, by: impl Into<By>, row: ClusterRow) -> Result<ClusterHandle, Error> {
+        let _making = self.making.lock().await;
+        let name = row.name.clone();
+        let known = self.cluster_by_name(&name);
+        if let Some(known) = known.as_ref().filter(|known| known.read().state.row.active) {
+            return Ok(known.clone());
+        }
+        let all = self.clusters.read().len();
+        let live = || self.clusters().iter().filter(|cluster| cluster.read().state.row.active).count();
+        if limits::is_full(limits::CLUSTERS, all, live) {
+            return Err(errors::client("The number of clusters has reached its limit."));
+        }
+        let fresh = || self.start_cluster(&name, Cluster::new(&shard_id(&self.place, &name)));
+        let cluster = known.unwrap_or_else(fresh);
+        let put = move |txn: &mut ::ecs::Txn| {
+            txn.put_cluster(row);
+            Ok(())
+        };
+        cluster.execute(by, put).await?;
+        self.clusters.write().insert(name, cluster.clone());
+        Ok(cluster)
+    }
+}
+
+/// The shard of a cluster, or [`MAIN`].
+pub(super) fn shard_id(place: &Place, name: &str) -> ShardId {
+    ShardId {
+        account: place.0.clone(),
+        region: place.1.clone(),
+        service: Cluster::SERVICE,
+        name: name.into(),
+    }
+}

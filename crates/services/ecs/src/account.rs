@@ -1,0 +1,298 @@
+//! What an account has beside its clusters: task definitions, their families, and account settings.
+//! A persistent map each, so a snapshot is a clone. `Account::take` is the only place that changes them;
+//! commands read a state and answer with the changes that the store must hold first.
+
+pub mod change;
+pub mod describe;
+mod effective;
+pub mod keys;
+pub mod members;
+mod needs;
+pub mod payload;
+pub mod register;
+pub mod retire;
+pub mod settings;
+pub mod tags;
+mod units;
+mod validate;
+
+use std::sync::Arc;
+
+use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use imbl::OrdMap;
+use serde::{Deserialize, Serialize};
+use state::{Agenda, Domain, ShardId};
+use wire::Error;
+
+use crate::{
+    Ctx, arn,
+    cluster::rows::{InstanceId, TaskDefinitionId},
+    limits,
+};
+
+pub use change::{Change, Key, Row, SettingId};
+pub use describe::{describe_task_definition, list_task_definition_families, list_task_definitions};
+pub use keys::AgentKeyRow;
+pub use register::register_task_definition;
+pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
+pub use validate::health_check_runs;
+
+/// What a command does to the account.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step<T> {
+    /// What the store must hold before anyone may see `reply`. To be applied in this order.
+    pub changes: Vec<Change>,
+    /// The answer to the command.
+    pub reply: T,
+}
+
+/// A task definition.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TaskDefinitionRow {
+    /// As DescribeTaskDefinition gives it: what was registered, with the defaults filled in.
+    pub registered: ecs::TaskDefinition,
+    pub tags: Vec<ecs::Tag>,
+    /// The account setting `defaultLogDriverMode` at the time of registration: the mode of an `awslogs`
+    /// driver that names none. Kept here so that a task never changes its mode when it is sent again.
+    #[serde(default)]
+    pub log_mode: String,
+}
+
+impl TaskDefinitionRow {
+    /// Its family and revision.
+    pub fn id(&self) -> TaskDefinitionId {
+        TaskDefinitionId {
+            family: self.registered.family.clone().unwrap_or_default(),
+            revision: self.registered.revision.unwrap_or_default(),
+        }
+    }
+
+    /// Its status.
+    pub fn status(&self) -> TaskDefinitionStatus {
+        self.registered.status.unwrap_or_default()
+    }
+
+    /// Its containers, in the order of registration.
+    pub fn containers(&self) -> &[ecs::ContainerDefinition] {
+        self.registered.container_definitions.as_deref().unwrap_or_default()
+    }
+}
+
+/// A family, which outlives its task definitions: a revision is never used again.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct FamilyRow {
+    pub name: String,
+    pub last_revision: i32,
+}
+
+/// An account setting that somebody has put.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SettingRow {
+    /// The ARN of the user or role; empty for the account's default.
+    pub principal: String,
+    pub name: ecs::SettingName,
+    pub value: String,
+}
+
+/// The state.
+#[derive(Debug, Clone, Default)]
+pub struct Account {
+    definitions: OrdMap<TaskDefinitionId, Arc<TaskDefinitionRow>>,
+    families: OrdMap<String, Arc<FamilyRow>>,
+    settings: OrdMap<SettingId, Arc<SettingRow>>,
+    /// How many ACTIVE task definitions a family has.
+    active: OrdMap<String, usize>,
+    /// What waits in DELETE_IN_PROGRESS.
+    deleting: OrdMap<TaskDefinitionId, ()>,
+    /// The keys of agents, by access key.
+    agent_keys: OrdMap<String, Arc<AgentKeyRow>>,
+    /// The access key of each container instance (by cluster and id) that has one.
+    key_of: OrdMap<(String, InstanceId), String>,
+    agenda: Agenda<Key, Never>,
+}
+
+/// Nothing of an account is settled, or waits for a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Never {}
+
+/// A command at work on an account.
+pub type Txn<'a> = state::Txn<'a, Account>;
+
+/// Writes what a command has planned.
+pub fn carry_out<T>(txn: &mut Txn, step: Step<T>) -> T {
+    step.changes.into_iter().for_each(|change| txn.record(change));
+    step.reply
+}
+
+impl Domain for Account {
+    type Rows = Row;
+    type Mark = Never;
+    type Ports = ();
+
+    const SERVICE: &'static str = "ecs";
+    const KEPT_MS: i64 = 0;
+    const SHORTEST_MS: i64 = 0;
+
+    fn new(_shard: &ShardId) -> Account {
+        Account::default()
+    }
+
+    fn agenda(&self) -> &Agenda<Key, Never> {
+        &self.agenda
+    }
+
+    fn agenda_mut(&mut self) -> &mut Agenda<Key, Never> {
+        &mut self.agenda
+    }
+
+    fn timer(&self, _key: &Key) -> Option<wire::Timestamp> {
+        None
+    }
+
+    fn take(&mut self, change: &Change) {
+        match change {
+            Change::Put(Row::TaskDefinition(row)) => self.put_definition(row),
+            Change::Put(Row::Family(row)) => {
+                self.families.insert(row.name.clone(), row.clone());
+            }
+            Change::Put(Row::AgentKey(row)) => self.put_key(row),
+            Change::Put(Row::Setting(row)) => {
+                let id = SettingId { principal: row.principal.clone(), name: row.name };
+                self.settings.insert(id, row.clone());
+            }
+            Change::Delete(Key::AgentKey(access_key)) => self.forget_key(access_key),
+            Change::Delete(Key::TaskDefinition(id)) => self.forget(id),
+            Change::Delete(Key::Family(name)) => {
+                self.families.remove(name);
+            }
+            Change::Delete(Key::Setting(id)) => {
+                self.settings.remove(id);
+            }
+        }
+    }
+
+    fn due(_txn: &mut Txn, _key: Key) {}
+
+    fn settle(_txn: &mut Txn, mark: Never) {
+        match mark {}
+    }
+
+    fn marked(&self, mark: &Never) -> Key {
+        match *mark {}
+    }
+
+    fn forgets(&self, _key: &Key) -> bool {
+        false
+    }
+
+    fn set_back(_txn: &mut Txn, _key: Key) {}
+}
+
+impl state::Row for TaskDefinitionRow {
+    fn weight(&self) -> usize {
+        // Large ones are registered one at a time: a commit has room for a few.
+        8192
+    }
+}
+
+impl state::Row for FamilyRow {
+    fn weight(&self) -> usize {
+        128 + self.name.len()
+    }
+}
+
+impl state::Row for SettingRow {
+    fn weight(&self) -> usize {
+        128 + self.principal.len()
+    }
+}
+
+impl state::Row for AgentKeyRow {
+    fn weight(&self) -> usize {
+        512
+    }
+}
+
+impl Account {
+    /// A task definition, whatever its status.
+    pub fn task_definition(&self, id: &TaskDefinitionId) -> Option<&Arc<TaskDefinitionRow>> {
+        self.definitions.get(id)
+    }
+
+    /// The newest ACTIVE task definition of a family.
+    pub fn latest(&self, family: &str) -> Option<&Arc<TaskDefinitionRow>> {
+        self.active.get(family)?;
+        let id = |revision| TaskDefinitionId { family: family.to_owned(), revision };
+        let mut rows = self.definitions.range(id(0)..=id(i32::MAX)).rev();
+        rows.find(|(_, row)| row.status() == TaskDefinitionStatus::Active).map(|(_, row)| row)
+    }
+
+    /// All task definitions, by family and revision.
+    pub fn task_definitions(&self) -> impl Iterator<Item = &TaskDefinitionId> {
+        self.definitions.keys()
+    }
+
+    /// The newest revision that a family's own row knows of.
+    pub fn last_revision(&self, family: &str) -> Option<i32> {
+        self.families.get(family).map(|row| row.last_revision)
+    }
+
+    /// The task definitions that wait for their last reference to end.
+    pub fn deleting(&self) -> impl Iterator<Item = &TaskDefinitionId> {
+        self.deleting.keys()
+    }
+
+    /// What a request names as `family` (the newest ACTIVE one), `family:revision` or ARN, to run it.
+    ///
+    /// # Errors
+    /// `ClientException` if there is none.
+    pub fn resolve(&self, ctx: &Ctx, named: &str) -> Result<&TaskDefinitionRow, Error> {
+        let found = self.find(ctx, named)?;
+        found.map(Arc::as_ref).ok_or_else(|| errors::client("TaskDefinition not found."))
+    }
+
+    fn find(&self, ctx: &Ctx, named: &str) -> Result<Option<&Arc<TaskDefinitionRow>>, Error> {
+        let (family, revision) = arn::task_definition_name(ctx, named)?;
+        Ok(match revision {
+            Some(revision) => self.task_definition(&TaskDefinitionId { family, revision }),
+            None => self.latest(&family),
+        })
+    }
+
+    /// Whether no task definition of this family can be added.
+    fn is_full(&self, family: &str) -> bool {
+        let new = !self.families.contains_key(family);
+        self.definitions.len() >= limits::TASK_DEFINITIONS || new && self.families.len() >= limits::FAMILIES
+    }
+
+    fn put_definition(&mut self, row: &Arc<TaskDefinitionRow>) {
+        let id = row.id();
+        self.forget(&id);
+        match row.status() {
+            TaskDefinitionStatus::Active => *self.active.entry(id.family.clone()).or_default() += 1,
+            TaskDefinitionStatus::DeleteInProgress => {
+                self.deleting.insert(id.clone(), ());
+            }
+            TaskDefinitionStatus::Inactive => {}
+        }
+        self.definitions.insert(id, row.clone());
+    }
+
+    /// Takes a task definition out of the rows and every index.
+    fn forget(&mut self, id: &TaskDefinitionId) {
+        let Some(old) = self.definitions.remove(id) else { return };
+        self.deleting.remove(id);
+        if old.status() != TaskDefinitionStatus::Active {
+            return;
+        }
+        match self.active.get_mut(&id.family) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                self.active.remove(&id.family);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,180 @@
+//! A task as its agent gets it over ACS. What the protocol has no member for goes into the two Docker texts
+//! of `dockerConfig`; so do `privileged` and `linuxParameters`, whose members no stock agent reads.
+//! Overrides are merged here: the agent knows no other override than a command.
+
+mod docker;
+
+use agent_protocol::acs;
+use ecs_model::{self as ecs, LaunchType, NetworkMode};
+
+use super::{TaskDefinitionRow, effective::docker_api, needs::override_of};
+use crate::{
+    Ctx, arn,
+    cluster::{
+        Cluster,
+        rows::{Desired, Resources, TaskRow},
+    },
+};
+
+/// The task for its agent. `endpoint` is the URL of this control plane, as the agent's host reaches it.
+pub fn payload(
+    task: &TaskRow,
+    definition: &TaskDefinitionRow,
+    cluster: &Cluster,
+    endpoint: &str,
+    ctx: &Ctx,
+) -> acs::Task {
+    let place = Place { task, definition, cluster: &cluster.row.name, endpoint, ctx };
+    let cluster = place.cluster;
+    let registered = &definition.registered;
+    let (cpu, memory) = definition.size(&task.overrides);
+    let containers = definition.containers().iter();
+    acs::Task {
+        arn: Some(arn::task(ctx, cluster, task.id)),
+        task_cluster_arn: Some(arn::cluster(ctx, cluster)),
+        containers: containers.map(|c| container(&place, c)).collect(),
+        desired_status: Some(match task.desired {
+            Desired::Running => "RUNNING".to_owned(),
+            Desired::Stopped => "STOPPED".to_owned(),
+        }),
+        family: registered.family.clone(),
+        // Container overrides are merged already.
+        overrides: Some("{}".to_owned()),
+        version: registered.revision.map(|revision| revision.to_string()),
+        task_definition_account_id: Some(ctx.account.clone()),
+        volumes: registered.volumes.iter().flatten().map(volume).collect(),
+        // vCPUs.
+        cpu: cpu.map(|units| units as f64 / 1024.0),
+        memory,
+        launch_type: Some(LaunchType::Ec2.as_str().to_owned()),
+        network_mode: Some(mode(registered).as_str().to_owned()),
+        service_name: task.service.as_ref().map(|(name, _)| name.0.clone()),
+        group: Some(task.group.clone()),
+        needs: Some(needs(&task.needs)),
+        ..acs::Task::default()
+    }
+}
+
+/// What a container is part of.
+struct Place<'a> {
+    task: &'a TaskRow,
+    definition: &'a TaskDefinitionRow,
+    cluster: &'a str,
+    endpoint: &'a str,
+    ctx: &'a Ctx,
+}
+
+fn mode(definition: &ecs::TaskDefinition) -> NetworkMode {
+    definition.network_mode.unwrap_or(NetworkMode::Bridge)
+}
+
+/// As placement has counted them, so that the agent lets in what fits by the same count.
+fn needs(counted: &Resources) -> acs::TaskNeeds {
+    acs::TaskNeeds {
+        cpu: u64::try_from(counted.cpu).unwrap_or(0),
+        memory: u64::try_from(counted.memory).unwrap_or(0),
+        ports_tcp: counted.ports_tcp.iter().copied().collect(),
+        ports_udp: counted.ports_udp.iter().copied().collect(),
+    }
+}
+
+fn volume(volume: &ecs::Volume) -> acs::Volume {
+    let source = volume.host.as_ref().and_then(|host| host.source_path.clone());
+    acs::Volume {
+        name: volume.name.clone(),
+        r#type: Some("host".to_owned()),
+        host: Some(acs::HostVolumeProperties { source_path: source.filter(|path| !path.is_empty()) }),
+        ..acs::Volume::default()
+    }
+}
+
+fn container(place: &Place, given: &ecs::ContainerDefinition) -> acs::Container {
+    let task = place.task;
+    let over = override_of(&task.overrides, given);
+    let logs = docker::Logs {
+        mode: &place.definition.log_mode,
+        task: &task.id.to_string(),
+        endpoint: place.endpoint,
+    };
+    let name = given.name.clone().unwrap_or_default();
+    let row = task.containers.iter().find(|row| row.name == name);
+    let number = |over: Option<i32>, given: Option<i32>| over.or(given).map(i64::from);
+    acs::Container {
+        command: over.and_then(|over| over.command.clone()).or(given.command.clone()).unwrap_or_default(),
+        cpu: number(over.and_then(|over| over.cpu), given.cpu),
+        entry_point: given.entry_point.clone().unwrap_or_default(),
+        environment: environment(given, over),
+        essential: Some(given.essential.unwrap_or(true)),
+        restart_policy: given.restart_policy.as_ref().map(restart_policy),
+        image: given.image.clone(),
+        links: given.links.clone().unwrap_or_default(),
+        memory: number(over.and_then(|over| over.memory), given.memory).filter(|mib| *mib > 0),
+        name: Some(name),
+        overrides: Some("{}".to_owned()),
+        port_mappings: given.port_mappings.iter().flatten().map(port_mapping).collect(),
+        mount_points: given.mount_points.iter().flatten().map(mount_point).collect(),
+        volumes_from: given.volumes_from.iter().flatten().map(volume_from).collect(),
+        docker_config: Some(acs::DockerConfig {
+            version: Some(docker_api(given)),
+            config: Some(docker::config(given)),
+            host_config: Some(docker::host_config(given, over, mode(&place.definition.registered), &logs)),
+        }),
+        health_check_type: given.health_check.as_ref().map(|_| "docker".to_owned()),
+        depends_on: given.depends_on.iter().flatten().map(dependency).collect(),
+        start_timeout: given.start_timeout.map(i64::from),
+        stop_timeout: given.stop_timeout.map(i64::from),
+        container_arn: row.map(|row| arn::container(place.ctx, place.cluster, task.id, &row.id)),
+        ..acs::Container::default()
+    }
+}
+
+fn environment(
+    given: &ecs::ContainerDefinition,
+    over: Option<&ecs::ContainerOverride>,
+) -> std::collections::BTreeMap<String, String> {
+    let over = over.and_then(|over| over.environment.as_deref()).unwrap_or_default();
+    let pairs = given.environment.iter().flatten().chain(over);
+    pairs.filter_map(|pair| Some((pair.name.clone()?, pair.value.clone().unwrap_or_default()))).collect()
+}
+
+fn restart_policy(given: &ecs::ContainerRestartPolicy) -> acs::RestartPolicy {
+    acs::RestartPolicy {
+        enabled: Some(given.enabled),
+        ignored_exit_codes: given.ignored_exit_codes.iter().flatten().map(|code| i64::from(*code)).collect(),
+        restart_attempt_period: given.restart_attempt_period.map(i64::from),
+    }
+}
+
+fn port_mapping(given: &ecs::PortMapping) -> acs::PortMapping {
+    acs::PortMapping {
+        container_port: given.container_port.map(i64::from),
+        host_port: given.host_port.map(i64::from),
+        protocol: Some(given.protocol.unwrap_or(ecs::TransportProtocol::Tcp).as_str().to_owned()),
+        ..acs::PortMapping::default()
+    }
+}
+
+fn mount_point(given: &ecs::MountPoint) -> acs::MountPoint {
+    acs::MountPoint {
+        source_volume: given.source_volume.clone(),
+        container_path: given.container_path.clone(),
+        read_only: Some(given.read_only.unwrap_or(false)),
+    }
+}
+
+fn volume_from(given: &ecs::VolumeFrom) -> acs::VolumeFrom {
+    acs::VolumeFrom {
+        source_container: given.source_container.clone(),
+        read_only: Some(given.read_only.unwrap_or(false)),
+    }
+}
+
+fn dependency(given: &ecs::ContainerDependency) -> acs::ContainerDependency {
+    acs::ContainerDependency {
+        container_name: Some(given.container_name.clone()),
+        condition: Some(given.condition.as_str().to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Payloads, as the agent gets them.
+
+use serde_json::{Value, json};
+use state::Domain;
+
+use super::*;
+use crate::account::{Account, TaskDefinitionRow, register_task_definition};
+use crate::testing::ctx;
+
+fn definition(value: Value) -> TaskDefinitionRow {
+    let mut state = Account::default();
+    let step = register_task_definition(&state, &ctx(), serde_json::from_value(value).unwrap()).unwrap();
+    step.changes.iter().for_each(|change| state.apply(change));
+    state.resolve(&ctx(), "web").unwrap().clone()
+}
+
+fn rendered(definition: &TaskDefinitionRow, overrides: Value) -> Value {
+    let overrides: ecs::TaskOverride = serde_json::from_value(overrides).unwrap();
+    let container = |given: &ecs::ContainerDefinition| {
+        let over = override_of(&overrides, given);
+        let logs = docker::Logs { mode: &definition.log_mode, task: "0123", endpoint: "http://here:1" };
+        let text = |text: String| serde_json::from_str::<Value>(&text).unwrap();
+        json!({
+            "environment": environment(given, over),
+            "version": docker_api(given),
+            "config": text(docker::config(given)),
+            "hostConfig": text(docker::host_config(given, over, mode(&definition.registered), &logs)),
+        })
+    };
+    definition.containers().iter().map(container).collect()
+}
+
+#[test]
+fn the_docker_texts_carry_what_the_protocol_has_no_member_for() {
+    let full = definition(json!({"family": "web", "containerDefinitions": [{
+        "name": "web", "image": "nginx", "memory": 128, "memoryReservation": 64, "user": "www:www",
+        "workingDirectory": "/srv", "hostname": "h", "interactive": true, "pseudoTerminal": true,
+        "readonlyRootFilesystem": true, "privileged": true, "dockerLabels": {"a": "b"},
+        "dnsServers": ["10.0.0.2"], "dnsSearchDomains": ["corp"],
+        "extraHosts": [{"hostname": "db", "ipAddress": "10.0.0.9"}],
+        "environment": [{"name": "A", "value": "1"}, {"name": "B", "value": "2"}],
+        "ulimits": [{"name": "nofile", "softLimit": 10, "hardLimit": -1}],
+        "dockerSecurityOptions": ["no-new-privileges", "apparmor:web", "label:level:s0"],
+        "systemControls": [{"namespace": "net.core.somaxconn", "value": "512"}],
+        "healthCheck": {"command": ["CMD", "/check"], "startPeriod": 10},
+        "logConfiguration": {"logDriver": "awslogs", "options": {"awslogs-group": "g", "awslogs-region": "r"}},
+        "linuxParameters": {
+            "capabilities": {"add": ["NET_ADMIN"], "drop": ["MKNOD"]}, "initProcessEnabled": true,
+            "devices": [{"hostPath": "/dev/null", "permissions": ["read"]},
+                        {"hostPath": "/dev/zero", "containerPath": "/dev/nil"}], "sharedMemorySize": 64,
+            "tmpfs": [{"containerPath": "/run", "size": 16, "mountOptions": ["noexec", "mode=755"]}],
+            "maxSwap": 32, "swappiness": 10}
+    }]}));
+    let overrides = json!({"containerOverrides": [
+        {"name": "web", "memory": 256, "memoryReservation": 32, "environment": [{"name": "B", "value": "3"}]}]});
+    insta::assert_snapshot!(serde_json::to_string_pretty(&rendered(&full, overrides)).unwrap());
+}
+
+#[test]
+fn what_is_not_given_is_not_said() {
+    let small = definition(
+        json!({"family": "web", "containerDefinitions": [{"name": "c", "image": "i", "memory": 8}]}),
+    );
+    assert_eq!(
+        rendered(&small, json!({})),
+        json!([{"environment": {}, "version": "1.17", "config": {}, "hostConfig": {"NetworkMode": "bridge"}}])
+    );
+}
+
+#[test]
+fn a_log_mode_that_is_given_stays() {
+    let logged = definition(json!({"family": "web", "containerDefinitions": [{
+        "name": "c", "image": "i", "memory": 8, "logConfiguration": {"logDriver": "awslogs",
+        "options": {"awslogs-group": "g", "awslogs-region": "r", "mode": "blocking"}}}]}));
+    assert_eq!(rendered(&logged, json!({}))[0]["hostConfig"]["LogConfig"]["Config"]["mode"], "blocking");
+}
+
+#[test]
+fn log_options_are_those_of_docker_s_driver() {
+    let logged = definition(json!({"family": "web", "containerDefinitions": [{
+        "name": "c", "image": "i", "memory": 8, "logConfiguration": {"logDriver": "awslogs",
+        "options": {"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream-prefix": "p"}}}]}));
+    let expected = json!({"awslogs-group": "g", "awslogs-region": "r", "awslogs-stream": "p/c/0123",
+        "awslogs-endpoint": "http://here:1", "mode": "non-blocking"});
+    assert_eq!(rendered(&logged, json!({}))[0]["hostConfig"]["LogConfig"]["Config"], expected);
+}
+
+#[test]
+fn the_task_is_named_and_sized_and_its_overrides_are_merged() {
+    let sized = definition(json!({"family": "web", "cpu": "256", "memory": "512", "networkMode": "bridge",
+        "volumes": [{"name": "data"}, {"name": "etc", "host": {"sourcePath": "/etc"}}],
+        "containerDefinitions": [
+            {"name": "c", "image": "i", "command": ["a"], "entryPoint": ["/e"], "links": ["d:alias"], "cpu": 5,
+             "portMappings": [{"containerPort": 80}], "stopTimeout": 5,
+             "restartPolicy": {"enabled": true, "ignoredExitCodes": [3], "restartAttemptPeriod": 60},
+             "mountPoints": [{"sourceVolume": "etc", "containerPath": "/e", "readOnly": true}],
+             "healthCheck": {"command": ["CMD", "x"]}},
+            {"name": "d", "image": "j", "essential": false, "volumesFrom": []}]}));
+    let cluster =
+        serde_json::from_value(json!({"name": "blue", "active": true, "created_at": 0, "settings": [],
+        "capacity_providers": [], "default_capacity_provider_strategy": [], "tags": []}));
+    let task = serde_json::from_value(
+        json!({"id": "00000000000000000000000000000123", "task_definition": {"family": "web", "revision": 1},
+        "group": "service:web", "service": ["web", "ecs-svc/1"], "launch_type": "EC2", "desired": "Running",
+        "last": "Pending", "containers": [], "tags": [], "enable_execute_command": false, "created_at": 0,
+        "needs": {"cpu": 512, "memory": 512, "ports_tcp": [80], "ports_udp": []}, "version": 1,
+        "overrides": {"cpu": "512", "containerOverrides": [{"name": "c", "command": ["b"], "cpu": 7}]}}),
+    );
+    let payload = payload(&task.unwrap(), &sized, &Cluster::of(cluster.unwrap()), "http://here:1", &ctx());
+    insta::assert_snapshot!(serde_json::to_string_pretty(&payload).unwrap());
+}

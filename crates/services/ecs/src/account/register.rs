@@ -1,0 +1,42 @@
+//! RegisterTaskDefinition.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html>
+
+use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use wire::Error;
+
+use super::{Account, Change, FamilyRow, Row, Step, TaskDefinitionRow, change, effective, members, validate};
+use crate::{Ctx, arn, tags};
+
+/// Gives a new revision of a family. Revisions count up from 1 and are never used again.
+///
+/// # Errors
+/// `ClientException` as ECS words what is wrong; `UnsupportedFeatureException` for what is not built.
+pub fn register_task_definition(
+    state: &Account,
+    ctx: &Ctx,
+    request: ecs::RegisterTaskDefinitionRequest,
+) -> Result<Step<ecs::RegisterTaskDefinitionResponse>, Error> {
+    members::check(&request)?;
+    let given_tags = request.tags.clone().unwrap_or_default();
+    tags::check(&given_tags)?;
+    validate::check(&request)?;
+    if state.is_full(&request.family) {
+        return Err(errors::client("The number of task definitions has reached its limit."));
+    }
+    let last = state.families.get(&request.family).map_or(0, |family| family.last_revision);
+    let revision = last.checked_add(1).ok_or_else(|| errors::client("Too many revisions of the family."))?;
+    let family = FamilyRow { name: request.family.clone(), last_revision: revision };
+    let mut registered = effective::task_definition(request);
+    registered.task_definition_arn = Some(arn::task_definition(ctx, &family.name, revision));
+    registered.revision = Some(revision);
+    registered.status = Some(TaskDefinitionStatus::Active);
+    registered.registered_at = Some(ctx.now);
+    registered.registered_by = Some(ctx.caller_arn.clone());
+    let log_mode = state.setting(ctx, &ctx.caller_arn, ecs::SettingName::DefaultLogDriverMode).to_owned();
+    let row = TaskDefinitionRow { registered, tags: given_tags, log_mode };
+    let reply = ecs::RegisterTaskDefinitionResponse {
+        task_definition: Some(row.registered.clone()),
+        tags: (!row.tags.is_empty()).then(|| row.tags.clone()),
+    };
+    Ok(Step { changes: vec![Change::Put(Row::from(family)), change::put(row)], reply })
+}

@@ -1,0 +1,173 @@
+//! Account settings: ListAccountSettings, PutAccountSetting, PutAccountSettingDefault, DeleteAccountSetting.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html>
+
+use ecs_model::{self as ecs, SettingName, SettingType, errors};
+use wire::{Error, StringEnum};
+
+use super::{Account, Change, Key, Row, SettingId, SettingRow, Step};
+use crate::{Ctx, paging};
+
+/// The longest ARN of a user or role: 512 characters of path, 64 of name.
+const MAX_PRINCIPAL: usize = 700;
+
+/// A setting's values; the first is in force until one is put.
+fn values(name: SettingName) -> &'static [&'static str] {
+    match name {
+        // Opting out of the long formats is no longer possible.
+        SettingName::ServiceLongArnFormat
+        | SettingName::TaskLongArnFormat
+        | SettingName::ContainerInstanceLongArnFormat => &["enabled"],
+        SettingName::AwsvpcTrunking | SettingName::FargateFIPSMode | SettingName::FargateEventWindows => {
+            &["disabled", "enabled"]
+        }
+        SettingName::ContainerInsights => &["disabled", "enabled", "enhanced"],
+        SettingName::TagResourceAuthorization => &["off", "on"],
+        SettingName::FargateTaskRetirementWaitPeriod => &["7", "0", "14"],
+        SettingName::DefaultLogDriverMode => &["non-blocking", "blocking"],
+        SettingName::GuardDutyActivate => &["off", "on"],
+    }
+}
+
+/// Lists what was put, or what is in force for a principal.
+pub fn list_account_settings(
+    state: &Account,
+    ctx: &Ctx,
+    request: ecs::ListAccountSettingsRequest,
+) -> Result<ecs::ListAccountSettingsResponse, Error> {
+    let size = request.max_results.filter(|size| *size != 0);
+    let page = paging::read_up_to(10, 100, size, request.next_token.as_deref())?;
+    let principal = principal(ctx, request.principal_arn.as_deref())?;
+    if request.value.is_some() && request.name.is_none() {
+        return Err(errors::invalid_parameter("A value can only be specified together with a name."));
+    }
+    let effective = request.effective_settings.unwrap_or(false);
+    let names =
+        SettingName::ALL.iter().copied().filter(|name| request.name.is_none_or(|wanted| wanted == *name));
+    let settings = names.filter_map(|name| {
+        let put = state.settings.get(&SettingId { principal: principal.clone(), name });
+        let (value, owner) = match put {
+            Some(row) => (row.value.as_str(), principal.as_str()),
+            None if effective => in_force(state, ctx, &principal, name),
+            None => return None,
+        };
+        Some(setting(ctx, name, value, owner))
+    });
+    let wanted = |setting: &ecs::Setting| {
+        request.value.as_ref().is_none_or(|value| setting.value.as_ref() == Some(value))
+    };
+    let key = |setting: &ecs::Setting| setting.name.map(|name| format!("{name}")).unwrap_or_default();
+    let mut settings: Vec<ecs::Setting> = settings.filter(wanted).collect();
+    settings.sort_by_key(key);
+    let behind =
+        settings.into_iter().filter(|setting| page.after().is_none_or(|after| key(setting).as_str() > after));
+    let (settings, next_token) = page.cut(behind, key);
+    Ok(ecs::ListAccountSettingsResponse { settings: Some(settings), next_token })
+}
+
+/// Puts a setting for one principal (the caller unless another is named).
+pub fn put_account_setting(
+    _state: &Account,
+    ctx: &Ctx,
+    request: ecs::PutAccountSettingRequest,
+) -> Result<Step<ecs::PutAccountSettingResponse>, Error> {
+    let principal = principal(ctx, request.principal_arn.as_deref())?;
+    let (change, setting) = put(ctx, principal, request.name, request.value)?;
+    Ok(Step { changes: vec![change], reply: ecs::PutAccountSettingResponse { setting: Some(setting) } })
+}
+
+/// Puts a setting for every principal that has none of its own.
+pub fn put_account_setting_default(
+    _state: &Account,
+    ctx: &Ctx,
+    request: ecs::PutAccountSettingDefaultRequest,
+) -> Result<Step<ecs::PutAccountSettingDefaultResponse>, Error> {
+    let (change, setting) = put(ctx, String::new(), request.name, request.value)?;
+    Ok(Step {
+        changes: vec![change],
+        reply: ecs::PutAccountSettingDefaultResponse { setting: Some(setting) },
+    })
+}
+
+/// Takes away what was put for a principal.
+pub fn delete_account_setting(
+    state: &Account,
+    ctx: &Ctx,
+    request: ecs::DeleteAccountSettingRequest,
+) -> Result<Step<ecs::DeleteAccountSettingResponse>, Error> {
+    let principal = principal(ctx, request.principal_arn.as_deref())?;
+    let id = SettingId { principal: principal.clone(), name: request.name };
+    let changes = state.settings.get(&id).map(|_| Change::Delete(Key::Setting(id.clone())));
+    let (value, _) = in_force(state, ctx, "", request.name);
+    let setting = setting(ctx, request.name, value, &principal);
+    let reply = ecs::DeleteAccountSettingResponse { setting: Some(setting) };
+    Ok(Step { changes: changes.into_iter().collect(), reply })
+}
+
+/// The value of a setting that is in force for a principal, and who put it (empty: the account).
+fn in_force<'a>(state: &'a Account, ctx: &Ctx, principal: &'a str, name: SettingName) -> (&'a str, &'a str) {
+    let find = |principal: &str| {
+        state.settings.get(&SettingId { principal: principal.to_owned(), name }).map(|row| row.value.as_str())
+    };
+    let own = if principal == root(ctx) { None } else { find(principal) };
+    match own {
+        Some(value) => (value, principal),
+        None => (find("").unwrap_or(values(name)[0]), ""),
+    }
+}
+
+impl Account {
+    /// The value of a setting that is in force for a principal (empty: the account's default).
+    pub fn setting<'a>(&'a self, ctx: &Ctx, principal: &'a str, name: SettingName) -> &'a str {
+        in_force(self, ctx, principal, name).0
+    }
+}
+
+fn put(
+    ctx: &Ctx,
+    principal: String,
+    name: SettingName,
+    value: String,
+) -> Result<(Change, ecs::Setting), Error> {
+    let known = values(name);
+    let value = value.to_ascii_lowercase();
+    if name == SettingName::GuardDutyActivate {
+        return Err(errors::invalid_parameter(
+            "guardDutyActivate is managed by Amazon GuardDuty and cannot be modified.",
+        ));
+    }
+    if !known.contains(&value.as_str()) {
+        return Err(errors::invalid_parameter(format!(
+            "Invalid value for setting {name}: it must be one of {}.",
+            known.join(", ")
+        )));
+    }
+    let setting = setting(ctx, name, &value, &principal);
+    Ok((Change::Put(Row::from(SettingRow { principal, name, value })), setting))
+}
+
+fn setting(ctx: &Ctx, name: SettingName, value: &str, principal: &str) -> ecs::Setting {
+    let managed = name == SettingName::GuardDutyActivate;
+    ecs::Setting {
+        name: Some(name),
+        value: Some(value.to_owned()),
+        principal_arn: Some(if principal.is_empty() { root(ctx) } else { principal.to_owned() }),
+        r#type: Some(if managed { SettingType::AwsManaged } else { SettingType::User }),
+    }
+}
+
+fn root(ctx: &Ctx) -> String {
+    format!("arn:{}:iam::{}:root", ctx.partition, ctx.account)
+}
+
+/// Whose settings are meant. What is put for root is the account's default.
+fn principal(ctx: &Ctx, given: Option<&str>) -> Result<String, Error> {
+    let given = given.filter(|arn| !arn.is_empty()).unwrap_or(&ctx.caller_arn);
+    let start = format!("arn:{}:", ctx.partition);
+    let account = given.split(':').nth(4).unwrap_or_default();
+    // No ARN of IAM is longer, and it is part of a row's key.
+    let plain = given.len() <= MAX_PRINCIPAL && given.bytes().all(|b| b.is_ascii_graphic());
+    if !given.starts_with(&start) || account != ctx.account || !plain {
+        return Err(errors::invalid_parameter("Invalid principalArn."));
+    }
+    Ok(if given == root(ctx) { String::new() } else { given.to_owned() })
+}

@@ -1,0 +1,408 @@
+//! Task definitions from registration to deletion, lists and pages, settings, and what a definition needs.
+
+use ecs_model as ecs;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use state::Table;
+use wire::Error;
+
+use super::{tags as tagging, *};
+use crate::{cluster::rows::Resources, testing::ctx};
+
+/// Runs a command and applies what it changes.
+fn run<T>(state: &mut Account, step: Result<Step<T>, Error>) -> Result<T, Error> {
+    let step = step?;
+    for change in &step.changes {
+        // What is stored reads back as it was.
+        if let Change::Put(row) = change {
+            assert_eq!(&Row::decode(&Row::path(&row.key()), &row.encode()).unwrap(), row);
+        }
+        state.apply(change);
+    }
+    Ok(step.reply)
+}
+
+fn request<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+fn minimal(family: &str) -> Value {
+    json!({"family": family, "containerDefinitions": [{"name": "c", "image": "busybox", "memory": 16}]})
+}
+
+fn register(state: &mut Account, value: Value) -> Result<ecs::TaskDefinition, Error> {
+    let step = register_task_definition(state, &ctx(), request(value));
+    run(state, step).map(|reply| reply.task_definition.unwrap())
+}
+
+fn deregister(state: &mut Account, named: &str) -> Result<ecs::TaskDefinition, Error> {
+    let step = deregister_task_definition(state, &ctx(), request(json!({"taskDefinition": named})));
+    run(state, step).map(|reply| reply.task_definition.unwrap())
+}
+
+fn delete(state: &mut Account, named: &[&str]) -> ecs::DeleteTaskDefinitionsResponse {
+    let step = delete_task_definitions(state, &ctx(), request(json!({"taskDefinitions": named})));
+    run(state, step).unwrap()
+}
+
+fn describe(state: &Account, named: &str) -> Result<ecs::TaskDefinition, Error> {
+    let request = request(json!({"taskDefinition": named}));
+    describe_task_definition(state, &ctx(), request).map(|reply| reply.task_definition.unwrap())
+}
+
+fn list(state: &Account, value: Value) -> Vec<String> {
+    let reply = list_task_definitions(state, &ctx(), request(value)).unwrap();
+    let short = |arn: &String| arn.rsplit('/').next().unwrap().to_owned();
+    reply.task_definition_arns.unwrap().iter().map(short).collect()
+}
+
+fn families(state: &Account, value: Value) -> Vec<String> {
+    list_task_definition_families(state, &ctx(), request(value)).unwrap().families.unwrap()
+}
+
+#[test]
+fn the_registered_document_is_echoed_with_the_defaults_of_ecs() {
+    let mut state = Account::default();
+    let full = json!({
+        "family": "web", "cpu": ".5 vCPU", "memory": "1GB", "executionRoleArn": "arn:aws:iam::000000000000:role/x",
+        "volumes": [{"name": "data"}, {"name": "etc", "host": {"sourcePath": "/etc"}}],
+        "tags": [{"key": "a", "value": "b"}],
+        "requiresCompatibilities": ["EC2"],
+        "containerDefinitions": [
+            {"name": "web", "image": "nginx", "cpu": 100, "memory": 128, "memoryReservation": 64,
+             "portMappings": [{"containerPort": 80}, {"containerPort": 53, "hostPort": 5353, "protocol": "udp"}],
+             "environment": [{"name": "Z", "value": "1"}, {"name": "A", "value": "2"}],
+             "healthCheck": {"command": ["CMD-SHELL", "true"]},
+             "logConfiguration": {"logDriver": "awslogs",
+                 "options": {"awslogs-group": "g", "awslogs-region": "us-east-1"}},
+             "mountPoints": [{"sourceVolume": "data", "containerPath": "/data"}]},
+            {"name": "side", "image": "busybox", "essential": false,
+             "dependsOn": [{"containerName": "web", "condition": "HEALTHY"}]}
+        ]
+    });
+    for value in [full, minimal("tiny")] {
+        let definition = register(&mut state, value).unwrap();
+        insta::assert_snapshot!(serde_json::to_string_pretty(&definition).unwrap());
+    }
+}
+
+#[test]
+fn in_host_mode_the_host_ports_are_the_containers() {
+    let mut state = Account::default();
+    let mut value = minimal("host");
+    value["networkMode"] = json!("host");
+    value["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80}]);
+    let definition = register(&mut state, value).unwrap();
+    let mapping = &definition.container_definitions.as_ref().unwrap()[0].port_mappings.as_ref().unwrap()[0];
+    assert_eq!((mapping.host_port, mapping.container_port), (Some(80), Some(80)));
+}
+
+#[test]
+fn revisions_count_up_and_are_never_used_again() {
+    let mut state = Account::default();
+    for revision in 1..=3 {
+        assert_eq!(register(&mut state, minimal("web")).unwrap().revision, Some(revision));
+    }
+    assert_eq!(describe(&state, "web").unwrap().revision, Some(3));
+    deregister(&mut state, "web:3").unwrap();
+    assert_eq!(describe(&state, "web").unwrap().revision, Some(2), "the newest ACTIVE one");
+    delete(&mut state, &["web:3"]);
+    for change in sweep(&state, |_| false) {
+        state.apply(&change);
+    }
+    assert_eq!(describe(&state, "web:3").unwrap_err().message(), "Unable to describe task definition.");
+    assert_eq!(register(&mut state, minimal("web")).unwrap().revision, Some(4));
+}
+
+#[test]
+fn a_definition_ends_inactive_then_waits_for_its_last_task_then_is_gone() {
+    let mut state = Account::default();
+    register(&mut state, minimal("web")).unwrap();
+    let refused = delete(&mut state, &["web:1", "web:9"]);
+    let reasons: Vec<String> = refused.failures.unwrap().into_iter().filter_map(|f| f.reason).collect();
+    assert!(
+        reasons[0].starts_with("The specified task definition is still in ACTIVE status."),
+        "{reasons:?}"
+    );
+    assert!(reasons[1].starts_with("The specified task definition does not exist."), "{reasons:?}");
+    let inactive =
+        deregister(&mut state, "arn:aws:ecs:us-east-1:000000000000:task-definition/web:1").unwrap();
+    assert_eq!(inactive.status, Some(TaskDefinitionStatus::Inactive));
+    assert_eq!(inactive.deregistered_at, Some(ctx().now));
+    assert_eq!(deregister(&mut state, "web:1").unwrap(), inactive, "again changes nothing");
+    assert_eq!(describe(&state, "web:1").unwrap(), inactive);
+    assert!(describe(&state, "web").is_err());
+    let deleting = delete(&mut state, &["web:1"]).task_definitions.unwrap();
+    assert_eq!(deleting[0].status, Some(TaskDefinitionStatus::DeleteInProgress));
+    assert_eq!(sweep(&state, |_| true), []);
+    let changes = sweep(&state, |_| false);
+    assert_eq!(changes.len(), 1);
+    changes.iter().for_each(|change| state.apply(change));
+    assert!(describe(&state, "web:1").is_err());
+    assert_eq!(sweep(&state, |_| false), []);
+}
+
+#[test]
+fn what_does_not_exist_or_names_no_revision_is_refused() {
+    let mut state = Account::default();
+    register(&mut state, minimal("web")).unwrap();
+    for named in ["other", "web:2", "arn:aws:ecs:us-east-1:000000000000:task-definition/web:2"] {
+        assert_eq!(describe(&state, named).unwrap_err().code(), "ClientException", "{named}");
+        assert_eq!(state.resolve(&ctx(), named).unwrap_err().message(), "TaskDefinition not found.");
+    }
+    for named in ["web", "web:x", "web:0", "other:1"] {
+        assert_eq!(deregister(&mut state, named).unwrap_err().code(), "ClientException", "{named}");
+    }
+    let step = delete_task_definitions(&state, &ctx(), request(json!({"taskDefinitions": vec!["a:1"; 11]})));
+    assert_eq!(step.unwrap_err().code(), "InvalidParameterException");
+}
+
+#[test]
+fn lists_follow_family_revision_status_and_sort() {
+    let mut state = Account::default();
+    for family in ["b", "a", "a", "ab", "b"] {
+        register(&mut state, minimal(family)).unwrap();
+    }
+    assert_eq!(list(&state, json!({})), ["a:1", "a:2", "ab:1", "b:1", "b:2"]);
+    assert_eq!(list(&state, json!({"sort": "DESC"})), ["b:2", "b:1", "ab:1", "a:2", "a:1"]);
+    assert_eq!(list(&state, json!({"familyPrefix": "a"})), ["a:1", "a:2"], "the whole family, not a prefix");
+    assert_eq!(list(&state, json!({"familyPrefix": "a", "sort": "DESC"})), ["a:2", "a:1"]);
+    assert_eq!(list(&state, json!({"familyPrefix": "zz", "sort": "DESC"})), [""; 0]);
+    deregister(&mut state, "ab:1").unwrap();
+    deregister(&mut state, "a:1").unwrap();
+    assert_eq!(list(&state, json!({})), ["a:2", "b:1", "b:2"]);
+    assert_eq!(list(&state, json!({"status": "INACTIVE"})), ["a:1", "ab:1"]);
+    assert_eq!(list(&state, json!({"status": "DELETE_IN_PROGRESS"})), [""; 0]);
+    assert_eq!(families(&state, json!({})), ["a", "ab", "b"]);
+    assert_eq!(families(&state, json!({"familyPrefix": "a"})), ["a", "ab"], "a prefix");
+    assert_eq!(families(&state, json!({"status": "ACTIVE"})), ["a", "b"]);
+    assert_eq!(families(&state, json!({"status": "INACTIVE"})), ["ab"]);
+}
+
+#[test]
+fn pages_cover_every_definition_once_while_others_come_and_go() {
+    for sort in ["ASC", "DESC"] {
+        let mut state = Account::default();
+        for n in 0..40 {
+            register(&mut state, minimal(&format!("f{}", n % 7))).unwrap();
+        }
+        let all = list(&state, json!({"sort": sort}));
+        let (mut seen, mut token) = (Vec::new(), Value::Null);
+        loop {
+            let mut value = json!({"sort": sort, "maxResults": 3});
+            if !token.is_null() {
+                value["nextToken"] = token;
+            }
+            let reply = list_task_definitions(&state, &ctx(), request(value)).unwrap();
+            seen.extend(reply.task_definition_arns.unwrap());
+            register(&mut state, minimal("f9")).unwrap();
+            let Some(next) = reply.next_token else { break };
+            token = json!(next);
+        }
+        let short = |arn: &String| arn.rsplit('/').next().unwrap().to_owned();
+        let seen: Vec<String> = seen.iter().map(short).filter(|name| !name.starts_with("f9:")).collect();
+        assert_eq!(seen, all, "{sort}");
+    }
+}
+
+#[test]
+fn page_sizes_and_tokens_out_of_range_are_refused() {
+    let state = Account::default();
+    for value in [json!({"maxResults": 0}), json!({"maxResults": 101}), json!({"nextToken": "?"})] {
+        let refused = list_task_definitions(&state, &ctx(), request(value.clone())).unwrap_err();
+        assert_eq!(refused.code(), "InvalidParameterException", "{value}");
+        let refused = list_task_definition_families(&state, &ctx(), request(value)).unwrap_err();
+        assert_eq!(refused.code(), "InvalidParameterException");
+    }
+}
+
+#[test]
+fn tags_come_with_registration_and_change_later() {
+    let mut state = Account::default();
+    let mut value = minimal("web");
+    value["tags"] = json!([{"key": "a", "value": "1"}]);
+    let arn = register(&mut state, value).unwrap().task_definition_arn.unwrap();
+    assert!(tagging::is_ours(&arn) && !tagging::is_ours("arn:aws:ecs:us-east-1:000000000000:cluster/c"));
+    let tag = json!({"resourceArn": arn, "tags": [{"key": "b", "value": "2"}, {"key": "a", "value": "3"}]});
+    let step = tagging::tag_resource(&state, &ctx(), request(tag));
+    run(&mut state, step).unwrap();
+    let step =
+        tagging::untag_resource(&state, &ctx(), request(json!({"resourceArn": arn, "tagKeys": ["b"]})));
+    run(&mut state, step).unwrap();
+    let tags = tagging::list_tags_for_resource(&state, &ctx(), request(json!({"resourceArn": arn}))).unwrap();
+    assert_eq!(serde_json::to_value(tags).unwrap(), json!({"tags": [{"key": "a", "value": "3"}]}));
+    let with = request(json!({"taskDefinition": "web", "include": ["TAGS"]}));
+    assert_eq!(describe_task_definition(&state, &ctx(), with).unwrap().tags.unwrap().len(), 1);
+    let missing = format!("{arn}0");
+    let refused = tagging::list_tags_for_resource(&state, &ctx(), request(json!({"resourceArn": missing})));
+    assert_eq!(refused.unwrap_err().code(), "InvalidParameterException");
+    let tag = request(json!({"resourceArn": missing, "tags": []}));
+    assert_eq!(tagging::tag_resource(&state, &ctx(), tag).unwrap_err().code(), "ResourceNotFoundException");
+}
+
+#[test]
+fn a_setting_is_for_a_principal_that_can_be() {
+    for name in ["user/".to_owned() + &"x".repeat(1500), "user/a\0b".into(), "user/a b".into()] {
+        let arn = format!("arn:aws:iam::000000000000:{name}");
+        let put = request(json!({"name": "containerInsights", "value": "enabled", "principalArn": arn}));
+        let refused = settings::put_account_setting(&Account::default(), &ctx(), put).unwrap_err();
+        assert_eq!(refused.code(), "InvalidParameterException", "{name}");
+    }
+}
+
+#[test]
+fn settings_fall_back_from_principal_to_account_to_default() {
+    let mut state = Account::default();
+    let user = "arn:aws:iam::000000000000:user/u";
+    let look = |state: &Account, value: Value| {
+        let reply = settings::list_account_settings(state, &ctx(), request(value)).unwrap();
+        let of = |s: ecs::Setting| (s.name.unwrap().as_str(), s.value.unwrap(), s.principal_arn.unwrap());
+        reply.settings.unwrap().into_iter().map(of).collect::<Vec<_>>()
+    };
+    let insights =
+        |value: &str, principal: &str| vec![("containerInsights", value.to_owned(), principal.to_owned())];
+    let (root, effective) = (
+        ctx().caller_arn,
+        json!({"name": "containerInsights", "principalArn": user, "effectiveSettings": true}),
+    );
+    assert_eq!(look(&state, json!({})), []);
+    assert_eq!(look(&state, effective.clone()), insights("disabled", &root));
+    let put = request(json!({"name": "containerInsights", "value": "enabled"}));
+    let step = settings::put_account_setting_default(&state, &ctx(), put);
+    run(&mut state, step).unwrap();
+    assert_eq!(look(&state, effective.clone()), insights("enabled", &root));
+    let put = request(json!({"name": "containerInsights", "value": "enhanced", "principalArn": user}));
+    let step = settings::put_account_setting(&state, &ctx(), put);
+    run(&mut state, step).unwrap();
+    assert_eq!(look(&state, effective.clone()), insights("enhanced", user));
+    assert_eq!(look(&state, json!({"principalArn": user})), insights("enhanced", user));
+    let step = settings::delete_account_setting(
+        &state,
+        &ctx(),
+        request(json!({"name": "containerInsights", "principalArn": user})),
+    );
+    assert_eq!(run(&mut state, step).unwrap().setting.unwrap().value.as_deref(), Some("enabled"));
+    assert_eq!(look(&state, effective), insights("enabled", &root));
+    assert_eq!(look(&state, json!({"effectiveSettings": true, "maxResults": 100})).len(), 11);
+    for bad in [("containerInsights", "loud"), ("guardDutyActivate", "on"), ("taskLongArnFormat", "disabled")]
+    {
+        let put = request(json!({"name": bad.0, "value": bad.1}));
+        let refused = settings::put_account_setting(&state, &ctx(), put).unwrap_err();
+        assert_eq!(refused.code(), "InvalidParameterException", "{bad:?}");
+    }
+}
+
+#[test]
+fn needs_are_the_tasks_own_size_or_the_sum_of_its_containers() {
+    let mut state = Account::default();
+    let two = json!({"family": "f", "containerDefinitions": [
+        {"name": "a", "image": "i", "cpu": 10, "memory": 100, "memoryReservation": 50,
+         "portMappings": [{"containerPort": 80, "hostPort": 8080}, {"containerPort": 81}]},
+        {"name": "b", "image": "i", "cpu": 20, "memory": 30, "memoryReservation": 0,
+         "portMappings": [{"containerPort": 53, "hostPort": 53, "protocol": "udp"}]}]});
+    register(&mut state, two.clone()).unwrap();
+    let needs = |state: &Account, overrides: Value| {
+        state.resolve(&ctx(), "f").unwrap().needs(&request(overrides)).resources
+    };
+    let ports = |cpu, memory| Resources { cpu, memory, ports_tcp: [8080].into(), ports_udp: [53].into() };
+    assert_eq!(needs(&state, json!({})), ports(30, 80));
+    let over = json!({"containerOverrides": [{"name": "b", "cpu": 1, "memory": 60}]});
+    assert_eq!(needs(&state, over), ports(11, 110));
+    assert_eq!(needs(&state, json!({"cpu": "1 vCPU", "memory": "2048"})), ports(1024, 2048));
+    let mut sized = two;
+    sized["cpu"] = json!("256");
+    sized["memory"] = json!("512");
+    register(&mut state, sized).unwrap();
+    assert_eq!(needs(&state, json!({})), ports(256, 512));
+}
+
+#[test]
+fn overrides_must_fit_the_definition() {
+    let mut state = Account::default();
+    register(&mut state, minimal("f")).unwrap();
+    let check = |value: Value| state.resolve(&ctx(), "f").unwrap().check_overrides(&request(value));
+    check(json!({"containerOverrides": [{"name": "c", "command": ["x"], "memoryReservation": 8}], "cpu": "256"})).unwrap();
+    for (value, message) in [
+        (
+            json!({"containerOverrides": [{"name": "x"}]}),
+            "Override for container named x is not a container in the TaskDefinition.",
+        ),
+        (json!({"containerOverrides": [{}]}), "Container override name must be specified."),
+        (
+            json!({"containerOverrides": [{"name": "c"}, {"name": "c"}]}),
+            "Duplicate override for container named c.",
+        ),
+        (json!({"cpu": "lots"}), "Invalid 'cpu' setting for task."),
+        (json!({"memory": "lots"}), "Invalid 'memory' setting for task."),
+        (
+            json!({"containerOverrides": [{"name": "c", "memoryReservation": 64}]}),
+            "Invalid setting for container 'c'. 'memoryReservation' must not be greater than 'memory'.",
+        ),
+        (
+            json!({"containerOverrides": [{"name": "c", "command": ["x".repeat(9000)]}]}),
+            "Overrides length must be at most 8192.",
+        ),
+    ] {
+        let refused = check(value.clone()).unwrap_err();
+        assert_eq!((refused.code(), refused.message()), ("InvalidParameterException", message), "{value}");
+    }
+    for value in [
+        json!({"taskRoleArn": "arn:aws:iam::000000000000:role/r"}),
+        json!({"containerOverrides": [{"name": "c", "environmentFiles": [{"type": "s3", "value": "arn"}]}]}),
+    ] {
+        assert_eq!(check(value).unwrap_err().code(), "UnsupportedFeatureException");
+    }
+}
+
+proptest! {
+    /// The index of ACTIVE families always agrees with the rows.
+    #[test]
+    fn indexes_agree_with_the_rows(steps in prop::collection::vec((0..3u8, 0..3u8, 1..4i32), 0..40)) {
+        let mut state = Account::default();
+        for (what, family, revision) in steps {
+            let family = format!("f{family}");
+            match what {
+                0 => drop(register(&mut state, minimal(&family)).unwrap()),
+                1 => drop(deregister(&mut state, &format!("{family}:{revision}"))),
+                _ => drop(delete(&mut state, &[&format!("{family}:{revision}")])),
+            }
+            let change: Vec<Change> = sweep(&state, |id| id.revision == 2);
+            change.iter().for_each(|change| state.apply(change));
+            for family in ["f0", "f1", "f2"] {
+                let rows = state.definitions.iter().filter(|(id, _)| id.family == family);
+                let active = rows.filter(|(_, row)| row.status() == TaskDefinitionStatus::Active);
+                let last = active.clone().next_back().map(|(_, row)| row);
+                prop_assert_eq!(state.active.get(family).copied().unwrap_or(0), active.count());
+                prop_assert_eq!(state.latest(family), last);
+            }
+        }
+    }
+}
+
+#[test]
+fn families_and_definitions_have_a_cap() {
+    let refused = |state: &mut Account, family: &str| {
+        let error = register(state, minimal(family)).unwrap_err();
+        assert_eq!(error.code(), "ClientException");
+        assert!(error.to_string().contains("reached its limit"), "{error}");
+    };
+    let mut state = Account::default();
+    register(&mut state, minimal("known")).unwrap();
+    for number in state.families.len()..limits::FAMILIES {
+        let row = FamilyRow { name: format!("f{number}"), last_revision: 1 };
+        state.apply(&Change::Put(Row::from(row)));
+    }
+    refused(&mut state, "one-more");
+    // A family that is there can have more.
+    register(&mut state, minimal("known")).unwrap();
+
+    let mut state = Account::default();
+    register(&mut state, minimal("known")).unwrap();
+    let (id, row) = state.definitions.iter().next().map(|(id, row)| (id.clone(), row.clone())).unwrap();
+    for revision in 2..=limits::TASK_DEFINITIONS {
+        let revision = i32::try_from(revision).unwrap();
+        state.definitions.insert(TaskDefinitionId { revision, ..id.clone() }, row.clone());
+    }
+    refused(&mut state, "known");
+    refused(&mut state, "other");
+}

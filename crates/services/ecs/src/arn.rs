@@ -1,0 +1,291 @@
+//! ARNs of ECS resources: written, read, and the identifiers that callers give as a name or an ARN.
+//! Nothing here knows whether a resource exists.
+
+use std::fmt;
+
+use ecs_model::errors;
+use wire::Error;
+
+use crate::Ctx;
+
+/// The longest identifier that is looked at, in bytes; the longest ARN of ECS is below 700.
+const LONGEST: usize = 2048;
+
+/// The part of an ARN behind the account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    Cluster { name: String },
+    Service { cluster: String, name: String },
+    Task { cluster: String, id: String },
+    ContainerInstance { cluster: String, id: String },
+    TaskDefinition { family: String, revision: i32 },
+    Container { cluster: String, task: String, id: String },
+    CapacityProvider { name: String },
+    TaskSet { cluster: String, service: String, id: String },
+    ServiceDeployment { cluster: String, service: String, id: String },
+    ServiceRevision { cluster: String, service: String, id: String },
+}
+
+/// An ARN of the `ecs` service.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Arn {
+    pub partition: String,
+    pub region: String,
+    pub account: String,
+    pub resource: Resource,
+}
+
+impl Arn {
+    /// The ARN of a resource of the caller's account and region.
+    pub fn of(ctx: &Ctx, resource: Resource) -> Arn {
+        Arn {
+            partition: ctx.partition.clone(),
+            region: ctx.region.clone(),
+            account: ctx.account.clone(),
+            resource,
+        }
+    }
+
+    /// Reads an ARN; `None` if it is not one of an ECS resource. The short forms of before 2018, without
+    /// the cluster's name, are not known.
+    pub fn parse(text: &str) -> Option<Arn> {
+        if text.len() > LONGEST {
+            return None;
+        }
+        let mut parts = text.strip_prefix("arn:")?.splitn(5, ':');
+        let (partition, service) = (parts.next()?, parts.next()?);
+        let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
+        if service != "ecs" {
+            return None;
+        }
+        Some(Arn {
+            partition: partition.to_owned(),
+            region: region.to_owned(),
+            account: account.to_owned(),
+            resource: Resource::parse(resource)?,
+        })
+    }
+}
+
+impl Resource {
+    fn parse(text: &str) -> Option<Resource> {
+        let parts: Vec<&str> = text.split('/').collect();
+        if parts.iter().any(|part| part.is_empty()) {
+            return None;
+        }
+        let s = |at: usize| parts[at].to_owned();
+        Some(match (parts[0], parts.len()) {
+            ("cluster", 2) => Resource::Cluster { name: s(1) },
+            ("service", 3) => Resource::Service { cluster: s(1), name: s(2) },
+            ("task", 3) => Resource::Task { cluster: s(1), id: s(2) },
+            ("container-instance", 3) => Resource::ContainerInstance { cluster: s(1), id: s(2) },
+            ("task-definition", 2) => {
+                let (family, revision) = parts[1].split_once(':')?;
+                let revision = revision.parse().ok().filter(|revision| *revision > 0)?;
+                Resource::TaskDefinition { family: family.to_owned(), revision }
+            }
+            ("container", 4) => Resource::Container { cluster: s(1), task: s(2), id: s(3) },
+            ("capacity-provider", 2) => Resource::CapacityProvider { name: s(1) },
+            ("task-set", 4) => Resource::TaskSet { cluster: s(1), service: s(2), id: s(3) },
+            ("service-deployment", 4) => {
+                Resource::ServiceDeployment { cluster: s(1), service: s(2), id: s(3) }
+            }
+            ("service-revision", 4) => Resource::ServiceRevision { cluster: s(1), service: s(2), id: s(3) },
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Cluster { name } => write!(f, "cluster/{name}"),
+            Resource::Service { cluster, name } => write!(f, "service/{cluster}/{name}"),
+            Resource::Task { cluster, id } => write!(f, "task/{cluster}/{id}"),
+            Resource::ContainerInstance { cluster, id } => write!(f, "container-instance/{cluster}/{id}"),
+            Resource::TaskDefinition { family, revision } => write!(f, "task-definition/{family}:{revision}"),
+            Resource::Container { cluster, task, id } => write!(f, "container/{cluster}/{task}/{id}"),
+            Resource::CapacityProvider { name } => write!(f, "capacity-provider/{name}"),
+            Resource::TaskSet { cluster, service, id } => write!(f, "task-set/{cluster}/{service}/{id}"),
+            Resource::ServiceDeployment { cluster, service, id } => {
+                write!(f, "service-deployment/{cluster}/{service}/{id}")
+            }
+            Resource::ServiceRevision { cluster, service, id } => {
+                write!(f, "service-revision/{cluster}/{service}/{id}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Arn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Arn { partition, region, account, resource } = self;
+        write!(f, "arn:{partition}:ecs:{region}:{account}:{resource}")
+    }
+}
+
+/// `arn:…:cluster/NAME`.
+pub fn cluster(ctx: &Ctx, name: &str) -> String {
+    Arn::of(ctx, Resource::Cluster { name: name.to_owned() }).to_string()
+}
+
+/// `arn:…:service/CLUSTER/NAME`.
+pub fn service(ctx: &Ctx, cluster: &str, name: &str) -> String {
+    Arn::of(ctx, Resource::Service { cluster: cluster.to_owned(), name: name.to_owned() }).to_string()
+}
+
+/// `arn:…:task/CLUSTER/ID`.
+pub fn task(ctx: &Ctx, cluster: &str, id: impl fmt::Display) -> String {
+    Arn::of(ctx, Resource::Task { cluster: cluster.to_owned(), id: id.to_string() }).to_string()
+}
+
+/// `arn:…:container-instance/CLUSTER/ID`.
+pub fn container_instance(ctx: &Ctx, cluster: &str, id: impl fmt::Display) -> String {
+    Arn::of(ctx, Resource::ContainerInstance { cluster: cluster.to_owned(), id: id.to_string() }).to_string()
+}
+
+/// `arn:…:container/CLUSTER/TASK/ID`.
+pub fn container(ctx: &Ctx, cluster: &str, task: impl fmt::Display, id: &str) -> String {
+    let (cluster, task, id) = (cluster.to_owned(), task.to_string(), id.to_owned());
+    Arn::of(ctx, Resource::Container { cluster, task, id }).to_string()
+}
+
+/// `arn:…:task-definition/FAMILY:REVISION`.
+pub fn task_definition(ctx: &Ctx, family: &str, revision: i32) -> String {
+    Arn::of(ctx, Resource::TaskDefinition { family: family.to_owned(), revision }).to_string()
+}
+
+/// The name of the cluster that a request names by name or ARN; without one, `default`.
+pub fn cluster_name(ctx: &Ctx, given: Option<&str>) -> Result<String, Error> {
+    let Some(given) = given.filter(|given| !given.is_empty()) else {
+        return Ok("default".to_owned());
+    };
+    if !given.starts_with("arn:") {
+        // ECS words this one by its pattern.
+        let refused = |_| {
+            let shown: String = given.chars().take(256).collect();
+            errors::invalid_parameter(format!(
+                "Cluster must match ^[a-zA-Z0-9\\-_]{{1,255}}$, but was {shown}"
+            ))
+        };
+        return plain_name(given, "Cluster").map_err(refused);
+    }
+    match own(ctx, given)? {
+        Resource::Cluster { name } => Ok(name),
+        _ => Err(wrong_type(given)),
+    }
+}
+
+/// The name of the service that a request names by name or ARN, in the cluster that it names.
+pub fn service_name(ctx: &Ctx, cluster: &str, given: &str) -> Result<String, Error> {
+    if !given.starts_with("arn:") {
+        return plain_name(given, "Service name");
+    }
+    match own(ctx, given)? {
+        Resource::Service { cluster: named, name } => same_cluster(&named, cluster).map(|()| name),
+        _ => Err(wrong_type(given)),
+    }
+}
+
+/// The id of the task that a request names by id or ARN, in the cluster that it names.
+pub fn task_id(ctx: &Ctx, cluster: &str, given: &str) -> Result<String, Error> {
+    if !given.starts_with("arn:") {
+        return plain_id(given, "taskId");
+    }
+    match own(ctx, given)? {
+        Resource::Task { cluster: named, id } => same_cluster(&named, cluster).map(|()| id),
+        _ => Err(wrong_type(given)),
+    }
+}
+
+/// The id of the container instance that a request names by id or ARN, in the cluster that it names.
+pub fn container_instance_id(ctx: &Ctx, cluster: &str, given: &str) -> Result<String, Error> {
+    if !given.starts_with("arn:") {
+        return plain_id(given, "instanceId");
+    }
+    match own(ctx, given)? {
+        Resource::ContainerInstance { cluster: named, id } => same_cluster(&named, cluster).map(|()| id),
+        _ => Err(wrong_type(given)),
+    }
+}
+
+/// The family and, if given, revision that a request names as `family`, `family:revision` or ARN.
+pub fn task_definition_name(ctx: &Ctx, given: &str) -> Result<(String, Option<i32>), Error> {
+    if given.starts_with("arn:") {
+        return match own(ctx, given)? {
+            Resource::TaskDefinition { family, revision } => Ok((family, Some(revision))),
+            _ => Err(wrong_type(given)),
+        };
+    }
+    let mut parts = given.splitn(3, ':');
+    let (family, revision, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
+    if more.is_some() || family.contains('/') {
+        return Err(errors::client("Unexpected number of separators"));
+    }
+    let revision = revision.map(|text| match text.parse() {
+        Ok(number) if number > 0 => Ok(number),
+        _ => Err(errors::client(format!("Invalid revision number. Number: {text}"))),
+    });
+    Ok((plain_name(family, "Family")?, revision.transpose()?))
+}
+
+/// An ARN that must be of the caller's account and region.
+fn own(ctx: &Ctx, given: &str) -> Result<Resource, Error> {
+    let arn = Arn::parse(given).ok_or_else(|| wrong_type(given))?;
+    if arn.account != ctx.account {
+        return Err(errors::invalid_parameter(format!(
+            "Identifier is for {}. Your accountId is {}",
+            arn.account, ctx.account
+        )));
+    }
+    if arn.region != ctx.region || arn.partition != ctx.partition {
+        return Err(errors::invalid_parameter(format!(
+            "Identifier is for {}. Your region is {}",
+            arn.region, ctx.region
+        )));
+    }
+    Ok(arn.resource)
+}
+
+fn same_cluster(named: &str, cluster: &str) -> Result<(), Error> {
+    if named == cluster {
+        return Ok(());
+    }
+    Err(errors::invalid_parameter(format!("Identifier is for cluster {named}. Your cluster is {cluster}")))
+}
+
+fn wrong_type(given: &str) -> Error {
+    let shown: String = given.chars().take(256).collect();
+    errors::invalid_parameter(format!("Invalid identifier: {shown}"))
+}
+
+/// Up to 255 letters, digits, hyphens and underscores.
+fn plain_name(given: &str, what: &str) -> Result<String, Error> {
+    if given.is_empty() {
+        return Err(errors::invalid_parameter(format!("{what} cannot be empty.")));
+    }
+    if given.len() > 255 {
+        return Err(errors::invalid_parameter(format!("{what} longer than 255.")));
+    }
+    if !given.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_')) {
+        return Err(errors::invalid_parameter(format!("{what} contains invalid characters.")));
+    }
+    Ok(given.to_owned())
+}
+
+/// 32 hexadecimal digits, or a UUID as before 2018.
+fn plain_id(given: &str, what: &str) -> Result<String, Error> {
+    if given.len() > 36 {
+        return Err(errors::invalid_parameter(format!("{what} longer than 36.")));
+    }
+    if !matches!(given.len(), 32 | 36) {
+        return Err(errors::invalid_parameter(format!("{what} length should be one of [32,36]")));
+    }
+    if !given.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(errors::invalid_parameter(format!("{what} contains invalid characters.")));
+    }
+    Ok(given.to_owned())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,15 @@
+//! The rows of a cluster, by kind.
+
+use super::rows::*;
+
+state::rows! {
+    /// A row of a cluster.
+    "cluster" Cluster(ClusterRow, ()): |_row| (),
+    "instance" Instance(InstanceRow, InstanceId): |row| row.id,
+    "service" Service(ServiceRow, ServiceName): |row| row.name.clone(),
+    "task" Task(TaskRow, TaskId): |row| row.id,
+    "token" Token(TokenRow, String): |row| row.token.clone(),
+}
+
+/// A change to one row.
+pub type Change = state::Change<Row>;

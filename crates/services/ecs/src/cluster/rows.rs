@@ -1,0 +1,424 @@
+//! The rows of one cluster: what is stored, and all that is stored. Times are [`Timestamp`]s; a timer is
+//! a time in a row, so a restart forgets nothing. Who writes which field stands in ARCHITECTURE.md.
+
+use std::collections::BTreeSet;
+
+use ecs_model as ecs;
+use serde::{Deserialize, Serialize};
+use state::{Id128, row::KeyPart};
+use wire::Timestamp;
+
+/// Declares an identifier that is a string of its own type.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                $name(text.to_owned())
+            }
+        }
+
+        impl KeyPart for $name {
+            fn write(&self, out: &mut String) {
+                out.push_str(&self.0);
+            }
+        }
+    };
+}
+
+/// Declares an identifier of 128 bits that is a type of its own.
+macro_rules! id128 {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Id128);
+
+        impl $name {
+            /// Reads it as an ARN has it; `None` for what no such identifier is.
+            pub fn parse(text: &str) -> Option<$name> {
+                text.parse().ok().map($name)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                std::fmt::Display::fmt(&self.0, f)
+            }
+        }
+
+        impl KeyPart for $name {
+            fn write(&self, out: &mut String) {
+                self.0.write(out);
+            }
+        }
+    };
+}
+
+id128!(
+    /// The last part of a task's ARN: 32 hexadecimal digits.
+    TaskId
+);
+id128!(
+    /// The last part of a container instance's ARN: 32 hexadecimal digits.
+    InstanceId
+);
+id!(
+    /// A service's name, unique in its cluster among services that are not INACTIVE.
+    ServiceName
+);
+id!(
+    /// `ecs-svc/` and 19 digits: a deployment of a service.
+    DeploymentId
+);
+
+/// A task definition's family and revision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct TaskDefinitionId {
+    pub family: String,
+    pub revision: i32,
+}
+
+impl KeyPart for TaskDefinitionId {
+    /// Sorts by family, then by revision.
+    fn write(&self, out: &mut String) {
+        out.push_str(&format!("{}/{:010}", self.family, self.revision));
+    }
+}
+
+impl std::fmt::Display for TaskDefinitionId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}", self.family, self.revision)
+    }
+}
+
+/// What a task takes from its host, or a host has.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resources {
+    /// CPU units: 1024 to a vCPU.
+    pub cpu: i64,
+    /// MiB.
+    pub memory: i64,
+    /// Host ports, tcp.
+    pub ports_tcp: BTreeSet<u16>,
+    /// Host ports, udp.
+    pub ports_udp: BTreeSet<u16>,
+}
+
+/// A cluster's own row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ClusterRow {
+    pub name: String,
+    /// ACTIVE, or INACTIVE once deleted.
+    pub active: bool,
+    pub created_at: Timestamp,
+    pub settings: Vec<ecs::ClusterSetting>,
+    pub configuration: Option<ecs::ClusterConfiguration>,
+    pub capacity_providers: Vec<String>,
+    pub default_capacity_provider_strategy: Vec<ecs::CapacityProviderStrategyItem>,
+    pub service_connect_defaults: Option<ecs::ClusterServiceConnectDefaults>,
+    pub tags: Vec<ecs::Tag>,
+    /// When an INACTIVE cluster is forgotten.
+    #[serde(default)]
+    pub forget_at: Option<Timestamp>,
+}
+
+impl ClusterRow {
+    /// A cluster of which there is only the name.
+    pub fn plain(name: &str) -> ClusterRow {
+        ClusterRow {
+            name: name.to_owned(),
+            active: false,
+            created_at: Timestamp(0),
+            settings: Vec::new(),
+            configuration: None,
+            capacity_providers: Vec::new(),
+            default_capacity_provider_strategy: Vec::new(),
+            service_connect_defaults: None,
+            tags: Vec::new(),
+            forget_at: None,
+        }
+    }
+}
+
+/// A container instance's status, as the API words it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum InstanceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+impl InstanceStatus {
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            InstanceStatus::Active => "ACTIVE",
+            InstanceStatus::Draining => "DRAINING",
+            InstanceStatus::Inactive => "INACTIVE",
+        }
+    }
+}
+
+/// Who speaks for a container instance.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Owner {
+    /// Nobody yet: it was registered before agents had keys of their own. The first that comes has it.
+    #[default]
+    Unclaimed,
+    /// Users: one registered it by hand.
+    User,
+    /// Its agent alone, by the key that is bound to it.
+    Agent,
+}
+
+/// A container instance.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InstanceRow {
+    pub id: InstanceId,
+    #[serde(default)]
+    pub owner: Owner,
+    pub status: InstanceStatus,
+    pub registered_at: Timestamp,
+    /// What the agent registered; PORTS are the reserved ones.
+    pub registered: Resources,
+    /// The agent's and the user's attributes, by name.
+    pub attributes: Vec<ecs::Attribute>,
+    pub tags: Vec<ecs::Tag>,
+    pub agent_connected: bool,
+    /// Where the manifests of its session begin to count; agents take none that counts less than one before.
+    #[serde(default)]
+    pub timeline: i64,
+    pub version_info: ecs::VersionInfo,
+    /// By which tools know the machine: of the identity document of EC2, or made of this row's own id. Rows
+    /// from before there was one have it once their agent registers again.
+    #[serde(default)]
+    pub ec2_instance_id: Option<String>,
+    /// Rises with each change.
+    pub version: i64,
+    /// When an INACTIVE instance is forgotten.
+    pub forget_at: Option<Timestamp>,
+}
+
+/// A task's status, in the order of its life; it only ever rises.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum TaskStatus {
+    Provisioning,
+    Pending,
+    Activating,
+    Running,
+    Deactivating,
+    Stopping,
+    Deprovisioning,
+    Stopped,
+}
+
+impl TaskStatus {
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            TaskStatus::Provisioning => "PROVISIONING",
+            TaskStatus::Pending => "PENDING",
+            TaskStatus::Activating => "ACTIVATING",
+            TaskStatus::Running => "RUNNING",
+            TaskStatus::Deactivating => "DEACTIVATING",
+            TaskStatus::Stopping => "STOPPING",
+            TaskStatus::Deprovisioning => "DEPROVISIONING",
+            TaskStatus::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// What a task shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Desired {
+    Running,
+    Stopped,
+}
+
+impl Desired {
+    /// The word in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Desired::Running => "RUNNING",
+            Desired::Stopped => "STOPPED",
+        }
+    }
+}
+
+/// Why a task stops or stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    pub code: ecs::TaskStopCode,
+    pub reason: String,
+    /// When stopping was decided or seen first.
+    pub at: Timestamp,
+}
+
+/// A container of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRow {
+    pub name: String,
+    /// The last part of its ARN.
+    pub id: String,
+    pub image: String,
+    pub essential: bool,
+    /// Whether its health is tracked.
+    pub health_checked: bool,
+    pub cpu: i64,
+    pub memory: Option<i64>,
+    pub memory_reservation: Option<i64>,
+    /// PENDING, RUNNING or STOPPED.
+    pub status: TaskStatus,
+    pub runtime_id: Option<String>,
+    pub image_digest: Option<String>,
+    pub exit_code: Option<i32>,
+    pub reason: Option<String>,
+    pub network_bindings: Vec<ecs::NetworkBinding>,
+    pub health: ecs::HealthStatus,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRow {
+    pub id: TaskId,
+    pub task_definition: TaskDefinitionId,
+    /// `family:NAME`, `service:NAME`, or what RunTask gave.
+    pub group: String,
+    /// The service that made it, with its deployment.
+    pub service: Option<(ServiceName, DeploymentId)>,
+    pub started_by: Option<String>,
+    pub instance: Option<InstanceId>,
+    pub launch_type: ecs::LaunchType,
+    pub desired: Desired,
+    pub last: TaskStatus,
+    pub overrides: ecs::TaskOverride,
+    pub containers: Vec<ContainerRow>,
+    /// What it holds on its host until it is STOPPED.
+    pub needs: Resources,
+    pub tags: Vec<ecs::Tag>,
+    pub enable_execute_command: bool,
+    pub created_at: Timestamp,
+    pub connectivity_at: Option<Timestamp>,
+    pub pull_started_at: Option<Timestamp>,
+    pub pull_stopped_at: Option<Timestamp>,
+    pub started_at: Option<Timestamp>,
+    pub stopping_at: Option<Timestamp>,
+    pub execution_stopped_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub stop: Option<Stop>,
+    /// When a STOPPED task is forgotten: an hour after it stopped, as in ECS.
+    pub forget_at: Option<Timestamp>,
+    /// Rises with each change.
+    pub version: i64,
+}
+
+/// How a service spreads its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scheduling {
+    Replica,
+    Daemon,
+}
+
+/// A service's status, as the API words it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+/// A deployment of a service: the tasks of one task definition and configuration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentRow {
+    pub id: DeploymentId,
+    /// One is PRIMARY, the others are ACTIVE (being replaced).
+    pub primary: bool,
+    pub task_definition: TaskDefinitionId,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub rollout: ecs::DeploymentRolloutState,
+    pub rollout_reason: String,
+    /// Tasks of this deployment that failed to reach RUNNING, or to pass their first health check.
+    pub failed_tasks: i32,
+    /// Failures since the last task that stayed; the exponent of the back-off.
+    pub consecutive_failures: u32,
+    /// Start no task of this deployment before this time.
+    pub not_before: Option<Timestamp>,
+}
+
+/// An event of a service, as DescribeServices lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventRow {
+    pub id: String,
+    pub at: Timestamp,
+    pub message: String,
+}
+
+/// A service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRow {
+    pub name: ServiceName,
+    pub status: ServiceStatus,
+    pub scheduling: Scheduling,
+    pub desired_count: i32,
+    pub task_definition: TaskDefinitionId,
+    pub launch_type: ecs::LaunchType,
+    pub minimum_healthy_percent: i32,
+    pub maximum_percent: i32,
+    /// As given, for the echo; percents above are the effective ones.
+    pub deployment_configuration: Option<ecs::DeploymentConfiguration>,
+    pub placement_constraints: Vec<ecs::PlacementConstraint>,
+    pub placement_strategy: Vec<ecs::PlacementStrategy>,
+    #[serde(default = "disabled")]
+    pub availability_zone_rebalancing: ecs::AvailabilityZoneRebalancing,
+    pub propagate_tags: Option<ecs::PropagateTags>,
+    pub enable_ecs_managed_tags: bool,
+    pub enable_execute_command: bool,
+    pub tags: Vec<ecs::Tag>,
+    pub role_arn: Option<String>,
+    pub created_at: Timestamp,
+    pub created_by: Option<String>,
+    pub client_token: Option<String>,
+    /// SHA-256 of the request that made it, token and all.
+    #[serde(default)]
+    pub request: String,
+    /// Newest (PRIMARY) first.
+    pub deployments: Vec<DeploymentRow>,
+    /// Newest first, at most 100.
+    pub events: Vec<EventRow>,
+    /// Whether the last event said that it has reached a steady state.
+    pub steady: bool,
+    /// The last reason given for a task that could not be placed; the same one is not repeated at once.
+    pub unplaced: Option<(String, Timestamp)>,
+    /// Look again at this time, whatever happens before.
+    pub wake_at: Option<Timestamp>,
+    /// When an INACTIVE service is forgotten.
+    pub forget_at: Option<Timestamp>,
+}
+
+/// ECS treats a service that never had a value so.
+fn disabled() -> ecs::AvailabilityZoneRebalancing {
+    ecs::AvailabilityZoneRebalancing::Disabled
+}
+
+/// A RunTask client token and what it made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenRow {
+    pub token: String,
+    /// SHA-256 of the request without the token.
+    pub request: String,
+    pub tasks: Vec<TaskId>,
+    pub forget_at: Timestamp,
+}

@@ -1,0 +1,148 @@
+//! What one step may change, so that it always fits into one commit of the store: whatever waits behind it,
+//! however long the rows are.
+
+mod scale;
+
+use std::sync::Arc;
+
+use serde_json::json;
+use state::{Id128, Table};
+
+use super::*;
+use crate::{
+    instance::state as standing, service::create::create_service, task::run::run_task, testing::World,
+};
+
+fn wait_for_room(world: &mut World, services: usize) {
+    for n in 0..services {
+        let request = json!({"serviceName": format!("s{n}"), "taskDefinition": "web", "desiredCount": 1});
+        world.call(create_service, request).unwrap();
+    }
+}
+
+fn placed(world: &World) -> usize {
+    world.state.tasks().filter(|task| task.desired == Desired::Running).count()
+}
+
+#[test]
+fn room_for_more_services_than_a_step_can_take_is_used_in_several() {
+    let mut world = World::new();
+    wait_for_room(&mut world, 1400);
+    world.host(1_000_000);
+    assert!(placed(&world) < 1400);
+    world.pass(0);
+    assert_eq!(placed(&world), 1400);
+    assert_ne!(world.state.agenda().wake_at(), Some(Timestamp(0)), "nothing is left unfinished");
+}
+
+#[test]
+fn services_with_long_histories_are_settled_in_steps_that_fit() {
+    let mut world = World::new();
+    wait_for_room(&mut world, 40);
+    let rows: Vec<ServiceRow> = world.state.services().map(|row| row.as_ref().clone()).collect();
+    for mut row in rows {
+        let event = EventRow { id: "e".to_owned(), at: world.ctx.now, message: "x".repeat(4000) };
+        row.events = vec![event; 100];
+        world.state.apply(&Change::Put(Row::Service(Arc::new(row))));
+    }
+    world.host(1_000_000);
+    world.pass(0);
+    assert_eq!(placed(&world), 40);
+    // All of them wake at once.
+    world.pass(crate::limits::PLACEMENT_RETRY_MS);
+}
+
+#[test]
+fn a_host_with_more_tasks_than_a_step_can_take_is_given_up_in_several() {
+    let mut world = World::new();
+    let host = world.host(1_000_000);
+    for _ in 0..400 {
+        world.call(run_task, json!({"taskDefinition": "web", "count": 10})).unwrap();
+    }
+    world
+        .call(standing::deregister_container_instance, json!({"containerInstance": host, "force": true}))
+        .unwrap();
+    assert!(placed(&world) > 0);
+    world.pass(0);
+    assert_eq!(placed(&world), 0);
+    assert!(world.state.tasks().all(|task| task.last == TaskStatus::Stopped));
+}
+
+#[test]
+fn a_start_disconnects_any_number_of_hosts_and_goes_on_with_what_was_left() {
+    let mut world = World::new();
+    wait_for_room(&mut world, 5);
+    let host = InstanceId::parse(&world.host(10)).unwrap();
+    let row = world.state.instance(&host).unwrap().as_ref().clone();
+    for n in 0..1300 {
+        let row = InstanceRow { id: InstanceId(Id128(n)), ..row.clone() };
+        world.state.apply(&Change::Put(Row::Instance(Arc::new(row))));
+    }
+    let mut steps = 0;
+    while world.run(|txn| Ok(standing::disconnect_all(txn))).unwrap() {
+        steps += 1;
+    }
+    assert!(steps > 0);
+    assert!(world.state.instances().all(|row| !row.agent_connected));
+}
+
+#[test]
+fn a_weight_is_no_less_than_what_the_store_takes() {
+    let mut world = World::new();
+    let host = world.host(10_000);
+    let tags: Vec<_> = (0..50).map(|n| json!({"key": format!("k{n}"), "value": "v".repeat(250)})).collect();
+    let service = json!({
+        "serviceName": "s", "taskDefinition": "port", "desiredCount": 3, "tags": tags, "propagateTags": "SERVICE",
+        "placementConstraints": [{"type": "memberOf", "expression": "agentConnected == true"}],
+    });
+    world.call(create_service, service).unwrap();
+    let environment: Vec<_> = (0..99).map(|n| json!({"name": format!("n{n}"), "value": "v"})).collect();
+    let over = json!({"containerOverrides": [{"name": "app", "command": vec!["x"; 500], "environment": environment}]});
+    let run =
+        json!({"taskDefinition": "web", "count": 10, "overrides": over, "clientToken": "t", "tags": tags});
+    world.call(run_task, run).unwrap();
+    world.obey();
+    world
+        .call(standing::deregister_container_instance, json!({"containerInstance": host, "force": true}))
+        .unwrap();
+    let mut rows = vec![Row::Cluster(world.state.row.clone())];
+    rows.extend(world.state.instances().cloned().map(Row::Instance));
+    rows.extend(world.state.services().cloned().map(Row::Service));
+    rows.extend(world.state.tasks().cloned().map(Row::Task));
+    rows.extend(world.state.tokens().cloned().map(Row::Token));
+    for row in rows {
+        let (weight, size) =
+            (Change::Put(row.clone()).weight(), row.encode().len() + Row::path(&row.key()).len());
+        assert!((size..size * 4 + 2048).contains(&weight), "{:?}: {weight} for {size}", row.key());
+    }
+}
+
+#[test]
+fn the_oldest_of_what_is_remembered_beyond_the_limits_goes_first() {
+    let mut world = World::new();
+    world.host(1_000_000);
+    let run = world.call(run_task, json!({"taskDefinition": "web", "clientToken": "first"})).unwrap();
+    let task = run.tasks.unwrap()[0].task_arn.clone().unwrap();
+    world.report(&task, "STOPPED", Some(0));
+    let first = world.state.tasks().next().unwrap().as_ref().clone();
+    let token = world.state.token("first").unwrap().as_ref().clone();
+    let later = |n: usize| Timestamp(first.forget_at.unwrap().0 + n as i64);
+    for n in 0..crate::limits::STOPPED_TASKS {
+        let row = TaskRow { id: TaskId(Id128(n as u128)), forget_at: Some(later(n + 1)), ..first.clone() };
+        world.state.apply(&Change::Put(Row::Task(Arc::new(row))));
+    }
+    for n in 0..crate::limits::TOKENS {
+        let forget_at = Timestamp(token.forget_at.0 + 1 + n as i64);
+        let row = TokenRow { token: format!("t{n}"), forget_at, ..token.clone() };
+        world.state.apply(&Change::Put(Row::Token(Arc::new(row))));
+    }
+    let surplus = world.state.surplus();
+    assert_eq!(surplus, [Key::Task(first.id), Key::Token("first".to_owned())]);
+    let trim = |txn: &mut Txn| {
+        txn.trim();
+        Ok(())
+    };
+    world.run(trim).unwrap();
+    assert!(world.state.surplus().is_empty() && world.changed.len() == 2);
+    assert!(world.state.task(&first.id).is_none() && world.state.token("first").is_none());
+}

@@ -1,0 +1,122 @@
+//! Thousands of tasks and hosts: what a step changes, and whom it tells, is of what it is about, and not of how much
+//! there is besides.
+
+use serde_json::{Value, json};
+
+use super::*;
+use state::Id128;
+
+use crate::{
+    instance::state::{connection, update_container_instances_state},
+    task::{report::submit_task_state_change, stop::stop_task},
+    testing::from,
+};
+
+/// What one step made: changed rows, and hosts that were told.
+type Work = (usize, usize);
+
+/// A cluster with that many hosts of 50 tasks each, half of the tasks a service's.
+fn cluster(hosts: usize) -> (World, Vec<String>) {
+    let mut world = World::new();
+    let first = world.host(1_000_000);
+    world
+        .call(create_service, json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1}))
+        .unwrap();
+    world.call(run_task, json!({"taskDefinition": "web", "count": 1})).unwrap();
+    world.obey();
+    let host = world.state.instance(&InstanceId::parse(&first).unwrap()).unwrap().as_ref().clone();
+    let tasks: Vec<TaskRow> = world.state.tasks().map(|row| row.as_ref().clone()).collect();
+    let mut ids = Vec::new();
+    for n in 0..hosts {
+        let id = InstanceId(Id128(n as u128));
+        world.state.apply(&Change::Put(Row::Instance(Arc::new(InstanceRow { id, ..host.clone() }))));
+        for m in 0..50 {
+            let of = tasks[m % tasks.len()].clone();
+            let row = TaskRow { id: TaskId(Id128((n * 50 + m) as u128)), instance: Some(id), ..of };
+            world.state.apply(&Change::Put(Row::Task(Arc::new(row))));
+        }
+        ids.push(id.to_string());
+    }
+    let of_service = world.state.tasks_of_service(&"s".into()).count();
+    let row = world.state.service(&"s".into()).unwrap().as_ref().clone();
+    let row = ServiceRow { desired_count: i32::try_from(of_service).unwrap(), ..row };
+    world.state.apply(&Change::Put(Row::Service(Arc::new(row))));
+    (world, ids)
+}
+
+fn work(world: &mut World, command: impl FnOnce(&mut crate::Txn) -> Result<(), wire::Error>) -> Work {
+    let before = world.state.clone();
+    world.run(command).unwrap();
+    (world.changed.len(), assigned(&before, &world.state, &world.changed).count())
+}
+
+#[test]
+fn a_step_is_as_large_as_what_it_is_about() {
+    let mut seen: Vec<Vec<(&str, Work)>> = Vec::new();
+    for hosts in [4, 400] {
+        let (mut world, ids) = cluster(hosts);
+        let task = |n: u128| Id128(n).to_string();
+        let report = |task: String, status: &str| -> Value {
+            json!({"task": task, "status": status, "containers": [{"containerName": "app", "status": status}]})
+        };
+        let host = InstanceId::parse(&ids[1]).unwrap();
+        let stopped = report(task(1), "STOPPED");
+        let of_service = report(task(0), "STOPPED");
+        let drain = json!({"containerInstances": [ids[2]], "status": "ACTIVE"});
+        seen.push(vec![
+            (
+                "RunTask",
+                work(&mut world, |txn| run_task(txn, from(json!({"taskDefinition": "web"}))).map(drop)),
+            ),
+            ("StopTask", work(&mut world, |txn| stop_task(txn, from(json!({"task": task(1)}))).map(drop))),
+            ("its end", work(&mut world, |txn| submit_task_state_change(txn, from(stopped)).map(drop))),
+            (
+                "a service's",
+                work(&mut world, |txn| submit_task_state_change(txn, from(of_service)).map(drop)),
+            ),
+            (
+                "a host goes",
+                work(&mut world, |txn| {
+                    connection(txn, &host, None);
+                    Ok(())
+                }),
+            ),
+            (
+                "and comes",
+                work(&mut world, |txn| {
+                    connection(txn, &host, Some(Default::default()));
+                    Ok(())
+                }),
+            ),
+            ("no news", work(&mut world, |txn| update_container_instances_state(txn, from(drain)).map(drop))),
+        ]);
+    }
+    assert_eq!(seen[0], seen[1], "with 4 hosts and with 400");
+    assert!(seen[1].iter().all(|(_, (rows, told))| *rows <= 4 && *told <= 2), "{:?}", seen[1]);
+}
+
+#[test]
+fn ten_thousand_tasks_are_placed_on_two_thousand_hosts_in_steps_that_fit() {
+    let mut world = World::new();
+    let first = world.host(500);
+    let host = world.state.instance(&InstanceId::parse(&first).unwrap()).unwrap().as_ref().clone();
+    for n in 1..2000 {
+        let row = InstanceRow { id: InstanceId(Id128(n as u128)), ..host.clone() };
+        world.state.apply(&Change::Put(Row::Instance(Arc::new(row))));
+    }
+    for n in 0..2 {
+        let request = json!({"serviceName": format!("s{n}"), "taskDefinition": "web", "desiredCount": 5000});
+        world.call(create_service, request).unwrap();
+    }
+    let mut steps = 0;
+    while world.state.agenda().wake_at() == Some(Timestamp(0)) {
+        world.tick();
+        assert!(!world.changed.is_empty());
+        steps += 1;
+    }
+    assert_eq!(world.state.tasks().count(), 10_000);
+    // Nothing is looked at twice: about as many steps as the tasks fill.
+    assert!(steps <= 2 * 10_000 / state::limits::STEP_CHANGES, "{steps} steps");
+    let most = world.state.hosts().map(|(_, usage)| usage.tasks.len()).max();
+    assert_eq!(most, Some(5), "every host is full, and none more than that");
+}

@@ -1,0 +1,101 @@
+//! What commands write of a cluster, and whom that touches.
+
+use super::{Cluster, Key, Mark, rows::*};
+
+/// A command at work on a cluster.
+pub type Txn<'a> = state::Txn<'a, Cluster>;
+
+/// Writes of a cluster's rows.
+pub trait Writes {
+    /// Writes the cluster's own row.
+    fn put_cluster(&mut self, row: ClusterRow);
+
+    /// Writes a container instance.
+    fn put_instance(&mut self, row: InstanceRow);
+
+    /// Writes a service and marks it for settling.
+    fn put_service(&mut self, row: ServiceRow);
+
+    /// Writes a task: its service is settled again.
+    fn put_task(&mut self, row: TaskRow);
+
+    /// Forgets the oldest of what is remembered beyond the limits.
+    fn trim(&mut self);
+
+    /// Marks a service for settling.
+    fn touch(&mut self, service: &ServiceName);
+
+    /// Marks every service for settling.
+    fn touch_all(&mut self);
+
+    /// Marks the services that wait for room, as room has come.
+    fn touch_waiting(&mut self);
+}
+
+impl Writes for Txn<'_> {
+    fn put_cluster(&mut self, row: ClusterRow) {
+        self.put(row);
+    }
+
+    fn put_instance(&mut self, mut row: InstanceRow) {
+        row.version += 1;
+        self.put(row);
+    }
+
+    fn put_service(&mut self, row: ServiceRow) {
+        self.mark(Mark::Service(row.name.clone()));
+        self.put(row);
+    }
+
+    fn put_task(&mut self, mut row: TaskRow) {
+        let old = self.state.task(&row.id);
+        assert!(old.is_none_or(|old| old.last <= row.last), "a task's status only rises: {}", row.id);
+        row.version += 1;
+        if let Some((service, _)) = &row.service {
+            self.mark(Mark::Service(service.clone()));
+        }
+        self.put(row);
+    }
+
+    fn trim(&mut self) {
+        for key in self.state.surplus() {
+            self.delete(key);
+        }
+    }
+
+    fn touch(&mut self, service: &ServiceName) {
+        self.mark(Mark::Service(service.clone()));
+    }
+
+    fn touch_all(&mut self) {
+        let all: Vec<ServiceName> = self.state.services().map(|row| row.name.clone()).collect();
+        all.into_iter().for_each(|name| self.mark(Mark::Service(name)));
+    }
+
+    fn touch_waiting(&mut self) {
+        let waiting: Vec<ServiceName> = self.state.services_waiting().cloned().collect();
+        waiting.into_iter().for_each(|name| self.mark(Mark::Service(name)));
+    }
+}
+
+/// The container instances whose assignments a commit has changed: their links must look again.
+pub fn assigned<'a>(
+    before: &'a Cluster,
+    after: &'a Cluster,
+    keys: &'a [Key],
+) -> impl Iterator<Item = InstanceId> + 'a {
+    keys.iter().filter_map(move |key| match key {
+        Key::Task(id) => {
+            let row = after.task(id)?;
+            let told = before.task(id).map(|old| (old.instance, old.desired));
+            let instance = row.instance.filter(|_| told != Some((row.instance, row.desired)))?;
+            Some(instance)
+        }
+        Key::Instance(id) => {
+            let inactive =
+                |state: &Cluster| state.instance(id).map(|row| row.status == InstanceStatus::Inactive);
+            (inactive(before) != inactive(after)).then_some(*id)
+        }
+        _ => None,
+    })
+}

@@ -1,0 +1,90 @@
+//! About how many bytes a row takes in the store, from the lengths of its texts.
+
+use ecs_model as ecs;
+
+use state::Row;
+
+use super::rows::*;
+
+/// A row without its lists and long texts.
+const ROW: usize = 1024;
+/// An element of a list (a container, an event, a tag) without its texts.
+const ELEMENT: usize = 128;
+/// A container of a task.
+const CONTAINER: usize = 640;
+
+impl Row for ClusterRow {
+    fn weight(&self) -> usize {
+        ROW + tags(&self.tags) + ELEMENT * self.settings.len()
+    }
+}
+
+impl Row for TokenRow {
+    fn weight(&self) -> usize {
+        ROW + ELEMENT * self.tasks.len()
+    }
+}
+
+impl Row for TaskRow {
+    fn weight(&self) -> usize {
+        task(self)
+    }
+}
+
+impl Row for ServiceRow {
+    fn weight(&self) -> usize {
+        service(self)
+    }
+}
+
+impl Row for InstanceRow {
+    fn weight(&self) -> usize {
+        instance(self)
+    }
+}
+
+fn task(row: &TaskRow) -> usize {
+    let reasons = row.containers.iter().filter_map(|container| container.reason.as_ref()).map(String::len);
+    let images = row.containers.iter().map(|container| container.image.len() + container.name.len());
+    let bindings: usize = row.containers.iter().map(|container| container.network_bindings.len()).sum();
+    let overrides = row.overrides.container_overrides.as_ref().map_or(0, |all| all.iter().map(over).sum());
+    ROW + CONTAINER * row.containers.len()
+        + reasons.chain(images).sum::<usize>()
+        + ELEMENT * bindings
+        + ELEMENT / 8 * (row.needs.ports_tcp.len() + row.needs.ports_udp.len())
+        + row.stop.as_ref().map_or(0, |stop| stop.reason.len())
+        + overrides
+        + tags(&row.tags)
+}
+
+fn over(over: &ecs::ContainerOverride) -> usize {
+    let command = over.command.iter().flatten().map(|word| word.len() + 8);
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    let environment = over.environment.iter().flatten();
+    let environment = environment.map(|pair| ELEMENT / 2 + text(&pair.name) + text(&pair.value));
+    ELEMENT * 2 + command.chain(environment).sum::<usize>()
+}
+
+fn service(row: &ServiceRow) -> usize {
+    let events = row.events.iter().map(|event| ELEMENT + event.message.len());
+    let constraints =
+        row.placement_constraints.iter().filter_map(|constraint| constraint.expression.as_ref());
+    ROW + events.sum::<usize>()
+        + constraints.map(|expression| ELEMENT + expression.len()).sum::<usize>()
+        + ELEMENT * row.placement_strategy.len()
+        + CONTAINER * row.deployments.len()
+        + row.unplaced.as_ref().map_or(0, |(why, _)| why.len())
+        + tags(&row.tags)
+}
+
+fn instance(row: &InstanceRow) -> usize {
+    let attributes = row.attributes.iter();
+    let attributes = attributes.map(|a| ELEMENT + a.name.len() + a.value.as_ref().map_or(0, String::len));
+    let ports = row.registered.ports_tcp.len() + row.registered.ports_udp.len();
+    ROW + attributes.sum::<usize>() + ELEMENT / 8 * ports + tags(&row.tags)
+}
+
+fn tags(tags: &[ecs::Tag]) -> usize {
+    let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+    tags.iter().map(|tag| ELEMENT / 2 + text(&tag.key) + text(&tag.value)).sum()
+}

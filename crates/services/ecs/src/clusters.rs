@@ -1,0 +1,232 @@
+//! The operations on clusters themselves. Which clusters there are is the driver's to know; what a
+//! cluster is, and when it may go, is decided here.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html>
+
+use ecs_model::{
+    self as ecs, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, LaunchType, errors,
+};
+use wire::Error;
+
+use crate::{
+    Ctx, arn,
+    cluster::{Cluster, ClusterRow, InstanceStatus, Key, ServiceStatus, TaskStatus, Txn, Writes},
+    limits, tags,
+};
+
+/// The row of a new cluster.
+///
+/// # Errors
+/// `InvalidParameterException`, `ClientException` for members that do not fit.
+pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<ClusterRow, Error> {
+    let name = arn::cluster_name(ctx, request.cluster_name.as_deref())?;
+    tags::check(request.tags.as_deref().unwrap_or_default())?;
+    let given = request.settings.unwrap_or_default();
+    check_settings(&given)?;
+    let mut settings = Vec::new();
+    replace(&mut settings, given);
+    if !settings.iter().any(|s| s.name == Some(ClusterSettingName::ContainerInsights)) {
+        settings.push(insights("disabled"));
+    }
+    check_providers(request.capacity_providers.as_deref().unwrap_or_default())?;
+    check_configuration(request.configuration.as_ref())?;
+    Ok(ClusterRow {
+        name,
+        active: true,
+        created_at: ctx.now,
+        settings,
+        configuration: request.configuration,
+        capacity_providers: Vec::new(),
+        default_capacity_provider_strategy: Vec::new(),
+        service_connect_defaults: None,
+        tags: request.tags.unwrap_or_default(),
+        forget_at: None,
+    })
+}
+
+/// UpdateCluster.
+pub fn update_cluster(
+    txn: &mut Txn,
+    request: ecs::UpdateClusterRequest,
+) -> Result<ecs::UpdateClusterResponse, Error> {
+    let mut row = txn.state.row.as_ref().clone();
+    set(&mut row, request.settings.unwrap_or_default())?;
+    check_configuration(request.configuration.as_ref())?;
+    row.configuration = request.configuration.or(row.configuration);
+    txn.put_cluster(row);
+    let shown = cluster(&txn.state, txn.ctx, &[ClusterField::Settings, ClusterField::Configurations]);
+    Ok(ecs::UpdateClusterResponse { cluster: Some(shown) })
+}
+
+/// UpdateClusterSettings.
+pub fn update_cluster_settings(
+    txn: &mut Txn,
+    request: ecs::UpdateClusterSettingsRequest,
+) -> Result<ecs::UpdateClusterSettingsResponse, Error> {
+    let mut row = txn.state.row.as_ref().clone();
+    set(&mut row, request.settings)?;
+    txn.put_cluster(row);
+    let shown = cluster(&txn.state, txn.ctx, &[ClusterField::Settings]);
+    Ok(ecs::UpdateClusterSettingsResponse { cluster: Some(shown) })
+}
+
+/// DeleteCluster: refused while anything is in it.
+pub fn delete_cluster(txn: &mut Txn) -> Result<ecs::DeleteClusterResponse, Error> {
+    if txn.state.instances().any(|row| row.status != InstanceStatus::Inactive) {
+        return Err(errors::cluster_contains_container_instances(
+            "The Cluster cannot be deleted while Container Instances are active or draining.",
+        ));
+    }
+    if txn.state.services().any(|row| row.status != ServiceStatus::Inactive) {
+        return Err(errors::cluster_contains_services(
+            "The Cluster cannot be deleted while Services are active.",
+        ));
+    }
+    if txn.state.tasks().any(|row| row.last != TaskStatus::Stopped) {
+        return Err(errors::cluster_contains_tasks("The Cluster cannot be deleted while Tasks are active."));
+    }
+    let mut row = txn.state.row.as_ref().clone();
+    row.active = false;
+    row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
+    txn.put_cluster(row);
+    Ok(ecs::DeleteClusterResponse { cluster: Some(cluster(&txn.state, txn.ctx, &[])) })
+}
+
+/// Forgets a cluster that is INACTIVE long enough, with all that is left of it; its own row last, and in the
+/// next steps if this one has no room for all.
+pub fn forget(txn: &mut Txn) {
+    let state = &txn.state;
+    let tasks = state.tasks().map(|row| Key::Task(row.id));
+    let services = state.services().map(|row| Key::Service(row.name.clone()));
+    let instances = state.instances().map(|row| Key::Instance(row.id));
+    let tokens = state.tokens().map(|row| Key::Token(row.token.clone()));
+    let rows = tasks.chain(services).chain(instances).chain(tokens);
+    let rows: Vec<Key> = rows.take(::state::limits::STEP_CHANGES + 1).collect();
+    for key in rows.into_iter().chain([Key::Cluster(())]) {
+        if txn.full() {
+            return;
+        }
+        txn.delete(key);
+    }
+}
+
+/// A cluster as the API shows it, with the parts that are asked for.
+pub fn cluster(state: &Cluster, ctx: &Ctx, include: &[ClusterField]) -> ecs::Cluster {
+    let row = &state.row;
+    let asked = |field: ClusterField| include.contains(&field);
+    let (running, pending) = state.task_counts();
+    let count = |n: usize| Some(i32::try_from(n).unwrap_or(i32::MAX));
+    ecs::Cluster {
+        cluster_arn: Some(arn::cluster(ctx, &row.name)),
+        cluster_name: Some(row.name.clone()),
+        configuration: row.configuration.clone().filter(|_| asked(ClusterField::Configurations)),
+        status: Some(if row.active { "ACTIVE" } else { "INACTIVE" }.to_owned()),
+        registered_container_instances_count: count(
+            state.instances().filter(|row| row.status != InstanceStatus::Inactive).count(),
+        ),
+        running_tasks_count: Some(running),
+        pending_tasks_count: Some(pending),
+        active_services_count: count(
+            state.services().filter(|row| row.status == ServiceStatus::Active).count(),
+        ),
+        statistics: Some(if asked(ClusterField::Statistics) { statistics(state) } else { Vec::new() }),
+        tags: Some(if asked(ClusterField::Tags) { row.tags.clone() } else { Vec::new() }),
+        settings: Some(if asked(ClusterField::Settings) { row.settings.clone() } else { Vec::new() }),
+        capacity_providers: Some(row.capacity_providers.clone()),
+        default_capacity_provider_strategy: Some(row.default_capacity_provider_strategy.clone()),
+        attachments: asked(ClusterField::Attachments).then(Vec::new),
+        ..Default::default()
+    }
+}
+
+/// Counts by launch type, in ECS's names.
+fn statistics(state: &Cluster) -> Vec<KeyValuePair> {
+    let (mut running, mut pending) = ([0; 3], [0; 3]);
+    let place = |launch_type: LaunchType| match launch_type {
+        LaunchType::Fargate => 1,
+        LaunchType::External => 2,
+        _ => 0,
+    };
+    for task in state.tasks() {
+        let (r, p) = task.counts();
+        running[place(task.launch_type)] += r;
+        pending[place(task.launch_type)] += p;
+    }
+    let (mut active, mut draining) = ([0; 3], [0; 3]);
+    for service in state.services() {
+        match service.status {
+            ServiceStatus::Active => active[place(service.launch_type)] += 1,
+            ServiceStatus::Draining => draining[place(service.launch_type)] += 1,
+            ServiceStatus::Inactive => {}
+        }
+    }
+    let mut all = Vec::new();
+    for (at, kind) in ["EC2", "Fargate", "External"].into_iter().enumerate() {
+        for (name, value) in [
+            (format!("running{kind}TasksCount"), running[at]),
+            (format!("pending{kind}TasksCount"), pending[at]),
+            (format!("active{kind}ServiceCount"), active[at]),
+            (format!("draining{kind}ServiceCount"), draining[at]),
+        ] {
+            all.push(KeyValuePair { name: Some(name), value: Some(value.to_string()) });
+        }
+    }
+    all
+}
+
+fn insights(value: &str) -> ClusterSetting {
+    ClusterSetting { name: Some(ClusterSettingName::ContainerInsights), value: Some(value.to_owned()) }
+}
+
+fn set(row: &mut ClusterRow, settings: Vec<ClusterSetting>) -> Result<(), Error> {
+    check_settings(&settings)?;
+    replace(&mut row.settings, settings);
+    Ok(())
+}
+
+/// Each setting once; the last one counts.
+fn replace(settings: &mut Vec<ClusterSetting>, given: Vec<ClusterSetting>) {
+    for setting in given {
+        settings.retain(|have| have.name != setting.name);
+        settings.push(setting);
+    }
+}
+
+fn check_settings(settings: &[ClusterSetting]) -> Result<(), Error> {
+    for setting in settings {
+        let value = setting.value.as_deref().unwrap_or_default();
+        if setting.name.is_none() || !["enabled", "disabled", "enhanced"].contains(&value) {
+            return Err(errors::invalid_parameter(
+                "Invalid cluster setting value. Valid values are enabled, disabled and enhanced.",
+            ));
+        }
+        if value != "disabled" {
+            return Err(errors::unsupported_feature(
+                "The cluster setting containerInsights is not built yet; use disabled. See docs/support.md.",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn check_providers(given: &[String]) -> Result<(), Error> {
+    match given.first() {
+        None => Ok(()),
+        Some(_) => {
+            Err(errors::unsupported_feature("capacityProviders are not built yet. See docs/support.md."))
+        }
+    }
+}
+
+fn check_configuration(given: Option<&ecs::ClusterConfiguration>) -> Result<(), Error> {
+    let Some(given) = given else { return Ok(()) };
+    if given.execute_command_configuration.is_some() || given.managed_storage_configuration.is_some() {
+        return Err(errors::unsupported_feature(
+            "configuration.executeCommandConfiguration and managedStorageConfiguration are not built yet. \
+             See docs/support.md.",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

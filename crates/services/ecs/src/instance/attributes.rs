@@ -1,0 +1,129 @@
+//! PutAttributes, DeleteAttributes, ListAttributes.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
+
+use ecs_model::{self as ecs, Attribute, TargetType, errors};
+use wire::Error;
+
+use super::find;
+use crate::{
+    Ctx, arn,
+    cluster::{Cluster, InstanceRow, InstanceStatus, Txn, Writes},
+    limits, paging,
+};
+
+/// Sets attributes on container instances. All of them, or none.
+pub fn put_attributes(
+    txn: &mut Txn,
+    request: ecs::PutAttributesRequest,
+) -> Result<ecs::PutAttributesResponse, Error> {
+    check_count(request.attributes.len())?;
+    for attribute in &request.attributes {
+        check(attribute)?;
+        let mut row = target(txn, attribute)?;
+        row.attributes.retain(|have| have.name != attribute.name);
+        row.attributes.push(Attribute {
+            name: attribute.name.clone(),
+            value: attribute.value.clone(),
+            ..Default::default()
+        });
+        if row.attributes.iter().filter(|have| !built_in(&have.name)).count() > limits::CUSTOM_ATTRIBUTES {
+            return Err(errors::attribute_limit_exceeded(
+                "You can apply up to 10 custom attributes for each resource.",
+            ));
+        }
+        txn.put_instance(row);
+    }
+    txn.touch_waiting();
+    Ok(ecs::PutAttributesResponse { attributes: Some(request.attributes) })
+}
+
+/// Removes attributes from container instances. All of them, or none.
+pub fn delete_attributes(
+    txn: &mut Txn,
+    request: ecs::DeleteAttributesRequest,
+) -> Result<ecs::DeleteAttributesResponse, Error> {
+    check_count(request.attributes.len())?;
+    for attribute in &request.attributes {
+        let mut row = target(txn, attribute)?;
+        let same = |have: &Attribute| {
+            have.name == attribute.name && (attribute.value.is_none() || have.value == attribute.value)
+        };
+        if built_in(&attribute.name) {
+            return Err(errors::invalid_parameter("Attributes that the agent registered cannot be deleted."));
+        }
+        row.attributes.retain(|have| !same(have));
+        txn.put_instance(row);
+    }
+    txn.touch_waiting();
+    Ok(ecs::DeleteAttributesResponse { attributes: Some(request.attributes) })
+}
+
+/// Lists attributes with their targets, in the order of targets and names.
+pub fn list_attributes(
+    state: &Cluster,
+    ctx: &Ctx,
+    request: &ecs::ListAttributesRequest,
+) -> Result<ecs::ListAttributesResponse, Error> {
+    if request.attribute_value.is_some() && request.attribute_name.is_none() {
+        return Err(errors::invalid_parameter("attributeName must be given with attributeValue."));
+    }
+    let page = paging::read(request.max_results, request.next_token.as_deref())?;
+    let wanted = |a: &Attribute| {
+        request.attribute_name.as_ref().is_none_or(|name| a.name == *name)
+            && (request.attribute_value.is_none() || request.attribute_value == a.value)
+    };
+    let live = state.instances().filter(|row| row.status != InstanceStatus::Inactive);
+    let all: Vec<(&InstanceRow, &Attribute)> = live.flat_map(|row| sorted(row)).collect();
+    let key = |(row, a): (&InstanceRow, &Attribute)| format!("{}/{}", row.id, a.name);
+    let (found, next_token) = page.take(all.into_iter(), |(_, a)| wanted(a), key);
+    let shown = found.iter().map(|(row, a)| Attribute {
+        name: a.name.clone(),
+        value: a.value.clone(),
+        target_type: Some(TargetType::ContainerInstance),
+        target_id: Some(arn::container_instance(ctx, &state.row.name, row.id)),
+    });
+    Ok(ecs::ListAttributesResponse { attributes: Some(shown.collect()), next_token })
+}
+
+fn sorted(row: &InstanceRow) -> Vec<(&InstanceRow, &Attribute)> {
+    let mut all: Vec<(&InstanceRow, &Attribute)> = row.attributes.iter().map(|a| (row, a)).collect();
+    all.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
+    all
+}
+
+/// An attribute that agents register, not one of a user.
+fn built_in(name: &str) -> bool {
+    name.starts_with("ecs.") || name.starts_with("com.amazonaws.ecs.")
+}
+
+fn check_count(count: usize) -> Result<(), Error> {
+    match count {
+        1..=10 => Ok(()),
+        _ => Err(errors::invalid_parameter("Attributes must have between 1 and 10 elements.")),
+    }
+}
+
+fn check(attribute: &Attribute) -> Result<(), Error> {
+    let name = &attribute.name;
+    let name_fits = |c: char| c.is_ascii_alphanumeric() || "-_./\\".contains(c);
+    let value_fits = |c: char| c.is_ascii_alphanumeric() || "-_./:\\@ ".contains(c);
+    if name.is_empty() || name.len() > 128 || !name.chars().all(name_fits) {
+        return Err(errors::invalid_parameter("Attribute name contains invalid characters or is too long."));
+    }
+    let Some(value) = attribute.value.as_deref() else { return Ok(()) };
+    if !(1..=128).contains(&value.len())
+        || !value.chars().all(value_fits)
+        || value.starts_with(' ')
+        || value.ends_with(' ')
+    {
+        return Err(errors::invalid_parameter("Attribute value contains invalid characters or is too long."));
+    }
+    Ok(())
+}
+
+/// The container instance that an attribute is for.
+fn target(txn: &Txn, attribute: &Attribute) -> Result<InstanceRow, Error> {
+    let id = attribute.target_id.as_deref().filter(|id| !id.is_empty());
+    let id = id.ok_or_else(|| errors::invalid_parameter("The attribute has no targetId."))?;
+    find(txn, id).map_err(|_| errors::target_not_found("The specified target wasn't found."))
+}

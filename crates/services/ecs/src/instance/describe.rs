@@ -1,0 +1,124 @@
+//! DescribeContainerInstances, ListContainerInstances, and an instance as the API shows it.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerInstance.html>
+
+use ecs_model::{self as ecs, ContainerInstanceField, ContainerInstanceStatus, errors};
+use wire::Error;
+
+use crate::{
+    Ctx, arn,
+    cluster::{Cluster, InstanceId, InstanceRow, InstanceStatus, Resources},
+    limits, paging,
+    placement::query,
+    task::describe::missing,
+};
+
+/// Describes container instances; the ones that are not there are among the failures.
+pub fn describe_container_instances(
+    state: &Cluster,
+    ctx: &Ctx,
+    request: &ecs::DescribeContainerInstancesRequest,
+) -> Result<ecs::DescribeContainerInstancesResponse, Error> {
+    if request.container_instances.is_empty() {
+        return Err(errors::invalid_parameter("Container instances cannot be empty."));
+    }
+    if request.container_instances.len() > limits::DESCRIBE {
+        return Err(errors::invalid_parameter("Container instances cannot have more than 100 elements."));
+    }
+    let include = request.include.as_deref().unwrap_or_default();
+    if include.contains(&ContainerInstanceField::ContainerInstanceHealth) {
+        return Err(errors::client(
+            "include CONTAINER_INSTANCE_HEALTH is not built yet. See docs/support.md.",
+        ));
+    }
+    let with_tags = include.contains(&ContainerInstanceField::Tags);
+    let (mut instances, mut failures) = (Vec::new(), Vec::new());
+    for named in &request.container_instances {
+        let id = arn::container_instance_id(ctx, &state.row.name, named)?;
+        match InstanceId::parse(&id).and_then(|id| state.instance(&id)) {
+            Some(row) => instances.push(instance(state, ctx, row, with_tags)),
+            None => failures.push(missing(arn::container_instance(ctx, &state.row.name, &id))),
+        }
+    }
+    Ok(ecs::DescribeContainerInstancesResponse {
+        container_instances: Some(instances),
+        failures: Some(failures),
+    })
+}
+
+/// Lists the ARNs of container instances, in the order of their ids.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListContainerInstances.html>
+pub fn list_container_instances(
+    state: &Cluster,
+    ctx: &Ctx,
+    request: &ecs::ListContainerInstancesRequest,
+) -> Result<ecs::ListContainerInstancesResponse, Error> {
+    let page = paging::read(request.max_results, request.next_token.as_deref())?;
+    let filter = request.filter.as_deref().filter(|text| !text.is_empty());
+    let filter =
+        filter.map(query::parse).transpose().map_err(|e| errors::invalid_parameter(e.to_string()))?;
+    let keeps = |row: &InstanceRow| {
+        let status = match request.status {
+            None => row.status != InstanceStatus::Inactive,
+            Some(ContainerInstanceStatus::Active) => row.status == InstanceStatus::Active,
+            Some(ContainerInstanceStatus::Draining) => row.status == InstanceStatus::Draining,
+            // Registration is one step here: no instance is ever in between.
+            Some(_) => false,
+        };
+        status && filter.as_ref().is_none_or(|query| query.matches(state, row))
+    };
+    let (rows, next_token) = page.take(state.instances(), |row| keeps(row), |row| row.id.to_string());
+    let arns = rows.iter().map(|row| arn::container_instance(ctx, &state.row.name, row.id)).collect();
+    Ok(ecs::ListContainerInstancesResponse { container_instance_arns: Some(arns), next_token })
+}
+
+/// A container instance as the API shows it.
+pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) -> ecs::ContainerInstance {
+    let usage = state.usage(&row.id).cloned().unwrap_or_default();
+    let mut left = row.registered.clone();
+    left.cpu -= usage.used.cpu;
+    left.memory -= usage.used.memory;
+    left.ports_tcp.extend(&usage.used.ports_tcp);
+    left.ports_udp.extend(&usage.used.ports_udp);
+    ecs::ContainerInstance {
+        container_instance_arn: Some(arn::container_instance(ctx, &state.row.name, row.id)),
+        ec2_instance_id: row.ec2_instance_id.clone(),
+        version: Some(row.version),
+        version_info: Some(row.version_info.clone()),
+        remaining_resources: Some(resources(&left)),
+        registered_resources: Some(resources(&row.registered)),
+        status: Some(row.status.as_str().to_owned()),
+        agent_connected: Some(row.agent_connected),
+        running_tasks_count: Some(usage.running),
+        pending_tasks_count: Some(usage.pending),
+        attributes: Some(row.attributes.clone()),
+        registered_at: Some(row.registered_at),
+        attachments: Some(Vec::new()),
+        tags: with_tags.then(|| row.tags.clone()),
+        ..Default::default()
+    }
+}
+
+fn resources(of: &Resources) -> Vec<ecs::Resource> {
+    let number = |name: &str, value: i64| ecs::Resource {
+        name: Some(name.to_owned()),
+        r#type: Some("INTEGER".to_owned()),
+        double_value: Some(0.0),
+        long_value: Some(0),
+        integer_value: Some(i32::try_from(value.max(0)).unwrap_or(i32::MAX)),
+        string_set_value: None,
+    };
+    let set = |name: &str, ports: &std::collections::BTreeSet<u16>| ecs::Resource {
+        name: Some(name.to_owned()),
+        r#type: Some("STRINGSET".to_owned()),
+        double_value: Some(0.0),
+        long_value: Some(0),
+        integer_value: Some(0),
+        string_set_value: Some(ports.iter().map(u16::to_string).collect()),
+    };
+    vec![
+        number("CPU", of.cpu),
+        number("MEMORY", of.memory),
+        set("PORTS", &of.ports_tcp),
+        set("PORTS_UDP", &of.ports_udp),
+    ]
+}

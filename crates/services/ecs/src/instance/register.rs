@@ -1,0 +1,162 @@
+//! RegisterContainerInstance. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterContainerInstance.html>
+
+use std::collections::BTreeSet;
+
+use ecs_model::{self as ecs, Attribute, errors};
+use wire::Error;
+
+use super::{ARCHITECTURE, ZONE, describe};
+use crate::{
+    arn,
+    cluster::{InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
+    limits, tags,
+};
+
+/// Takes an agent's host into the cluster, or takes it again after the agent's restart.
+pub fn register_container_instance(
+    txn: &mut Txn,
+    request: ecs::RegisterContainerInstanceRequest,
+) -> Result<ecs::RegisterContainerInstanceResponse, Error> {
+    let document = request.instance_identity_document.clone();
+    let registered = resources(request.total_resources.as_deref().unwrap_or_default())?;
+    let mut attributes = request.attributes.clone().unwrap_or_default();
+    if attributes.len() > limits::ATTRIBUTES {
+        return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
+    }
+    let owner = if txn.ctx.agent.is_some() { Owner::Agent } else { Owner::User };
+    let row = match known(txn, request.container_instance_arn.as_deref())? {
+        Some(row) => {
+            let row = again(txn, row, registered, attributes);
+            let owner = if owner == Owner::Agent { owner } else { row.owner };
+            let version_info = request.version_info.unwrap_or(row.version_info.clone());
+            InstanceRow { version_info, owner, ..row }
+        }
+        None => {
+            let live = txn.state.instances().filter(|row| row.status != InstanceStatus::Inactive);
+            if limits::is_full(limits::INSTANCES, txn.state.counts().1, || live.count()) {
+                return Err(errors::client(
+                    "The number of container instances in this cluster has reached its limit.",
+                ));
+            }
+            tags::check(request.tags.as_deref().unwrap_or_default())?;
+            add_facts(txn, &mut attributes);
+            InstanceRow {
+                id: InstanceId(txn.ctx.agent.unwrap_or_else(|| txn.ids.id())),
+                owner,
+                status: InstanceStatus::Active,
+                registered_at: txn.now(),
+                registered,
+                attributes,
+                tags: request.tags.unwrap_or_default(),
+                // Its ACS socket says so, once it is open: an agent may die before that.
+                agent_connected: false,
+                timeline: 0,
+                version_info: request.version_info.unwrap_or_default(),
+                ec2_instance_id: None,
+                version: 0,
+                forget_at: None,
+            }
+        }
+    };
+    let ec2_instance_id = Some(ec2_instance_id(document.as_deref(), &row.id));
+    let row = InstanceRow { ec2_instance_id, ..row };
+    txn.put_instance(row.clone());
+    txn.touch_waiting();
+    let stored = txn.state.instance(&row.id).cloned().expect("it was just written");
+    let shown = describe::instance(&txn.state, txn.ctx, &stored, true);
+    Ok(ecs::RegisterContainerInstanceResponse { container_instance: Some(shown) })
+}
+
+/// The container instance that registers again: the one that a user names, or the caller's own.
+fn known(txn: &Txn, named: Option<&str>) -> Result<Option<InstanceRow>, Error> {
+    let named = named.filter(|named| !named.is_empty());
+    let named = named.map(|named| arn::container_instance_id(txn.ctx, &txn.state.row.name, named));
+    let named = named.transpose()?.map(|named| InstanceId::parse(&named));
+    let missing = || errors::client("The referenced container instance was not found.");
+    let id = match (named, txn.ctx.agent.map(InstanceId)) {
+        (None, None) => return Ok(None),
+        (Some(named), None) => named.ok_or_else(missing)?,
+        (None, Some(own)) => own,
+        (Some(named), Some(own)) if named == Some(own) => own,
+        (Some(_), Some(_)) => return Err(super::not_yours(txn.ctx)),
+    };
+    super::may_speak(&txn.state, txn.ctx, Some(&id))?;
+    match txn.state.instance(&id) {
+        Some(row) if row.status != InstanceStatus::Inactive => Ok(Some(row.as_ref().clone())),
+        // The key came first, and the row was not written then, or is not in the backup that was restored.
+        None if txn.ctx.agent.is_some() => Ok(None),
+        _ => Err(missing()),
+    }
+}
+
+/// What tools take for the machine's id: the one in EC2's identity document, else one of the same form that stays
+/// as long as the container instance does, and that no other has.
+fn ec2_instance_id(document: Option<&str>, id: &InstanceId) -> String {
+    let told = document.and_then(|text| serde_json::from_str::<serde_json::Value>(text).ok());
+    let told = told.as_ref().and_then(|document| document["instanceId"].as_str());
+    let is_one = |id: &&str| {
+        let digits = id.strip_prefix("i-").unwrap_or_default();
+        (8..=17).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_hexdigit())
+    };
+    let own = || format!("i-{}", id.to_string().chars().take(17).collect::<String>());
+    told.filter(is_one).map_or_else(own, str::to_owned)
+}
+
+/// The agent says its capabilities anew; what users set on the instance stays.
+fn again(
+    txn: &Txn,
+    mut row: InstanceRow,
+    registered: Resources,
+    mut attributes: Vec<Attribute>,
+) -> InstanceRow {
+    for old in &row.attributes {
+        let capability =
+            old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
+        if !capability && !attributes.iter().any(|new| new.name == old.name) {
+            attributes.push(old.clone());
+        }
+    }
+    add_facts(txn, &mut attributes);
+    row.attributes = attributes;
+    row.registered = registered;
+    row
+}
+
+/// What the backend adds: the zone and, where the agent does not say it, the architecture.
+fn add_facts(txn: &Txn, attributes: &mut Vec<Attribute>) {
+    let zone = format!("{}a", txn.ctx.region);
+    for (name, value) in [(ZONE, zone.as_str()), (ARCHITECTURE, "x86_64")] {
+        if !attributes.iter().any(|a| a.name == name) {
+            attributes.push(Attribute {
+                name: name.to_owned(),
+                value: Some(value.to_owned()),
+                ..Default::default()
+            });
+        }
+    }
+}
+
+fn resources(given: &[ecs::Resource]) -> Result<Resources, Error> {
+    let mut all = Resources::default();
+    for resource in given {
+        let number = || {
+            let given = resource.integer_value.map(i64::from).or(resource.long_value);
+            let number = given.filter(|n| (0..=i64::from(i32::MAX)).contains(n));
+            number.ok_or_else(|| errors::invalid_parameter("A resource has no valid value."))
+        };
+        match resource.name.as_deref() {
+            Some("CPU") => all.cpu = number()?,
+            Some("MEMORY") => all.memory = number()?,
+            Some("PORTS") => all.ports_tcp = ports(resource)?,
+            Some("PORTS_UDP") => all.ports_udp = ports(resource)?,
+            _ => return Err(errors::invalid_parameter("A resource has no name that is known here.")),
+        }
+    }
+    Ok(all)
+}
+
+fn ports(resource: &ecs::Resource) -> Result<BTreeSet<u16>, Error> {
+    let given = resource.string_set_value.as_deref().unwrap_or_default();
+    let read = |text: &String| text.parse().map_err(|_| errors::invalid_parameter("A port is not valid."));
+    given.iter().map(read).collect()
+}

@@ -1,0 +1,157 @@
+//! What becomes of a container instance: connected or not, draining, deregistered.
+
+use ecs_model::{self as ecs, ContainerInstanceStatus, VersionInfo, errors};
+use wire::Error;
+
+use super::{describe, find};
+use crate::{
+    arn,
+    cluster::{
+        Desired, InstanceId, InstanceRow, InstanceStatus, Key, Mark, ServiceName, TaskId, Txn, Writes,
+    },
+    limits, service,
+    task::{
+        describe::missing,
+        lifecycle::{self, Happening},
+    },
+};
+
+/// Manifests of one session, at most.
+const MANIFESTS: i64 = 1000;
+
+/// The agent of an instance opened its connection, or its last one ended.
+pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>) {
+    let Some(known) = txn.state.instance(id) else { return };
+    let mut row = known.as_ref().clone();
+    row.agent_connected = connected.is_some();
+    if connected.is_some() {
+        // Not the revision, which falls when a backup is restored; nor the time alone, which a clock may have been
+        // ahead of. There are fewer manifests in a session than milliseconds between two.
+        row.timeline = txn.now().0.max(row.timeline + MANIFESTS);
+    }
+    row.version_info = connected.unwrap_or(row.version_info);
+    if row != *known.as_ref() {
+        let came = row.agent_connected;
+        txn.put_instance(row);
+        if came {
+            txn.touch_waiting();
+        }
+    }
+}
+
+/// The control plane has started: no agent is connected yet, whatever the rows say, and what an unfinished
+/// step may have left is looked at. True when this step had no room for all of it: then call it again.
+pub fn disconnect_all(txn: &mut Txn) -> bool {
+    let connected = txn.state.instances().filter(|row| row.agent_connected);
+    let connected: Vec<InstanceId> = connected.map(|row| row.id).collect();
+    for id in &connected {
+        if txn.full() {
+            return true;
+        }
+        connection(txn, id, None);
+    }
+    let inactive = txn.state.instances().filter(|row| row.status == InstanceStatus::Inactive);
+    let inactive: Vec<InstanceId> = inactive.map(|row| row.id).collect();
+    for id in inactive.iter().filter(|id| txn.state.tasks_on(id).next().is_some()).collect::<Vec<_>>() {
+        txn.mark(Mark::Instance(*id));
+    }
+    txn.touch_all();
+    false
+}
+
+/// UpdateContainerInstancesState: ACTIVE or DRAINING.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/container-instance-draining.html>
+pub fn update_container_instances_state(
+    txn: &mut Txn,
+    request: ecs::UpdateContainerInstancesStateRequest,
+) -> Result<ecs::UpdateContainerInstancesStateResponse, Error> {
+    let status = match request.status {
+        ContainerInstanceStatus::Active => InstanceStatus::Active,
+        ContainerInstanceStatus::Draining => InstanceStatus::Draining,
+        _ => {
+            return Err(errors::invalid_parameter(
+                "Container instance status should be one of [ACTIVE,DRAINING]",
+            ));
+        }
+    };
+    if request.container_instances.is_empty() || request.container_instances.len() > limits::UPDATE_INSTANCES
+    {
+        return Err(errors::invalid_parameter("Container instances must have between 1 and 10 elements."));
+    }
+    let (mut shown, mut failures) = (Vec::new(), Vec::new());
+    for named in &request.container_instances {
+        let cluster = txn.state.row.name.clone();
+        let text = arn::container_instance_id(txn.ctx, &cluster, named)?;
+        let found = InstanceId::parse(&text).and_then(|id| txn.state.instance(&id));
+        let found = found.filter(|row| row.status != InstanceStatus::Inactive);
+        let Some(row) = found.cloned() else {
+            failures.push(missing(arn::container_instance(txn.ctx, &cluster, text)));
+            continue;
+        };
+        if row.status != status {
+            txn.put_instance(InstanceRow { status, ..row.as_ref().clone() });
+            touch_services_on(txn, &row.id);
+        }
+        let row = txn.state.instance(&row.id).cloned().unwrap_or(row);
+        shown.push(describe::instance(&txn.state, txn.ctx, &row, true));
+    }
+    txn.touch_waiting();
+    Ok(ecs::UpdateContainerInstancesStateResponse {
+        container_instances: Some(shown),
+        failures: Some(failures),
+    })
+}
+
+fn touch_services_on(txn: &mut Txn, id: &InstanceId) {
+    let services: Vec<ServiceName> = txn
+        .state
+        .tasks_on(id)
+        .filter_map(|task| task.service.as_ref().map(|(name, _)| name.clone()))
+        .collect();
+    for name in &services {
+        txn.touch(name);
+    }
+}
+
+/// DeregisterContainerInstance. With `force`, what still runs there is no longer accounted for.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterContainerInstance.html>
+pub fn deregister_container_instance(
+    txn: &mut Txn,
+    request: ecs::DeregisterContainerInstanceRequest,
+) -> Result<ecs::DeregisterContainerInstanceResponse, Error> {
+    let mut row = find(txn, &request.container_instance)?;
+    let running = txn.state.tasks_on(&row.id).any(|task| task.desired == Desired::Running);
+    if running && request.force != Some(true) {
+        return Err(errors::invalid_parameter("Found running tasks on the instance."));
+    }
+    row.status = InstanceStatus::Inactive;
+    row.agent_connected = false;
+    row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
+    txn.put_instance(row.clone());
+    give_up(txn, &row.id);
+    txn.touch_waiting();
+    let shown = describe::instance(&txn.state, txn.ctx, &row, false);
+    Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })
+}
+
+/// The tasks of a deregistered container instance are lost: all of them, or as many as this step can take and
+/// the others in the next ones.
+pub fn give_up(txn: &mut Txn, id: &InstanceId) {
+    let tasks: Vec<TaskId> = txn.state.tasks_on(id).map(|task| task.id).collect();
+    for task in tasks {
+        if txn.full() {
+            txn.mark(Mark::Instance(*id));
+            return;
+        }
+        let Some(task) = txn.state.task(&task).cloned() else { continue };
+        let reason = "Container Instance Deregistration Forced by User".to_owned();
+        let after = lifecycle::step(&task, &Happening::HostLost { reason }, txn.now());
+        txn.put_task(after.clone());
+        service::task_stopped(txn, &task, &after);
+    }
+}
+
+/// Forgets an instance that is INACTIVE long enough.
+pub fn forget(txn: &mut Txn, id: &InstanceId) {
+    txn.delete(Key::Instance(*id));
+}

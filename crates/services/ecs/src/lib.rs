@@ -1,0 +1,24 @@
+//! The ECS logic as a pure, synchronous state machine. No I/O, no clock, no randomness, no async.
+//!
+//! Two domains: a [`Cluster`] is all rows of one ECS cluster with their indexes, an [`Account`] what belongs to no
+//! cluster: task definitions, settings, agents' keys.
+
+pub mod account;
+pub mod arn;
+pub mod cluster;
+pub mod clusters;
+pub mod instance;
+pub mod invariants;
+pub mod limits;
+pub mod paging;
+pub mod placement;
+pub mod service;
+pub mod tags;
+pub mod task;
+#[cfg(test)]
+mod testing;
+pub mod tick;
+
+pub use account::Account;
+pub use cluster::{Cluster, Txn};
+pub use state::{Ctx, Ids};

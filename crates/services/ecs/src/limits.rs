@@ -1,0 +1,94 @@
+//! Every limit and fixed time of ECS, with its source.
+
+/// Tasks that one RunTask may start. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
+pub const RUN_TASK_COUNT: i32 = 10;
+/// Container instances that one StartTask may name.
+pub const START_TASK_INSTANCES: usize = 10;
+/// Container instances whose state one UpdateContainerInstancesState may change.
+pub const UPDATE_INSTANCES: usize = 10;
+/// Things that one Describe call may name (tasks, container instances, clusters).
+pub const DESCRIBE: usize = 100;
+/// Services that one DescribeServices may name.
+pub const DESCRIBE_SERVICES: usize = 10;
+/// Tasks that a service may want. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+pub const SERVICE_DESIRED_COUNT: i32 = 5000;
+/// Services in a cluster.
+pub const SERVICES: usize = 5000;
+/// Container instances in a cluster (ECS: 5,000; the design promises 10,000).
+pub const INSTANCES: usize = 10_000;
+/// Clusters of an account. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+pub const CLUSTERS: usize = 10_000;
+/// What was deleted or deregistered is remembered for an hour; at most as many of a kind as may live.
+pub const WITH_INACTIVE: usize = 2;
+/// Whether there is no room for another of a kind of which `all` are remembered; `live` counts those not INACTIVE,
+/// and is asked only where it matters.
+pub fn is_full(most: usize, all: usize, live: impl FnOnce() -> usize) -> bool {
+    all >= most && (all >= most * WITH_INACTIVE || live() >= most)
+}
+
+/// STOPPED tasks that a cluster remembers; beyond, the oldest are forgotten before their hour is over.
+pub const STOPPED_TASKS: usize = 100_000;
+/// RunTask client tokens that a cluster remembers; beyond, the oldest are forgotten before their day is over.
+pub const TOKENS: usize = 200_000;
+/// Families of task definitions (ECS names no limit).
+pub const FAMILIES: usize = 100_000;
+/// Task definitions of all families and statuses (ECS: 1,000,000 of each family).
+pub const TASK_DEFINITIONS: usize = 250_000;
+/// Keys of agents: what the clusters of a control plane may hold, and those that were deregistered lately.
+pub const AGENT_KEYS: usize = 100_000;
+/// A key whose container instance was never written is forgotten after this.
+pub const UNUSED_KEY_KEPT_MS: i64 = 86_400_000;
+/// Tags on a resource.
+pub const TAGS: usize = 50;
+/// Events that a service keeps.
+pub const SERVICE_EVENTS: usize = 100;
+/// Attributes of a container instance.
+pub const ATTRIBUTES: usize = 200;
+
+/// Characters in a stop reason.
+pub const REASON_LENGTH: usize = 1024;
+/// A STOPPED task can be described for an hour.
+pub const STOPPED_TASK_KEPT_MS: i64 = 3_600_000;
+/// An INACTIVE cluster, service or container instance can be described for an hour.
+pub const INACTIVE_KEPT_MS: i64 = 3_600_000;
+/// A RunTask client token is good for a day.
+pub const TOKEN_KEPT_MS: i64 = 86_400_000;
+/// An event that says the same is repeated after six hours.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages.html>
+pub const EVENT_REPEATED_MS: i64 = 6 * 3_600_000;
+/// A service that has no room for a task looks again after this, whatever happens before.
+pub const PLACEMENT_RETRY_MS: i64 = 15_000;
+
+/// A task that ends by itself sooner than this after it started counts as failed for the back-off.
+pub const SHORT_LIFE_MS: i64 = 60_000;
+/// Failures in a row before starts are spaced out.
+pub const FREE_FAILURES: u32 = 2;
+/// The first pause; each further failure doubles it.
+pub const BACKOFF_FIRST_MS: i64 = 1_000;
+/// The longest pause. ECS documents 27 minutes; a laptop's user is not made to wait that long.
+pub const BACKOFF_LONGEST_MS: i64 = 300_000;
+
+/// Tasks that a service starts or stops before the other services have their turn.
+pub const SETTLE_TASKS: usize = 100;
+/// Container instances without room that the events of a daemon name in one turn.
+pub const REFUSED_NAMED: usize = 10;
+/// Characters in a RunTask client token. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
+pub const TOKEN_LENGTH: usize = 64;
+/// Characters in a CreateService client token. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>
+pub const SERVICE_TOKEN_LENGTH: usize = 36;
+/// Characters in `startedBy` of RunTask.
+pub const STARTED_BY_RUN: usize = 128;
+/// Characters in `startedBy` of StartTask. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StartTask.html>
+pub const STARTED_BY_START: usize = 36;
+/// Attributes that users set on a container instance. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
+pub const CUSTOM_ATTRIBUTES: usize = 10;
+
+const _: () = assert!(BACKOFF_FIRST_MS < BACKOFF_LONGEST_MS);
+
+/// `text` with at most `length` characters.
+pub fn cut(text: &str, length: usize) -> String {
+    match text.char_indices().nth(length) {
+        Some((at, _)) => text[..at].to_owned(),
+        None => text.to_owned(),
+    }
+}

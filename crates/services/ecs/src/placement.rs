@@ -1,0 +1,144 @@
+//! Where a task goes: [`place`] picks the container instance, or [`Refused`] says why none would do.
+//! Pure: reads a [`View`] of the cluster, changes nothing.
+//!
+//! Cheap filters and the score are one pass over a compact slot of every instance; the costly filters
+//! (attributes, memberOf) are asked only of instances that would win.
+
+pub mod constraint;
+pub mod filter;
+pub mod query;
+mod refused;
+pub mod score;
+pub mod slots;
+mod view;
+
+use std::borrow::Cow;
+
+use ecs_model as ecs;
+use imbl::OrdMap;
+use wire::Error;
+
+use crate::{
+    Ids,
+    account::TaskDefinitionRow,
+    cluster::rows::{InstanceId, InstanceRow, InstanceStatus, Resources},
+};
+
+pub use constraint::Constraints;
+pub use filter::Reason;
+pub use refused::Refused;
+pub use score::Strategy;
+pub use slots::Slots;
+
+/// What is in use on one container instance, beside its row.
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate<'a> {
+    pub row: &'a InstanceRow,
+    /// Held by tasks that are not STOPPED.
+    pub used: &'a Resources,
+    /// How many tasks of each group are on it.
+    pub groups: &'a OrdMap<String, i32>,
+    /// Tasks that are RUNNING on it.
+    pub running: i32,
+    /// Its slot.
+    pub slot: u32,
+}
+
+impl<'a> Candidate<'a> {
+    /// The value of an attribute: empty where it has none, `None` where it is absent.
+    pub fn attribute(&self, name: &str) -> Option<&'a str> {
+        let found = self.row.attributes.iter().find(|attribute| attribute.name == name)?;
+        Some(found.value.as_deref().unwrap_or_default())
+    }
+
+    fn in_group(&self, group: &str) -> i64 {
+        if self.groups.is_empty() { 0 } else { self.groups.get(group).copied().unwrap_or(0).into() }
+    }
+}
+
+/// A cluster as placement sees it, with the tasks that were placed before in the same command.
+pub trait View {
+    /// Every container instance, in the order of their ids.
+    fn candidates(&self) -> impl Iterator<Item = Candidate<'_>>;
+    /// What is asked of each of them first.
+    fn slots(&self) -> Cow<'_, Slots>;
+    /// One of them.
+    fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>>;
+}
+
+/// What a task needs of its host.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Needs {
+    /// CPU, memory and static host ports.
+    pub resources: Resources,
+    /// Attributes that must be there, with that value where one is given.
+    pub attributes: Vec<ecs::Attribute>,
+}
+
+/// Tasks to place, all alike.
+#[derive(Debug, Clone)]
+pub struct Request {
+    needs: Needs,
+    /// What `spread` and `distinctInstance` count.
+    group: String,
+    constraints: Constraints,
+    /// The first decides, the next ones break ties; what is left is decided by chance.
+    strategy: Vec<Strategy>,
+}
+
+impl Request {
+    /// Reads what a task of this definition asks for.
+    ///
+    /// # Errors
+    /// `InvalidParameterException` for a constraint or strategy that is wrong.
+    pub fn new(
+        definition: &TaskDefinitionRow,
+        overrides: &ecs::TaskOverride,
+        group: &str,
+        constraints: &[ecs::PlacementConstraint],
+        strategy: &[ecs::PlacementStrategy],
+    ) -> Result<Request, Error> {
+        let of_definition = definition.registered.placement_constraints.as_deref().unwrap_or_default();
+        let strategy = match strategy {
+            [] if group.starts_with("service:") => Strategy::of_service(),
+            given => Strategy::compile(given)?,
+        };
+        Ok(Request {
+            needs: definition.needs(overrides),
+            group: group.to_owned(),
+            constraints: Constraints::compile(of_definition, constraints)?,
+            strategy,
+        })
+    }
+}
+
+/// Picks the container instance for one task.
+///
+/// # Errors
+/// Why no container instance will do.
+pub fn place(view: &impl View, request: &Request, ids: &mut Ids) -> Result<InstanceId, Refused> {
+    match score::pick(view, request, ids.seed()) {
+        Some(candidate) => Ok(candidate.row.id),
+        None => Err(Refused::by_all(view, request)),
+    }
+}
+
+/// Whether one container instance, which the caller names, can take one task now.
+///
+/// # Errors
+/// Why it cannot.
+pub fn place_on(view: &impl View, request: &Request, id: &InstanceId) -> Result<(), Refused> {
+    let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)) };
+    let Some(candidate) = view.candidate(id) else { return Err(refused(Reason::Inactive)) };
+    filter::check(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
+}
+
+/// Whether a task of a DAEMON service belongs on a container instance, whatever runs there now.
+pub fn eligible(view: &impl View, request: &Request, id: &InstanceId) -> bool {
+    view.candidate(id).is_some_and(|candidate| {
+        candidate.row.status == InstanceStatus::Active && filter::suits(&candidate, request).is_none()
+    })
+}
+
+#[cfg(test)]
+mod tests;

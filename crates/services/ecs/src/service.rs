@@ -1,0 +1,143 @@
+//! Services: the operations on them, and the settling that keeps each at its desired count. Settling runs
+//! once a batch, for the services that it touched and for no other.
+
+pub mod create;
+pub mod daemon;
+pub mod delete;
+pub mod describe;
+mod events;
+pub mod list;
+pub mod plan;
+mod rebalancing;
+mod rollout;
+#[cfg(test)]
+pub(crate) mod tests;
+pub mod update;
+
+use ecs_model::{TaskStopCode, errors};
+use wire::{Error, Timestamp};
+
+use crate::{
+    arn,
+    cluster::{Key, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow, Txn, Writes},
+    limits,
+};
+
+/// Brings a service as far as it can go now.
+pub fn settle(txn: &mut Txn, name: &ServiceName) {
+    let Some(service) = txn.state.service(name).cloned() else { return };
+    match service.status {
+        ServiceStatus::Active => rollout::advance(txn, service.as_ref().clone()),
+        ServiceStatus::Draining => delete::drain(txn, service.as_ref().clone()),
+        ServiceStatus::Inactive => {}
+    }
+}
+
+/// A timer of a service is due.
+pub fn woken(txn: &mut Txn, name: &ServiceName) {
+    let Some(service) = txn.state.service(name) else { return };
+    let mut row = service.as_ref().clone();
+    let now = txn.now();
+    let due = |at: &Timestamp| *at <= now;
+    if row.forget_at.as_ref().is_some_and(due) {
+        txn.delete(Key::Service(name.clone()));
+        return;
+    }
+    row.wake_at = row.wake_at.filter(|at| !due(at));
+    for deployment in &mut row.deployments {
+        deployment.not_before = deployment.not_before.filter(|at| !due(at));
+    }
+    txn.put_service(row);
+}
+
+/// The clock was set back: the service waits no longer than one does.
+pub fn set_back(txn: &mut Txn, name: &ServiceName) {
+    let Some(service) = txn.state.service(name).cloned() else { return };
+    let (now, mut row) = (txn.now(), service.as_ref().clone());
+    let within = |at: Option<Timestamp>, most: i64| at.map(|at| at.min(now.plus_millis(most)));
+    row.forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
+    row.wake_at = within(row.wake_at, limits::SHORT_LIFE_MS);
+    for deployment in &mut row.deployments {
+        let pause = backoff(deployment.consecutive_failures).unwrap_or_default();
+        deployment.not_before = within(deployment.not_before, pause);
+    }
+    if row != *service.as_ref() {
+        txn.put_service(row);
+    }
+}
+
+/// A task of a service reached RUNNING.
+pub fn task_started(txn: &mut Txn, task: &TaskRow) {
+    if let Some((service, _)) = &task.service {
+        txn.touch(service);
+    }
+}
+
+/// A task of a service stopped. One that ended by itself, before or soon after it was RUNNING, counts as
+/// failed and spaces out the next starts of its deployment.
+pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
+    if before.stopped_at.is_none() && by_itself(after) {
+        let ended = after.stop.as_ref().map_or(txn.now(), |stop| stop.at);
+        let lived = after.started_at.map(|at| ended.millis_since(at));
+        // Where the clock was set back meanwhile, nobody knows.
+        count_outcome(txn, after, lived.is_none_or(|ms| (0..limits::SHORT_LIFE_MS).contains(&ms)));
+    }
+}
+
+/// A task of a service failed its health checks, and is about to be stopped for it.
+pub fn failed_health(txn: &mut Txn, task: &TaskId) {
+    let Some(task) = txn.state.task(task).cloned() else { return };
+    count_outcome(txn, &task, true);
+    let Some((name, _)) = &task.service else { return };
+    let Some(mut row) = txn.state.service(name).map(|row| row.as_ref().clone()) else { return };
+    events::add(txn, &mut row, &format!("(task {}) failed container health checks.", task.id));
+    txn.put_service(row);
+}
+
+fn by_itself(task: &TaskRow) -> bool {
+    use TaskStopCode::{EssentialContainerExited, TaskFailedToStart};
+    task.stop.as_ref().is_some_and(|stop| matches!(stop.code, EssentialContainerExited | TaskFailedToStart))
+}
+
+fn count_outcome(txn: &mut Txn, task: &TaskRow, failed: bool) {
+    let Some((name, deployment)) = &task.service else { return };
+    let Some(service) = txn.state.service(name) else { return };
+    let mut row = service.as_ref().clone();
+    let now = txn.now();
+    let Some(deployment) = row.deployments.iter_mut().find(|d| d.id == *deployment) else { return };
+    if failed {
+        deployment.failed_tasks = deployment.failed_tasks.saturating_add(1);
+        deployment.consecutive_failures = deployment.consecutive_failures.saturating_add(1);
+        deployment.not_before = backoff(deployment.consecutive_failures).map(|ms| now.plus_millis(ms));
+    } else {
+        deployment.consecutive_failures = 0;
+    }
+    txn.put_service(row);
+}
+
+/// The pause after so many failures in a row, in milliseconds; the first ones cost none.
+pub fn backoff(failures: u32) -> Option<i64> {
+    let over = failures.checked_sub(limits::FREE_FAILURES)?.checked_sub(1)?;
+    let factor = 1i64.checked_shl(over).filter(|factor| *factor > 0).unwrap_or(i64::MAX);
+    Some(limits::BACKOFF_FIRST_MS.saturating_mul(factor).min(limits::BACKOFF_LONGEST_MS))
+}
+
+/// The service that a request names by name or ARN, if it is not INACTIVE.
+///
+/// # Errors
+/// `ServiceNotFoundException`, `ServiceNotActiveException`.
+fn find_active(txn: &Txn, named: &str) -> Result<ServiceRow, Error> {
+    let name = ServiceName(arn::service_name(txn.ctx, &txn.state.row.name, named)?);
+    let row = txn.state.service(&name).ok_or_else(|| errors::service_not_found("Service not found."))?;
+    if row.status == ServiceStatus::Active {
+        return Ok(row.as_ref().clone());
+    }
+    Err(errors::service_not_active("Service was not ACTIVE."))
+}
+
+impl ServiceRow {
+    /// Whether the service runs one task on each container instance.
+    pub fn daemon(&self) -> bool {
+        self.scheduling == Scheduling::Daemon
+    }
+}

@@ -1,0 +1,65 @@
+//! DeleteService, and the draining that follows.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html>
+
+use ecs_model::{self as ecs, TaskStopCode, errors};
+use wire::Error;
+
+use super::{describe, events};
+use crate::{
+    arn,
+    cluster::{Desired, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskStatus, Txn, Writes},
+    limits, task,
+};
+
+/// Deletes a service: it drains until its last task has stopped, then is INACTIVE.
+pub fn delete_service(
+    txn: &mut Txn,
+    request: ecs::DeleteServiceRequest,
+) -> Result<ecs::DeleteServiceResponse, Error> {
+    let name = ServiceName(arn::service_name(txn.ctx, &txn.state.row.name, &request.service)?);
+    let found = txn.state.service(&name).filter(|row| row.status != ServiceStatus::Inactive);
+    let mut row = found.ok_or_else(|| errors::service_not_found("Service not found."))?.as_ref().clone();
+    let forced = request.force == Some(true) || row.daemon();
+    if row.status == ServiceStatus::Active && row.desired_count > 0 && !forced {
+        return Err(errors::invalid_parameter("The service cannot be stopped while it is scaled above 0."));
+    }
+    row.status = ServiceStatus::Draining;
+    row.desired_count = 0;
+    row.wake_at = None;
+    row.unplaced = None;
+    for deployment in &mut row.deployments {
+        deployment.not_before = None;
+    }
+    txn.put_service(row.clone());
+    Ok(ecs::DeleteServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+}
+
+/// Stops what still runs; once nothing does, the service is INACTIVE.
+pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
+    let tasks: Vec<(TaskId, Desired)> = txn
+        .state
+        .tasks_of_service(&row.name)
+        .filter(|task| task.last != TaskStatus::Stopped)
+        .map(|task| (task.id, task.desired))
+        .collect();
+    let live = tasks.iter().filter(|(_, desired)| *desired == Desired::Running).take(limits::SETTLE_TASKS);
+    let live: Vec<TaskId> = live.map(|(id, _)| *id).collect();
+    let mut stopped = Vec::new();
+    for id in live {
+        if !stopped.is_empty() && txn.full() {
+            break;
+        }
+        let reason = "Service was deleted.".to_owned();
+        task::stop::want(txn, &id, TaskStopCode::ServiceSchedulerInitiated, reason);
+        stopped.push(id);
+    }
+    if !stopped.is_empty() {
+        events::add(txn, &mut row, &events::stopped(&stopped));
+        txn.put_service(row);
+    } else if tasks.is_empty() {
+        row.status = ServiceStatus::Inactive;
+        row.deployments.clear();
+        row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
+        txn.put_service(row);
+    }
+}

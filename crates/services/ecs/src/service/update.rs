@@ -1,0 +1,70 @@
+//! UpdateService. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateService.html>
+
+use ecs_model::{self as ecs, errors};
+use wire::Error;
+
+use super::{create, describe, find_active, rebalancing};
+use crate::{
+    cluster::{Scheduling, ServiceRow, Txn, Writes},
+    task::run,
+};
+
+/// Changes a service. A new task definition, or forceNewDeployment, begins a new deployment.
+pub fn update_service(
+    txn: &mut Txn,
+    request: ecs::UpdateServiceRequest,
+) -> Result<ecs::UpdateServiceResponse, Error> {
+    let mut row = find_active(txn, &request.service)?;
+    create::controller(request.deployment_controller.as_ref())?;
+    let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
+    let definition = match named {
+        Some(named) => Some(run::active_definition(txn, named, errors::client)?),
+        None => None,
+    };
+    if let Some(count) = request.desired_count {
+        row.desired_count = create::desired_count(row.scheduling, Some(count))?;
+        row.unplaced = None;
+    }
+    let standing = (row.minimum_healthy_percent, row.maximum_percent);
+    let given = request.deployment_configuration.as_ref();
+    (row.minimum_healthy_percent, row.maximum_percent) =
+        create::percents(row.scheduling, given, Some(standing))?;
+    row.deployment_configuration = request.deployment_configuration.clone().or(row.deployment_configuration);
+    row.placement_constraints = request.placement_constraints.clone().unwrap_or(row.placement_constraints);
+    row.placement_strategy = request.placement_strategy.clone().unwrap_or(row.placement_strategy);
+    row.propagate_tags = request.propagate_tags.or(row.propagate_tags);
+    row.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(row.enable_ecs_managed_tags);
+    row.enable_execute_command = request.enable_execute_command.unwrap_or(row.enable_execute_command);
+    check_placement(txn, &row)?;
+    row.availability_zone_rebalancing = rebalancing::of_updated(request.availability_zone_rebalancing, &row)?;
+    let moved = definition.as_ref().is_some_and(|d| d.id() != row.task_definition);
+    if let Some(definition) = definition {
+        row.task_definition = definition.id();
+    }
+    if moved || request.force_new_deployment == Some(true) {
+        begin(txn, &mut row);
+    } else if request.desired_count.is_some()
+        && let Some(primary) = row.deployments.first_mut()
+    {
+        primary.updated_at = txn.ctx.now;
+    }
+    row.steady = false;
+    txn.put_service(row.clone());
+    Ok(ecs::UpdateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+}
+
+/// A new PRIMARY deployment; the one before becomes ACTIVE until its tasks are gone.
+fn begin(txn: &mut Txn, row: &mut ServiceRow) {
+    for old in &mut row.deployments {
+        old.primary = false;
+        old.not_before = None;
+    }
+    row.deployments.insert(0, create::deployment(txn, row.task_definition.clone()));
+    row.unplaced = None;
+}
+
+fn check_placement(txn: &Txn, row: &ServiceRow) -> Result<(), Error> {
+    let Some(definition) = txn.ports.account.task_definition(&row.task_definition) else { return Ok(()) };
+    let scheduling: Scheduling = row.scheduling;
+    create::check_placement(scheduling, definition, &row.placement_constraints, &row.placement_strategy)
+}

@@ -1,0 +1,171 @@
+//! Tags of resources, and TagResource, UntagResource and ListTagsForResource on what a cluster holds.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html>
+
+use ecs_model::{self as ecs, Tag, errors};
+use wire::Error;
+
+use crate::{
+    arn::{Arn, Resource},
+    cluster::{Cluster, InstanceId, ServiceName, TaskId, Txn, Writes},
+    limits,
+};
+
+/// One tag.
+pub fn tag(key: &str, value: &str) -> Tag {
+    Tag { key: Some(key.to_owned()), value: Some(value.to_owned()) }
+}
+
+/// Checks the tags that a request carries.
+///
+/// # Errors
+/// `InvalidParameterException` for too many, bad or doubled keys.
+pub fn check(tags: &[Tag]) -> Result<(), Error> {
+    if tags.len() > limits::TAGS {
+        return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    for Tag { key, value } in tags {
+        if reserved(value.as_deref()) {
+            return Err(errors::invalid_parameter("Tag values that begin with aws: are reserved."));
+        }
+        let key = key.as_deref().unwrap_or_default();
+        if key.is_empty() || key.chars().count() > 128 {
+            return Err(errors::invalid_parameter("Tag key must have between 1 and 128 characters."));
+        }
+        if reserved(Some(key)) {
+            return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
+        }
+        if value.as_deref().unwrap_or_default().chars().count() > 256 {
+            return Err(errors::invalid_parameter("Tag value must have at most 256 characters."));
+        }
+        if !seen.insert(key) {
+            return Err(errors::invalid_parameter(format!("Duplicate tag key: {key}")));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a key or value begins as only ECS itself may begin one.
+fn reserved(text: Option<&str>) -> bool {
+    let start = text.and_then(|text| text.get(..4));
+    start.is_some_and(|start| start.eq_ignore_ascii_case("aws:"))
+}
+
+/// Adds those of `more` whose keys are not there yet.
+pub fn add_missing(tags: &mut Vec<Tag>, more: &[Tag]) {
+    for tag in more {
+        if !tags.iter().any(|have| have.key == tag.key) {
+            tags.push(tag.clone());
+        }
+    }
+}
+
+/// Takes tags off.
+///
+/// # Errors
+/// `InvalidParameterException` for keys that only ECS may take off.
+pub fn remove(tags: &mut Vec<Tag>, keys: &[String]) -> Result<(), Error> {
+    if keys.iter().any(|key| reserved(Some(key))) {
+        return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
+    }
+    tags.retain(|tag| !tag.key.as_ref().is_some_and(|key| keys.contains(key)));
+    Ok(())
+}
+
+/// Sets tags, replacing those of the same keys. What ECS itself has set does not count against the limit.
+pub fn merge(tags: &mut Vec<Tag>, more: &[Tag]) -> Result<(), Error> {
+    check(more)?;
+    tags.retain(|have| !more.iter().any(|tag| tag.key == have.key));
+    tags.extend_from_slice(more);
+    if tags.iter().filter(|tag| !reserved(tag.key.as_deref())).count() > limits::TAGS {
+        return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
+    }
+    Ok(())
+}
+
+/// Changes the tags of a resource of the cluster by `change`.
+///
+/// # Errors
+/// As ECS words them for a resource that is not there or cannot carry tags.
+pub fn change(
+    txn: &mut Txn,
+    resource_arn: &str,
+    change: impl FnOnce(&mut Vec<Tag>) -> Result<(), Error>,
+) -> Result<(), Error> {
+    match resource(resource_arn)? {
+        Resource::Cluster { .. } => {
+            let mut row = txn.state.row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_cluster(row);
+        }
+        Resource::Service { name, .. } => {
+            let row = txn.state.service(&ServiceName(name)).ok_or_else(not_found)?;
+            let mut row = row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_service(row);
+        }
+        Resource::Task { id, .. } => {
+            let mut row =
+                TaskId::parse(&id).and_then(|id| txn.state.task(&id)).ok_or_else(not_found)?.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_task(row);
+        }
+        Resource::ContainerInstance { id, .. } => {
+            let row = InstanceId::parse(&id).and_then(|id| txn.state.instance(&id)).ok_or_else(not_found)?;
+            let mut row = row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_instance(row);
+        }
+        _ => return Err(errors::invalid_parameter("The specified resource cannot be tagged.")),
+    }
+    Ok(())
+}
+
+/// The tags of a resource of the cluster.
+pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<Tag>, Error> {
+    Ok(match resource(resource_arn)? {
+        Resource::Cluster { .. } => state.row.tags.clone(),
+        Resource::Service { name, .. } => state.service(&ServiceName(name)).ok_or_else(missing)?.tags.clone(),
+        Resource::Task { id, .. } => {
+            TaskId::parse(&id).and_then(|id| state.task(&id)).ok_or_else(missing)?.tags.clone()
+        }
+        Resource::ContainerInstance { id, .. } => {
+            InstanceId::parse(&id).and_then(|id| state.instance(&id)).ok_or_else(missing)?.tags.clone()
+        }
+        _ => return Err(errors::invalid_parameter("The specified resource cannot be tagged.")),
+    })
+}
+
+fn resource(arn: &str) -> Result<Resource, Error> {
+    let parsed = Arn::parse(arn).map(|arn| arn.resource);
+    parsed
+        .ok_or_else(|| errors::invalid_parameter(format!("Invalid resource ARN: {}", limits::cut(arn, 256))))
+}
+
+/// ListTagsForResource has no error of its own for it.
+fn missing() -> Error {
+    errors::invalid_parameter("The specified resource was not found.")
+}
+
+/// The failure of TagResource and UntagResource for a resource that is not there.
+pub fn not_found() -> Error {
+    errors::resource_not_found("The specified resource wasn't found.")
+}
+
+/// TagResource on what a cluster holds.
+pub fn tag_resource(
+    txn: &mut Txn,
+    request: ecs::TagResourceRequest,
+) -> Result<ecs::TagResourceResponse, Error> {
+    change(txn, &request.resource_arn, |tags| merge(tags, &request.tags))?;
+    Ok(ecs::TagResourceResponse::default())
+}
+
+/// UntagResource on what a cluster holds.
+pub fn untag_resource(
+    txn: &mut Txn,
+    request: ecs::UntagResourceRequest,
+) -> Result<ecs::UntagResourceResponse, Error> {
+    change(txn, &request.resource_arn, |tags| remove(tags, &request.tag_keys))?;
+    Ok(ecs::UntagResourceResponse::default())
+}

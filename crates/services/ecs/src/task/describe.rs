@@ -1,0 +1,141 @@
+//! DescribeTasks, and a task as the API shows it.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>
+
+use ecs_model::{self as ecs, Connectivity, HealthStatus, errors};
+use wire::Error;
+
+use crate::{
+    Ctx, arn,
+    cluster::{Cluster, ContainerRow, TaskId, TaskRow},
+    instance, limits,
+};
+
+/// Describes tasks; the ones that are not there are among the failures.
+pub fn describe_tasks(
+    state: &Cluster,
+    ctx: &Ctx,
+    request: &ecs::DescribeTasksRequest,
+) -> Result<ecs::DescribeTasksResponse, Error> {
+    if request.tasks.is_empty() {
+        return Err(errors::invalid_parameter("Tasks cannot be empty."));
+    }
+    if request.tasks.len() > limits::DESCRIBE {
+        return Err(errors::invalid_parameter("Tasks cannot have more than 100 elements."));
+    }
+    let with_tags = request.include.iter().flatten().any(|field| *field == ecs::TaskField::Tags);
+    let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+    for named in &request.tasks {
+        let id = arn::task_id(ctx, &state.row.name, named)?;
+        match TaskId::parse(&id).and_then(|id| state.task(&id)) {
+            Some(row) => {
+                let tags = if with_tags { row.tags.clone() } else { Vec::new() };
+                tasks.push(ecs::Task { tags: Some(tags), ..task(state, ctx, row) });
+            }
+            None => failures.push(missing(arn::task(ctx, &state.row.name, &id))),
+        }
+    }
+    Ok(ecs::DescribeTasksResponse { tasks: Some(tasks), failures: Some(failures) })
+}
+
+/// The failure for something that is not there.
+pub fn missing(arn: String) -> ecs::Failure {
+    ecs::Failure { arn: Some(arn), reason: Some("MISSING".to_owned()), ..Default::default() }
+}
+
+/// A task as the API shows it, without its tags.
+pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
+    let cluster = &state.row.name;
+    let task_arn = arn::task(ctx, cluster, row.id);
+    let host = row.instance.as_ref().and_then(|id| state.instance(id));
+    let connectivity = match host {
+        Some(host) if host.agent_connected => Connectivity::Connected,
+        _ => Connectivity::Disconnected,
+    };
+    ecs::Task {
+        attachments: Some(Vec::new()),
+        attributes: Some(host.map(|host| instance::architecture(host)).unwrap_or_default()),
+        availability_zone: host.and_then(|host| instance::attribute(host, instance::ZONE)),
+        cluster_arn: Some(arn::cluster(ctx, cluster)),
+        connectivity: row.connectivity_at.map(|_| connectivity),
+        connectivity_at: row.connectivity_at,
+        container_instance_arn: row.instance.as_ref().map(|id| arn::container_instance(ctx, cluster, id)),
+        containers: Some(row.containers.iter().map(|c| container(ctx, cluster, row, &task_arn, c)).collect()),
+        cpu: Some(row.needs.cpu.to_string()),
+        created_at: Some(row.created_at),
+        desired_status: Some(row.desired.as_str().to_owned()),
+        enable_execute_command: Some(row.enable_execute_command),
+        execution_stopped_at: row.execution_stopped_at,
+        group: Some(row.group.clone()),
+        health_status: Some(health(row)),
+        inference_accelerators: Some(Vec::new()),
+        last_status: Some(row.last.as_str().to_owned()),
+        launch_type: Some(row.launch_type),
+        memory: Some(row.needs.memory.to_string()),
+        overrides: Some(overrides(row)),
+        pull_started_at: row.pull_started_at,
+        pull_stopped_at: row.pull_stopped_at,
+        started_at: row.started_at,
+        started_by: row.started_by.clone(),
+        stop_code: row.stop.as_ref().map(|stop| stop.code),
+        stopped_at: row.stopped_at,
+        stopped_reason: row.stop.as_ref().map(|stop| stop.reason.clone()),
+        stopping_at: row.stopping_at,
+        tags: Some(Vec::new()),
+        task_definition_arn: Some(arn::task_definition(
+            ctx,
+            &row.task_definition.family,
+            row.task_definition.revision,
+        )),
+        task_arn: Some(task_arn),
+        version: Some(row.version),
+        ..Default::default()
+    }
+}
+
+/// A task is UNHEALTHY when an essential container is, HEALTHY when all that are checked are, else UNKNOWN.
+pub fn health(row: &TaskRow) -> HealthStatus {
+    let mut checked = row.containers.iter().filter(|c| c.essential && c.health_checked).peekable();
+    if checked.peek().is_none() {
+        return HealthStatus::Unknown;
+    }
+    let worst = |worst: HealthStatus, c: &ContainerRow| match (worst, c.health) {
+        (HealthStatus::Unhealthy, _) | (_, HealthStatus::Unhealthy) => HealthStatus::Unhealthy,
+        (HealthStatus::Unknown, _) | (_, HealthStatus::Unknown) => HealthStatus::Unknown,
+        _ => HealthStatus::Healthy,
+    };
+    checked.fold(HealthStatus::Healthy, worst)
+}
+
+fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, row: &ContainerRow) -> ecs::Container {
+    ecs::Container {
+        container_arn: Some(arn::container(ctx, cluster, task.id, &row.id)),
+        task_arn: Some(task_arn.to_owned()),
+        name: Some(row.name.clone()),
+        image: Some(row.image.clone()),
+        image_digest: row.image_digest.clone(),
+        runtime_id: row.runtime_id.clone(),
+        last_status: Some(row.status.as_str().to_owned()),
+        exit_code: row.exit_code,
+        reason: row.reason.clone(),
+        network_bindings: Some(row.network_bindings.clone()),
+        network_interfaces: Some(Vec::new()),
+        health_status: Some(row.health),
+        cpu: Some(row.cpu.to_string()),
+        memory: row.memory.map(|mib| mib.to_string()),
+        memory_reservation: row.memory_reservation.map(|mib| mib.to_string()),
+        ..Default::default()
+    }
+}
+
+/// ECS names every container in the overrides, whether the request did or not.
+fn overrides(row: &TaskRow) -> ecs::TaskOverride {
+    let mut shown = row.overrides.clone();
+    let given = shown.container_overrides.get_or_insert_default();
+    for container in &row.containers {
+        if !given.iter().any(|o| o.name.as_ref() == Some(&container.name)) {
+            given.push(ecs::ContainerOverride { name: Some(container.name.clone()), ..Default::default() });
+        }
+    }
+    shown.inference_accelerator_overrides.get_or_insert_default();
+    shown
+}

@@ -1,0 +1,88 @@
+//! ListTasks. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html>
+
+use ecs_model::{self as ecs, DesiredStatus, errors};
+use wire::Error;
+
+use crate::{
+    Ctx, arn,
+    cluster::{Cluster, Desired, InstanceId, ServiceName, TaskId, TaskRow},
+    paging,
+};
+
+/// What ListTasks filters by.
+struct Filter {
+    instance: Option<InstanceId>,
+    service: Option<ServiceName>,
+    family: Option<String>,
+    started_by: Option<String>,
+    desired: DesiredStatus,
+    launch_type: Option<ecs::LaunchType>,
+}
+
+/// Lists the ARNs of tasks, in the order of their ids.
+pub fn list_tasks(
+    state: &Cluster,
+    ctx: &Ctx,
+    request: &ecs::ListTasksRequest,
+) -> Result<ecs::ListTasksResponse, Error> {
+    let filter = Filter::read(state, ctx, request)?;
+    let page = paging::read(request.max_results, request.next_token.as_deref())?;
+    let (ids, next) = match (&filter.instance, &filter.service) {
+        (_, Some(service)) => {
+            page.take(state.tasks_of_service(service), |t| filter.keeps(t), |t| t.id.to_string())
+        }
+        (Some(instance), None) if filter.desired == DesiredStatus::Running => {
+            page.take(state.tasks_on(instance), |t| filter.keeps(t), |t| t.id.to_string())
+        }
+        _ => {
+            let after = page.after().and_then(TaskId::parse);
+            page.take(state.tasks_after(after.as_ref()), |t| filter.keeps(t), |t| t.id.to_string())
+        }
+    };
+    let arns = ids.iter().map(|row| arn::task(ctx, &state.row.name, row.id)).collect();
+    Ok(ecs::ListTasksResponse { task_arns: Some(arns), next_token: next })
+}
+
+impl Filter {
+    fn read(state: &Cluster, ctx: &Ctx, request: &ecs::ListTasksRequest) -> Result<Filter, Error> {
+        let cluster = &state.row.name;
+        let by_origin = [request.started_by.is_some(), request.service_name.is_some()];
+        if by_origin.iter().all(|given| *given) || (request.started_by.is_some() && request.family.is_some())
+        {
+            return Err(errors::invalid_parameter("cannot specify startedBy with serviceName or family"));
+        }
+        let service = request.service_name.as_deref().filter(|name| !name.is_empty());
+        let service = service.map(|name| arn::service_name(ctx, cluster, name)).transpose()?;
+        if let Some(name) = &service
+            && state.service(&ServiceName(name.clone())).is_none()
+        {
+            return Err(errors::service_not_found("Service not found."));
+        }
+        let instance = request.container_instance.as_deref().filter(|name| !name.is_empty());
+        let instance = instance.map(|name| arn::container_instance_id(ctx, cluster, name)).transpose()?;
+        Ok(Filter {
+            // What is no identifier of ours is nobody's.
+            instance: instance.map(|id| InstanceId::parse(&id).unwrap_or_default()),
+            service: service.map(ServiceName),
+            family: request.family.clone().filter(|family| !family.is_empty()),
+            started_by: request.started_by.clone().filter(|by| !by.is_empty()),
+            desired: request.desired_status.unwrap_or(DesiredStatus::Running),
+            launch_type: request.launch_type,
+        })
+    }
+
+    fn keeps(&self, task: &TaskRow) -> bool {
+        let desired = match self.desired {
+            DesiredStatus::Running => task.desired == Desired::Running,
+            DesiredStatus::Stopped => task.desired == Desired::Stopped,
+            // ECS never sets this desired status; the filter is documented to find nothing.
+            DesiredStatus::Pending => false,
+        };
+        desired
+            && self.instance.as_ref().is_none_or(|id| task.instance.as_ref() == Some(id))
+            && self.service.as_ref().is_none_or(|name| task.service.as_ref().is_some_and(|(s, _)| s == name))
+            && self.family.as_ref().is_none_or(|family| task.task_definition.family == *family)
+            && self.started_by.as_ref().is_none_or(|by| task.started_by.as_ref() == Some(by))
+            && self.launch_type.is_none_or(|launch_type| task.launch_type == launch_type)
+    }
+}

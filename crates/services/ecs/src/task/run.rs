@@ -1,0 +1,317 @@
+//! RunTask and StartTask.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
+
+use ecs_model::{self as ecs, HealthStatus, LaunchType, errors};
+use sha2::{Digest, Sha256};
+use wire::Error;
+
+use super::describe;
+use crate::{
+    account::{TaskDefinitionRow, health_check_runs},
+    arn,
+    cluster::{
+        ContainerRow, DeploymentId, Desired, InstanceId, InstanceStatus, ServiceName, TaskId, TaskRow,
+        TaskStatus, TokenRow, Txn, Writes,
+    },
+    limits, placement, tags,
+};
+
+/// What a new task is made of, besides its definition.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    pub group: String,
+    pub service: Option<(ServiceName, DeploymentId)>,
+    pub started_by: Option<String>,
+    pub overrides: ecs::TaskOverride,
+    pub tags: Vec<ecs::Tag>,
+    pub enable_execute_command: bool,
+}
+
+/// Starts up to ten tasks where there is room; the others are among the failures.
+pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunTaskResponse, Error> {
+    check_token(request.client_token.as_deref(), limits::TOKEN_LENGTH)?;
+    let digest = fingerprint(&ecs::RunTaskRequest { client_token: None, ..request.clone() });
+    if let Some(answer) = repeated(txn, request.client_token.as_deref(), &digest)? {
+        return Ok(answer);
+    }
+    let count = request.count.unwrap_or(1);
+    if !(1..=limits::RUN_TASK_COUNT).contains(&count) {
+        return Err(errors::invalid_parameter("Count must be between 1 and 10."));
+    }
+    launch_type(request.launch_type)?;
+    if request.network_configuration.is_some() {
+        return Err(errors::invalid_parameter(
+            "Network Configuration is not valid for the given networkMode of this task definition.",
+        ));
+    }
+    let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
+    let origin = origin(txn, &definition, Given::of_run(&request))?;
+    let constraints = request.placement_constraints.unwrap_or_default();
+    let strategy = request.placement_strategy.unwrap_or_default();
+    let wanted =
+        placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
+    if !txn.state.instances().any(|row| row.status == InstanceStatus::Active) {
+        return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
+    }
+    let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+    for _ in 0..count {
+        match placement::place(&txn.state, &wanted, txn.ids) {
+            Ok(instance) => tasks.push(start(txn, &definition, origin.clone(), instance)),
+            Err(refused) => {
+                failures.extend(refused.failures(txn.ctx, &txn.state.row.name));
+                break;
+            }
+        }
+    }
+    // What started nothing may be tried again with the same token.
+    if let Some(token) = request.client_token.filter(|_| !tasks.is_empty()) {
+        let ids = tasks.iter().map(|row| row.id).collect();
+        let forget_at = txn.now().plus_millis(limits::TOKEN_KEPT_MS);
+        txn.put(TokenRow { token, request: digest, tasks: ids, forget_at });
+        txn.trim();
+    }
+    Ok(ecs::RunTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(failures) })
+}
+
+/// Starts a task on each of the container instances named, where it fits.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StartTask.html>
+pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::StartTaskResponse, Error> {
+    if request.container_instances.is_empty() {
+        return Err(errors::invalid_parameter("Container instances cannot be empty."));
+    }
+    if request.container_instances.len() > limits::START_TASK_INSTANCES {
+        return Err(errors::invalid_parameter("Container instances cannot have more than 10 elements."));
+    }
+    if request.network_configuration.is_some() {
+        return Err(errors::invalid_parameter(
+            "Network Configuration is not valid for the given networkMode of this task definition.",
+        ));
+    }
+    let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
+    let origin = origin(txn, &definition, Given::of_start(&request))?;
+    let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &[], &[])?;
+    let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+    for named in &request.container_instances {
+        let cluster = txn.state.row.name.clone();
+        let text = arn::container_instance_id(txn.ctx, &cluster, named)?;
+        let found = InstanceId::parse(&text).and_then(|id| txn.state.instance(&id));
+        let Some(id) = found.filter(|row| row.status != InstanceStatus::Inactive).map(|row| row.id) else {
+            failures.push(describe::missing(arn::container_instance(txn.ctx, &cluster, text)));
+            continue;
+        };
+        match placement::place_on(&txn.state, &wanted, &id) {
+            Ok(()) => tasks.push(start(txn, &definition, origin.clone(), id)),
+            Err(refused) => failures.extend(refused.failures(txn.ctx, &cluster)),
+        }
+    }
+    Ok(ecs::StartTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(failures) })
+}
+
+/// Makes a task on a container instance that has room for it.
+pub fn start(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, instance: InstanceId) -> TaskRow {
+    let needs = definition.needs(&origin.overrides);
+    let containers = definition.registered.container_definitions.iter().flatten();
+    let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
+    let row = TaskRow {
+        id: TaskId(txn.ids.id()),
+        task_definition: definition.id(),
+        group: origin.group,
+        service: origin.service,
+        started_by: origin.started_by,
+        instance: Some(instance),
+        launch_type: LaunchType::Ec2,
+        desired: Desired::Running,
+        last: TaskStatus::Pending,
+        overrides: origin.overrides,
+        containers,
+        needs: needs.resources,
+        tags: origin.tags,
+        enable_execute_command: origin.enable_execute_command,
+        created_at: txn.now(),
+        connectivity_at: None,
+        pull_started_at: None,
+        pull_stopped_at: None,
+        started_at: None,
+        stopping_at: None,
+        execution_stopped_at: None,
+        stopped_at: None,
+        stop: None,
+        forget_at: None,
+        version: 0,
+    };
+    txn.put_task(row.clone());
+    TaskRow { version: 1, ..row }
+}
+
+fn container(
+    definition: &ecs::ContainerDefinition,
+    overrides: &ecs::TaskOverride,
+    id: String,
+) -> ContainerRow {
+    let over = overrides.container_overrides.iter().flatten().find(|o| o.name == definition.name);
+    let number = |over: Option<i32>, given: Option<i32>| over.or(given).filter(|n| *n > 0).map(i64::from);
+    ContainerRow {
+        name: definition.name.clone().unwrap_or_default(),
+        id,
+        image: definition.image.clone().unwrap_or_default(),
+        essential: definition.essential.unwrap_or(true),
+        health_checked: definition.health_check.as_ref().is_some_and(health_check_runs),
+        cpu: number(over.and_then(|o| o.cpu), definition.cpu).unwrap_or(0),
+        memory: number(over.and_then(|o| o.memory), definition.memory),
+        memory_reservation: number(over.and_then(|o| o.memory_reservation), definition.memory_reservation),
+        status: TaskStatus::Pending,
+        runtime_id: None,
+        image_digest: None,
+        exit_code: None,
+        reason: None,
+        network_bindings: Vec::new(),
+        health: HealthStatus::Unknown,
+    }
+}
+
+/// The members that RunTask and StartTask share.
+struct Given<'a> {
+    group: Option<&'a str>,
+    started_by: Option<&'a str>,
+    /// The longest `startedBy`, in characters.
+    started_by_length: usize,
+    overrides: Option<&'a ecs::TaskOverride>,
+    tags: Option<&'a [ecs::Tag]>,
+    propagate: Option<ecs::PropagateTags>,
+    managed: bool,
+    enable_execute_command: bool,
+}
+
+impl<'a> Given<'a> {
+    fn of_run(request: &'a ecs::RunTaskRequest) -> Given<'a> {
+        Given {
+            group: request.group.as_deref(),
+            started_by: request.started_by.as_deref(),
+            started_by_length: limits::STARTED_BY_RUN,
+            overrides: request.overrides.as_ref(),
+            tags: request.tags.as_deref(),
+            propagate: request.propagate_tags,
+            managed: request.enable_ecs_managed_tags.unwrap_or(false),
+            enable_execute_command: request.enable_execute_command.unwrap_or(false),
+        }
+    }
+
+    fn of_start(request: &'a ecs::StartTaskRequest) -> Given<'a> {
+        Given {
+            group: request.group.as_deref(),
+            started_by: request.started_by.as_deref(),
+            started_by_length: limits::STARTED_BY_START,
+            overrides: request.overrides.as_ref(),
+            tags: request.tags.as_deref(),
+            propagate: request.propagate_tags,
+            managed: request.enable_ecs_managed_tags.unwrap_or(false),
+            enable_execute_command: request.enable_execute_command.unwrap_or(false),
+        }
+    }
+}
+
+fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Origin, Error> {
+    let started_by = given.started_by.filter(|by| !by.is_empty());
+    let most = given.started_by_length;
+    if started_by.is_some_and(|by| by.chars().count() > most) {
+        return Err(errors::invalid_parameter(format!("startedBy longer than {most}.")));
+    }
+    // The reference names letters, digits, `-`, `_` and `/`; what AWS's own services write has spaces too.
+    if started_by.unwrap_or_default().chars().any(char::is_control) {
+        return Err(errors::invalid_parameter("startedBy contains invalid characters."));
+    }
+    if given.group.is_some_and(|group| group.starts_with("service:") || group.chars().count() > 255) {
+        return Err(errors::invalid_parameter("Invalid namespace for group."));
+    }
+    let overrides = given.overrides.cloned().unwrap_or_default();
+    definition.check_overrides(&overrides)?;
+    let mut all = given.tags.unwrap_or_default().to_vec();
+    tags::check(&all)?;
+    match given.propagate {
+        Some(ecs::PropagateTags::TaskDefinition) => tags::add_missing(&mut all, &definition.tags),
+        Some(ecs::PropagateTags::Service) => {
+            return Err(errors::invalid_parameter(
+                "propagateTags SERVICE is not valid for a task without a service.",
+            ));
+        }
+        _ => {}
+    }
+    if given.managed {
+        tags::add_missing(&mut all, &[tags::tag("aws:ecs:clusterName", &txn.state.row.name)]);
+    }
+    let family = || format!("family:{}", definition.id().family);
+    Ok(Origin {
+        group: given.group.filter(|group| !group.is_empty()).map_or_else(family, str::to_owned),
+        service: None,
+        started_by: started_by.map(str::to_owned),
+        overrides,
+        tags: all,
+        enable_execute_command: given.enable_execute_command,
+    })
+}
+
+/// Only container instances run tasks so far.
+pub fn launch_type(given: Option<LaunchType>) -> Result<(), Error> {
+    match given {
+        None | Some(LaunchType::Ec2) => Ok(()),
+        Some(other) => Err(errors::unsupported_feature(format!(
+            "launchType {} is not built yet; use EC2. See docs/support.md.",
+            other.as_str()
+        ))),
+    }
+}
+
+/// The ACTIVE task definition that a request names; `inactive` makes the error for one that is not, which
+/// tasks and services name differently.
+pub fn active_definition(
+    txn: &Txn,
+    named: &str,
+    inactive: fn(&'static str) -> Error,
+) -> Result<TaskDefinitionRow, Error> {
+    let row = txn.ports.account.resolve(txn.ctx, named)?;
+    if row.registered.status != Some(ecs::TaskDefinitionStatus::Active) {
+        return Err(inactive("TaskDefinition is inactive"));
+    }
+    Ok(row.clone())
+}
+
+/// The tasks of the request that carried the same token before, if any.
+fn repeated(txn: &Txn, token: Option<&str>, digest: &str) -> Result<Option<ecs::RunTaskResponse>, Error> {
+    let Some(row) = token.and_then(|token| txn.state.token(token)) else { return Ok(None) };
+    if row.request != digest {
+        let name = |id: &TaskId| arn::task(txn.ctx, &txn.state.row.name, id).into();
+        let made = row.tasks.iter().map(name).collect();
+        let conflict = errors::conflict(
+            "The request was not processed because the clientToken was already used with other parameters.",
+        );
+        return Err(conflict.with("resourceIds", serde_json::Value::Array(made)));
+    }
+    let tasks: Vec<TaskRow> =
+        row.tasks.iter().filter_map(|id| txn.state.task(id)).map(|row| row.as_ref().clone()).collect();
+    Ok(Some(ecs::RunTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(Vec::new()) }))
+}
+
+/// At most so many visible ASCII characters.
+pub fn check_token(token: Option<&str>, most: usize) -> Result<(), Error> {
+    let fits = |token: &str| token.len() <= most && token.chars().all(|c| c.is_ascii_graphic());
+    match token {
+        Some(token) if !fits(token) => Err(errors::invalid_parameter(format!(
+            "clientToken must have at most {most} characters, ASCII 33 to 126."
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// A digest by which a request that comes again is known to be the same.
+pub fn fingerprint(request: &impl serde::Serialize) -> String {
+    let json = serde_json::to_vec(request).expect("requests have string keys and finite numbers only");
+    hex::encode(Sha256::digest(json))
+}
+
+fn shown(txn: &Txn, tasks: &[TaskRow]) -> Vec<ecs::Task> {
+    let one = |row: &TaskRow| ecs::Task {
+        tags: Some(row.tags.clone()),
+        ..describe::task(&txn.state, txn.ctx, row)
+    };
+    tasks.iter().map(one).collect()
+}

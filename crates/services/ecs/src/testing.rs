@@ -1,0 +1,246 @@
+//! What several tests of this crate share.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ecs_model as ecs;
+use regex::Regex;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use wire::Error;
+
+use state::{Batch, Domain, Id128, Table};
+
+use crate::{
+    Cluster, Ctx, Ids, Txn,
+    account::{self, Account},
+    cluster::{Change, Desired, InstanceId, Key, Ports, TaskRow, TaskStatus},
+    clusters, instance, invariants, service, task,
+};
+
+/// A fixed time and the default account.
+pub fn ctx() -> Ctx {
+    Ctx {
+        now: wire::Timestamp(1_700_000_000_000),
+        account: "000000000000".to_owned(),
+        region: "us-east-1".to_owned(),
+        partition: "aws".to_owned(),
+        caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
+        agent: None,
+    }
+}
+
+/// One cluster with an account, a clock that stands still until it is moved, and helpers in the words of the
+/// API. Every step is checked against the invariants.
+pub struct World {
+    pub state: Cluster,
+    pub account: Account,
+    pub ctx: Ctx,
+    pub ids: Ids,
+    /// What the last batch changed.
+    pub changed: Vec<Key>,
+}
+
+/// The last change of each row.
+type Changes = BTreeMap<Key, Change>;
+
+/// An identifier for a name of at most 16 bytes; identifiers sort as their names do.
+pub fn id(name: &str) -> Id128 {
+    let short = || {
+        let mut bytes = [0; 16];
+        bytes[..name.len()].copy_from_slice(name.as_bytes());
+        Id128(u128::from_be_bytes(bytes))
+    };
+    name.parse().unwrap_or_else(|_| short())
+}
+
+/// The name that such an identifier is for.
+pub fn name(id: Id128) -> String {
+    let bytes = id.0.to_be_bytes();
+    String::from_utf8(bytes.into_iter().take_while(|byte| *byte != 0).collect()).unwrap()
+}
+
+impl World {
+    /// An empty cluster `c`, and two revisions each of the families `web`, `checked` (with a health check)
+    /// and `port` (with a static host port).
+    pub fn new() -> World {
+        let row = clusters::create_cluster(&ctx(), from(json!({"clusterName": "c"}))).unwrap();
+        let account = Account::default();
+        let mut world =
+            World { state: Cluster::of(row), account, ctx: ctx(), ids: Ids::new(7), changed: Vec::new() };
+        for _ in 0..2 {
+            world.define("web", json!({}));
+            world.define("checked", json!({"healthCheck": {"command": ["CMD", "true"]}}));
+            world.define("port", json!({"portMappings": [{"containerPort": 80, "hostPort": 8080}]}));
+        }
+        world
+    }
+
+    /// Registers a task definition of one container `app` of 100 MiB.
+    pub fn define(&mut self, family: &str, more: Value) {
+        let mut container = json!({"name": "app", "image": "busybox", "memory": 100, "cpu": 10});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let tags = json!([{"key": "from", "value": "definition"}]);
+        let request = json!({"family": family, "containerDefinitions": [container], "tags": tags});
+        let step = account::register_task_definition(&self.account, &self.ctx, from(request)).unwrap();
+        step.changes.iter().for_each(|change| self.account.apply(change));
+    }
+
+    /// Runs a command.
+    pub fn run<T>(&mut self, command: impl FnOnce(&mut Txn) -> Result<T, Error>) -> Result<T, Error> {
+        let (reply, broken) = self.batch(|batch, ctx, ids| batch.command(ctx, ids, command));
+        assert_eq!(broken, []);
+        reply.expect("no assertion is broken")
+    }
+
+    /// Runs a batch: `work`, and the settling of what it touched. Gives what broke an assertion too.
+    pub fn batch<T>(
+        &mut self,
+        work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T,
+    ) -> (T, Vec<Key>) {
+        let ports = Ports { account: Arc::new(self.account.clone()) };
+        let mut batch = Batch::new(self.state.clone(), &ports, Changes::new());
+        let reply = work(&mut batch, &self.ctx, &mut self.ids);
+        batch.settle(&self.ctx, &mut self.ids);
+        let done = batch.done();
+        assert_eq!(invariants::check(&done.state), Vec::<String>::new());
+        let most = state::limits::BATCH_CHANGES + state::limits::STEP_CHANGES + 200;
+        assert!(done.keys.len() <= most, "{} changes in a batch", done.keys.len());
+        let bytes = done.sink.values().map(|change| match change {
+            Change::Put(row) => row.encode().len(),
+            Change::Delete(_) => 0,
+        });
+        let bytes: usize = bytes.sum();
+        assert!(
+            bytes <= state::limits::BATCH_BYTES + 2 * state::limits::STEP_BYTES,
+            "{bytes} bytes in a batch"
+        );
+        self.state = done.state;
+        self.changed = done.keys.into_iter().collect();
+        (reply, done.broken)
+    }
+
+    /// Calls an operation with a request in JSON.
+    pub fn call<R: DeserializeOwned, T>(
+        &mut self,
+        operation: fn(&mut Txn, R) -> Result<T, Error>,
+        request: Value,
+    ) -> Result<T, Error> {
+        self.run(|txn| operation(txn, from(request)))
+    }
+
+    /// Calls an operation that reads.
+    pub fn look<R: DeserializeOwned, T>(
+        &self,
+        operation: fn(&Cluster, &Ctx, &R) -> Result<T, Error>,
+        request: Value,
+    ) -> Result<T, Error> {
+        operation(&self.state, &self.ctx, &from(request))
+    }
+
+    /// A new connected container instance with so many MiB; gives its id.
+    pub fn host(&mut self, memory: i32) -> String {
+        let number = |name: &str, value: i32| json!({"name": name, "type": "INTEGER", "integerValue": value});
+        let able =
+            ["ecs.capability.container-health-check", "com.amazonaws.ecs.capability.docker-remote-api.1.24"];
+        let request = json!({
+            "totalResources": [number("CPU", 100_000), number("MEMORY", memory)],
+            "attributes": able.map(|name| json!({"name": name})),
+        });
+        let registered = self.call(instance::register::register_container_instance, request).unwrap();
+        let arn = registered.container_instance.unwrap().container_instance_arn.unwrap();
+        let id = arn.rsplit('/').next().unwrap().to_owned();
+        self.connect(&id, true);
+        id
+    }
+
+    /// The agent's socket opens, or ends.
+    pub fn connect(&mut self, instance: &str, open: bool) {
+        let (id, version) = (InstanceId::parse(instance).unwrap(), open.then(ecs::VersionInfo::default));
+        let done = self.run(|txn| {
+            instance::state::connection(txn, &id, version);
+            Ok(())
+        });
+        done.unwrap();
+    }
+
+    /// Moves the clock, and lets everything happen that is due on the way.
+    pub fn pass(&mut self, millis: i64) {
+        let end = self.ctx.now.plus_millis(millis);
+        while let Some(at) = self.state.agenda().wake_at().filter(|at| *at <= end) {
+            self.ctx.now = self.ctx.now.max(at);
+            self.tick();
+        }
+        self.ctx.now = end;
+    }
+
+    /// One tick at the time that it is.
+    pub fn tick(&mut self) {
+        let ((), broken) = self.batch(|batch, ctx, ids| batch.tick(ctx, ids));
+        assert_eq!(broken, []);
+    }
+
+    /// The agent reports a task.
+    pub fn report(&mut self, task: &str, status: &str, exit_code: Option<i32>) {
+        let container = json!({"containerName": "app", "status": status});
+        let mut request = json!({"task": task, "status": status, "containers": [container]});
+        if let Some(code) = exit_code {
+            request["containers"][0]["exitCode"] = code.into();
+        }
+        self.call(task::report::submit_task_state_change, request).unwrap();
+    }
+
+    /// Agents do what is wanted: what shall run is RUNNING, what shall not is STOPPED, until nothing changes.
+    pub fn obey(&mut self) {
+        loop {
+            let of = |task: &&Arc<TaskRow>| match task.desired {
+                Desired::Running => task.last < TaskStatus::Running,
+                Desired::Stopped => task.last < TaskStatus::Stopped,
+            };
+            let next = self.state.tasks().find(of).map(|task| (task.id.to_string(), task.desired));
+            let Some((id, desired)) = next else { return };
+            let exit_code = (desired == Desired::Stopped).then_some(143);
+            self.report(&id, desired.as_str(), exit_code);
+        }
+    }
+
+    /// The ids of the tasks that shall run, oldest first.
+    pub fn live(&self) -> Vec<String> {
+        let mut live: Vec<_> = self.state.tasks().filter(|task| task.desired == Desired::Running).collect();
+        live.sort_by_key(|task| task.created_at);
+        live.iter().map(|task| task.id.to_string()).collect()
+    }
+
+    /// A task as the API shows it.
+    pub fn task(&self, id: &str) -> ecs::Task {
+        let reply = self.look(task::describe::describe_tasks, json!({"tasks": [id], "include": ["TAGS"]}));
+        reply.unwrap().tasks.unwrap().remove(0)
+    }
+
+    /// A service as the API shows it.
+    pub fn service(&self, name: &str) -> ecs::Service {
+        let request = json!({"services": [name], "include": ["TAGS"]});
+        let reply = self.look(service::describe::describe_services, request).unwrap();
+        reply.services.unwrap().remove(0)
+    }
+
+    /// The messages of a service's events, oldest first, without what is different in every run.
+    pub fn events(&self, name: &str) -> Vec<String> {
+        let ids = Regex::new(r"(task|deployment|container-instance) [-/0-9a-z]+\)").unwrap();
+        let events = self.service(name).events.unwrap();
+        let text =
+            |event: &ecs::ServiceEvent| ids.replace_all(event.message.as_ref().unwrap(), "$1)").into_owned();
+        let prefix = format!("(service {name}) ");
+        events.iter().rev().map(|event| text(event).strip_prefix(&prefix).unwrap().to_owned()).collect()
+    }
+}
+
+/// A request from JSON.
+pub fn from<T: DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The code and message of a refusal.
+pub fn refusal<T>(result: Result<T, Error>) -> (String, String) {
+    let error = result.err().expect("it is refused");
+    (error.code().to_owned(), error.message().to_owned())
+}

@@ -1,0 +1,60 @@
+//! Time passes: every row that waits for a time that has come is looked at.
+
+use wire::Timestamp;
+
+use crate::{
+    cluster::{ClusterRow, InstanceRow, Key, TaskRow, TokenRow, Txn, Writes},
+    clusters, instance, limits, service, task,
+};
+
+/// The time of a row has come.
+pub fn due(txn: &mut Txn, key: Key) {
+    match key {
+        Key::Service(name) => service::woken(txn, &name),
+        Key::Task(id) => task::report::forget(txn, &id),
+        Key::Instance(id) => instance::state::forget(txn, &id),
+        Key::Token(token) => txn.delete(Key::Token(token)),
+        Key::Cluster(()) => clusters::forget(txn),
+    }
+}
+
+/// The clock was set back, perhaps while nothing ran here: what waits for longer than anything of its kind ever
+/// does waits for a time that never was.
+pub fn set_back(txn: &mut Txn, key: Key) {
+    let now = txn.now();
+    let within = |at: Option<Timestamp>, most: i64| at.map(|at| at.min(now.plus_millis(most)));
+    match key {
+        Key::Task(id) => {
+            let Some(row) = txn.state.task(&id).cloned() else { return };
+            let forget_at = within(row.forget_at, limits::STOPPED_TASK_KEPT_MS);
+            if forget_at != row.forget_at {
+                txn.put_task(TaskRow { forget_at, ..row.as_ref().clone() });
+            }
+        }
+        Key::Instance(id) => {
+            let Some(row) = txn.state.instance(&id).cloned() else { return };
+            let forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
+            if forget_at != row.forget_at {
+                txn.put_instance(InstanceRow { forget_at, ..row.as_ref().clone() });
+            }
+        }
+        Key::Token(token) => {
+            let Some(row) = txn.state.token(&token).cloned() else { return };
+            let forget_at = row.forget_at.min(now.plus_millis(limits::TOKEN_KEPT_MS));
+            if forget_at != row.forget_at {
+                txn.put(TokenRow { forget_at, ..row.as_ref().clone() });
+            }
+        }
+        Key::Cluster(()) => {
+            let row = txn.state.row.clone();
+            let forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
+            if forget_at != row.forget_at {
+                txn.put_cluster(ClusterRow { forget_at, ..row.as_ref().clone() });
+            }
+        }
+        Key::Service(name) => service::set_back(txn, &name),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! A batch: what is due, commands, and the settling of all that they touched, gathered into one commit. Each runs
+//! on a copy of the state as the one before left it, so one that fails, or breaks an assertion, fails alone.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    panic::{AssertUnwindSafe, catch_unwind},
+};
+
+use wire::{Error, Timestamp};
+
+use crate::{Change, Ctx, Domain, Ids, Table, Txn, domain::KeyOf, limits};
+
+/// Whether the clock was set, after which the times in rows have to be brought into line with it. That is asked for
+/// until nothing more changes by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Set {
+    /// It was not.
+    No,
+    /// Perhaps, while nothing ran here.
+    Unseen,
+    /// Just now.
+    Seen,
+}
+
+/// Where the changes of a batch go, in the form in which they are stored.
+pub trait Sink<T: Table> {
+    /// Takes in what one step has changed, all of it or nothing.
+    ///
+    /// # Errors
+    /// What no store takes. The step has not happened then.
+    fn take(&mut self, changes: &mut dyn Iterator<Item = &Change<T>>) -> Result<(), Error>;
+}
+
+/// A batch at work.
+pub struct Batch<'a, D: Domain, S: Sink<D::Rows>> {
+    state: D,
+    ports: &'a D::Ports,
+    sink: S,
+    keys: BTreeSet<KeyOf<D>>,
+    bytes: usize,
+    broken: Vec<KeyOf<D>>,
+}
+
+/// What a batch has made.
+pub struct Done<D: Domain, S> {
+    /// The state after it.
+    pub state: D,
+    /// Holds what the store must hold before anyone may see `state` or an answer.
+    pub sink: S,
+    /// The rows that changed.
+    pub keys: BTreeSet<KeyOf<D>>,
+    /// What broke an assertion on the way: set aside, and to be told to the operator.
+    pub broken: Vec<KeyOf<D>>,
+}
+
+impl<'a, D: Domain, S: Sink<D::Rows>> Batch<'a, D, S> {
+    /// Begins from a state.
+    pub fn new(state: D, ports: &'a D::Ports, sink: S) -> Batch<'a, D, S> {
+        Batch { state, ports, sink, keys: BTreeSet::new(), bytes: 0, broken: Vec::new() }
+    }
+
+    /// The state so far.
+    pub fn state(&self) -> &D {
+        &self.state
+    }
+
+    /// How many rows have changed so far.
+    pub fn changed(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether another step surely fits into the same commit.
+    pub fn has_room(&self) -> bool {
+        self.keys.len() < limits::BATCH_CHANGES && self.bytes < limits::BATCH_BYTES
+    }
+
+    /// Runs one command to its end.
+    ///
+    /// # Errors
+    /// The command's own; nothing has changed then. `None`: it broke an assertion, which the panic hook has printed.
+    pub fn command<T>(
+        &mut self,
+        ctx: &Ctx,
+        ids: &mut Ids,
+        command: impl FnOnce(&mut Txn<D>) -> Result<T, Error>,
+    ) -> Option<Result<T, Error>> {
+        let mut txn = Txn::new(self.state.clone(), self.ports, ctx, ids);
+        let ran = catch_unwind(AssertUnwindSafe(|| command(&mut txn)));
+        let reply = match ran.ok()? {
+            Ok(reply) => reply,
+            Err(error) => return Some(Err(error)),
+        };
+        let Txn { state, changes, bytes, .. } = txn;
+        if !changes.is_empty()
+            && let Err(error) = self.sink.take(&mut changes.values())
+        {
+            return Some(Err(error));
+        }
+        self.state = state;
+        self.bytes += bytes;
+        self.keys.extend(changes.into_keys());
+        Some(Ok(reply))
+    }
+
+    /// Does what is due. What breaks an assertion is set aside: the others have their turn.
+    pub fn tick(&mut self, ctx: &Ctx, ids: &mut Ids) {
+        for key in self.state.agenda().due(ctx.now, limits::DUE) {
+            if !self.has_room() {
+                return;
+            }
+            self.one(ctx, ids, key.clone(), |txn| D::due(txn, key));
+        }
+    }
+
+    /// Settles what is marked, as long as there is room; the rest stays marked, and the next batch follows at once.
+    pub fn settle(&mut self, ctx: &Ctx, ids: &mut Ids) {
+        while self.has_room()
+            && let Some(mark) = self.state.agenda_mut().take_mark()
+        {
+            let key = self.state.marked(&mark);
+            if !self.state.is_aside(&key, ctx.now) {
+                self.one(ctx, ids, key, |txn| D::settle(txn, mark));
+            }
+        }
+    }
+
+    /// The clock was set: brings some times in rows into line with it.
+    pub fn clock(&mut self, ctx: &Ctx, ids: &mut Ids, set: Set) {
+        if set == Set::Seen {
+            let until = ctx.now.plus_millis(D::KEPT_MS);
+            for key in self.state.agenda().due(ctx.now, usize::MAX) {
+                if self.state.forgets(&key) {
+                    self.state.set_aside(&key, until);
+                }
+            }
+        }
+        let late: Vec<KeyOf<D>> =
+            self.state.agenda().due_after(ctx.now.plus_millis(D::SHORTEST_MS)).cloned().collect();
+        for key in late {
+            if !self.has_room() {
+                return;
+            }
+            self.one(ctx, ids, key.clone(), |txn| D::set_back(txn, key));
+        }
+    }
+
+    fn one(&mut self, ctx: &Ctx, ids: &mut Ids, key: KeyOf<D>, step: impl FnOnce(&mut Txn<D>)) {
+        let done = self.command(ctx, ids, |txn| {
+            step(txn);
+            Ok(())
+        });
+        if !matches!(done, Some(Ok(()))) {
+            self.state.set_aside(&key, ctx.now.plus_millis(limits::ASIDE_MS));
+            self.broken.push(key);
+        }
+    }
+
+    /// Ends it.
+    pub fn done(self) -> Done<D, S> {
+        let Batch { state, sink, keys, broken, .. } = self;
+        Done { state, sink, keys, broken }
+    }
+}
+
+/// The last change of each row, for those who store nothing.
+impl<T: Table> Sink<T> for BTreeMap<T::Key, Change<T>> {
+    fn take(&mut self, changes: &mut dyn Iterator<Item = &Change<T>>) -> Result<(), Error> {
+        self.extend(changes.map(|change| (change.key(), change.clone())));
+        Ok(())
+    }
+}
+
+/// Whether anything waits at `now`.
+pub fn is_due<D: Domain>(state: &D, now: Timestamp) -> bool {
+    state.agenda().wake_at().is_some_and(|at| at <= now)
+}
