@@ -1,8 +1,9 @@
 //! The operations and errors of one service, and the modules that hold it all, as Rust text.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 
 use super::model::Model;
 use super::names;
@@ -11,29 +12,43 @@ use super::types::{Group, end_name};
 /// `operations.rs`: the enum of all operation names, and what each typed request is answered with.
 pub fn operations(model: &Model) -> Result<String> {
     let mut out = String::from("use crate::{SERVICE, requests::*, responses::*};\n");
-    out.push_str("use wire::{request, string_enum};\n\nstring_enum! {\n    Operation {\n");
+    writeln!(
+        out,
+        "use wire::{{request, string_enum}};\n\nstring_enum! {{\n    {} {{",
+        operation_enum(model)
+    )?;
     for name in model.operations.keys() {
         writeln!(out, "        {name} = {name:?},")?;
     }
     out.push_str("    }\n}\n\n");
-    if model.reached.contains("Operation") {
-        bail!("a shape is named Operation");
-    }
+    let mut seen = BTreeSet::new();
     for (name, operation) in model.typed_operations() {
         let input = end_name(name, operation.input.as_ref(), Group::Requests);
         let output = end_name(name, operation.output.as_ref(), Group::Responses);
-        writeln!(out, "request!(SERVICE: {input} => {output}, {name:?});")?;
+        // A few models have one structure for the inputs of two operations; it is the first one's request.
+        if seen.insert(input.clone()) {
+            writeln!(out, "request!(SERVICE: {input} => {output}, {name:?});")?;
+        }
     }
     Ok(out)
 }
 
-/// `errors.rs`: a constructor for each error of the model.
+/// The enum of all operation names; some models have a shape of that name.
+fn operation_enum(model: &Model) -> &'static str {
+    if model.reached.contains("Operation") { "OperationName" } else { "Operation" }
+}
+
+/// `errors.rs`: a constructor for each error of the model; empty if it has none.
 pub fn errors(model: &Model) -> String {
+    if model.errors().next().is_none() {
+        return String::new();
+    }
     let mut out = String::from("use wire::Error;\n\nuse crate::service;\n");
     for (name, _) in model.errors() {
-        let short = name.strip_suffix("Exception").unwrap_or(name);
-        let function = names::snake(short);
-        let table = names::screaming(name);
+        // `Nothing` and `NothingException` may both be there.
+        let short = name.strip_suffix("Exception").filter(|short| !model.shapes.contains_key(*short));
+        let function = names::snake(short.unwrap_or(name));
+        let table = model.table(name);
         out.push_str(&format!(
             "\n/// `{name}`.\npub fn {function}(message: impl Into<String>) -> Error {{\n    \
              Error::of(&service::{table}, message)\n}}\n"
@@ -60,7 +75,7 @@ pub fn service_root(model: &Model, files: &[&str]) -> String {
     {
         out.push_str(&format!("pub use {file}::*;\n"));
     }
-    out.push_str("pub use operations::Operation;\npub use service::SERVICE;\n");
+    out.push_str(&format!("pub use operations::{};\npub use service::SERVICE;\n", operation_enum(model)));
     out
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::allow::{Allowed, Operations, Serde};
+use super::names;
 use super::types::Group;
 
 /// One service: what the model says, and what of it is typed.
@@ -29,6 +30,8 @@ pub struct Model {
     inputs: BTreeSet<String>,
     /// Names of the shapes that the output of a typed operation reaches.
     outputs: BTreeSet<String>,
+    /// The statics of those shapes.
+    tables: BTreeMap<String, String>,
 }
 
 /// Which ways a structure goes.
@@ -206,12 +209,19 @@ impl Model {
             serde: allowed.serde,
             inputs: BTreeSet::new(),
             outputs: BTreeSet::new(),
+            tables: BTreeMap::new(),
         };
         model.inputs = model.reach(model.ends(|operation| &operation.input))?;
         model.outputs = model.reach(model.ends(|operation| &operation.output))?;
         model.reached = model.reach(model.errors().map(|(name, _)| name.as_str()).collect())?;
         model.reached.extend(model.inputs.iter().chain(&model.outputs).cloned());
+        model.tables = table_names(&model.reached);
         Ok(model)
+    }
+
+    /// The name of a shape's static.
+    pub fn table(&self, name: &str) -> String {
+        self.tables.get(name).cloned().unwrap_or_else(|| names::screaming(name))
     }
 
     /// The shape of that name; the models hold no dangling reference.
@@ -296,6 +306,19 @@ impl Model {
     }
 }
 
+/// A static for each shape. Some models hold names that differ only in the case of letters within a word (`RoleARN`,
+/// `RoleArn`): the later ones get a number.
+fn table_names(shapes: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    let named = shapes.iter().map(|name| {
+        let table = names::screaming(name);
+        let count = seen.entry(table.clone()).or_default();
+        *count += 1;
+        (name.clone(), if *count == 1 { table } else { format!("{table}__{count}") })
+    });
+    named.collect()
+}
+
 fn read_file(service: &Path) -> Result<File> {
     let mut versions: Vec<PathBuf> = fs::read_dir(service)
         .with_context(|| format!("no service at {}", service.display()))?
@@ -332,4 +355,16 @@ pub fn botocore_version(botocore: &Path) -> Result<String> {
     let init = fs::read_to_string(botocore.join("__init__.py"))?;
     let line = init.lines().find_map(|line| line.strip_prefix("__version__ = ")).context("no __version__")?;
     Ok(line.trim().trim_matches(['\'', '"']).to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_differ_in_case_alone_get_statics_of_their_own() {
+        let shapes = ["RoleARN", "RoleArn", "roleArn", "Role"].map(str::to_owned).into();
+        let names: Vec<String> = table_names(&shapes).into_values().collect();
+        assert_eq!(names, ["ROLE", "ROLE_ARN", "ROLE_ARN__2", "ROLE_ARN__LOWER"]);
+    }
 }

@@ -1,12 +1,19 @@
 //! AWS names to Rust names. Pure.
 
-/// `enableECSManagedTags` to `enable_ecs_managed_tags`; keywords get `r#`.
+/// Words that Rust keeps for itself and takes with `r#`.
+const KEYWORDS: [&str; 45] = [
+    "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "do", "dyn", "else",
+    "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro",
+    "match", "mod", "move", "mut", "override", "priv", "pub", "ref", "return", "static", "struct", "trait",
+    "true", "try", "type", "unsafe", "unsized", "use", "where", "yield",
+];
+
+/// `enableECSManagedTags` to `enable_ecs_managed_tags`; keywords get `r#`, or a mark where that cannot be.
 pub fn snake(name: &str) -> String {
     let snake = words(name).join("_");
     match snake.as_str() {
-        "type" | "match" | "ref" | "move" | "use" | "where" | "as" | "in" | "for" | "loop" | "static" => {
-            format!("r#{snake}")
-        }
+        "self" | "super" | "crate" => snake + "_",
+        word if KEYWORDS.contains(&word) => format!("r#{snake}"),
         _ => snake,
     }
 }
@@ -31,7 +38,11 @@ pub fn variant(value: &str) -> String {
             });
         }
     }
-    if out.starts_with(|c: char| c.is_ascii_digit()) { format!("V{out}") } else { out }
+    match out.as_str() {
+        "Self" => "ItSelf".to_owned(),
+        digits if digits.starts_with(|c: char| c.is_ascii_digit()) => format!("V{out}"),
+        _ => out,
+    }
 }
 
 /// A shape's name to a type's name.
@@ -89,6 +100,8 @@ mod tests {
         for (name, field) in [
             ("enableECSManagedTags", "enable_ecs_managed_tags"),
             ("type", "r#type"),
+            ("Return", "r#return"),
+            ("self", "self_"),
             ("sizeInGiB", "size_in_gib"),
             ("ipv6Address", "ipv6_address"),
             ("UserId", "user_id"),
@@ -99,7 +112,9 @@ mod tests {
 
     #[test]
     fn values_become_variants() {
-        for (value, name) in [("EC2", "Ec2"), ("json-file", "JsonFile"), ("awsvpc", "Awsvpc"), ("1", "V1")] {
+        for (value, name) in
+            [("EC2", "Ec2"), ("json-file", "JsonFile"), ("awsvpc", "Awsvpc"), ("1", "V1"), ("SELF", "ItSelf")]
+        {
             assert_eq!(variant(value), name);
         }
     }

@@ -1,22 +1,17 @@
 //! The schema tables of one service: every shape with its constraints, every operation, as Rust statics.
 
-use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use anyhow::{Context, Result, bail};
 
 use super::model::{Model, Operation, Shape, ShapeRef};
-use super::{names, routes};
+use super::routes;
 
 /// `schema.rs`: one static for each shape.
 pub fn tables(model: &Model) -> Result<String> {
     let mut body = String::new();
-    let mut seen = BTreeSet::new();
     for (name, shape) in &model.shapes {
         if model.reached.contains(name) {
-            if !seen.insert(names::screaming(name)) {
-                bail!("two shapes become {}", names::screaming(name));
-            }
             table(model, name, shape, &mut body)?;
         }
     }
@@ -42,7 +37,7 @@ pub fn service_table(model: &Model, schema: &str) -> Result<String> {
         let code = error.and_then(|error| error.code.as_deref()).unwrap_or(name);
         let default = if shape.fault { 500 } else { 400 };
         let status = error.and_then(|error| error.http_status_code).unwrap_or(default);
-        let table = names::screaming(name);
+        let table = model.table(name);
         writeln!(
             out,
             "pub static {table}: ErrorShape = ErrorShape {{ name: {name:?}, code: {code:?}, status: {status}, shape: &s::{table} }};"
@@ -74,8 +69,7 @@ fn service(model: &Model, out: &mut String) -> Result<()> {
     for (name, operation) in &model.operations {
         writeln!(out, "        {},", operation_row(model, name, operation))?;
     }
-    let errors: Vec<String> =
-        model.errors().map(|(name, _)| format!("&{}", names::screaming(name))).collect();
+    let errors: Vec<String> = model.errors().map(|(name, _)| format!("&{}", model.table(name))).collect();
     writeln!(out, "    ],\n    errors: &[{}],\n    index: Index::new(),\n}};\n", errors.join(", "))?;
     Ok(())
 }
@@ -100,7 +94,7 @@ fn operation_row(model: &Model, name: &str, operation: &Operation) -> String {
     if typed {
         for (end, method) in [(&operation.input, "input"), (&operation.output, "output")] {
             if let Some(end) = end {
-                row.push_str(&format!(".{method}(&s::{})", names::screaming(&end.shape)));
+                row.push_str(&format!(".{method}(&s::{})", model.table(&end.shape)));
             }
         }
         if let Some(wrapper) = operation.output.as_ref().and_then(|output| output.result_wrapper.as_ref()) {
@@ -109,7 +103,7 @@ fn operation_row(model: &Model, name: &str, operation: &Operation) -> String {
     }
     row.push_str(&routes::binding(model, name, operation));
     if typed {
-        let errors = operation.errors.iter().map(|error| format!("&{}", names::screaming(&error.shape)));
+        let errors = operation.errors.iter().map(|error| format!("&{}", model.table(&error.shape)));
         let errors: Vec<String> = errors.collect();
         if !errors.is_empty() {
             row.push_str(&format!(".errors(&[{}])", errors.join(", ")));
@@ -119,7 +113,7 @@ fn operation_row(model: &Model, name: &str, operation: &Operation) -> String {
 }
 
 fn table(model: &Model, name: &str, shape: &Shape, out: &mut String) -> Result<()> {
-    let table = names::screaming(name);
+    let table = model.table(name);
     if let Some(pattern) = &shape.pattern {
         writeln!(out, "static {table}__PATTERN: Pattern = Pattern::new({pattern:?});")?;
     }
@@ -129,7 +123,11 @@ fn table(model: &Model, name: &str, shape: &Shape, out: &mut String) -> Result<(
 }
 
 fn kind(model: &Model, name: &str, shape: &Shape) -> Result<String> {
-    let length = format!("min: {:?}, max: {:?}", whole(shape.min)?, whole(shape.max)?);
+    let length = match shape.kind.as_str() {
+        // A number with a fraction has bounds with one.
+        "float" | "double" => String::new(),
+        _ => format!("min: {:?}, max: {:?}", whole(shape.min)?, whole(shape.max)?),
+    };
     Ok(match shape.kind.as_str() {
         "structure" if shape.document => "Kind::Document".to_owned(),
         "structure" => {
@@ -155,7 +153,7 @@ fn kind(model: &Model, name: &str, shape: &Shape) -> Result<String> {
         }
         "string" | "character" => {
             let pattern = match shape.pattern {
-                Some(_) => format!("Some(&{}__PATTERN)", names::screaming(name)),
+                Some(_) => format!("Some(&{}__PATTERN)", model.table(name)),
                 None => "None".to_owned(),
             };
             format!("Kind::String {{ {length}, pattern: {pattern}, values: &{:?} }}", shape.values)
@@ -214,7 +212,7 @@ fn place(shape: &Shape, name: &str, member: &ShapeRef) -> Result<Option<&'static
 
 fn inner_row(model: &Model, name: &str, member: &ShapeRef) -> Result<String> {
     let target = model.shape(&member.shape)?;
-    let mut row = format!("Member::new({name:?}, &{})", names::screaming(&member.shape));
+    let mut row = format!("Member::new({name:?}, &{})", model.table(&member.shape));
     // What a shape says of its own name and namespace holds where the reference to it says nothing.
     if let Some(location) = member.location_name.as_ref().or(target.location_name.as_ref()) {
         // A map of all headers has the empty prefix.

@@ -24,9 +24,10 @@ pub fn enums(model: &Model) -> Result<String> {
         let mut seen = BTreeSet::new();
         write!(out, "\nstring_enum! {{\n    {} {{\n", names::type_name(name))?;
         for value in &shape.values {
-            let variant = names::variant(value);
-            if !seen.insert(variant.clone()) {
-                bail!("enum {name}: two values become {variant}");
+            let mut variant = names::variant(value);
+            // One model has the same words in capitals and in small letters.
+            while !seen.insert(variant.clone()) {
+                variant.push('2');
             }
             writeln!(out, "        {variant} = {value:?},")?;
         }
