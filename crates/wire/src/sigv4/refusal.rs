@@ -34,7 +34,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The error in the names of the protocol: JSON services say `InvalidSignatureException` where query and
-    /// XML services say `SignatureDoesNotMatch`.
+    /// XML services say `SignatureDoesNotMatch`. Those of restJson say it with the status of the latter.
     pub fn into_error(self, protocol: Protocol) -> Error {
         let json = !matches!(protocol, Protocol::Query | Protocol::Ec2Query | Protocol::RestXml);
         let (code, status) = match (&self, json) {
@@ -49,10 +49,31 @@ impl Refusal {
             (Self::DoesNotMatch | Self::Invalid(_), true) => ("InvalidSignatureException", 400),
             (Self::DoesNotMatch | Self::Invalid(_), false) => ("SignatureDoesNotMatch", 403),
         };
+        let status = if protocol == Protocol::RestJson { 403 } else { status };
         let message = match (&self, json) {
             (Self::Missing, false) => "Request is missing Authentication Token".to_owned(),
             _ => self.to_string(),
         };
         Error::new(code, status, message)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_protocol_has_its_own_names() {
+        for (protocol, code, status) in [
+            (Protocol::Json11, "UnrecognizedClientException", 400),
+            (Protocol::Cbor, "UnrecognizedClientException", 400),
+            (Protocol::RestJson, "UnrecognizedClientException", 403),
+            (Protocol::Query, "InvalidClientTokenId", 403),
+            (Protocol::Ec2Query, "InvalidClientTokenId", 403),
+            (Protocol::RestXml, "InvalidClientTokenId", 403),
+        ] {
+            let error = Refusal::UnknownKey.into_error(protocol);
+            assert_eq!((error.code(), error.status()), (code, status), "{protocol:?}");
+        }
     }
 }
