@@ -8,7 +8,8 @@ use anyhow::{Context, anyhow};
 use engine::{PullBehavior, native::Native};
 use server::{
     agent_link::AgentLink,
-    front_door::{self, FrontDoor, Service},
+    front_door::{self, FrontDoor},
+    gate::{Gate, Service},
     keys::{self, KeyPair, KeyRing, OperatorKeys},
     peer::LocalUsers,
     runtime::{self, Identity, Runtime},
@@ -183,8 +184,9 @@ async fn start_server(
         upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
         limits: front_door_limits(),
     };
+    let gate = Arc::new(Gate::new(services)?);
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
-    let front = Arc::new(FrontDoor::new(front, services, keys, users, Some(Arc::new(link)))?);
+    let front = Arc::new(FrontDoor::new(front, gate, keys, users, Some(Arc::new(link))));
     Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
 }
 

@@ -20,7 +20,7 @@ pub use agent_protocol::acs::Connect as Hello;
 
 use registry::Registry;
 
-use crate::{front_door::Caller, runtime::Place};
+use crate::{gate::Caller, runtime::Place};
 
 /// Path of the ACS socket; `DiscoverPollEndpoint.endpoint` is this without `/ws`.
 pub const ACS_PATH: &str = "/acs/ws";

@@ -1,35 +1,30 @@
-//! The front door: one listener for every service. It authenticates, finds the service and the operation,
-//! checks the input against the model, refuses what is not built, and hands the rest to a [`Service`].
-//! It knows no operation and keeps no state of its own.
+//! The front door: one listener for every service. It authenticates, finds the service and the operation, and hands
+//! the call to the [gate](crate::gate). It knows no operation and keeps no state of its own.
 
 mod auth;
 mod bodies;
 mod connection;
 mod handle;
 mod listen;
-mod members;
 mod names;
 mod places;
 mod regions;
 mod route;
 mod service;
 mod stream;
-mod support;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use wire::Timestamp;
-use wire::schema;
 use wire::sigv4::Verifier;
 
+use crate::gate::Gate;
+
 pub use connection::Ends;
-pub use members::{Absent, Neutral};
 pub use names::Names;
 pub use regions::Regions;
-pub use service::{Call, Caller, Key, Keys, Peers, Role, Service, Upgrade, UpgradeCall, origin};
-pub use support::{Built, Support, page};
+pub use service::{Key, Keys, Peers, Upgrade, UpgradeCall, origin};
 
 /// How many connections at a time are looked up.
 const ASKING: usize = 4;
@@ -40,7 +35,7 @@ pub struct FrontDoor {
     keys: Arc<dyn Keys>,
     peers: Arc<dyn Peers>,
     upgrade: Option<Arc<dyn Upgrade>>,
-    mounted: Vec<Mounted>,
+    gate: Arc<Gate>,
     verifier: Verifier,
     bodies: bodies::Bodies,
     /// How many at a time may ask `peers`: what it does may cost as much as the host has processes.
@@ -117,58 +112,27 @@ impl Default for Limits {
     }
 }
 
-/// A front door that cannot be built. Our own mistake, found at start.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// A table of what is built names something that the model does not have, or names it twice.
-    #[error("the support table of {service} is wrong: {what}")]
-    Support {
-        /// The service.
-        service: &'static str,
-        /// What is wrong.
-        what: String,
-    },
-}
-
-/// An operation that is built.
-struct Known {
-    built: &'static Built,
-    /// What is taken out of its input, as it asks for nothing.
-    absent: Vec<(&'static str, Neutral)>,
-}
-
-/// One service in its place.
-struct Mounted {
-    schema: &'static schema::Service,
-    service: Arc<dyn Service>,
-    built: HashMap<&'static str, Known>,
-    body_bytes: usize,
-}
-
 impl FrontDoor {
-    /// Puts the services behind a front door.
+    /// Puts a gate behind a front door.
     pub fn new(
         config: Config,
-        services: Vec<Arc<dyn Service>>,
+        gate: Arc<Gate>,
         keys: Arc<dyn Keys>,
         peers: Arc<dyn Peers>,
         upgrade: Option<Arc<dyn Upgrade>>,
-    ) -> Result<Self, Error> {
-        let mounted =
-            services.into_iter().map(|service| mount(service, &config.limits)).collect::<Result<_, _>>()?;
+    ) -> Self {
         let bodies = bodies::Bodies::new(config.limits.all_bodies_bytes);
         let (verifier, asking) = (Verifier::default(), tokio::sync::Semaphore::new(ASKING));
-        Ok(Self { config, keys, peers, upgrade, mounted, verifier, bodies, asking })
+        Self { config, keys, peers, upgrade, gate, verifier, bodies, asking }
     }
 }
 
-fn mount(service: Arc<dyn Service>, limits: &Limits) -> Result<Mounted, Error> {
-    let (schema, support) = (service.schema(), service.support());
-    support.check(schema).map_err(|what| Error::Support { service: schema.name, what })?;
-    let known = |built| Known { built, absent: members::absent(support, built) };
-    let built = support.built.iter().map(|built| (built.operation, known(built))).collect();
-    let own = limits.service_body_bytes.iter().find(|(name, _)| *name == schema.name);
-    Ok(Mounted { schema, service, built, body_bytes: own.map_or(limits.body_bytes, |(_, bytes)| *bytes) })
+impl Limits {
+    /// The longest body of a service's request, in bytes.
+    fn body_bytes_of(&self, service: Option<&str>) -> usize {
+        let own = self.service_body_bytes.iter().find(|(name, _)| Some(*name) == service);
+        own.map_or(self.body_bytes, |(_, bytes)| *bytes)
+    }
 }
 
 #[cfg(test)]

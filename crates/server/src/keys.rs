@@ -6,7 +6,8 @@ use std::{collections::BTreeMap, sync::Arc};
 use agent_protocol::agent_key;
 
 use crate::{
-    front_door::{Caller, Key, Keys, Role},
+    front_door::{Key, Keys},
+    gate::{Caller, Role},
     runtime::{Identity, Runtime, now},
 };
 

@@ -2,6 +2,7 @@
 
 pub mod agent_link;
 pub mod front_door;
+pub mod gate;
 pub mod keys;
 pub mod peer;
 pub mod runtime;

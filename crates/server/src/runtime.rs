@@ -27,7 +27,7 @@ use state::{Ctx, Id128, Ids};
 use store::Store;
 use wire::{Error, Timestamp};
 
-use crate::front_door::{Caller, Role};
+use crate::gate::{Caller, Role};
 
 pub use clock::{now, undoubted};
 pub use cluster::ClusterHandle;

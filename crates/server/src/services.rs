@@ -5,7 +5,7 @@ pub mod logs;
 pub mod sts;
 
 /// Every service's model and what of it is built, in the order of docs/support.md.
-pub static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &[
+pub static SUPPORT: &[(&wire::schema::Service, &crate::gate::Support)] = &[
     (&ecs_model::SERVICE, &ecs::support::SUPPORT),
     (&logs_model::SERVICE, &logs::SUPPORT),
     (&sts_model::SERVICE, &sts::SUPPORT),
@@ -13,5 +13,5 @@ pub static SUPPORT: &[(&wire::schema::Service, &crate::front_door::Support)] = &
 
 /// docs/support.md, made from the tables that decide.
 pub fn support_page() -> String {
-    crate::front_door::page(SUPPORT) + &ecs::support::nested()
+    crate::gate::page(SUPPORT) + &ecs::support::nested()
 }

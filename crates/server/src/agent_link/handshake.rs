@@ -16,7 +16,8 @@ use tokio_tungstenite::{
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
 use crate::{
-    front_door::{Caller, Upgrade, UpgradeCall, origin},
+    front_door::{Upgrade, UpgradeCall, origin},
+    gate::Caller,
     runtime::Place,
 };
 

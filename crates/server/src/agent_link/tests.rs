@@ -10,7 +10,8 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
 
 use super::*;
-use crate::front_door::{Caller, Upgrade, UpgradeCall};
+use crate::front_door::{Upgrade, UpgradeCall};
+use crate::gate::Caller;
 
 type Agent = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
 
@@ -139,7 +140,7 @@ fn call(parts: http::request::Parts, on_upgrade: hyper::upgrade::OnUpgrade) -> U
             arn: "arn:aws:iam::000000000000:root".into(),
             user_id: "000000000000".into(),
             access_key: "test".into(),
-            role: crate::front_door::Role::User,
+            role: crate::gate::Role::User,
         },
         request_id: "r".into(),
         region: "us-east-1".into(),

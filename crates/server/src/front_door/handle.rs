@@ -1,10 +1,8 @@
 //! One request, from head to reply.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use http::header::{HeaderValue, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
@@ -14,12 +12,11 @@ use tokio::sync::OwnedSemaphorePermit;
 use wire::Error;
 use wire::protocol::{Incoming, Reply, codec, spoken, unknown_operation};
 use wire::sigv4::{Refusal, Signature};
-use wire::validate::validate;
 
 use super::connection::Connection;
-use super::members::{self, SUPPORT_PAGE};
 use super::route::Route;
-use super::{Call, FrontDoor, Key, UpgradeCall, origin};
+use super::{FrontDoor, UpgradeCall, origin};
+use crate::gate::{Around, Principal, SUPPORT_PAGE};
 
 impl FrontDoor {
     /// Answers a request, whatever it is.
@@ -79,7 +76,7 @@ impl FrontDoor {
         let signature = signature.map_err(refuse)?;
         let name = route.mounted.map_or(signature.service.as_str(), |mounted| mounted.schema.signing_name);
         let key = self.identify(&signature, parts, connection, name, now).await.map_err(refuse)?;
-        let limit = route.mounted.map_or(self.config.limits.body_bytes, |mounted| mounted.body_bytes);
+        let limit = self.config.limits.body_bytes_of(route.mounted.map(|mounted| mounted.schema.name));
         // The room is kept until the request is answered: what is made of a body is larger than the body.
         let (body, _room) = self.read_body(body, limit).await?;
         self.verify(&key, &signature, parts, &body, now).map_err(refuse)?;
@@ -91,30 +88,17 @@ impl FrontDoor {
         let codec = codec(route.protocol);
         let request = incoming(parts, &body);
         let operation = codec.operation(mounted.schema, &request)?;
-        authorise(&key, mounted.schema.signing_name, operation.name)?;
-        let Some(known) = mounted.built.get(operation.name) else {
-            let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
-            return Err(unknown_operation(route.protocol, text));
-        };
-        let mut input = codec.input(operation, &request)?;
-        members::take_out(&known.absent, &mut input);
-        validate(mounted.schema, operation, &mut input)?;
-        members::refuse(mounted.schema, known.built, &input)?;
-        let call = Call {
-            operation,
-            input,
-            caller: key.caller.clone(),
+        let principal = Principal { caller: key.caller.clone(), may: key.may };
+        let unknown = |text| unknown_operation(route.protocol, text);
+        mounted.admit(&principal, operation).map_err(|refusal| refusal.into_error(unknown))?;
+        let input = codec.input(operation, &request)?;
+        let around = Around {
             request_id: request_id.to_owned(),
             region: self.config.regions.of(&signature.region),
             now,
             origin: origin(&parts.headers),
         };
-        // What breaks an assertion is told as a failure of this call, not as a connection that ends.
-        let output = AssertUnwindSafe(mounted.service.call(call)).catch_unwind().await;
-        let output = output.unwrap_or_else(|_| {
-            tracing::error!(operation = operation.name, request_id, "a call broke an assertion");
-            Err(Error::internal("The call could not be carried out."))
-        })?;
+        let output = mounted.carry_out(&principal, operation, input, around).await?;
         codec.response(mounted.schema, operation, output, request_id)
     }
 
@@ -217,13 +201,4 @@ fn refused_upgrade(error: &Error) -> Response<Full<Bytes>> {
         Response::new(Full::from(agent_protocol::acs::refusal("AccessDeniedException", error.message())));
     *response.status_mut() = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::FORBIDDEN);
     response
-}
-
-/// A key that is held to some operations may call no other.
-fn authorise(key: &Key, service: &str, operation: &str) -> Result<(), Error> {
-    if key.may.is_none_or(|operations| operations.contains(&operation)) {
-        return Ok(());
-    }
-    let text = format!("User: {} is not authorized to perform: {service}:{operation}", key.caller.arn);
-    Err(Error::new("AccessDeniedException", 400, text))
 }

@@ -4,7 +4,8 @@ use wire::protocol::{self, Incoming};
 use wire::schema::Protocol;
 use wire::sigv4::{Refusal, Signature};
 
-use super::{FrontDoor, Mounted};
+use super::FrontDoor;
+use crate::gate::Mounted;
 
 /// Where a request goes, and how to answer it if it goes nowhere.
 pub(super) struct Route<'a> {
@@ -35,10 +36,10 @@ impl FrontDoor {
     /// The service that `X-Amz-Target` or the path of the CBOR protocol names.
     fn named(&self, request: &Incoming) -> Option<&Mounted> {
         let (prefix, _) = protocol::target(request)?;
-        self.mounted.iter().find(|mounted| mounted.schema.target_prefix == Some(prefix))
+        self.gate.find(|schema| schema.target_prefix == Some(prefix))
     }
 
     fn signed_for(&self, service: &str) -> Option<&Mounted> {
-        self.mounted.iter().find(|mounted| mounted.schema.signing_name == service)
+        self.gate.find(|schema| schema.signing_name == service)
     }
 }

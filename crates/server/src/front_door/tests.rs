@@ -10,19 +10,22 @@ use bytes::Bytes;
 use ecs_model as ecs;
 use http::{Response, StatusCode};
 use http_body_util::Full;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use wire::Timestamp;
 
 use super::*;
-use crate::services::sts::Sts;
+use crate::{
+    gate::{Built, Call, Caller, Gate, Role, Service, Support},
+    services::sts::Sts,
+};
 use client::{Answer, Client, HOST, TARGET, pairs};
 
 const NOW: Timestamp = Timestamp(1_700_000_000_000);
 
 /// Stands for a service: tells what it was called with.
-struct Echo(Arc<Gate>);
+struct Echo(Arc<Kernel>);
 
 static ECHO: Support = Support {
     built: &[
@@ -67,7 +70,7 @@ impl Service for Echo {
 
 /// Admits nobody to keys that everybody knows, or everybody; counts how often it is asked. Holds StopTask until told.
 #[derive(Default)]
-struct Gate {
+struct Kernel {
     admits: bool,
     asked: std::sync::atomic::AtomicUsize,
     holds: bool,
@@ -75,7 +78,7 @@ struct Gate {
     go: tokio::sync::Notify,
 }
 
-impl Peers for Gate {
+impl Peers for Kernel {
     fn admit(&self, ends: &Ends) -> Result<(), String> {
         assert!(ends.peer.ip().is_loopback() && ends.cookie != 0);
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -100,7 +103,7 @@ impl Keys for Ring {
             arn: "arn:aws:iam::000000000000:root".into(),
             user_id: "000000000000".into(),
             access_key: access_key.into(),
-            role: crate::front_door::Role::User,
+            role: Role::User,
         };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
         let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);
@@ -146,18 +149,19 @@ fn config() -> Config {
     }
 }
 
-fn gate(admits: bool) -> Arc<Gate> {
-    Arc::new(Gate { admits, ..Default::default() })
+fn kernel(admits: bool) -> Arc<Kernel> {
+    Arc::new(Kernel { admits, ..Default::default() })
 }
 
 async fn start(limits: Limits) -> Running {
-    start_with(limits, gate(true)).await
+    start_with(limits, kernel(true)).await
 }
 
-async fn start_with(limits: Limits, gate: Arc<Gate>) -> Running {
+async fn start_with(limits: Limits, kernel: Arc<Kernel>) -> Running {
     let config = Config { upgrade_paths: vec!["/acs".into()], limits, ..config() };
-    let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo(gate.clone())), Arc::new(Sts)];
-    let door = FrontDoor::new(config, services, Arc::new(Ring), gate, Some(Arc::new(Takes))).unwrap();
+    let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo(kernel.clone())), Arc::new(Sts)];
+    let gate = Arc::new(Gate::new(services).unwrap());
+    let door = FrontDoor::new(config, gate, Arc::new(Ring), kernel, Some(Arc::new(Takes)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
     let served = tokio::spawn(Arc::new(door).serve(listener, shutdown.clone()));
@@ -389,8 +393,8 @@ async fn web_pages_and_foreign_names_are_refused_everywhere() {
 #[tokio::test]
 async fn a_key_that_everybody_knows_is_for_whom_the_kernel_vouches_for() {
     for admits in [true, false] {
-        let gate = gate(admits);
-        let running = start_with(Limits::default(), gate.clone()).await;
+        let kernel = kernel(admits);
+        let running = start_with(Limits::default(), kernel.clone()).await;
         let mut client = Client::connect(running.address).await;
         let own = client.with("AKID", "secret");
         for key in ["KNOWN", "ANY", "KNOWN"] {
@@ -409,13 +413,13 @@ async fn a_key_that_everybody_knows_is_for_whom_the_kernel_vouches_for() {
             // Others are served all the same.
             assert_eq!(client.send_as(&own, TARGET, b"{\"tasks\":[\"a\"]}").await.status, 200);
         }
-        assert_eq!(gate.asked.load(std::sync::atomic::Ordering::Relaxed), 1, "once a connection");
+        assert_eq!(kernel.asked.load(std::sync::atomic::Ordering::Relaxed), 1, "once a connection");
     }
 }
 
 #[tokio::test]
 async fn a_body_is_read_only_for_a_key_that_is_known_in_scope_and_in_time() {
-    let running = start_with(Limits::default(), gate(false)).await;
+    let running = start_with(Limits::default(), kernel(false)).await;
     let client = Client::connect(running.address).await;
     let json = ("content-type", "application/x-amz-json-1.1");
     let late = NOW.plus_millis(-400_000);
@@ -544,25 +548,4 @@ async fn web_sockets_are_handed_over() {
     let mut client = Client::connect(running.address).await;
     let answer = client.signed_get("/acsx", "", &upgrade).await;
     assert_eq!(answer.status, 400);
-}
-
-#[test]
-fn a_wrong_support_table_is_found_at_start() {
-    struct Wrong;
-    #[async_trait]
-    impl Service for Wrong {
-        fn schema(&self) -> &'static wire::schema::Service {
-            &ecs::SERVICE
-        }
-        fn support(&self) -> &'static Support {
-            static WRONG: Support = Support { built: &[Built::whole("Nothing")], absent: &[] };
-            &WRONG
-        }
-        async fn call(&self, _: Call) -> Result<Bytes, wire::Error> {
-            Ok(Value::Null.to_string().into())
-        }
-    }
-    let error =
-        FrontDoor::new(config(), vec![Arc::new(Wrong)], Arc::new(Ring), gate(true), None).err().unwrap();
-    assert_eq!(error.to_string(), "the support table of ecs is wrong: no typed operation Nothing");
 }

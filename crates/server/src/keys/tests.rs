@@ -9,7 +9,7 @@ use wire::Error;
 use super::*;
 use crate::{
     agent_link::{Assignments, Hello, RefusalKind},
-    front_door::{Call, Service},
+    gate::{Call, Service},
     runtime::tests::Api,
     services::logs::{Logs, Stores},
 };

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry},
-    front_door::{Caller, Role},
+    gate::{Caller, Role},
 };
 
 #[async_trait]

@@ -14,7 +14,7 @@ mod damage;
 use super::*;
 use crate::{
     agent_link::{Assignment, Assignments, Hello, RefusalKind, Session},
-    front_door::{Call, Caller, Service},
+    gate::{Call, Caller, Service},
     services::ecs::Ecs,
 };
 
@@ -45,7 +45,7 @@ impl Api {
             arn: "arn:aws:iam::000000000000:root".into(),
             user_id: "000000000000".into(),
             access_key: "AKIA".into(),
-            role: crate::front_door::Role::User,
+            role: crate::gate::Role::User,
         };
         self.call_as(caller, operation, input).await
     }

@@ -26,7 +26,7 @@ use serde::Serialize;
 use wire::{Error, Request};
 
 use crate::{
-    front_door::{Call, Service, Support},
+    gate::{Call, Service, Support},
     runtime::{Home, Runtime},
 };
 

@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 use wire::{Error, Request};
 
 use crate::{
-    front_door::{Call, Service, Support},
+    gate::{Call, Service, Support},
     runtime::{Identity, Runtime},
 };
 

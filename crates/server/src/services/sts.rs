@@ -5,7 +5,7 @@ use bytes::Bytes;
 use sts_model::{self as sts, GetCallerIdentityResponse};
 use wire::{Error, schema};
 
-use crate::front_door::{Built, Call, Service, Support};
+use crate::gate::{Built, Call, Service, Support};
 
 /// The STS API. It has no state: everything it tells comes from the key.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::client::{Client, HOST, TARGET, pairs};
-use super::{Gate, Limits, start, start_with};
+use super::{Kernel, Limits, start, start_with};
 
 #[tokio::test]
 async fn a_long_body_is_refused() {
@@ -81,18 +81,18 @@ async fn who_said_nothing_right_for_the_longest_time_gives_way() {
 #[tokio::test]
 async fn when_all_are_being_answered_health_and_the_hosts_own_users_get_in() {
     for admits in [true, false] {
-        let gate = Arc::new(Gate { admits, holds: true, ..Gate::default() });
+        let kernel = Arc::new(Kernel { admits, holds: true, ..Kernel::default() });
         let running =
-            start_with(Limits { connections: 1, reserve: 1, ..Limits::default() }, gate.clone()).await;
+            start_with(Limits { connections: 1, reserve: 1, ..Limits::default() }, kernel.clone()).await;
         let mut busy = Client::connect(running.address).await;
         let answer = tokio::spawn(async move { busy.ecs("StopTask", &json!({"task": "a"})).await.status });
-        gate.begun.notified().await;
+        kernel.begun.notified().await;
         let mut client = Client::connect(running.address).await;
         assert_eq!(client.raw("GET", "/health", &[HOST], b"").await.status, 200);
         let mut client = Client::connect(running.address).await;
         let found = client.ecs("DescribeTasks", &json!({"tasks": ["a"]})).await.status;
         assert_eq!(found, if admits { 200 } else { 503 });
-        gate.go.notify_one();
+        kernel.go.notify_one();
         assert_eq!(answer.await.unwrap(), 400);
     }
 }
@@ -164,23 +164,23 @@ async fn lines_of_heads_end_in_cr_and_lf() {
 
 #[tokio::test]
 async fn shutdown_answers_what_has_come_and_cuts_the_rest() {
-    let gate = Arc::new(Gate { holds: true, ..Gate::default() });
+    let kernel = Arc::new(Kernel { holds: true, ..Kernel::default() });
     let limits =
         Limits { grace: Duration::from_secs(2), linger: Duration::from_secs(60), ..Limits::default() };
-    let running = start_with(limits, gate.clone()).await;
+    let running = start_with(limits, kernel.clone()).await;
     let mut idle = Client::connect(running.address).await;
     assert_eq!(idle.raw("GET", "/health", &[HOST], b"").await.status, 200);
     let mut half = tokio::net::TcpStream::connect(running.address).await.unwrap();
     half.write_all(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\n").await.unwrap();
     let mut busy = Client::connect(running.address).await;
     let answer = tokio::spawn(async move { busy.ecs("StopTask", &json!({"task": "a"})).await });
-    gate.begun.notified().await;
+    kernel.begun.notified().await;
     running.shutdown.cancel();
     // The next request on a connection in use is answered, and told that it is the last one.
     let last = idle.raw("GET", "/health", &[HOST], b"").await;
     assert_eq!((last.status, last.header("connection")), (200, Some("close")));
     assert!(is_ended(&mut idle).await);
-    gate.go.notify_one();
+    kernel.go.notify_one();
     let answer = answer.await.unwrap();
     assert_eq!((answer.status, answer.header("connection")), (400, Some("close")));
     running.served.await.unwrap();

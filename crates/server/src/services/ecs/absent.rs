@@ -1,7 +1,7 @@
 //! Values of ECS's members that ask for nothing: what each member has when it is not given. Tools send them all
 //! the same. What is empty in a member that is refused is not listed here: the front door takes it out by itself.
 
-use crate::front_door::{Absent, Neutral};
+use crate::gate::{Absent, Neutral};
 
 use Neutral::{Empty, Off, Text, Zero};
 

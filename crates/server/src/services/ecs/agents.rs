@@ -13,7 +13,7 @@ use wire::Error;
 
 use super::json;
 use crate::{
-    front_door::{Call, Role},
+    gate::{Call, Role},
     runtime::{By, ClusterHandle, Home},
 };
 

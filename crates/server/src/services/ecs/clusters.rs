@@ -11,7 +11,7 @@ use wire::Error;
 
 use super::json;
 use crate::{
-    front_door::Call,
+    gate::Call,
     runtime::{ClusterHandle, Home},
 };
 

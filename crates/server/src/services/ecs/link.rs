@@ -8,7 +8,7 @@ use wire::Error;
 use super::json;
 use crate::{
     agent_link::{ACS_PATH, TCS_PATH},
-    front_door::Call,
+    gate::Call,
     runtime::Home,
 };
 

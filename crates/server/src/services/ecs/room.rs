@@ -4,7 +4,7 @@
 use ecs_model::errors;
 use wire::Error;
 
-use crate::{front_door::Call, runtime::Runtime};
+use crate::{gate::Call, runtime::Runtime};
 
 /// What makes rows, or makes them longer. An update of a service is not among them: it may scale to nought.
 const BEGINS: [&str; 10] = [

@@ -3,7 +3,7 @@
 
 use ::ecs::account::members;
 
-use crate::front_door::{Built, Support};
+use crate::gate::{Built, Support};
 
 const ONE_ZONE: &str = "all container instances are in one zone until zones can be configured";
 const IDENTITY: &str = "the key says who the agent is; a document is read only where it brings the key of a Roadstead agent along";

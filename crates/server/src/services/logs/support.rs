@@ -1,6 +1,6 @@
 //! What of the CloudWatch Logs API is built. docs/support.md is made from this table.
 
-use crate::front_door::{Built, Support};
+use crate::gate::{Built, Support};
 
 const ONE_ACCOUNT: &str = "no other account is linked to this one";
 const NO_MASK: &str = "no data protection policy masks anything";

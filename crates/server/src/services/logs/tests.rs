@@ -5,7 +5,7 @@ use tempfile::TempDir;
 use wire::{Error, Timestamp};
 
 use super::{Logs, Stores};
-use crate::front_door::{Call, Caller, Service};
+use crate::gate::{Call, Caller, Service};
 
 const NOW: i64 = 1_750_000_000_000;
 const GROUP_ARN: &str = "arn:aws:logs:eu-north-1:123456789012:log-group:/ecs/web";
@@ -34,7 +34,7 @@ impl Api {
             arn: "arn:aws:iam::123456789012:root".into(),
             user_id: "123456789012".into(),
             access_key: "test".into(),
-            role: crate::front_door::Role::User,
+            role: crate::gate::Role::User,
         };
         let call = Call {
             operation,

@@ -15,7 +15,7 @@ use parking_lot::RwLock;
 use wire::Error;
 
 use crate::{
-    front_door::{Call, Role},
+    gate::{Call, Role},
     runtime::Runtime,
 };
 

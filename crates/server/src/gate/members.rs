@@ -8,7 +8,7 @@ use wire::{Error, schema::Service};
 use super::{Built, Support};
 
 /// Where this project says what is built.
-pub(super) const SUPPORT_PAGE: &str = "docs/support.md";
+pub(crate) const SUPPORT_PAGE: &str = "docs/support.md";
 
 /// A member whose value may ask for nothing, in some operations.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use super::{Built, Support};
-use crate::front_door::{Absent, Neutral};
+use crate::gate::{Absent, Neutral};
 
 #[test]
 fn every_operation_and_member_is_in_one_class() {

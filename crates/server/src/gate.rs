@@ -1,0 +1,179 @@
+//! The gate: every call of every service goes through it, whoever makes it. The front door is one caller of it; the
+//! control plane's own calls, on behalf of somebody, are others. It checks the input against the model and refuses
+//! what is not built or not allowed; it knows no HTTP, no protocol and no operation.
+
+mod call;
+mod members;
+mod support;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use serde_json::Value;
+use wire::{Error, Timestamp, schema, validate::validate};
+
+pub use call::{Call, Caller, Role, Service};
+pub use members::{Absent, Neutral};
+pub use support::{Built, Support, page};
+
+/// Where this project says what is built.
+pub(crate) const SUPPORT_PAGE: &str = members::SUPPORT_PAGE;
+
+/// All services.
+pub struct Gate {
+    mounted: Vec<Mounted>,
+}
+
+/// A table that is wrong. Our own mistake, found at start.
+#[derive(Debug, thiserror::Error)]
+#[error("the support table of {service} is wrong: {what}")]
+pub struct Wrong {
+    service: &'static str,
+    what: String,
+}
+
+/// One service in its place.
+pub(crate) struct Mounted {
+    pub(crate) schema: &'static schema::Service,
+    service: Arc<dyn Service>,
+    built: HashMap<&'static str, Known>,
+}
+
+/// An operation that is built.
+struct Known {
+    built: &'static Built,
+    /// What is taken out of its input, as it asks for nothing.
+    absent: Vec<(&'static str, Neutral)>,
+}
+
+/// Who asks, and what they may.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub caller: Caller,
+    /// The operations that they may call; `None` for all.
+    pub may: Option<&'static [&'static str]>,
+}
+
+/// What is known of a call besides its input.
+#[derive(Debug, Clone)]
+pub struct Around {
+    /// The id that the client gets.
+    pub request_id: String,
+    /// The region that it is for.
+    pub region: Arc<str>,
+    /// When it came in.
+    pub now: Timestamp,
+    /// The URL by which the client reaches us; empty for calls from inside.
+    pub origin: String,
+}
+
+impl Gate {
+    /// Puts the services behind a gate.
+    ///
+    /// # Errors
+    /// A table of what is built that names something which the model does not have, or names it twice.
+    pub fn new(services: Vec<Arc<dyn Service>>) -> Result<Gate, Wrong> {
+        Ok(Gate { mounted: services.into_iter().map(mount).collect::<Result<_, _>>()? })
+    }
+
+    /// The service that `is` one.
+    pub(crate) fn find(&self, is: impl Fn(&schema::Service) -> bool) -> Option<&Mounted> {
+        self.mounted.iter().find(|mounted| is(mounted.schema))
+    }
+
+    /// A call from inside, on behalf of somebody. Gives the output as JSON.
+    ///
+    /// # Errors
+    /// The operation's own, and those by which calls from outside are refused.
+    pub async fn call(
+        &self,
+        principal: &Principal,
+        (service, operation): (&str, &str),
+        input: Value,
+        (region, now): (Arc<str>, Timestamp),
+    ) -> Result<Value, Error> {
+        let unknown = |text: String| Error::new("UnknownOperationException", 400, text);
+        let mounted = self.find(|schema| schema.name == service);
+        let mounted = mounted.ok_or_else(|| unknown(format!("Roadstead has no service {service}")))?;
+        let found = mounted.schema.operation(operation);
+        let found = found.ok_or_else(|| unknown(format!("{service} has no operation {operation}")))?;
+        let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
+        let around = Around { request_id, region, now, origin: String::new() };
+        mounted.admit(principal, found).map_err(|refusal| refusal.into_error(unknown))?;
+        let output = mounted.carry_out(principal, found, input, around).await?;
+        serde_json::from_slice(&output).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// Why a call is refused before its input is read.
+pub(crate) enum Refusal {
+    /// The operation is not built. Each protocol has its own form for it.
+    NotBuilt(String),
+    /// The principal may not call it.
+    Denied(Error),
+}
+
+impl Refusal {
+    /// The error; `unknown` makes the one of an operation that is not built.
+    pub(crate) fn into_error(self, unknown: impl FnOnce(String) -> Error) -> Error {
+        match self {
+            Refusal::NotBuilt(text) => unknown(text),
+            Refusal::Denied(error) => error,
+        }
+    }
+}
+
+impl Mounted {
+    /// Whether the principal may call the operation, and it is built.
+    pub(crate) fn admit(&self, principal: &Principal, operation: &schema::Operation) -> Result<(), Refusal> {
+        if principal.may.is_some_and(|operations| !operations.contains(&operation.name)) {
+            let (arn, service) = (&principal.caller.arn, self.schema.signing_name);
+            let text = format!("User: {arn} is not authorized to perform: {service}:{}", operation.name);
+            return Err(Refusal::Denied(Error::new("AccessDeniedException", 400, text)));
+        }
+        if self.built.contains_key(operation.name) {
+            return Ok(());
+        }
+        let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
+        Err(Refusal::NotBuilt(text))
+    }
+
+    /// Checks the input, and has the service carry the call out. What breaks an assertion is told as a failure of
+    /// this call.
+    ///
+    /// # Errors
+    /// What is wrong with the input, and the operation's own.
+    pub(crate) async fn carry_out(
+        &self,
+        principal: &Principal,
+        operation: &'static schema::Operation,
+        mut input: Value,
+        around: Around,
+    ) -> Result<Bytes, Error> {
+        let Some(known) = self.built.get(operation.name) else {
+            return Err(Error::internal("The operation is not built."));
+        };
+        members::take_out(&known.absent, &mut input);
+        validate(self.schema, operation, &mut input)?;
+        members::refuse(self.schema, known.built, &input)?;
+        let Around { request_id, region, now, origin } = around;
+        let caller = principal.caller.clone();
+        let call = Call { operation, input, caller, request_id: request_id.clone(), region, now, origin };
+        let output = AssertUnwindSafe(self.service.call(call)).catch_unwind().await;
+        output.unwrap_or_else(|_| {
+            tracing::error!(operation = operation.name, request_id, "a call broke an assertion");
+            Err(Error::internal("The call could not be carried out."))
+        })
+    }
+}
+
+fn mount(service: Arc<dyn Service>) -> Result<Mounted, Wrong> {
+    let (schema, support) = (service.schema(), service.support());
+    support.check(schema).map_err(|what| Wrong { service: schema.name, what })?;
+    let known = |built| Known { built, absent: members::absent(support, built) };
+    let built = support.built.iter().map(|built| (built.operation, known(built))).collect();
+    Ok(Mounted { schema, service, built })
+}
