@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release/roadstead
 export ROADSTEAD_VENV := $(VENV)
 export ROADSTEAD_BIN ?= $(BIN)
 
-.PHONY: help setup build demo demo-down test bench lint codegen
+.PHONY: help setup build demo demo-down test check bench lint codegen
 
 help: ## Say what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -30,6 +30,9 @@ demo-down: ## Remove all that `make demo` made
 test: ## Run everything that must hold
 	@tools/setup.sh "$(VENV)" test
 	@tools/test.sh
+
+check: ## Formatting, lints and unit tests of what changed
+	@tools/check.sh
 
 bench: build ## Measure, side by side with the peers
 	@tools/bench.sh

@@ -42,6 +42,26 @@ fn is_service(package: &serde_json::Value) -> bool {
     package["manifest_path"].as_str().is_some_and(|path| path.contains("/crates/services/"))
 }
 
+/// What brings executors, sockets, files, clocks or chance with it. What is pure depends on none of it; its tests may.
+const IMPURE: &[&str] = &[
+    "futures-util",
+    "hyper",
+    "hyper-util",
+    "libc",
+    "nix",
+    "parking_lot",
+    "rand",
+    "reqwest",
+    "rusqlite",
+    "rustix",
+    "socket2",
+    "tokio",
+    "tokio-tungstenite",
+    "tokio-util",
+    "tracing",
+    "uuid",
+];
+
 /// `metadata` is `cargo metadata --no-deps`. Dependencies for tests and builds count too.
 pub(super) fn check(metadata: &serde_json::Value) -> anyhow::Result<Vec<String>> {
     let packages = metadata["packages"].as_array().context("cargo metadata names no packages")?;
@@ -56,6 +76,10 @@ pub(super) fn check(metadata: &serde_json::Value) -> anyhow::Result<Vec<String>>
         };
         for dependency in package["dependencies"].as_array().into_iter().flatten() {
             let to = dependency["name"].as_str().unwrap_or_default();
+            let for_tests = dependency["kind"].as_str() == Some("dev");
+            if (name == "state" || is_service(package)) && !for_tests && IMPURE.contains(&to) {
+                broken.push(format!("crate {name}: is pure, and may not depend on {to}"));
+            }
             // A crate may depend on itself, to have its tests see its own testing feature.
             let ours = !dependency["path"].is_null() && to != name;
             let own_model = is_service(package) && to == format!("{name}-model");

@@ -37,6 +37,23 @@ fn edges_beyond_the_table_are_told() {
 }
 
 #[test]
+fn a_service_sees_its_own_model_and_neither_another_nor_the_world() {
+    let metadata = serde_json::json!({"packages": [{
+        "name": "events", "manifest_path": "/x/crates/services/events/Cargo.toml", "dependencies": [
+            {"name": "events-model", "path": "x", "kind": null},
+            {"name": "state", "path": "x", "kind": null},
+            {"name": "ecs", "path": "x", "kind": null},
+            {"name": "tokio", "path": null, "kind": null},
+            {"name": "tokio", "path": null, "kind": "dev"},
+        ],
+    }]});
+    let broken = edges::check(&metadata).expect("it is metadata");
+    let expected =
+        ["crate events: is pure, and may not depend on tokio", "crate events: may not depend on ecs"];
+    assert_eq!(broken, expected);
+}
+
+#[test]
 fn heads_are_asked_for() {
     let cases = [
         ("a.rs", "//! What it is.\n", true),

@@ -2,6 +2,9 @@
 //!
 //! Prints one line a figure. Compares with nothing by itself.
 
+// It measures.
+#![allow(clippy::disallowed_types)]
+
 use std::hint::black_box;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -471,6 +471,7 @@ fn look_at_all(cluster: &Cluster, request: &Request, seed: u64) -> Option<Instan
 }
 
 /// `cargo nextest run -p ecs --run-ignored all --no-capture ten_thousand` prints what one placement costs.
+#[allow(clippy::disallowed_types)]
 #[test]
 #[ignore = "a measurement"]
 fn ten_thousand_instances() {
