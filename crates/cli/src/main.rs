@@ -10,6 +10,7 @@ mod doctor;
 mod output;
 mod progress;
 mod running;
+mod takeover;
 
 use std::process::ExitCode;
 

@@ -32,11 +32,8 @@ use crate::{
     commands::{image, up::Parts},
     config::{self, Config},
     data_dir::{Credentials, DataDir},
-    output,
+    output, takeover,
 };
-
-/// The copy of `state.db` as it was before its rows had accounts and regions.
-pub const BEFORE_ACCOUNTS: &str = "state.db.before-accounts";
 
 /// Between rounds of housekeeping in the log store.
 const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
@@ -157,7 +154,7 @@ async fn start_server(
         region: server.region.clone(),
         partition: server.partition.clone(),
     };
-    take_over(&store, &state, &identity)?;
+    takeover::run(&store, &state, &identity)?;
     let control = Runtime::open(Arc::new(store), identity).context("cannot read the state")?;
     control.start().await?;
     control.sweep();
@@ -197,32 +194,6 @@ fn front_door_limits() -> front_door::Limits {
     let files = getrlimit(Resource::Nofile).current.and_then(|files| usize::try_from(files).ok());
     let connections = files.map_or(limits.connections, |files| limits.connections.min(files / 2));
     front_door::Limits { connections, ..limits }
-}
-
-/// A data directory of before there were accounts and regions is taken over, with a backup beside it.
-fn take_over(
-    store: &store::sqlite::Sqlite,
-    state: &std::path::Path,
-    identity: &Identity,
-) -> anyhow::Result<()> {
-    use runtime::migrate;
-    use store::Store as _;
-    if !migrate::is_needed(store)? {
-        return Ok(());
-    }
-    let backup = state.with_file_name(BEFORE_ACCOUNTS);
-    if !backup.exists() {
-        // Made under another name first: one that is there is whole.
-        let unfinished = state.with_file_name(format!("{BEFORE_ACCOUNTS}.new"));
-        let _ = std::fs::remove_file(&unfinished);
-        let kept = store.backup(&unfinished).map_err(anyhow::Error::from);
-        kept.and_then(|()| Ok(std::fs::rename(&unfinished, &backup)?))
-            .with_context(|| format!("cannot write {}", backup.display()))
-            .advise("free as much space as state.db takes: a copy is kept of it as it was")?;
-    }
-    let moved = migrate::run(store, &identity.account, &identity.region)?;
-    tracing::info!(moved, backup = %backup.display(), "the state of an earlier version was taken over");
-    Ok(())
 }
 
 /// Begun from nothing, the control plane would know of no task, and have every one ended that runs.

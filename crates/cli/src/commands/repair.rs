@@ -16,6 +16,7 @@ use crate::{
     commands::up::Settings,
     data_dir::{self, DataDir},
     output::say,
+    takeover,
 };
 
 /// The files with rows, in a data directory.
@@ -84,6 +85,14 @@ pub fn run(args: Args) -> anyhow::Result<()> {
 
 fn list(path: &Path) -> anyhow::Result<()> {
     let mut found = false;
+    let before = path.join(takeover::BEFORE_ACCOUNTS);
+    if before.is_file() {
+        say!(
+            "{} is the state as an earlier version left it; delete it when you need it no more",
+            before.display()
+        );
+        found = true;
+    }
     for file in FILES.map(|file| path.join(file)) {
         for kept in kept(&file) {
             say!("{} is what a damaged file was; delete it when you need it no more", kept.display());

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{Args, Check};
-use crate::commands::repair;
+use crate::{commands::repair, takeover};
 
 /// Nothing where there is no data directory yet.
 pub(super) fn run(args: &Args) -> Vec<Check> {
@@ -18,6 +18,7 @@ pub(super) fn run(args: &Args) -> Vec<Check> {
             checks.extend(set_aside(&path, &rows));
         }
     }
+    checks.extend(before_accounts(&args.data_dir));
     if logs.is_dir() {
         checks.push(fill(logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs));
     }
@@ -29,6 +30,18 @@ fn set_aside(path: &Path, rows: &[store::aside::Aside]) -> Option<Check> {
     let detail = format!("{}: {} rows cannot be read: {}", path.display(), rows.len(), keys.join(", "));
     let mend = "`roadstead repair` lists them all, and docs/repair.md says what each kind means";
     (!rows.is_empty()).then(|| Check::warn("rows", detail, mend))
+}
+
+/// The copy of the state from before the takeover, which nothing needs any more once that has proven itself.
+fn before_accounts(data_dir: &Path) -> Option<Check> {
+    let copy = data_dir.join(takeover::BEFORE_ACCOUNTS);
+    let bytes = copy.metadata().ok()?.len();
+    let detail = format!(
+        "{} is the state as an earlier version left it ({} MiB); delete it when you need it no more",
+        copy.display(),
+        bytes.div_ceil(1 << 20)
+    );
+    Some(Check::ok("before-accounts", detail))
 }
 
 fn fill(held: u64, most: u64, logs: &Path) -> Check {
@@ -45,6 +58,15 @@ fn fill(held: u64, most: u64, logs: &Path) -> Check {
 mod tests {
     use super::super::Status;
     use super::*;
+
+    #[test]
+    fn a_state_of_before_accounts_that_is_kept_is_told() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(before_accounts(dir.path()), None);
+        std::fs::write(dir.path().join(takeover::BEFORE_ACCOUNTS), "x").unwrap();
+        let check = before_accounts(dir.path()).unwrap();
+        assert!(check.detail.contains("(1 MiB)") && check.status == Status::Ok, "{check:?}");
+    }
 
     #[test]
     fn logs_that_are_nearly_full_are_told() {
