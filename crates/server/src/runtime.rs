@@ -9,8 +9,10 @@ mod cluster;
 mod home;
 mod load;
 pub mod migrate;
+pub mod outbox;
 mod presence;
 mod shard;
+mod shards;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wakers;
@@ -32,7 +34,9 @@ use crate::gate::{Caller, Role};
 pub use clock::{now, undoubted};
 pub use cluster::ClusterHandle;
 pub use home::Home;
+pub use load::Loads;
 pub use shard::{Shard, Visible};
+pub use shards::{Found, PortsOf, Shards, Started};
 
 /// Between looks for task definitions that can be deleted.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -92,7 +96,7 @@ pub struct Runtime {
 impl Runtime {
     /// Reads all rows and starts the writers.
     pub fn open(store: Arc<dyn Store>, identity: Identity) -> Result<Arc<Runtime>, store::Error> {
-        let rows = load::load(store.as_ref(), now())?;
+        let rows = load::load(store.as_ref(), now(), &mut [])?;
         let (homes, agent_keys) = (RwLock::default(), Arc::default());
         let aside = Arc::new(rows.aside);
         let runtime = Arc::new(Runtime { identity, store, homes, agent_keys, aside });

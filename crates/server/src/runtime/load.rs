@@ -31,10 +31,22 @@ pub struct Found {
     pub clusters: BTreeMap<String, Cluster>,
 }
 
-/// Reads them. An error is the store's alone.
-pub fn load(store: &dyn Store, now: Timestamp) -> Result<Rows, Error> {
+/// Takes the rows of one service as they are read.
+pub trait Loads {
+    /// The service's name in the keys.
+    fn service(&self) -> &'static str;
+
+    /// Takes one.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<(), Unreadable>;
+}
+
+/// Reads them, those of other services into `others`. An error is the store's alone.
+pub fn load(store: &dyn Store, now: Timestamp, others: &mut [&mut dyn Loads]) -> Result<Rows, Error> {
     let mut loading = Loading { now, places: BTreeMap::new(), bad: Vec::new(), made: Vec::new() };
-    store.scan(&Span::all(), &mut |entry: Entry| loading.take(entry))?;
+    store.scan(&Span::all(), &mut |entry: Entry| loading.take(entry, others))?;
     for (entry, reason) in &loading.bad {
         let key = &entry.key;
         tracing::error!(key, reason, "a row cannot be read; it is set aside: docs/repair.md");
@@ -63,21 +75,24 @@ struct Loading {
 }
 
 impl Loading {
-    fn take(&mut self, entry: Entry) {
+    fn take(&mut self, entry: Entry, others: &mut [&mut dyn Loads]) {
         if entry.key.starts_with(aside::PREFIX) {
             return;
         }
         if !entry.whole {
             return self.bad.push((entry, "it does not match its checksum".to_owned()));
         }
-        if let Err(error) = self.apply(&entry) {
+        if let Err(error) = self.apply(&entry, others) {
             self.bad.push((entry, error.to_string()));
         }
     }
 
-    fn apply(&mut self, entry: &Entry) -> Result<(), Unreadable> {
-        let parts = KeyParts::parse(&entry.key).filter(|parts| parts.service == Cluster::SERVICE);
-        let parts = parts.ok_or(Unreadable::Kind)?;
+    fn apply(&mut self, entry: &Entry, others: &mut [&mut dyn Loads]) -> Result<(), Unreadable> {
+        let parts = KeyParts::parse(&entry.key).ok_or(Unreadable::Kind)?;
+        if parts.service != Cluster::SERVICE {
+            let other = others.iter_mut().find(|other| other.service() == parts.service);
+            return other.ok_or(Unreadable::Kind)?.take(&parts, &entry.value);
+        }
         if parts.shard == MAIN {
             let row = account::Row::decode(parts.row, &entry.value)?;
             self.found(&parts).account.apply(&account::Change::Put(row));

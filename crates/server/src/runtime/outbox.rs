@@ -1,0 +1,102 @@
+//! Carries out the calls in a shard's outbox: each through the gate, at least once, and what came of it goes back as a
+//! command. A call that is under way when the control plane ends is made again by the next start, with the same
+//! idempotency token.
+
+use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use serde_json::Value;
+use state::{
+    Id128,
+    outbox::{Call, Sends},
+};
+use tokio::{sync::Notify, task::JoinSet};
+use wire::Error;
+
+use super::{Place, clock, shard::Shard};
+
+/// Calls of one shard that are under way at a time.
+const TOGETHER: usize = 32;
+/// The first and the longest wait after an outcome could not be stored.
+const RETRY: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(30));
+
+/// Makes calls on behalf of somebody.
+#[async_trait]
+pub trait Calls: Send + Sync + 'static {
+    /// Makes one, in an account and region.
+    ///
+    /// # Errors
+    /// The operation's own.
+    async fn call(&self, place: &Place, call: Call) -> Result<Value, Error>;
+}
+
+/// Begins to carry out what waits in the outbox of this shard, for as long as anybody holds the shard.
+pub fn start<D: Sends>(shard: &Shard<D>, calls: Arc<dyn Calls>) {
+    let changed = Arc::new(Notify::new());
+    let told = Arc::downgrade(&changed);
+    shard.follow(Box::new(move |_| {
+        if let Some(changed) = told.upgrade() {
+            changed.notify_one();
+        }
+    }));
+    tokio::spawn(run(shard.clone(), calls, changed));
+}
+
+async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Notify>) {
+    let place: Place = (shard.id().account.clone(), shard.id().region.clone());
+    let mut under_way: BTreeSet<Id128> = BTreeSet::new();
+    let mut working = JoinSet::new();
+    loop {
+        let visible = shard.read();
+        let now = clock::now();
+        // Those that are under way stay in the outbox until their outcome is stored.
+        let ready = visible.state.outbox().ready(now).filter(|id| !under_way.contains(id));
+        let next: Vec<Id128> = ready.take(TOGETHER - under_way.len().min(TOGETHER)).collect();
+        for id in next {
+            let Some(call) = visible.state.call(id) else { continue };
+            under_way.insert(id);
+            working.spawn(one(shard.clone(), calls.clone(), place.clone(), id, call));
+        }
+        let wake = visible.state.outbox().wake_after(now);
+        drop(visible);
+        tokio::select! {
+            () = changed.notified() => {}
+            done = working.join_next(), if !working.is_empty() => {
+                if let Some(Ok(id)) = done {
+                    under_way.remove(&id);
+                }
+            }
+            () = clock::sleep_until(wake, None, Some(clock::steps())) => {}
+        }
+    }
+}
+
+async fn one<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, place: Place, id: Id128, call: Call) -> Id128 {
+    let (service, operation) = (call.service.clone(), call.operation.clone());
+    let outcome = AssertUnwindSafe(calls.call(&place, call)).catch_unwind().await;
+    let outcome = outcome.unwrap_or_else(|_| Err(Error::internal("The call broke an assertion.")));
+    if let Err(error) = &outcome {
+        tracing::debug!(%error, service, operation, "a call from an outbox was refused");
+    }
+    let mut wait = RETRY.0;
+    loop {
+        let told = outcome.clone();
+        let stored = shard.execute("", move |txn| {
+            // Somebody may have taken it back meanwhile.
+            if txn.state.call(id).is_some() {
+                D::carried_out(txn, id, told);
+            }
+            Ok(())
+        });
+        match stored.await {
+            Ok(()) => return id,
+            Err(error) => tracing::warn!(%error, "what came of a call could not be stored; trying again"),
+        }
+        tokio::time::sleep(wait).await;
+        wait = (wait * 2).min(RETRY.1);
+    }
+}
+
+#[cfg(test)]
+mod tests;
