@@ -10,10 +10,14 @@ mod tests;
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, sync::Arc};
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
+use state::outbox;
 use wire::{Error, Timestamp, schema, validate::validate};
+
+use crate::runtime::{self, Place, outbox::Calls};
 
 pub use call::{Call, Caller, Role, Service};
 pub use members::{Absent, Neutral};
@@ -105,6 +109,24 @@ impl Gate {
         mounted.admit(principal, found).map_err(|refusal| refusal.into_error(unknown))?;
         let output = mounted.carry_out(principal, found, input, around).await?;
         serde_json::from_slice(&output).map_err(|error| Error::internal(error.to_string()))
+    }
+}
+
+/// Calls from outboxes, as whom the row says.
+#[async_trait]
+impl Calls for Gate {
+    async fn call(&self, (account, region): &Place, call: outbox::Call) -> Result<Value, Error> {
+        let outbox::Call { principal, service, operation, input } = call;
+        let caller = Caller {
+            account: account.clone(),
+            arn: principal.as_str().into(),
+            user_id: principal.as_str().into(),
+            access_key: "".into(),
+            role: Role::User,
+        };
+        let principal = Principal { caller, may: None };
+        let at = (region.clone(), runtime::now());
+        Gate::call(self, &principal, (&service, &operation), input, at).await
     }
 }
 

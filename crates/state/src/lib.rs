@@ -5,6 +5,7 @@
 //! in through [`Ctx`] and [`Ids`].
 
 pub mod agenda;
+pub mod api;
 pub mod batch;
 pub mod ctx;
 pub mod delta;

@@ -82,6 +82,11 @@ impl<D: Domain> Shard<D> {
         self.shared.snapshot.load_full()
     }
 
+    /// The context of a look by `by` at `now`.
+    pub fn ctx(&self, by: &By, now: Timestamp) -> Ctx {
+        self.shared.ctx(by, now)
+    }
+
     /// Has each commit from now on told.
     pub fn follow(&self, follow: Follow<D>) {
         self.shared.followers.write().push(follow);
