@@ -103,7 +103,7 @@ pub fn at_rest(world: &World) -> Option<String> {
             }
         };
         if !settled {
-            let (running, pending) = world.state.task_counts();
+            let (running, pending) = world.state.totals().task_counts();
             return Some(format!(
                 "service {} is not at rest: {:?} wants {}, {running} running, {pending} pending, {:?}",
                 service.name, service.status, service.desired_count, service.deployments

@@ -23,7 +23,10 @@ pub fn reread(state: &Cluster) -> Result<Cluster, String> {
         }
         read.apply(&Change::Put(back));
     }
-    if read.task_counts() != state.task_counts() || read.agenda().wake_at() != state.agenda().wake_at() {
+    if read.totals() != state.totals()
+        || !read.tallies().eq(state.tallies())
+        || read.agenda().wake_at() != state.agenda().wake_at()
+    {
         return Err("the indexes differ after a restart".to_owned());
     }
     Ok(read)

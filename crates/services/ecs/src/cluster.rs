@@ -3,7 +3,11 @@
 //! a snapshot is a clone, and undoing is dropping one.
 
 pub mod change;
+pub(crate) mod looks;
 pub mod rows;
+mod take;
+pub mod tally;
+pub mod totals;
 pub mod txn;
 mod weight;
 
@@ -21,6 +25,8 @@ use crate::{account::Account, instance, limits, placement::Slots, service, tick}
 
 pub use change::{Change, Key, Row};
 pub use rows::*;
+pub use tally::Tally;
+pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};
 
 /// What the tasks on one container instance take from it.
@@ -66,18 +72,15 @@ pub struct Cluster {
     tokens: OrdMap<String, Arc<TokenRow>>,
     /// Client tokens, the oldest first.
     tokens_by_age: OrdSet<(Timestamp, String)>,
-    /// How many tasks are STOPPED.
-    stopped: usize,
     usage: OrdMap<InstanceId, Arc<Usage>>,
     slots: Slots,
-    service_tasks: OrdMap<ServiceName, OrdSet<TaskId>>,
+    tallies: OrdMap<ServiceName, Arc<Tally>>,
+    totals: Totals,
     /// Services that wait for room, and daemons: what looks again when capacity comes.
     waiting: OrdSet<ServiceName>,
     agenda: Agenda<Key, Mark>,
     /// Its last row was deleted.
     gone: bool,
-    running: i32,
-    pending: i32,
 }
 
 impl Cluster {
@@ -90,59 +93,70 @@ impl Cluster {
             tasks: OrdMap::new(),
             tokens: OrdMap::new(),
             tokens_by_age: OrdSet::new(),
-            stopped: 0,
             usage: OrdMap::new(),
             slots: Slots::default(),
-            service_tasks: OrdMap::new(),
+            tallies: OrdMap::new(),
+            totals: Totals::default(),
             waiting: OrdSet::new(),
             agenda: Agenda::default(),
             gone: false,
-            running: 0,
-            pending: 0,
         }
     }
 
     /// A task by id.
     pub fn task(&self, id: &TaskId) -> Option<&Arc<TaskRow>> {
+        looks::one();
         self.tasks.get(id)
     }
 
     /// All tasks in order of their ids.
     pub fn tasks(&self) -> impl Iterator<Item = &Arc<TaskRow>> {
-        self.tasks.values()
+        self.tasks.values().inspect(|_| looks::one())
     }
 
     /// Tasks whose id is greater than `after`, in order: for paging without a scan of what came before.
     pub fn tasks_after(&self, after: Option<&TaskId>) -> impl Iterator<Item = &Arc<TaskRow>> {
         use std::ops::Bound::{Excluded, Unbounded};
         let from = after.map_or(Unbounded, |id| Excluded(*id));
-        self.tasks.range((from, Unbounded)).map(|(_, row)| row)
+        self.tasks.range((from, Unbounded)).map(|(_, row)| row).inspect(|_| looks::one())
     }
 
-    /// The tasks that a service made and that are not forgotten yet.
+    /// The tasks that a service made and that are not forgotten yet, in the order of their ids.
     pub fn tasks_of_service(&self, name: &ServiceName) -> impl Iterator<Item = &Arc<TaskRow>> {
-        self.service_tasks.get(name).into_iter().flatten().filter_map(|id| self.tasks.get(id))
+        let ids = self.tallies.get(name).map(|tally| tally.tasks());
+        ids.into_iter().flatten().filter_map(|id| self.task(id))
+    }
+
+    /// The tasks of a service, counted and in order.
+    pub fn tally(&self, name: &ServiceName) -> Arc<Tally> {
+        self.tallies.get(name).cloned().unwrap_or_default()
+    }
+
+    /// The services that have tasks, whether there is a row of them or not.
+    pub fn tallies(&self) -> impl Iterator<Item = (&ServiceName, &Arc<Tally>)> {
+        self.tallies.iter()
     }
 
     /// The tasks on a container instance that are not STOPPED.
     pub fn tasks_on(&self, instance: &InstanceId) -> impl Iterator<Item = &Arc<TaskRow>> {
-        self.usage.get(instance).into_iter().flat_map(|u| u.tasks.keys()).filter_map(|id| self.tasks.get(id))
+        self.usage.get(instance).into_iter().flat_map(|u| u.tasks.keys()).filter_map(|id| self.task(id))
     }
 
     /// A container instance by id.
     pub fn instance(&self, id: &InstanceId) -> Option<&Arc<InstanceRow>> {
+        looks::one();
         self.instances.get(id)
     }
 
     /// All container instances in order of their ids.
     pub fn instances(&self) -> impl Iterator<Item = &Arc<InstanceRow>> {
-        self.instances.values()
+        self.instances.values().inspect(|_| looks::one())
     }
 
     /// Container instances whose id is greater than `after`, in order.
     pub fn instances_after(&self, after: &InstanceId) -> impl Iterator<Item = &Arc<InstanceRow>> {
         use std::ops::Bound::{Excluded, Unbounded};
-        self.instances.range((Excluded(*after), Unbounded)).map(|(_, row)| row)
+        self.instances.range((Excluded(*after), Unbounded)).map(|(_, row)| row).inspect(|_| looks::one())
     }
 
     /// All container instances in order of their ids, each with what is in use on it.
@@ -151,7 +165,11 @@ impl Cluster {
         let same = self.instances.len() == self.usage.len();
         let paired = same.then(|| self.instances.values().zip(self.usage.values()));
         let looked_up = || self.instances.iter().filter_map(|(id, row)| Some((row, self.usage.get(id)?)));
-        paired.into_iter().flatten().chain((!same).then(looked_up).into_iter().flatten())
+        paired
+            .into_iter()
+            .flatten()
+            .chain((!same).then(looked_up).into_iter().flatten())
+            .inspect(|_| looks::one())
     }
 
     /// The container instances that tasks which are not STOPPED are on, whether there is a row of them or not.
@@ -171,17 +189,18 @@ impl Cluster {
 
     /// A service by name.
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<ServiceRow>> {
+        looks::one();
         self.services.get(name)
     }
 
     /// All services in order of their names.
     pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceRow>> {
-        self.services.values()
+        self.services.values().inspect(|_| looks::one())
     }
 
     /// Services that wait for room, and daemons.
     pub fn services_waiting(&self) -> impl Iterator<Item = &ServiceName> {
-        self.waiting.iter()
+        self.waiting.iter().inspect(|_| looks::one())
     }
 
     /// What a RunTask client token made.
@@ -202,7 +221,7 @@ impl Cluster {
         let tokens = self.tokens_by_age.iter().take(tokens).map(|(_, token)| Key::Token(token.clone()));
         // Tokens are remembered for longer: the earliest to be forgotten are tasks, nearly all of them.
         let tasks = self.agenda.timers().filter(|(_, key)| matches!(key, Key::Task(_)));
-        let tasks = tasks.take(of(self.stopped, limits::STOPPED_TASKS)).map(|(_, key)| key.clone());
+        let tasks = tasks.take(of(self.totals.stopped, limits::STOPPED_TASKS)).map(|(_, key)| key.clone());
         tasks.chain(tokens).collect()
     }
 
@@ -211,9 +230,14 @@ impl Cluster {
         (self.services.len(), self.instances.len())
     }
 
-    /// Tasks that are RUNNING, and tasks that are on their way there.
-    pub fn task_counts(&self) -> (i32, i32) {
-        (self.running, self.pending)
+    /// How many there are of what: DescribeClusters, and the limits of a cluster.
+    pub fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// How many tasks there are, STOPPED ones too.
+    pub fn tasks_kept(&self) -> usize {
+        self.tasks.len()
     }
 
     /// Takes out of `free` each task definition that a task which is not STOPPED, or a service, is of.
@@ -281,10 +305,7 @@ impl Domain for Cluster {
             }
             Change::Delete(Key::Cluster(())) => self.gone = true,
             Change::Delete(Key::Instance(id)) => self.delete_instance(id),
-            Change::Delete(Key::Service(name)) => {
-                self.services.remove(name);
-                self.waiting.remove(name);
-            }
+            Change::Delete(Key::Service(name)) => self.delete_service(name),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
         }
@@ -321,155 +342,5 @@ impl Domain for Cluster {
 
     fn gone(&self) -> bool {
         self.gone
-    }
-}
-
-impl Cluster {
-    fn put_instance(&mut self, row: &Arc<InstanceRow>) {
-        let old = self.instances.insert(row.id, row.clone());
-        let usage = self.usage.entry(row.id).or_default();
-        let slot = match usage.slot {
-            Some(slot) => slot,
-            None => {
-                let slot = self.slots.allot(&row.id);
-                // Tasks may have been read before their instance.
-                self.slots.fill(slot, &usage.used, &usage.groups);
-                Arc::make_mut(usage).slot = Some(slot);
-                slot
-            }
-        };
-        self.slots.host(slot, old.as_deref(), row, &usage.used);
-    }
-
-    fn forget_token(&mut self, token: &str) {
-        if let Some(old) = self.tokens.remove(token) {
-            self.tokens_by_age.remove(&(old.forget_at, old.token.clone()));
-        }
-    }
-
-    fn delete_instance(&mut self, id: &InstanceId) {
-        let row = self.instances.remove(id);
-        let Some(usage) = self.usage.remove(id) else { return };
-        if let Some(slot) = usage.slot {
-            self.slots.release(slot, row.as_deref(), &usage.used, usage.groups.keys());
-        }
-    }
-
-    fn put_service(&mut self, row: &Arc<ServiceRow>) {
-        if row.status == ServiceStatus::Active && (row.unplaced.is_some() || row.daemon()) {
-            self.waiting.insert(row.name.clone());
-        } else {
-            self.waiting.remove(&row.name);
-        }
-        self.services.insert(row.name.clone(), row.clone());
-    }
-
-    fn put_task(&mut self, row: &Arc<TaskRow>) {
-        if let Some(old) = self.tasks.insert(row.id, row.clone()) {
-            self.uncount(&old);
-        } else if let Some((service, _)) = &row.service {
-            self.service_tasks.entry(service.clone()).or_default().insert(row.id);
-        }
-        self.count(row);
-    }
-
-    fn delete_task(&mut self, id: &TaskId) {
-        let Some(old) = self.tasks.remove(id) else { return };
-        self.uncount(&old);
-        let Some((service, _)) = &old.service else { return };
-        if let Some(ids) = self.service_tasks.get_mut(service) {
-            ids.remove(id);
-            if ids.is_empty() {
-                self.service_tasks.remove(service);
-            }
-        }
-    }
-
-    fn count(&mut self, row: &TaskRow) {
-        let (running, pending) = row.counts();
-        self.running += running;
-        self.pending += pending;
-        self.stopped += usize::from(row.last == TaskStatus::Stopped);
-        let Some(instance) = &row.instance else { return };
-        if row.last == TaskStatus::Stopped {
-            // Its container instance may be forgotten.
-            if let Some(usage) = self.usage.get_mut(instance) {
-                Arc::make_mut(usage).ended.insert(row.id);
-            }
-            return;
-        }
-        let usage = Arc::make_mut(self.usage.entry(*instance).or_default());
-        usage.running += running;
-        usage.pending += pending;
-        usage.tasks.insert(row.id, row.desired);
-        usage.used.add(&row.needs);
-        *usage.groups.entry(row.group.clone()).or_default() += 1;
-        if let Some(slot) = usage.slot {
-            self.slots.take(slot, &row.needs, &row.group);
-        }
-    }
-
-    fn uncount(&mut self, row: &TaskRow) {
-        let (running, pending) = row.counts();
-        self.running -= running;
-        self.pending -= pending;
-        self.stopped -= usize::from(row.last == TaskStatus::Stopped);
-        let Some(usage) = row.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
-        let usage = Arc::make_mut(usage);
-        if row.last == TaskStatus::Stopped {
-            usage.ended.remove(&row.id);
-            return;
-        }
-        usage.running -= running;
-        usage.pending -= pending;
-        usage.tasks.remove(&row.id);
-        usage.used.subtract(&row.needs);
-        match usage.groups.get_mut(&row.group) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                usage.groups.remove(&row.group);
-            }
-        }
-        if let Some(slot) = usage.slot {
-            let reserved = row.instance.as_ref().and_then(|id| self.instances.get(id));
-            self.slots.give(slot, &row.needs, &row.group, reserved.map(|row| &row.registered));
-        }
-    }
-}
-
-impl TaskRow {
-    /// (1, 0) when RUNNING, (0, 1) when on the way there, (0, 0) after, as ECS counts tasks.
-    pub fn counts(&self) -> (i32, i32) {
-        match self.last {
-            TaskStatus::Provisioning | TaskStatus::Pending | TaskStatus::Activating => (0, 1),
-            TaskStatus::Running => (1, 0),
-            _ => (0, 0),
-        }
-    }
-}
-
-impl ServiceRow {
-    /// The earliest time at which this service must be looked at again.
-    pub fn wakes_at(&self) -> Option<Timestamp> {
-        let deployments = self.deployments.iter().filter_map(|d| d.not_before);
-        deployments.chain(self.wake_at).chain(self.forget_at).min()
-    }
-}
-
-impl Resources {
-    /// Takes more.
-    pub fn add(&mut self, other: &Resources) {
-        self.cpu += other.cpu;
-        self.memory += other.memory;
-        self.ports_tcp.extend(&other.ports_tcp);
-        self.ports_udp.extend(&other.ports_udp);
-    }
-
-    /// Gives back.
-    pub fn subtract(&mut self, other: &Resources) {
-        self.cpu -= other.cpu;
-        self.memory -= other.memory;
-        self.ports_tcp.retain(|port| !other.ports_tcp.contains(port));
-        self.ports_udp.retain(|port| !other.ports_udp.contains(port));
     }
 }

@@ -2,14 +2,12 @@
 //! cluster is, and when it may go, is decided here.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html>
 
-use ecs_model::{
-    self as ecs, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, LaunchType, errors,
-};
+use ecs_model::{self as ecs, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, errors};
 use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, ClusterRow, InstanceStatus, Key, ServiceStatus, TaskStatus, Txn, Writes},
+    cluster::{Cluster, ClusterRow, Key, Totals, Txn, Writes},
     limits, tags,
 };
 
@@ -71,17 +69,18 @@ pub fn update_cluster_settings(
 
 /// DeleteCluster: refused while anything is in it.
 pub fn delete_cluster(txn: &mut Txn) -> Result<ecs::DeleteClusterResponse, Error> {
-    if txn.state.instances().any(|row| row.status != InstanceStatus::Inactive) {
+    let totals = txn.state.totals();
+    if totals.instances_live() > 0 {
         return Err(errors::cluster_contains_container_instances(
             "The Cluster cannot be deleted while Container Instances are active or draining.",
         ));
     }
-    if txn.state.services().any(|row| row.status != ServiceStatus::Inactive) {
+    if totals.services_live() > 0 {
         return Err(errors::cluster_contains_services(
             "The Cluster cannot be deleted while Services are active.",
         ));
     }
-    if txn.state.tasks().any(|row| row.last != TaskStatus::Stopped) {
+    if txn.state.tasks_kept() > totals.stopped {
         return Err(errors::cluster_contains_tasks("The Cluster cannot be deleted while Tasks are active."));
     }
     let mut row = txn.state.row.as_ref().clone();
@@ -113,22 +112,19 @@ pub fn forget(txn: &mut Txn) {
 pub fn cluster(state: &Cluster, ctx: &Ctx, include: &[ClusterField]) -> ecs::Cluster {
     let row = &state.row;
     let asked = |field: ClusterField| include.contains(&field);
-    let (running, pending) = state.task_counts();
+    let totals = state.totals();
+    let (running, pending) = totals.task_counts();
     let count = |n: usize| Some(i32::try_from(n).unwrap_or(i32::MAX));
     ecs::Cluster {
         cluster_arn: Some(arn::cluster(ctx, &row.name)),
         cluster_name: Some(row.name.clone()),
         configuration: row.configuration.clone().filter(|_| asked(ClusterField::Configurations)),
         status: Some(if row.active { "ACTIVE" } else { "INACTIVE" }.to_owned()),
-        registered_container_instances_count: count(
-            state.instances().filter(|row| row.status != InstanceStatus::Inactive).count(),
-        ),
+        registered_container_instances_count: count(totals.instances_live()),
         running_tasks_count: Some(running),
         pending_tasks_count: Some(pending),
-        active_services_count: count(
-            state.services().filter(|row| row.status == ServiceStatus::Active).count(),
-        ),
-        statistics: Some(if asked(ClusterField::Statistics) { statistics(state) } else { Vec::new() }),
+        active_services_count: count(totals.services_active()),
+        statistics: Some(if asked(ClusterField::Statistics) { statistics(totals) } else { Vec::new() }),
         tags: Some(if asked(ClusterField::Tags) { row.tags.clone() } else { Vec::new() }),
         settings: Some(if asked(ClusterField::Settings) { row.settings.clone() } else { Vec::new() }),
         capacity_providers: Some(row.capacity_providers.clone()),
@@ -139,35 +135,16 @@ pub fn cluster(state: &Cluster, ctx: &Ctx, include: &[ClusterField]) -> ecs::Clu
 }
 
 /// Counts by launch type, in ECS's names.
-fn statistics(state: &Cluster) -> Vec<KeyValuePair> {
-    let (mut running, mut pending) = ([0; 3], [0; 3]);
-    let place = |launch_type: LaunchType| match launch_type {
-        LaunchType::Fargate => 1,
-        LaunchType::External => 2,
-        _ => 0,
-    };
-    for task in state.tasks() {
-        let (r, p) = task.counts();
-        running[place(task.launch_type)] += r;
-        pending[place(task.launch_type)] += p;
-    }
-    let (mut active, mut draining) = ([0; 3], [0; 3]);
-    for service in state.services() {
-        match service.status {
-            ServiceStatus::Active => active[place(service.launch_type)] += 1,
-            ServiceStatus::Draining => draining[place(service.launch_type)] += 1,
-            ServiceStatus::Inactive => {}
-        }
-    }
+fn statistics(totals: &Totals) -> Vec<KeyValuePair> {
     let mut all = Vec::new();
     for (at, kind) in ["EC2", "Fargate", "External"].into_iter().enumerate() {
         for (name, value) in [
-            (format!("running{kind}TasksCount"), running[at]),
-            (format!("pending{kind}TasksCount"), pending[at]),
-            (format!("active{kind}ServiceCount"), active[at]),
-            (format!("draining{kind}ServiceCount"), draining[at]),
+            (format!("running{kind}TasksCount"), totals.tasks[at].running.to_string()),
+            (format!("pending{kind}TasksCount"), totals.tasks[at].pending.to_string()),
+            (format!("active{kind}ServiceCount"), totals.services[at].active.to_string()),
+            (format!("draining{kind}ServiceCount"), totals.services[at].draining.to_string()),
         ] {
-            all.push(KeyValuePair { name: Some(name), value: Some(value.to_string()) });
+            all.push(KeyValuePair { name: Some(name), value: Some(value) });
         }
     }
     all

@@ -1,5 +1,7 @@
 //! What must be true of a cluster after every step. Checked by the simulator, and by tests.
 
+mod indexes;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
@@ -13,6 +15,7 @@ pub fn check(state: &Cluster) -> Vec<String> {
     hosts(state, &mut broken);
     tasks(state, &mut broken);
     services(state, &mut broken);
+    indexes::check(state, &mut broken);
     broken
 }
 

@@ -13,7 +13,7 @@ use state::{Batch, Domain, Id128, Table};
 use crate::{
     Cluster, Ctx, Ids, Txn,
     account::{self, Account},
-    cluster::{Change, Desired, InstanceId, Key, Ports, TaskRow, TaskStatus},
+    cluster::{Change, Desired, InstanceId, Key, Ports, TaskRow, TaskStatus, looks},
     clusters, instance, invariants, service, task,
 };
 
@@ -38,6 +38,8 @@ pub struct World {
     pub ids: Ids,
     /// What the last batch changed.
     pub changed: Vec<Key>,
+    /// How many rows it looked at.
+    pub looked: usize,
 }
 
 /// The last change of each row.
@@ -65,8 +67,14 @@ impl World {
     pub fn new() -> World {
         let row = clusters::create_cluster(&ctx(), from(json!({"clusterName": "c"}))).unwrap();
         let account = Account::default();
-        let mut world =
-            World { state: Cluster::of(row), account, ctx: ctx(), ids: Ids::new(7), changed: Vec::new() };
+        let mut world = World {
+            state: Cluster::of(row),
+            account,
+            ctx: ctx(),
+            ids: Ids::new(7),
+            changed: Vec::new(),
+            looked: 0,
+        };
         for _ in 0..2 {
             world.define("web", json!({}));
             world.define("checked", json!({"healthCheck": {"command": ["CMD", "true"]}}));
@@ -99,8 +107,10 @@ impl World {
     ) -> (T, Vec<Key>) {
         let ports = Ports { account: Arc::new(self.account.clone()) };
         let mut batch = Batch::new(self.state.clone(), &ports, Changes::new());
+        looks::taken();
         let reply = work(&mut batch, &self.ctx, &mut self.ids);
         batch.settle(&self.ctx, &mut self.ids);
+        self.looked = looks::taken();
         let done = batch.done();
         assert_eq!(invariants::check(&done.state), Vec::<String>::new());
         let most = state::limits::BATCH_CHANGES + state::limits::STEP_CHANGES + 200;

@@ -32,8 +32,8 @@ pub fn register_container_instance(
             InstanceRow { version_info, owner, ..row }
         }
         None => {
-            let live = txn.state.instances().filter(|row| row.status != InstanceStatus::Inactive);
-            if limits::is_full(limits::INSTANCES, txn.state.counts().1, || live.count()) {
+            let live = || txn.state.totals().instances_live();
+            if limits::is_full(limits::INSTANCES, txn.state.counts().1, live) {
                 return Err(errors::client(
                     "The number of container instances in this cluster has reached its limit.",
                 ));

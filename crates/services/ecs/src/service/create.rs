@@ -82,8 +82,7 @@ pub fn create_service(
 
 /// What is refused whatever the service runs.
 fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
-    let live = txn.state.services().filter(|row| row.status != ServiceStatus::Inactive);
-    if limits::is_full(limits::SERVICES, txn.state.counts().0, || live.count()) {
+    if limits::is_full(limits::SERVICES, txn.state.counts().0, || txn.state.totals().services_live()) {
         return Err(errors::client("The number of services in this cluster has reached its limit."));
     }
     run::launch_type(request.launch_type)?;

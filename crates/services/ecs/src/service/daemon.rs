@@ -9,13 +9,16 @@ use std::{
 use super::{events, rollout};
 use crate::{
     account::TaskDefinitionRow,
-    cluster::{InstanceId, InstanceStatus, ServiceRow, TaskRow, TaskStatus, Txn},
+    cluster::{InstanceId, InstanceStatus, ServiceRow, TaskId, TaskRow, TaskStatus, Txn, tally::Standing},
     limits, placement,
 };
 
 /// Starts the task where it is missing, stops it where it must not be, and replaces outdated ones within
 /// minimumHealthyPercent (maximumPercent of a daemon is 100: the old one stops before the new one starts).
-pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
+pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
+    let live = rollout::in_order(txn.state.tally(&service.name).newest(usize::MAX, |_, _| true));
+    let tasks: Vec<Arc<TaskRow>> = live.iter().filter_map(|id| txn.state.task(id).cloned()).collect();
+    let healthy_one = |task: &TaskRow| task.standing() == Some(Standing::Healthy);
     let Some(primary) = service.deployments.first().cloned() else { return };
     let Some(definition) = txn.ports.account.task_definition(&primary.task_definition).cloned() else {
         return;
@@ -35,14 +38,14 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) 
         .map(|row| row.id)
         .collect();
     let mut by_host: BTreeMap<&InstanceId, Vec<&TaskRow>> = BTreeMap::new();
-    for task in tasks {
+    for task in &tasks {
         if let Some(host) = &task.instance {
             by_host.entry(host).or_default().push(task);
         }
     }
     service.desired_count = i32::try_from(eligible.len()).unwrap_or(i32::MAX);
     let current = |task: &TaskRow| task.service.as_ref().is_some_and(|(_, id)| *id == primary.id);
-    let healthy = tasks.iter().filter(|task| rollout::healthy(task)).count();
+    let healthy = tasks.iter().filter(|task| healthy_one(task)).count();
     let floor =
         (eligible.len() * usize::try_from(service.minimum_healthy_percent).unwrap_or(0)).div_ceil(100);
     let mut spare = healthy.saturating_sub(floor);
@@ -52,15 +55,16 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) 
         let keep = here.iter().find(|task| current(task)).or(here.first()).map(|task| &task.id);
         for task in here {
             let surplus = !belongs || Some(&task.id) != keep;
-            let outdated = !current(task) && (!rollout::healthy(task) || spare > 0);
+            let outdated = !current(task) && (!healthy_one(task) || spare > 0);
             if surplus || outdated {
-                spare -= usize::from(!surplus && rollout::healthy(task) && spare > 0);
+                spare -= usize::from(!surplus && healthy_one(task) && spare > 0);
                 stop.push(task);
             }
         }
     }
     stop.truncate(limits::SETTLE_TASKS);
-    rollout::stop_all(txn, service, &stop);
+    let ids: Vec<TaskId> = stop.iter().map(|task| task.id).collect();
+    rollout::stop_all(txn, service, &ids);
     // All that there can be runs, and is needed: no task is on its way that would let an outdated one go.
     let full = healthy == tasks.len() && healthy >= eligible.len();
     if full && stop.is_empty() && tasks.iter().any(|task| !current(task)) {

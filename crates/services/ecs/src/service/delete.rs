@@ -4,10 +4,10 @@
 use ecs_model::{self as ecs, TaskStopCode, errors};
 use wire::Error;
 
-use super::{describe, events};
+use super::{describe, events, rollout};
 use crate::{
     arn,
-    cluster::{Desired, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskStatus, Txn, Writes},
+    cluster::{ServiceName, ServiceRow, ServiceStatus, Txn, Writes},
     limits, task,
 };
 
@@ -36,14 +36,8 @@ pub fn delete_service(
 
 /// Stops what still runs; once nothing does, the service is INACTIVE.
 pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
-    let tasks: Vec<(TaskId, Desired)> = txn
-        .state
-        .tasks_of_service(&row.name)
-        .filter(|task| task.last != TaskStatus::Stopped)
-        .map(|task| (task.id, task.desired))
-        .collect();
-    let live = tasks.iter().filter(|(_, desired)| *desired == Desired::Running).take(limits::SETTLE_TASKS);
-    let live: Vec<TaskId> = live.map(|(id, _)| *id).collect();
+    let tally = txn.state.tally(&row.name);
+    let live = rollout::in_order(tally.newest(limits::SETTLE_TASKS, |_, _| true));
     let mut stopped = Vec::new();
     for id in live {
         if !stopped.is_empty() && txn.full() {
@@ -56,7 +50,7 @@ pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
     if !stopped.is_empty() {
         events::add(txn, &mut row, &events::stopped(&stopped));
         txn.put_service(row);
-    } else if tasks.is_empty() {
+    } else if tally.live() == 0 {
         row.status = ServiceStatus::Inactive;
         row.deployments.clear();
         row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));

@@ -6,7 +6,7 @@ use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskRow},
+    cluster::{Cluster, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, Tally},
     limits,
     task::describe::missing,
 };
@@ -38,7 +38,8 @@ pub fn describe_services(
 /// A service as the API shows it.
 pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) -> ecs::Service {
     let cluster = &state.row.name;
-    let (running, pending) = counts(state.tasks_of_service(&row.name).map(|task| task.as_ref()));
+    let tally = state.tally(&row.name);
+    let (running, pending) = tally.counts();
     let definition = &row.task_definition;
     ecs::Service {
         service_arn: Some(arn::service(ctx, cluster, &row.name.0)),
@@ -53,7 +54,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         launch_type: Some(row.launch_type),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         deployment_configuration: Some(configuration(row)),
-        deployments: Some(row.deployments.iter().map(|d| deployment(state, ctx, row, d)).collect()),
+        deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d)).collect()),
         role_arn: row.role_arn.clone(),
         events: Some(row.events.iter().map(event).collect()),
         created_at: Some(row.created_at),
@@ -95,22 +96,16 @@ fn configuration(row: &ServiceRow) -> ecs::DeploymentConfiguration {
     }
 }
 
-fn counts<'a>(tasks: impl Iterator<Item = &'a TaskRow>) -> (i32, i32) {
-    tasks.map(TaskRow::counts).fold((0, 0), |sum, one| (sum.0 + one.0, sum.1 + one.1))
-}
-
-fn deployment(state: &Cluster, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRow) -> ecs::Deployment {
-    let of_this = |task: &&TaskRow| task.service.as_ref().is_some_and(|(_, id)| *id == row.id);
-    let tasks = state.tasks_of_service(&service.name).map(|task| task.as_ref());
-    let (running, pending) = counts(tasks.filter(of_this));
+fn deployment(tally: &Tally, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRow) -> ecs::Deployment {
+    let share = tally.share(&row.id);
     let definition = &row.task_definition;
     ecs::Deployment {
         id: Some(row.id.0.clone()),
         status: Some(if row.primary { "PRIMARY" } else { "ACTIVE" }.to_owned()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         desired_count: Some(if row.primary { service.desired_count } else { 0 }),
-        pending_count: Some(pending),
-        running_count: Some(running),
+        pending_count: Some(share.pending),
+        running_count: Some(share.running),
         failed_tasks: Some(row.failed_tasks),
         created_at: Some(row.created_at),
         updated_at: Some(row.updated_at),

@@ -1,14 +1,23 @@
-//! What a service does next: a pure function of its tasks, counted. It keeps the running count within
+//! What a service does next: a pure function of how many tasks it has. It keeps the running count within
 //! minimumHealthyPercent and maximumPercent and moves it towards the PRIMARY deployment.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html>
 
-/// One task of a service, as far as planning cares.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Seen {
+/// Tasks of a service that shall run (`desiredStatus` RUNNING), or some of them to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tasks {
     /// Of the PRIMARY deployment, on a container instance that is not draining.
-    pub current: bool,
-    /// RUNNING and not UNHEALTHY: it counts as healthy.
-    pub healthy: bool,
+    pub current: Health,
+    /// The others: they are to be replaced.
+    pub outdated: Health,
+}
+
+/// Tasks by their health.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// RUNNING and not UNHEALTHY: they count as healthy.
+    pub healthy: i32,
+    /// The others.
+    pub not_healthy: i32,
 }
 
 /// What the service wants.
@@ -21,14 +30,34 @@ pub struct Want {
     pub may_start: bool,
 }
 
-/// How many tasks to start, and which to stop (positions in the slice).
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+/// How many tasks to start, and how many of which to stop: of each kind the newest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Plan {
     pub start: i32,
-    pub stop: Vec<usize>,
+    pub stop: Tasks,
     /// Tasks are to be replaced, but the percentages let none start and none stop, and no task is on its way that
     /// would change that.
     pub blocked: bool,
+}
+
+impl Health {
+    /// All of them.
+    pub fn all(self) -> i32 {
+        self.healthy.saturating_add(self.not_healthy)
+    }
+
+    /// At most `most` of them: those that are not healthy first.
+    fn at_most(self, most: i32) -> Health {
+        let not_healthy = self.not_healthy.min(most);
+        Health { healthy: self.healthy.min(most - not_healthy), not_healthy }
+    }
+}
+
+impl Tasks {
+    /// All of them.
+    pub fn all(self) -> i32 {
+        self.current.all().saturating_add(self.outdated.all())
+    }
 }
 
 impl Want {
@@ -50,69 +79,36 @@ fn percent(count: i32, percent: i32) -> (i32, i32) {
     (clamp(share / 100), clamp((share + 99) / 100))
 }
 
-/// Plans for `tasks`, all of which shall run (`desiredStatus` RUNNING) in the order in which they would
-/// be stopped, last first.
-pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
-    let current = count(tasks, |t| t.current);
+/// Plans for a service that has `tasks`.
+pub fn plan(want: &Want, tasks: &Tasks) -> Plan {
+    let current = tasks.current.all();
     let surplus = (current - want.desired).max(0);
-    let mut stop = scale_down(tasks, surplus);
-    let total = i32::try_from(tasks.len()).unwrap_or(i32::MAX) - surplus;
+    let total = tasks.all() - surplus;
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
     let start = if want.may_start { missing.min(room) } else { 0 };
-    stop.extend(replace(want, tasks, start));
-    stop.sort_unstable();
-    let coming = tasks.iter().any(|task| task.current && !task.healthy);
+    // The surplus of current tasks goes, and outdated ones are replaced.
+    let stop = Tasks { current: tasks.current.at_most(surplus), outdated: replace(want, tasks, start) };
     let full = want.may_start && missing > 0 && room == 0;
-    let blocked = full && stop.is_empty() && !coming;
+    let blocked = full && stop.all() == 0 && tasks.current.not_healthy == 0;
     Plan { start, stop, blocked }
-}
-
-/// The surplus of current tasks goes: those that are not healthy first.
-fn scale_down(tasks: &[Seen], surplus: i32) -> Vec<usize> {
-    pick(tasks, surplus, |t| t.current)
 }
 
 /// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
 /// ones, stops that, they go first, as far as the floor allows.
-fn replace(want: &Want, tasks: &[Seen], starting: i32) -> Vec<usize> {
-    let outdated = count(tasks, |t| !t.current);
-    if outdated == 0 {
-        return Vec::new();
-    }
-    let current = count(tasks, |t| t.current).min(want.desired);
-    let ready = count(tasks, |t| t.current && t.healthy).min(want.desired);
+fn replace(want: &Want, tasks: &Tasks, starting: i32) -> Health {
+    let outdated = tasks.outdated.all();
+    let current = tasks.current.all().min(want.desired);
+    let ready = tasks.current.healthy.min(want.desired);
     let coming = current - ready + starting;
     // What must stay so that no more than `floor` healthy ones are counted on.
-    let healthy_outdated = count(tasks, |t| !t.current && t.healthy);
     let needed = (want.floor() - ready).max(0);
-    let spare_healthy = (healthy_outdated - needed).max(0);
-    let idle = outdated - healthy_outdated;
+    let spare_healthy = (tasks.outdated.healthy - needed).max(0);
+    let may_go = tasks.outdated.not_healthy + spare_healthy;
     let replaced = (outdated + ready - want.desired).max(0);
     let stuck = starting == 0 && coming == 0 && ready < want.desired;
-    let most = if stuck { idle + spare_healthy } else { replaced.min(idle + spare_healthy) };
-    let mut chosen = pick(tasks, most, |t| !t.current);
-    let mut healthy_left = spare_healthy;
-    chosen.retain(|at| {
-        if tasks[*at].healthy {
-            healthy_left -= 1;
-            return healthy_left >= 0;
-        }
-        true
-    });
-    chosen
-}
-
-/// At most `most` of those that `which` names: unhealthy ones first, then from the end.
-fn pick(tasks: &[Seen], most: i32, which: impl Fn(&Seen) -> bool) -> Vec<usize> {
-    let mut found: Vec<usize> = (0..tasks.len()).rev().filter(|at| which(&tasks[*at])).collect();
-    found.sort_by_key(|at| tasks[*at].healthy);
-    found.truncate(usize::try_from(most).unwrap_or(0));
-    found
-}
-
-fn count(tasks: &[Seen], which: impl Fn(&Seen) -> bool) -> i32 {
-    i32::try_from(tasks.iter().filter(|t| which(t)).count()).unwrap_or(i32::MAX)
+    let most = if stuck { may_go } else { replaced.min(may_go) };
+    tasks.outdated.at_most(most)
 }
 
 #[cfg(test)]

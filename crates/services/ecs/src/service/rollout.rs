@@ -1,66 +1,54 @@
 //! One service, one step further: count, plan, start and stop, and say what happened.
 
-use std::sync::Arc;
-
-use ecs_model::{DeploymentRolloutState, HealthStatus, TaskStopCode};
+use ecs_model::{DeploymentRolloutState, TaskStopCode};
 use wire::Timestamp;
 
 use super::{
     daemon, events,
-    plan::{self, Plan, Seen, Want},
+    plan::{self, Health, Want},
 };
 use crate::{
     account::TaskDefinitionRow,
     cluster::{
-        DeploymentRow, Desired, InstanceId, InstanceStatus, ServiceRow, TaskId, TaskRow, TaskStatus, Txn,
-        Writes,
+        DeploymentId, DeploymentRow, InstanceId, ServiceRow, Tally, TaskId, Txn, Writes,
+        tally::{Class, Place, Share, Standing},
     },
     limits, placement, tags,
-    task::{self, describe, run::Origin},
+    task::{self, run::Origin},
 };
 
 /// Starts and stops what the service needs now, and writes its row if anything changed.
 pub fn advance(txn: &mut Txn, before: ServiceRow) {
     let mut service = before.clone();
-    let mut tasks = live(txn, &service);
     if service.daemon() {
-        daemon::advance(txn, &mut service, &tasks);
+        daemon::advance(txn, &mut service);
     } else {
-        replicas(txn, &mut service, &tasks);
+        replicas(txn, &mut service);
     }
-    tasks = live(txn, &service);
-    retire(txn, &mut service);
-    report(txn, &mut service, &tasks);
+    let tally = txn.state.tally(&service.name);
+    service.deployments.retain(|deployment| deployment.primary || tally.share(&deployment.id).live > 0);
+    report(txn, &mut service, &tally);
     if service != before {
         txn.put_service(service);
     }
 }
 
-/// The tasks of a service that shall run, oldest first.
-fn live(txn: &Txn, service: &ServiceRow) -> Vec<Arc<TaskRow>> {
-    let running = txn.state.tasks_of_service(&service.name).filter(|task| task.desired == Desired::Running);
-    let mut tasks: Vec<Arc<TaskRow>> = running.cloned().collect();
-    tasks.sort_by(|a, b| (a.created_at, &a.id).cmp(&(b.created_at, &b.id)));
-    tasks
-}
-
-fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
+fn replicas(txn: &mut Txn, service: &mut ServiceRow) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     let definition = txn.ports.account.task_definition(&primary.task_definition).cloned();
     let now = txn.now();
-    let (late, tasks): (Vec<Arc<TaskRow>>, Vec<Arc<TaskRow>>) =
-        tasks.iter().cloned().partition(|task| task.last < TaskStatus::Running && draining(txn, task));
     // What has not started yet does not start on an instance that is to be emptied.
-    stop_all(txn, service, &late.iter().map(Arc::as_ref).take(limits::SETTLE_TASKS).collect::<Vec<_>>());
-    let tasks = tasks.as_slice();
+    let late = txn.state.tally(&service.name).newest(limits::SETTLE_TASKS, |_, class| late(class));
+    stop_all(txn, service, &in_order(late));
     let mut want = Want {
         desired: service.desired_count,
         minimum_healthy_percent: service.minimum_healthy_percent,
         maximum_percent: service.maximum_percent,
         may_start: definition.is_some() && primary.not_before.is_none_or(|at| at <= now),
     };
-    let seen: Vec<Seen> = tasks.iter().map(|task| look(txn, &primary, task)).collect();
-    let plan = plan::plan(&want, &seen);
+    let tally = txn.state.tally(&service.name);
+    let tasks = count(&tally, &primary.id);
+    let mut plan = plan::plan(&want, &tasks);
     let mut started = Vec::new();
     if let Some(definition) = &definition {
         started = start(txn, service, &primary, definition, plan.start);
@@ -68,31 +56,56 @@ fn replicas(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
     if plan.start > 0 && started.is_empty() {
         // No room for a new one: outdated ones may have to make it.
         want.may_start = false;
-        let plan = plan::plan(&want, &seen);
-        stop(txn, service, tasks, &plan);
-        return;
-    }
-    if plan.blocked {
+        plan = plan::plan(&want, &tasks);
+    } else if plan.blocked {
         events::add_blocked(txn, service);
     }
-    stop(txn, service, tasks, &plan);
+    stop_all(txn, service, &chosen(&tally, &primary.id, &plan.stop));
 }
 
-fn look(txn: &Txn, primary: &DeploymentRow, task: &TaskRow) -> Seen {
-    let of_primary = task.service.as_ref().is_some_and(|(_, deployment)| *deployment == primary.id);
-    Seen { current: of_primary && !draining(txn, task), healthy: healthy(task) }
+/// What has not started yet, on an instance that is to be emptied.
+fn late(class: Class) -> bool {
+    class.leaving && class.standing == Standing::Coming
 }
 
-/// Whether a task's container instance is to be emptied.
-fn draining(txn: &Txn, task: &TaskRow) -> bool {
-    let host = task.instance.as_ref().and_then(|id| txn.state.instance(id));
-    host.is_some_and(|host| host.status != InstanceStatus::Active)
+/// Of the PRIMARY deployment, on a container instance that is not to be emptied.
+fn current(primary: &DeploymentId, deployment: &DeploymentId, class: Class) -> bool {
+    deployment == primary && !class.leaving
 }
 
-/// RUNNING, and, where an essential container has a health check, HEALTHY.
-pub fn healthy(task: &TaskRow) -> bool {
-    let checked = task.containers.iter().any(|c| c.essential && c.health_checked);
-    task.last == TaskStatus::Running && (!checked || describe::health(task) == HealthStatus::Healthy)
+fn count(tally: &Tally, primary: &DeploymentId) -> plan::Tasks {
+    let of = |is_current: bool, healthy: bool| {
+        let count = tally.count(|deployment, class| {
+            current(primary, deployment, class) == is_current
+                && (class.standing == Standing::Healthy) == healthy
+                && !late(class)
+        });
+        i32::try_from(count).unwrap_or(i32::MAX)
+    };
+    let health = |current: bool| Health { healthy: of(current, true), not_healthy: of(current, false) };
+    plan::Tasks { current: health(true), outdated: health(false) }
+}
+
+/// The tasks to stop: of each kind the newest, and no more than one step can take.
+fn chosen(tally: &Tally, primary: &DeploymentId, stop: &plan::Tasks) -> Vec<TaskId> {
+    let mut chosen = Vec::new();
+    for (is_current, health) in [(true, stop.current), (false, stop.outdated)] {
+        for (healthy, most) in [(false, health.not_healthy), (true, health.healthy)] {
+            let most = usize::try_from(most).unwrap_or(0).min(limits::SETTLE_TASKS - chosen.len());
+            chosen.extend(tally.newest(most, |deployment, class| {
+                current(primary, deployment, class) == is_current
+                    && (class.standing == Standing::Healthy) == healthy
+                    && !late(class)
+            }));
+        }
+    }
+    in_order(chosen)
+}
+
+/// Tasks as events name them, the oldest first.
+pub fn in_order(mut places: Vec<Place>) -> Vec<TaskId> {
+    places.sort_unstable();
+    places.into_iter().map(|(_, id)| id).collect()
 }
 
 fn start(
@@ -183,24 +196,20 @@ pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, why: &str) {
     service.steady = false;
 }
 
-fn stop(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>], plan: &Plan) {
-    let chosen: Vec<&TaskRow> =
-        plan.stop.iter().take(limits::SETTLE_TASKS).map(|at| tasks[*at].as_ref()).collect();
-    stop_all(txn, service, &chosen);
-}
-
 /// Stops tasks of the service, as many as one step can take, and says so. The others have their turn when the
 /// service is settled again, which stopping these sees to.
-pub fn stop_all(txn: &mut Txn, service: &mut ServiceRow, chosen: &[&TaskRow]) {
+pub fn stop_all(txn: &mut Txn, service: &mut ServiceRow, chosen: &[TaskId]) {
     let mut stopped = Vec::new();
-    for task in chosen {
+    for id in chosen {
         if !stopped.is_empty() && txn.full() {
             break;
         }
-        let deployment = task.service.as_ref().map(|(_, id)| id.0.as_str()).unwrap_or_default();
+        let Some((_, deployment)) = txn.state.task(id).and_then(|task| task.service.as_ref()) else {
+            continue;
+        };
         let reason = format!("Scaling activity initiated by (deployment {deployment})");
         let code = TaskStopCode::ServiceSchedulerInitiated;
-        stopped.extend(task::stop::want(txn, &task.id, code, reason).map(|row| row.id));
+        stopped.extend(task::stop::want(txn, id, code, reason).map(|row| row.id));
     }
     if !stopped.is_empty() {
         events::add(txn, service, &events::stopped(&stopped));
@@ -208,21 +217,8 @@ pub fn stop_all(txn: &mut Txn, service: &mut ServiceRow, chosen: &[&TaskRow]) {
     }
 }
 
-/// Deployments that were replaced go once their last task has stopped.
-fn retire(txn: &Txn, service: &mut ServiceRow) {
-    let has_tasks = |deployment: &DeploymentRow| {
-        txn.state.tasks_of_service(&service.name).any(|task| {
-            task.last != TaskStatus::Stopped
-                && task.service.as_ref().is_some_and(|(_, id)| *id == deployment.id)
-        })
-    };
-    let keep: Vec<bool> = service.deployments.iter().map(|d| d.primary || has_tasks(d)).collect();
-    let mut keep = keep.into_iter();
-    service.deployments.retain(|_| keep.next().unwrap_or(true));
-}
-
 /// Back-off, completion and steadiness, said once each.
-fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
+fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let now = txn.now();
     let Some(primary) = service.deployments.first().cloned() else { return };
     if primary.not_before.is_some() && primary.consecutive_failures > limits::FREE_FAILURES {
@@ -230,14 +226,14 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
                     Troubleshooting section of the Amazon ECS Developer Guide.";
         events::add_once(txn, service, text);
     }
-    let seen = tasks.iter().map(|task| look(txn, &primary, task));
-    let ready = seen.filter(|task| task.current && task.healthy).count();
+    let share = tally.share(&primary.id);
+    let ready = share.class(Class { leaving: false, standing: Standing::Healthy }).len();
     let all_ready = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
-    if !all_ready || tasks.len() != ready || service.deployments.len() > 1 {
+    if !all_ready || tally.count(|_, _| true) != ready || service.deployments.len() > 1 {
         service.steady &= all_ready;
         return;
     }
-    if primary.consecutive_failures > 0 && !proven(service, tasks, now) {
+    if primary.consecutive_failures > 0 && !proven(service, &share, now) {
         return;
     }
     if primary.rollout == DeploymentRolloutState::InProgress {
@@ -255,9 +251,9 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tasks: &[Arc<TaskRow>]) {
 
 /// After failures in a row, tasks that run are believed only once all of them have lived long enough; until
 /// then a crash loop would be called steady each time that it starts. Then the back-off is forgotten.
-fn proven(service: &mut ServiceRow, tasks: &[Arc<TaskRow>], now: Timestamp) -> bool {
+fn proven(service: &mut ServiceRow, share: &Share, now: Timestamp) -> bool {
     // None has started in the future: the clock was set back.
-    let youngest = tasks.iter().filter_map(|task| task.started_at).filter(|at| *at <= now).max();
+    let youngest = share.last_started(now);
     let proven_at = youngest.map(|at| at.plus_millis(limits::SHORT_LIFE_MS)).filter(|at| *at > now);
     if let Some(at) = proven_at {
         service.wake_at = Some(service.wake_at.map_or(at, |wake| wake.min(at)));

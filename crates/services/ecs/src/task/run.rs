@@ -50,7 +50,7 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     let strategy = request.placement_strategy.unwrap_or_default();
     let wanted =
         placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
-    if !txn.state.instances().any(|row| row.status == InstanceStatus::Active) {
+    if txn.state.totals().instances.active == 0 {
         return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
     }
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());

@@ -95,6 +95,87 @@ fn a_step_is_as_large_as_what_it_is_about() {
     assert!(seen[1].iter().all(|(_, (rows, told))| *rows <= 4 && *told <= 2), "{:?}", seen[1]);
 }
 
+/// A steady service of that many tasks on that many hosts, and daemons.
+fn steady(hosts: u128, tasks: u128, daemons: usize) -> World {
+    let mut world = World::new();
+    let first = InstanceId::parse(&world.host(1_000_000)).unwrap();
+    let request = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1});
+    world.call(create_service, request).unwrap();
+    for n in 0..daemons {
+        let name = format!("d{n}");
+        let request = json!({"serviceName": name, "taskDefinition": "web", "schedulingStrategy": "DAEMON"});
+        world.call(create_service, request).unwrap();
+    }
+    world.call(run_task, json!({"taskDefinition": "web"})).unwrap();
+    world.obey();
+    let host = world.state.instance(&first).unwrap().as_ref().clone();
+    let made: Vec<TaskRow> = world.state.tasks().map(|row| row.as_ref().clone()).collect();
+    let on = |n: u128| if n == 0 { first } else { InstanceId(Id128(n)) };
+    for n in 1..hosts {
+        world.state.apply(&Change::Put(Row::Instance(Arc::new(InstanceRow { id: on(n), ..host.clone() }))));
+    }
+    for (kind, row) in (0..).zip(&made) {
+        let of_service = row.service.as_ref().map(|(name, _)| name.0.as_str());
+        let count = if of_service == Some("s") { tasks } else { hosts };
+        for n in 1..count {
+            let id = TaskId(Id128(n << 8 | kind));
+            let row = TaskRow { id, instance: Some(on(n % hosts)), ..row.clone() };
+            world.state.apply(&Change::Put(Row::Task(Arc::new(row))));
+        }
+    }
+    for row in world.state.services().cloned().collect::<Vec<_>>() {
+        let count = if row.daemon() { hosts } else { tasks };
+        let row = ServiceRow { desired_count: i32::try_from(count).unwrap(), ..row.as_ref().clone() };
+        world.state.apply(&Change::Put(Row::Service(Arc::new(row))));
+    }
+    world
+        .run(|txn| {
+            txn.touch_all();
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(world.changed, [], "it is steady");
+    world
+}
+
+/// What each of some steps looks at.
+fn looked_at(hosts: u128, tasks: u128, daemons: usize) -> Vec<(&'static str, usize)> {
+    let mut world = steady(hosts, tasks, daemons);
+    let of = |world: &World, service: Option<&str>| {
+        let is = |row: &&Arc<TaskRow>| {
+            row.service.as_ref().map(|(name, _)| name.0.as_str()) == service
+                && row.last == TaskStatus::Running
+        };
+        world.state.tasks().find(is).unwrap().id.to_string()
+    };
+    let mut seen = Vec::new();
+    let alone = of(&world, None);
+    let one = of(&world, Some("s"));
+    world.call(stop_task, json!({"task": alone})).unwrap();
+    seen.push(("StopTask", world.looked));
+    world.report(&alone, "STOPPED", Some(0));
+    seen.push(("its end", world.looked));
+    world.report(&one, "STOPPED", Some(0));
+    seen.push(("the end of a service's", world.looked));
+    let new = world.state.tasks().find(|row| row.last == TaskStatus::Pending).unwrap().id.to_string();
+    world.report(&new, "RUNNING", None);
+    seen.push(("a service's begins", world.looked));
+    world.call(run_task, json!({"taskDefinition": "web"})).unwrap();
+    seen.push(("RunTask", world.looked));
+    let fewer = json!({"service": "s", "desiredCount": tasks - 1});
+    world.call(crate::service::update::update_service, fewer).unwrap();
+    seen.push(("UpdateService", world.looked));
+    seen
+}
+
+#[test]
+fn a_step_looks_at_what_it_is_about() {
+    let (few, many) = (looked_at(20, 50, 0), looked_at(2000, 5000, 0));
+    for ((what, few), (_, many)) in few.iter().zip(&many) {
+        assert!(many <= &(few + 16), "{what} looks at {few} rows of few, and at {many} of many");
+    }
+}
+
 #[test]
 fn ten_thousand_tasks_are_placed_on_two_thousand_hosts_in_steps_that_fit() {
     let mut world = World::new();

@@ -1,0 +1,201 @@
+//! How a change of a row changes the indexes: the only code that does.
+
+use super::{totals::Way, *};
+
+impl Cluster {
+    pub(super) fn put_instance(&mut self, row: &Arc<InstanceRow>) {
+        let old = self.instances.insert(row.id, row.clone());
+        if let Some(old) = &old {
+            self.totals.instance(old, Way::Out);
+        }
+        self.totals.instance(row, Way::In);
+        self.left(&row.id, old.as_deref(), Some(row));
+        let usage = self.usage.entry(row.id).or_default();
+        let slot = match usage.slot {
+            Some(slot) => slot,
+            None => {
+                let slot = self.slots.allot(&row.id);
+                // Tasks may have been read before their instance.
+                self.slots.fill(slot, &usage.used, &usage.groups);
+                Arc::make_mut(usage).slot = Some(slot);
+                slot
+            }
+        };
+        self.slots.host(slot, old.as_deref(), row, &usage.used);
+    }
+
+    pub(super) fn forget_token(&mut self, token: &str) {
+        if let Some(old) = self.tokens.remove(token) {
+            self.tokens_by_age.remove(&(old.forget_at, old.token.clone()));
+        }
+    }
+
+    pub(super) fn delete_instance(&mut self, id: &InstanceId) {
+        let row = self.instances.remove(id);
+        if let Some(row) = &row {
+            self.totals.instance(row, Way::Out);
+            self.left(id, Some(row), None);
+        }
+        let Some(usage) = self.usage.remove(id) else { return };
+        if let Some(slot) = usage.slot {
+            self.slots.release(slot, row.as_deref(), &usage.used, usage.groups.keys());
+        }
+    }
+
+    pub(super) fn put_service(&mut self, row: &Arc<ServiceRow>) {
+        if row.status == ServiceStatus::Active && (row.unplaced.is_some() || row.daemon()) {
+            self.waiting.insert(row.name.clone());
+        } else {
+            self.waiting.remove(&row.name);
+        }
+        if let Some(old) = self.services.insert(row.name.clone(), row.clone()) {
+            self.totals.service(&old, Way::Out);
+        }
+        self.totals.service(row, Way::In);
+    }
+
+    pub(super) fn delete_service(&mut self, name: &ServiceName) {
+        if let Some(old) = self.services.remove(name) {
+            self.totals.service(&old, Way::Out);
+        }
+        self.waiting.remove(name);
+    }
+
+    pub(super) fn put_task(&mut self, row: &Arc<TaskRow>) {
+        let old = self.tasks.insert(row.id, row.clone());
+        if let Some(old) = &old {
+            self.uncount(old);
+        }
+        self.count(row);
+        if old.as_ref().is_some_and(|old| old.counts_alike(row)) {
+            return;
+        }
+        if let Some(old) = &old {
+            self.subtract(old, self.leaves(old));
+        }
+        self.add(row, self.leaves(row));
+    }
+
+    pub(super) fn delete_task(&mut self, id: &TaskId) {
+        let Some(old) = self.tasks.remove(id) else { return };
+        self.uncount(&old);
+        self.subtract(&old, self.leaves(&old));
+        let Some((service, _)) = &old.service else { return };
+        let Some(tally) = self.tallies.get_mut(service) else { return };
+        let tally = Arc::make_mut(tally);
+        tally.forget(id);
+        if tally.is_empty() {
+            self.tallies.remove(service);
+        }
+    }
+
+    /// Whether a task is on a container instance that is to be emptied.
+    fn leaves(&self, task: &TaskRow) -> bool {
+        emptied(task.instance.as_ref().and_then(|id| self.instances.get(id)).map(|row| row.as_ref()))
+    }
+
+    /// A container instance begins to be emptied, or ends it: the tasks on it are of another class.
+    fn left(&mut self, id: &InstanceId, old: Option<&InstanceRow>, new: Option<&InstanceRow>) {
+        let (was, is) = (emptied(old), emptied(new));
+        if was == is {
+            return;
+        }
+        let here: Vec<TaskId> =
+            self.usage.get(id).map(|u| u.tasks.keys().copied().collect()).unwrap_or_default();
+        for task in here {
+            let Some(row) = self.tasks.get(&task).cloned() else { continue };
+            self.subtract(&row, was);
+            self.add(&row, is);
+        }
+    }
+
+    fn add(&mut self, row: &TaskRow, leaving: bool) {
+        if let Some((service, _)) = &row.service {
+            Arc::make_mut(self.tallies.entry(service.clone()).or_default()).add(row, leaving);
+        }
+    }
+
+    fn subtract(&mut self, row: &TaskRow, leaving: bool) {
+        if let Some(tally) = row.service.as_ref().and_then(|(service, _)| self.tallies.get_mut(service)) {
+            Arc::make_mut(tally).subtract(row, leaving);
+        }
+    }
+
+    fn count(&mut self, row: &TaskRow) {
+        self.totals.task(row, Way::In);
+        let (running, pending) = row.counts();
+        let Some(instance) = &row.instance else { return };
+        if row.last == TaskStatus::Stopped {
+            // Its container instance may be forgotten.
+            if let Some(usage) = self.usage.get_mut(instance) {
+                Arc::make_mut(usage).ended.insert(row.id);
+            }
+            return;
+        }
+        let usage = Arc::make_mut(self.usage.entry(*instance).or_default());
+        usage.running += running;
+        usage.pending += pending;
+        usage.tasks.insert(row.id, row.desired);
+        usage.used.add(&row.needs);
+        *usage.groups.entry(row.group.clone()).or_default() += 1;
+        if let Some(slot) = usage.slot {
+            self.slots.take(slot, &row.needs, &row.group);
+        }
+    }
+
+    fn uncount(&mut self, row: &TaskRow) {
+        self.totals.task(row, Way::Out);
+        let (running, pending) = row.counts();
+        let Some(usage) = row.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
+        let usage = Arc::make_mut(usage);
+        if row.last == TaskStatus::Stopped {
+            usage.ended.remove(&row.id);
+            return;
+        }
+        usage.running -= running;
+        usage.pending -= pending;
+        usage.tasks.remove(&row.id);
+        usage.used.subtract(&row.needs);
+        match usage.groups.get_mut(&row.group) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => {
+                usage.groups.remove(&row.group);
+            }
+        }
+        if let Some(slot) = usage.slot {
+            let reserved = row.instance.as_ref().and_then(|id| self.instances.get(id));
+            self.slots.give(slot, &row.needs, &row.group, reserved.map(|row| &row.registered));
+        }
+    }
+}
+
+/// Whether a container instance is to be emptied: one that is there and not ACTIVE.
+fn emptied(row: Option<&InstanceRow>) -> bool {
+    row.is_some_and(|row| row.status != InstanceStatus::Active)
+}
+
+impl ServiceRow {
+    /// The earliest time at which this service must be looked at again.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        let deployments = self.deployments.iter().filter_map(|d| d.not_before);
+        deployments.chain(self.wake_at).chain(self.forget_at).min()
+    }
+}
+
+impl Resources {
+    /// Takes more.
+    pub fn add(&mut self, other: &Resources) {
+        self.cpu += other.cpu;
+        self.memory += other.memory;
+        self.ports_tcp.extend(&other.ports_tcp);
+        self.ports_udp.extend(&other.ports_udp);
+    }
+
+    /// Gives back.
+    pub fn subtract(&mut self, other: &Resources) {
+        self.cpu -= other.cpu;
+        self.memory -= other.memory;
+        self.ports_tcp.retain(|port| !other.ports_tcp.contains(port));
+        self.ports_udp.retain(|port| !other.ports_udp.contains(port));
+    }
+}

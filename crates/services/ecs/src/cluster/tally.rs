@@ -1,0 +1,216 @@
+//! The tasks of one service, counted and in order: what its next step is planned from, without a look at each of
+//! them. An index of the rows of tasks and of container instances, changed only where those are applied.
+
+use std::sync::Arc;
+
+use ecs_model::HealthStatus;
+use imbl::{OrdMap, OrdSet};
+use wire::Timestamp;
+
+use super::{looks, rows::*};
+use crate::task::describe;
+
+/// How far a task that shall run has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Standing {
+    /// Not RUNNING yet.
+    Coming,
+    /// RUNNING, but an essential container is not HEALTHY.
+    Unhealthy,
+    /// RUNNING and, where health is checked, HEALTHY.
+    Healthy,
+}
+
+/// Tasks of one deployment that are alike for the planner.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Class {
+    /// On a container instance that is to be emptied: one that is there and not ACTIVE.
+    pub leaving: bool,
+    pub standing: Standing,
+}
+
+/// Where a task stands among those of its class: older ones first.
+pub type Place = (Timestamp, TaskId);
+
+/// The tasks of one deployment that are not STOPPED.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Share {
+    /// RUNNING, as DescribeServices counts.
+    pub running: i32,
+    /// On the way there, as DescribeServices counts.
+    pub pending: i32,
+    /// Not STOPPED: a deployment is there as long as any is.
+    pub live: usize,
+    /// Those that shall run: which of them to stop, and how many there are of each class.
+    shall_run: [OrdSet<Place>; 6],
+    /// When those that shall run have started: how long the youngest has lived.
+    started: OrdSet<Place>,
+}
+
+/// All tasks of a service.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// All that are not forgotten yet: ListTasks of a service.
+    tasks: OrdSet<TaskId>,
+    /// By deployment, those that have a task which is not STOPPED.
+    shares: OrdMap<DeploymentId, Arc<Share>>,
+}
+
+impl Class {
+    /// Every class.
+    pub fn all() -> impl Iterator<Item = Class> {
+        use Standing::{Coming, Healthy, Unhealthy};
+        let of = |leaving: bool| move |standing: Standing| Class { leaving, standing };
+        let all = [Coming, Unhealthy, Healthy];
+        all.into_iter().map(of(false)).chain(all.into_iter().map(of(true)))
+    }
+
+    fn index(self) -> usize {
+        self.standing as usize + if self.leaving { 3 } else { 0 }
+    }
+}
+
+impl Share {
+    /// The tasks of a class, the oldest first.
+    pub fn class(&self, class: Class) -> &OrdSet<Place> {
+        &self.shall_run[class.index()]
+    }
+
+    /// How many of the tasks that shall run are of classes that `which` names.
+    pub fn count(&self, which: impl Fn(Class) -> bool) -> usize {
+        Class::all().filter(|class| which(*class)).map(|class| self.class(class).len()).sum()
+    }
+
+    /// When the youngest of the tasks that shall run started, of those that started until `now`.
+    pub fn last_started(&self, now: Timestamp) -> Option<Timestamp> {
+        let until = (now, TaskId(state::Id128(u128::MAX)));
+        self.started.range(..=until).next_back().map(|(at, _)| *at)
+    }
+}
+
+impl Tally {
+    /// All tasks that are not forgotten yet, in the order of their ids.
+    pub fn tasks(&self) -> &OrdSet<TaskId> {
+        &self.tasks
+    }
+
+    /// A deployment's share; one of nothing where none of its tasks is left.
+    pub fn share(&self, deployment: &DeploymentId) -> Arc<Share> {
+        self.shares.get(deployment).cloned().unwrap_or_default()
+    }
+
+    /// The deployments that have a task which is not STOPPED.
+    pub fn shares(&self) -> impl Iterator<Item = (&DeploymentId, &Arc<Share>)> {
+        self.shares.iter()
+    }
+
+    /// RUNNING, and on the way there.
+    pub fn counts(&self) -> (i32, i32) {
+        self.shares.values().fold((0, 0), |sum, share| (sum.0 + share.running, sum.1 + share.pending))
+    }
+
+    /// How many are not STOPPED.
+    pub fn live(&self) -> usize {
+        self.shares.values().map(|share| share.live).sum()
+    }
+
+    /// How many of the tasks that shall run are of deployments and classes that `which` names.
+    pub fn count(&self, which: impl Fn(&DeploymentId, Class) -> bool) -> usize {
+        self.shares.iter().map(|(id, share)| share.count(|class| which(id, class))).sum()
+    }
+
+    /// At most `most` of the tasks that shall run and are of deployments and classes that `which` names, the newest
+    /// first.
+    pub fn newest(&self, most: usize, which: impl Fn(&DeploymentId, Class) -> bool) -> Vec<Place> {
+        let mut found = Vec::new();
+        for (id, share) in &self.shares {
+            for class in Class::all().filter(|class| which(id, *class)) {
+                found.extend(share.class(class).iter().rev().take(most).inspect(|_| looks::one()).copied());
+            }
+        }
+        found.sort_unstable_by(|a, b| b.cmp(a));
+        found.truncate(most);
+        found
+    }
+
+    /// Whether nothing is left of it.
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty()
+    }
+
+    /// A task is there, or is as this row says from now on; `leaving` is of its container instance.
+    pub(super) fn add(&mut self, row: &TaskRow, leaving: bool) {
+        self.tasks.insert(row.id);
+        let Some((_, deployment)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
+            return;
+        };
+        let share = Arc::make_mut(self.shares.entry(deployment.clone()).or_default());
+        let (running, pending) = row.counts();
+        share.running += running;
+        share.pending += pending;
+        share.live += 1;
+        if let Some(standing) = row.standing() {
+            share.shall_run[Class { leaving, standing }.index()].insert((row.created_at, row.id));
+            share.started.extend(row.started_at.map(|at| (at, row.id)));
+        }
+    }
+
+    /// A task is no longer as this row says.
+    pub(super) fn subtract(&mut self, row: &TaskRow, leaving: bool) {
+        let Some((_, deployment)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
+            return;
+        };
+        let Some(share) = self.shares.get_mut(deployment) else { return };
+        let share = Arc::make_mut(share);
+        let (running, pending) = row.counts();
+        share.running -= running;
+        share.pending -= pending;
+        share.live -= 1;
+        if let Some(standing) = row.standing() {
+            share.shall_run[Class { leaving, standing }.index()].remove(&(row.created_at, row.id));
+            if let Some(at) = row.started_at {
+                share.started.remove(&(at, row.id));
+            }
+        }
+        if share.live == 0 {
+            self.shares.remove(deployment);
+        }
+    }
+
+    /// A task is forgotten.
+    pub(super) fn forget(&mut self, id: &TaskId) {
+        self.tasks.remove(id);
+    }
+}
+
+impl TaskRow {
+    /// (1, 0) when RUNNING, (0, 1) when on the way there, (0, 0) after, as ECS counts tasks.
+    pub fn counts(&self) -> (i32, i32) {
+        match self.last {
+            TaskStatus::Provisioning | TaskStatus::Pending | TaskStatus::Activating => (0, 1),
+            TaskStatus::Running => (1, 0),
+            _ => (0, 0),
+        }
+    }
+
+    /// How far it has come; `None` where it shall not run.
+    pub fn standing(&self) -> Option<Standing> {
+        if self.desired != Desired::Running {
+            return None;
+        }
+        let checked = || self.containers.iter().any(|c| c.essential && c.health_checked);
+        Some(match self.last {
+            TaskStatus::Running if !checked() || describe::health(self) == HealthStatus::Healthy => {
+                Standing::Healthy
+            }
+            last if last < TaskStatus::Running => Standing::Coming,
+            _ => Standing::Unhealthy,
+        })
+    }
+
+    /// Whether an index of services counts it as another row of the same task.
+    pub(super) fn counts_alike(&self, other: &TaskRow) -> bool {
+        let of = |row: &TaskRow| (row.last, row.standing(), row.started_at, row.created_at, row.instance);
+        of(self) == of(other) && self.service == other.service
+    }
+}

@@ -1,0 +1,87 @@
+//! Each index against a plain count of the rows that it is of.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use wire::Timestamp;
+
+use crate::cluster::{
+    Cluster, DeploymentId, InstanceStatus, ServiceName, TaskId, TaskRow, TaskStatus, Totals,
+    tally::{Class, Place, Standing},
+    totals::Way,
+};
+
+/// What is broken, in words.
+pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
+    totals(state, broken);
+    tallies(state, broken);
+}
+
+fn totals(state: &Cluster, broken: &mut Vec<String>) {
+    let mut totals = Totals::default();
+    state.instances().for_each(|row| totals.instance(row, Way::In));
+    state.services().for_each(|row| totals.service(row, Way::In));
+    state.tasks().for_each(|row| totals.task(row, Way::In));
+    if *state.totals() != totals || state.tasks_kept() != state.tasks().count() {
+        broken.push(format!("the totals are {:?}, they should be {totals:?}", state.totals()));
+    }
+}
+
+/// What an index says of the tasks of one deployment.
+#[derive(Debug, Default, PartialEq)]
+struct Plain {
+    running: i32,
+    pending: i32,
+    live: usize,
+    shall_run: BTreeMap<(bool, Standing), BTreeSet<Place>>,
+    last_started: Option<Timestamp>,
+}
+
+fn tallies(state: &Cluster, broken: &mut Vec<String>) {
+    let mut tasks: BTreeMap<&ServiceName, BTreeSet<TaskId>> = BTreeMap::new();
+    let mut shares: BTreeMap<(&ServiceName, &DeploymentId), Plain> = BTreeMap::new();
+    for task in state.tasks() {
+        let Some((service, deployment)) = &task.service else { continue };
+        tasks.entry(service).or_default().insert(task.id);
+        if task.last != TaskStatus::Stopped {
+            shares.entry((service, deployment)).or_default().count(state, task);
+        }
+    }
+    for (service, tally) in state.tallies() {
+        let shall_be = tasks.remove(service).unwrap_or_default();
+        if !tally.tasks().iter().eq(shall_be.iter()) {
+            broken
+                .push(format!("the tasks of {service} are {:?}, they should be {shall_be:?}", tally.tasks()));
+        }
+        for (deployment, share) in tally.shares() {
+            let classes = Class::all().filter(|class| !share.class(*class).is_empty());
+            let of = |class: Class| share.class(class).iter().copied().collect();
+            let is = Plain {
+                running: share.running,
+                pending: share.pending,
+                live: share.live,
+                shall_run: classes.map(|class| ((class.leaving, class.standing), of(class))).collect(),
+                last_started: share.last_started(Timestamp(i64::MAX)),
+            };
+            let shall_be = shares.remove(&(service, deployment)).unwrap_or_default();
+            if is != shall_be {
+                broken.push(format!("{service} has {is:?} of {deployment}, it should have {shall_be:?}"));
+            }
+        }
+    }
+    broken.extend(tasks.keys().map(|service| format!("the tasks of {service} are in no index")));
+    broken.extend(shares.keys().map(|(_, deployment)| format!("the tasks of {deployment} are in no index")));
+}
+
+impl Plain {
+    fn count(&mut self, state: &Cluster, task: &TaskRow) {
+        let (running, pending) = task.counts();
+        self.running += running;
+        self.pending += pending;
+        self.live += 1;
+        let Some(standing) = task.standing() else { return };
+        let host = task.instance.as_ref().and_then(|id| state.instance(id));
+        let leaving = host.is_some_and(|row| row.status != InstanceStatus::Active);
+        self.shall_run.entry((leaving, standing)).or_default().insert((task.created_at, task.id));
+        self.last_started = self.last_started.max(task.started_at);
+    }
+}

@@ -1,0 +1,87 @@
+//! The same plan made by looking at each task, slowly: what the planner by counts is held against.
+
+use super::super::Want;
+
+/// One task of a service, as far as planning cares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Of the PRIMARY deployment, on a container instance that is not draining.
+    pub current: bool,
+    /// RUNNING and not UNHEALTHY: it counts as healthy.
+    pub healthy: bool,
+}
+
+/// How many tasks to start, and which to stop (positions in the slice).
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub start: i32,
+    pub stop: Vec<usize>,
+    /// Tasks are to be replaced, but the percentages let none start and none stop, and no task is on its way that
+    /// would change that.
+    pub blocked: bool,
+}
+
+/// Plans for `tasks`, all of which shall run (`desiredStatus` RUNNING) in the order in which they would
+/// be stopped, last first.
+pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
+    let current = count(tasks, |t| t.current);
+    let surplus = (current - want.desired).max(0);
+    let mut stop = scale_down(tasks, surplus);
+    let total = i32::try_from(tasks.len()).unwrap_or(i32::MAX) - surplus;
+    let missing = (want.desired - current).max(0);
+    let room = (want.ceiling() - total).max(0);
+    let start = if want.may_start { missing.min(room) } else { 0 };
+    stop.extend(replace(want, tasks, start));
+    stop.sort_unstable();
+    let coming = tasks.iter().any(|task| task.current && !task.healthy);
+    let full = want.may_start && missing > 0 && room == 0;
+    let blocked = full && stop.is_empty() && !coming;
+    Plan { start, stop, blocked }
+}
+
+/// The surplus of current tasks goes: those that are not healthy first.
+fn scale_down(tasks: &[Seen], surplus: i32) -> Vec<usize> {
+    pick(tasks, surplus, |t| t.current)
+}
+
+/// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
+/// ones, stops that, they go first, as far as the floor allows.
+fn replace(want: &Want, tasks: &[Seen], starting: i32) -> Vec<usize> {
+    let outdated = count(tasks, |t| !t.current);
+    if outdated == 0 {
+        return Vec::new();
+    }
+    let current = count(tasks, |t| t.current).min(want.desired);
+    let ready = count(tasks, |t| t.current && t.healthy).min(want.desired);
+    let coming = current - ready + starting;
+    // What must stay so that no more than `floor` healthy ones are counted on.
+    let healthy_outdated = count(tasks, |t| !t.current && t.healthy);
+    let needed = (want.floor() - ready).max(0);
+    let spare_healthy = (healthy_outdated - needed).max(0);
+    let idle = outdated - healthy_outdated;
+    let replaced = (outdated + ready - want.desired).max(0);
+    let stuck = starting == 0 && coming == 0 && ready < want.desired;
+    let most = if stuck { idle + spare_healthy } else { replaced.min(idle + spare_healthy) };
+    let mut chosen = pick(tasks, most, |t| !t.current);
+    let mut healthy_left = spare_healthy;
+    chosen.retain(|at| {
+        if tasks[*at].healthy {
+            healthy_left -= 1;
+            return healthy_left >= 0;
+        }
+        true
+    });
+    chosen
+}
+
+/// At most `most` of those that `which` names: unhealthy ones first, then from the end.
+fn pick(tasks: &[Seen], most: i32, which: impl Fn(&Seen) -> bool) -> Vec<usize> {
+    let mut found: Vec<usize> = (0..tasks.len()).rev().filter(|at| which(&tasks[*at])).collect();
+    found.sort_by_key(|at| tasks[*at].healthy);
+    found.truncate(usize::try_from(most).unwrap_or(0));
+    found
+}
+
+pub fn count(tasks: &[Seen], which: impl Fn(&Seen) -> bool) -> i32 {
+    i32::try_from(tasks.iter().filter(|t| which(t)).count()).unwrap_or(i32::MAX)
+}
