@@ -7,6 +7,7 @@
 pub mod agenda;
 pub mod api;
 pub mod batch;
+pub mod contract;
 pub mod ctx;
 pub mod delta;
 pub mod domain;

@@ -30,6 +30,7 @@ use Serde::{Both, Served};
 /// Adding a service is one line here (and its handlers in `server`).
 pub const SERVICES: &[Allowed] = &[
     Allowed { name: "ecs", operations: All, serde: Both },
+    Allowed { name: "events", operations: Only(EVENTS), serde: Served },
     Allowed { name: "logs", operations: Only(LOGS), serde: Both },
     Allowed { name: "sts", operations: Only(&["GetCallerIdentity"]), serde: Served },
 ];
@@ -62,6 +63,31 @@ const CLOUDWATCH: &[&str] =
 
 const EC2: &[&str] =
     &["AuthorizeSecurityGroupIngress", "CreateTags", "DescribeRegions", "DescribeTags", "RunInstances"];
+
+const EVENTS: &[&str] = &[
+    "CreateEventBus",
+    "DeleteEventBus",
+    "DeleteRule",
+    "DescribeEventBus",
+    "DescribeRule",
+    "DisableRule",
+    "EnableRule",
+    "ListEventBuses",
+    "ListRuleNamesByTarget",
+    "ListRules",
+    "ListTagsForResource",
+    "ListTargetsByRule",
+    "PutEvents",
+    "PutPermission",
+    "PutRule",
+    "PutTargets",
+    "RemovePermission",
+    "RemoveTargets",
+    "TagResource",
+    "TestEventPattern",
+    "UntagResource",
+    "UpdateEventBus",
+];
 
 const LAMBDA: &[&str] = &[
     "CreateFunction",
