@@ -1,8 +1,10 @@
 //! `roadstead bench`: the measuring client of `make bench`. It speaks to any ECS endpoint as the SDKs do,
-//! signed, on kept-alive connections, and prints one line of JSON. It starts no server and judges nothing.
+//! signed, on kept-alive connections, and prints one line of JSON. It starts no server and judges nothing; `scale` alone
+//! runs a control plane in itself.
 
 mod calls;
 mod client;
+mod scale;
 mod tasks;
 
 use crate::output::say;
@@ -25,18 +27,25 @@ enum What {
     Start(tasks::Start),
     /// Start many short tasks; print the rate at which they are over and gone
     Churn(tasks::Churn),
+    /// Run the control plane alone, with many tasks and container instances in this process; print rates and ratios
+    Scale(scale::Scale),
 }
 
 /// Measures.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    // One thread, so that the client can be kept on one core.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut runtime = match args.what {
+        What::Scale(_) => tokio::runtime::Builder::new_multi_thread(),
+        // One thread, so that the client can be kept on one core.
+        _ => tokio::runtime::Builder::new_current_thread(),
+    };
+    let runtime = runtime.enable_all().build()?;
     let answer = runtime.block_on(async {
         match args.what {
             What::Call(call) => call.run().await,
             What::Calls(calls) => calls.run().await,
             What::Start(start) => start.run().await,
             What::Churn(churn) => churn.run().await,
+            What::Scale(scale) => scale.run().await,
         }
     })?;
     say!("{answer}");
