@@ -77,6 +77,12 @@ impl Strategy {
 /// The best instance of those that all filters let through.
 pub(super) fn pick<'v>(view: &'v impl View, request: &Request, seed: u64) -> Option<Candidate<'v>> {
     let slots = view.slots();
+    // Where any will do, some are tried before all of them are looked at.
+    if request.strategy.iter().all(|strategy| *strategy == Strategy::Random)
+        && let Some(found) = draws(seed, slots.total()).find_map(|slot| drawn(view, &slots, request, slot))
+    {
+        return Some(found);
+    }
     let scan = Scan::new(view, &slots, request, seed);
     // The costly filters are asked of the best one alone; of the others, in their order, only if it fails.
     let suits = |entry: &Entry| {
@@ -88,6 +94,31 @@ pub(super) fn pick<'v>(view: &'v impl View, request: &Request, seed: u64) -> Opt
         let mut others: BinaryHeap<Reverse<Entry>> = scan.entries().map(Reverse).collect();
         std::iter::from_fn(|| others.pop()).skip(1).find_map(|Reverse(entry)| suits(&entry))
     })
+}
+
+/// Slots to try, each as likely as any other. Where one in ten would do, one in a thousand tasks is placed by a look
+/// at all of them.
+pub(super) fn draws(seed: u64, slots: usize) -> impl Iterator<Item = u32> {
+    const DRAWS: u64 = 64;
+    let draw = move |number: u64| {
+        let slot = u128::from(mix(seed, number)) * slots as u128 >> 64;
+        u32::try_from(slot).unwrap_or(u32::MAX)
+    };
+    (1..=DRAWS).filter(move |_| slots > 0).map(draw)
+}
+
+/// The instance of a slot, if it will do.
+fn drawn<'v>(view: &'v impl View, slots: &Slots, request: &Request, at: u32) -> Option<Candidate<'v>> {
+    slots.get(at).filter(|slot| has_room(slot, request))?;
+    let candidate = view.candidate(slots.id(at)?)?;
+    filter::check(&candidate, request).is_none().then_some(candidate)
+}
+
+/// Whether tasks may come to a slot, and there is enough left of what is counted in it.
+fn has_room(slot: &Slot, request: &Request) -> bool {
+    let needs = &request.needs.resources;
+    let fits = |left: i64, needs: i64| needs <= 0 || left >= needs;
+    slot.state == State::Open && fits(slot.cpu, needs.cpu) && fits(slot.memory, needs.memory)
 }
 
 /// One look at all slots for one request.
@@ -146,12 +177,9 @@ impl<'a> Scan<'a> {
 
     /// The slots that have room.
     fn entries(&self) -> impl Iterator<Item = Entry> {
-        let needs = &self.request.needs.resources;
         let distinct = self.request.constraints.distinct_instance;
-        let fits = |left: i64, needs: i64| needs <= 0 || left >= needs;
         self.slots.iter().filter_map(move |(at, slot)| {
-            let room =
-                slot.state == State::Open && fits(slot.cpu, needs.cpu) && fits(slot.memory, needs.memory);
+            let room = has_room(slot, self.request);
             let barred = || (distinct && self.tasks_in(at) > 0) || self.blocked.contains(&at);
             (room && !barred()).then(|| self.entry(at, slot))
         })

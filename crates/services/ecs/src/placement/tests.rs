@@ -452,6 +452,13 @@ fn happen(cluster: &mut Cluster, kind: u8, which: prop::sample::Index, number: u
 fn look_at_all(cluster: &Cluster, request: &Request, seed: u64) -> Option<InstanceId> {
     let live: Vec<Candidate<'_>> =
         cluster.candidates().filter(|c| c.row.status != InstanceStatus::Inactive).collect();
+    if request.strategy.iter().all(|strategy| *strategy == score::Strategy::Random) {
+        let there = |slot: u32| cluster.candidates().find(|candidate| candidate.slot == slot);
+        let mut drawn = score::draws(seed, cluster.slots().total()).filter_map(there);
+        if let Some(found) = drawn.find(|candidate| filter::check(candidate, request).is_none()) {
+            return Some(found.row.id);
+        }
+    }
     let key = |candidate: &Candidate<'_>| {
         let random = score::mix(seed, slots::digest(Some(&candidate.row.id.to_string())));
         let of = |strategy: &score::Strategy| match strategy {
