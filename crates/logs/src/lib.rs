@@ -37,7 +37,7 @@ pub use limits::{
     BATCH_BYTES_MAX, DESCRIBE_MAX, EVENT_OVERHEAD, EVENTS_MAX, FILTER_STREAMS_MAX, Limits, NAME_MAX,
     PAGE_BYTES_MAX, PATTERN_MAX, RETENTION_DAYS, TAGS_MAX,
 };
-pub use quota::stored_bytes;
+pub use quota::{Quota, stored_bytes};
 pub use store::Logs;
 pub use types::{
     DescribeLogGroups, DescribeLogStreams, FilterLogEvents, FilterLogEventsOutput, FilteredLogEvent,

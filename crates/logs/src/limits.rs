@@ -54,7 +54,7 @@ pub struct Limits {
     /// Most bytes that one FilterLogEvents page reads before it answers with what it found and a token.
     pub scan_bytes: u64,
     /// Most bytes that all segments together may take. Beyond it the group that holds the most gives its oldest
-    /// segments away, so that one that floods takes the room of no other.
+    /// segments away, so that one that floods takes the room of no other. Stores may share one limit: [`crate::Quota`].
     pub total_bytes: u64,
     /// A group that nobody used for this long gives back its memory and its open file, in milliseconds.
     pub idle_ms: i64,

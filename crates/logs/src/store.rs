@@ -15,6 +15,7 @@ use crate::describe;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
 use crate::put;
+use crate::quota::Quota;
 use crate::read;
 use crate::record::{Batch, Position, digits};
 use crate::segment;
@@ -42,6 +43,12 @@ struct Inner {
 impl Logs {
     /// Opens the store in `dir`, which is made if absent. The caller makes sure that no other process has it.
     pub fn open(dir: &Path, limits: Limits) -> Result<Self> {
+        let quota = Quota::new(limits.total_bytes);
+        Self::open_within(dir, limits, &quota)
+    }
+
+    /// The same, where several stores share one limit: `quota` counts instead of [`Limits::total_bytes`].
+    pub fn open_within(dir: &Path, limits: Limits, quota: &Quota) -> Result<Self> {
         fs::create_dir_all(dir.join("groups")).map_err(Error::write)?;
         segment::sync_parent(&dir.join("groups")).map_err(Error::write)?;
         let (log, catalog) = CatalogLog::open(dir)?;
@@ -51,7 +58,7 @@ impl Logs {
             .name("logs-delete".into())
             .spawn(move || catalog::remove_orphans(&path, &known));
         let catalog = Arc::new(ArcSwap::from_pointee(catalog));
-        let writer = Writer::start(dir.to_owned(), log, Arc::clone(&catalog), limits.clone())?;
+        let writer = Writer::start(dir.to_owned(), log, Arc::clone(&catalog), limits.clone(), quota.clone())?;
         Ok(Self { inner: Arc::new(Inner { writer, catalog, limits }) })
     }
 

@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, CatalogLog, Change};
 use crate::error::{Error, Result};
 use crate::group::{Appended, GroupFiles, Maintenance};
 use crate::limits::Limits;
-use crate::quota::Quota;
+use crate::quota::{Member, Quota};
 use crate::record::Batch;
 
 /// Called once with a request's answer, from the writer's thread.
@@ -64,11 +64,12 @@ impl Writer {
         log: CatalogLog,
         catalog: Arc<ArcSwap<Catalog>>,
         limits: Limits,
+        quota: Quota,
     ) -> Result<Self> {
         let queue_bytes = limits.queue_bytes;
         let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), queue_bytes });
-        let quota = Quota::new(&dir, limits.total_bytes);
-        let mut rounds = Rounds { dir, log, catalog, limits, quota };
+        let member = quota.join(&dir, Arc::clone(&catalog));
+        let mut rounds = Rounds { dir, log, catalog, limits, quota, member };
         let seen = Arc::clone(&shared);
         let thread = thread::Builder::new().name("logs-writer".into()).spawn(move || {
             while let Some(work) = seen.take() {
@@ -138,6 +139,7 @@ struct Rounds {
     catalog: Arc<ArcSwap<Catalog>>,
     limits: Limits,
     quota: Quota,
+    member: Arc<Member>,
 }
 
 impl Rounds {
@@ -150,15 +152,22 @@ impl Rounds {
                 Work::Maintain(now_ms, done) => maintains.push((now_ms, done)),
             }
         }
+        let member = Arc::clone(&self.member);
         // Changes first: a put that was queued before its group's deletion may be refused, never kept for nobody.
         if !changes.is_empty() {
+            let _busy = member.begin();
             self.change(changes);
         }
         if !puts.is_empty() {
             self.put(puts);
         }
         for (now_ms, done) in maintains {
-            done(self.maintain(now_ms));
+            let outcome = {
+                let _busy = member.begin();
+                self.maintain(now_ms)
+            };
+            self.quota.count_again();
+            done(outcome);
         }
     }
 
@@ -192,15 +201,16 @@ impl Rounds {
     }
 
     fn put(&mut self, puts: Vec<Put>) {
-        let catalog = self.catalog.load_full();
         // Room is made before it is taken: where none can be made, nothing more is written.
         let wanted = puts.iter().map(|put| put.batch.head.len() as u64).sum();
-        if let Err(error) = self.quota.make_room(wanted, &catalog) {
+        if let Err(error) = self.quota.make_room(wanted) {
             for put in puts {
                 (put.done)(Err(error.again()));
             }
             return;
         }
+        let (catalog, member) = (self.catalog.load_full(), Arc::clone(&self.member));
+        let _busy = member.begin();
         let mut groups: Vec<GroupRound> = Vec::new();
         for put in puts {
             let group = catalog.groups.get(&put.group).filter(|group| group.id == put.group_id);
@@ -226,7 +236,6 @@ impl Rounds {
     }
 
     fn maintain(&mut self, now_ms: i64) -> Result<()> {
-        self.quota.count_again();
         let catalog = self.catalog.load();
         let mut may_load = Self::LOADS_A_ROUND;
         let mut outcome = Ok(());

@@ -20,7 +20,7 @@ pub(super) fn run(args: &Args) -> Vec<Check> {
     }
     checks.extend(before_accounts(&args.data_dir));
     if logs.is_dir() {
-        checks.push(fill(logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs));
+        checks.push(fill(server::services::logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs));
     }
     checks
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use logs::{Limits, Logs, PutLogEvents};
+use logs::{Limits, Logs, PutLogEvents, Quota, stored_bytes};
 
 use super::support::*;
 
@@ -121,4 +121,48 @@ fn a_flood_pushes_out_its_own_and_nothing_else() {
     let stored = logs.describe_log_groups(&Default::default()).unwrap().items[0].stored_bytes;
     assert!(stored <= 60_000, "{stored}");
     assert_eq!(all(&logs, "g", "s", NOW).last().unwrap().message, "500 last");
+}
+
+/// Opens a store with a group and a stream, within a limit that others share.
+fn within(quota: &Quota) -> (tempfile::TempDir, Logs) {
+    let dir = tempfile::tempdir().unwrap();
+    let limits = Limits { segment_bytes: 20_000, ..Limits::default() };
+    let logs = Logs::open_within(dir.path(), limits, quota).unwrap();
+    logs.create_log_group("g", Default::default(), NOW).unwrap();
+    logs.create_log_stream("g", "s", NOW).unwrap();
+    (dir, logs)
+}
+
+#[test]
+fn stores_share_one_limit_and_whoever_holds_the_most_gives() {
+    const ALL: u64 = 200_000;
+    // The index of a segment that closes is counted at the next look.
+    const SLACK: u64 = 20_000;
+    let quota = Quota::new(ALL);
+    let ((quiet_dir, quiet), (loud_dir, loud)) = (within(&quota), within(&quota));
+    let text = "y".repeat(2_000);
+    let held = || stored_bytes(quiet_dir.path()) + stored_bytes(loud_dir.path());
+    put(&quiet, "s", &[(0, "kept")]).unwrap();
+    for i in 0..300 {
+        put(&loud, "s", &[(i, &format!("{i} {text}"))]).unwrap();
+        assert!(held() <= ALL + SLACK, "{}", held());
+    }
+    assert_eq!(texts(&all(&quiet, "g", "s", NOW)), ["kept"]);
+    assert!(stored_bytes(loud_dir.path()) > ALL / 2);
+    // The other one grows at the expense of the one that holds more, until both hold the same; together, at once.
+    std::thread::scope(|scope| {
+        for (logs, name) in [(&quiet, "quiet"), (&loud, "loud")] {
+            let text = &text;
+            scope.spawn(move || {
+                for i in 300..600 {
+                    put(logs, "s", &[(i, &format!("{i} {name} {text}"))]).unwrap();
+                }
+            });
+        }
+    });
+    for (dir, logs) in [(&quiet_dir, &quiet), (&loud_dir, &loud)] {
+        assert!(all(logs, "g", "s", NOW).last().unwrap().message.starts_with("599 "));
+        assert!(stored_bytes(dir.path()) > ALL / 4, "{}", stored_bytes(dir.path()));
+    }
+    assert!(held() <= ALL + SLACK, "{}", held());
 }

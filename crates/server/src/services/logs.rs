@@ -27,7 +27,7 @@ use crate::{
     runtime::{Identity, Runtime},
 };
 
-pub use stores::Stores;
+pub use stores::{Stores, stored_bytes};
 pub(crate) use support::SUPPORT;
 
 /// The CloudWatch Logs API of all accounts and regions.

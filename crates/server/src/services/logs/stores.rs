@@ -1,5 +1,6 @@
-//! A store for each account and region, so that none sees another's groups: the own one's in the folder itself, the
-//! others' below `of/<account>/<region>`, opened when they are first asked for.
+//! A store for each account and region, so that none sees another's groups: of the one whose control plane it was
+//! when the folder was made, in the folder itself, and the others' below `of/<account>/<region>`, opened when they are
+//! first asked for. All share one limit of what they may take on disk.
 
 use std::{
     collections::BTreeMap,
@@ -7,13 +8,16 @@ use std::{
     sync::Arc,
 };
 
-use logs::{Error, Limits, Logs};
+use logs::{Error, Limits, Logs, Quota};
 use parking_lot::RwLock;
 
 use crate::runtime::Place;
 
 /// Accounts and regions that may have logs: each costs a thread and some open files.
 const MOST: usize = 1000;
+
+/// The file that says whose the folder itself is: `<account>/<region>`.
+const OWNER: &str = "owner";
 
 /// All of them.
 #[derive(Clone)]
@@ -22,24 +26,23 @@ pub struct Stores(Arc<Inner>);
 struct Inner {
     root: PathBuf,
     limits: Limits,
+    quota: Quota,
     open: RwLock<BTreeMap<Place, Logs>>,
 }
 
 impl Stores {
-    /// Opens those that there are. `own` is whose the folder itself is.
+    /// Opens those that there are. `own` is whose the folder itself is, where it does not say so itself.
     ///
     /// # Errors
     /// That of the first which cannot be opened.
     pub fn open(root: &Path, limits: Limits, own: Place) -> Result<Stores, Error> {
-        let mut open = BTreeMap::from([(own, Logs::open(root, limits.clone())?)]);
-        for account in names(&root.join("of")) {
-            for region in names(&root.join("of").join(&account)) {
-                let place: Place = (account.as_str().into(), region.as_str().into());
-                let path = root.join("of").join(&account).join(&region);
-                open.insert(place, Logs::open(&path, limits.clone())?);
-            }
+        let quota = Quota::new(limits.total_bytes);
+        let at = |path: &Path| Logs::open_within(path, limits.clone(), &quota);
+        let mut open = BTreeMap::from([(owner(root, own), at(root)?)]);
+        for (place, path) in others(root) {
+            open.insert(place, at(&path)?);
         }
-        Ok(Stores(Arc::new(Inner { root: root.to_owned(), limits, open: RwLock::new(open) })))
+        Ok(Stores(Arc::new(Inner { root: root.to_owned(), limits, quota, open: RwLock::new(open) })))
     }
 
     /// That of an account in a region. It may wait for the disk where there is none yet.
@@ -59,7 +62,7 @@ impl Stores {
         }
         let path = self.0.root.join("of").join(&*place.0).join(&*place.1);
         std::fs::create_dir_all(&path).map_err(Error::write)?;
-        let logs = Logs::open(&path, self.0.limits.clone())?;
+        let logs = Logs::open_within(&path, self.0.limits.clone(), &self.0.quota)?;
         open.insert(place.clone(), logs.clone());
         Ok(logs)
     }
@@ -75,9 +78,105 @@ impl Stores {
     }
 }
 
+/// What the events of all of them in the folder `root` take on disk, whether or not they are open.
+pub fn stored_bytes(root: &Path) -> u64 {
+    let others = others(root).map(|(_, path)| logs::stored_bytes(&path));
+    logs::stored_bytes(root) + others.sum::<u64>()
+}
+
+/// Whose the folder itself is, as it says. One that does not is `own`'s from now on, whatever is configured later.
+fn owner(root: &Path, own: Place) -> Place {
+    let file = root.join(OWNER);
+    let said = std::fs::read_to_string(&file).unwrap_or_default();
+    let said = said.trim().split_once('/');
+    let is_account = |text: &str| text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if let Some((account, region)) = said.filter(|(account, _)| is_account(account)) {
+        return (account.into(), region.into());
+    }
+    // Whole or not at all; on a full disk the next start does it.
+    let part = root.join(format!("{OWNER}.part"));
+    let written = std::fs::create_dir_all(root)
+        .and_then(|()| std::fs::write(&part, format!("{}/{}\n", own.0, own.1)))
+        .and_then(|()| std::fs::File::open(&part)?.sync_all())
+        .and_then(|()| std::fs::rename(&part, &file));
+    if let Err(error) = written {
+        tracing::warn!(%error, "it could not be written down whose logs {} are", root.display());
+    }
+    own
+}
+
+/// The places that have a folder below `of`, and those folders.
+fn others(root: &Path) -> impl Iterator<Item = (Place, PathBuf)> {
+    let of = root.join("of");
+    names(&of).into_iter().flat_map(move |account| {
+        let (folder, regions) = (of.join(&account), names(&of.join(&account)));
+        let place = move |region: String| {
+            let path = folder.join(&region);
+            ((account.as_str().into(), region.into()), path)
+        };
+        regions.into_iter().map(place)
+    })
+}
+
 /// The folders in a folder; none where there is none.
 fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let folders = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
     folders.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_750_000_000_000;
+
+    fn place(account: &str, region: &str) -> Place {
+        (account.into(), region.into())
+    }
+
+    fn groups(stores: &Stores, place: &Place) -> Vec<String> {
+        let found = stores.of(place).unwrap().describe_log_groups(&Default::default()).unwrap();
+        found.items.into_iter().map(|group| group.log_group_name).collect()
+    }
+
+    #[test]
+    fn logs_stay_whose_they_are_whatever_is_configured_later() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (place("000000000000", "us-east-1"), place("111111111111", "eu-west-1"));
+        for own in [&a, &b, &a] {
+            let stores = Stores::open(dir.path(), Limits::default(), own.clone()).unwrap();
+            for (place, name) in [(&a, "of-a"), (&b, "of-b")] {
+                let created = stores.of(place).unwrap().create_log_group(name, Default::default(), NOW);
+                assert!(created.is_ok() || own != &a || groups(&stores, place) == [name]);
+                assert_eq!(groups(&stores, place), [name]);
+            }
+        }
+    }
+
+    #[test]
+    fn all_share_one_limit() {
+        const ALL: u64 = 400_000;
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits { segment_bytes: 20_000, total_bytes: ALL, ..Limits::default() };
+        let places = ["us-east-1", "eu-west-1", "eu-west-2"].map(|region| place("000000000000", region));
+        let stores = Stores::open(dir.path(), limits, places[0].clone()).unwrap();
+        for place in &places {
+            let logs = stores.of(place).unwrap();
+            logs.create_log_group("g", Default::default(), NOW).unwrap();
+            logs.create_log_stream("g", "s", NOW).unwrap();
+            for i in 0..150 {
+                let message = format!("{i} {}", "y".repeat(2_000));
+                let request = logs::PutLogEvents {
+                    log_group_name: "g".into(),
+                    log_stream_name: "s".into(),
+                    log_events: vec![logs::InputLogEvent { timestamp: NOW + i, message }],
+                };
+                logs.put_log_events_wait(request, NOW).unwrap();
+            }
+        }
+        // The index of a segment that closes is counted at the next look.
+        let held = stored_bytes(dir.path());
+        assert!((ALL / 2..ALL + 20_000).contains(&held), "{held}");
+    }
 }
