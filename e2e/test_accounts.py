@@ -13,7 +13,7 @@ import botocore.credentials
 import botocore.exceptions
 import pytest
 
-from harness import REGION, container
+from harness import CLUSTER, PATIENCE, REGION, SLEEP, awslogs, container, task_id, until
 from test_security import NOBODY, as_user, send, signed
 
 OTHER, THIRD = "111111111111", "222222222222"
@@ -340,4 +340,108 @@ def test_accounts_have_their_keys_where_the_listener_is_not_on_loopback(fresh):
     assert not roadstead.client("ecs", *KEY).list_clusters()["clusterArns"]
     for key in ((OTHER, "test"), (THIRD, "test"), ("test", "test")):
         assert refused(roadstead.client("ecs", *key).list_clusters)[0] == "UnrecognizedClientException", key
+    roadstead.destroy()
+
+
+def test_a_host_of_another_account(fresh):
+    """By a key that the operator makes for that account: its tasks and its logs are there and nowhere else."""
+    server = fresh(CONFIG)
+    theirs = Place(server, "mark-b", (OTHER, "test"), OTHER, REGION, "enabled")
+    theirs.ecs.create_cluster(clusterName=CLUSTER)
+    host = fresh(start=False)
+    made = dict(line.split("=", 1) for line in server.cli("agent-key", "--account", OTHER, "create").stdout.split())
+    host.flags = ["--endpoint", server.endpoint]
+    host.env = host.environment(**made)
+    host.start("agent")
+    where = {"cluster": CLUSTER}
+    found = until(lambda: theirs.ecs.list_container_instances(**where)["containerInstanceArns"], what="the agent registers")
+    assert found[0].startswith(f"arn:aws:ecs:{REGION}:{OTHER}:container-instance/"), found
+    theirs.ecs.register_task_definition(family="app", containerDefinitions=[
+        container(script=f"echo theirs; {SLEEP}", logConfiguration=awslogs())])
+    run = lambda: theirs.ecs.run_task(**where, taskDefinition="app")["tasks"]
+    task = until(run, what="it is connected")[0]["taskArn"]
+    status = lambda: theirs.ecs.describe_tasks(**where, tasks=[task])["tasks"][0]["lastStatus"]
+    until(lambda: status() == "RUNNING", what="it runs")
+    stream = {"logGroupName": "/e2e", "logStreamName": f"t/main/{task_id(task)}"}
+    until(lambda: logged(theirs.logs, stream) == ["theirs"], what="its output")
+    assert not server.logs.describe_log_groups()["logGroups"]
+    assert len(server.ecs.list_container_instances(**where)["containerInstanceArns"]) == 1
+    assert not server.ecs.list_tasks(**where)["taskArns"]
+    # Its key is good in its own region only, and nobody takes it by bringing it along elsewhere.
+    key = made["AWS_ACCESS_KEY_ID"], made["AWS_SECRET_ACCESS_KEY"]
+    server.client("ecs", *key).discover_poll_endpoint(**where)
+    for service, call in (("ecs", lambda c: c.discover_poll_endpoint(**where)),
+                          ("ecs", lambda c: c.register_container_instance(**where, totalResources=NUMBERS)),
+                          ("logs", lambda c: c.create_log_group(logGroupName="/e2e"))):
+        code, text = refused(lambda: call(server.client(service, *key, region=ELSEWHERE)))
+        assert code == "InvalidSignatureException" and f"this key is in {REGION}" in text, text
+    server.kill()
+    server.up()
+    assert status() == "RUNNING" and logged(theirs.logs, stream) == ["theirs"]
+    theirs.ecs.stop_task(**where, task=task)
+    until(lambda: status() == "STOPPED", what="it stops")
+    host.terminate()
+    host.destroy()
+    server.destroy()
+
+
+def logged(logs, stream):
+    try:
+        return [event["message"] for event in logs.get_log_events(**stream, startFromHead=True)["events"]]
+    except logs.exceptions.ResourceNotFoundException:
+        return None
+
+
+def test_env_gives_keys_of_the_account_that_is_asked_for(two, fresh):
+    def told(roadstead, *argv):
+        lines = roadstead.cli("env", *argv).stdout.split("\n")
+        return dict(line.removeprefix("export ").split("=", 1) for line in lines if line)
+
+    for account, pair in (("000000000000", ("test", "test")), (OTHER, (OTHER, "test")), (THIRD, KEY)):
+        env = told(two, "--account", account, "--region", ELSEWHERE)
+        assert (env["AWS_ACCESS_KEY_ID"], env["AWS_SECRET_ACCESS_KEY"]) == pair
+        assert (env["AWS_ACCOUNT_ID"], env["AWS_REGION"]) == (account, ELSEWHERE)
+        assert two.client("sts", *pair).get_caller_identity()["Account"] == account
+    assert told(two)["AWS_ACCESS_KEY_ID"] == "test"
+    outside = fresh(CONFIG, start=False)
+    settings = ["--data-dir", str(outside.data), "--listen", f"0.0.0.0:{outside.port}", "--config", str(outside.config)]
+    outside.settings = lambda: settings
+    outside.up()
+    assert told(outside, "--account", THIRD)["AWS_ACCESS_KEY_ID"] == KEY[0]
+    root = told(outside)
+    assert root["AWS_ACCESS_KEY_ID"].startswith("AKIA")
+    done = outside.cli("env", "--account", OTHER, check=False)
+    assert done.returncode == 1 and not done.stdout and "[[accounts]]" in done.stderr, done
+    outside.destroy()
+
+
+def test_a_host_stays_in_its_account_and_region(fresh):
+    """Started as another's it is refused, and nothing of it ends; its logs stay whose they are."""
+    roadstead = fresh()
+    arn = roadstead.run(roadstead.define("stays", container(script=f"echo mine; {SLEEP}", logConfiguration=awslogs())))[0]
+    roadstead.running(arn)
+    roadstead.output(arn)
+    first = roadstead.first(arn, "main")
+    roadstead.kill()
+    for flags in (["--account", OTHER], ["--region", ELSEWHERE]):
+        roadstead.flags = flags
+        assert roadstead.start().process.wait(PATIENCE) == 1
+        said = roadstead.log_tail(3)
+        assert "--account 000000000000 --region us-east-1" in said and "--data-dir" in said, said
+        assert roadstead.first(arn, "main") == first
+    roadstead.flags = []
+    roadstead.up()
+    assert roadstead.task(arn)["lastStatus"] == "RUNNING" and roadstead.output(arn) == ["mine"]
+    roadstead.kill()
+    # A control plane alone, in the place of one that was there: all is under the account's own key.
+    for path in (roadstead.data / "agent").glob("ledger.db*"):
+        path.rename(path.with_name(f"kept-{path.name}"))
+    roadstead.flags = ["--account", OTHER]
+    roadstead.start("server")
+    until(roadstead.said_ready, what="ready")
+    assert not roadstead.logs.describe_log_groups()["logGroups"]
+    before = roadstead.client("logs", "000000000000", "test")
+    assert logged(before, {"logGroupName": "/e2e", "logStreamName": f"t/main/{task_id(arn)}"}) == ["mine"]
+    assert not roadstead.ecs.list_task_definitions()["taskDefinitionArns"]
+    assert roadstead.client("ecs", "000000000000", "test").list_task_definitions()["taskDefinitionArns"]
     roadstead.destroy()

@@ -14,6 +14,8 @@ pub const OF_OPERATOR: &str = "RSOP";
 
 /// Characters of an access key id, as AWS's have.
 const ID_LENGTH: usize = 20;
+/// Digits behind those, in a key that an operator made: the account that it is for. Earlier ones have none.
+const ACCOUNT_LENGTH: usize = 12;
 /// Characters of a secret, at least and at most.
 const SECRET_LENGTH: std::ops::RangeInclusive<usize> = 40..=128;
 
@@ -58,7 +60,14 @@ impl fmt::Debug for AgentKey {
 
 /// Whether it is an access key id of an agent, of either origin.
 pub fn is_of_agent(access_key_id: &str) -> bool {
-    is(access_key_id, OF_AGENT) || is(access_key_id, OF_OPERATOR)
+    is(access_key_id, OF_AGENT) || is(access_key_id, OF_OPERATOR) || account_of(access_key_id).is_some()
+}
+
+/// The account that an operator's key names.
+pub fn account_of(access_key_id: &str) -> Option<&str> {
+    let (id, account) = access_key_id.split_at_checked(ID_LENGTH)?;
+    let is_account = account.len() == ACCOUNT_LENGTH && account.bytes().all(|b| b.is_ascii_digit());
+    (is(id, OF_OPERATOR) && is_account).then_some(account)
 }
 
 fn is(access_key_id: &str, prefix: &str) -> bool {
@@ -91,6 +100,22 @@ mod tests {
         }
         for other in ["", "{}", "x", r#"{"accountId":"1","instanceId":"i-1"}"#, r#"{"roadstead":{}}"#] {
             assert_eq!(AgentKey::from_document(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn an_operators_key_names_its_account() {
+        let id = "RSOP0123456789ABCDEF";
+        assert!(is_of_agent(id) && account_of(id).is_none());
+        assert_eq!(account_of(&format!("{id}012345678901")), Some("012345678901"));
+        assert!(is_of_agent(&format!("{id}012345678901")));
+        for bad in [
+            "RSAG0123456789ABCDEF012345678901",
+            "RSOP0123456789ABCDEF01234567890A",
+            "RSOP0123456789ABCDEF0",
+            "é",
+        ] {
+            assert!(!is_of_agent(bad) && account_of(bad).is_none(), "{bad}");
         }
     }
 

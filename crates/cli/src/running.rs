@@ -156,6 +156,7 @@ async fn start_server(
     };
     takeover::run(&store, &state, &identity)?;
     let control = Runtime::open(Arc::new(store), identity).context("cannot read the state")?;
+    takeover::refuse_another_place(&control, dir.path())?;
     control.start().await?;
     control.sweep();
     let (root, own) = (keys::administrator(&server.partition, &server.account, ""), control.own());

@@ -4,10 +4,10 @@
 use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::Context;
-use server::runtime::{Identity, migrate};
+use server::runtime::{Identity, Runtime, migrate};
 use store::{Store as _, sqlite::Sqlite};
 
-use crate::advice::Advise;
+use crate::advice::{Advise, fail};
 
 /// The copy of `state.db` as it was before its rows had accounts and regions.
 pub const BEFORE_ACCOUNTS: &str = "state.db.before-accounts";
@@ -35,6 +35,28 @@ pub fn run(store: &Sqlite, state: &Path, identity: &Identity) -> anyhow::Result<
     let moved = migrate::run(store, &identity.account, &identity.region)?;
     tracing::info!(moved, copy = %copy.display(), "the state of an earlier version was taken over");
     Ok(())
+}
+
+/// Refuses to give a host whose agent is a container instance of one account and region to another: its tasks would
+/// have no agent. `dir` is the data directory.
+///
+/// # Errors
+/// What to start it with.
+pub fn refuse_another_place(control: &Runtime, dir: &Path) -> anyhow::Result<()> {
+    let own = control.own();
+    if !own.clusters().is_empty() || !dir.join("agent/ledger.db").exists() {
+        return Ok(());
+    }
+    let has_instances = |home: &server::runtime::Home| {
+        home.clusters().iter().any(|cluster| cluster.read().state.instances().next().is_some())
+    };
+    let Some(home) = control.homes().into_iter().find(|home| has_instances(home)) else { return Ok(()) };
+    let ((account, region), (wanted, there)) = (home.place(), own.place());
+    fail!(
+        format!("`--account {account} --region {region}`; or another `--data-dir`"),
+        "{} is a host of account {account} in {region}, not of {wanted} in {there}",
+        dir.display()
+    );
 }
 
 fn remove(file: &Path) -> anyhow::Result<()> {

@@ -70,11 +70,11 @@ impl OperatorKeys {
         OperatorKeys { master: master.into() }
     }
 
-    /// A new pair, good for a first registration within a day.
-    pub fn create(&self, now: wire::Timestamp) -> KeyPair {
+    /// A new pair, good for a first registration in that account within a day. `account` is twelve digits.
+    pub fn create(&self, account: &str, now: wire::Timestamp) -> KeyPair {
         let random = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
         let seconds = u32::try_from(now.as_millis() / 1000).unwrap_or_default();
-        let access_key = format!("{}{seconds:08X}{}", agent_key::OF_OPERATOR, &random[..8]);
+        let access_key = format!("{}{seconds:08X}{}{account}", agent_key::OF_OPERATOR, &random[..8]);
         let secret = self.secret(&access_key);
         KeyPair { access_key, secret }
     }
@@ -164,7 +164,8 @@ impl KeyRing {
 }
 
 fn key(secret: String, caller: Caller, may: Option<&'static [&'static str]>) -> Key {
-    Key { secret: Some(secret), session_token: None, expires: None, caller, may, known: false }
+    let secret = Some(secret);
+    Key { secret, session_token: None, expires: None, caller, may, known: false, region: None }
 }
 
 impl Agents {
@@ -173,19 +174,22 @@ impl Agents {
         let by_operator = access_key.starts_with(agent_key::OF_OPERATOR);
         let Identity { account, partition, .. } = self.runtime.identity();
         let bound = home.as_ref().and_then(|home| home.account().state.agent_key(access_key).cloned());
+        let place = home.as_ref().map(|home| home.place());
         let (account, role, secret, may) = match bound {
             Some(row) => {
                 let secret = row.secret.clone().unwrap_or_else(|| self.operator.secret(access_key));
                 let (cluster, instance) = (row.cluster.as_str().into(), row.instance.to_string().into());
-                let account = home.as_ref().map_or(account.as_str(), |home| &home.place().0);
+                let account = place.map_or(account.as_str(), |place| &place.0);
                 (account, Role::Agent { cluster, instance }, secret, AGENT)
             }
             None if by_operator && OperatorKeys::is_fresh(access_key, now()) => {
-                (account.as_str(), Role::NewAgentOfOperator, self.operator.secret(access_key), NEW_AGENT)
+                let account = agent_key::account_of(access_key).unwrap_or(account);
+                (account, Role::NewAgentOfOperator, self.operator.secret(access_key), NEW_AGENT)
             }
             None => return None,
         };
-        Some(Arc::new(key(secret, agent(partition, account, access_key, role), Some(may))))
+        let key = key(secret, agent(partition, account, access_key, role), Some(may));
+        Some(Arc::new(Key { region: place.map(|place| place.1.clone()), ..key }))
     }
 }
 
@@ -211,14 +215,7 @@ impl Keys for KeyRing {
         }
         let caller = self.administrator.clone()?;
         let caller = Caller { access_key: access_key.into(), ..caller };
-        Some(Arc::new(Key {
-            secret: None,
-            session_token: None,
-            expires: None,
-            caller,
-            may: None,
-            known: true,
-        }))
+        Some(Arc::new(Key { secret: None, known: true, ..key(String::new(), caller, None) }))
     }
 }
 

@@ -113,14 +113,18 @@ impl Runtime {
         let partition = self.identity.partition.as_str();
         let home = Home::start(found, place, partition, self.store.clone(), self.aside.clone());
         let known = home.account().state.agent_keys_after("", usize::MAX);
-        self.agent_keys.write().extend(known.iter().map(|row| (row.access_key.clone(), place.clone())));
+        for row in known {
+            self.agent_keys.write().entry(row.access_key.clone()).or_insert_with(|| place.clone());
+        }
         let (keys, place) = (self.agent_keys.clone(), place.clone());
         home.account_shard().follow(Box::new(move |delta| {
             for key in delta.keys {
                 let account::Key::AgentKey(key) = key else { continue };
-                match delta.after.agent_key(key) {
-                    Some(_) => drop(keys.write().insert(key.clone(), place.clone())),
-                    None => drop(keys.write().remove(key)),
+                let (mut keys, is_bound) = (keys.write(), delta.after.agent_key(key).is_some());
+                // It stays whose it was, should two ever have bound it at once.
+                let is_own = *keys.entry(key.clone()).or_insert_with(|| place.clone()) == place;
+                if is_own && !is_bound {
+                    keys.remove(key);
                 }
             }
         }));

@@ -36,7 +36,7 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     }
     match args.action {
         Action::Create => {
-            let pair = OperatorKeys::new(master).create(server::runtime::now());
+            let pair = OperatorKeys::new(master).create(&config.server.account, server::runtime::now());
             say!("AWS_ACCESS_KEY_ID={}", pair.access_key);
             say!("AWS_SECRET_ACCESS_KEY={}", pair.secret);
         }

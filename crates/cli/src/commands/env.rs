@@ -9,13 +9,16 @@ use std::{
 };
 
 use http::{HeaderMap, HeaderValue};
-use server::{keys::KeyPair, runtime};
+use server::{
+    keys::{KNOWN, KeyPair},
+    runtime,
+};
 
 use crate::output::say;
 use crate::{
     advice::fail,
     commands::up::Settings,
-    config::Server,
+    config::Config,
     data_dir::{self, Credentials},
 };
 
@@ -42,7 +45,8 @@ struct Access {
 
 /// What the control plane says of the key pair that everybody knows.
 enum Served {
-    Yes,
+    /// As the administrator of this account.
+    Yes(String),
     /// In its own words.
     No(String),
     /// It does not run, or something else has its port.
@@ -55,8 +59,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let credentials = data_dir::read_credentials(&config.data_dir);
     // Whose the profile is decides which key is served.
     let home = args.profile.as_deref().map(profile::enter).transpose()?;
+    let keys = keys(&config, args.settings.names_account(), credentials)?;
     let server = config.server;
-    let keys = keys(&server, credentials)?;
     let endpoint = format!("http://{}", reachable(server.listen));
     let access = Access { endpoint, account: server.account, region: server.region, keys };
     match (&args.profile, home) {
@@ -80,19 +84,36 @@ fn print(access: &Access) {
     say!("export AWS_REGION={}", access.region);
 }
 
-/// The key pair that the control plane takes from who runs this.
-fn keys(server: &Server, credentials: anyhow::Result<Credentials>) -> anyhow::Result<KeyPair> {
-    if !server.listen.ip().is_loopback() {
-        return Ok(credentials?.root);
+/// The key pair that the control plane takes from who runs this, for the account that is wanted. `named`: a flag says
+/// which, so that it may be another than the control plane's own.
+fn keys(config: &Config, named: bool, credentials: anyhow::Result<Credentials>) -> anyhow::Result<KeyPair> {
+    let (server, account) = (&config.server, config.server.account.as_str());
+    if let Some(found) = config.accounts.iter().find(|found| found.id == account) {
+        return Ok(KeyPair { access_key: found.access_key.clone(), secret: found.secret.clone() });
     }
-    let known = KeyPair { access_key: "test".to_owned(), secret: "test".to_owned() };
-    match (ask(server.listen, &server.region, &known), credentials) {
-        (Served::Yes | Served::Unknown, _) => Ok(known),
-        (Served::No(_), Ok(keys)) => Ok(keys.root),
-        (Served::No(why), Err(_)) => fail!(
-            "the same with `sudo`, for the key pair in the data directory",
-            "the control plane does not take test/test from you: {why}"
+    let ask = |keys: &KeyPair| ask(server.listen, &server.region, keys);
+    if server.listen.ip().is_loopback() {
+        let known =
+            |access_key: &str| KeyPair { access_key: access_key.to_owned(), secret: KNOWN.to_owned() };
+        match (ask(&known(KNOWN)), &credentials) {
+            // Of every account its number is the key, too.
+            (Served::Yes(found), _) if found != account => return Ok(known(account)),
+            (Served::Unknown, _) if named => return Ok(known(account)),
+            (Served::Yes(_) | Served::Unknown, _) => return Ok(known(KNOWN)),
+            (Served::No(_), Ok(_)) => {}
+            (Served::No(why), Err(_)) => fail!(
+                "the same with `sudo`, for the key pair in the data directory",
+                "the control plane does not take test/test from you: {why}"
+            ),
+        }
+    }
+    let root = credentials?.root;
+    match ask(&root) {
+        Served::Yes(found) if found != account => fail!(
+            "a section `[[accounts]]` in the configuration, and `--config` with that file (docs/configuration.md)",
+            "the key pair in the data directory is the administrator's of {found}; there is none for {account}"
         ),
+        _ => Ok(root),
     }
 }
 
@@ -109,15 +130,21 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
 /// Asks with that key who we are: only the control plane knows whom it serves.
 fn ask(listen: SocketAddr, region: &str, keys: &KeyPair) -> Served {
     match call(listen, region, keys) {
-        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => Served::Yes,
-        Ok(answer) => {
-            match answer.split_once("<Message>").and_then(|(_, rest)| rest.split_once("</Message>")) {
-                Some((why, _)) => Served::No(why.replace("&apos;", "'").replace("&#39;", "'")),
-                None => Served::Unknown,
-            }
+        Ok(answer) if answer.starts_with("HTTP/1.1 200 ") => {
+            element(&answer, "Account").map_or(Served::Unknown, |found| Served::Yes(found.to_owned()))
         }
+        Ok(answer) => match element(&answer, "Message") {
+            Some(why) => Served::No(why.replace("&apos;", "'").replace("&#39;", "'")),
+            None => Served::Unknown,
+        },
         Err(_) => Served::Unknown,
     }
+}
+
+/// The text of the first such element of an XML document.
+fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once(&format!("</{name}>")).map(|(text, _)| text)
 }
 
 /// GetCallerIdentity, and all of the answer.

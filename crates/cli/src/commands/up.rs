@@ -62,6 +62,11 @@ pub struct Args {
 }
 
 impl Settings {
+    /// Whether a flag says which account it is.
+    pub fn names_account(&self) -> bool {
+        self.account.is_some()
+    }
+
     /// The configuration: file, then environment, then these flags.
     pub fn config(&self) -> Result<Config, config::Error> {
         let (path, text) = match &self.place.config {

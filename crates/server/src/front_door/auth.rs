@@ -38,6 +38,11 @@ impl FrontDoor {
         if service != "sts" && !self.config.regions.has(&signature.region) {
             return Err(Refusal::Invalid("Credential should be scoped to a valid region. ".to_owned()));
         }
+        if let Some(own) = key.region.as_deref().filter(|own| *own != signature.region) {
+            return Err(Refusal::Invalid(format!(
+                "Credential should be scoped to a valid region: the container instance of this key is in {own}. "
+            )));
+        }
         signature.check_covered(&parts.headers)?;
         signature.check_time(now)?;
         Ok(key)

@@ -93,7 +93,7 @@ struct Ring;
 impl Keys for Ring {
     fn find(&self, access_key: &str) -> Option<Arc<Key>> {
         let (token, expires) = match access_key {
-            "AKID" | "ANY" | "AGENT" | "KNOWN" => (None, None),
+            "AKID" | "ANY" | "AGENT" | "KNOWN" | "ELSEWHERE" => (None, None),
             "SESSION" => (Some("t".to_owned()), Some(NOW.plus_millis(1))),
             "OVER" => (Some("t".to_owned()), Some(NOW)),
             _ => return None,
@@ -108,7 +108,8 @@ impl Keys for Ring {
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
         let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);
         let known = matches!(access_key, "ANY" | "KNOWN");
-        Some(Arc::new(Key { secret, session_token: token, expires, caller, may, known }))
+        let region = (access_key == "ELSEWHERE").then(|| "eu-west-1".into());
+        Some(Arc::new(Key { secret, session_token: token, expires, caller, may, known, region }))
     }
 }
 
@@ -307,6 +308,12 @@ async fn nobody_gets_in_without_a_right_signature() {
             client.with("AKID", "secret").scope("eu-west-1", "ecs"),
             "InvalidSignatureException",
             "Credential should be scoped to a valid region. ",
+        ),
+        (
+            "region of the key",
+            client.with("ELSEWHERE", "secret"),
+            "InvalidSignatureException",
+            "Credential should be scoped to a valid region: the container instance of this key is in eu-west-1. ",
         ),
         (
             "old",

@@ -214,7 +214,7 @@ async fn a_key_opens_the_sockets_of_its_own_container_instance_named_in_any_way(
 async fn a_key_of_an_operator_is_good_for_one_container_instance() {
     let w = World::new().await;
     w.api.ok("CreateCluster", json!({"clusterName": "other"})).await;
-    let made = OperatorKeys::new("master").create(now());
+    let made = OperatorKeys::new("master").create(&w.api.runtime.identity().account, now());
     let key = made.access_key.as_str();
     assert_eq!(w.ring.find(key).unwrap().secret, Some(made.secret.clone()));
     w.denied(key, "DiscoverPollEndpoint", json!({"cluster": "c"})).await;
@@ -229,10 +229,39 @@ async fn a_key_of_an_operator_is_good_for_one_container_instance() {
     w.denied(key, "RegisterContainerInstance", elsewhere).await;
     assert!(w.identify(key, "c", &mine).is_ok() && w.identify(key, "c", &other).is_err());
     // One that waited too long, and one that nobody made.
-    let late = OperatorKeys::new("master").create(now().plus_millis(-UNBOUND_S * 1000));
+    let late = OperatorKeys::new("master")
+        .create(&w.api.runtime.identity().account, now().plus_millis(-UNBOUND_S * 1000));
     assert!(w.ring.find(&late.access_key).is_none());
     assert!(w.ring.find("RSOPZZZZZZZZ00000000").is_none());
     assert_ne!(OperatorKeys::new("other").secret(key), w.ring.find(key).unwrap().secret.clone().unwrap());
+}
+
+#[tokio::test]
+async fn keys_of_agents_are_of_one_account_and_one_region() {
+    let w = World::new().await;
+    let mine = w.join(&own(1)).await.unwrap();
+    let key = w.ring.find(&own(1).access_key_id).unwrap();
+    assert_eq!(key.region.as_deref(), Some(&*w.api.home.place().1));
+    // One that an operator made for another account brings an agent in there.
+    let made = OperatorKeys::new("master").create("222222222222", now());
+    let found = w.ring.find(&made.access_key).unwrap();
+    assert_eq!((&*found.caller.account, &found.region), ("222222222222", &None));
+    let theirs = administrator("aws", "222222222222", "222222222222");
+    let make = json!({"clusterName": "c"});
+    w.api.call_as(theirs.clone(), "CreateCluster", make).await.unwrap();
+    let there = w.call(&made.access_key, "RegisterContainerInstance", registration(None, None)).await;
+    assert!(arn(there.unwrap()).contains(":222222222222:"));
+    assert_eq!(&*w.ring.find(&made.access_key).unwrap().caller.account, "222222222222");
+    // Nobody takes a key that is another account's by bringing it along.
+    let thief = AgentKey { secret_access_key: "t".repeat(40), ..own(1) };
+    let taken = w.api.call_as(theirs, "RegisterContainerInstance", registration(Some(&thief), None)).await;
+    assert_eq!(taken.unwrap_err().code(), "AccessDeniedException");
+    let key = w.ring.find(&own(1).access_key_id).unwrap();
+    assert_eq!(
+        (&key.caller.account, key.secret.as_deref()),
+        (&w.api.home.place().0, Some(&*own(1).secret_access_key))
+    );
+    assert!(w.identify(&own(1).access_key_id, "c", &mine).is_ok());
 }
 
 #[tokio::test]

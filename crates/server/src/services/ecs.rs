@@ -104,7 +104,7 @@ impl Ecs {
             "PutAttributes" => self.write(call, |r| &r.cluster, attributes::put_attributes).await,
             "DeleteAttributes" => self.write(call, |r| &r.cluster, attributes::delete_attributes).await,
             "ListAttributes" => self.read(call, |r| &r.cluster, attributes::list_attributes),
-            "RegisterContainerInstance" => agents::register(&*self.home(&call)?, call).await,
+            "RegisterContainerInstance" => agents::register(&self.runtime, &*self.home(&call)?, call).await,
             "SubmitTaskStateChange" => {
                 self.write(call, |r| &r.cluster, report::submit_task_state_change).await
             }

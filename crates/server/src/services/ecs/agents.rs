@@ -14,7 +14,7 @@ use wire::Error;
 use super::json;
 use crate::{
     gate::{Call, Role},
-    runtime::{By, ClusterHandle, Home},
+    runtime::{By, ClusterHandle, Home, Runtime},
 };
 
 const NO_KEY: &str = "the key that agents share only brings agents in that make a key of their own. Make one for \
@@ -64,7 +64,7 @@ fn is_own_resource(home: &Home, ctx: &Ctx, own: (&str, &str), resource: Option<&
 
 /// RegisterContainerInstance. A new agent's key is bound to its container instance before that is written: an
 /// agent that asks again, because it did not hear the answer, gets the same one.
-pub async fn register(home: &Home, mut call: Call) -> Result<Bytes, Error> {
+pub async fn register(runtime: &Runtime, home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::RegisterContainerInstanceRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
     let cluster = home.cluster(&ctx, request.cluster.as_deref())?;
@@ -79,6 +79,10 @@ pub async fn register(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     };
     let by = match key {
         Some(key) => {
+            // What another account or region has bound is found there, and nowhere else.
+            if runtime.of_agent_key(&key.0).is_some_and(|found| found.place() != home.place()) {
+                return Err(denied(&ctx, "the key belongs to another container instance."));
+            }
             let instance = bind(home, &call, &cluster, key, &request).await?;
             By { arn: ctx.caller_arn.clone(), agent: Some(instance.0) }
         }
