@@ -29,6 +29,8 @@ const BY_TEN: usize = 10;
 const SMALL: (usize, usize) = (1000, 20);
 /// The service whose way to a steady state is measured.
 const SERVICE: (usize, usize) = (5000, 500);
+/// Calls of RunTask, one after another, whose time is measured at either size.
+const ALONE: usize = 1000;
 /// Stops of one task whose time is measured.
 const STOPS: usize = 200;
 
@@ -49,17 +51,20 @@ pub struct Scale {
 impl Scale {
     /// Measures.
     pub async fn run(self) -> anyhow::Result<Value> {
-        let small = World::open(&self.folder, SMALL.1).await?.tasks(SMALL.0, CALLERS).await?;
+        let world = World::open(&self.folder, SMALL.1).await?;
+        let (small, small_alone) = (world.tasks(SMALL.0, CALLERS).await?, world.alone().await?);
+        drop(world);
         let world = World::open(&self.folder, self.instances).await?;
         let large = world.tasks(self.tasks, CALLERS).await?;
-        let memory = memory_mib()?;
-        let ratio = |of: &str| Some(large.get(of)?.as_f64()? / small.get(of)?.as_f64()?);
-        let ratios = json!({"run_p99": ratio("run_p99_ms"), "tasks_per_second": ratio("tasks_per_second")});
+        let (memory, large_alone) = (memory_mib()?, world.alone().await?);
+        let ratio = |of: &str| Some(large_alone.get(of)?.as_f64()? / small_alone.get(of)?.as_f64()?);
+        let ratios = json!({"alone_p50": ratio("p50_ms"), "alone_p99": ratio("p99_ms")});
         let stops = world.stops().await?;
         drop(world);
         let steady = World::open(&self.folder, SERVICE.1).await?.service(SERVICE.0).await?;
         Ok(json!({
-            "small": small, "large": large, "large_to_small": ratios, "memory_mib": memory,
+            "small": small, "small_alone": small_alone, "large": large, "large_alone": large_alone,
+            "large_to_small": ratios, "memory_mib": memory,
             "stop_among_3_daemons": stops, "service_to_steady": steady,
         }))
     }
@@ -174,12 +179,24 @@ impl World {
             times.extend(done??);
         }
         let seconds = began.elapsed().as_secs_f64();
-        let running = self.cluster.read().state.task_counts().0;
+        let running = self.cluster.read().state.totals().task_counts().0;
         let told = super::summary(times);
         Ok(json!({
             "running": running, "seconds": seconds, "tasks_per_second": f64::from(running) / seconds,
             "run_p50_ms": told["p50_ms"], "run_p99_ms": told["p99_ms"],
         }))
+    }
+
+    /// RunTask of one task, one after another.
+    async fn alone(&self) -> anyhow::Result<Value> {
+        let mut times = Vec::new();
+        for _ in 0..ALONE {
+            let request = read(json!({"taskDefinition": "web"}))?;
+            let began = Instant::now();
+            self.cluster.execute("", |txn| run::run_task(txn, request)).await.map_err(said)?;
+            times.push(began.elapsed());
+        }
+        Ok(super::summary(times))
     }
 
     /// Stops of one task each, from StopTask to the report of its end, while three daemons are on every instance.
@@ -214,7 +231,7 @@ impl World {
         self.cluster.execute("", |txn| service::create::create_service(txn, request)).await.map_err(said)?;
         self.obey(|state| state.services().all(|row| row.steady)).await?;
         let state = &self.cluster.read().state;
-        Ok(json!({"running": state.task_counts().0, "seconds": began.elapsed().as_secs_f64()}))
+        Ok(json!({"running": state.totals().task_counts().0, "seconds": began.elapsed().as_secs_f64()}))
     }
 
     /// Agents do what is wanted until it is `over`.
