@@ -101,7 +101,7 @@ pub(super) fn pick<'v>(view: &'v impl View, request: &Request, seed: u64) -> Opt
 pub(super) fn draws(seed: u64, slots: usize) -> impl Iterator<Item = u32> {
     const DRAWS: u64 = 64;
     let draw = move |number: u64| {
-        let slot = u128::from(mix(seed, number)) * slots as u128 >> 64;
+        let slot = (u128::from(mix(seed, number)) * slots as u128) >> 64;
         u32::try_from(slot).unwrap_or(u32::MAX)
     };
     (1..=DRAWS).filter(move |_| slots > 0).map(draw)
