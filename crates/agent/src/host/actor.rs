@@ -176,7 +176,7 @@ impl Actor {
             let before = self.state.clone();
             let now_ms = self.now_ms();
             let step = plan::step(&self.task, &mut self.state, now_ms);
-            if self.state != before {
+            if self.state != before && !self.state.is_kept_as(&before) {
                 self.version += 1;
             }
             if let Some(at_ms) = step.wake_at_ms {
@@ -220,8 +220,12 @@ impl Actor {
             Message::Fact(fact) => {
                 tracing::trace!(task = self.task.id, ?fact, "fact");
                 let lasting = matches!(fact, Fact::Started(..) | Fact::Exited(..) | Fact::Vanished(..));
+                let before = matches!(fact, Fact::Probed { .. }).then(|| self.state.clone());
                 plan::apply(&self.task, &mut self.state, fact, now_ms);
-                self.version += 1;
+                // A probe that finds what the last one found leaves nothing to write down.
+                if before.is_none_or(|before| !self.state.is_kept_as(&before)) {
+                    self.version += 1;
+                }
                 if lasting {
                     self.needed = self.version;
                 }

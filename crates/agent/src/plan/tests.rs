@@ -270,6 +270,26 @@ fn health_follows_dockers_rules() {
 }
 
 #[test]
+fn a_probe_that_finds_what_the_last_one_found_leaves_nothing_to_write_down() {
+    let mut w = World::new(vec![checked("app")]);
+    w.settle();
+    for (healthy, writes) in
+        [(true, true), (true, false), (true, false), (false, true), (false, true), (true, true)]
+    {
+        let before = w.state.clone();
+        w.now += 10_000;
+        w.settle();
+        assert!(w.state.containers[0].health.probing && w.state.is_kept_as(&before), "it is only asked for");
+        w.probed(0, healthy);
+        assert_eq!(!w.state.is_kept_as(&before), writes, "{healthy}");
+        // What is kept is enough to go on from.
+        let json = serde_json::to_string(&w.state).unwrap();
+        let kept: TaskState = serde_json::from_str(&json).unwrap();
+        assert!(kept.is_kept_as(&w.state));
+    }
+}
+
+#[test]
 fn a_clock_set_back_does_not_put_probes_off() {
     let mut w = World::new(vec![checked("app")]);
     w.settle();

@@ -26,6 +26,24 @@ pub struct TaskState {
     pub execution_stopped_at_ms: Option<i64>,
 }
 
+impl TaskState {
+    /// Whether a restart of the agent would go on from here as from `other`: they differ at the most in when the next
+    /// probes are due, in what the last ones wrote, and in what is never kept. Probes come all the time, and what is
+    /// kept of them is the verdict and how many have failed.
+    pub fn is_kept_as(&self, other: &TaskState) -> bool {
+        let kept = |state: &TaskState| {
+            let mut state = state.clone();
+            state.admission_asked = false;
+            for container in &mut state.containers {
+                let Health { status, since_ms, failures, .. } = container.health;
+                container.health = Health { status, since_ms, failures, ..Health::default() };
+            }
+            state
+        };
+        kept(self) == kept(other)
+    }
+}
+
 /// Whether the engine has made what the containers share.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Prepared {
