@@ -27,6 +27,7 @@ struct Inner {
     root: PathBuf,
     limits: Limits,
     quota: Quota,
+    most: usize,
     open: RwLock<BTreeMap<Place, Logs>>,
 }
 
@@ -42,7 +43,8 @@ impl Stores {
         for (place, path) in others(root) {
             open.insert(place, at(&path)?);
         }
-        Ok(Stores(Arc::new(Inner { root: root.to_owned(), limits, quota, open: RwLock::new(open) })))
+        let (root, open) = (root.to_owned(), RwLock::new(open));
+        Ok(Stores(Arc::new(Inner { root, limits, quota, most: MOST, open })))
     }
 
     /// That of an account in a region. It may wait for the disk where there is none yet.
@@ -57,8 +59,11 @@ impl Stores {
         if let Some(logs) = open.get(place) {
             return Ok(logs.clone());
         }
-        if open.len() >= MOST {
-            return Err(Error::Overloaded);
+        if open.len() >= self.0.most {
+            let most = self.0.most;
+            return Err(Error::LimitExceeded(format!(
+                "Logs are kept for at most {most} accounts and regions."
+            )));
         }
         let path = self.0.root.join("of").join(&*place.0).join(&*place.1);
         std::fs::create_dir_all(&path).map_err(Error::write)?;
@@ -152,6 +157,17 @@ mod tests {
                 assert_eq!(groups(&stores, place), [name]);
             }
         }
+    }
+
+    #[test]
+    fn beyond_the_limit_the_others_are_served() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (place("000000000000", "us-east-1"), place("111111111111", "eu-west-1"));
+        let mut stores = Stores::open(dir.path(), Limits::default(), a.clone()).unwrap();
+        Arc::get_mut(&mut stores.0).unwrap().most = 1;
+        let refused = stores.of(&b).err().unwrap().to_string();
+        assert_eq!(refused, "Logs are kept for at most 1 accounts and regions.");
+        assert_eq!(groups(&stores, &a), Vec::<String>::new());
     }
 
     #[test]
