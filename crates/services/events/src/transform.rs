@@ -22,6 +22,8 @@ use template::Template;
 
 /// Characters of `Input`, and of `InputTemplate`, at most.
 pub const TEXT_MAX: usize = 8192;
+/// Bytes of what a template makes of an event, about, at most: it may name the event many times.
+pub const RENDERED_MAX: usize = 256 * 1024;
 /// Variables of an `InputPathsMap`, at most.
 pub const VARIABLES_MAX: usize = 100;
 /// Characters of a variable's name, and of a JSON path, at most.
@@ -92,6 +94,7 @@ impl Input {
     /// What the target gets of an event, which is JSON text as [`envelope`](crate::envelope) makes it.
     ///
     /// A part that the event does not have is `null`, and in a template nothing: an empty text, or no text at all.
+    /// A template stops once it has made more than [`RENDERED_MAX`] bytes: what is longer is not whole.
     pub fn of(&self, event: &str, context: &Context<'_>) -> String {
         match &self.0 {
             Kind::Event => event.to_owned(),

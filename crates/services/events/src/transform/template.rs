@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::error::Error;
 use super::path::JsonPath;
-use super::{Context, PATH_MAX, TEXT_MAX, VARIABLES_MAX, without_detail};
+use super::{Context, PATH_MAX, RENDERED_MAX, TEXT_MAX, VARIABLES_MAX, without_detail};
 use crate::text::{compact, unquoted};
 
 /// See the module.
@@ -76,6 +76,9 @@ impl Template {
     pub(super) fn fill(&self, event: &str, context: &Context<'_>) -> String {
         let mut out = String::new();
         for part in &self.parts {
+            if out.len() > RENDERED_MAX {
+                break;
+            }
             match part {
                 Part::Text(text) => out.push_str(text),
                 Part::Variable { variable, in_quotes } => {
