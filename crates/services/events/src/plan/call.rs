@@ -27,7 +27,11 @@ const OVERRIDES: [&str; 7] = [
     "taskRoleArn",
 ];
 
-/// The calls that hand one event to a target: one, or for more tasks than RunTask starts at once, several.
+/// Characters of `overrides`, at most: RunTask refuses more.
+pub const OVERRIDES_MAX: usize = 8192;
+
+/// The calls that hand one event to a target: one, or for more tasks than RunTask starts at once, several. None where
+/// what the target gets is too long.
 pub fn of(
     row: &TargetRow,
     to: Option<Arn>,
@@ -69,6 +73,9 @@ fn run_tasks(row: &TargetRow, task: &EcsTask, role: Option<&str>, input: &str) -
         }
         _ => Map::new(),
     };
+    if serde_json::to_string(&overrides).is_ok_and(|text| text.chars().count() > OVERRIDES_MAX) {
+        return Vec::new();
+    }
     let mut left = task.count.clamp(1, limits::TASKS);
     let mut calls = Vec::new();
     while left > 0 {

@@ -72,6 +72,10 @@ fn hand(txn: &mut Txn, arrival: &ArrivalRow, rule: &RuleRow, target: &Target) {
     };
     let role = row.role_arn.as_ref().or(rule.role_arn.as_ref());
     let calls = call::of(row, to, role.map(String::as_str), &arrival.event, &input, txn.now());
+    if calls.is_empty() {
+        let message = "The overrides of the task are too long.";
+        return outcome::refuse(txn, row, "InvalidParameterException", message);
+    }
     for call in calls {
         push(txn, row, call);
     }

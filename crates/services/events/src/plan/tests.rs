@@ -93,6 +93,21 @@ fn an_ecs_target_starts_tasks_with_all_that_it_says() {
 }
 
 #[test]
+fn overrides_that_are_too_long_are_remembered_and_not_sent() {
+    let mut world = World::new();
+    world.ok("PutRule", json!({"Name": "r", "EventPattern": "{\"source\":[\"app\"]}"}));
+    let target = json!({
+        "Id": "t", "Arn": arn("ecs", "cluster/c"), "RoleArn": "role", "InputPath": "$.detail",
+        "EcsParameters": {"TaskDefinitionArn": "d"},
+    });
+    world.ok("PutTargets", json!({"Rule": "r", "Targets": [target]}));
+    for (length, waiting, given_up) in [(8000, 1, 0), (9000, 1, 1)] {
+        world.send(json!({"containerOverrides": [{"name": "a", "command": ["x".repeat(length)]}]}));
+        assert_eq!((world.ready().len(), world.state.dead_letters().count()), (waiting, given_up));
+    }
+}
+
+#[test]
 fn deliveries_are_retried_for_a_day_and_then_remembered() {
     let mut world = World::new();
     world.logged_rule("r");
