@@ -88,6 +88,12 @@ pub fn at_rest(world: &World) -> Option<String> {
             return Some(format!("task {} is still {:?} (desired {:?})", task.id, task.last, task.desired));
         }
     }
+    for (name, kept) in world.state.daemons() {
+        let active = world.state.totals().instances.active;
+        if kept.eligible().len() != active || !kept.changed().is_empty() {
+            return Some(format!("daemon {name} is not at rest: {kept:?} among {active} instances"));
+        }
+    }
     for service in world.state.services() {
         let settled = match service.status {
             ServiceStatus::Inactive => true,

@@ -3,6 +3,7 @@
 //! a snapshot is a clone, and undoing is dropping one.
 
 pub mod change;
+pub mod daemons;
 pub(crate) mod looks;
 pub mod rows;
 mod take;
@@ -22,6 +23,8 @@ use wire::Timestamp;
 use state::{Agenda, Domain, ShardId};
 
 use crate::{account::Account, instance, limits, placement::Slots, service, tick};
+
+use daemons::Daemons;
 
 pub use change::{Change, Key, Row};
 pub use rows::*;
@@ -76,8 +79,9 @@ pub struct Cluster {
     slots: Slots,
     tallies: OrdMap<ServiceName, Arc<Tally>>,
     totals: Totals,
-    /// Services that wait for room, and daemons: what looks again when capacity comes.
+    /// Services that wait for room: what looks again when capacity comes.
     waiting: OrdSet<ServiceName>,
+    daemons: Daemons,
     agenda: Agenda<Key, Mark>,
     /// Its last row was deleted.
     gone: bool,
@@ -98,6 +102,7 @@ impl Cluster {
             tallies: OrdMap::new(),
             totals: Totals::default(),
             waiting: OrdSet::new(),
+            daemons: Daemons::default(),
             agenda: Agenda::default(),
             gone: false,
         }
@@ -198,7 +203,7 @@ impl Cluster {
         self.services.values().inspect(|_| looks::one())
     }
 
-    /// Services that wait for room, and daemons.
+    /// Services that wait for room. Of daemons: [`Cluster::daemons_waiting_on`].
     pub fn services_waiting(&self) -> impl Iterator<Item = &ServiceName> {
         self.waiting.iter().inspect(|_| looks::one())
     }
@@ -334,6 +339,15 @@ impl Domain for Cluster {
             Key::Service(name) => self.services.get(name).is_some_and(|row| row.forget_at.is_some()),
             Key::Task(_) | Key::Instance(_) | Key::Token(_) | Key::Cluster(()) => true,
         }
+    }
+
+    /// What changes meanwhile is not looked at: a daemon looks at everything once it has its turn again.
+    fn set_aside(&mut self, key: &Key, until: Timestamp) {
+        if let Key::Service(name) = key {
+            self.daemon_forgotten(name);
+        }
+        let timer = self.timer(key);
+        self.agenda.set_aside(key, timer, until);
     }
 
     fn set_back(txn: &mut Txn, key: Key) {

@@ -112,6 +112,13 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Whether what runs on a container instance decides if the task may be there, beside the room that it leaves.
+    pub fn of_tasks(&self) -> bool {
+        self.constraints.member_of.iter().any(query::Query::of_tasks)
+    }
+}
+
 /// Picks the container instance for one task.
 ///
 /// # Errors

@@ -47,6 +47,7 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     for deployment in &mut row.deployments {
         deployment.not_before = deployment.not_before.filter(|at| !due(at));
     }
+    txn.state.daemon_retries(name);
     txn.put_service(row);
 }
 

@@ -43,10 +43,13 @@ impl Cluster {
     }
 
     pub(super) fn put_service(&mut self, row: &Arc<ServiceRow>) {
-        if row.status == ServiceStatus::Active && (row.unplaced.is_some() || row.daemon()) {
+        if row.status == ServiceStatus::Active && row.unplaced.is_some() && !row.daemon() {
             self.waiting.insert(row.name.clone());
         } else {
             self.waiting.remove(&row.name);
+        }
+        if row.status != ServiceStatus::Active || !row.daemon() {
+            self.daemons.forget(&row.name);
         }
         if let Some(old) = self.services.insert(row.name.clone(), row.clone()) {
             self.totals.service(&old, Way::Out);
@@ -59,6 +62,7 @@ impl Cluster {
             self.totals.service(&old, Way::Out);
         }
         self.waiting.remove(name);
+        self.daemons.forget(name);
     }
 
     pub(super) fn put_task(&mut self, row: &Arc<TaskRow>) {

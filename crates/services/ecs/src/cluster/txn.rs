@@ -10,13 +10,13 @@ pub trait Writes {
     /// Writes the cluster's own row.
     fn put_cluster(&mut self, row: ClusterRow);
 
-    /// Writes a container instance.
+    /// Writes a container instance: daemons look at it again, if it is another for them.
     fn put_instance(&mut self, row: InstanceRow);
 
     /// Writes a service and marks it for settling.
     fn put_service(&mut self, row: ServiceRow);
 
-    /// Writes a task: its service is settled again.
+    /// Writes a task: its service is settled again, and daemons whose task is missing where one has stopped.
     fn put_task(&mut self, row: TaskRow);
 
     /// Forgets the oldest of what is remembered beyond the limits.
@@ -25,8 +25,11 @@ pub trait Writes {
     /// Marks a service for settling.
     fn touch(&mut self, service: &ServiceName);
 
-    /// Marks every service for settling.
+    /// Marks every service for settling, and has daemons look at every container instance.
     fn touch_all(&mut self);
+
+    /// Has daemons look at a container instance.
+    fn touch_daemons(&mut self, daemons: Vec<ServiceName>, id: &InstanceId);
 
     /// Marks the services that wait for room, as room has come.
     fn touch_waiting(&mut self);
@@ -39,7 +42,12 @@ impl Writes for Txn<'_> {
 
     fn put_instance(&mut self, mut row: InstanceRow) {
         row.version += 1;
+        let (id, same) = (row.id, self.state.instance(&row.id).is_some_and(|old| alike(old, &row)));
         self.put(row);
+        if !same {
+            let all = self.state.daemons().map(|(name, _)| name.clone()).collect();
+            self.touch_daemons(all, &id);
+        }
     }
 
     fn put_service(&mut self, row: ServiceRow) {
@@ -50,11 +58,21 @@ impl Writes for Txn<'_> {
     fn put_task(&mut self, mut row: TaskRow) {
         let old = self.state.task(&row.id);
         assert!(old.is_none_or(|old| old.last <= row.last), "a task's status only rises: {}", row.id);
+        let stopped =
+            row.last == TaskStatus::Stopped && old.is_some_and(|old| old.last != TaskStatus::Stopped);
         row.version += 1;
+        let host = row.instance;
         if let Some((service, _)) = &row.service {
+            if let Some(host) = &host {
+                self.state.daemon_changed(service, host);
+            }
             self.mark(Mark::Service(service.clone()));
         }
         self.put(row);
+        if let Some(host) = host.filter(|_| stopped) {
+            let waiting = self.state.daemons_waiting_on(&host);
+            self.touch_daemons(waiting, &host);
+        }
     }
 
     fn trim(&mut self) {
@@ -69,13 +87,34 @@ impl Writes for Txn<'_> {
 
     fn touch_all(&mut self) {
         let all: Vec<ServiceName> = self.state.services().map(|row| row.name.clone()).collect();
-        all.into_iter().for_each(|name| self.mark(Mark::Service(name)));
+        for name in all {
+            self.state.daemon_forgotten(&name);
+            self.mark(Mark::Service(name));
+        }
+    }
+
+    fn touch_daemons(&mut self, daemons: Vec<ServiceName>, id: &InstanceId) {
+        for name in daemons {
+            self.state.daemon_changed(&name, id);
+            self.mark(Mark::Service(name));
+        }
     }
 
     fn touch_waiting(&mut self) {
         let waiting: Vec<ServiceName> = self.state.services_waiting().cloned().collect();
         waiting.into_iter().for_each(|name| self.mark(Mark::Service(name)));
     }
+}
+
+/// Whether two rows of a container instance are the same for what belongs on it. That an agent is away says nothing: what
+/// runs there goes on.
+fn alike(old: &InstanceRow, new: &InstanceRow) -> bool {
+    old.status == new.status
+        && old.attributes == new.attributes
+        && old.registered == new.registered
+        && old.version_info == new.version_info
+        && old.ec2_instance_id == new.ec2_instance_id
+        && (old.agent_connected || !new.agent_connected)
 }
 
 /// The container instances whose assignments a commit has changed: their links must look again.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use wire::Timestamp;
 
 use crate::cluster::{
-    Cluster, DeploymentId, InstanceStatus, ServiceName, TaskId, TaskRow, TaskStatus, Totals,
+    Cluster, DeploymentId, InstanceId, InstanceStatus, ServiceName, TaskId, TaskRow, TaskStatus, Totals,
     tally::{Class, Place, Standing},
     totals::Way,
 };
@@ -14,6 +14,32 @@ use crate::cluster::{
 pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     totals(state, broken);
     tallies(state, broken);
+    daemons(state, broken);
+}
+
+/// Where a daemon has looked, what it keeps is so.
+fn daemons(state: &Cluster, broken: &mut Vec<String>) {
+    for (name, kept) in state.daemons() {
+        let live = state.tasks_of_service(name).filter(|task| task.last != TaskStatus::Stopped);
+        let has: BTreeSet<InstanceId> = live.filter_map(|task| task.instance).collect();
+        let looked = |id: &&InstanceId| !kept.changed().contains(*id);
+        for id in kept.eligible().iter().filter(looked) {
+            if state.instance(id).is_none_or(|row| row.status != InstanceStatus::Active) {
+                broken.push(format!("daemon {name} belongs on {id}, which is not ACTIVE"));
+            }
+            if has.contains(id) == kept.lacking().contains(id) {
+                broken.push(format!("daemon {name} has not what it keeps of {id}"));
+            }
+        }
+        let strays = kept.lacking().iter().filter(|id| !kept.eligible().contains(*id));
+        broken
+            .extend(strays.map(|id| format!("daemon {name} lacks a task on {id}, where it does not belong")));
+        for id in kept.lacking() {
+            if !state.daemons_waiting_on(id).contains(name) {
+                broken.push(format!("daemon {name} does not hear of room on {id}"));
+            }
+        }
+    }
 }
 
 fn totals(state: &Cluster, broken: &mut Vec<String>) {

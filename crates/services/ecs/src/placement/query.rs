@@ -32,6 +32,11 @@ impl Query {
         view.candidate(&row.id).is_some_and(|candidate| self.holds(&candidate))
     }
 
+    /// Whether what runs on a container instance decides.
+    pub(super) fn of_tasks(&self) -> bool {
+        self.0.of_tasks()
+    }
+
     pub(super) fn holds(&self, candidate: &Candidate<'_>) -> bool {
         self.0.holds(candidate)
     }
@@ -78,6 +83,14 @@ enum Value {
 }
 
 impl Node {
+    fn of_tasks(&self) -> bool {
+        match self {
+            Node::And(nodes) | Node::Or(nodes) => nodes.iter().any(Node::of_tasks),
+            Node::Not(node) => node.of_tasks(),
+            Node::Is(subject, _) => matches!(subject, Subject::RunningTasksCount | Subject::TaskGroup),
+        }
+    }
+
     fn holds(&self, candidate: &Candidate<'_>) -> bool {
         match self {
             Node::And(nodes) => nodes.iter().all(|node| node.holds(candidate)),

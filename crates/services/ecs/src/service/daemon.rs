@@ -1,24 +1,40 @@
-//! Services of scheduling strategy DAEMON: one task on each container instance that can carry it.
+//! Services of scheduling strategy DAEMON: one task on each container instance that can carry it. A look at one
+//! costs by the container instances that changed, not by how many there are.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_scheduler.html>
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::collections::{BTreeMap, BTreeSet};
+
+use imbl::OrdSet;
 
 use super::{events, rollout};
 use crate::{
     account::TaskDefinitionRow,
-    cluster::{InstanceId, InstanceStatus, ServiceRow, TaskId, TaskRow, TaskStatus, Txn, tally::Standing},
+    cluster::{
+        DeploymentId, Desired, InstanceId, InstanceStatus, Mark, ServiceRow, TaskId, TaskRow, TaskStatus,
+        Txn,
+        daemons::{Basis, Place},
+        tally::Standing,
+    },
     limits, placement,
 };
+
+/// A daemon at its turn.
+struct Turn<'a> {
+    definition: &'a TaskDefinitionRow,
+    wanted: placement::Request,
+    primary: DeploymentId,
+    /// The back-off lets it start tasks.
+    may_start: bool,
+    started: Vec<TaskId>,
+    /// Why there was no room, by the first ones that had none.
+    refused: Vec<String>,
+    /// Tasks that must not be where they are.
+    surplus: Vec<(InstanceId, TaskId)>,
+}
 
 /// Starts the task where it is missing, stops it where it must not be, and replaces outdated ones within
 /// minimumHealthyPercent (maximumPercent of a daemon is 100: the old one stops before the new one starts).
 pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
-    let live = rollout::in_order(txn.state.tally(&service.name).newest(usize::MAX, |_, _| true));
-    let tasks: Vec<Arc<TaskRow>> = live.iter().filter_map(|id| txn.state.task(id).cloned()).collect();
-    let healthy_one = |task: &TaskRow| task.standing() == Some(Standing::Healthy);
     let Some(primary) = service.deployments.first().cloned() else { return };
     let Some(definition) = txn.ports.account.task_definition(&primary.task_definition).cloned() else {
         return;
@@ -29,83 +45,132 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
     else {
         return;
     };
-    let eligible: Vec<InstanceId> = txn
-        .state
-        .instances()
-        .filter(|row| {
-            row.status == InstanceStatus::Active && placement::eligible(&txn.state, &wanted, &row.id)
-        })
-        .map(|row| row.id)
-        .collect();
-    let mut by_host: BTreeMap<&InstanceId, Vec<&TaskRow>> = BTreeMap::new();
-    for task in &tasks {
-        if let Some(host) = &task.instance {
-            by_host.entry(host).or_default().push(task);
+    let of = Basis {
+        deployment: primary.id.clone(),
+        constraints: constraints.clone(),
+        of_tasks: wanted.of_tasks(),
+    };
+    if txn.state.daemon(&service.name).is_none_or(|kept| *kept.of() != of) {
+        begin(txn, service, &wanted, of);
+    }
+    let mut turn = Turn {
+        definition: &definition,
+        wanted,
+        may_start: primary.not_before.is_none_or(|at| at <= txn.now()),
+        primary: primary.id,
+        started: Vec::new(),
+        refused: Vec::new(),
+        surplus: Vec::new(),
+    };
+    let changed = txn.state.daemon(&service.name).map(|kept| kept.changed().clone()).unwrap_or_default();
+    for host in &changed {
+        let done = turn.started.len() >= limits::SETTLE_TASKS || turn.surplus.len() >= limits::SETTLE_TASKS;
+        if done || (!turn.started.is_empty() && txn.full()) {
+            // The rest has its turn in the next step.
+            txn.mark(Mark::Service(service.name.clone()));
+            break;
+        }
+        let found = turn.look(txn, service, host);
+        txn.state.daemon_looked(&service.name, host, found);
+    }
+    replace(txn, service, &turn);
+    rollout::say_started(txn, service, &turn.started);
+    for why in &turn.refused {
+        rollout::unplaced(txn, service, why);
+    }
+    if txn.state.daemon(&service.name).is_some_and(|kept| kept.lacking().is_empty()) {
+        service.unplaced = None;
+    }
+}
+
+/// Finds out where the daemon belongs, by a look at all container instances: those where something is to be done
+/// are looked at again.
+fn begin(txn: &mut Txn, service: &ServiceRow, wanted: &placement::Request, of: Basis) {
+    let active = txn.state.instances().filter(|row| row.status == InstanceStatus::Active);
+    let eligible: OrdSet<InstanceId> =
+        active.filter(|row| placement::eligible(&txn.state, wanted, &row.id)).map(|row| row.id).collect();
+    let mut here: BTreeMap<InstanceId, usize> = BTreeMap::new();
+    for task in txn.state.tasks_of_service(&service.name) {
+        if let Some(host) = task.instance.filter(|_| task.last != TaskStatus::Stopped) {
+            *here.entry(host).or_default() += 1;
         }
     }
-    service.desired_count = i32::try_from(eligible.len()).unwrap_or(i32::MAX);
-    let current = |task: &TaskRow| task.service.as_ref().is_some_and(|(_, id)| *id == primary.id);
-    let healthy = tasks.iter().filter(|task| healthy_one(task)).count();
-    let floor =
-        (eligible.len() * usize::try_from(service.minimum_healthy_percent).unwrap_or(0)).div_ceil(100);
-    let mut spare = healthy.saturating_sub(floor);
-    let mut stop: Vec<&TaskRow> = Vec::new();
-    for (host, here) in &by_host {
-        let belongs = eligible.binary_search(host).is_ok();
-        let keep = here.iter().find(|task| current(task)).or(here.first()).map(|task| &task.id);
-        for task in here {
-            let surplus = !belongs || Some(&task.id) != keep;
-            let outdated = !current(task) && (!healthy_one(task) || spare > 0);
-            if surplus || outdated {
-                spare -= usize::from(!surplus && healthy_one(task) && spare > 0);
-                stop.push(task);
+    let bare = eligible.iter().filter(|host| !here.contains_key(*host)).copied();
+    let odd = here.iter().filter(|(host, count)| **count > 1 || !eligible.contains(*host));
+    let changed = bare.chain(odd.map(|(host, _)| *host)).collect();
+    txn.state.daemon_begins(&service.name, of, eligible, changed);
+}
+
+impl Turn<'_> {
+    /// Looks at one container instance: starts the task where it is missing, and notes those that must go.
+    fn look(&mut self, txn: &mut Txn, service: &ServiceRow, host: &InstanceId) -> Place {
+        let belongs = placement::eligible(&txn.state, &self.wanted, host);
+        let own = |task: &TaskRow| {
+            let of = task.service.as_ref().filter(|(name, _)| *name == service.name);
+            of.map(|(_, deployment)| *deployment == self.primary)
+        };
+        let here = txn.state.tasks_on(host);
+        let here: Vec<_> = here.filter_map(|task| Some((task.clone(), own(task)?))).collect();
+        let mut live: Vec<_> = here.iter().filter(|(task, _)| task.desired == Desired::Running).collect();
+        live.sort_by_key(|(task, _)| (task.created_at, task.id));
+        let keep = live.iter().find(|(_, current)| *current).or(live.first()).map(|(task, _)| task.id);
+        let goes = live.iter().filter(|(task, _)| !belongs || Some(task.id) != keep);
+        self.surplus.extend(goes.map(|(task, _)| (*host, task.id)));
+        if !belongs {
+            return Place::NotEligible;
+        }
+        // Also one that is still stopping: its resources are not free yet.
+        if !here.is_empty() {
+            return Place::Has;
+        }
+        if !self.may_start {
+            return Place::Lacks;
+        }
+        match placement::place_on(&txn.state, &self.wanted, host) {
+            Ok(()) => {
+                self.started.push(rollout::start_on(txn, service, self.definition, *host));
+                Place::Has
+            }
+            Err(why) => {
+                if self.refused.len() < limits::REFUSED_NAMED {
+                    self.refused.push(why.explain());
+                }
+                Place::Lacks
             }
         }
     }
-    stop.truncate(limits::SETTLE_TASKS);
-    let ids: Vec<TaskId> = stop.iter().map(|task| task.id).collect();
-    rollout::stop_all(txn, service, &ids);
-    // All that there can be runs, and is needed: no task is on its way that would let an outdated one go.
-    let full = healthy == tasks.len() && healthy >= eligible.len();
-    if full && stop.is_empty() && tasks.iter().any(|task| !current(task)) {
-        events::add_blocked(txn, service);
-    }
-    if primary.not_before.is_some_and(|at| at > txn.now()) {
-        return;
-    }
-    // Also one that is still stopping: its resources are not free yet.
-    let taken: BTreeSet<InstanceId> = txn
-        .state
-        .tasks_of_service(&service.name)
-        .filter(|task| task.last != TaskStatus::Stopped)
-        .filter_map(|task| task.instance)
-        .collect();
-    let bare: Vec<InstanceId> = eligible.into_iter().filter(|host| !taken.contains(host)).collect();
-    fill(txn, service, &definition, &wanted, bare);
 }
 
-/// Starts a task on each of these container instances, as many as one step can take.
-fn fill(
-    txn: &mut Txn,
-    service: &mut ServiceRow,
-    definition: &TaskDefinitionRow,
-    wanted: &placement::Request,
-    bare: Vec<InstanceId>,
-) {
-    let (mut started, mut refused) = (Vec::new(), Vec::new());
-    for host in bare {
-        if started.len() >= limits::SETTLE_TASKS || (!started.is_empty() && txn.full()) {
-            break;
-        }
-        match placement::place_on(&txn.state, wanted, &host) {
-            Ok(()) => started.push(rollout::start_on(txn, service, definition, host)),
-            Err(why) if refused.len() < limits::REFUSED_NAMED => refused.push(why.explain()),
-            Err(_) => {}
+/// Stops what must not be where it is, and outdated tasks as minimumHealthyPercent lets them go.
+fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
+    let Some(kept) = txn.state.daemon(&service.name) else { return };
+    let eligible = kept.eligible().len();
+    service.desired_count = i32::try_from(eligible).unwrap_or(i32::MAX);
+    let tally = txn.state.tally(&service.name);
+    let is_healthy = |standing: Standing| standing == Standing::Healthy;
+    let healthy = tally.count(|_, class| is_healthy(class.standing));
+    let floor = (eligible * usize::try_from(service.minimum_healthy_percent).unwrap_or(0)).div_ceil(100);
+    let spare = healthy.saturating_sub(floor);
+    let surplus: BTreeSet<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
+    let mut stop: Vec<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
+    for (of_healthy, most) in [(false, limits::SETTLE_TASKS), (true, spare.min(limits::SETTLE_TASKS))] {
+        let outdated = tally.newest(most + surplus.len(), |deployment, class| {
+            *deployment != turn.primary && is_healthy(class.standing) == of_healthy
+        });
+        let outdated = outdated.into_iter().map(|(_, id)| id).filter(|id| !surplus.contains(id));
+        stop.extend(outdated.take(most));
+    }
+    stop.truncate(limits::SETTLE_TASKS);
+    rollout::stop_all(txn, service, &stop);
+    for (host, id) in &turn.surplus {
+        if txn.state.task(id).is_some_and(|task| task.desired == Desired::Running) {
+            txn.state.daemon_changed(&service.name, host);
+            txn.mark(Mark::Service(service.name.clone()));
         }
     }
-    rollout::say_started(txn, service, &started);
-    service.unplaced = None;
-    for why in refused {
-        rollout::unplaced(txn, service, &why);
+    // All that there can be runs, and is needed: no task is on its way that would let an outdated one go.
+    let full = healthy == tally.count(|_, _| true) && healthy >= eligible;
+    if full && stop.is_empty() && tally.count(|deployment, _| *deployment != turn.primary) > 0 {
+        events::add_blocked(txn, service);
     }
 }

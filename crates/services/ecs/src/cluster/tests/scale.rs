@@ -160,6 +160,17 @@ fn looked_at(hosts: u128, tasks: u128, daemons: usize) -> Vec<(&'static str, usi
     let new = world.state.tasks().find(|row| row.last == TaskStatus::Pending).unwrap().id.to_string();
     world.report(&new, "RUNNING", None);
     seen.push(("a service's begins", world.looked));
+    if daemons > 0 {
+        let one = of(&world, Some("d1"));
+        world.report(&one, "STOPPED", Some(0));
+        seen.push(("the end of a daemon's", world.looked));
+        let host = world.state.task(&TaskId::parse(&one).unwrap()).unwrap().instance.unwrap();
+        let drain = |to: &str| json!({"containerInstances": [host.to_string()], "status": to});
+        world.call(update_container_instances_state, drain("DRAINING")).unwrap();
+        seen.push(("a host drains", world.looked));
+        world.call(update_container_instances_state, drain("ACTIVE")).unwrap();
+        seen.push(("a host is ACTIVE again", world.looked));
+    }
     world.call(run_task, json!({"taskDefinition": "web"})).unwrap();
     seen.push(("RunTask", world.looked));
     let fewer = json!({"service": "s", "desiredCount": tasks - 1});
@@ -170,7 +181,7 @@ fn looked_at(hosts: u128, tasks: u128, daemons: usize) -> Vec<(&'static str, usi
 
 #[test]
 fn a_step_looks_at_what_it_is_about() {
-    let (few, many) = (looked_at(20, 50, 0), looked_at(2000, 5000, 0));
+    let (few, many) = (looked_at(20, 50, 3), looked_at(2000, 5000, 3));
     for ((what, few), (_, many)) in few.iter().zip(&many) {
         assert!(many <= &(few + 16), "{what} looks at {few} rows of few, and at {many} of many");
     }
