@@ -32,6 +32,7 @@ pub const SERVICES: &[Allowed] = &[
     Allowed { name: "ecs", operations: All, serde: Both },
     Allowed { name: "events", operations: Only(EVENTS), serde: Served },
     Allowed { name: "logs", operations: Only(LOGS), serde: Both },
+    Allowed { name: "scheduler", operations: All, serde: Served },
     Allowed { name: "sts", operations: Only(&["GetCallerIdentity"]), serde: Served },
 ];
 
