@@ -48,7 +48,6 @@ pub const TESTED: &[Allowed] = &[
     tables("lex-runtime", Only(&["PostContent", "PostText"])),
     tables("route53", Only(ROUTE53)),
     tables("s3", Only(S3)),
-    tables("scheduler", Only(&["CreateSchedule", "GetSchedule", "ListSchedules", "TagResource"])),
     tables("sdb", Only(&["GetAttributes", "ListDomains", "PutAttributes"])),
     tables("servicediscovery", Only(&["DiscoverInstances"])),
     tables("sqs", Only(&["GetQueueUrl", "ReceiveMessage", "SendMessage"])),

@@ -1,6 +1,9 @@
 //! What the tests share: the schedules of one account, a clock that stands still until it is moved, and calls as the
 //! gate makes them, with an input that was validated.
 
+// What the ports of a test answer is set by the test.
+#![allow(clippy::disallowed_types)]
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},

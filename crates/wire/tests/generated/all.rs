@@ -9,10 +9,9 @@ pub mod lambda;
 pub mod lex_runtime;
 pub mod route53;
 pub mod s3;
-pub mod scheduler;
 pub mod sdb;
 pub mod servicediscovery;
 pub mod sqs;
 
 /// Every service here.
-pub static SERVICES: &[&wire::schema::Service] = &[&accessanalyzer::SERVICE, &amp::SERVICE, &apigateway::SERVICE, &cloudwatch::SERVICE, &ec2::SERVICE, &lambda::SERVICE, &lex_runtime::SERVICE, &route53::SERVICE, &s3::SERVICE, &scheduler::SERVICE, &sdb::SERVICE, &servicediscovery::SERVICE, &sqs::SERVICE];
+pub static SERVICES: &[&wire::schema::Service] = &[&accessanalyzer::SERVICE, &amp::SERVICE, &apigateway::SERVICE, &cloudwatch::SERVICE, &ec2::SERVICE, &lambda::SERVICE, &lex_runtime::SERVICE, &route53::SERVICE, &s3::SERVICE, &sdb::SERVICE, &servicediscovery::SERVICE, &sqs::SERVICE];

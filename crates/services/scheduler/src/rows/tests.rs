@@ -65,6 +65,7 @@ fn world() -> World {
 }
 
 #[test]
+#[allow(clippy::disallowed_methods)]
 fn rows_of_version_1_are_read_and_written_as_they_were() {
     let written = lines(&world());
     if std::env::var_os("UPDATE").is_some() {
