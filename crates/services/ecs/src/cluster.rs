@@ -5,7 +5,6 @@
 pub mod change;
 pub mod daemons;
 pub(crate) mod looks;
-pub mod rows;
 mod take;
 pub mod tally;
 pub mod totals;
@@ -26,8 +25,8 @@ use crate::{account::Account, instance, limits, placement::Slots, service, tick}
 
 use daemons::Daemons;
 
+pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
-pub use rows::*;
 pub use tally::Tally;
 pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};

@@ -12,6 +12,7 @@ pub mod invariants;
 pub mod limits;
 pub mod paging;
 pub mod placement;
+pub mod rows;
 pub mod service;
 pub mod tags;
 pub mod task;

@@ -422,3 +422,6 @@ pub struct TokenRow {
     pub tasks: Vec<TaskId>,
     pub forget_at: Timestamp,
 }
+
+#[cfg(test)]
+mod tests;
