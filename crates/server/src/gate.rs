@@ -21,7 +21,8 @@ use crate::runtime::{self, Place, outbox::Calls};
 
 pub use call::{Call, Caller, Role, Service};
 pub use members::{Absent, Neutral};
-pub use support::{Built, Support, page};
+pub use state::api::Built;
+pub use support::{Support, page};
 
 /// Where this project says what is built.
 pub(crate) const SUPPORT_PAGE: &str = members::SUPPORT_PAGE;
@@ -37,6 +38,13 @@ pub struct Gate {
 pub struct Wrong {
     service: &'static str,
     what: String,
+}
+
+impl Wrong {
+    /// What is wrong with a service's table.
+    pub(crate) fn new(service: &'static str, what: String) -> Wrong {
+        Wrong { service, what }
+    }
 }
 
 /// One service in its place.
@@ -194,7 +202,7 @@ impl Mounted {
 
 fn mount(service: Arc<dyn Service>) -> Result<Mounted, Wrong> {
     let (schema, support) = (service.schema(), service.support());
-    support.check(schema).map_err(|what| Wrong { service: schema.name, what })?;
+    support.check(schema).map_err(|what| Wrong::new(schema.name, what))?;
     let known = |built| Known { built, absent: members::absent(support, built) };
     let built = support.built.iter().map(|built| (built.operation, known(built))).collect();
     Ok(Mounted { schema, service, built })

@@ -30,11 +30,7 @@ struct Echo(Arc<Kernel>);
 static ECHO: Support = Support {
     built: &[
         Built::whole("DescribeTasks"),
-        Built {
-            operation: "RunTask",
-            refused: &["referenceId", "overrides", "enableExecuteCommand"],
-            no_effect: &[],
-        },
+        Built::whole("RunTask").refusing(&["referenceId", "overrides", "enableExecuteCommand"]),
         Built::whole("StopTask"),
         Built::whole("ListServices"),
     ],

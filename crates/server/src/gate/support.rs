@@ -4,29 +4,18 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use state::api::Built;
 use wire::schema;
 
 use super::Absent;
 
 /// What of one service is built. An operation that is not listed is refused.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Support {
     /// The operations that are carried out.
     pub built: &'static [Built],
     /// Values that ask for nothing.
     pub absent: &'static [Absent],
-}
-
-/// One operation that is carried out. A top-level input member that is in neither list is built.
-#[derive(Debug)]
-pub struct Built {
-    /// The operation's name.
-    pub operation: &'static str,
-    /// Input members that are refused by `UnsupportedFeatureException` (or the nearest error that the
-    /// service's model has) when a client sends them with a value that asks for something.
-    pub refused: &'static [&'static str],
-    /// Input members that are taken and change nothing, each with the reason.
-    pub no_effect: &'static [(&'static str, &'static str)],
 }
 
 impl Support {
@@ -48,7 +37,8 @@ impl Support {
             }
             let mut members = BTreeSet::new();
             for member in built.refused.iter().chain(built.no_effect.iter().map(|(member, _)| member)) {
-                if !operation.input_members().iter().any(|known| known.name == *member) {
+                let inner = built.refused.contains(member) && member.contains('.');
+                if inner || !has_path(operation.input_members(), member) {
                     return Err(format!("{name} has no member {member}"));
                 }
                 if !members.insert(member) {
@@ -81,13 +71,6 @@ fn has_path(members: &[schema::Member], path: &str) -> bool {
         (None, _) => true,
         (Some(rest), schema::Kind::Structure { members, .. }) => has_path(members, rest),
         (Some(_), _) => false,
-    }
-}
-
-impl Built {
-    /// An operation of which every member is built.
-    pub const fn whole(operation: &'static str) -> Self {
-        Self { operation, refused: &[], no_effect: &[] }
     }
 }
 

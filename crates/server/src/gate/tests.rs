@@ -11,8 +11,8 @@ struct Echo(&'static Support);
 
 static ECHO: Support = Support {
     built: &[
-        Built { operation: "DescribeTasks", refused: &[], no_effect: &[] },
-        Built { operation: "RunTask", refused: &["referenceId"], no_effect: &[] },
+        Built::whole("DescribeTasks"),
+        Built::whole("RunTask").refusing(&["referenceId"]),
         Built::whole("StopTask"),
     ],
     absent: &[],

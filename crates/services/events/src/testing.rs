@@ -4,11 +4,15 @@
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
-use state::{Batch, Ctx, Domain, Ids, Table, outbox::Call, outbox::Sends};
+use state::{
+    Batch, Ctx, Domain, Ids, Table,
+    api::{self, Handler},
+    outbox::{Call, Sends},
+};
 use wire::Error;
 
 use crate::{
-    api::{Operation, Run},
+    api::OPERATIONS,
     rows::{Change, Key, Row},
     state::{Events, Txn},
 };
@@ -87,11 +91,13 @@ impl World {
 
     /// Calls an operation by its name in the table, after the model's constraints were checked.
     pub fn call(&mut self, name: &str, input: Value) -> Result<Value, Error> {
-        let operation = Operation::named(name).expect("it is in the table");
-        match operation.run {
-            Run::Command(command) => self.run(|txn| command(txn, input)),
-            Run::Read(read) => read(&self.state, &self.ctx, input),
-        }
+        let operation = api::named(OPERATIONS, name).expect("it is in the table");
+        let output = match operation.handler {
+            Handler::Write(command) => self.run(|txn| command(txn, input)),
+            Handler::Read(read) => read(&self.state, &self.ctx, input),
+            Handler::Outside => unreachable!("{name} is a matter of one shard"),
+        };
+        output.map(|json| serde_json::from_slice(&json).expect("it is JSON"))
     }
 
     /// Calls one that succeeds.

@@ -1,97 +1,64 @@
-//! The operations: what each is done by, and what of it is refused or without effect. Dispatch and the page of support
-//! read this table, so that they cannot disagree.
+//! The operations: what each is done by, what of it is refused or without effect, and what it is authorised on, from
+//! the [service authorization reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoneventbridgescheduler.html).
 
-use scheduler_model::SERVICE;
-use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use wire::{Error, schema};
+use state::{
+    api::{
+        Condition::{Member, Tags},
+        Operation, text,
+    },
+    read, write,
+};
 
 use crate::{
-    Ctx, Scheduler, Txn,
+    Ctx, Scheduler, arn,
     commands::{groups, schedules, tags},
     describe,
 };
-
-/// One operation.
-pub struct Operation {
-    pub name: &'static str,
-    pub handler: Handler,
-    /// Members of the input that are refused by name.
-    pub refused: &'static [&'static str],
-    /// Members that are taken and do nothing yet, and why.
-    pub no_effect: &'static [(&'static str, &'static str)],
-}
-
-/// Who carries an operation out, from a validated input to an output in JSON.
-pub enum Handler {
-    /// It changes rows: the shard's writer calls it.
-    Command(fn(&mut Txn, Value) -> Result<Value, Error>),
-    /// It reads the newest snapshot.
-    Read(fn(&Scheduler, &Ctx, Value) -> Result<Value, Error>),
-}
 
 const NO_QUEUE: (&str, &str) = (
     "Target.DeadLetterConfig",
     "queues are not built yet; an invocation that failed is kept for 14 days and told to the operator",
 );
 
-macro_rules! command {
-    ($name:literal, $run:path, $refused:expr, $no_effect:expr) => {
-        Operation {
-            name: $name,
-            handler: Handler::Command(|txn, input| written($run(txn, read(input)?)?)),
-            refused: $refused,
-            no_effect: $no_effect,
-        }
-    };
-    ($name:literal, $run:path) => {
-        command!($name, $run, &[], &[])
-    };
-}
-
-macro_rules! reads {
-    ($name:literal, $run:path) => {
-        Operation {
-            name: $name,
-            handler: Handler::Read(|state, ctx, input| written($run(state, ctx, &read(input)?)?)),
-            refused: &[],
-            no_effect: &[],
-        }
-    };
-}
-
 /// The table: all operations of the model.
-pub static OPERATIONS: &[Operation] = &[
-    command!("CreateSchedule", schedules::create_schedule, &["KmsKeyArn"], &[NO_QUEUE]),
-    command!("CreateScheduleGroup", groups::create_schedule_group),
-    command!("DeleteSchedule", schedules::delete_schedule),
-    command!("DeleteScheduleGroup", groups::delete_schedule_group),
-    reads!("GetSchedule", describe::schedules::get_schedule),
-    reads!("GetScheduleGroup", describe::groups::get_schedule_group),
-    reads!("ListScheduleGroups", describe::groups::list_schedule_groups),
-    reads!("ListSchedules", describe::schedules::list_schedules),
-    reads!("ListTagsForResource", describe::groups::list_tags_for_resource),
-    command!("TagResource", tags::tag_resource),
-    command!("UntagResource", tags::untag_resource),
-    command!("UpdateSchedule", schedules::update_schedule, &["KmsKeyArn"], &[NO_QUEUE]),
+pub static OPERATIONS: &[Operation<Scheduler>] = &[
+    Operation::new("CreateSchedule", write!(schedules::create_schedule))
+        .on(schedule)
+        .refusing(&["KmsKeyArn"])
+        .without_effect(&[NO_QUEUE]),
+    Operation::new("CreateScheduleGroup", write!(groups::create_schedule_group))
+        .on(group)
+        .with(&[Tags("Tags")]),
+    Operation::new("DeleteSchedule", write!(schedules::delete_schedule)).on(schedule),
+    Operation::new("DeleteScheduleGroup", write!(groups::delete_schedule_group)).on(group),
+    Operation::new("GetSchedule", read!(describe::schedules::get_schedule)).on(schedule),
+    Operation::new("GetScheduleGroup", read!(describe::groups::get_schedule_group)).on(group),
+    Operation::new("ListScheduleGroups", read!(describe::groups::list_schedule_groups)),
+    Operation::new("ListSchedules", read!(describe::schedules::list_schedules)),
+    Operation::new("ListTagsForResource", read!(describe::groups::list_tags_for_resource)).on(tagged),
+    Operation::new("TagResource", write!(tags::tag_resource)).on(tagged).with(&[Tags("Tags")]),
+    Operation::new("UntagResource", write!(tags::untag_resource))
+        .on(tagged)
+        .with(&[Member("aws:TagKeys", "TagKeys")]),
+    Operation::new("UpdateSchedule", write!(schedules::update_schedule))
+        .on(schedule)
+        .refusing(&["KmsKeyArn"])
+        .without_effect(&[NO_QUEUE]),
 ];
 
-/// The service's model.
-pub fn schema() -> &'static schema::Service {
-    &SERVICE
+/// The schedule of `Name`, in the group of `GroupName` or the default one.
+fn schedule(ctx: &Ctx, input: &Value) -> Vec<String> {
+    let group = text(input, "GroupName").unwrap_or(arn::DEFAULT_GROUP);
+    vec![arn::schedule(ctx, group, text(input, "Name").unwrap_or_default())]
 }
 
-/// An operation by name.
-pub fn operation(name: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|operation| operation.name == name)
+/// The group of `Name`.
+fn group(ctx: &Ctx, input: &Value) -> Vec<String> {
+    vec![arn::group(ctx, text(input, "Name").unwrap_or_default())]
 }
 
-fn read<T: DeserializeOwned>(input: Value) -> Result<T, Error> {
-    serde_json::from_value(input)
-        .map_err(|error| Error::internal(format!("The input cannot be read: {error}")))
-}
-
-fn written(output: impl Serialize) -> Result<Value, Error> {
-    serde_json::to_value(output)
-        .map_err(|error| Error::internal(format!("The output cannot be written: {error}")))
+/// What `ResourceArn` names.
+fn tagged(_ctx: &Ctx, input: &Value) -> Vec<String> {
+    vec![text(input, "ResourceArn").unwrap_or_default().to_owned()]
 }

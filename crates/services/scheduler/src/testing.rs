@@ -9,9 +9,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
+use scheduler_model::SERVICE;
 use serde_json::{Value, json};
 use state::{
     Batch, Domain, Id128, Table,
+    api::{self, Handler},
     outbox::{Call, Sends},
 };
 use wire::{
@@ -22,7 +24,7 @@ use wire::{
 
 use crate::{
     Ctx, Ids, Key, Known, Others, Ports, Row, Scheduler,
-    api::{self, Handler},
+    api::OPERATIONS,
     rows::{InvocationRow, ScheduleId, ScheduleRow},
 };
 
@@ -128,14 +130,15 @@ impl World {
 
     /// Calls an operation as the gate does.
     pub fn call(&mut self, name: &str, mut input: Value) -> Result<Value, Error> {
-        let schema = api::schema();
-        validate(schema, schema.operation(name).unwrap(), &mut input)?;
-        match &api::operation(name).unwrap().handler {
+        validate(&SERVICE, SERVICE.operation(name).unwrap(), &mut input)?;
+        let output = match api::named(OPERATIONS, name).unwrap().handler {
             Handler::Read(read) => read(&self.state, &self.ctx, input),
-            Handler::Command(command) => self
+            Handler::Write(command) => self
                 .batch(|batch, ctx, ids| batch.command(ctx, ids, |txn| command(txn, input)))
                 .expect("no assertion is broken"),
-        }
+            Handler::Outside => unreachable!("{name} is a matter of one shard"),
+        };
+        output.map(|json| serde_json::from_slice(&json).unwrap())
     }
 
     /// Makes a schedule `name` that runs a task, with more members.

@@ -53,9 +53,8 @@ fn a_wrong_table_is_told() {
         |built: &'static [Built]| Support { built, absent: &[] }.check(&ecs_model::SERVICE).unwrap_err();
     const TWICE: &[Built] = &[Built::whole("RunTask"), Built::whole("RunTask")];
     const UNKNOWN: &[Built] = &[Built::whole("RunTasks")];
-    const MEMBER: &[Built] = &[Built { operation: "RunTask", refused: &["counts"], no_effect: &[] }];
-    const BOTH: &[Built] =
-        &[Built { operation: "RunTask", refused: &["count"], no_effect: &[("count", "x")] }];
+    const MEMBER: &[Built] = &[Built::whole("RunTask").refusing(&["counts"])];
+    const BOTH: &[Built] = &[Built::whole("RunTask").refusing(&["count"]).without_effect(&[("count", "x")])];
     assert_eq!(wrong(TWICE), "RunTask is listed twice");
     assert_eq!(wrong(UNKNOWN), "no typed operation RunTasks");
     assert_eq!(wrong(MEMBER), "RunTask has no member counts");

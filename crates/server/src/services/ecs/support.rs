@@ -17,19 +17,18 @@ const POLL: &str = "every container instance is served at the same address";
 /// The table.
 pub static SUPPORT: Support = Support {
     built: &[
-        Built {
-            operation: "CreateCluster",
-            refused: &["capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"],
-            no_effect: &[],
-        },
+        Built::whole("CreateCluster").refusing(&[
+            "capacityProviders",
+            "defaultCapacityProviderStrategy",
+            "serviceConnectDefaults",
+        ]),
         Built::whole("DescribeClusters"),
         Built::whole("ListClusters"),
-        Built { operation: "UpdateCluster", refused: &["serviceConnectDefaults"], no_effect: &[] },
+        Built::whole("UpdateCluster").refusing(&["serviceConnectDefaults"]),
         Built::whole("UpdateClusterSettings"),
         Built::whole("DeleteCluster"),
-        Built {
-            operation: "RegisterTaskDefinition",
-            refused: &[
+        Built::whole("RegisterTaskDefinition")
+            .refusing(&[
                 "taskRoleArn",
                 "pidMode",
                 "ipcMode",
@@ -38,35 +37,29 @@ pub static SUPPORT: Support = Support {
                 "ephemeralStorage",
                 "enableFaultInjection",
                 "trustedExecutionConfiguration",
-            ],
-            no_effect: &[("executionRoleArn", EXECUTION_ROLE)],
-        },
+            ])
+            .without_effect(&[("executionRoleArn", EXECUTION_ROLE)]),
         Built::whole("DescribeTaskDefinition"),
         Built::whole("ListTaskDefinitions"),
         Built::whole("ListTaskDefinitionFamilies"),
         Built::whole("DeregisterTaskDefinition"),
         Built::whole("DeleteTaskDefinitions"),
-        Built {
-            operation: "RunTask",
-            refused: &[
+        Built::whole("RunTask")
+            .refusing(&[
                 "capacityProviderStrategy",
                 "enableExecuteCommand",
                 "platformVersion",
                 "volumeConfigurations",
-            ],
-            no_effect: &[("referenceId", CORRELATION)],
-        },
-        Built {
-            operation: "StartTask",
-            refused: &["enableExecuteCommand", "volumeConfigurations"],
-            no_effect: &[("referenceId", CORRELATION)],
-        },
+            ])
+            .without_effect(&[("referenceId", CORRELATION)]),
+        Built::whole("StartTask")
+            .refusing(&["enableExecuteCommand", "volumeConfigurations"])
+            .without_effect(&[("referenceId", CORRELATION)]),
         Built::whole("StopTask"),
         Built::whole("DescribeTasks"),
-        Built { operation: "ListTasks", refused: &["daemonName"], no_effect: &[] },
-        Built {
-            operation: "CreateService",
-            refused: &[
+        Built::whole("ListTasks").refusing(&["daemonName"]),
+        Built::whole("CreateService")
+            .refusing(&[
                 "loadBalancers",
                 "serviceRegistries",
                 "capacityProviderStrategy",
@@ -79,12 +72,10 @@ pub static SUPPORT: Support = Support {
                 "gatewayConnectors",
                 "monitoring",
                 "role",
-            ],
-            no_effect: &[("availabilityZoneRebalancing", ONE_ZONE)],
-        },
-        Built {
-            operation: "UpdateService",
-            refused: &[
+            ])
+            .without_effect(&[("availabilityZoneRebalancing", ONE_ZONE)]),
+        Built::whole("UpdateService")
+            .refusing(&[
                 "loadBalancers",
                 "serviceRegistries",
                 "capacityProviderStrategy",
@@ -97,12 +88,11 @@ pub static SUPPORT: Support = Support {
                 "gatewayConnectors",
                 "monitoring",
                 "networkConfiguration",
-            ],
-            no_effect: &[("availabilityZoneRebalancing", ONE_ZONE)],
-        },
+            ])
+            .without_effect(&[("availabilityZoneRebalancing", ONE_ZONE)]),
         Built::whole("DeleteService"),
         Built::whole("DescribeServices"),
-        Built { operation: "ListServices", refused: &["resourceManagementType"], no_effect: &[] },
+        Built::whole("ListServices").refusing(&["resourceManagementType"]),
         Built::whole("DescribeContainerInstances"),
         Built::whole("ListContainerInstances"),
         Built::whole("UpdateContainerInstancesState"),
@@ -110,17 +100,12 @@ pub static SUPPORT: Support = Support {
         Built::whole("PutAttributes"),
         Built::whole("DeleteAttributes"),
         Built::whole("ListAttributes"),
-        Built {
-            operation: "RegisterContainerInstance",
-            refused: &["platformDevices"],
-            no_effect: &[("instanceIdentityDocumentSignature", IDENTITY)],
-        },
-        Built { operation: "DiscoverPollEndpoint", refused: &[], no_effect: &[("containerInstance", POLL)] },
-        Built {
-            operation: "SubmitTaskStateChange",
-            refused: &[],
-            no_effect: &[("attachments", NO_ATTACHMENTS), ("managedAgents", NO_ATTACHMENTS)],
-        },
+        Built::whole("RegisterContainerInstance")
+            .refusing(&["platformDevices"])
+            .without_effect(&[("instanceIdentityDocumentSignature", IDENTITY)]),
+        Built::whole("DiscoverPollEndpoint").without_effect(&[("containerInstance", POLL)]),
+        Built::whole("SubmitTaskStateChange")
+            .without_effect(&[("attachments", NO_ATTACHMENTS), ("managedAgents", NO_ATTACHMENTS)]),
         Built::whole("SubmitContainerStateChange"),
         Built::whole("ListAccountSettings"),
         Built::whole("PutAccountSetting"),

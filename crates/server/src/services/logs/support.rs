@@ -12,39 +12,25 @@ const NO_ENTITIES: &str =
 pub static SUPPORT: Support = Support {
     built: &[
         // Of the log group classes only STANDARD is taken; others are refused by value.
-        Built {
-            operation: "CreateLogGroup",
-            refused: &["kmsKeyId", "deletionProtectionEnabled"],
-            no_effect: &[],
-        },
+        Built::whole("CreateLogGroup").refusing(&["kmsKeyId", "deletionProtectionEnabled"]),
         Built::whole("CreateLogStream"),
         Built::whole("DeleteLogGroup"),
         Built::whole("DeleteLogStream"),
         Built::whole("DeleteRetentionPolicy"),
-        Built {
-            operation: "DescribeLogGroups",
-            refused: &["accountIdentifiers"],
-            no_effect: &[("includeLinkedAccounts", ONE_ACCOUNT)],
-        },
+        Built::whole("DescribeLogGroups")
+            .refusing(&["accountIdentifiers"])
+            .without_effect(&[("includeLinkedAccounts", ONE_ACCOUNT)]),
         Built::whole("DescribeLogStreams"),
-        Built {
-            operation: "FilterLogEvents",
-            refused: &[],
-            no_effect: &[("interleaved", IGNORED_BY_AWS), ("unmask", NO_MASK)],
-        },
-        Built { operation: "GetLogEvents", refused: &[], no_effect: &[("unmask", NO_MASK)] },
-        Built {
-            operation: "ListLogGroups",
-            refused: &["accountIdentifiers", "dataSources", "fieldIndexNames", "logGroupTags"],
-            no_effect: &[("includeLinkedAccounts", ONE_ACCOUNT)],
-        },
+        Built::whole("FilterLogEvents")
+            .without_effect(&[("interleaved", IGNORED_BY_AWS), ("unmask", NO_MASK)]),
+        Built::whole("GetLogEvents").without_effect(&[("unmask", NO_MASK)]),
+        Built::whole("ListLogGroups")
+            .refusing(&["accountIdentifiers", "dataSources", "fieldIndexNames", "logGroupTags"])
+            .without_effect(&[("includeLinkedAccounts", ONE_ACCOUNT)]),
         Built::whole("ListTagsForResource"),
         Built::whole("ListTagsLogGroup"),
-        Built {
-            operation: "PutLogEvents",
-            refused: &[],
-            no_effect: &[("sequenceToken", IGNORED_BY_AWS), ("entity", NO_ENTITIES)],
-        },
+        Built::whole("PutLogEvents")
+            .without_effect(&[("sequenceToken", IGNORED_BY_AWS), ("entity", NO_ENTITIES)]),
         Built::whole("PutRetentionPolicy"),
         Built::whole("TagLogGroup"),
         Built::whole("TagResource"),

@@ -10,15 +10,62 @@ const VALIDATION: &str = "ValidationException";
 
 #[test]
 fn the_table_is_of_the_model() {
-    let names: Vec<&str> = OPERATIONS.iter().map(|operation| operation.name).collect();
+    let names: Vec<&str> = OPERATIONS.iter().map(|operation| operation.built.operation).collect();
     assert!(names.is_sorted() && names.len() == 22, "{names:?}");
     for operation in OPERATIONS {
-        let model = events_model::SERVICE.operation(operation.name).expect(operation.name);
-        for member in operation.refused {
+        let name = operation.built.operation;
+        let model = events_model::SERVICE.operation(name).expect(name);
+        for member in operation.built.refused {
             let input = model.input.expect("it has an input");
-            assert!(input.member(member).is_some(), "{} {member}", operation.name);
+            assert!(input.member(member).is_some(), "{name} {member}");
         }
     }
+}
+
+#[test]
+fn operations_are_authorised_on_what_they_name() {
+    let other = "arn:aws:events:eu-west-1:111111111111:event-bus/b";
+    let pattern = json!({"source": ["a", {"prefix": "b"}, "c"], "detail": {"service": ["s"]}}).to_string();
+    for (name, input, on) in [
+        ("CreateEventBus", json!({"Name": "b"}), vec![arn("events", "event-bus/b")]),
+        ("DescribeEventBus", json!({}), vec![arn("events", "event-bus/default")]),
+        ("DescribeEventBus", json!({"Name": other}), vec![other.to_owned()]),
+        ("ListRules", json!({"EventBusName": "b"}), vec!["*".to_owned()]),
+        ("PutRule", json!({"Name": "r", "EventPattern": pattern}), vec![arn("events", "rule/r")]),
+        ("PutTargets", json!({"Rule": "r", "EventBusName": "b"}), vec![arn("events", "rule/b/r")]),
+        (
+            "DeleteRule",
+            json!({"Name": "r", "EventBusName": arn("events", "event-bus/default")}),
+            vec![arn("events", "rule/r")],
+        ),
+        (
+            "DeleteRule",
+            json!({"Name": "r", "EventBusName": other}),
+            vec!["arn:aws:events:eu-west-1:111111111111:rule/b/r".to_owned()],
+        ),
+        ("TagResource", json!({"ResourceARN": arn("events", "rule/r")}), vec![arn("events", "rule/r")]),
+        (
+            "PutEvents",
+            json!({"Entries": [{"Source": "a"}, {"EventBusName": "b"}, {"EventBusName": "default"}]}),
+            vec![arn("events", "event-bus/b"), arn("events", "event-bus/default")],
+        ),
+    ] {
+        let built = &state::api::named(OPERATIONS, name).unwrap().built;
+        assert_eq!((built.on)(&crate::testing::ctx(), &input), on, "{name} {input}");
+    }
+    let conditions = |name: &str, input: Value| {
+        let built = &state::api::named(OPERATIONS, name).unwrap().built;
+        let values = built.condition_values(&crate::testing::ctx(), &input);
+        values.into_iter().map(|(key, values)| format!("{key}={}", values.join(","))).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        conditions("PutRule", json!({"EventPattern": pattern})),
+        ["events:detail.service=s", "events:source=a,c"]
+    );
+    let entries = json!({"Entries": [{"Source": "a", "DetailType": "t"}, {"Source": "b"}]});
+    let wanted = ["events:detail-type=t", "events:source=a,b", "events:eventBusInvocation=false"];
+    assert_eq!(conditions("PutEvents", entries), wanted);
+    assert_eq!(conditions("PutTargets", json!({"Targets": [{"Arn": "x"}]})), ["events:TargetArn=x"]);
 }
 
 #[test]
