@@ -103,7 +103,9 @@ PLAIN = [
         "lambda:us-east-1:123456789012:code-signing-config:csc-" + "a" * 17,
         "lambda:us-east-1:123456789012:capacity-provider:name", "lambda:us-east-1:123456789012:runtime/name",
         "elasticfilesystem:us-east-1:123456789012:access-point/fsap-" + "0" * 17,
-        "kms:us-east-1:123456789012:key/name", "sqs:us-east-1:123456789012:name")),
+        "kms:us-east-1:123456789012:key/name", "sqs:us-east-1:123456789012:name",
+        "secretsmanager:us-east-1:123456789012:secret:name")),
+    "aws.partner/a/b/c", "events:PutEvents",
 ]
 CAREFUL = {"header": 'aZ0-"x" <y>', None: 'aZ0-é"<&>\n€'}
 

@@ -62,11 +62,23 @@ fn serialization(message: String) -> Error {
     Error::new("SerializationException", 400, message)
 }
 
-/// Where a value stands in the input, as the messages write it: `tags.1.member.key`.
+/// Where a value stands in the input, as the messages write it: `targets.1.member.roleArn`.
 #[derive(Default)]
 struct Path(String);
 
 impl Path {
+    /// Runs `inner` for a member of a structure. AWS's services write each with a small first letter, also where the
+    /// model has a large one.
+    fn member<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
+        self.step(name, |path| {
+            let first = path.0.len() - name.len();
+            if let Some(first) = path.0.get_mut(first..=first) {
+                first.make_ascii_lowercase();
+            }
+            inner(path)
+        })
+    }
+
     /// Runs `inner` one step deeper.
     fn step<T>(&mut self, name: &str, inner: impl FnOnce(&mut Self) -> T) -> T {
         let length = self.0.len();
@@ -80,84 +92,83 @@ impl Path {
     }
 }
 
-/// `Err` is a value of the wrong type; broken constraints go to `violations`.
+/// Checks a value that stands at a place of its own. `Err` is a value of the wrong type; broken constraints go to
+/// `violations`.
 fn check(
     shape: &Shape,
     value: &mut Value,
     path: &mut Path,
     violations: &mut Violations,
 ) -> Result<(), String> {
-    match &shape.kind {
-        Kind::Structure { union, members } => structure(shape, *union, members, value, path, violations),
-        Kind::List { member, min, max, .. } => {
-            let Value::Array(items) = value else { return Err(mismatch(value, "List", shape.name)) };
-            violations.length(items.len(), *min, *max, || path.0.clone(), items);
-            for (at, item) in items.iter_mut().enumerate() {
-                if item.is_null() {
-                    let at = path.step(&format!("{}.member", at + 1), |path| path.0.clone());
-                    violations.missing(at);
-                } else if needs_look(member.shape, item) {
-                    path.step(&format!("{}.member", at + 1), |path| {
-                        check(member.shape, item, path, violations)
-                    })?;
-                }
-            }
-            Ok(())
-        }
-        Kind::Map { key, value: inner, min, max, .. } => {
-            map(shape, (key, inner), (*min, *max), value, path, violations)
-        }
-        Kind::String { min, max, pattern, values } => {
-            let Value::String(text) = value else { return Err(mismatch(value, "String", shape.name)) };
-            violations.string(text, (*min, *max), *pattern, values, &path.0);
-            Ok(())
-        }
-        Kind::Integer { min, max } => {
-            let number = whole(value, "Integer", shape.name)?;
-            if i32::try_from(number).is_err() {
-                return Err("NUMBER_VALUE can not be converted to an Integer".to_owned());
-            }
-            violations.range(number, *min, *max, &path.0);
-            Ok(())
-        }
-        Kind::Long { min, max } => {
-            let number = whole(value, "Long", shape.name)?;
-            violations.range(number, *min, *max, &path.0);
-            Ok(())
-        }
-        Kind::Double { min, max } => {
-            let Some(number) = value.as_f64() else { return Err(mismatch(value, "Double", shape.name)) };
-            violations.double_range(number, *min, *max, &path.0);
-            Ok(())
-        }
-        Kind::Boolean => match value {
-            Value::Bool(_) => Ok(()),
-            other => Err(mismatch(other, "Boolean", shape.name)),
-        },
-        Kind::Timestamp(_) => match serde_json::from_value::<crate::Timestamp>(value.clone()) {
-            Ok(_) => Ok(()),
-            Err(_) => Err(mismatch(value, "Timestamp", shape.name)),
-        },
-        Kind::Blob { min, max } => blob(shape, (*min, *max), value, path, violations),
-        Kind::Document => Ok(()),
+    typed(shape, value)?;
+    for broken in constraint::broken(&shape.kind, value) {
+        violations.add(value, &path.0, &broken);
     }
+    inside(shape, value, path, violations)
 }
 
-/// A list of plain strings without constraints is the common case: no path needs to be built for it.
-fn needs_look(shape: &Shape, item: &Value) -> bool {
-    let plain = matches!(shape.kind, Kind::String { min: None, max: None, pattern: None, values: [] });
-    !(plain && item.is_string())
+/// Brings a value into its member's type, not what is in it.
+fn typed(shape: &Shape, value: &mut Value) -> Result<(), String> {
+    let kind = match (&shape.kind, &mut *value) {
+        (Kind::Structure { .. }, Value::Object(_))
+        | (Kind::List { .. }, Value::Array(_))
+        | (Kind::Map { .. }, Value::Object(_))
+        | (Kind::String { .. }, Value::String(_))
+        | (Kind::Double { .. }, Value::Number(_))
+        | (Kind::Boolean, Value::Bool(_))
+        | (Kind::Document, _) => return Ok(()),
+        (Kind::Integer { .. }, value) => {
+            return match i32::try_from(whole(value, "Integer", shape.name)?) {
+                Ok(_) => Ok(()),
+                Err(_) => Err("NUMBER_VALUE can not be converted to an Integer".to_owned()),
+            };
+        }
+        (Kind::Long { .. }, value) => return whole(value, "Long", shape.name).map(|_| ()),
+        (Kind::Timestamp(_), value) => match serde_json::from_value::<crate::Timestamp>(value.clone()) {
+            Ok(_) => return Ok(()),
+            Err(_) => "Timestamp",
+        },
+        (Kind::Blob { .. }, value) => match constraint::blob_bytes(value) {
+            Some(_) => return Ok(()),
+            None => "Blob",
+        },
+        (Kind::Structure { .. }, _) => "Structure",
+        (Kind::List { .. }, _) => "List",
+        (Kind::Map { .. }, _) => "Map",
+        (Kind::String { .. }, _) => "String",
+        (Kind::Double { .. }, _) => "Double",
+        (Kind::Boolean, _) => "Boolean",
+    };
+    Err(mismatch(value, kind, shape.name))
+}
+
+/// Checks what is in a value of the right type.
+fn inside(
+    shape: &Shape,
+    value: &mut Value,
+    path: &mut Path,
+    violations: &mut Violations,
+) -> Result<(), String> {
+    match (&shape.kind, value) {
+        (Kind::Structure { union, members }, Value::Object(given)) => {
+            structure(shape, *union, members, given, path, violations)
+        }
+        (Kind::List { member, .. }, value) => list(member.shape, value, path, violations),
+        (Kind::Map { key, value: inner, .. }, value) => {
+            map((key.shape, inner.shape), value, path, violations)
+        }
+        _ => Ok(()),
+    }
 }
 
 fn structure(
     shape: &Shape,
     union: bool,
     members: &[Member],
-    value: &mut Value,
+    given: &mut Map<String, Value>,
     path: &mut Path,
     violations: &mut Violations,
 ) -> Result<(), String> {
-    let Value::Object(given) = value else { return Err(mismatch(value, "Structure", shape.name)) };
     given.retain(|name, value| !value.is_null() && members.iter().any(|member| member.name == name));
     if union && given.len() != 1 {
         return Err(format!(
@@ -167,49 +178,68 @@ fn structure(
     }
     for member in members {
         match given.get_mut(member.name) {
-            Some(value) => path.step(member.name, |path| check(member.shape, value, path, violations))?,
-            None if member.required => violations.missing(path.step(member.name, |path| path.0.clone())),
+            Some(value) => path.member(member.name, |path| check(member.shape, value, path, violations))?,
+            None if member.required => path.member(member.name, |path| violations.missing(&path.0)),
             None => {}
         }
     }
     Ok(())
 }
 
-fn map(
-    shape: &Shape,
-    (key, inner): (&Member, &Member),
-    (min, max): (Option<i64>, Option<i64>),
-    value: &mut Value,
-    path: &mut Path,
-    violations: &mut Violations,
-) -> Result<(), String> {
-    let Value::Object(entries) = value else { return Err(mismatch(value, "Map", shape.name)) };
-    violations.length(entries.len(), min, max, || path.0.clone(), entries);
-    for (name, value) in entries.iter_mut() {
-        if let Kind::String { min, max, pattern, values } = &key.shape.kind {
-            violations.string(name, (*min, *max), *pattern, values, &path.0);
-        }
+/// What an item itself breaks is told of the list.
+fn list(item: &Shape, value: &mut Value, path: &mut Path, violations: &mut Violations) -> Result<(), String> {
+    let Value::Array(items) = value else { return Ok(()) };
+    let (mut breaks, deep) = (false, is_deep(item));
+    for (at, value) in items.iter_mut().enumerate() {
         if value.is_null() {
-            violations.missing(path.step(&format!("{name}.member"), |path| path.0.clone()));
-        } else {
-            path.step(&format!("{name}.member"), |path| check(inner.shape, value, path, violations))?;
+            path.step(&format!("{}.member", at + 1), |path| violations.missing(&path.0));
+            continue;
         }
+        typed(item, value)?;
+        breaks |= !constraint::broken(&item.kind, value).is_empty();
+        if deep {
+            path.step(&format!("{}.member", at + 1), |path| inside(item, value, path, violations))?;
+        }
+    }
+    if breaks {
+        violations.add(value, &path.0, &constraint::of_all("Member", &item.kind));
     }
     Ok(())
 }
 
-fn blob(
-    shape: &Shape,
-    (min, max): (Option<i64>, Option<i64>),
-    value: &Value,
-    path: &Path,
+/// What a key or a value itself breaks is told of the map.
+fn map(
+    (key, inner): (&Shape, &Shape),
+    value: &mut Value,
+    path: &mut Path,
     violations: &mut Violations,
 ) -> Result<(), String> {
-    let Ok(blob) = serde_json::from_value::<crate::Blob>(value.clone()) else {
-        return Err(mismatch(value, "Blob", shape.name));
-    };
-    violations.length(blob.0.len(), min, max, || path.0.clone(), &format!("{} bytes", blob.0.len()));
+    let Value::Object(entries) = value else { return Ok(()) };
+    let (mut key_breaks, mut value_breaks, deep) = (false, false, is_deep(inner));
+    for (name, value) in entries.iter_mut() {
+        key_breaks |= constraint::breaks_text(&key.kind, name);
+        if value.is_null() {
+            path.step(&format!("{name}.member"), |path| violations.missing(&path.0));
+            continue;
+        }
+        typed(inner, value)?;
+        value_breaks |= !constraint::broken(&inner.kind, value).is_empty();
+        if deep {
+            path.step(&format!("{name}.member"), |path| inside(inner, value, path, violations))?;
+        }
+    }
+    if key_breaks {
+        violations.add(value, &path.0, &constraint::of_all("Map keys", &key.kind));
+    }
+    if value_breaks {
+        violations.add(value, &path.0, &constraint::of_all("Map value", &inner.kind));
+    }
     Ok(())
+}
+
+/// Whether there is something in such a value that has a place of its own.
+fn is_deep(shape: &Shape) -> bool {
+    matches!(shape.kind, Kind::Structure { .. } | Kind::List { .. } | Kind::Map { .. })
 }
 
 /// A whole number; `2.0` is one and is written as `2`.

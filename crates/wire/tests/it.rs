@@ -27,5 +27,10 @@ mod there_and_back;
 mod validate;
 
 /// Every service that has a model.
-static SERVICES: &[&wire::schema::Service] =
-    &[&ecs_model::SERVICE, &logs_model::SERVICE, &sts_model::SERVICE];
+static SERVICES: &[&wire::schema::Service] = &[
+    &ecs_model::SERVICE,
+    &events_model::SERVICE,
+    &logs_model::SERVICE,
+    &scheduler_model::SERVICE,
+    &sts_model::SERVICE,
+];

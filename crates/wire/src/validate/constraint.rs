@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use crate::schema::Pattern;
+use crate::schema::{Kind, Pattern};
 
 /// AWS tells at most this many at once.
 const MAX_TOLD: usize = 10;
@@ -27,97 +27,129 @@ impl Violations {
     }
 
     /// A required member that is not there.
-    pub fn missing(&mut self, path: String) {
-        self.add(|| "null".to_owned(), &path, || "Member must not be null".to_owned());
+    pub fn missing(&mut self, path: &str) {
+        self.tell("null", path, "Member must not be null");
     }
 
-    /// The length of a list, map or blob.
-    pub fn length(
-        &mut self,
-        length: usize,
-        min: Option<i64>,
-        max: Option<i64>,
-        path: impl Fn() -> String,
-        value: &dyn Shown,
-    ) {
-        if let Some(text) = length_text(length, min, max) {
-            self.add(|| quoted(&value.shown()), &path(), || text);
-        }
-    }
-
-    /// Length, pattern and values of a string. The length counts characters.
-    pub fn string(
-        &mut self,
-        text: &str,
-        (min, max): (Option<i64>, Option<i64>),
-        pattern: Option<&Pattern>,
-        values: &[&str],
-        path: &str,
-    ) {
-        if (min.is_some() || max.is_some())
-            && let Some(constraint) = length_text(text.chars().count(), min, max)
-        {
-            self.add(|| quoted(text), path, || constraint);
-        }
-        if let Some(pattern) = pattern
-            && !pattern.matches(text)
-        {
-            let source = pattern.source();
-            self.add(
-                || quoted(text),
-                path,
-                || format!("Member must satisfy regular expression pattern: {source}"),
-            );
-        }
-        if !values.is_empty() && !values.contains(&text) {
-            let set = values.join(", ");
-            self.add(|| quoted(text), path, || format!("Member must satisfy enum value set: [{set}]"));
-        }
-    }
-
-    /// The value of a whole number.
-    pub fn range(&mut self, number: i64, min: Option<i64>, max: Option<i64>, path: &str) {
-        let constraint = match (min, max) {
-            (Some(min), _) if number < min => {
-                format!("Member must have value greater than or equal to {min}")
-            }
-            (_, Some(max)) if number > max => format!("Member must have value less than or equal to {max}"),
-            _ => return,
-        };
-        self.add(|| quoted(&number.to_string()), path, || constraint);
-    }
-
-    /// The value of a number.
-    pub fn double_range(&mut self, number: f64, min: Option<f64>, max: Option<f64>, path: &str) {
-        let constraint = match (min, max) {
-            (Some(min), _) if number < min => {
-                format!("Member must have value greater than or equal to {min}")
-            }
-            (_, Some(max)) if number > max => format!("Member must have value less than or equal to {max}"),
-            _ => return,
-        };
-        self.add(|| quoted(&number.to_string()), path, || constraint);
-    }
-
-    fn add(&mut self, value: impl Fn() -> String, path: &str, constraint: impl FnOnce() -> String) {
+    /// A value that breaks a constraint.
+    pub fn add(&mut self, value: &Value, path: &str, constraint: &str) {
         if self.0.len() < MAX_TOLD {
-            let value = value();
-            self.0.push(format!("Value {value} at '{path}' failed to satisfy constraint: {}", constraint()));
+            self.tell(&quoted(&shown(value)), path, constraint);
+        }
+    }
+
+    fn tell(&mut self, value: &str, path: &str, constraint: &str) {
+        if self.0.len() < MAX_TOLD {
+            self.0.push(format!("Value {value} at '{path}' failed to satisfy constraint: {constraint}"));
         }
     }
 }
 
-fn length_text(length: usize, min: Option<i64>, max: Option<i64>) -> Option<String> {
-    let length = i64::try_from(length).unwrap_or(i64::MAX);
-    match (min, max) {
-        (Some(min), _) if length < min => {
-            Some(format!("Member must have length greater than or equal to {min}"))
+/// What of the constraints of such a value itself, not of what is in it, this one breaks.
+pub fn broken(kind: &Kind, value: &Value) -> Vec<String> {
+    let mut broken = Vec::new();
+    match (kind, value) {
+        (Kind::String { min, max, pattern, values }, Value::String(text)) => {
+            broken.extend(length_broken(text, *min, *max));
+            broken.extend(pattern.filter(|pattern| !pattern.matches(text)).map(pattern_text));
+            broken.extend((!has(values, text)).then(|| values_text(values)));
         }
-        (_, Some(max)) if length > max => {
-            Some(format!("Member must have length less than or equal to {max}"))
+        (Kind::List { min, max, .. }, Value::Array(items)) => broken.extend(length(items.len(), *min, *max)),
+        (Kind::Map { min, max, .. }, Value::Object(entries)) => {
+            broken.extend(length(entries.len(), *min, *max));
         }
-        _ => None,
+        (Kind::Blob { min, max }, value) if min.is_some() || max.is_some() => {
+            broken.extend(blob_bytes(value).and_then(|bytes| length(bytes, *min, *max)));
+        }
+        (Kind::Integer { min, max } | Kind::Long { min, max }, value) => {
+            broken.extend(value.as_i64().and_then(|number| range(number, *min, *max)));
+        }
+        (Kind::Double { min, max }, value) => {
+            broken.extend(value.as_f64().and_then(|number| range(number, *min, *max)));
+        }
+        _ => {}
     }
+    broken
+}
+
+/// Whether a map's key breaks a constraint.
+pub fn breaks_text(kind: &Kind, text: &str) -> bool {
+    let Kind::String { min, max, pattern, values } = kind else { return false };
+    length_broken(text, *min, *max).is_some()
+        || pattern.is_some_and(|pattern| !pattern.matches(text))
+        || !has(values, text)
+}
+
+/// All constraints of the items of a list or of the keys or values of a map, which are told together. `whose` is
+/// `Member`, `Map keys` or `Map value`.
+pub fn of_all(whose: &str, kind: &Kind) -> String {
+    let mut all = Vec::new();
+    match kind {
+        Kind::String { min, max, pattern, values } => {
+            all.extend(max.map(longest).into_iter().chain(min.map(shortest)));
+            all.extend(pattern.map(pattern_text));
+            all.extend((!values.is_empty()).then(|| values_text(values)));
+        }
+        Kind::List { min, max, .. } | Kind::Map { min, max, .. } | Kind::Blob { min, max } => {
+            all.extend(max.map(longest).into_iter().chain(min.map(shortest)));
+        }
+        Kind::Integer { min, max } | Kind::Long { min, max } => {
+            all.extend(max.map(largest).into_iter().chain(min.map(least)));
+        }
+        Kind::Double { min, max } => all.extend(max.map(largest).into_iter().chain(min.map(least))),
+        Kind::Structure { .. } | Kind::Boolean | Kind::Timestamp(_) | Kind::Document => {}
+    }
+    format!("{whose} must satisfy constraint: [{}]", all.join(", "))
+}
+
+/// How many bytes a blob has; `None` is none.
+pub fn blob_bytes(value: &Value) -> Option<usize> {
+    serde_json::from_value::<crate::Blob>(value.clone()).ok().map(|blob| blob.0.len())
+}
+
+/// The length of a text counts characters.
+fn length_broken(text: &str, min: Option<i64>, max: Option<i64>) -> Option<String> {
+    if min.is_none() && max.is_none() { None } else { length(text.chars().count(), min, max) }
+}
+
+fn length(length: usize, min: Option<i64>, max: Option<i64>) -> Option<String> {
+    let length = i64::try_from(length).unwrap_or(i64::MAX);
+    let short = min.filter(|min| length < *min).map(shortest);
+    short.or_else(|| max.filter(|max| length > *max).map(longest))
+}
+
+fn range<T: PartialOrd + std::fmt::Debug>(number: T, min: Option<T>, max: Option<T>) -> Option<String> {
+    let small = min.filter(|min| number < *min).map(least);
+    small.or_else(|| max.filter(|max| number > *max).map(largest))
+}
+
+fn has(values: &[&str], text: &str) -> bool {
+    values.is_empty() || values.contains(&text)
+}
+
+fn shortest(min: i64) -> String {
+    format!("Member must have length greater than or equal to {min}")
+}
+
+fn longest(max: i64) -> String {
+    format!("Member must have length less than or equal to {max}")
+}
+
+// `Debug` writes a whole number of a `double` as AWS does: `1.0`.
+fn least(min: impl std::fmt::Debug) -> String {
+    format!("Member must have value greater than or equal to {min:?}")
+}
+
+fn largest(max: impl std::fmt::Debug) -> String {
+    format!("Member must have value less than or equal to {max:?}")
+}
+
+fn pattern_text(pattern: &Pattern) -> String {
+    format!("Member must satisfy regular expression pattern: {}", pattern.source())
+}
+
+fn values_text(values: &[&str]) -> String {
+    format!("Member must satisfy enum value set: [{}]", values.join(", "))
 }
 
 fn quoted(text: &str) -> String {
@@ -127,44 +159,37 @@ fn quoted(text: &str) -> String {
     }
 }
 
-/// A value as a message shows it.
-pub trait Shown {
-    /// The text; it may be long, the message cuts it.
-    fn shown(&self) -> String;
-}
-
-impl Shown for String {
-    fn shown(&self) -> String {
-        self.clone()
+/// A value as a message shows it; it may be long, the message cuts it.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Array(items) => shown_list(items),
+        Value::Object(entries) => shown_map(entries),
+        other => plain(other),
     }
 }
 
-impl Shown for Vec<Value> {
-    fn shown(&self) -> String {
-        let mut text = String::from("[");
-        for item in self {
-            if text.len() > MAX_SHOWN * 4 {
-                break;
-            }
-            let comma = if text.len() > 1 { ", " } else { "" };
-            let _ = write!(text, "{comma}{}", plain(item));
+fn shown_list(items: &[Value]) -> String {
+    let mut text = String::from("[");
+    for item in items {
+        if text.len() > MAX_SHOWN * 4 {
+            break;
         }
-        text + "]"
+        let comma = if text.len() > 1 { ", " } else { "" };
+        let _ = write!(text, "{comma}{}", plain(item));
     }
+    text + "]"
 }
 
-impl Shown for Map<String, Value> {
-    fn shown(&self) -> String {
-        let mut text = String::from("{");
-        for (key, value) in self {
-            if text.len() > MAX_SHOWN * 4 {
-                break;
-            }
-            let comma = if text.len() > 1 { ", " } else { "" };
-            let _ = write!(text, "{comma}{key}={}", plain(value));
+fn shown_map(entries: &Map<String, Value>) -> String {
+    let mut text = String::from("{");
+    for (key, value) in entries {
+        if text.len() > MAX_SHOWN * 4 {
+            break;
         }
-        text + "}"
+        let comma = if text.len() > 1 { ", " } else { "" };
+        let _ = write!(text, "{comma}{key}={}", plain(value));
     }
+    text + "}"
 }
 
 fn plain(value: &Value) -> String {

@@ -339,6 +339,13 @@ typed_requests! {
         UpdateContainerAgentRequest, UpdateContainerInstancesStateRequest, UpdateDaemonRequest,
         UpdateExpressGatewayServiceRequest, UpdateGatewayRequest, UpdateServiceRequest,
         UpdateServicePrimaryTaskSetRequest, UpdateTaskProtectionRequest, UpdateTaskSetRequest;
+        "events": events_model, served:
+        CreateEventBusRequest, DeleteEventBusRequest, DeleteRuleRequest, DescribeEventBusRequest,
+        DescribeRuleRequest, DisableRuleRequest, EnableRuleRequest, ListEventBusesRequest,
+        ListRuleNamesByTargetRequest, ListRulesRequest, ListTagsForResourceRequest,
+        ListTargetsByRuleRequest, PutEventsRequest, PutPermissionRequest, PutRuleRequest,
+        PutTargetsRequest, RemovePermissionRequest, RemoveTargetsRequest, TagResourceRequest,
+        TestEventPatternRequest, UntagResourceRequest, UpdateEventBusRequest;
         "logs": logs_model, both:
         CreateLogGroupRequest, CreateLogStreamRequest, DeleteLogGroupRequest,
         DeleteLogStreamRequest, DeleteRetentionPolicyRequest, DescribeLogGroupsRequest,
@@ -346,6 +353,10 @@ typed_requests! {
         ListLogGroupsRequest, ListTagsForResourceRequest, ListTagsLogGroupRequest,
         PutLogEventsRequest, PutRetentionPolicyRequest, TagLogGroupRequest, TagResourceRequest,
         UntagLogGroupRequest, UntagResourceRequest;
+        "scheduler": scheduler_model, served:
+        CreateScheduleGroupInput, CreateScheduleInput, DeleteScheduleGroupInput, DeleteScheduleInput,
+        GetScheduleGroupInput, GetScheduleInput, ListScheduleGroupsInput, ListSchedulesInput,
+        ListTagsForResourceInput, TagResourceInput, UntagResourceInput, UpdateScheduleInput;
         "sts": sts_model, served:
         GetCallerIdentityRequest;
 }

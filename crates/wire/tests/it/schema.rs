@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use wire::schema::{Kind, Shape};
+use wire::schema::{Kind, Pattern, Service, Shape};
 
-use crate::SERVICES;
+use crate::{SERVICES, generated};
 
 fn walk(shape: &'static Shape, seen: &mut BTreeSet<*const Shape>, visit: &mut dyn FnMut(&'static Shape)) {
     if !seen.insert(shape) {
@@ -38,7 +38,8 @@ fn operations_are_sorted_and_found() {
 #[test]
 fn every_pattern_is_readable() {
     let mut count = 0;
-    for operation in SERVICES.iter().flat_map(|service| service.operations) {
+    let all = SERVICES.iter().chain(generated::SERVICES);
+    for operation in all.flat_map(|service| service.operations) {
         for shape in [operation.input, operation.output].into_iter().flatten() {
             walk(shape, &mut BTreeSet::new(), &mut |shape| {
                 if let Kind::String { pattern: Some(pattern), .. } = shape.kind {
@@ -59,4 +60,52 @@ fn a_pattern_matches_the_whole_text() {
     assert!(pattern.matches("/ecs/web"));
     assert!(!pattern.matches("/ecs/web$"));
     assert!(!pattern.matches("a b"));
+}
+
+fn pattern_of(service: &Service, operation: &str, path: &[&str]) -> &'static Pattern {
+    let mut shape = service.operation(operation).unwrap().input.unwrap();
+    for name in path {
+        shape = match &shape.kind {
+            Kind::List { member, .. } => member.shape.member(name).unwrap().shape,
+            _ => shape.member(name).unwrap().shape,
+        };
+    }
+    while let Kind::List { member, .. } = &shape.kind {
+        shape = member.shape;
+    }
+    let Kind::String { pattern: Some(pattern), .. } = shape.kind else { panic!("no pattern") };
+    pattern
+}
+
+/// What must not follow is looked for, too.
+#[test]
+fn patterns_that_look_ahead_are_read() {
+    let path = ["Targets", "HttpParameters", "PathParameterValues"];
+    let not_blank = pattern_of(&events_model::SERVICE, "PutTargets", &path);
+    let source = pattern_of(
+        &scheduler_model::SERVICE,
+        "CreateSchedule",
+        &["Target", "EventBridgeParameters", "Source"],
+    );
+    for (pattern, text, matches) in [
+        (not_blank, "a", true),
+        (not_blank, " a ", true),
+        (not_blank, "", false),
+        (not_blank, "  \t", false),
+        (source, "com.example", true),
+        (source, "aws", true),
+        (source, "aws.ecs", false),
+        (source, "", false),
+        (source, "$.detail[0][*].a", true),
+    ] {
+        assert_eq!(pattern.matches(text), matches, "{text:?}");
+    }
+}
+
+/// Twice as many steps for each letter, without a bound: a value that would take too long is not taken.
+#[test]
+fn a_match_ends_whatever_the_text() {
+    static PATTERN: Pattern = Pattern::new("(?=a)(a|aa)+(?!a)b");
+    assert!(PATTERN.matches("aaab") && !PATTERN.matches("aaa"));
+    assert!(!PATTERN.matches(&"a".repeat(10_000)));
 }

@@ -1,8 +1,10 @@
 //! One table: what is refused, and in which words.
 
 use ecs_model as ecs;
+use events_model as events;
 use logs_model as logs;
 use proptest::prelude::*;
+use scheduler_model as scheduler;
 use serde_json::{Value, json};
 use wire::{Error, schema::Service, validate::validate};
 
@@ -80,6 +82,92 @@ fn broken_constraints_are_told_as_aws_does() {
          satisfy regular expression pattern: [\\.\\-_/#A-Za-z0-9]+; Value '{}' at 'tags' failed to satisfy \
          constraint: Member must have length greater than or equal to 1"
     );
+}
+
+/// Members with a small first letter, also where the model has a large one; constraints of a list's items and of a map's
+/// keys and values are told of the list and the map.
+#[test]
+fn paths_are_written_as_aws_writes_them() {
+    let (role, long) = ("arn:aws:iam::123456789012:role/r", "i".repeat(65));
+    let target = |role: &str| json!({"Arn": "arn:aws:ecs:a", "RoleArn": role});
+    let schedule = |target: Value| json!({"Name": "a", "ScheduleExpression": "rate(1 day)", "FlexibleTimeWindow": {"Mode": "OFF"}, "Target": target});
+    for (service, operation, input, message) in [
+        (
+            &events::SERVICE,
+            "PutTargets",
+            json!({"Rule": "rule/a", "Targets": [{"Id": "i", "Arn": "a"}]}),
+            "'rule/a' at 'rule' failed to satisfy constraint: Member must satisfy regular expression pattern: \
+             [\\.\\-_A-Za-z0-9]+",
+        ),
+        (
+            &events::SERVICE,
+            "PutTargets",
+            json!({"Rule": "a", "Targets": [{"Id": "i", "Arn": "a"}, {"Id": long, "Arn": "a"}]}),
+            &format!(
+                "'{long}' at 'targets.2.member.id' failed to satisfy constraint: Member must have length less than or \
+                 equal to 64"
+            ),
+        ),
+        (
+            &events::SERVICE,
+            "PutTargets",
+            json!({"Rule": "a", "Targets": [{"Id": "i", "Arn": "a", "InputTransformer": {
+                "InputPathsMap": {"a": "$.a", "de onde?": "$.b"}, "InputTemplate": "t"}}]}),
+            "'{a=$.a, de onde?=$.b}' at 'targets.1.member.inputTransformer.inputPathsMap' failed to satisfy constraint: \
+             Map keys must satisfy constraint: [Member must have length less than or equal to 256, Member must have \
+             length greater than or equal to 1, Member must satisfy regular expression pattern: [A-Za-z0-9\\_\\-]+]",
+        ),
+        (
+            &events::SERVICE,
+            "PutTargets",
+            json!({"Rule": "a", "Targets": [{"Id": "i", "Arn": "a", "HttpParameters": {"PathParameterValues": ["b", " "]}}]}),
+            "'[b,  ]' at 'targets.1.member.httpParameters.pathParameterValues' failed to satisfy constraint: Member must \
+             satisfy constraint: [Member must satisfy regular expression pattern: ^(?!\\s*$).+]",
+        ),
+        (
+            &scheduler::SERVICE,
+            "CreateSchedule",
+            schedule(target("r")),
+            "'r' at 'target.roleArn' failed to satisfy constraint: Member must satisfy regular expression pattern: \
+             arn:aws[a-z-]*:iam::\\d{12}:role\\/[\\w+=,.@\\/-]+",
+        ),
+        (
+            &scheduler::SERVICE,
+            "CreateSchedule",
+            schedule(json!({"RoleArn": role})),
+            "null at 'target.arn' failed to satisfy constraint: Member must not be null",
+        ),
+        (
+            &logs::SERVICE,
+            "FilterLogEvents",
+            json!({"logGroupName": "a", "logStreamNames": ["a", "b:c"]}),
+            "'[a, b:c]' at 'logStreamNames' failed to satisfy constraint: Member must satisfy constraint: [Member must \
+             have length less than or equal to 512, Member must have length greater than or equal to 1, Member must \
+             satisfy regular expression pattern: [^:*]*]",
+        ),
+        (
+            &logs::SERVICE,
+            "TagLogGroup",
+            json!({"logGroupName": "a", "tags": {"a": "v".repeat(257)}}),
+            &format!(
+                "'{{a={}…' at 'tags' failed to satisfy constraint: Map value must satisfy constraint: [Member must have \
+                 length less than or equal to 256, Member must satisfy regular expression pattern: \
+                 ^([\\p{{L}}\\p{{Z}}\\p{{N}}_.:/=+\\-@]*)$]",
+                "v".repeat(253)
+            ),
+        ),
+        (
+            &ecs::SERVICE,
+            "DescribeClusters",
+            json!({"include": ["TAGS", "tags"]}),
+            "'[TAGS, tags]' at 'include' failed to satisfy constraint: Member must satisfy constraint: [Member must \
+             satisfy enum value set: [ATTACHMENTS, CONFIGURATIONS, SETTINGS, STATISTICS, TAGS]]",
+        ),
+    ] {
+        let (_, found) = refused(service, operation, input);
+        assert_eq!(found, format!("1 validation error detected: Value {message}"), "{operation}");
+    }
+    assert!(run(&scheduler::SERVICE, "CreateSchedule", schedule(target(role))).is_ok());
 }
 
 #[test]
