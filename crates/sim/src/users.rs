@@ -34,8 +34,7 @@ pub fn register_definitions(world: &mut World) {
                 container_definitions: vec![container],
                 ..Default::default()
             };
-            let registered =
-                world.account_command(|state, ctx| account::register_task_definition(state, ctx, request));
+            let registered = world.account_command(|txn| account::register_task_definition(txn, request));
             assert!(registered.is_ok(), "{registered:?}");
         }
     }
@@ -167,6 +166,6 @@ fn deregister_definition(world: &mut World) {
     let named = definition(world);
     if world.random.percent(20) {
         let request = ecs::DeregisterTaskDefinitionRequest { task_definition: named };
-        world.account_command(|state, ctx| account::deregister_task_definition(state, ctx, request)).ok();
+        world.account_command(|txn| account::deregister_task_definition(txn, request)).ok();
     }
 }

@@ -204,11 +204,13 @@ impl World {
     /// Runs a command on the account.
     pub fn account_command<T>(
         &mut self,
-        command: impl FnOnce(&Account, &Ctx) -> Result<account::Step<T>, Error>,
+        command: impl FnOnce(&mut account::Txn) -> Result<T, Error>,
     ) -> Result<T, Error> {
-        let step = command(&self.account, &self.ctx())?;
-        step.changes.iter().for_each(|change| self.account.apply(change));
-        Ok(step.reply)
+        let ctx = self.ctx();
+        let mut txn = state::Txn::new(self.account.clone(), &(), &ctx, &mut self.ids);
+        let reply = command(&mut txn)?;
+        self.account = txn.state;
+        Ok(reply)
     }
 
     fn restart(&mut self) {

@@ -349,9 +349,15 @@ async fn keys_go_with_their_container_instances() {
         account.state.agent_keys_after("", 1000).iter().map(|row| row.access_key.clone()).collect();
     assert_eq!(gone.len(), kept);
     let ctx = w.api.home.ctx("", now());
-    assert!(::ecs::account::keys::forget(&account.state, &ctx, &gone).changes.is_empty(), "too young");
+    let forgotten = |ctx: &::ecs::Ctx| {
+        let mut ids = ::ecs::Ids::new(1);
+        let mut txn = state::Txn::new(::ecs::Account::clone(&account.state), &(), ctx, &mut ids);
+        ::ecs::account::keys::forget(&mut txn, gone.clone());
+        txn.changes().count()
+    };
+    assert_eq!(forgotten(&ctx), 0, "too young");
     let later = ::ecs::Ctx { now: ctx.now.plus_millis(86_400_001), ..ctx };
-    assert_eq!(::ecs::account::keys::forget(&account.state, &later, &gone).changes.len(), kept);
+    assert_eq!(forgotten(&later), kept);
 }
 
 /// More than one sweep looks at.

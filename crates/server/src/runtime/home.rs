@@ -71,7 +71,7 @@ impl Home {
 
     fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
         let account = self.account.clone();
-        let ports = move || ecs::cluster::Ports { account: account.read().state.clone().into() };
+        let ports = move || ecs::cluster::Ports { account: account.read().state.clone() };
         let setting = Setting {
             id: shard_id(&self.place, name),
             partition: self.partition.clone(),
@@ -99,22 +99,6 @@ impl Home {
     /// Their shard.
     pub fn account_shard(&self) -> &Shard<Account> {
         &self.account
-    }
-
-    /// Runs a command on them.
-    ///
-    /// # Errors
-    /// The command's own, or that its changes could not be stored.
-    pub async fn execute_account<T: Send + 'static>(
-        &self,
-        by: impl Into<By>,
-        command: impl FnOnce(&Account, &Ctx) -> Result<account::Step<T>, Error> + Send + 'static,
-    ) -> Result<T, Error> {
-        let run = move |txn: &mut account::Txn| {
-            let step = command(&txn.state, txn.ctx)?;
-            Ok(account::carry_out(txn, step))
-        };
-        self.account.execute(by, run).await
     }
 
     /// The ACTIVE cluster that a request names by name or ARN; `default` if it names none.
@@ -169,10 +153,8 @@ impl Home {
             cluster.execute("", |_| Ok(())).await?;
         }
         self.clusters().iter().for_each(|cluster| cluster.read().state.retain_unreferenced(&mut free));
-        let sweep = move |account: &Account, _: &Ctx| {
-            Ok(account::Step { changes: account::sweep(account, |id| !free.contains(id)), reply: () })
-        };
-        self.execute_account("", sweep).await
+        let sweep = move |txn: &mut account::Txn| Ok(account::sweep(txn, |id| !free.contains(id)));
+        self.account.execute("", sweep).await.map(drop)
     }
 
     /// Compares some container instances of each cluster with their links.
@@ -200,7 +182,11 @@ impl Home {
         if gone.is_empty() {
             return Ok(());
         }
-        self.execute_account("", move |state, ctx| Ok(account::keys::forget(state, ctx, &gone))).await
+        let forget = move |txn: &mut account::Txn| {
+            account::keys::forget(txn, gone);
+            Ok(())
+        };
+        self.account.execute("", forget).await
     }
 
     /// Ends the writers of clusters of which nothing is left.

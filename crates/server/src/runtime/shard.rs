@@ -35,7 +35,8 @@ pub type Follow<D> = Box<dyn Fn(&Delta<D>) + Send + Sync>;
 
 /// A state that is on disk, with the revision at which it got there.
 pub struct Visible<D> {
-    pub state: D,
+    /// Whoever looks at it for longer, or hands it on as a port, keeps it without a copy.
+    pub state: Arc<D>,
     pub revision: Revision,
 }
 
@@ -64,7 +65,7 @@ impl<D: Domain> Clone for Shard<D> {
 impl<D: Domain> Shard<D> {
     /// Starts a writer on a state as it was read from the store.
     pub fn start(state: D, setting: Setting<D>) -> Shard<D> {
-        let visible = Visible { state, revision: setting.store.revision() };
+        let visible = Visible { state: Arc::new(state), revision: setting.store.revision() };
         let snapshot = ArcSwap::from_pointee(visible);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared { setting, snapshot, followers: RwLock::default() });
@@ -157,7 +158,7 @@ impl<D: Domain> Writer<D> {
         let before = self.shared.snapshot.load_full();
         let ports = (self.shared.setting.ports)();
         let encoded = Encoded::new(&self.shared.setting.id);
-        let mut batch = Batch::new(before.state.clone(), &ports, encoded);
+        let mut batch = Batch::new(D::clone(&before.state), &ports, encoded);
         let (now, steps) = (clock::now(), clock::steps());
         let own = self.shared.ctx(&By::default(), now);
         let set = match self.clock {
@@ -201,11 +202,11 @@ impl<D: Domain> Writer<D> {
         let stored = if done.keys.is_empty() { Ok(before.revision) } else { self.store(done.sink).await };
         match stored {
             Ok(revision) => {
-                let after = Arc::new(Visible { state: done.state, revision });
+                let after = Arc::new(Visible { state: Arc::new(done.state), revision });
                 self.shared.snapshot.store(after.clone());
                 if !done.keys.is_empty() {
                     let keys: Vec<KeyOf<D>> = done.keys.into_iter().collect();
-                    let delta = Delta { keys: &keys, before: &before.state, after: &after.state };
+                    let delta: Delta<D> = Delta { keys: &keys, before: &before.state, after: &after.state };
                     self.shared.followers.read().iter().for_each(|follow| follow(&delta));
                 }
                 answers.into_iter().for_each(|answer| answer(Ok(())));

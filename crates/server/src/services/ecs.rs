@@ -176,22 +176,22 @@ impl Ecs {
     async fn change<R, T>(
         &self,
         mut call: Call,
-        command: fn(&Account, &Ctx, R) -> Result<account::Step<T>, Error>,
+        command: fn(&mut account::Txn, R) -> Result<T, Error>,
     ) -> Result<Bytes, Error>
     where
         R: Request<Response = T> + Send + 'static,
         T: Serialize + Send + 'static,
     {
         let request: R = call.typed()?;
-        let run = move |state: &Account, ctx: &Ctx| command(state, ctx, request);
-        json(&self.home(&call)?.execute_account(&call.caller, run).await?)
+        let run = move |txn: &mut account::Txn| command(txn, request);
+        json(&self.home(&call)?.account_shard().execute(&call.caller, run).await?)
     }
 
     /// A read of the account.
     fn look<R, T>(
         &self,
         mut call: Call,
-        read: fn(&Account, &Ctx, R) -> Result<T, Error>,
+        read: fn(&Account, &Ctx, &R) -> Result<T, Error>,
     ) -> Result<Bytes, Error>
     where
         R: Request<Response = T>,
@@ -200,14 +200,14 @@ impl Ecs {
         let request: R = call.typed()?;
         let home = self.home(&call)?;
         let ctx = home.ctx(&call.caller, call.now);
-        json(&read(&home.account().state, &ctx, request)?)
+        json(&read(&home.account().state, &ctx, &request)?)
     }
 
     /// A change of tags, on the account or on the cluster that holds the resource.
     async fn tag<R, T>(
         &self,
         mut call: Call,
-        on_account: fn(&Account, &Ctx, R) -> Result<account::Step<T>, Error>,
+        on_account: fn(&mut account::Txn, R) -> Result<T, Error>,
         on_cluster: fn(&mut Txn, R) -> Result<T, Error>,
     ) -> Result<Bytes, Error>
     where

@@ -1,6 +1,5 @@
 //! What an account has beside its clusters: task definitions, their families, and account settings.
-//! A persistent map each, so a snapshot is a clone. `Account::take` is the only place that changes them;
-//! commands read a state and answer with the changes that the store must hold first.
+//! A persistent map each, so a snapshot is a clone. `Account::take` is the only place that changes them.
 
 pub mod change;
 pub mod describe;
@@ -36,15 +35,6 @@ pub use keys::AgentKeyRow;
 pub use register::register_task_definition;
 pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
 pub use validate::health_check_runs;
-
-/// What a command does to the account.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Step<T> {
-    /// What the store must hold before anyone may see `reply`. To be applied in this order.
-    pub changes: Vec<Change>,
-    /// The answer to the command.
-    pub reply: T,
-}
 
 /// A task definition.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -117,12 +107,6 @@ pub enum Never {}
 
 /// A command at work on an account.
 pub type Txn<'a> = state::Txn<'a, Account>;
-
-/// Writes what a command has planned.
-pub fn carry_out<T>(txn: &mut Txn, step: Step<T>) -> T {
-    step.changes.into_iter().for_each(|change| txn.record(change));
-    step.reply
-}
 
 impl Domain for Account {
     type Rows = Row;

@@ -61,6 +61,25 @@ pub fn name(id: Id128) -> String {
     String::from_utf8(bytes.into_iter().take_while(|byte| *byte != 0).collect()).unwrap()
 }
 
+/// Runs a command on an account. What it would store must read back as it was.
+pub fn on_account<T>(
+    account: &mut Account,
+    ctx: &Ctx,
+    command: impl FnOnce(&mut account::Txn) -> Result<T, Error>,
+) -> Result<T, Error> {
+    let mut ids = Ids::new(1);
+    let mut txn = state::Txn::new(account.clone(), &(), ctx, &mut ids);
+    let reply = command(&mut txn)?;
+    for change in txn.changes() {
+        if let account::Change::Put(row) = change {
+            let path = account::Row::path(&row.key());
+            assert_eq!(&account::Row::decode(&path, &row.encode()).unwrap(), row);
+        }
+    }
+    *account = txn.state;
+    Ok(reply)
+}
+
 impl World {
     /// An empty cluster `c`, and two revisions each of the families `web`, `checked` (with a health check)
     /// and `port` (with a static host port).
@@ -89,8 +108,9 @@ impl World {
         container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let tags = json!([{"key": "from", "value": "definition"}]);
         let request = json!({"family": family, "containerDefinitions": [container], "tags": tags});
-        let step = account::register_task_definition(&self.account, &self.ctx, from(request)).unwrap();
-        step.changes.iter().for_each(|change| self.account.apply(change));
+        let ctx = self.ctx.clone();
+        on_account(&mut self.account, &ctx, |txn| account::register_task_definition(txn, from(request)))
+            .unwrap();
     }
 
     /// Runs a command.

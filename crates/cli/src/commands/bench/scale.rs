@@ -119,10 +119,8 @@ impl World {
     async fn define(&self) -> anyhow::Result<()> {
         let container = json!({"name": "app", "image": "busybox", "memory": 10, "cpu": 10});
         let request = read(json!({"family": "web", "containerDefinitions": [container]}))?;
-        let define = move |state: &ecs::Account, ctx: &ecs::Ctx| {
-            ecs::account::register_task_definition(state, ctx, request)
-        };
-        self.home.execute_account("", define).await.map(drop).map_err(said)
+        let define = move |txn: &mut ecs::account::Txn| ecs::account::register_task_definition(txn, request);
+        self.home.account_shard().execute("", define).await.map(drop).map_err(said)
     }
 
     async fn register(&self, instances: usize) -> anyhow::Result<()> {

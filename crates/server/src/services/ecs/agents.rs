@@ -121,8 +121,8 @@ async fn bind(
     };
     let named = named.is_some();
     let claim = account::keys::Claim { access_key, secret, cluster: name, instance, named };
-    let bound = home.execute_account(&call.caller, move |state, ctx| account::keys::bind(state, ctx, claim));
-    let instance = bound.await?;
+    let bind = move |txn: &mut account::Txn| account::keys::bind(txn, claim);
+    let instance = home.account_shard().execute(&call.caller, bind).await?;
     if named {
         tracing::info!(%instance, "a container instance from before agents had keys now has one");
     }

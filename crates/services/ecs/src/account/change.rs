@@ -28,8 +28,3 @@ state::rows! {
 
 /// A change to one row.
 pub type Change = state::Change<Row>;
-
-/// A task definition's row, as a change.
-pub fn put(row: TaskDefinitionRow) -> Change {
-    Change::Put(Row::from(row))
-}

@@ -11,11 +11,12 @@ use crate::{Ctx, arn, cluster::rows::TaskDefinitionId, paging};
 pub fn describe_task_definition(
     state: &Account,
     ctx: &Ctx,
-    request: ecs::DescribeTaskDefinitionRequest,
+    request: &ecs::DescribeTaskDefinitionRequest,
 ) -> Result<ecs::DescribeTaskDefinitionResponse, Error> {
     let missing = || errors::client("Unable to describe task definition.");
     let row = state.find(ctx, &request.task_definition)?.ok_or_else(missing)?;
-    let with_tags = request.include.unwrap_or_default().contains(&ecs::TaskDefinitionField::Tags);
+    let include = request.include.as_deref().unwrap_or_default();
+    let with_tags = include.contains(&ecs::TaskDefinitionField::Tags);
     Ok(ecs::DescribeTaskDefinitionResponse {
         task_definition: Some(row.registered.clone()),
         tags: with_tags.then(|| row.tags.clone()),
@@ -27,12 +28,12 @@ pub fn describe_task_definition(
 pub fn list_task_definitions(
     state: &Account,
     ctx: &Ctx,
-    request: ecs::ListTaskDefinitionsRequest,
+    request: &ecs::ListTaskDefinitionsRequest,
 ) -> Result<ecs::ListTaskDefinitionsResponse, Error> {
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
     let status = request.status.unwrap_or(TaskDefinitionStatus::Active);
     // The name is historic: it is the whole family.
-    let family = request.family_prefix.filter(|family| !family.is_empty());
+    let family = request.family_prefix.clone().filter(|family| !family.is_empty());
     let after = page.after().map(read_key).transpose()?;
     let least = TaskDefinitionId { family: family.clone().unwrap_or_default(), revision: 0 };
     let within = |id: &TaskDefinitionId| family.as_ref().is_none_or(|family| id.family == *family);
@@ -64,15 +65,15 @@ pub fn list_task_definitions(
 pub fn list_task_definition_families(
     state: &Account,
     _ctx: &Ctx,
-    request: ecs::ListTaskDefinitionFamiliesRequest,
+    request: &ecs::ListTaskDefinitionFamiliesRequest,
 ) -> Result<ecs::ListTaskDefinitionFamiliesResponse, Error> {
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
-    let prefix = request.family_prefix.unwrap_or_default();
+    let prefix = request.family_prefix.as_deref().unwrap_or_default();
     let status = request.status.unwrap_or(TaskDefinitionFamilyStatus::All);
     let after = page.after().unwrap_or_default();
-    let from = if after > prefix.as_str() { after.to_owned() } else { prefix.clone() };
+    let from = after.max(prefix).to_owned();
     let families = state.families.range(from..).map(|(name, _)| name);
-    let families = families.take_while(|name| name.starts_with(&prefix)).filter(|name| {
+    let families = families.take_while(|name| name.starts_with(prefix)).filter(|name| {
         let wanted = match status {
             TaskDefinitionFamilyStatus::All => state.has_any(name),
             TaskDefinitionFamilyStatus::Active => state.active.contains_key(*name),

@@ -7,8 +7,8 @@ use ecs_model::{self as ecs, errors};
 use serde::{Deserialize, Serialize};
 use wire::{Error, Timestamp};
 
-use super::{Account, Change, Key, Row, Step};
-use crate::{Ctx, cluster::InstanceId, limits};
+use super::{Account, Key, Txn};
+use crate::{cluster::InstanceId, limits};
 
 /// A key pair and the container instance that it is bound to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -38,7 +38,8 @@ pub struct Claim {
 ///
 /// # Errors
 /// `AccessDeniedException` where the key, or the container instance, belongs to another.
-pub fn bind(state: &Account, ctx: &Ctx, claim: Claim) -> Result<Step<InstanceId>, Error> {
+pub fn bind(txn: &mut Txn, claim: Claim) -> Result<InstanceId, Error> {
+    let (state, ctx) = (&txn.state, txn.ctx);
     let denied = |what: &str| {
         Err(errors::access_denied(format!("User: {} is not authorized to register: {what}", ctx.caller_arn)))
     };
@@ -47,7 +48,7 @@ pub fn bind(state: &Account, ctx: &Ctx, claim: Claim) -> Result<Step<InstanceId>
         if !same || (claim.named && row.instance != claim.instance) {
             return denied("the key belongs to another container instance.");
         }
-        return Ok(Step { changes: Vec::new(), reply: row.instance });
+        return Ok(row.instance);
     }
     if state.key_of_instance(&claim.cluster, &claim.instance).is_some() {
         return denied("the container instance has a key of its own.");
@@ -56,17 +57,20 @@ pub fn bind(state: &Account, ctx: &Ctx, claim: Claim) -> Result<Step<InstanceId>
         return Err(errors::limit_exceeded("The number of agents' keys has reached its limit."));
     }
     let Claim { access_key, secret, cluster, instance, .. } = claim;
-    let row = AgentKeyRow { access_key, secret, cluster, instance, bound_at: ctx.now };
-    Ok(Step { changes: vec![Change::Put(Row::from(row))], reply: instance })
+    txn.put(AgentKeyRow { access_key, secret, cluster, instance, bound_at: ctx.now });
+    Ok(instance)
 }
 
 /// Forgets keys whose container instance is forgotten, if none of them is so young that its container instance
 /// may be about to be written.
-pub fn forget(state: &Account, ctx: &Ctx, gone: &[String]) -> Step<()> {
-    let old = |row: &&Arc<AgentKeyRow>| row.bound_at.plus_millis(limits::UNUSED_KEY_KEPT_MS) <= ctx.now;
-    let rows = gone.iter().filter_map(|key| state.agent_key(key)).filter(old);
-    let changes = rows.map(|row| Change::Delete(Key::AgentKey(row.access_key.clone()))).collect();
-    Step { changes, reply: () }
+pub fn forget(txn: &mut Txn, gone: Vec<String>) {
+    let now = txn.now();
+    let old = |row: &Arc<AgentKeyRow>| row.bound_at.plus_millis(limits::UNUSED_KEY_KEPT_MS) <= now;
+    for key in gone {
+        if txn.state.agent_key(&key).is_some_and(old) {
+            txn.delete(Key::AgentKey(key));
+        }
+    }
 }
 
 impl Account {

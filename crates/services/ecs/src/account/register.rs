@@ -4,26 +4,26 @@
 use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
 use wire::Error;
 
-use super::{Account, Change, FamilyRow, Row, Step, TaskDefinitionRow, change, effective, members, validate};
-use crate::{Ctx, arn, tags};
+use super::{FamilyRow, TaskDefinitionRow, Txn, effective, members, validate};
+use crate::{arn, tags};
 
 /// Gives a new revision of a family. Revisions count up from 1 and are never used again.
 ///
 /// # Errors
 /// `ClientException` as ECS words what is wrong; `UnsupportedFeatureException` for what is not built.
 pub fn register_task_definition(
-    state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::RegisterTaskDefinitionRequest,
-) -> Result<Step<ecs::RegisterTaskDefinitionResponse>, Error> {
+) -> Result<ecs::RegisterTaskDefinitionResponse, Error> {
+    let ctx = txn.ctx;
     members::check(&request)?;
     let given_tags = request.tags.clone().unwrap_or_default();
     tags::check(&given_tags)?;
     validate::check(&request)?;
-    if state.is_full(&request.family) {
+    if txn.state.is_full(&request.family) {
         return Err(errors::client("The number of task definitions has reached its limit."));
     }
-    let last = state.families.get(&request.family).map_or(0, |family| family.last_revision);
+    let last = txn.state.families.get(&request.family).map_or(0, |family| family.last_revision);
     let revision = last.checked_add(1).ok_or_else(|| errors::client("Too many revisions of the family."))?;
     let family = FamilyRow { name: request.family.clone(), last_revision: revision };
     let mut registered = effective::task_definition(request);
@@ -32,11 +32,13 @@ pub fn register_task_definition(
     registered.status = Some(TaskDefinitionStatus::Active);
     registered.registered_at = Some(ctx.now);
     registered.registered_by = Some(ctx.caller_arn.clone());
-    let log_mode = state.setting(ctx, &ctx.caller_arn, ecs::SettingName::DefaultLogDriverMode).to_owned();
+    let log_mode = txn.state.setting(ctx, &ctx.caller_arn, ecs::SettingName::DefaultLogDriverMode).to_owned();
     let row = TaskDefinitionRow { registered, tags: given_tags, log_mode };
     let reply = ecs::RegisterTaskDefinitionResponse {
         task_definition: Some(row.registered.clone()),
         tags: (!row.tags.is_empty()).then(|| row.tags.clone()),
     };
-    Ok(Step { changes: vec![Change::Put(Row::from(family)), change::put(row)], reply })
+    txn.put(family);
+    txn.put(row);
+    Ok(reply)
 }

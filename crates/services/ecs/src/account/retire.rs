@@ -3,7 +3,7 @@
 use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
 use wire::Error;
 
-use super::{Account, Change, Key, Step, change};
+use super::{Key, Txn};
 use crate::{Ctx, arn, cluster::rows::TaskDefinitionId};
 
 /// The most task definitions that one DeleteTaskDefinitions may name.
@@ -17,45 +17,41 @@ const MISSING: &str =
 /// Makes a task definition INACTIVE; what runs of it goes on. Repeating it changes nothing.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeregisterTaskDefinition.html>
 pub fn deregister_task_definition(
-    state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::DeregisterTaskDefinitionRequest,
-) -> Result<Step<ecs::DeregisterTaskDefinitionResponse>, Error> {
-    let id = exact(ctx, &request.task_definition)?;
-    let row = state.task_definition(&id).ok_or_else(|| errors::client(MISSING))?;
+) -> Result<ecs::DeregisterTaskDefinitionResponse, Error> {
+    let id = exact(txn.ctx, &request.task_definition)?;
+    let row = txn.state.task_definition(&id).ok_or_else(|| errors::client(MISSING))?;
     let mut row = row.as_ref().clone();
-    let mut changes = Vec::new();
     if row.status() == TaskDefinitionStatus::Active {
         row.registered.status = Some(TaskDefinitionStatus::Inactive);
-        row.registered.deregistered_at = Some(ctx.now);
-        changes.push(change::put(row.clone()));
+        row.registered.deregistered_at = Some(txn.now());
+        txn.put(row.clone());
     }
-    let reply = ecs::DeregisterTaskDefinitionResponse { task_definition: Some(row.registered) };
-    Ok(Step { changes, reply })
+    Ok(ecs::DeregisterTaskDefinitionResponse { task_definition: Some(row.registered) })
 }
 
 /// Asks for INACTIVE task definitions to be deleted: each is DELETE_IN_PROGRESS until nothing refers to it
 /// (see [`sweep`]). Those that cannot be are among the failures.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteTaskDefinitions.html>
 pub fn delete_task_definitions(
-    state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::DeleteTaskDefinitionsRequest,
-) -> Result<Step<ecs::DeleteTaskDefinitionsResponse>, Error> {
+) -> Result<ecs::DeleteTaskDefinitionsResponse, Error> {
     if request.task_definitions.is_empty() {
         return Err(errors::invalid_parameter("Task definitions can not be empty."));
     }
     if request.task_definitions.len() > MAX_DELETED {
         return Err(errors::invalid_parameter("Task definitions can not have more than 10 elements."));
     }
-    let (mut changes, mut deleted, mut failures) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut deleted, mut failures) = (Vec::new(), Vec::new());
     for named in &request.task_definitions {
-        let id = exact(ctx, named)?;
+        let id = exact(txn.ctx, named)?;
         let mut fail = |reason: &str| {
-            let arn = arn::task_definition(ctx, &id.family, id.revision);
+            let arn = arn::task_definition(txn.ctx, &id.family, id.revision);
             failures.push(ecs::Failure { arn: Some(arn), reason: Some(reason.to_owned()), detail: None });
         };
-        let Some(row) = state.task_definition(&id) else {
+        let Some(row) = txn.state.task_definition(&id) else {
             fail(MISSING);
             continue;
         };
@@ -69,23 +65,25 @@ pub fn delete_task_definitions(
             }
             TaskDefinitionStatus::Inactive => {
                 row.registered.status = Some(TaskDefinitionStatus::DeleteInProgress);
-                row.registered.delete_requested_at = Some(ctx.now);
-                changes.push(change::put(row.clone()));
+                row.registered.delete_requested_at = Some(txn.now());
+                txn.put(row.clone());
             }
             TaskDefinitionStatus::DeleteInProgress => {}
         }
         deleted.push(row.registered);
     }
-    let reply =
-        ecs::DeleteTaskDefinitionsResponse { task_definitions: Some(deleted), failures: Some(failures) };
-    Ok(Step { changes, reply })
+    Ok(ecs::DeleteTaskDefinitionsResponse { task_definitions: Some(deleted), failures: Some(failures) })
 }
 
 /// Deletes what is DELETE_IN_PROGRESS and what `referenced` (a task that is not STOPPED, a service or
-/// deployment of it) no longer holds. To be called when such a reference ends, and now and then.
-pub fn sweep(state: &Account, referenced: impl Fn(&TaskDefinitionId) -> bool) -> Vec<Change> {
-    let free = state.deleting.keys().filter(|id| !referenced(id)).take(MAX_SWEPT);
-    free.map(|id| Change::Delete(Key::TaskDefinition(id.clone()))).collect()
+/// deployment of it) no longer holds: some of it, the rest when it is called again. Gives how many those were. To
+/// be called when such a reference ends, and now and then.
+pub fn sweep(txn: &mut Txn, referenced: impl Fn(&TaskDefinitionId) -> bool) -> usize {
+    let free = txn.state.deleting.keys().filter(|id| !referenced(id)).take(MAX_SWEPT);
+    let free: Vec<TaskDefinitionId> = free.cloned().collect();
+    let count = free.len();
+    free.into_iter().for_each(|id| txn.delete(Key::TaskDefinition(id)));
+    count
 }
 
 /// These operations take no bare family.

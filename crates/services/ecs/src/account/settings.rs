@@ -4,7 +4,7 @@
 use ecs_model::{self as ecs, SettingName, SettingType, errors};
 use wire::{Error, StringEnum};
 
-use super::{Account, Change, Key, Row, SettingId, SettingRow, Step};
+use super::{Account, Key, SettingId, SettingRow, Txn};
 use crate::{Ctx, paging};
 
 /// The longest ARN of a user or role: 512 characters of path, 64 of name.
@@ -32,7 +32,7 @@ fn values(name: SettingName) -> &'static [&'static str] {
 pub fn list_account_settings(
     state: &Account,
     ctx: &Ctx,
-    request: ecs::ListAccountSettingsRequest,
+    request: &ecs::ListAccountSettingsRequest,
 ) -> Result<ecs::ListAccountSettingsResponse, Error> {
     let size = request.max_results.filter(|size| *size != 0);
     let page = paging::read_up_to(10, 100, size, request.next_token.as_deref())?;
@@ -66,41 +66,36 @@ pub fn list_account_settings(
 
 /// Puts a setting for one principal (the caller unless another is named).
 pub fn put_account_setting(
-    _state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::PutAccountSettingRequest,
-) -> Result<Step<ecs::PutAccountSettingResponse>, Error> {
-    let principal = principal(ctx, request.principal_arn.as_deref())?;
-    let (change, setting) = put(ctx, principal, request.name, request.value)?;
-    Ok(Step { changes: vec![change], reply: ecs::PutAccountSettingResponse { setting: Some(setting) } })
+) -> Result<ecs::PutAccountSettingResponse, Error> {
+    let principal = principal(txn.ctx, request.principal_arn.as_deref())?;
+    let setting = put(txn, principal, request.name, request.value)?;
+    Ok(ecs::PutAccountSettingResponse { setting: Some(setting) })
 }
 
 /// Puts a setting for every principal that has none of its own.
 pub fn put_account_setting_default(
-    _state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::PutAccountSettingDefaultRequest,
-) -> Result<Step<ecs::PutAccountSettingDefaultResponse>, Error> {
-    let (change, setting) = put(ctx, String::new(), request.name, request.value)?;
-    Ok(Step {
-        changes: vec![change],
-        reply: ecs::PutAccountSettingDefaultResponse { setting: Some(setting) },
-    })
+) -> Result<ecs::PutAccountSettingDefaultResponse, Error> {
+    let setting = put(txn, String::new(), request.name, request.value)?;
+    Ok(ecs::PutAccountSettingDefaultResponse { setting: Some(setting) })
 }
 
 /// Takes away what was put for a principal.
 pub fn delete_account_setting(
-    state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::DeleteAccountSettingRequest,
-) -> Result<Step<ecs::DeleteAccountSettingResponse>, Error> {
-    let principal = principal(ctx, request.principal_arn.as_deref())?;
-    let id = SettingId { principal: principal.clone(), name: request.name };
-    let changes = state.settings.get(&id).map(|_| Change::Delete(Key::Setting(id.clone())));
-    let (value, _) = in_force(state, ctx, "", request.name);
-    let setting = setting(ctx, request.name, value, &principal);
-    let reply = ecs::DeleteAccountSettingResponse { setting: Some(setting) };
-    Ok(Step { changes: changes.into_iter().collect(), reply })
+) -> Result<ecs::DeleteAccountSettingResponse, Error> {
+    let principal = principal(txn.ctx, request.principal_arn.as_deref())?;
+    let (value, _) = in_force(&txn.state, txn.ctx, "", request.name);
+    let setting = setting(txn.ctx, request.name, value, &principal);
+    let id = SettingId { principal, name: request.name };
+    if txn.state.settings.contains_key(&id) {
+        txn.delete(Key::Setting(id));
+    }
+    Ok(ecs::DeleteAccountSettingResponse { setting: Some(setting) })
 }
 
 /// The value of a setting that is in force for a principal, and who put it (empty: the account).
@@ -122,12 +117,7 @@ impl Account {
     }
 }
 
-fn put(
-    ctx: &Ctx,
-    principal: String,
-    name: SettingName,
-    value: String,
-) -> Result<(Change, ecs::Setting), Error> {
+fn put(txn: &mut Txn, principal: String, name: SettingName, value: String) -> Result<ecs::Setting, Error> {
     let known = values(name);
     let value = value.to_ascii_lowercase();
     if name == SettingName::GuardDutyActivate {
@@ -141,8 +131,9 @@ fn put(
             known.join(", ")
         )));
     }
-    let setting = setting(ctx, name, &value, &principal);
-    Ok((Change::Put(Row::from(SettingRow { principal, name, value })), setting))
+    let setting = setting(txn.ctx, name, &value, &principal);
+    txn.put(SettingRow { principal, name, value });
+    Ok(setting)
 }
 
 fn setting(ctx: &Ctx, name: SettingName, value: &str, principal: &str) -> ecs::Setting {

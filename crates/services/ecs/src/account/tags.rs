@@ -3,7 +3,7 @@
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{Account, Step, TaskDefinitionRow, change};
+use super::{Account, TaskDefinitionRow, Txn};
 use crate::{
     Ctx,
     arn::{Arn, Resource},
@@ -18,31 +18,31 @@ pub fn is_ours(resource_arn: &str) -> bool {
 
 /// Sets tags on a task definition.
 pub fn tag_resource(
-    state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::TagResourceRequest,
-) -> Result<Step<ecs::TagResourceResponse>, Error> {
-    let mut row = find(state, ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
+) -> Result<ecs::TagResourceResponse, Error> {
+    let mut row = find(&txn.state, txn.ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
     tags::merge(&mut row.tags, &request.tags)?;
-    Ok(Step { changes: vec![change::put(row)], reply: ecs::TagResourceResponse::default() })
+    txn.put(row);
+    Ok(ecs::TagResourceResponse::default())
 }
 
 /// Takes tags off a task definition.
 pub fn untag_resource(
-    state: &Account,
-    ctx: &Ctx,
+    txn: &mut Txn,
     request: ecs::UntagResourceRequest,
-) -> Result<Step<ecs::UntagResourceResponse>, Error> {
-    let mut row = find(state, ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
+) -> Result<ecs::UntagResourceResponse, Error> {
+    let mut row = find(&txn.state, txn.ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
     tags::remove(&mut row.tags, &request.tag_keys)?;
-    Ok(Step { changes: vec![change::put(row)], reply: ecs::UntagResourceResponse::default() })
+    txn.put(row);
+    Ok(ecs::UntagResourceResponse::default())
 }
 
 /// The tags of a task definition.
 pub fn list_tags_for_resource(
     state: &Account,
     ctx: &Ctx,
-    request: ecs::ListTagsForResourceRequest,
+    request: &ecs::ListTagsForResourceRequest,
 ) -> Result<ecs::ListTagsForResourceResponse, Error> {
     let missing = || errors::invalid_parameter("The specified resource was not found.");
     let row = find(state, ctx, &request.resource_arn).ok_or_else(missing)?;

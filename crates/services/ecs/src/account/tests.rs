@@ -2,27 +2,35 @@
 
 use ecs_model as ecs;
 use proptest::prelude::*;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use state::Table;
 use wire::Error;
 
 use super::{tags as tagging, *};
-use crate::{cluster::rows::Resources, testing::ctx};
+use crate::{
+    cluster::rows::Resources,
+    testing::{ctx, on_account},
+};
 
-/// Runs a command and applies what it changes.
-fn run<T>(state: &mut Account, step: Result<Step<T>, Error>) -> Result<T, Error> {
-    let step = step?;
-    for change in &step.changes {
-        // What is stored reads back as it was.
-        if let Change::Put(row) = change {
-            assert_eq!(&Row::decode(&Row::path(&row.key()), &row.encode()).unwrap(), row);
-        }
-        state.apply(change);
-    }
-    Ok(step.reply)
+/// Runs a command.
+fn run<T>(state: &mut Account, command: impl FnOnce(&mut Txn) -> Result<T, Error>) -> Result<T, Error> {
+    on_account(state, &ctx(), command)
 }
 
-fn request<T: serde::de::DeserializeOwned>(value: Value) -> T {
+/// Calls an operation with a request in JSON.
+fn call<R: DeserializeOwned, T>(
+    state: &mut Account,
+    operation: fn(&mut Txn, R) -> Result<T, Error>,
+    value: Value,
+) -> Result<T, Error> {
+    run(state, |txn| operation(txn, request(value)))
+}
+
+fn swept(state: &mut Account, referenced: impl Fn(&TaskDefinitionId) -> bool) -> usize {
+    run(state, |txn| Ok(sweep(txn, referenced))).unwrap()
+}
+
+fn request<T: DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
@@ -31,33 +39,31 @@ fn minimal(family: &str) -> Value {
 }
 
 fn register(state: &mut Account, value: Value) -> Result<ecs::TaskDefinition, Error> {
-    let step = register_task_definition(state, &ctx(), request(value));
-    run(state, step).map(|reply| reply.task_definition.unwrap())
+    call(state, register_task_definition, value).map(|reply| reply.task_definition.unwrap())
 }
 
 fn deregister(state: &mut Account, named: &str) -> Result<ecs::TaskDefinition, Error> {
-    let step = deregister_task_definition(state, &ctx(), request(json!({"taskDefinition": named})));
-    run(state, step).map(|reply| reply.task_definition.unwrap())
+    let reply = call(state, deregister_task_definition, json!({"taskDefinition": named}));
+    reply.map(|reply| reply.task_definition.unwrap())
 }
 
 fn delete(state: &mut Account, named: &[&str]) -> ecs::DeleteTaskDefinitionsResponse {
-    let step = delete_task_definitions(state, &ctx(), request(json!({"taskDefinitions": named})));
-    run(state, step).unwrap()
+    call(state, delete_task_definitions, json!({"taskDefinitions": named})).unwrap()
 }
 
 fn describe(state: &Account, named: &str) -> Result<ecs::TaskDefinition, Error> {
     let request = request(json!({"taskDefinition": named}));
-    describe_task_definition(state, &ctx(), request).map(|reply| reply.task_definition.unwrap())
+    describe_task_definition(state, &ctx(), &request).map(|reply| reply.task_definition.unwrap())
 }
 
 fn list(state: &Account, value: Value) -> Vec<String> {
-    let reply = list_task_definitions(state, &ctx(), request(value)).unwrap();
+    let reply = list_task_definitions(state, &ctx(), &request(value)).unwrap();
     let short = |arn: &String| arn.rsplit('/').next().unwrap().to_owned();
     reply.task_definition_arns.unwrap().iter().map(short).collect()
 }
 
 fn families(state: &Account, value: Value) -> Vec<String> {
-    list_task_definition_families(state, &ctx(), request(value)).unwrap().families.unwrap()
+    list_task_definition_families(state, &ctx(), &request(value)).unwrap().families.unwrap()
 }
 
 #[test]
@@ -107,9 +113,7 @@ fn revisions_count_up_and_are_never_used_again() {
     deregister(&mut state, "web:3").unwrap();
     assert_eq!(describe(&state, "web").unwrap().revision, Some(2), "the newest ACTIVE one");
     delete(&mut state, &["web:3"]);
-    for change in sweep(&state, |_| false) {
-        state.apply(&change);
-    }
+    assert_eq!(swept(&mut state, |_| false), 1);
     assert_eq!(describe(&state, "web:3").unwrap_err().message(), "Unable to describe task definition.");
     assert_eq!(register(&mut state, minimal("web")).unwrap().revision, Some(4));
 }
@@ -134,12 +138,10 @@ fn a_definition_ends_inactive_then_waits_for_its_last_task_then_is_gone() {
     assert!(describe(&state, "web").is_err());
     let deleting = delete(&mut state, &["web:1"]).task_definitions.unwrap();
     assert_eq!(deleting[0].status, Some(TaskDefinitionStatus::DeleteInProgress));
-    assert_eq!(sweep(&state, |_| true), []);
-    let changes = sweep(&state, |_| false);
-    assert_eq!(changes.len(), 1);
-    changes.iter().for_each(|change| state.apply(change));
+    assert_eq!(swept(&mut state, |_| true), 0);
+    assert_eq!(swept(&mut state, |_| false), 1);
     assert!(describe(&state, "web:1").is_err());
-    assert_eq!(sweep(&state, |_| false), []);
+    assert_eq!(swept(&mut state, |_| false), 0);
 }
 
 #[test]
@@ -153,8 +155,8 @@ fn what_does_not_exist_or_names_no_revision_is_refused() {
     for named in ["web", "web:x", "web:0", "other:1"] {
         assert_eq!(deregister(&mut state, named).unwrap_err().code(), "ClientException", "{named}");
     }
-    let step = delete_task_definitions(&state, &ctx(), request(json!({"taskDefinitions": vec!["a:1"; 11]})));
-    assert_eq!(step.unwrap_err().code(), "InvalidParameterException");
+    let refused = call(&mut state, delete_task_definitions, json!({"taskDefinitions": vec!["a:1"; 11]}));
+    assert_eq!(refused.unwrap_err().code(), "InvalidParameterException");
 }
 
 #[test]
@@ -193,7 +195,7 @@ fn pages_cover_every_definition_once_while_others_come_and_go() {
             if !token.is_null() {
                 value["nextToken"] = token;
             }
-            let reply = list_task_definitions(&state, &ctx(), request(value)).unwrap();
+            let reply = list_task_definitions(&state, &ctx(), &request(value)).unwrap();
             seen.extend(reply.task_definition_arns.unwrap());
             register(&mut state, minimal("f9")).unwrap();
             let Some(next) = reply.next_token else { break };
@@ -209,9 +211,9 @@ fn pages_cover_every_definition_once_while_others_come_and_go() {
 fn page_sizes_and_tokens_out_of_range_are_refused() {
     let state = Account::default();
     for value in [json!({"maxResults": 0}), json!({"maxResults": 101}), json!({"nextToken": "?"})] {
-        let refused = list_task_definitions(&state, &ctx(), request(value.clone())).unwrap_err();
+        let refused = list_task_definitions(&state, &ctx(), &request(value.clone())).unwrap_err();
         assert_eq!(refused.code(), "InvalidParameterException", "{value}");
-        let refused = list_task_definition_families(&state, &ctx(), request(value)).unwrap_err();
+        let refused = list_task_definition_families(&state, &ctx(), &request(value)).unwrap_err();
         assert_eq!(refused.code(), "InvalidParameterException");
     }
 }
@@ -224,28 +226,27 @@ fn tags_come_with_registration_and_change_later() {
     let arn = register(&mut state, value).unwrap().task_definition_arn.unwrap();
     assert!(tagging::is_ours(&arn) && !tagging::is_ours("arn:aws:ecs:us-east-1:000000000000:cluster/c"));
     let tag = json!({"resourceArn": arn, "tags": [{"key": "b", "value": "2"}, {"key": "a", "value": "3"}]});
-    let step = tagging::tag_resource(&state, &ctx(), request(tag));
-    run(&mut state, step).unwrap();
-    let step =
-        tagging::untag_resource(&state, &ctx(), request(json!({"resourceArn": arn, "tagKeys": ["b"]})));
-    run(&mut state, step).unwrap();
-    let tags = tagging::list_tags_for_resource(&state, &ctx(), request(json!({"resourceArn": arn}))).unwrap();
+    call(&mut state, tagging::tag_resource, tag).unwrap();
+    let untag = json!({"resourceArn": arn, "tagKeys": ["b"]});
+    call(&mut state, tagging::untag_resource, untag).unwrap();
+    let tags =
+        tagging::list_tags_for_resource(&state, &ctx(), &request(json!({"resourceArn": arn}))).unwrap();
     assert_eq!(serde_json::to_value(tags).unwrap(), json!({"tags": [{"key": "a", "value": "3"}]}));
     let with = request(json!({"taskDefinition": "web", "include": ["TAGS"]}));
-    assert_eq!(describe_task_definition(&state, &ctx(), with).unwrap().tags.unwrap().len(), 1);
+    assert_eq!(describe_task_definition(&state, &ctx(), &with).unwrap().tags.unwrap().len(), 1);
     let missing = format!("{arn}0");
-    let refused = tagging::list_tags_for_resource(&state, &ctx(), request(json!({"resourceArn": missing})));
+    let refused = tagging::list_tags_for_resource(&state, &ctx(), &request(json!({"resourceArn": missing})));
     assert_eq!(refused.unwrap_err().code(), "InvalidParameterException");
-    let tag = request(json!({"resourceArn": missing, "tags": []}));
-    assert_eq!(tagging::tag_resource(&state, &ctx(), tag).unwrap_err().code(), "ResourceNotFoundException");
+    let tag = json!({"resourceArn": missing, "tags": []});
+    assert_eq!(call(&mut state, tagging::tag_resource, tag).unwrap_err().code(), "ResourceNotFoundException");
 }
 
 #[test]
 fn a_setting_is_for_a_principal_that_can_be() {
     for name in ["user/".to_owned() + &"x".repeat(1500), "user/a\0b".into(), "user/a b".into()] {
         let arn = format!("arn:aws:iam::000000000000:{name}");
-        let put = request(json!({"name": "containerInsights", "value": "enabled", "principalArn": arn}));
-        let refused = settings::put_account_setting(&Account::default(), &ctx(), put).unwrap_err();
+        let put = json!({"name": "containerInsights", "value": "enabled", "principalArn": arn});
+        let refused = call(&mut Account::default(), settings::put_account_setting, put).unwrap_err();
         assert_eq!(refused.code(), "InvalidParameterException", "{name}");
     }
 }
@@ -255,7 +256,7 @@ fn settings_fall_back_from_principal_to_account_to_default() {
     let mut state = Account::default();
     let user = "arn:aws:iam::000000000000:user/u";
     let look = |state: &Account, value: Value| {
-        let reply = settings::list_account_settings(state, &ctx(), request(value)).unwrap();
+        let reply = settings::list_account_settings(state, &ctx(), &request(value)).unwrap();
         let of = |s: ecs::Setting| (s.name.unwrap().as_str(), s.value.unwrap(), s.principal_arn.unwrap());
         reply.settings.unwrap().into_iter().map(of).collect::<Vec<_>>()
     };
@@ -267,27 +268,22 @@ fn settings_fall_back_from_principal_to_account_to_default() {
     );
     assert_eq!(look(&state, json!({})), []);
     assert_eq!(look(&state, effective.clone()), insights("disabled", &root));
-    let put = request(json!({"name": "containerInsights", "value": "enabled"}));
-    let step = settings::put_account_setting_default(&state, &ctx(), put);
-    run(&mut state, step).unwrap();
+    let put = json!({"name": "containerInsights", "value": "enabled"});
+    call(&mut state, settings::put_account_setting_default, put).unwrap();
     assert_eq!(look(&state, effective.clone()), insights("enabled", &root));
-    let put = request(json!({"name": "containerInsights", "value": "enhanced", "principalArn": user}));
-    let step = settings::put_account_setting(&state, &ctx(), put);
-    run(&mut state, step).unwrap();
+    let put = json!({"name": "containerInsights", "value": "enhanced", "principalArn": user});
+    call(&mut state, settings::put_account_setting, put).unwrap();
     assert_eq!(look(&state, effective.clone()), insights("enhanced", user));
     assert_eq!(look(&state, json!({"principalArn": user})), insights("enhanced", user));
-    let step = settings::delete_account_setting(
-        &state,
-        &ctx(),
-        request(json!({"name": "containerInsights", "principalArn": user})),
-    );
-    assert_eq!(run(&mut state, step).unwrap().setting.unwrap().value.as_deref(), Some("enabled"));
+    let delete = json!({"name": "containerInsights", "principalArn": user});
+    let deleted = call(&mut state, settings::delete_account_setting, delete);
+    assert_eq!(deleted.unwrap().setting.unwrap().value.as_deref(), Some("enabled"));
     assert_eq!(look(&state, effective), insights("enabled", &root));
     assert_eq!(look(&state, json!({"effectiveSettings": true, "maxResults": 100})).len(), 11);
     for bad in [("containerInsights", "loud"), ("guardDutyActivate", "on"), ("taskLongArnFormat", "disabled")]
     {
-        let put = request(json!({"name": bad.0, "value": bad.1}));
-        let refused = settings::put_account_setting(&state, &ctx(), put).unwrap_err();
+        let put = json!({"name": bad.0, "value": bad.1});
+        let refused = call(&mut state, settings::put_account_setting, put).unwrap_err();
         assert_eq!(refused.code(), "InvalidParameterException", "{bad:?}");
     }
 }
@@ -366,8 +362,7 @@ proptest! {
                 1 => drop(deregister(&mut state, &format!("{family}:{revision}"))),
                 _ => drop(delete(&mut state, &[&format!("{family}:{revision}")])),
             }
-            let change: Vec<Change> = sweep(&state, |id| id.revision == 2);
-            change.iter().for_each(|change| state.apply(change));
+            swept(&mut state, |id| id.revision == 2);
             for family in ["f0", "f1", "f2"] {
                 let rows = state.definitions.iter().filter(|(id, _)| id.family == family);
                 let active = rows.filter(|(_, row)| row.status() == TaskDefinitionStatus::Active);

@@ -11,7 +11,7 @@ use crate::{
     cluster::{Desired, InstanceId, TaskId, TaskStatus},
     instance::state::{deregister_container_instance, update_container_instances_state},
     task,
-    testing::{World, refusal},
+    testing::{World, on_account, refusal},
 };
 
 /// An agent's verdict on the container of a task.
@@ -478,8 +478,8 @@ fn a_service_shows_the_deployment_configuration_as_ecs_fills_it_in() {
 fn a_deregistered_task_definition_takes_no_new_service() {
     let mut world = World::new();
     let request = crate::testing::from(json!({"taskDefinition": "web:1"}));
-    let step = crate::account::deregister_task_definition(&world.account, &world.ctx, request).unwrap();
-    step.changes.iter().for_each(|change| world.account.apply(change));
+    let (account, ctx) = (&mut world.account, world.ctx.clone());
+    on_account(account, &ctx, |txn| crate::account::deregister_task_definition(txn, request)).unwrap();
     let request = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1});
     let refused = refusal(world.call(create::create_service, request));
     assert_eq!(refused, ("ClientException".into(), "TaskDefinition is inactive".into()));

@@ -1,16 +1,15 @@
 //! Payloads, as the agent gets them.
 
 use serde_json::{Value, json};
-use state::Domain;
 
 use super::*;
 use crate::account::{Account, TaskDefinitionRow, register_task_definition};
-use crate::testing::ctx;
+use crate::testing::{ctx, on_account};
 
 fn definition(value: Value) -> TaskDefinitionRow {
     let mut state = Account::default();
-    let step = register_task_definition(&state, &ctx(), serde_json::from_value(value).unwrap()).unwrap();
-    step.changes.iter().for_each(|change| state.apply(change));
+    let request = serde_json::from_value(value).unwrap();
+    on_account(&mut state, &ctx(), |txn| register_task_definition(txn, request)).unwrap();
     state.resolve(&ctx(), "web").unwrap().clone()
 }
 

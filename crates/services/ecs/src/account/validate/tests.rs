@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use wire::Error;
 
 use crate::account::{Account, register_task_definition};
-use crate::testing::ctx;
+use crate::testing::{ctx, on_account};
 
 mod names;
 
@@ -18,7 +18,7 @@ fn good() -> Value {
 
 fn register(value: &Value) -> Result<(), Error> {
     let request = serde_json::from_value(value.clone()).unwrap();
-    register_task_definition(&Account::default(), &ctx(), request).map(drop)
+    on_account(&mut Account::default(), &ctx(), |txn| register_task_definition(txn, request)).map(drop)
 }
 
 /// Sets a member by a JSON pointer whose last part may be new.
