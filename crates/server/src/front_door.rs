@@ -24,7 +24,7 @@ use crate::gate::Gate;
 pub use connection::Ends;
 pub use names::Names;
 pub use regions::Regions;
-pub use service::{Key, Keys, Peers, Upgrade, UpgradeCall, origin};
+pub use service::{Key, Keys, Origin, Peers, Upgrade, UpgradeCall};
 
 /// How many connections at a time are looked up.
 const ASKING: usize = 4;

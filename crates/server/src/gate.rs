@@ -17,7 +17,10 @@ use serde_json::Value;
 use state::outbox;
 use wire::{Error, Timestamp, schema, validate::validate};
 
-use crate::runtime::{self, Place, outbox::Calls};
+use crate::{
+    front_door::Origin,
+    runtime::{self, Place, outbox::Calls},
+};
 
 pub use call::{Call, Caller, Role, Service};
 pub use members::{Absent, Neutral};
@@ -78,8 +81,8 @@ pub struct Around {
     pub region: Arc<str>,
     /// When it came in.
     pub now: Timestamp,
-    /// The URL by which the client reaches us; empty for calls from inside.
-    pub origin: String,
+    /// The URL by which the client reaches us.
+    pub origin: Origin,
 }
 
 impl Gate {
@@ -113,7 +116,7 @@ impl Gate {
         let found = mounted.schema.operation(operation);
         let found = found.ok_or_else(|| unknown(format!("{service} has no operation {operation}")))?;
         let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
-        let around = Around { request_id, region, now, origin: String::new() };
+        let around = Around { request_id, region, now, origin: Origin::default() };
         mounted.admit(principal, found).map_err(|refusal| refusal.into_error(unknown))?;
         let output = mounted.carry_out(principal, found, input, around).await?;
         serde_json::from_slice(&output).map_err(|error| Error::internal(error.to_string()))

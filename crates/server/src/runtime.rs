@@ -60,14 +60,14 @@ pub struct Identity {
 #[derive(Debug, Clone, Default)]
 pub struct By {
     /// Empty for the control plane itself.
-    pub arn: String,
+    pub arn: Arc<str>,
     /// The container instance whose agent it is.
     pub agent: Option<Id128>,
 }
 
 impl From<&str> for By {
     fn from(arn: &str) -> By {
-        By { arn: arn.to_owned(), agent: None }
+        By { arn: arn.into(), agent: None }
     }
 }
 
@@ -78,7 +78,7 @@ impl From<&Caller> for By {
             Role::Agent { instance, .. } => Some(instance.parse().unwrap_or_default()),
             Role::User | Role::NewAgent | Role::NewAgentOfOperator => None,
         };
-        By { arn: caller.arn.to_string(), agent }
+        By { arn: caller.arn.clone(), agent }
     }
 }
 
@@ -213,12 +213,12 @@ impl Runtime {
     }
 }
 
-fn context(partition: &str, account: &str, region: &str, by: &By, now: Timestamp) -> Ctx {
+fn context(partition: &Arc<str>, (account, region): (&Arc<str>, &Arc<str>), by: &By, now: Timestamp) -> Ctx {
     Ctx {
         now,
-        account: account.to_owned(),
-        region: region.to_owned(),
-        partition: partition.to_owned(),
+        account: account.clone(),
+        region: region.clone(),
+        partition: partition.clone(),
         caller_arn: by.arn.clone(),
         agent: by.agent,
     }

@@ -232,10 +232,10 @@ impl World {
     pub fn ctx(&self) -> Ctx {
         Ctx {
             now: self.now,
-            account: "000000000000".to_owned(),
-            region: "us-east-1".to_owned(),
-            partition: "aws".to_owned(),
-            caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            partition: "aws".into(),
+            caller_arn: "arn:aws:iam::000000000000:root".into(),
             agent: None,
         }
     }

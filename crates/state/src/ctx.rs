@@ -1,6 +1,8 @@
 //! What a command may know of the world: the time, whose account it is, and identifiers drawn from a seed.
 //! No clock and no source of randomness is read here.
 
+use std::sync::Arc;
+
 use wire::Timestamp;
 
 use crate::Id128;
@@ -11,13 +13,13 @@ pub struct Ctx {
     /// When the command is carried out.
     pub now: Timestamp,
     /// Twelve digits.
-    pub account: String,
+    pub account: Arc<str>,
     /// For example `us-east-1`.
-    pub region: String,
+    pub region: Arc<str>,
     /// For example `aws`.
-    pub partition: String,
+    pub partition: Arc<str>,
     /// Who calls, as an IAM or STS ARN.
-    pub caller_arn: String,
+    pub caller_arn: Arc<str>,
     /// The container instance whose agent calls; none when a user does.
     pub agent: Option<Id128>,
 }

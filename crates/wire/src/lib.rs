@@ -9,6 +9,7 @@ pub mod awslogs;
 mod blob;
 mod error;
 pub mod go;
+pub mod headers;
 pub mod protocol;
 pub mod schema;
 pub mod sigv4;

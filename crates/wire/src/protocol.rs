@@ -16,11 +16,11 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use serde_json::Value;
 
-use crate::Error;
 use crate::schema::{ErrorShape, Operation, Protocol, Service};
+use crate::{Error, headers};
 use router::Router;
 
 /// The deepest nesting of a body that is read.
@@ -102,13 +102,13 @@ pub fn codec(protocol: Protocol) -> &'static dyn Codec {
 
 /// Which protocol a request is written in, as far as its head tells.
 fn told(request: &Incoming) -> Option<Protocol> {
-    let content_type = header(request.headers, "content-type");
-    if header(request.headers, "smithy-protocol") == "rpc-v2-cbor" {
+    let content_type = header(request.headers, &CONTENT_TYPE);
+    if header(request.headers, &headers::SMITHY_PROTOCOL) == "rpc-v2-cbor" {
         Some(Protocol::Cbor)
     } else if content_type.starts_with("application/x-amz-json-1.0") {
         Some(Protocol::Json10)
     } else if content_type.starts_with("application/x-amz-json")
-        || request.headers.contains_key("x-amz-target")
+        || request.headers.contains_key(&headers::TARGET)
     {
         Some(Protocol::Json11)
     } else if content_type.starts_with("application/x-www-form-urlencoded")
@@ -159,8 +159,8 @@ pub fn pick(service: &Service, request: &Incoming) -> Protocol {
 /// The service, by what stands before the dot in `X-Amz-Target`, and the operation that a request names: in that header,
 /// before and after the last dot, or in the path of the CBOR protocol.
 pub fn target<'a>(request: &Incoming<'a>) -> Option<(&'a str, &'a str)> {
-    if header(request.headers, "smithy-protocol").is_empty() {
-        return header(request.headers, "x-amz-target").rsplit_once('.');
+    if header(request.headers, &headers::SMITHY_PROTOCOL).is_empty() {
+        return header(request.headers, &headers::TARGET).rsplit_once('.');
     }
     let (rest, operation) = request.path.rsplit_once("/operation/")?;
     let (_, service) = rest.rsplit_once("/service/")?;
@@ -224,15 +224,15 @@ fn serialization(message: impl Into<String>) -> Error {
     Error::new("SerializationException", 400, message)
 }
 
-fn header<'a>(headers: &'a HeaderMap, name: &str) -> &'a str {
+fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
     headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
 }
 
 fn content_type(value: &'static str) -> (HeaderName, HeaderValue) {
-    (http::header::CONTENT_TYPE, HeaderValue::from_static(value))
+    (CONTENT_TYPE, HeaderValue::from_static(value))
 }
 
 fn request_id_header(request_id: &str) -> (HeaderName, HeaderValue) {
     let value = HeaderValue::from_str(request_id).unwrap_or(HeaderValue::from_static("-"));
-    (HeaderName::from_static("x-amzn-requestid"), value)
+    (headers::REQUEST_ID, value)
 }

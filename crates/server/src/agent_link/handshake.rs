@@ -16,7 +16,7 @@ use tokio_tungstenite::{
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
 use crate::{
-    front_door::{Upgrade, UpgradeCall, origin},
+    front_door::{Origin, Upgrade, UpgradeCall},
     gate::Caller,
     runtime::Place,
 };
@@ -32,7 +32,7 @@ impl Upgrade for AgentLink {
         let answer = match (accept_key(&call.parts.headers), call.parts.uri.path()) {
             (Err(refusal), _) => Err(refusal),
             (Ok(key), ACS_PATH) => {
-                let origin = origin(&call.parts.headers);
+                let origin = Origin::of(&call.parts.headers).to_string();
                 self.acs(connect, &call.caller, &place, &origin, call.on_upgrade).await.map(|()| key)
             }
             (Ok(key), TCS_PATH) => {

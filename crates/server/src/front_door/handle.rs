@@ -15,7 +15,7 @@ use wire::sigv4::{Refusal, Signature};
 
 use super::connection::Connection;
 use super::route::Route;
-use super::{FrontDoor, UpgradeCall, origin};
+use super::{FrontDoor, Origin, UpgradeCall};
 use crate::gate::{Around, Principal, SUPPORT_PAGE};
 
 impl FrontDoor {
@@ -96,7 +96,7 @@ impl FrontDoor {
             request_id: request_id.to_owned(),
             region: self.config.regions.of(&signature.region),
             now,
-            origin: origin(&parts.headers),
+            origin: Origin::of(&parts.headers),
         };
         let output = mounted.carry_out(&principal, operation, input, around).await?;
         codec.response(mounted.schema, operation, output, request_id)

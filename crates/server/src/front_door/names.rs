@@ -4,9 +4,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use http::header::{HOST, HeaderMap, ORIGIN};
+use http::header::{HOST, HeaderMap, HeaderName, ORIGIN};
 use http::request::Parts;
 use wire::Error;
+
+/// How the page that sends a request stands to the one that it goes to, as browsers tell.
+const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// The names that a request may have in `Host`: `localhost`, every loopback address, the listener's own address,
 /// and those that the configuration lists. The port is not looked at: tunnels and proxies have others.
@@ -93,7 +96,7 @@ fn check_page(headers: &HeaderMap, host: &str) -> Result<(), Error> {
             return Err(refused(format!("No web page of another origin is served: '{}'", shown(origin))));
         }
     }
-    for site in headers.get_all("sec-fetch-site") {
+    for site in headers.get_all(SEC_FETCH_SITE) {
         if !matches!(site.as_bytes(), b"none" | b"same-origin") {
             return Err(refused("No web page of another origin is served".to_owned()));
         }

@@ -1,23 +1,47 @@
 //! What the front door is given: the keys, who is at the other end, and what takes over web sockets.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{
+    HeaderMap,
+    header::{HOST, HeaderName, HeaderValue},
+};
 use http_body_util::Full;
 use wire::Timestamp;
 
 use super::Ends;
 use crate::gate::Caller;
 
+/// Whether a proxy in front speaks TLS with the client.
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+
 /// The URL by which a client reaches us, without a path: the host as the client named and signed it, and `https`
-/// where a proxy in front, which ends TLS, says so. Only what the same client is told may depend on it.
-pub fn origin(headers: &HeaderMap) -> String {
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let forwarded = text("x-forwarded-proto").split(',').next().unwrap_or_default();
-    let scheme = if forwarded.trim().eq_ignore_ascii_case("https") { "https" } else { "http" };
-    format!("{scheme}://{}", text("host"))
+/// where a proxy in front, which ends TLS, says so. Only what the same client is told may depend on it. It is written out
+/// only where it is asked for. That of calls from inside has no host.
+#[derive(Debug, Clone, Default)]
+pub struct Origin {
+    tls: bool,
+    host: Option<HeaderValue>,
+}
+
+impl Origin {
+    /// As these headers of a request tell.
+    pub fn of(headers: &HeaderMap) -> Origin {
+        let forwarded =
+            headers.get(X_FORWARDED_PROTO).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let first = forwarded.split(',').next().unwrap_or_default();
+        Origin { tls: first.trim().eq_ignore_ascii_case("https"), host: headers.get(HOST).cloned() }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.tls { "https" } else { "http" };
+        let host = self.host.as_ref().and_then(|host| host.to_str().ok()).unwrap_or_default();
+        write!(f, "{scheme}://{host}")
+    }
 }
 
 /// One access key.

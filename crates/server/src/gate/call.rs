@@ -8,6 +8,7 @@ use serde_json::Value;
 use wire::{Timestamp, schema};
 
 use super::Support;
+use crate::front_door::Origin;
 
 /// One AWS service, ready to be called.
 #[async_trait]
@@ -39,8 +40,8 @@ pub struct Call {
     pub region: Arc<str>,
     /// When the call came in.
     pub now: Timestamp,
-    /// The URL by which this client reaches us, by [`origin`](crate::front_door::origin); empty for calls from inside.
-    pub origin: String,
+    /// The URL by which this client reaches us.
+    pub origin: Origin,
 }
 
 impl Call {

@@ -299,7 +299,7 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
     let call = async |n: usize, operation: &str, input: Value| {
         let operation = logs_model::SERVICE.operation(operation).unwrap();
         let caller = w.ring.find(&own(n).access_key_id).unwrap().caller.clone();
-        let (region, origin) = ("us-east-1".into(), String::new());
+        let (region, origin) = ("us-east-1".into(), Default::default());
         let call = Call { operation, input, caller, request_id: "r".into(), region, now: now(), origin };
         logs.call(call).await.map_err(|error| error.code().to_owned())
     };

@@ -88,7 +88,7 @@ impl Home {
 
     /// The context of a command by `by` at `now`.
     pub fn ctx(&self, by: impl Into<By>, now: Timestamp) -> Ctx {
-        context(&self.partition, &self.place.0, &self.place.1, &by.into(), now)
+        context(&self.partition, (&self.place.0, &self.place.1), &by.into(), now)
     }
 
     /// Task definitions and settings as they stand.

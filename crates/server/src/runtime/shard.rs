@@ -126,7 +126,7 @@ impl<D: Domain> Shard<D> {
 impl<D: Domain> Shared<D> {
     fn ctx(&self, by: &By, now: Timestamp) -> Ctx {
         let ShardId { account, region, .. } = &self.setting.id;
-        context(&self.setting.partition, account, region, by, now)
+        context(&self.setting.partition, (account, region), by, now)
     }
 }
 

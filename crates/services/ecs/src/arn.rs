@@ -36,16 +36,6 @@ pub struct Arn {
 }
 
 impl Arn {
-    /// The ARN of a resource of the caller's account and region.
-    pub fn of(ctx: &Ctx, resource: Resource) -> Arn {
-        Arn {
-            partition: ctx.partition.clone(),
-            region: ctx.region.clone(),
-            account: ctx.account.clone(),
-            resource,
-        }
-    }
-
     /// Reads an ARN; `None` if it is not one of an ECS resource. The short forms of before 2018, without
     /// the cluster's name, are not known.
     pub fn parse(text: &str) -> Option<Arn> {
@@ -124,35 +114,48 @@ impl fmt::Display for Arn {
     }
 }
 
+/// The ARN of a resource of the caller's account and region: its kind and what follows it, each after a slash. Made in one
+/// piece, as each answer holds many.
+fn written(ctx: &Ctx, kind: &str, names: &[&str]) -> String {
+    let head = ["arn:", &*ctx.partition, ":ecs:", &*ctx.region, ":", &*ctx.account, ":", kind];
+    let length = |parts: &[&str]| parts.iter().map(|part| part.len() + 1).sum::<usize>();
+    let mut arn = String::with_capacity(length(&head) + length(names));
+    head.iter().for_each(|part| arn.push_str(part));
+    for name in names {
+        arn.push('/');
+        arn.push_str(name);
+    }
+    arn
+}
+
 /// `arn:…:cluster/NAME`.
 pub fn cluster(ctx: &Ctx, name: &str) -> String {
-    Arn::of(ctx, Resource::Cluster { name: name.to_owned() }).to_string()
+    written(ctx, "cluster", &[name])
 }
 
 /// `arn:…:service/CLUSTER/NAME`.
 pub fn service(ctx: &Ctx, cluster: &str, name: &str) -> String {
-    Arn::of(ctx, Resource::Service { cluster: cluster.to_owned(), name: name.to_owned() }).to_string()
+    written(ctx, "service", &[cluster, name])
 }
 
 /// `arn:…:task/CLUSTER/ID`.
 pub fn task(ctx: &Ctx, cluster: &str, id: impl fmt::Display) -> String {
-    Arn::of(ctx, Resource::Task { cluster: cluster.to_owned(), id: id.to_string() }).to_string()
+    written(ctx, "task", &[cluster, &id.to_string()])
 }
 
 /// `arn:…:container-instance/CLUSTER/ID`.
 pub fn container_instance(ctx: &Ctx, cluster: &str, id: impl fmt::Display) -> String {
-    Arn::of(ctx, Resource::ContainerInstance { cluster: cluster.to_owned(), id: id.to_string() }).to_string()
+    written(ctx, "container-instance", &[cluster, &id.to_string()])
 }
 
 /// `arn:…:container/CLUSTER/TASK/ID`.
 pub fn container(ctx: &Ctx, cluster: &str, task: impl fmt::Display, id: &str) -> String {
-    let (cluster, task, id) = (cluster.to_owned(), task.to_string(), id.to_owned());
-    Arn::of(ctx, Resource::Container { cluster, task, id }).to_string()
+    written(ctx, "container", &[cluster, &task.to_string(), id])
 }
 
 /// `arn:…:task-definition/FAMILY:REVISION`.
 pub fn task_definition(ctx: &Ctx, family: &str, revision: i32) -> String {
-    Arn::of(ctx, Resource::TaskDefinition { family: family.to_owned(), revision }).to_string()
+    written(ctx, "task-definition", &[&format!("{family}:{revision}")])
 }
 
 /// The name of the cluster that a request names by name or ARN; without one, `default`.
@@ -232,13 +235,13 @@ pub fn task_definition_name(ctx: &Ctx, given: &str) -> Result<(String, Option<i3
 /// An ARN that must be of the caller's account and region.
 fn own(ctx: &Ctx, given: &str) -> Result<Resource, Error> {
     let arn = Arn::parse(given).ok_or_else(|| wrong_type(given))?;
-    if arn.account != ctx.account {
+    if *arn.account != *ctx.account {
         return Err(errors::invalid_parameter(format!(
             "Identifier is for {}. Your accountId is {}",
             arn.account, ctx.account
         )));
     }
-    if arn.region != ctx.region || arn.partition != ctx.partition {
+    if *arn.region != *ctx.region || *arn.partition != *ctx.partition {
         return Err(errors::invalid_parameter(format!(
             "Identifier is for {}. Your region is {}",
             arn.region, ctx.region

@@ -38,7 +38,7 @@ impl<'a> Arn<'a> {
 
     /// Whether it is of the caller's account and region.
     pub fn is_own(&self, ctx: &Ctx) -> bool {
-        self.partition == ctx.partition && self.region == ctx.region && self.account == ctx.account
+        self.partition == &*ctx.partition && self.region == &*ctx.region && self.account == &*ctx.account
     }
 }
 

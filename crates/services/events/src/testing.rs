@@ -21,10 +21,10 @@ use crate::{
 pub fn ctx() -> Ctx {
     Ctx {
         now: wire::Timestamp(1_700_000_000_000),
-        account: "000000000000".to_owned(),
-        region: "us-east-1".to_owned(),
-        partition: "aws".to_owned(),
-        caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
+        account: "000000000000".into(),
+        region: "us-east-1".into(),
+        partition: "aws".into(),
+        caller_arn: "arn:aws:iam::000000000000:root".into(),
         agent: None,
     }
 }

@@ -37,6 +37,6 @@ pub fn parse(text: &str) -> Option<Parts<'_>> {
 /// The name of a group of the caller's account and region in an ARN.
 pub fn group_name<'a>(ctx: &Ctx, text: &'a str) -> Option<&'a str> {
     let parts = parse(text)?;
-    let here = parts.service == "scheduler" && parts.region == ctx.region && parts.account == ctx.account;
+    let here = parts.service == "scheduler" && parts.region == &*ctx.region && parts.account == &*ctx.account;
     parts.resource.strip_prefix("schedule-group/").filter(|_| here)
 }

@@ -106,10 +106,10 @@ impl World {
     pub fn new() -> World {
         let ctx = Ctx {
             now: at("2026-11-23T10:00:00Z"),
-            account: "000000000000".to_owned(),
-            region: "us-east-1".to_owned(),
-            partition: "aws".to_owned(),
-            caller_arn: "arn:aws:iam::000000000000:root".to_owned(),
+            account: "000000000000".into(),
+            region: "us-east-1".into(),
+            partition: "aws".into(),
+            caller_arn: "arn:aws:iam::000000000000:root".into(),
             agent: None,
         };
         World { state: Scheduler::default(), others: Arc::default(), ctx, ids: Ids::new(7) }

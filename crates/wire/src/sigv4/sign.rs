@@ -5,7 +5,7 @@ use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue};
 
 use super::signature::{Place, Signature};
 use super::{ALGORITHM, Rules, Signed, canonical, key};
-use crate::Timestamp;
+use crate::{Timestamp, headers};
 
 /// A key pair to sign with.
 #[derive(Clone)]
@@ -36,11 +36,11 @@ pub fn sign(
     now: Timestamp,
 ) -> Result<(), http::header::InvalidHeaderValue> {
     let time_text = now.to_amz_date();
-    headers.insert(HeaderName::from_static("x-amz-date"), HeaderValue::from_str(&time_text)?);
+    headers.insert(headers::DATE, HeaderValue::from_str(&time_text)?);
     if let Some(token) = &credentials.token {
         let mut value = HeaderValue::from_str(token)?;
         value.set_sensitive(true);
-        headers.insert(HeaderName::from_static("x-amz-security-token"), value);
+        headers.insert(headers::SECURITY_TOKEN, value);
     }
     let date = time_text[..8].to_owned();
     let credential = format!("{}/{date}/{region}/{service}/aws4_request", credentials.access_key);

@@ -2,10 +2,11 @@
 
 use std::borrow::Cow;
 
-use http::HeaderMap;
+use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
+use http::{HeaderMap, HeaderName};
 
 use super::{ALGORITHM, MAX_EXPIRES_S, MAX_SKEW_MS, Refusal};
-use crate::Timestamp;
+use crate::{Timestamp, headers};
 
 /// Where the signature stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,8 +60,8 @@ struct Parts<'a> {
 
 impl Signature {
     /// Reads the signature of a request. [`Refusal::Missing`] when there is none.
-    pub fn read(headers: &HeaderMap, query: &str) -> Result<Self, Refusal> {
-        let mut all = headers.get_all("authorization").iter();
+    pub fn read(sent: &HeaderMap, query: &str) -> Result<Self, Refusal> {
+        let mut all = sent.get_all(AUTHORIZATION).iter();
         match (all.next(), all.next()) {
             (Some(_), Some(_)) => {
                 Err(Refusal::Incomplete("The request has more than one Authorization header".into()))
@@ -69,7 +70,7 @@ impl Signature {
                 let text = value
                     .to_str()
                     .map_err(|_| Refusal::Incomplete("The Authorization header is not plain text".into()))?;
-                Self::from_header(headers, text)
+                Self::from_header(sent, text)
             }
             (None, _) if query.contains("X-Amz-") => Self::from_query(query),
             (None, _) => Err(Refusal::Missing),
@@ -114,24 +115,26 @@ impl Signature {
     /// Refuses a request with a header that tells what is asked for and that the signature does not cover: whoever
     /// saw the request go by could have put it there. As on AWS that is every `x-amz-` header, of presigned
     /// requests too. What `x-amz-content-sha256` says is part of what is signed, whether or not it is listed.
-    pub fn check_covered(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        for name in headers.keys().map(http::HeaderName::as_str) {
-            if name.starts_with("x-amz-")
-                && name != "x-amz-content-sha256"
-                && !self.signed_headers.split(';').any(|signed| signed == name)
-            {
+    pub fn check_covered(&self, sent: &HeaderMap) -> Result<(), Refusal> {
+        for name in sent.keys().map(HeaderName::as_str) {
+            if name.starts_with("x-amz-") && name != headers::CONTENT_SHA256 && !self.is_signed(name) {
                 let text = format!("'{name}' must be a 'SignedHeader' in the AWS Authorization.");
                 return Err(Refusal::Invalid(text));
             }
         }
         // Signed or not, two of them may mean one thing here and another elsewhere.
-        for name in ["x-amz-target", "x-amz-content-sha256", "content-type"] {
-            one_header(headers, name)?;
+        for name in [&headers::TARGET, &headers::CONTENT_SHA256, &CONTENT_TYPE] {
+            one_header(sent, name)?;
         }
         Ok(())
     }
 
-    fn from_header(headers: &HeaderMap, text: &str) -> Result<Self, Refusal> {
+    /// Whether the signature covers the headers of that name.
+    fn is_signed(&self, name: &str) -> bool {
+        is_listed(&self.signed_headers, name)
+    }
+
+    fn from_header(sent: &HeaderMap, text: &str) -> Result<Self, Refusal> {
         let (algorithm, fields) = text.split_once(' ').unwrap_or((text, ""));
         if algorithm != ALGORITHM {
             return Err(Refusal::Incomplete(format!("Unsupported AWS 'algorithm': '{}'.", shown(algorithm))));
@@ -151,9 +154,9 @@ impl Signature {
                 _ => {}
             }
         }
-        parts.time = one_header(headers, "x-amz-date")?.map(Cow::from);
-        parts.token = one_header(headers, "x-amz-security-token")?.map(Cow::from);
-        let date = one_header(headers, "date")?.and_then(http_date);
+        parts.time = one_header(sent, &headers::DATE)?.map(Cow::from);
+        parts.token = one_header(sent, &headers::SECURITY_TOKEN)?.map(Cow::from);
+        let date = one_header(sent, &DATE)?.and_then(http_date);
         if parts.time.is_none() {
             parts.time = date.map(|time| Cow::from(time.to_amz_date()));
         }
@@ -252,7 +255,7 @@ impl Signature {
                 time_text.get(..8).unwrap_or_default()
             )));
         }
-        if !signed_headers.split(';').any(|name| name == "host") {
+        if !is_listed(&signed_headers, "host") {
             let text = "'Host' or ':authority' must be a 'SignedHeader' in the AWS Authorization.";
             return Err(Refusal::Invalid(text.into()));
         }
@@ -276,9 +279,14 @@ impl Signature {
     }
 }
 
+/// Whether a list joined by `;` has this name. As bytes: such lists are short, and every request has some looked up.
+fn is_listed(list: &str, name: &str) -> bool {
+    list.as_bytes().split(|byte| *byte == b';').any(|listed| listed == name.as_bytes())
+}
+
 /// A header that may stand there once only.
-fn one_header<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Refusal> {
-    let mut all = headers.get_all(name).iter();
+fn one_header<'a>(sent: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let mut all = sent.get_all(name).iter();
     match (all.next(), all.next()) {
         (_, Some(_)) => Err(Refusal::Incomplete(format!("The request has more than one {name} header"))),
         (Some(value), None) => value

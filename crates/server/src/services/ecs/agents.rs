@@ -46,7 +46,7 @@ pub fn check(home: &Home, call: &Call) -> Result<(), Error> {
 /// The container instance itself, and the tasks on it.
 fn is_own_resource(home: &Home, ctx: &Ctx, own: (&str, &str), resource: Option<&str>) -> bool {
     let (own_cluster, own_instance) = own;
-    let parsed = resource.and_then(arn::Arn::parse).filter(|arn| arn.account == ctx.account);
+    let parsed = resource.and_then(arn::Arn::parse).filter(|arn| *arn.account == *ctx.account);
     match parsed.map(|arn| arn.resource) {
         Some(arn::Resource::ContainerInstance { cluster, id }) => {
             cluster == own_cluster && id == own_instance

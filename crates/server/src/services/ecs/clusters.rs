@@ -57,7 +57,7 @@ pub async fn call(home: &Home, mut call: Call) -> Result<Bytes, Error> {
 pub fn of_resource(home: &Home, call: &Call, resource_arn: &str) -> Result<ClusterHandle, Error> {
     let ctx = home.ctx(&call.caller, call.now);
     let parsed =
-        Arn::parse(resource_arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
+        Arn::parse(resource_arn).filter(|arn| *arn.account == *ctx.account && *arn.region == *ctx.region);
     let name = match parsed.map(|arn| arn.resource) {
         Some(Resource::Cluster { name }) => name,
         Some(

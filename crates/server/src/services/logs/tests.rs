@@ -43,7 +43,7 @@ impl Api {
             request_id: "r".into(),
             region: "eu-north-1".into(),
             now: Timestamp(NOW),
-            origin: "http://localhost".into(),
+            origin: Default::default(),
         };
         let bytes = self.logs.call(call).await?;
         Ok(serde_json::from_slice(&bytes).unwrap())

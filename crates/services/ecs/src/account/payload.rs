@@ -41,7 +41,7 @@ pub fn payload(
         // Container overrides are merged already.
         overrides: Some("{}".to_owned()),
         version: registered.revision.map(|revision| revision.to_string()),
-        task_definition_account_id: Some(ctx.account.clone()),
+        task_definition_account_id: Some(ctx.account.to_string()),
         volumes: registered.volumes.iter().flatten().map(volume).collect(),
         // vCPUs.
         cpu: cpu.map(|units| units as f64 / 1024.0),

@@ -31,7 +31,7 @@ pub fn register_task_definition(
     registered.revision = Some(revision);
     registered.status = Some(TaskDefinitionStatus::Active);
     registered.registered_at = Some(ctx.now);
-    registered.registered_by = Some(ctx.caller_arn.clone());
+    registered.registered_by = Some(ctx.caller_arn.to_string());
     let log_mode = txn.state.setting(ctx, &ctx.caller_arn, ecs::SettingName::DefaultLogDriverMode).to_owned();
     let row = TaskDefinitionRow { registered, tags: given_tags, log_mode };
     let reply = ecs::RegisterTaskDefinitionResponse {

@@ -157,7 +157,7 @@ fn principal(ctx: &Ctx, given: Option<&str>) -> Result<String, Error> {
     let account = given.split(':').nth(4).unwrap_or_default();
     // No ARN of IAM is longer, and it is part of a row's key.
     let plain = given.len() <= MAX_PRINCIPAL && given.bytes().all(|b| b.is_ascii_graphic());
-    if !given.starts_with(&start) || account != ctx.account || !plain {
+    if !given.starts_with(&start) || account != &*ctx.account || !plain {
         return Err(errors::invalid_parameter("Invalid principalArn."));
     }
     Ok(if given == root(ctx) { String::new() } else { given.to_owned() })

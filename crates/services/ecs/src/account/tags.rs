@@ -50,7 +50,7 @@ pub fn list_tags_for_resource(
 }
 
 fn find<'a>(state: &'a Account, ctx: &Ctx, arn: &str) -> Option<&'a TaskDefinitionRow> {
-    let resource = Arn::parse(arn).filter(|arn| arn.account == ctx.account && arn.region == ctx.region);
+    let resource = Arn::parse(arn).filter(|arn| *arn.account == *ctx.account && *arn.region == *ctx.region);
     let Some(Resource::TaskDefinition { family, revision }) = resource.map(|arn| arn.resource) else {
         return None;
     };

@@ -66,7 +66,7 @@ pub fn create_service(
         tags: request.tags.unwrap_or_default(),
         role_arn: None,
         created_at: txn.now(),
-        created_by: Some(txn.ctx.caller_arn.clone()),
+        created_by: Some(txn.ctx.caller_arn.to_string()),
         client_token: request.client_token,
         request: digest,
         deployments: vec![deployment(txn, definition.id())],

@@ -89,7 +89,7 @@ pub fn put_rule(txn: &mut Txn, request: PutRuleRequest) -> Result<PutRuleRespons
     let goes_on = |old: &&RuleRow| old.schedule == expression && old.enabled && enabled;
     let row = RuleRow {
         anchor: old.as_deref().filter(goes_on).map_or(txn.now(), |old| old.anchor),
-        created_by: old.map_or_else(|| txn.ctx.account.clone(), |old| old.created_by.clone()),
+        created_by: old.map_or_else(|| txn.ctx.account.to_string(), |old| old.created_by.clone()),
         bus,
         name,
         pattern,

@@ -143,7 +143,7 @@ fn templated(ctx: &Ctx, given: &model::Target) -> Result<Action, Error> {
             return Err(errors::validation(format!("{service} is not a supported service for a target")));
         }
     }
-    if parts.region != ctx.region {
+    if parts.region != &*ctx.region {
         return Err(errors::validation(format!(
             "The target ARN provided does not match the current region {}.",
             ctx.region
