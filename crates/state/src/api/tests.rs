@@ -8,10 +8,10 @@ use super::*;
 fn ctx() -> Ctx {
     Ctx {
         now: Timestamp(0),
-        account: "111111111111".to_owned(),
-        region: "eu-west-1".to_owned(),
-        partition: "aws".to_owned(),
-        caller_arn: String::new(),
+        account: "111111111111".into(),
+        region: "eu-west-1".into(),
+        partition: "aws".into(),
+        caller_arn: "".into(),
         agent: None,
     }
 }
