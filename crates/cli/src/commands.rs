@@ -7,6 +7,7 @@ pub mod bench;
 pub mod doctor;
 pub mod down;
 pub mod env;
+pub mod failures;
 pub mod image;
 pub mod repair;
 pub mod up;

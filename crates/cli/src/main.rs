@@ -10,6 +10,7 @@ mod doctor;
 mod output;
 mod progress;
 mod running;
+mod services;
 mod takeover;
 
 use std::process::ExitCode;
@@ -50,6 +51,8 @@ enum Command {
     Backup(commands::backup::Args),
     /// List the rows that could not be read and were set aside; put them back or forget them
     Repair(commands::repair::Args),
+    /// List the calls of rules and schedules that were given up
+    Failures(commands::failures::Args),
     /// Measure a control plane, as `make bench` does
     Bench(commands::bench::Args),
     /// Check that this machine can run tasks, and say how to mend what is missing
@@ -87,6 +90,7 @@ impl Command {
             Command::Image(_) => "`roadstead image --help`",
             Command::Backup(_) => "another file, on a disk with room for the state",
             Command::Repair(_) => "`roadstead repair --help`, or docs/repair.md",
+            Command::Failures(_) => "`--data-dir` of a control plane on this host",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
             }
@@ -106,6 +110,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Image(args) => commands::image::run(args),
         Command::Backup(args) => commands::backup::run(args),
         Command::Repair(args) => commands::repair::run(args),
+        Command::Failures(args) => commands::failures::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     }

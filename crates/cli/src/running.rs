@@ -15,6 +15,7 @@ use server::{
     runtime::{self, Identity, Runtime},
     services::{
         ecs::Ecs,
+        hosted::Hosts,
         logs::{Logs, Stores},
         sts::Sts,
     },
@@ -32,7 +33,7 @@ use crate::{
     commands::{image, up::Parts},
     config::{self, Config},
     data_dir::{Credentials, DataDir},
-    output, takeover,
+    output, services, takeover,
 };
 
 /// Between rounds of housekeeping in the log store.
@@ -155,7 +156,9 @@ async fn start_server(
         partition: server.partition.clone(),
     };
     takeover::run(&store, &state, &identity)?;
-    let control = Runtime::open(Arc::new(store), identity).context("cannot read the state")?;
+    let mut hosted = services::hosted();
+    let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
+    let control = Runtime::open(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
     takeover::refuse_another_place(&control, dir.path())?;
     control.start().await?;
     control.sweep();
@@ -165,12 +168,7 @@ async fn start_server(
         ecs_model::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
     let row = ecs::clusters::create_cluster(&ctx, request)?;
     own.create_cluster(&root, row).await?;
-    let logs = open_logs(config, dir, stop)?;
-    let services: Vec<Arc<dyn Service>> = vec![
-        Arc::new(Ecs::new(control.clone())),
-        Arc::new(Logs::new(logs, &server.partition).with_agents(control.clone())),
-        Arc::new(Sts),
-    ];
+    let gate = behind_gate(open_logs(config, dir, stop)?, &control, hosted)?;
     let link = AgentLink::new(control.clone(), Default::default());
     let front = front_door::Config {
         regions: match &server.regions {
@@ -182,10 +180,28 @@ async fn start_server(
         upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
         limits: front_door_limits(),
     };
-    let gate = Arc::new(Gate::new(services)?);
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
     let front = Arc::new(FrontDoor::new(front, gate, keys, users, Some(Arc::new(link))));
     Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
+}
+
+/// Puts every service behind one gate, and starts those that call others through it.
+fn behind_gate(
+    logs: Stores,
+    control: &Arc<Runtime>,
+    hosted: Vec<Box<dyn Hosts>>,
+) -> anyhow::Result<Arc<Gate>> {
+    let mut services: Vec<Arc<dyn Service>> = vec![
+        Arc::new(Ecs::new(control.clone())),
+        Arc::new(Logs::new(logs, &control.identity().partition).with_agents(control.clone())),
+        Arc::new(Sts),
+    ];
+    for host in &hosted {
+        services.push(host.service()?);
+    }
+    let gate = Arc::new(Gate::new(services)?);
+    hosted.into_iter().for_each(|host| host.start(control, &gate));
+    Ok(gate)
 }
 
 /// Half of the files that this process may have open are for connections, at most.

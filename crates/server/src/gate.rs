@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
-use state::outbox;
+use state::{outbox, port};
 use wire::{Error, Timestamp, schema, validate::validate};
 
 use crate::{
@@ -99,6 +99,19 @@ impl Gate {
         self.mounted.iter().find(|mounted| is(mounted.schema))
     }
 
+    /// An operation that is built, by the names of [`Others::operation`](state::port::Others::operation).
+    pub(crate) fn offered(&self, service: &str, action: &str) -> Option<port::Known> {
+        let plain = |id: &str| id.replace([' ', '-'], "").to_lowercase();
+        let mounted = self.find(|schema| plain(schema.service_id) == service)?;
+        let named = |name: &str| {
+            let (mut model, mut given) = (name.chars(), action.chars());
+            model.next().map(|first| first.to_ascii_lowercase()) == given.next() && model.eq(given)
+        };
+        let operation = mounted.schema.operations.iter().find(|operation| named(operation.name))?;
+        let is_built = mounted.built.contains_key(operation.name);
+        is_built.then_some(port::Known { service: mounted.schema.name, operation })
+    }
+
     /// A call from inside, on behalf of somebody. Gives the output as JSON.
     ///
     /// # Errors
@@ -123,11 +136,17 @@ impl Gate {
     }
 }
 
-/// Calls from outboxes, as whom the row says.
+/// Calls from outboxes, as whom the row says: a service, or the role that it was given, which is one of the account
+/// that the row is of.
 #[async_trait]
 impl Calls for Gate {
     async fn call(&self, (account, region): &Place, call: outbox::Call) -> Result<Value, Error> {
         let outbox::Call { principal, service, operation, input } = call;
+        if principal.starts_with("arn:") && !is_role_of(account, &principal) {
+            let text =
+                format!("{principal} is no role of account {account}, which alone may be acted as here");
+            return Err(Error::new("AccessDeniedException", 400, text));
+        }
         let caller = Caller {
             account: account.clone(),
             arn: principal.as_str().into(),
@@ -139,6 +158,12 @@ impl Calls for Gate {
         let at = (region.clone(), runtime::now());
         Gate::call(self, &principal, (&service, &operation), input, at).await
     }
+}
+
+/// Whether an ARN is one of a role of this account.
+pub(crate) fn is_role_of(account: &str, arn: &str) -> bool {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    matches!(parts[..], ["arn", _, "iam", "", of, role] if of == account && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()))
 }
 
 /// Why a call is refused before its input is read.

@@ -94,9 +94,16 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// Reads all rows and starts the writers.
-    pub fn open(store: Arc<dyn Store>, identity: Identity) -> Result<Arc<Runtime>, store::Error> {
-        let rows = load::load(store.as_ref(), now(), &mut [])?;
+    /// Reads all rows and starts the writers of ECS; those of other services' rows are read into `others`.
+    ///
+    /// # Errors
+    /// The store's. A row that cannot be read is none: it is set aside.
+    pub fn open(
+        store: Arc<dyn Store>,
+        identity: Identity,
+        others: &mut [&mut dyn Loads],
+    ) -> Result<Arc<Runtime>, store::Error> {
+        let rows = load::load(store.as_ref(), now(), others)?;
         let (homes, agent_keys) = (RwLock::default(), Arc::default());
         let aside = Arc::new(rows.aside);
         let runtime = Arc::new(Runtime { identity, store, homes, agent_keys, aside });
@@ -156,6 +163,11 @@ impl Runtime {
             return Err(Error::new("ServerException", 500, text));
         }
         Ok(self.at(&place))
+    }
+
+    /// That of an account in a region, if there is one.
+    pub fn known_home(&self, place: &Place) -> Option<Arc<Home>> {
+        self.homes.read().get(place).cloned()
     }
 
     /// That of the account and region of whoever names none.

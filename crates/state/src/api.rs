@@ -9,11 +9,25 @@
 //! ];
 //! ```
 
+use std::sync::Arc;
+
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
-use wire::Error;
+use wire::{Error, schema};
 
-use crate::{Ctx, Domain, Txn};
+use crate::{Ctx, Domain, Txn, port::Others};
+
+/// A domain that is a whole AWS service, with one shard for each account and region.
+pub trait Api: Domain {
+    /// Its model.
+    fn schema() -> &'static schema::Service;
+
+    /// Its table: what of the model is built.
+    fn operations() -> &'static [Operation<Self>];
+
+    /// What a shard may look at of `others`, those of its account and region.
+    fn ports(others: &Arc<dyn Others>) -> Self::Ports;
+}
 
 /// One operation that is built, and what carries it out.
 pub struct Operation<D: Domain> {

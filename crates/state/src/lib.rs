@@ -15,6 +15,7 @@ pub mod id;
 pub mod limits;
 pub mod outbox;
 pub mod paging;
+pub mod port;
 pub mod row;
 pub mod schedule;
 pub mod shard;

@@ -6,7 +6,7 @@ use imbl::OrdSet;
 use serde::{Deserialize, Serialize};
 use wire::{Error, Timestamp};
 
-use crate::{Domain, Id128, Txn};
+use crate::{Domain, Id128, Txn, domain::KeyOf};
 
 /// A call to be made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,26 @@ pub struct Call {
     pub operation: String,
     /// The input, an idempotency token included where the operation has one: the call may be made twice.
     pub input: serde_json::Value,
+}
+
+/// Something that was to be called and was given up, for people to see.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// When.
+    pub at: Timestamp,
+    /// For whom it was to be called: a rule with its target, a schedule.
+    pub for_whom: String,
+    /// What: an operation, or a target's ARN.
+    pub what: String,
+    /// How many there were, where several were given up together.
+    pub times: u64,
+    /// How often each was tried.
+    pub attempts: u32,
+    /// The last error.
+    pub code: String,
+    pub message: String,
+    /// The limit of a retry policy that was met.
+    pub limit: Option<String>,
 }
 
 /// Which calls wait, and until when. A domain keeps it in [`Domain::take`].
@@ -70,4 +90,10 @@ pub trait Sends: Domain {
 
     /// What came of it: the operation's output, or its refusal. It is removed, or waits for its next attempt.
     fn carried_out(txn: &mut Txn<Self>, id: Id128, outcome: Result<serde_json::Value, Error>);
+
+    /// What the row says was given up; none if it is no such row.
+    fn given_up(&self, key: &KeyOf<Self>) -> Option<GivenUp>;
+
+    /// The rows of what was given up and is remembered, the latest first.
+    fn all_given_up(&self) -> Vec<KeyOf<Self>>;
 }

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use backup::backup;
-pub use reader::aside;
+pub use reader::{aside, look};
 pub use room::kept;
 
 use crate::hub::Hub;

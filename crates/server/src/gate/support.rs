@@ -85,7 +85,7 @@ pub fn page(services: &[(&schema::Service, &Support)]) -> String {
 
 const PAGE_HEAD: &str = "# What is built
 
-Made from the tables that the server itself works by; `UPDATE=1 cargo test -p server support_page` writes it.
+Made from the tables that the server itself works by; `UPDATE=1 cargo test -p cli support_page` writes it.
 
 Every operation and every top-level input member is in exactly one class:
 

@@ -69,6 +69,43 @@ async fn a_call_from_inside_is_checked_as_one_from_outside() {
     }
 }
 
+#[tokio::test]
+async fn a_call_from_an_outbox_is_the_roles_or_the_services_of_its_account() {
+    let gate = Gate::new(vec![Arc::new(Echo(&ECHO))]).unwrap();
+    let role = |account: &str| format!("arn:aws:iam::{account}:role/path/runs");
+    for (principal, told) in [
+        (role("111111111111"), Ok(role("111111111111"))),
+        ("events.amazonaws.com".to_owned(), Ok("events.amazonaws.com".to_owned())),
+        (role("222222222222"), Err("AccessDeniedException")),
+        ("arn:aws:iam::111111111111:user/u".to_owned(), Err("AccessDeniedException")),
+        ("arn:aws:iam::111111111111:role/".to_owned(), Err("AccessDeniedException")),
+    ] {
+        let input = json!({"tasks": ["t"]});
+        let (service, operation) = ("ecs".to_owned(), "DescribeTasks".to_owned());
+        let call = outbox::Call { principal: principal.clone(), service, operation, input };
+        let place: Place = ("111111111111".into(), "eu-west-1".into());
+        let answer = Calls::call(&gate, &place, call).await;
+        let by = answer.map(|told| told["by"].as_str().unwrap().to_owned());
+        assert_eq!(
+            by.as_deref().map_err(|error| error.code()),
+            told.as_deref().map_err(|code| *code),
+            "{principal}"
+        );
+    }
+}
+
+#[test]
+fn universal_targets_find_what_is_built() {
+    let gate = Gate::new(vec![Arc::new(Echo(&ECHO))]).unwrap();
+    let known = |service: &str, action: &str| gate.offered(service, action).map(|known| known.operation.name);
+    assert_eq!(known("ecs", "runTask"), Some("RunTask"));
+    for (service, action) in
+        [("ecs", "RunTask"), ("ecs", "createTaskSet"), ("ecs", ""), ("ECS", "runTask"), ("", "runTask")]
+    {
+        assert_eq!(known(service, action), None, "{service}:{action}");
+    }
+}
+
 #[test]
 fn a_wrong_support_table_is_found_at_start() {
     static WRONG: Support = Support { built: &[Built::whole("Nothing")], absent: &[] };

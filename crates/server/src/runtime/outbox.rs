@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use futures_util::FutureExt;
 use serde_json::Value;
 use state::{
-    Id128,
-    outbox::{Call, Sends},
+    Delta, Id128,
+    outbox::{Call, GivenUp, Sends},
 };
 use tokio::{sync::Notify, task::JoinSet};
 use wire::Error;
@@ -35,12 +35,22 @@ pub trait Calls: Send + Sync + 'static {
 pub fn start<D: Sends>(shard: &Shard<D>, calls: Arc<dyn Calls>) {
     let changed = Arc::new(Notify::new());
     let told = Arc::downgrade(&changed);
-    shard.follow(Box::new(move |_| {
+    shard.follow(Box::new(move |delta| {
+        tell_given_up(delta);
         if let Some(changed) = told.upgrade() {
             changed.notify_one();
         }
     }));
     tokio::spawn(run(shard.clone(), calls, changed));
+}
+
+/// Says what a commit gave up, in one line however much it is.
+fn tell_given_up<D: Sends>(delta: &Delta<D>) {
+    let new = delta.keys.iter().filter(|key| delta.before.given_up(key).is_none());
+    let mut new = new.filter_map(|key| delta.after.given_up(key));
+    let Some(GivenUp { for_whom, what, attempts, code, message, .. }) = new.next() else { return };
+    let (service, all) = (D::SERVICE, 1 + new.count());
+    tracing::warn!(service, for_whom, what, attempts, code, message, all, "a call was given up");
 }
 
 async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Notify>) {

@@ -42,6 +42,13 @@ impl<D> Default for Found<D> {
     }
 }
 
+impl<D> Found<D> {
+    /// Those that were found, with their account and region.
+    pub fn states(&self) -> impl Iterator<Item = (&Place, &D)> {
+        self.0.iter()
+    }
+}
+
 impl<D: Domain> Loads for Found<D> {
     fn service(&self) -> &'static str {
         D::SERVICE

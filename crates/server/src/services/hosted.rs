@@ -1,30 +1,43 @@
-//! A service that is one domain: its operations table and its shards are all that there is to it.
+//! A service that is one domain: its operations table and its shards are all that there is to it. It is made before
+//! the rows are read, and its shards start once there is a gate for what they call.
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::Arc,
+    sync::{Arc, OnceLock, Weak},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use serde_json::Value;
 use state::{
     Domain,
-    api::{Built, Handler, Operation},
+    api::{Api, Built, Handler, Operation},
+    outbox::{self, GivenUp, Sends},
+    port::Others,
 };
+use store::Store;
 use wire::{Error, schema};
 
+use super::others::Look;
 use crate::{
-    gate::{Call, Service, Support, Wrong},
-    runtime::{By, Shards},
+    gate::{Call, Gate, Service, Support, Wrong},
+    runtime::{
+        By, Found, Loads, Place, Runtime, Shard, Shards,
+        outbox::{Calls, start},
+    },
 };
 
 /// The API of a domain.
-pub struct Hosted<D: Domain> {
-    schema: &'static schema::Service,
+pub struct Hosted<D: Api> {
     support: &'static Support,
     handlers: HashMap<&'static str, Handler<D>>,
-    shards: Arc<Shards<D>>,
+    started: OnceLock<Started<D>>,
     outside: Option<Arc<dyn Outside>>,
+}
+
+struct Started<D: Domain> {
+    shards: Arc<Shards<D>>,
+    store: Arc<dyn Store>,
 }
 
 /// Carries out what a table leaves to the server ([`Handler::Outside`]): what takes several shards, or waits.
@@ -37,23 +50,93 @@ pub trait Outside: Send + Sync {
     async fn call(&self, call: Call) -> Result<Bytes, Error>;
 }
 
-impl<D: Domain> Hosted<D> {
-    /// The API of these shards, with what carries out the rest.
+/// A domain on its way to be a service: what of it was found in the store.
+pub struct Hosting<D: Api> {
+    found: Found<D>,
+    hosted: Arc<Hosted<D>>,
+    sends: Option<Outgoing<D>>,
+}
+
+/// What a domain with an outbox has besides.
+struct Outgoing<D: Domain> {
+    start: fn(&Shard<D>, Arc<dyn Calls>),
+    given_up: fn(&D) -> Vec<GivenUp>,
+}
+
+/// A [`Hosting`], whatever its domain.
+pub trait Hosts: Send {
+    /// Where its rows go as they are read.
+    fn loads(&mut self) -> &mut dyn Loads;
+
+    /// Its model, and what of it is built.
+    fn support(&self) -> (&'static schema::Service, &'static Support);
+
+    /// What stands behind the gate.
     ///
     /// # Errors
     /// An operation that the table leaves to the server is carried out by nobody, or the other way round.
-    pub fn new(
-        schema: &'static schema::Service,
-        operations: &'static [Operation<D>],
-        shards: Arc<Shards<D>>,
-        outside: Option<Arc<dyn Outside>>,
-    ) -> Result<Hosted<D>, Wrong> {
-        let names = outside.as_ref().map_or(&[] as &[_], |outside| outside.names());
-        check(schema, operations, names)?;
+    fn service(&self) -> Result<Arc<dyn Service>, Wrong>;
+
+    /// Starts the shards that were found; what waits in their outboxes is called through the gate.
+    fn start(self: Box<Self>, runtime: &Arc<Runtime>, gate: &Arc<Gate>);
+
+    /// What was given up, of all accounts and regions that were found, the latest of each first.
+    fn given_up(&self) -> Vec<(Place, GivenUp)>;
+}
+
+impl<D: Api> Hosting<D> {
+    /// A domain that calls nobody.
+    pub fn new() -> Hosting<D> {
+        let operations = D::operations();
         let handler = |operation: &Operation<D>| (operation.built.operation, operation.handler);
         let handlers = operations.iter().map(handler).collect();
-        Ok(Hosted { schema, support: support(operations), handlers, shards, outside })
+        let (started, support) = (OnceLock::new(), support(operations));
+        let hosted = Arc::new(Hosted { support, handlers, started, outside: None });
+        Hosting { found: Found::default(), hosted, sends: None }
     }
+
+    /// One with an outbox.
+    pub fn sending() -> Hosting<D>
+    where
+        D: Sends,
+    {
+        let given_up = |state: &D| {
+            let keys = state.all_given_up();
+            keys.iter().filter_map(|key| state.given_up(key)).collect()
+        };
+        Hosting { sends: Some(Outgoing { start: start::<D>, given_up }), ..Hosting::new() }
+    }
+
+    /// Has this carry out what the table leaves to the server.
+    #[must_use]
+    pub fn with(self, outside: Arc<dyn Outside>) -> Hosting<D> {
+        let Hosted { support, handlers, .. } = &*self.hosted;
+        let (handlers, started, outside) = (handlers.clone(), OnceLock::new(), Some(outside));
+        Hosting { hosted: Arc::new(Hosted { support, handlers, started, outside }), ..self }
+    }
+
+    /// The API, whose shards others may follow once it has started.
+    pub fn hosted(&self) -> Arc<Hosted<D>> {
+        self.hosted.clone()
+    }
+}
+
+impl<D: Api> Default for Hosting<D> {
+    fn default() -> Self {
+        Hosting::new()
+    }
+}
+
+impl<D: Api> Hosted<D> {
+    /// Its shards; none before it has started.
+    pub fn shards(&self) -> Option<&Arc<Shards<D>>> {
+        self.started.get().map(|started| &started.shards)
+    }
+}
+
+/// Whether an operation that writes makes rows, or makes them longer: all but what ends something.
+fn begins(operation: &str) -> bool {
+    !["Delete", "Remove", "Untag", "Disable"].iter().any(|word| operation.starts_with(word))
 }
 
 /// What of a service is built, from its table. Made once for each service, for as long as the program runs.
@@ -84,10 +167,66 @@ pub fn check<D: Domain>(
     }
 }
 
+impl<D: Api> Hosts for Hosting<D> {
+    fn loads(&mut self) -> &mut dyn Loads {
+        &mut self.found
+    }
+
+    fn support(&self) -> (&'static schema::Service, &'static Support) {
+        (D::schema(), self.hosted.support)
+    }
+
+    fn service(&self) -> Result<Arc<dyn Service>, Wrong> {
+        let outside = self.hosted.outside.as_ref();
+        check(D::schema(), D::operations(), outside.map_or(&[], |outside| outside.names()))?;
+        Ok(self.hosted.clone())
+    }
+
+    fn start(self: Box<Self>, runtime: &Arc<Runtime>, gate: &Arc<Gate>) {
+        let Hosting { found, hosted, sends } = *self;
+        let (looking, behind) = (runtime.clone(), Arc::downgrade(gate));
+        let ports = move |place: &Place| {
+            let look = Look { place: place.clone(), runtime: looking.clone(), gate: behind.clone() };
+            D::ports(&(Arc::new(look) as Arc<dyn Others>))
+        };
+        let calls: Arc<dyn Calls> = Arc::new(Line(Arc::downgrade(gate)));
+        let started = move |shard: &Shard<D>| {
+            if let Some(sends) = &sends {
+                (sends.start)(shard, calls.clone());
+            }
+        };
+        let (partition, store) = (&runtime.identity().partition, runtime.store().clone());
+        let shards = Shards::start(found, partition, store.clone(), Arc::new(ports), Arc::new(started));
+        drop(hosted.started.set(Started { shards: Arc::new(shards), store }));
+    }
+
+    fn given_up(&self) -> Vec<(Place, GivenUp)> {
+        let Some(sends) = &self.sends else { return Vec::new() };
+        let of = |(place, state): (&Place, &D)| {
+            let given_up = (sends.given_up)(state).into_iter();
+            given_up.map(|one| (place.clone(), one)).collect::<Vec<_>>()
+        };
+        self.found.states().flat_map(of).collect()
+    }
+}
+
+/// The way from an outbox to the gate, which holds the services, which hold their shards.
+struct Line(Weak<Gate>);
+
 #[async_trait]
-impl<D: Domain> Service for Hosted<D> {
+impl Calls for Line {
+    async fn call(&self, place: &Place, call: outbox::Call) -> Result<Value, Error> {
+        match self.0.upgrade() {
+            Some(gate) => Calls::call(&*gate, place, call).await,
+            None => Err(Error::unavailable("The control plane ends.")),
+        }
+    }
+}
+
+#[async_trait]
+impl<D: Api> Service for Hosted<D> {
     fn schema(&self) -> &'static schema::Service {
-        self.schema
+        D::schema()
     }
 
     fn support(&self) -> &'static Support {
@@ -98,9 +237,17 @@ impl<D: Domain> Service for Hosted<D> {
         let name = call.operation.name;
         let missing = || Error::internal(format!("{name} has no handler."));
         let handler = self.handlers.get(name).copied().ok_or_else(missing)?;
-        let shard = self.shards.of(&(call.caller.account.clone(), call.region.clone()))?;
+        let started =
+            self.started.get().ok_or_else(|| Error::unavailable("The service starts; try again."))?;
+        let shard = started.shards.of(&(call.caller.account.clone(), call.region.clone()))?;
         let by = By::from(&call.caller);
         let output = match handler {
+            Handler::Write(_) if begins(name) && started.store.is_tight() => {
+                return Err(Error::unavailable(
+                    "The disk of the control plane is nearly full: what is left is kept for deleting. Free some \
+                     space there; no restart is needed.",
+                ));
+            }
             Handler::Write(command) => {
                 let input = call.input;
                 shard.execute(by, move |txn| command(txn, input)).await?
@@ -116,25 +263,4 @@ impl<D: Domain> Service for Hosted<D> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_left_to_the_server_is_carried_out_by_somebody() {
-        fn write(_: &mut ::ecs::Txn, _: serde_json::Value) -> Result<Vec<u8>, Error> {
-            Ok(Vec::new())
-        }
-        let table: &[Operation<::ecs::Cluster>] = &[
-            Operation::new("RunTask", Handler::Write(write)),
-            Operation::new("CreateCluster", Handler::Outside),
-        ];
-        let told = |names: &[&'static str]| {
-            check(&ecs_model::SERVICE, table, names).map_err(|wrong| wrong.to_string())
-        };
-        let wrong = |what: &str| Err(format!("the support table of ecs is wrong: {what}"));
-        assert_eq!(told(&["CreateCluster"]), Ok(()));
-        assert_eq!(told(&[]), wrong("CreateCluster is carried out by nobody"));
-        assert_eq!(told(&["CreateCluster", "RunTask"]), wrong("RunTask is not left to the server"));
-        assert_eq!(support(table).built.len(), 2);
-    }
-}
+mod tests;

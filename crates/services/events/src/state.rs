@@ -6,11 +6,14 @@ use std::sync::{Arc, LazyLock};
 use imbl::{OrdMap, OrdSet};
 use state::{
     Agenda, Domain, Id128, Row as _, ShardId,
-    outbox::{Call, Outbox, Sends},
+    api::{Api, Operation},
+    outbox::{Call, GivenUp, Outbox, Sends},
+    port::Others,
 };
-use wire::{Error, Timestamp};
+use wire::{Error, Timestamp, schema};
 
 use crate::{
+    api,
     arn::DEFAULT,
     limits,
     pattern::{Matcher, Pattern},
@@ -379,4 +382,37 @@ impl Sends for Events {
     fn carried_out(txn: &mut Txn, id: Id128, outcome: Result<serde_json::Value, Error>) {
         plan::outcome::carried_out(txn, id, outcome);
     }
+
+    fn given_up(&self, key: &Key) -> Option<GivenUp> {
+        let Key::DeadLetter(number) = key else { return None };
+        self.dead_letters.get(number).map(|row| GivenUp {
+            at: row.at,
+            for_whom: format!("target {} of rule {} on event bus {}", row.target, row.rule, row.bus),
+            what: row
+                .call
+                .as_ref()
+                .map_or_else(String::new, |call| format!("{}:{}", call.service, call.operation)),
+            times: 1,
+            attempts: row.attempts,
+            code: row.code.clone(),
+            message: row.message.clone(),
+            limit: row.exhausted.clone(),
+        })
+    }
+
+    fn all_given_up(&self) -> Vec<Key> {
+        self.dead_letters.keys().rev().copied().map(Key::DeadLetter).collect()
+    }
+}
+
+impl Api for Events {
+    fn schema() -> &'static schema::Service {
+        &events_model::SERVICE
+    }
+
+    fn operations() -> &'static [Operation<Events>] {
+        api::OPERATIONS
+    }
+
+    fn ports(_others: &Arc<dyn Others>) {}
 }

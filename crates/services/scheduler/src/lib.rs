@@ -10,7 +10,6 @@ pub mod commands;
 pub mod describe;
 pub mod limits;
 pub mod plan;
-pub mod ports;
 pub mod rows;
 mod state;
 pub mod table;
@@ -20,9 +19,14 @@ mod testing;
 mod tests;
 
 pub use self::state::{Mark, Scheduler};
-pub use ::state::{Ctx, Ids};
-pub use ports::{Known, Others, Ports};
+pub use ::state::{
+    Ctx, Ids,
+    port::{Known, Others},
+};
 pub use table::{Change, Key, Row};
+
+/// What a domain of schedules may look at of others.
+pub type Ports = std::sync::Arc<dyn Others>;
 
 /// A command at work on the schedules of one account and region.
 pub type Txn<'a> = ::state::Txn<'a, Scheduler>;

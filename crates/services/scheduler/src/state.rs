@@ -6,13 +6,14 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use state::{
     Agenda, Domain, Id128, ShardId,
-    outbox::{Call, Outbox, Sends},
+    api::{Api, Operation},
+    outbox::{Call, GivenUp, Outbox, Sends},
+    port::Others,
 };
-use wire::{Error, Timestamp};
+use wire::{Error, Timestamp, schema};
 
 use crate::{
-    Txn, limits, plan,
-    ports::Ports,
+    Ports, Txn, api, limits, plan,
     rows::{FailureRow, GroupRow, InvocationRow, ScheduleId, ScheduleRow, TokenRow},
     table::{Change, Key, Row},
 };
@@ -306,5 +307,37 @@ impl Sends for Scheduler {
 
     fn carried_out(txn: &mut Txn, id: Id128, outcome: Result<serde_json::Value, Error>) {
         plan::outcome::carried_out(txn, id, outcome);
+    }
+
+    fn given_up(&self, key: &Key) -> Option<GivenUp> {
+        let Key::Failure(id) = key else { return None };
+        self.failures.get(id).map(|row| GivenUp {
+            at: row.failed_at,
+            for_whom: row.schedule_arn.clone(),
+            what: row.target_arn.clone(),
+            times: row.runs,
+            attempts: row.attempts,
+            code: row.error.code.clone(),
+            message: row.error.message.clone(),
+            limit: row.exhausted.clone(),
+        })
+    }
+
+    fn all_given_up(&self) -> Vec<Key> {
+        self.failures().map(|row| Key::Failure(row.id)).collect()
+    }
+}
+
+impl Api for Scheduler {
+    fn schema() -> &'static schema::Service {
+        &scheduler_model::SERVICE
+    }
+
+    fn operations() -> &'static [Operation<Scheduler>] {
+        api::OPERATIONS
+    }
+
+    fn ports(others: &Arc<dyn Others>) -> Ports {
+        others.clone()
     }
 }

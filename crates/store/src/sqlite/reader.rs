@@ -211,6 +211,19 @@ fn change(row: &Row<'_>) -> rusqlite::Result<Change> {
     })
 }
 
+/// Hands every row of the file `path`, which may be in use by another process, to `each`, as of one moment.
+///
+/// # Errors
+/// The file is none of ours, is damaged, or is of an earlier version.
+pub fn look(path: &Path, each: &mut dyn FnMut(Entry)) -> Result<(), Error> {
+    let conn = file::connect_stranger(path)?;
+    let told = |entry| {
+        each(entry);
+        true
+    };
+    each_entry(&conn, &Span::all(), told).map_err(|e| fault::of_sqlite(path, Some(&conn), &e))
+}
+
 /// What was set aside in the file `path`, which may be in use by another process: see [`crate::aside::list`].
 pub fn aside(path: &Path) -> Result<Vec<Aside>, Error> {
     let conn = file::connect_stranger(path)?;

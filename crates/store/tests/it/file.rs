@@ -173,6 +173,9 @@ fn a_damaged_row_is_told_from_whole_ones() {
     assert_eq!((listed.len(), listed[0].key.as_str()), (1, "row/017"));
     assert_eq!(listed[0].reason, "its checksum is wrong");
     assert_eq!(store::sqlite::aside(&path).expect("listed from outside"), listed);
+    let mut seen = Vec::new();
+    store::sqlite::look(&path, &mut |entry| seen.push(entry)).expect("read from outside");
+    assert_eq!(seen, store.range(&Span::all(), usize::MAX).expect("read").entries);
     assert_eq!(&store.get(&aside::kept(&listed[0])).expect("read").expect("kept").value[..], b"vamue 017");
     assert_eq!(store.get("row/017"), Ok(None));
     store.commit(aside::put_back(&store, &listed[0]).expect("it is kept")).expect("put back");

@@ -104,7 +104,7 @@ impl World {
         let word = str::to_owned;
         let identity =
             Identity { account: word("000000000000"), region: word("us-east-1"), partition: word("aws") };
-        let runtime = Runtime::open(Arc::new(store), identity)?;
+        let runtime = Runtime::open(Arc::new(store), identity, &mut [])?;
         let (home, by) = (runtime.own(), keys::administrator("aws", "000000000000", ""));
         let ctx = home.ctx(&by, server::runtime::now());
         let row =

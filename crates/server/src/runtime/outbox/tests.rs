@@ -126,6 +126,14 @@ impl Sends for Letters {
             (Err(_), None) => {}
         }
     }
+
+    fn given_up(&self, _key: &Key) -> Option<GivenUp> {
+        None
+    }
+
+    fn all_given_up(&self) -> Vec<Key> {
+        Vec::new()
+    }
 }
 
 /// Takes letters, but refuses each the first time, and breaks an assertion the second.

@@ -219,7 +219,7 @@ async fn rows_of_before_there_were_accounts_are_taken_over_the_damaged_ones_too(
     assert!(!migrate::is_needed(store.as_ref()).unwrap());
     let identity =
         Identity { account: "111111111111".into(), region: "eu-west-1".into(), partition: "aws".into() };
-    let runtime = Runtime::open(store.clone(), identity).unwrap();
+    let runtime = Runtime::open(store.clone(), identity, &mut []).unwrap();
     let cluster = runtime.own().cluster_by_name("c").expect("it is there, with its name alone");
     assert!(cluster.read().state.row.active);
     let keys: Vec<String> = aside::list(store.as_ref()).unwrap().into_iter().map(|aside| aside.key).collect();

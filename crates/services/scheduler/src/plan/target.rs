@@ -8,9 +8,8 @@ use serde_json::Value;
 use wire::Error;
 
 use crate::{
-    Ctx, arn, limits,
+    Ctx, Others, arn, limits,
     plan::{names, tags},
-    ports::Others,
     rows::{Action, ConstraintRow, NetworkRow, ProviderRow, RunTaskRow, StrategyRow, TargetRow},
 };
 

@@ -1,0 +1,174 @@
+//! The page of support is made of all services; and those that call others do so through the gate, over restarts.
+
+use std::{fs, path::Path, sync::Arc, time::Duration};
+
+use serde_json::{Value, json};
+use server::{
+    gate::{Gate, Principal},
+    keys::administrator,
+    runtime::{Identity, Runtime, now},
+    services::{self, ecs::Ecs, sts::Sts},
+};
+use store::{Store, memory::Memory};
+use wire::Error;
+
+use super::*;
+
+const ACCOUNT: &str = "000000000000";
+const REGION: &str = "us-east-1";
+const ROLE: &str = "arn:aws:iam::000000000000:role/runs";
+
+#[test]
+fn the_support_page_is_fresh() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/support.md");
+    let text = services::support_page(&hosted());
+    if std::env::var_os("UPDATE").is_some() {
+        fs::write(&path, &text).unwrap();
+    }
+    assert!(
+        fs::read_to_string(&path).unwrap_or_default() == text,
+        "run `UPDATE=1 cargo test -p cli support_page`"
+    );
+}
+
+/// A control plane without logs and without a listener.
+struct Plane {
+    runtime: Arc<Runtime>,
+    gate: Arc<Gate>,
+}
+
+impl Plane {
+    async fn open(store: &Arc<Memory>) -> Plane {
+        let identity =
+            Identity { account: ACCOUNT.to_owned(), region: REGION.to_owned(), partition: "aws".to_owned() };
+        let mut hosted = hosted();
+        let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
+        let runtime = Runtime::open(store.clone(), identity, &mut loads).unwrap();
+        let mut all: Vec<Arc<dyn server::gate::Service>> =
+            vec![Arc::new(Ecs::new(runtime.clone())), Arc::new(Sts)];
+        all.extend(hosted.iter().map(|host| host.service().unwrap()));
+        let gate = Arc::new(Gate::new(all).unwrap());
+        hosted.into_iter().for_each(|host| host.start(&runtime, &gate));
+        Plane { runtime, gate }
+    }
+
+    async fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, Error> {
+        let principal = Principal { caller: administrator("aws", ACCOUNT, "test"), may: None };
+        self.gate.call(&principal, (service, operation), input, (REGION.into(), now())).await
+    }
+
+    async fn ok(&self, service: &str, operation: &str, input: Value) -> Value {
+        self.call(service, operation, input).await.unwrap()
+    }
+}
+
+fn arn(service: &str, resource: &str) -> String {
+    format!("arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}")
+}
+
+/// What was given up, as the next start finds it.
+fn given_up(store: &Arc<Memory>) -> Vec<state::outbox::GivenUp> {
+    let mut hosted = hosted();
+    let identity =
+        Identity { account: ACCOUNT.to_owned(), region: REGION.to_owned(), partition: "aws".to_owned() };
+    let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
+    drop(Runtime::open(store.clone(), identity, &mut loads).unwrap());
+    hosted.iter().flat_map(|host| host.given_up()).map(|(_, one)| one).collect()
+}
+
+async fn until<T>(mut look: impl AsyncFnMut() -> Option<T>) -> T {
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+fn at_once(name: &str, target: Value) -> Value {
+    json!({
+        "Name": name, "ScheduleExpression": "at(2020-01-01T00:00:00)", "FlexibleTimeWindow": {"Mode": "OFF"},
+        "ActionAfterCompletion": "DELETE", "Target": target,
+    })
+}
+
+#[tokio::test]
+async fn schedules_and_rules_call_through_the_gate_and_what_fails_is_remembered() {
+    let store = Arc::new(Memory::new());
+    let plane = Plane::open(&store).await;
+    plane.ok("ecs", "CreateCluster", json!({"clusterName": "c"})).await;
+    // Of the models' names, with the first letter of a member as the universal target writes it.
+    let target = json!({
+        "Arn": "arn:aws:scheduler:::aws-sdk:ecs:createCluster", "RoleArn": ROLE,
+        "Input": r#"{"ClusterName": "made"}"#,
+    });
+    plane.ok("scheduler", "CreateSchedule", at_once("makes", target)).await;
+    until(async || plane.runtime.own().cluster_by_name("made")).await;
+    let gone = async || plane.call("scheduler", "GetSchedule", json!({"Name": "makes"})).await.err();
+    assert_eq!(until(gone).await.code(), "ResourceNotFoundException", "it deleted itself");
+    // Neither has anything to run.
+    let target = json!({
+        "Arn": arn("ecs", "cluster/c"), "RoleArn": ROLE, "EcsParameters": {"TaskDefinitionArn": "web"},
+    });
+    plane.ok("scheduler", "CreateSchedule", at_once("fails", target)).await;
+    plane.ok("events", "PutRule", json!({"Name": "r", "EventPattern": r#"{"source":["app"]}"#})).await;
+    let target = json!({
+        "Id": "t", "Arn": arn("ecs", "cluster/c"), "RoleArn": ROLE,
+        "EcsParameters": {"TaskDefinitionArn": "web"},
+    });
+    plane.ok("events", "PutTargets", json!({"Rule": "r", "Targets": [target]})).await;
+    let entry = json!({"Source": "app", "DetailType": "T", "Detail": "{}"});
+    plane.ok("events", "PutEvents", json!({"Entries": [entry]})).await;
+    let found = until(async || Some(given_up(&store)).filter(|found| found.len() == 2)).await;
+    let told: Vec<_> = found.iter().map(|one| (one.for_whom.as_str(), one.code.as_str())).collect();
+    let schedule = arn("scheduler", "schedule/default/fails");
+    let expected = [
+        ("target t of rule r on event bus default", "ClientException"),
+        (schedule.as_str(), "ClientException"),
+    ];
+    assert_eq!(told, expected, "{found:?}");
+}
+
+#[tokio::test]
+async fn a_target_is_what_is_built_and_a_role_of_the_account() {
+    let plane = Plane::open(&Arc::new(Memory::new())).await;
+    let of = |arn: &str, role: &str| json!({"Arn": arn, "RoleArn": role, "Input": "{}"});
+    for (target, told) in [
+        (of("arn:aws:scheduler:::aws-sdk:ecs:createTaskSet", ROLE), "is not built"),
+        (of("arn:aws:scheduler:::aws-sdk:sqs:sendMessage", ROLE), "is not built"),
+        (of("arn:aws:scheduler:::aws-sdk:ecs:listTasks", ROLE), "not supported"),
+        (
+            of("arn:aws:scheduler:::aws-sdk:ecs:createCluster", "arn:aws:iam::111111111111:role/runs"),
+            "assume",
+        ),
+    ] {
+        let refused =
+            plane.call("scheduler", "CreateSchedule", at_once("s", target.clone())).await.unwrap_err();
+        assert_eq!(refused.code(), "ValidationException");
+        assert!(refused.message().contains(told), "{target}: {}", refused.message());
+    }
+    let target = of("arn:aws:scheduler:::aws-sdk:eventbridge:putRule", ROLE);
+    plane.ok("scheduler", "CreateSchedule", at_once("s", target)).await;
+}
+
+#[tokio::test]
+async fn a_row_that_cannot_be_read_costs_its_service_nothing_else() {
+    let store = Arc::new(Memory::new());
+    let plane = Plane::open(&store).await;
+    for name in ["a", "b"] {
+        plane.ok("events", "CreateEventBus", json!({"Name": name})).await;
+        plane.ok("scheduler", "CreateScheduleGroup", json!({"Name": name})).await;
+    }
+    for row in ["events/@/bus/a", "scheduler/@/group/a"] {
+        let key = format!("{ACCOUNT}/{REGION}/{row}");
+        assert!(store.get(&key).unwrap().is_some(), "{key}");
+        store.commit(store::Commit::new().put(key.as_str(), "{\"v\":9}")).unwrap();
+    }
+    let plane = Plane::open(&store).await;
+    let buses = plane.ok("events", "ListEventBuses", json!({})).await;
+    assert_eq!(buses["EventBuses"].as_array().unwrap().len(), 2, "b and default: {buses}");
+    let groups = plane.ok("scheduler", "ListScheduleGroups", json!({})).await;
+    assert_eq!(groups["ScheduleGroups"].as_array().unwrap().len(), 2, "b and default: {groups}");
+    let aside: Vec<_> = store::aside::list(store.as_ref()).unwrap().into_iter().map(|row| row.key).collect();
+    assert_eq!(aside.len(), 2, "{aside:?}");
+}

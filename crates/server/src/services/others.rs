@@ -1,0 +1,47 @@
+//! What the shards of hosted services may look at of the rest of the control plane: the gate's tables and ECS's
+//! snapshots.
+
+use std::sync::{Arc, Weak};
+
+use ::ecs::{
+    arn::{Arn, Resource},
+    cluster::TaskStatus,
+};
+use state::port::{Known, Others};
+
+use crate::{
+    gate::{Gate, is_role_of},
+    runtime::{Place, Runtime},
+};
+
+/// The look from one account and region.
+pub struct Look {
+    pub place: Place,
+    pub runtime: Arc<Runtime>,
+    /// Whoever looks stands behind it.
+    pub gate: Weak<Gate>,
+}
+
+impl Others for Look {
+    fn operation(&self, service: &str, action: &str) -> Option<Known> {
+        self.gate.upgrade()?.offered(service, action)
+    }
+
+    fn running(&self, cluster: &str, started_by: &str) -> usize {
+        let own = |arn: &Arn| (arn.account.as_str(), arn.region.as_str()) == (&*self.place.0, &*self.place.1);
+        let Some(Resource::Cluster { name }) = Arn::parse(cluster).filter(own).map(|arn| arn.resource) else {
+            return 0;
+        };
+        let cluster = self.runtime.known_home(&self.place).and_then(|home| home.cluster_by_name(&name));
+        cluster.map_or(0, |cluster| {
+            let visible = cluster.read();
+            let live = visible.state.tasks().filter(|task| task.last != TaskStatus::Stopped);
+            live.filter(|task| task.started_by.as_deref() == Some(started_by)).count()
+        })
+    }
+
+    /// Until there are roles: those of the account.
+    fn may_assume(&self, role_arn: &str) -> bool {
+        is_role_of(&self.place.0, role_arn)
+    }
+}
