@@ -152,7 +152,10 @@ impl Home {
         for cluster in self.clusters() {
             cluster.execute("", |_| Ok(())).await?;
         }
-        self.clusters().iter().for_each(|cluster| cluster.read().state.retain_unreferenced(&mut free));
+        for cluster in self.clusters() {
+            let visible = cluster.read();
+            free.retain(|id| !visible.state.refers_to(id));
+        }
         let sweep = move |txn: &mut account::Txn| Ok(account::sweep(txn, |id| !free.contains(id)));
         self.account.execute("", sweep).await.map(drop)
     }

@@ -4,7 +4,9 @@
 
 pub mod change;
 pub mod daemons;
+pub mod facets;
 pub(crate) mod looks;
+pub mod seek;
 mod take;
 pub mod tally;
 pub mod totals;
@@ -14,7 +16,7 @@ mod weight;
 #[cfg(test)]
 mod tests;
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet};
 use wire::Timestamp;
@@ -24,9 +26,11 @@ use state::{Agenda, Domain, ShardId};
 use crate::{account::Account, instance, limits, placement::Slots, service, tick};
 
 use daemons::Daemons;
+use facets::Facets;
 
 pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
+pub use facets::{InstanceFacet, Phase, TaskFacet};
 pub use tally::Tally;
 pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};
@@ -78,6 +82,7 @@ pub struct Cluster {
     slots: Slots,
     tallies: OrdMap<ServiceName, Arc<Tally>>,
     totals: Totals,
+    facets: Facets,
     /// Services that wait for room: what looks again when capacity comes.
     waiting: OrdSet<ServiceName>,
     daemons: Daemons,
@@ -100,6 +105,7 @@ impl Cluster {
             slots: Slots::default(),
             tallies: OrdMap::new(),
             totals: Totals::default(),
+            facets: Facets::default(),
             waiting: OrdSet::new(),
             daemons: Daemons::default(),
             agenda: Agenda::default(),
@@ -118,17 +124,9 @@ impl Cluster {
         self.tasks.values().inspect(|_| looks::one())
     }
 
-    /// Tasks whose id is greater than `after`, in order: for paging without a scan of what came before.
-    pub fn tasks_after(&self, after: Option<&TaskId>) -> impl Iterator<Item = &Arc<TaskRow>> {
-        use std::ops::Bound::{Excluded, Unbounded};
-        let from = after.map_or(Unbounded, |id| Excluded(*id));
-        self.tasks.range((from, Unbounded)).map(|(_, row)| row).inspect(|_| looks::one())
-    }
-
-    /// The tasks that a service made and that are not forgotten yet, in the order of their ids.
-    pub fn tasks_of_service(&self, name: &ServiceName) -> impl Iterator<Item = &Arc<TaskRow>> {
-        let ids = self.tallies.get(name).map(|tally| tally.tasks());
-        ids.into_iter().flatten().filter_map(|id| self.task(id))
+    /// The tasks that a service made and that are not forgotten yet.
+    pub fn tasks_of_service<'a>(&'a self, name: &'a ServiceName) -> impl Iterator<Item = &'a Arc<TaskRow>> {
+        self.tasks_by(TaskFacet::Service(name), Phase::ALL)
     }
 
     /// The tasks of a service, counted and in order.
@@ -136,7 +134,7 @@ impl Cluster {
         self.tallies.get(name).cloned().unwrap_or_default()
     }
 
-    /// The services that have tasks, whether there is a row of them or not.
+    /// The services that have tasks which are not STOPPED, whether there is a row of them or not.
     pub fn tallies(&self) -> impl Iterator<Item = (&ServiceName, &Arc<Tally>)> {
         self.tallies.iter()
     }
@@ -242,22 +240,6 @@ impl Cluster {
     /// How many tasks there are, STOPPED ones too.
     pub fn tasks_kept(&self) -> usize {
         self.tasks.len()
-    }
-
-    /// Takes out of `free` each task definition that a task which is not STOPPED, or a service, is of.
-    pub fn retain_unreferenced(&self, free: &mut BTreeSet<TaskDefinitionId>) {
-        for row in self.services.values().filter(|row| row.status != ServiceStatus::Inactive) {
-            free.remove(&row.task_definition);
-            for deployment in &row.deployments {
-                free.remove(&deployment.task_definition);
-            }
-        }
-        let mut tasks = self.tasks.values().filter(|row| row.last != TaskStatus::Stopped);
-        while !free.is_empty()
-            && let Some(row) = tasks.next()
-        {
-            free.remove(&row.task_definition);
-        }
     }
 }
 

@@ -7,6 +7,7 @@ pub mod account;
 pub mod arn;
 pub mod cluster;
 pub mod clusters;
+mod digest;
 pub mod instance;
 pub mod invariants;
 pub mod limits;

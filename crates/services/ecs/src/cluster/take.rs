@@ -9,6 +9,7 @@ impl Cluster {
             self.totals.instance(old, Way::Out);
         }
         self.totals.instance(row, Way::In);
+        self.facets.instance(old.as_deref(), Some(row));
         self.left(&row.id, old.as_deref(), Some(row));
         let usage = self.usage.entry(row.id).or_default();
         let slot = match usage.slot {
@@ -34,6 +35,7 @@ impl Cluster {
         let row = self.instances.remove(id);
         if let Some(row) = &row {
             self.totals.instance(row, Way::Out);
+            self.facets.instance(Some(row), None);
             self.left(id, Some(row), None);
         }
         let Some(usage) = self.usage.remove(id) else { return };
@@ -51,15 +53,18 @@ impl Cluster {
         if row.status != ServiceStatus::Active || !row.daemon() {
             self.daemons.forget(&row.name);
         }
-        if let Some(old) = self.services.insert(row.name.clone(), row.clone()) {
-            self.totals.service(&old, Way::Out);
+        let old = self.services.insert(row.name.clone(), row.clone());
+        if let Some(old) = &old {
+            self.totals.service(old, Way::Out);
         }
         self.totals.service(row, Way::In);
+        self.facets.service(old.as_deref(), Some(row));
     }
 
     pub(super) fn delete_service(&mut self, name: &ServiceName) {
         if let Some(old) = self.services.remove(name) {
             self.totals.service(&old, Way::Out);
+            self.facets.service(Some(&old), None);
         }
         self.waiting.remove(name);
         self.daemons.forget(name);
@@ -71,6 +76,7 @@ impl Cluster {
             self.uncount(old);
         }
         self.count(row);
+        self.facets.task(old.as_deref(), Some(row));
         if old.as_ref().is_some_and(|old| old.counts_alike(row)) {
             return;
         }
@@ -83,14 +89,8 @@ impl Cluster {
     pub(super) fn delete_task(&mut self, id: &TaskId) {
         let Some(old) = self.tasks.remove(id) else { return };
         self.uncount(&old);
+        self.facets.task(Some(&old), None);
         self.subtract(&old, self.leaves(&old));
-        let Some((service, _)) = &old.service else { return };
-        let Some(tally) = self.tallies.get_mut(service) else { return };
-        let tally = Arc::make_mut(tally);
-        tally.forget(id);
-        if tally.is_empty() {
-            self.tallies.remove(service);
-        }
     }
 
     /// Whether a task is on a container instance that is to be emptied.
@@ -114,14 +114,20 @@ impl Cluster {
     }
 
     fn add(&mut self, row: &TaskRow, leaving: bool) {
-        if let Some((service, _)) = &row.service {
+        if let Some((service, _)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) {
             Arc::make_mut(self.tallies.entry(service.clone()).or_default()).add(row, leaving);
         }
     }
 
     fn subtract(&mut self, row: &TaskRow, leaving: bool) {
-        if let Some(tally) = row.service.as_ref().and_then(|(service, _)| self.tallies.get_mut(service)) {
-            Arc::make_mut(tally).subtract(row, leaving);
+        let Some((service, _)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
+            return;
+        };
+        let Some(tally) = self.tallies.get_mut(service) else { return };
+        let tally = Arc::make_mut(tally);
+        tally.subtract(row, leaving);
+        if tally.is_empty() {
+            self.tallies.remove(service);
         }
     }
 

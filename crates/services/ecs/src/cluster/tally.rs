@@ -47,12 +47,10 @@ pub struct Share {
     started: OrdSet<Place>,
 }
 
-/// All tasks of a service.
+/// All tasks of a service that are not STOPPED.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// All that are not forgotten yet: ListTasks of a service.
-    tasks: OrdSet<TaskId>,
-    /// By deployment, those that have a task which is not STOPPED.
+    /// By deployment, those that have any.
     shares: OrdMap<DeploymentId, Arc<Share>>,
 }
 
@@ -89,11 +87,6 @@ impl Share {
 }
 
 impl Tally {
-    /// All tasks that are not forgotten yet, in the order of their ids.
-    pub fn tasks(&self) -> &OrdSet<TaskId> {
-        &self.tasks
-    }
-
     /// A deployment's share; one of nothing where none of its tasks is left.
     pub fn share(&self, deployment: &DeploymentId) -> Arc<Share> {
         self.shares.get(deployment).cloned().unwrap_or_default()
@@ -135,15 +128,12 @@ impl Tally {
 
     /// Whether nothing is left of it.
     pub(super) fn is_empty(&self) -> bool {
-        self.tasks.is_empty()
+        self.shares.is_empty()
     }
 
-    /// A task is there, or is as this row says from now on; `leaving` is of its container instance.
+    /// A task that is not STOPPED is there, or is as this row says from now on; `leaving` is of its container instance.
     pub(super) fn add(&mut self, row: &TaskRow, leaving: bool) {
-        self.tasks.insert(row.id);
-        let Some((_, deployment)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
-            return;
-        };
+        let Some((_, deployment)) = &row.service else { return };
         let share = Arc::make_mut(self.shares.entry(deployment.clone()).or_default());
         let (running, pending) = row.counts();
         share.running += running;
@@ -157,9 +147,7 @@ impl Tally {
 
     /// A task is no longer as this row says.
     pub(super) fn subtract(&mut self, row: &TaskRow, leaving: bool) {
-        let Some((_, deployment)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
-            return;
-        };
+        let Some((_, deployment)) = &row.service else { return };
         let Some(share) = self.shares.get_mut(deployment) else { return };
         let share = Arc::make_mut(share);
         let (running, pending) = row.counts();
@@ -175,11 +163,6 @@ impl Tally {
         if share.live == 0 {
             self.shares.remove(deployment);
         }
-    }
-
-    /// A task is forgotten.
-    pub(super) fn forget(&mut self, id: &TaskId) {
-        self.tasks.remove(id);
     }
 }
 

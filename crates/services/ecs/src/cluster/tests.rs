@@ -1,6 +1,7 @@
 //! What one step may change, so that it always fits into one commit of the store: whatever waits behind it,
 //! however long the rows are.
 
+mod lists;
 mod scale;
 
 use std::sync::Arc;

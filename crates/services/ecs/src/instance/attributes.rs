@@ -4,10 +4,10 @@
 use ecs_model::{self as ecs, Attribute, TargetType, errors};
 use wire::Error;
 
-use super::find;
+use super::{describe, find};
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, InstanceRow, InstanceStatus, Txn, Writes},
+    cluster::{Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Txn, Writes, seek::Seek},
     limits, paging,
 };
 
@@ -72,10 +72,22 @@ pub fn list_attributes(
         request.attribute_name.as_ref().is_none_or(|name| a.name == *name)
             && (request.attribute_value.is_none() || request.attribute_value == a.value)
     };
-    let live = state.instances().filter(|row| row.status != InstanceStatus::Inactive);
-    let all: Vec<(&InstanceRow, &Attribute)> = live.flat_map(|row| sorted(row)).collect();
-    let key = |(row, a): (&InstanceRow, &Attribute)| format!("{}/{}", row.id, a.name);
-    let (found, next_token) = page.take(all.into_iter(), |(_, a)| wanted(a), key);
+    // A token names the instance and the attribute behind which the page begins.
+    let (from, behind) = page.after().and_then(|after| after.split_once('/')).unzip();
+    let from = from.and_then(InstanceId::parse);
+    let live = [InstanceStatus::Active, InstanceStatus::Draining];
+    let of = match (request.attribute_name.as_deref(), request.attribute_value.as_deref()) {
+        (Some(name), Some(value)) => Some(InstanceFacet::AttributeValue(name, value)),
+        (Some(name), None) => Some(InstanceFacet::Attribute(name)),
+        (None, _) => None,
+    };
+    let named = of.map(|of| state.seek_instances(of));
+    let targets = Seek::All(named.into_iter().chain([describe::of_status(state, &live)]).collect());
+    let targets = from.filter(|id| targets.first(id) == Some(*id)).into_iter().chain(targets.after(from));
+    let all = targets.filter_map(|id| state.instance(&id)).flat_map(|row| sorted(row));
+    let all = all.filter(|(_, a)| wanted(a));
+    let all = all.skip_while(|(row, a)| Some(row.id) == from && Some(a.name.as_str()) <= behind);
+    let (found, next_token) = page.cut(all, |(row, a)| format!("{}/{}", row.id, a.name));
     let shown = found.iter().map(|(row, a)| Attribute {
         name: a.name.clone(),
         value: a.value.clone(),

@@ -6,7 +6,7 @@ use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, InstanceId, InstanceRow, InstanceStatus, Resources},
+    cluster::{Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Resources, seek::Seek},
     limits, paging,
     placement::query,
     task::describe::missing,
@@ -56,19 +56,26 @@ pub fn list_container_instances(
     let filter = request.filter.as_deref().filter(|text| !text.is_empty());
     let filter =
         filter.map(query::parse).transpose().map_err(|e| errors::invalid_parameter(e.to_string()))?;
-    let keeps = |row: &InstanceRow| {
-        let status = match request.status {
-            None => row.status != InstanceStatus::Inactive,
-            Some(ContainerInstanceStatus::Active) => row.status == InstanceStatus::Active,
-            Some(ContainerInstanceStatus::Draining) => row.status == InstanceStatus::Draining,
-            // Registration is one step here: no instance is ever in between.
-            Some(_) => false,
-        };
-        status && filter.as_ref().is_none_or(|query| query.matches(state, row))
+    let statuses: &[InstanceStatus] = match request.status {
+        None => &[InstanceStatus::Active, InstanceStatus::Draining],
+        Some(ContainerInstanceStatus::Active) => &[InstanceStatus::Active],
+        Some(ContainerInstanceStatus::Draining) => &[InstanceStatus::Draining],
+        // Registration is one step here: no instance is ever in between.
+        Some(_) => &[],
     };
-    let (rows, next_token) = page.take(state.instances(), |row| keeps(row), |row| row.id.to_string());
+    let mut found = vec![of_status(state, statuses)];
+    found.extend(filter.as_ref().and_then(|query| query.narrowed(state)));
+    let rows = Seek::All(found).after(page.after().and_then(InstanceId::parse));
+    let rows = rows.filter_map(|id| state.instance(&id)).filter(|row| statuses.contains(&row.status));
+    let rows = rows.filter(|row| filter.as_ref().is_none_or(|query| query.matches(state, row)));
+    let (rows, next_token) = page.cut(rows, |row| row.id.to_string());
     let arns = rows.iter().map(|row| arn::container_instance(ctx, &state.row.name, row.id)).collect();
     Ok(ecs::ListContainerInstancesResponse { container_instance_arns: Some(arns), next_token })
+}
+
+/// The container instances of some statuses, in order.
+pub(super) fn of_status<'a>(state: &'a Cluster, statuses: &[InstanceStatus]) -> Seek<'a, InstanceId> {
+    Seek::Any(statuses.iter().map(|of| state.seek_instances(InstanceFacet::Status(*of))).collect())
 }
 
 /// A container instance as the API shows it.

@@ -3,6 +3,7 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cluster-query-language.html>
 
 mod java;
+mod narrow;
 mod parser;
 
 use std::cmp::Ordering;

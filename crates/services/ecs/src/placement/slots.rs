@@ -55,11 +55,9 @@ impl Slot {
     }
 }
 
-/// A number for a text, 0 for none (FNV-1a).
+/// A number for a text, 0 for none.
 pub fn digest(text: Option<&str>) -> u64 {
-    let Some(text) = text else { return 0 };
-    let mix = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3);
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, mix).max(1)
+    text.map_or(0, |text| crate::digest::digest(&[text]))
 }
 
 /// A host port; `true` for udp.
@@ -112,6 +110,11 @@ impl Slots {
             }
         }
         counts
+    }
+
+    /// The slots that hold a task of a group.
+    pub fn of_group(&self, group: &str) -> impl Iterator<Item = u32> {
+        self.groups.get(group).into_iter().flat_map(|slots| slots.keys().copied())
     }
 
     /// The slots in which one of these host ports cannot be had.

@@ -1,11 +1,11 @@
 //! ListServices. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html>
 
 use ecs_model as ecs;
-use wire::Error;
+use wire::{Error, StringEnum};
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, Scheduling, ServiceRow, ServiceStatus},
+    cluster::{Cluster, Scheduling, ServiceName},
     paging,
 };
 
@@ -19,16 +19,15 @@ pub fn list_services(
     request: &ecs::ListServicesRequest,
 ) -> Result<ecs::ListServicesResponse, Error> {
     let page = paging::read_up_to(PAGE, 100, request.max_results, request.next_token.as_deref())?;
-    let keeps = |row: &ServiceRow| {
-        let scheduling = match request.scheduling_strategy {
-            Some(ecs::SchedulingStrategy::Daemon) => row.scheduling == Scheduling::Daemon,
-            Some(ecs::SchedulingStrategy::Replica) => row.scheduling == Scheduling::Replica,
-            None => true,
-        };
-        let launch_type = request.launch_type.is_none_or(|launch_type| row.launch_type == launch_type);
-        row.status != ServiceStatus::Inactive && scheduling && launch_type
+    let scheduling: &[Scheduling] = match request.scheduling_strategy {
+        Some(ecs::SchedulingStrategy::Daemon) => &[Scheduling::Daemon],
+        Some(ecs::SchedulingStrategy::Replica) => &[Scheduling::Replica],
+        None => &[Scheduling::Replica, Scheduling::Daemon],
     };
-    let (rows, next_token) = page.take(state.services(), |row| keeps(row), |row| row.name.0.clone());
-    let arns = rows.iter().map(|row| arn::service(ctx, &state.row.name, &row.name.0)).collect();
+    let launch_types = request.launch_type.as_ref().map_or(ecs::LaunchType::ALL, std::slice::from_ref);
+    let after = page.after().map(ServiceName::from);
+    let found = state.seek_services(scheduling, launch_types).after(after);
+    let (names, next_token) = page.cut(found, |name| name.0.clone());
+    let arns = names.iter().map(|name| arn::service(ctx, &state.row.name, &name.0)).collect();
     Ok(ecs::ListServicesResponse { service_arns: Some(arns), next_token })
 }

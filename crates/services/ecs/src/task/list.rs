@@ -1,11 +1,11 @@
 //! ListTasks. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListTasks.html>
 
 use ecs_model::{self as ecs, DesiredStatus, errors};
-use wire::Error;
+use wire::{Error, StringEnum};
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, Desired, InstanceId, ServiceName, TaskId, TaskRow},
+    cluster::{Cluster, Desired, InstanceId, Phase, ServiceName, TaskFacet, TaskId, TaskRow, seek::Seek},
     paging,
 };
 
@@ -27,20 +27,12 @@ pub fn list_tasks(
 ) -> Result<ecs::ListTasksResponse, Error> {
     let filter = Filter::read(state, ctx, request)?;
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
-    let (ids, next) = match (&filter.instance, &filter.service) {
-        (_, Some(service)) => {
-            page.take(state.tasks_of_service(service), |t| filter.keeps(t), |t| t.id.to_string())
-        }
-        (Some(instance), None) if filter.desired == DesiredStatus::Running => {
-            page.take(state.tasks_on(instance), |t| filter.keeps(t), |t| t.id.to_string())
-        }
-        _ => {
-            let after = page.after().and_then(TaskId::parse);
-            page.take(state.tasks_after(after.as_ref()), |t| filter.keeps(t), |t| t.id.to_string())
-        }
-    };
-    let arns = ids.iter().map(|row| arn::task(ctx, &state.row.name, row.id)).collect();
-    Ok(ecs::ListTasksResponse { task_arns: Some(arns), next_token: next })
+    let after = page.after().and_then(TaskId::parse);
+    let found = filter.seek(state).after(after);
+    let found = found.filter_map(|id| state.task(&id)).filter(|task| filter.keeps(task));
+    let (rows, next_token) = page.cut(found, |task| task.id.to_string());
+    let arns = rows.iter().map(|row| arn::task(ctx, &state.row.name, row.id)).collect();
+    Ok(ecs::ListTasksResponse { task_arns: Some(arns), next_token })
 }
 
 impl Filter {
@@ -71,11 +63,34 @@ impl Filter {
         })
     }
 
+    /// Where to look: what is in none of the sets that the filters name is not looked at.
+    fn seek<'a>(&self, state: &'a Cluster) -> Seek<'a, TaskId> {
+        let phases: &[Phase] = match self.desired {
+            DesiredStatus::Running => &[Phase::Running],
+            DesiredStatus::Stopped => &[Phase::Stopping, Phase::Stopped],
+            // ECS never sets this desired status; the filter is documented to find nothing.
+            DesiredStatus::Pending => &[],
+        };
+        let facets = [
+            self.service.as_ref().map(TaskFacet::Service),
+            self.started_by.as_deref().map(TaskFacet::StartedBy),
+            self.family.as_deref().map(TaskFacet::Family),
+            self.launch_type.map(TaskFacet::LaunchType),
+        ];
+        let facets = facets.into_iter().flatten().map(|facet| state.seek_tasks(facet, phases));
+        let instance = self.instance.iter().map(|instance| state.seek_tasks_on(instance, phases));
+        let sets: Vec<Seek<TaskId>> = instance.chain(facets).collect();
+        if !sets.is_empty() {
+            return Seek::All(sets);
+        }
+        let all = ecs::LaunchType::ALL.iter();
+        Seek::Any(all.map(|of| state.seek_tasks(TaskFacet::LaunchType(*of), phases)).collect())
+    }
+
     fn keeps(&self, task: &TaskRow) -> bool {
         let desired = match self.desired {
             DesiredStatus::Running => task.desired == Desired::Running,
             DesiredStatus::Stopped => task.desired == Desired::Stopped,
-            // ECS never sets this desired status; the filter is documented to find nothing.
             DesiredStatus::Pending => false,
         };
         desired
