@@ -23,6 +23,7 @@ use crate::{
 };
 
 pub use call::{Call, Caller, Role, Service};
+use members::Takes;
 pub use members::{Absent, Neutral};
 pub use state::api::Built;
 pub use support::{Support, page};
@@ -61,7 +62,7 @@ pub(crate) struct Mounted {
 struct Known {
     built: &'static Built,
     /// What is taken out of its input, as it asks for nothing.
-    absent: Vec<(&'static str, Neutral)>,
+    absent: Takes,
 }
 
 /// Who asks, and what they may.
@@ -214,7 +215,7 @@ impl Mounted {
         let Some(known) = self.built.get(operation.name) else {
             return Err(Error::internal("The operation is not built."));
         };
-        members::take_out(&known.absent, &mut input);
+        known.absent.take_out(&mut input);
         validate(self.schema, operation, &mut input)?;
         members::refuse(self.schema, known.built, &input)?;
         let Around { request_id, region, now, origin } = around;
@@ -231,7 +232,7 @@ impl Mounted {
 fn mount(service: Arc<dyn Service>) -> Result<Mounted, Wrong> {
     let (schema, support) = (service.schema(), service.support());
     support.check(schema).map_err(|what| Wrong::new(schema.name, what))?;
-    let known = |built| Known { built, absent: members::absent(support, built) };
+    let known = |built| Known { built, absent: Takes::of(support, built) };
     let built = support.built.iter().map(|built| (built.operation, known(built))).collect();
     Ok(Mounted { schema, service, built })
 }

@@ -69,37 +69,65 @@ fn is_empty(value: &Value) -> bool {
     }
 }
 
-/// What is taken out of the input of one operation, in this order: its part of the table, then every member that
-/// is refused.
-pub(super) fn absent(support: &Support, built: &Built) -> Vec<(&'static str, Neutral)> {
-    let ours = support.absent.iter().filter(|absent| absent.operations.contains(&built.operation));
-    let refused = built.refused.iter().map(|member| (*member, Neutral::Empty));
-    ours.map(|absent| (absent.member, absent.value)).chain(refused).collect()
+/// What is taken out of the input of one operation: a tree of members' names, made once. Its part of the table, and every
+/// member that is refused.
+#[derive(Debug, Default)]
+pub(super) struct Takes {
+    /// Members of this one, in order of their names; lists are looked through.
+    below: Vec<(&'static str, Takes)>,
+    /// The values by which this one asks for nothing.
+    values: Vec<Neutral>,
 }
 
-/// Takes out what asks for nothing.
-pub(super) fn take_out(absent: &[(&'static str, Neutral)], input: &mut Value) {
-    for (path, neutral) in absent {
-        take_one(input, path, *neutral);
+impl Takes {
+    /// Those of an operation.
+    pub fn of(support: &Support, built: &Built) -> Takes {
+        let mut takes = Takes::default();
+        let ours = support.absent.iter().filter(|absent| absent.operations.contains(&built.operation));
+        ours.for_each(|absent| takes.add(absent.member, absent.value));
+        built.refused.iter().for_each(|member| takes.add(member, Neutral::Empty));
+        takes
     }
-}
 
-fn take_one(within: &mut Value, path: &str, neutral: Neutral) {
-    match within {
-        Value::Array(items) => items.iter_mut().for_each(|item| take_one(item, path, neutral)),
-        Value::Object(members) => match path.split_once('.') {
-            Some((name, rest)) => {
-                if let Some(inner) = members.get_mut(name) {
-                    take_one(inner, rest, neutral);
-                }
-            }
-            None => {
-                if members.get(path).is_some_and(|v| *v != Value::Bool(false) && neutral.holds(v)) {
-                    members.remove(path);
-                }
-            }
-        },
-        _ => {}
+    fn add(&mut self, path: &'static str, value: Neutral) {
+        let (name, rest) = path.split_once('.').map_or((path, None), |(name, rest)| (name, Some(rest)));
+        let at = self.find(name).unwrap_or_else(|at| {
+            self.below.insert(at, (name, Takes::default()));
+            at
+        });
+        match rest {
+            Some(rest) => self.below[at].1.add(rest, value),
+            None => self.below[at].1.values.push(value),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<usize, usize> {
+        self.below.binary_search_by(|(known, _)| (*known).cmp(name))
+    }
+
+    /// Takes out what asks for nothing; first within a member, which may then be empty itself.
+    pub fn take_out(&self, input: &mut Value) {
+        match input {
+            _ if self.below.is_empty() => {}
+            Value::Array(items) => items.iter_mut().for_each(|item| self.take_out(item)),
+            Value::Object(members) => members.retain(|name, value| {
+                let Ok(at) = self.find(name) else { return true };
+                let takes = &self.below[at].1;
+                takes.take_out(value);
+                let says_nothing = |neutral: &Neutral| *value != Value::Bool(false) && neutral.holds(value);
+                !takes.values.iter().any(says_nothing)
+            }),
+            _ => {}
+        }
+    }
+
+    /// Whether the member of this path is taken out for some value.
+    #[cfg(test)]
+    fn has(&self, path: &str) -> bool {
+        match path.split_once('.') {
+            Some((name, rest)) => self.find(name).is_ok_and(|at| self.below[at].1.has(rest)),
+            None => self.find(path).is_ok_and(|at| !self.below[at].1.values.is_empty()),
+        }
     }
 }
 

@@ -14,7 +14,7 @@ fn ecs(operation: &str) -> (&'static wire::schema::Service, &'static Support, &'
 /// An input as the service gets it, or the error that it meets.
 fn taken(operation: &str, mut input: Value) -> Result<Value, String> {
     let (schema, support, built) = ecs(operation);
-    take_out(&absent(support, built), &mut input);
+    Takes::of(support, built).take_out(&mut input);
     let model = schema.operation(operation).unwrap();
     wire::validate::validate(schema, model, &mut input).map_err(|error| error.to_string())?;
     refuse(schema, built, &input).map(|()| input).map_err(|error| error.to_string())
@@ -158,8 +158,8 @@ fn no_refused_member_is_forgotten() {
         ("StartTask", "overrides.", nested::OVERRIDES),
     ] {
         let (_, support, built) = ecs(operation);
-        let absent = absent(support, built);
-        let known = |path: &str| absent.iter().any(|(member, _)| *member == path);
+        let takes = Takes::of(support, built);
+        let known = |path: &str| takes.has(path);
         let refused = |path: &str| {
             table.iter().any(|(other, support)| *other == path && matches!(support, Nested::Refused(_)))
         };
