@@ -192,7 +192,7 @@ fn behind_gate(
     hosted: Vec<Box<dyn Hosts>>,
 ) -> anyhow::Result<Arc<Gate>> {
     let mut services: Vec<Arc<dyn Service>> = vec![
-        Arc::new(Ecs::new(control.clone())),
+        Arc::new(Ecs::new(control.clone())?),
         Arc::new(Logs::new(logs, &control.identity().partition).with_agents(control.clone())),
         Arc::new(Sts),
     ];

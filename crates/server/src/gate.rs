@@ -24,8 +24,7 @@ use crate::{
 
 pub use call::{Call, Caller, Role, Service};
 use members::Takes;
-pub use members::{Absent, Neutral};
-pub use state::api::Built;
+pub use state::api::{Absent, Built, Neutral};
 pub use support::{Support, page};
 
 /// Where this project says what is built.

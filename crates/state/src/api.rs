@@ -9,6 +9,8 @@
 //! ];
 //! ```
 
+mod absent;
+
 use std::sync::Arc;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -16,6 +18,8 @@ use serde_json::Value;
 use wire::{Error, schema};
 
 use crate::{Ctx, Domain, Txn, port::Others};
+
+pub use absent::{Absent, Neutral};
 
 /// A domain that is a whole AWS service, with one shard for each account and region.
 pub trait Api: Domain {
@@ -51,6 +55,9 @@ pub struct Built {
     pub on: fn(&Ctx, &Value) -> Vec<String>,
     /// Keys that the conditions of a policy may name, besides those that every request has.
     pub conditions: &'static [Condition],
+    /// Whether it makes rows, or makes them longer: refused while the disk is nearly full, so that the room that is left
+    /// is there for what ends something.
+    pub grows: bool,
 }
 
 /// A condition key of an operation, and where in the input its values are.
@@ -68,14 +75,19 @@ pub enum Condition {
 /// What carries an operation out, on the shard of the caller's account and region. The input meets the model; the
 /// output is JSON.
 pub enum Handler<D: Domain> {
-    /// A command of the shard's writer.
-    Write(fn(&mut Txn<D>, Value) -> Result<Vec<u8>, Error>),
+    /// A command of the shard's writer, as it is read from the input before its turn comes.
+    Write(fn(Value) -> Result<Command<D>, Error>),
     /// A look at its newest snapshot.
     Read(fn(&D, &Ctx, Value) -> Result<Vec<u8>, Error>),
     /// What takes several shards, or waits for something: the server carries it out, by its name. That it does is
     /// checked at start.
     Outside,
 }
+
+/// A command that waits for its turn.
+pub type Command<D> = Box<dyn FnOnce(&mut Txn<D>) -> Result<Answer, Error> + Send>;
+/// What it answers, which is made JSON by whoever waits for it: the writer has others waiting.
+pub type Answer = Box<dyn FnOnce() -> Result<Vec<u8>, Error> + Send>;
 
 impl<D: Domain> Clone for Handler<D> {
     fn clone(&self) -> Self {
@@ -88,7 +100,7 @@ impl<D: Domain> Copy for Handler<D> {}
 impl Built {
     /// An operation of which every member is built, and which is on no resource of its own.
     pub const fn whole(operation: &'static str) -> Built {
-        Built { operation, refused: &[], no_effect: &[], on: everything, conditions: &[] }
+        Built { operation, refused: &[], no_effect: &[], on: everything, conditions: &[], grows: false }
     }
 
     /// With members that are refused.
@@ -144,6 +156,11 @@ impl<D: Domain> Operation<D> {
     /// On these resources.
     pub const fn on(self, on: fn(&Ctx, &Value) -> Vec<String>) -> Operation<D> {
         Operation { built: Built { on, ..self.built }, handler: self.handler }
+    }
+
+    /// As one that makes rows, or makes them longer.
+    pub const fn growing(self) -> Operation<D> {
+        Operation { built: Built { grows: true, ..self.built }, handler: self.handler }
     }
 
     /// With these condition keys.
@@ -224,13 +241,26 @@ pub fn json(reply: &impl Serialize) -> Result<Vec<u8>, Error> {
     serde_json::to_vec(reply).map_err(|error| Error::internal(error.to_string()))
 }
 
+/// A command with its input, ready for its turn.
+///
+/// # Errors
+/// As [`typed`].
+pub fn command<D: Domain, R: DeserializeOwned + Send + 'static, T: Serialize + Send + 'static>(
+    input: Value,
+    command: fn(&mut Txn<D>, R) -> Result<T, Error>,
+) -> Result<Command<D>, Error> {
+    let request: R = typed(input)?;
+    Ok(Box::new(move |txn| {
+        let reply = command(txn, request)?;
+        Ok(Box::new(move || json(&reply)) as Answer)
+    }))
+}
+
 /// A handler of a command `fn(&mut Txn<D>, Request) -> Result<Response, Error>`.
 #[macro_export]
 macro_rules! write {
     ($command:path) => {
-        $crate::api::Handler::Write(|txn, input| {
-            $crate::api::json(&$command(txn, $crate::api::typed(input)?)?)
-        })
+        $crate::api::Handler::Write(|input| $crate::api::command(input, $command))
     };
 }
 

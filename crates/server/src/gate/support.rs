@@ -4,10 +4,9 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
-use state::api::Built;
 use wire::schema;
 
-use super::Absent;
+use super::{Absent, Built};
 
 /// What of one service is built. An operation that is not listed is refused.
 #[derive(Debug, Clone, Copy)]

@@ -33,7 +33,7 @@ impl Api {
             Identity { account: of("000000000000"), region: of("us-east-1"), partition: of("aws") };
         let runtime = Runtime::open(store, identity, &mut []).unwrap();
         runtime.start().await.unwrap();
-        let api = Api { ecs: Ecs::new(runtime.clone()), home: runtime.own(), runtime };
+        let api = Api { ecs: Ecs::new(runtime.clone()).unwrap(), home: runtime.own(), runtime };
         api.ok("CreateCluster", json!({"clusterName": "c"})).await;
         api
     }

@@ -30,7 +30,7 @@ use crate::{
 /// The API of a domain.
 pub struct Hosted<D: Api> {
     support: &'static Support,
-    handlers: HashMap<&'static str, Handler<D>>,
+    operations: HashMap<&'static str, &'static Operation<D>>,
     started: OnceLock<Started<D>>,
     outside: Option<Arc<dyn Outside>>,
 }
@@ -87,11 +87,9 @@ pub trait Hosts: Send {
 impl<D: Api> Hosting<D> {
     /// A domain that calls nobody.
     pub fn new() -> Hosting<D> {
-        let operations = D::operations();
-        let handler = |operation: &Operation<D>| (operation.built.operation, operation.handler);
-        let handlers = operations.iter().map(handler).collect();
-        let (started, support) = (OnceLock::new(), support(operations));
-        let hosted = Arc::new(Hosted { support, handlers, started, outside: None });
+        let (table, support) = (D::operations(), support(D::operations()));
+        let operations = table.iter().map(|operation| (operation.built.operation, operation)).collect();
+        let hosted = Arc::new(Hosted { support, operations, started: OnceLock::new(), outside: None });
         Hosting { found: Found::default(), hosted, sends: None }
     }
 
@@ -110,9 +108,9 @@ impl<D: Api> Hosting<D> {
     /// Has this carry out what the table leaves to the server.
     #[must_use]
     pub fn with(self, outside: Arc<dyn Outside>) -> Hosting<D> {
-        let Hosted { support, handlers, .. } = &*self.hosted;
-        let (handlers, started, outside) = (handlers.clone(), OnceLock::new(), Some(outside));
-        Hosting { hosted: Arc::new(Hosted { support, handlers, started, outside }), ..self }
+        let Hosted { support, operations, .. } = &*self.hosted;
+        let (operations, started, outside) = (operations.clone(), OnceLock::new(), Some(outside));
+        Hosting { hosted: Arc::new(Hosted { support, operations, started, outside }), ..self }
     }
 
     /// The API, whose shards others may follow once it has started.
@@ -132,11 +130,6 @@ impl<D: Api> Hosted<D> {
     pub fn shards(&self) -> Option<&Arc<Shards<D>>> {
         self.started.get().map(|started| &started.shards)
     }
-}
-
-/// Whether an operation that writes makes rows, or makes them longer: all but what ends something.
-fn begins(operation: &str) -> bool {
-    !["Delete", "Remove", "Untag", "Disable"].iter().any(|word| operation.starts_with(word))
 }
 
 /// What of a service is built, from its table. Made once for each service, for as long as the program runs.
@@ -236,30 +229,36 @@ impl<D: Api> Service for Hosted<D> {
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
         let name = call.operation.name;
         let missing = || Error::internal(format!("{name} has no handler."));
-        let handler = self.handlers.get(name).copied().ok_or_else(missing)?;
+        let Operation { built, handler } = self.operations.get(name).ok_or_else(missing)?;
+        if let Handler::Outside = handler {
+            return self.outside.as_ref().ok_or_else(missing)?.call(call).await;
+        }
         let started =
             self.started.get().ok_or_else(|| Error::unavailable("The service starts; try again."))?;
+        if built.grows && started.store.is_tight() {
+            return Err(Error::unavailable(
+                "The disk of the control plane is nearly full: what is left is kept for deleting. Free some space \
+                 there; no restart is needed.",
+            ));
+        }
         let shard = started.shards.of(&(call.caller.account.clone(), call.region.clone()))?;
-        let by = By::from(&call.caller);
-        let output = match handler {
-            Handler::Write(_) if begins(name) && started.store.is_tight() => {
-                return Err(Error::unavailable(
-                    "The disk of the control plane is nearly full: what is left is kept for deleting. Free some \
-                     space there; no restart is needed.",
-                ));
-            }
-            Handler::Write(command) => {
-                let input = call.input;
-                shard.execute(by, move |txn| command(txn, input)).await?
-            }
-            Handler::Read(look) => {
-                let ctx = shard.ctx(&by, call.now);
-                look(&shard.read().state, &ctx, call.input)?
-            }
-            Handler::Outside => return self.outside.as_ref().ok_or_else(missing)?.call(call).await,
-        };
-        Ok(output.into())
+        on_shard(&shard, *handler, call).await
     }
+}
+
+/// A command on a shard, or a look at it.
+pub(super) async fn on_shard<D: Domain>(
+    shard: &Shard<D>,
+    handler: Handler<D>,
+    call: Call,
+) -> Result<Bytes, Error> {
+    let by = By::from(&call.caller);
+    let output = match handler {
+        Handler::Write(read) => shard.execute(by, read(call.input)?).await?()?,
+        Handler::Read(look) => look(&shard.read().state, &shard.ctx(&by, call.now), call.input)?,
+        Handler::Outside => return Err(Error::internal("It is no matter of one shard.")),
+    };
+    Ok(output.into())
 }
 
 #[cfg(test)]

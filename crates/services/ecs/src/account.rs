@@ -34,6 +34,7 @@ pub use describe::{describe_task_definition, list_task_definition_families, list
 pub use keys::AgentKeyRow;
 pub use register::register_task_definition;
 pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
+pub(crate) use units::{cpu_units, memory_mib};
 pub use validate::health_check_runs;
 
 /// A task definition.

@@ -68,7 +68,10 @@ pub fn update_cluster_settings(
 }
 
 /// DeleteCluster: refused while anything is in it.
-pub fn delete_cluster(txn: &mut Txn) -> Result<ecs::DeleteClusterResponse, Error> {
+pub fn delete_cluster(
+    txn: &mut Txn,
+    _request: ecs::DeleteClusterRequest,
+) -> Result<ecs::DeleteClusterResponse, Error> {
     let totals = txn.state.totals();
     if totals.instances_live() > 0 {
         return Err(errors::cluster_contains_container_instances(

@@ -93,7 +93,7 @@ impl World {
     pub fn call(&mut self, name: &str, input: Value) -> Result<Value, Error> {
         let operation = api::named(OPERATIONS, name).expect("it is in the table");
         let output = match operation.handler {
-            Handler::Write(command) => self.run(|txn| command(txn, input)),
+            Handler::Write(read) => read(input).and_then(|command| self.run(command)?()),
             Handler::Read(read) => read(&self.state, &self.ctx, input),
             Handler::Outside => unreachable!("{name} is a matter of one shard"),
         };

@@ -24,10 +24,12 @@ const NO_QUEUE: (&str, &str) = (
 /// The table: all operations of the model.
 pub static OPERATIONS: &[Operation<Scheduler>] = &[
     Operation::new("CreateSchedule", write!(schedules::create_schedule))
+        .growing()
         .on(schedule)
         .refusing(&["KmsKeyArn"])
         .without_effect(&[NO_QUEUE]),
     Operation::new("CreateScheduleGroup", write!(groups::create_schedule_group))
+        .growing()
         .on(group)
         .with(&[Tags("Tags")]),
     Operation::new("DeleteSchedule", write!(schedules::delete_schedule)).on(schedule),
@@ -37,11 +39,12 @@ pub static OPERATIONS: &[Operation<Scheduler>] = &[
     Operation::new("ListScheduleGroups", read!(describe::groups::list_schedule_groups)),
     Operation::new("ListSchedules", read!(describe::schedules::list_schedules)),
     Operation::new("ListTagsForResource", read!(describe::groups::list_tags_for_resource)).on(tagged),
-    Operation::new("TagResource", write!(tags::tag_resource)).on(tagged).with(&[Tags("Tags")]),
+    Operation::new("TagResource", write!(tags::tag_resource)).growing().on(tagged).with(&[Tags("Tags")]),
     Operation::new("UntagResource", write!(tags::untag_resource))
         .on(tagged)
         .with(&[Member("aws:TagKeys", "TagKeys")]),
     Operation::new("UpdateSchedule", write!(schedules::update_schedule))
+        .growing()
         .on(schedule)
         .refusing(&["KmsKeyArn"])
         .without_effect(&[NO_QUEUE]),

@@ -133,9 +133,10 @@ impl World {
         validate(&SERVICE, SERVICE.operation(name).unwrap(), &mut input)?;
         let output = match api::named(OPERATIONS, name).unwrap().handler {
             Handler::Read(read) => read(&self.state, &self.ctx, input),
-            Handler::Write(command) => self
-                .batch(|batch, ctx, ids| batch.command(ctx, ids, |txn| command(txn, input)))
-                .expect("no assertion is broken"),
+            Handler::Write(read) => read(input).and_then(|command| {
+                let ran = self.batch(|batch, ctx, ids| batch.command(ctx, ids, command));
+                ran.expect("no assertion is broken")?()
+            }),
             Handler::Outside => unreachable!("{name} is a matter of one shard"),
         };
         output.map(|json| serde_json::from_slice(&json).unwrap())

@@ -4,10 +4,10 @@ use ::ecs::account::members::{self as nested, Support as Nested};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::services::SUPPORT;
+use crate::services::support;
 
 fn ecs(operation: &str) -> (&'static wire::schema::Service, &'static Support, &'static Built) {
-    let (schema, support) = SUPPORT.iter().find(|(schema, _)| schema.name == "ecs").unwrap();
+    let (schema, support) = support().into_iter().find(|(schema, _)| schema.name == "ecs").unwrap();
     (schema, support, support.of(operation).unwrap())
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::support::SUPPORT;
+use super::SUPPORT;
 use crate::runtime::tests::Api;
 
 #[tokio::test]

@@ -4,11 +4,8 @@ use super::*;
 
 #[test]
 fn what_is_left_to_the_server_is_carried_out_by_somebody() {
-    fn write(_: &mut ::ecs::Txn, _: Value) -> Result<Vec<u8>, Error> {
-        Ok(Vec::new())
-    }
     let table: &[Operation<::ecs::Cluster>] = &[
-        Operation::new("RunTask", Handler::Write(write)),
+        Operation::new("RunTask", state::write!(::ecs::task::run::run_task)),
         Operation::new("CreateCluster", Handler::Outside),
     ];
     let told =
@@ -18,14 +15,4 @@ fn what_is_left_to_the_server_is_carried_out_by_somebody() {
     assert_eq!(told(&[]), wrong("CreateCluster is carried out by nobody"));
     assert_eq!(told(&["CreateCluster", "RunTask"]), wrong("RunTask is not left to the server"));
     assert_eq!(support(table).built.len(), 2);
-}
-
-#[test]
-fn on_a_disk_that_is_nearly_full_what_makes_rows_is_refused() {
-    for name in ["PutEvents", "PutRule", "CreateSchedule", "UpdateSchedule", "TagResource", "EnableRule"] {
-        assert!(begins(name), "{name}");
-    }
-    for name in ["DeleteRule", "RemoveTargets", "UntagResource", "DisableRule", "DeleteScheduleGroup"] {
-        assert!(!begins(name), "{name}");
-    }
 }

@@ -2,12 +2,12 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size>
 
 /// `256`, `1 vCPU`, `.25 vcpu` to CPU units.
-pub(super) fn cpu_units(text: &str) -> Option<i64> {
+pub(crate) fn cpu_units(text: &str) -> Option<i64> {
     scaled(text, "vcpu")
 }
 
 /// `512`, `1GB`, `.5 GB` to MiB.
-pub(super) fn memory_mib(text: &str) -> Option<i64> {
+pub(crate) fn memory_mib(text: &str) -> Option<i64> {
     scaled(text, "gb")
 }
 

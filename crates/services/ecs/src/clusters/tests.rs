@@ -41,13 +41,14 @@ fn a_cluster_goes_only_when_it_is_empty() {
     world.call(service::create::create_service, service).unwrap();
     let token = json!({"taskDefinition": "web", "clientToken": "t"});
     world.call(task::run::run_task, token).unwrap();
-    let gone = |world: &mut World| refusal(world.run(delete_cluster)).0;
+    let delete = |txn: &mut Txn| delete_cluster(txn, Default::default());
+    let gone = |world: &mut World| refusal(world.run(delete)).0;
     assert_eq!(gone(&mut world), "ClusterContainsContainerInstancesException");
     let force = json!({"containerInstance": id, "force": true});
     world.call(standing::deregister_container_instance, force).unwrap();
     assert_eq!(gone(&mut world), "ClusterContainsServicesException");
     world.call(service::delete::delete_service, json!({"service": "s", "force": true})).unwrap();
-    let shown = world.run(delete_cluster).unwrap().cluster.unwrap();
+    let shown = world.run(delete).unwrap().cluster.unwrap();
     assert_eq!(shown.status.as_deref(), Some("INACTIVE"));
     world.pass(3_599_000);
     assert!(!world.state.gone(), "it can be described for an hour");

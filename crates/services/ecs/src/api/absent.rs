@@ -1,9 +1,10 @@
 //! Values of ECS's members that ask for nothing: what each member has when it is not given. Tools send them all
-//! the same. What is empty in a member that is refused is not listed here: the front door takes it out by itself.
+//! the same. What is empty in a member that is refused is not listed here: the gate takes it out by itself.
 
-use crate::gate::{Absent, Neutral};
-
-use Neutral::{Empty, Off, Text, Zero};
+use state::api::{
+    Absent,
+    Neutral::{self, Empty, Off, Text, Zero},
+};
 
 const DEFINE: &[&str] = &["RegisterTaskDefinition"];
 const TASKS: &[&str] = &["RunTask", "StartTask"];
@@ -16,7 +17,7 @@ const fn of(operations: &'static [&'static str], member: &'static str, value: Ne
 }
 
 /// The table.
-pub(super) const ABSENT: &[Absent] = &[
+pub static ABSENT: &[Absent] = &[
     // Task definitions. Those that are refused where they say something stand in the service's table too.
     of(DEFINE, "cpu", Empty),
     of(DEFINE, "memory", Empty),

@@ -1,0 +1,220 @@
+//! What is offered: the tables of operations, of an account and of a cluster.
+//!
+//! Commands work on a [`Txn`](state::Txn), reads on a snapshot; inputs meet the model's constraints when they come here.
+//! What takes several shards, or waits for something outside, is left to the server. What an operation is authorised
+//! on is from the [service authorization reference](https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerservice.html),
+//! but for the keys of tags that resources have.
+
+mod absent;
+mod access;
+mod page;
+
+use state::{
+    api::{
+        Condition::{Made, Member, Tags},
+        Handler::Outside,
+        Operation,
+    },
+    read, write,
+};
+
+use crate::{
+    Account, Cluster,
+    account::{self, settings},
+    clusters,
+    instance::{attributes, describe as instances, state as instance},
+    service,
+    task::{describe, list, report, run},
+};
+
+pub use absent::ABSENT;
+pub use page::nested;
+
+const ONE_ZONE: &str = "all container instances are in one zone until zones can be configured";
+const IDENTITY: &str = "the key says who the agent is; a document is read only where it brings the key of a Roadstead agent along";
+const CORRELATION: &str = "only EC2 itself reads it";
+const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
+const EXECUTION_ROLE: &str =
+    "agents pull images and send logs with the host's own rights until IAM roles are built";
+const POLL: &str = "every container instance is served at the same address";
+
+const IN_CLUSTER: state::api::Condition = Made("ecs:cluster", access::cluster);
+const SETTING: state::api::Condition = Member("ecs:account-setting", "name");
+const TAG_KEYS: state::api::Condition = Member("aws:TagKeys", "tagKeys");
+/// Policies ask for these to be `false`, so they are so where nothing is said.
+const EXEC: state::api::Condition = Made("ecs:enable-execute-command", access::exec);
+const EBS: state::api::Condition = Made("ecs:enable-ebs-volumes", access::ebs);
+
+/// Those on an account: task definitions and settings; and on which clusters there are, and on whatever an ARN names,
+/// which the server carries out.
+pub static ACCOUNT: &[Operation<Account>] = &[
+    Operation::new("CreateCluster", Outside)
+        .on(access::cluster_to_be)
+        .with(&[Tags("tags")])
+        .refusing(&["capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"])
+        .growing(),
+    Operation::new("DescribeClusters", Outside).on(access::clusters),
+    Operation::new("ListClusters", Outside),
+    Operation::new("RegisterTaskDefinition", write!(account::register_task_definition))
+        .on(access::definition_to_be)
+        .with(&[
+            Tags("tags"),
+            Member("ecs:compute-compatibility", "requiresCompatibilities"),
+            Made("ecs:privileged", access::privileged),
+            Made("ecs:task-cpu", access::cpu),
+            Made("ecs:task-memory", access::memory),
+        ])
+        .refusing(&[
+            "taskRoleArn",
+            "pidMode",
+            "ipcMode",
+            "proxyConfiguration",
+            "inferenceAccelerators",
+            "ephemeralStorage",
+            "enableFaultInjection",
+            "trustedExecutionConfiguration",
+        ])
+        .without_effect(&[("executionRoleArn", EXECUTION_ROLE)])
+        .growing(),
+    Operation::new("DescribeTaskDefinition", read!(account::describe_task_definition)),
+    Operation::new("ListTaskDefinitions", read!(account::list_task_definitions)),
+    Operation::new("ListTaskDefinitionFamilies", read!(account::list_task_definition_families)),
+    Operation::new("DeregisterTaskDefinition", write!(account::deregister_task_definition)),
+    Operation::new("DeleteTaskDefinitions", write!(account::delete_task_definitions)).on(access::definitions),
+    Operation::new("ListAccountSettings", read!(settings::list_account_settings)),
+    Operation::new("PutAccountSetting", write!(settings::put_account_setting)).with(&[SETTING]).growing(),
+    Operation::new("PutAccountSettingDefault", write!(settings::put_account_setting_default))
+        .with(&[SETTING])
+        .growing(),
+    Operation::new("DeleteAccountSetting", write!(settings::delete_account_setting)).with(&[SETTING]),
+    Operation::new("TagResource", Outside).on(access::resource).with(&[Tags("tags")]).growing(),
+    Operation::new("UntagResource", Outside).on(access::resource).with(&[TAG_KEYS]),
+    Operation::new("ListTagsForResource", Outside).on(access::resource),
+];
+
+/// Those on the cluster that `cluster` of the input names, or on `default`.
+pub static CLUSTER: &[Operation<Cluster>] = &[
+    Operation::new("UpdateCluster", write!(clusters::update_cluster))
+        .on(access::cluster)
+        .refusing(&["serviceConnectDefaults"])
+        .growing(),
+    Operation::new("UpdateClusterSettings", write!(clusters::update_cluster_settings)).on(access::cluster),
+    Operation::new("DeleteCluster", write!(clusters::delete_cluster)).on(access::cluster),
+    Operation::new("RunTask", write!(run::run_task))
+        .on(access::definition)
+        .with(&[IN_CLUSTER, EXEC, EBS, Tags("tags")])
+        .refusing(&[
+            "capacityProviderStrategy",
+            "enableExecuteCommand",
+            "platformVersion",
+            "volumeConfigurations",
+        ])
+        .without_effect(&[("referenceId", CORRELATION)])
+        .growing(),
+    Operation::new("StartTask", write!(run::start_task))
+        .on(access::definition)
+        .with(&[IN_CLUSTER, Made("ecs:container-instances", access::instances), EXEC, EBS, Tags("tags")])
+        .refusing(&["enableExecuteCommand", "volumeConfigurations"])
+        .without_effect(&[("referenceId", CORRELATION)])
+        .growing(),
+    // A task whose row was set aside is given up.
+    Operation::new("StopTask", Outside).on(access::task).with(&[IN_CLUSTER]),
+    Operation::new("DescribeTasks", read!(describe::describe_tasks)).on(access::tasks).with(&[IN_CLUSTER]),
+    Operation::new("ListTasks", read!(list::list_tasks))
+        .on(access::instance_or_all)
+        .with(&[IN_CLUSTER])
+        .refusing(&["daemonName"]),
+    Operation::new("CreateService", write!(service::create::create_service))
+        .on(access::service_to_be)
+        .with(SERVICE)
+        .refusing(&[
+            "loadBalancers",
+            "serviceRegistries",
+            "capacityProviderStrategy",
+            "platformVersion",
+            "healthCheckGracePeriodSeconds",
+            "enableExecuteCommand",
+            "serviceConnectConfiguration",
+            "volumeConfigurations",
+            "vpcLatticeConfigurations",
+            "gatewayConnectors",
+            "monitoring",
+            "role",
+        ])
+        .without_effect(&[("availabilityZoneRebalancing", ONE_ZONE)])
+        .growing(),
+    // Not one that grows: it may scale to nought.
+    Operation::new("UpdateService", write!(service::update::update_service))
+        .on(access::service)
+        .with(SERVICE)
+        .refusing(&[
+            "loadBalancers",
+            "serviceRegistries",
+            "capacityProviderStrategy",
+            "platformVersion",
+            "healthCheckGracePeriodSeconds",
+            "enableExecuteCommand",
+            "serviceConnectConfiguration",
+            "volumeConfigurations",
+            "vpcLatticeConfigurations",
+            "gatewayConnectors",
+            "monitoring",
+            "networkConfiguration",
+        ])
+        .without_effect(&[("availabilityZoneRebalancing", ONE_ZONE)]),
+    Operation::new("DeleteService", write!(service::delete::delete_service))
+        .on(access::service)
+        .with(&[IN_CLUSTER]),
+    Operation::new("DescribeServices", read!(service::describe::describe_services))
+        .on(access::services)
+        .with(&[IN_CLUSTER]),
+    Operation::new("ListServices", read!(service::list::list_services))
+        .with(&[IN_CLUSTER])
+        .refusing(&["resourceManagementType"]),
+    Operation::new("DescribeContainerInstances", read!(instances::describe_container_instances))
+        .on(access::instances)
+        .with(&[IN_CLUSTER]),
+    Operation::new("ListContainerInstances", read!(instances::list_container_instances)).on(access::cluster),
+    Operation::new("UpdateContainerInstancesState", write!(instance::update_container_instances_state))
+        .on(access::instances)
+        .with(&[IN_CLUSTER]),
+    Operation::new("DeregisterContainerInstance", write!(instance::deregister_container_instance))
+        .on(access::cluster),
+    Operation::new("PutAttributes", write!(attributes::put_attributes))
+        .on(access::targets)
+        .with(&[IN_CLUSTER])
+        .growing(),
+    Operation::new("DeleteAttributes", write!(attributes::delete_attributes))
+        .on(access::targets)
+        .with(&[IN_CLUSTER]),
+    Operation::new("ListAttributes", read!(attributes::list_attributes)).on(access::cluster),
+    // Its key is bound on the account first. Not one that grows: the tasks of a host that comes back are to be stopped.
+    Operation::new("RegisterContainerInstance", Outside)
+        .on(access::cluster)
+        .with(&[Tags("tags")])
+        .refusing(&["platformDevices"])
+        .without_effect(&[("instanceIdentityDocumentSignature", IDENTITY)]),
+    Operation::new("DiscoverPollEndpoint", Outside).without_effect(&[("containerInstance", POLL)]),
+    Operation::new("SubmitTaskStateChange", write!(report::submit_task_state_change))
+        .on(access::cluster)
+        .without_effect(&[("attachments", NO_ATTACHMENTS), ("managedAgents", NO_ATTACHMENTS)]),
+    Operation::new("SubmitContainerStateChange", write!(report::submit_container_state_change))
+        .on(access::cluster),
+];
+
+const SERVICE: &[state::api::Condition] = &[
+    IN_CLUSTER,
+    Made("ecs:task-definition", access::definition),
+    EXEC,
+    EBS,
+    Made("ecs:enable-service-connect", access::service_connect),
+    Made("ecs:enable-vpc-lattice", access::vpc_lattice),
+    Member("ecs:enable-ecs-managed-tags", "enableECSManagedTags"),
+    Member("ecs:propagate-tags", "propagateTags"),
+    Made("ecs:auto-assign-public-ip", access::public_ip),
+    Member("ecs:subnet", "networkConfiguration.awsvpcConfiguration.subnets"),
+    Tags("tags"),
+];
+
+#[cfg(test)]
+mod tests;
