@@ -1,7 +1,7 @@
 //! ARNs of ECS resources: written, read, and the identifiers that callers give as a name or an ARN.
 //! Nothing here knows whether a resource exists.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use ecs_model::errors;
 use wire::Error;
@@ -212,11 +212,16 @@ pub fn container_instance_id(ctx: &Ctx, cluster: &str, given: &str) -> Result<St
     }
 }
 
-/// The family and, if given, revision that a request names as `family`, `family:revision` or ARN.
+/// The family and, if given, revision that a request names as `family`, `family:revision` or ARN, with or without a
+/// revision.
 pub fn task_definition_name(ctx: &Ctx, given: &str) -> Result<(String, Option<i32>), Error> {
     if given.starts_with("arn:") {
-        return match own(ctx, given)? {
-            Resource::TaskDefinition { family, revision } => Ok((family, Some(revision))),
+        // One without a revision is the ARN of nothing, and yet what rules, schedules and services are given that are to
+        // run the newest.
+        let is_any = given.rsplit_once(":task-definition/").is_some_and(|(_, name)| !name.contains(':'));
+        let whole = if is_any { Cow::from(format!("{given}:1")) } else { given.into() };
+        return match own(ctx, &whole)? {
+            Resource::TaskDefinition { family, revision } => Ok((family, Some(revision).filter(|_| !is_any))),
             _ => Err(wrong_type(given)),
         };
     }

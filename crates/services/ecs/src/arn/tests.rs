@@ -47,6 +47,8 @@ fn names_and_arns_are_resolved() {
     assert_eq!(task_definition_name(&ctx, "web:3").unwrap(), ("web".to_owned(), Some(3)));
     let arn = task_definition(&ctx, "web", 3);
     assert_eq!(task_definition_name(&ctx, &arn).unwrap(), ("web".to_owned(), Some(3)));
+    let any = arn.strip_suffix(":3").unwrap();
+    assert_eq!(task_definition_name(&ctx, any).unwrap(), ("web".to_owned(), None));
 }
 
 #[test]
