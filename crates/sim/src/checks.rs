@@ -7,6 +7,7 @@ use ::ecs::{
     service::plan::Want,
 };
 use ecs_model::TaskStopCode;
+use state::contract::Tells;
 
 use crate::world::World;
 
@@ -80,8 +81,22 @@ fn want(service: &ServiceRow) -> Want {
     }
 }
 
+/// The bus has heard how each task is that is still remembered.
+fn all_was_told(world: &World) -> Option<String> {
+    let bus = world.bus.as_ref()?;
+    let lost = world.state.outgoing().sequence().unwrap_or_default().lost;
+    let told = |task: &TaskRow| bus.last_of(&task.id) == Some((task.last.as_str(), task.desired.as_str()));
+    let untold = world.state.tasks().find(|task| !told(task)).filter(|_| lost == 0);
+    untold.map(|task| {
+        format!("of task {} was told {:?}, it is {:?}", task.id, bus.last_of(&task.id), task.last)
+    })
+}
+
 /// After the calm: no task is half way, and every service that has room has what it wants.
 pub fn at_rest(world: &World) -> Option<String> {
+    if let Some(untold) = all_was_told(world) {
+        return Some(untold);
+    }
     for task in world.state.tasks() {
         let half_way = !matches!(task.last, TaskStatus::Running | TaskStatus::Stopped);
         if half_way && !task.task_definition.family.starts_with("crash") {

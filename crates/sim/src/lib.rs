@@ -3,6 +3,7 @@
 //! where it was asked to. One seed is one history: `ROADSTEAD_SIM_SEED=n cargo test -p sim` replays it.
 
 mod agents;
+mod carrier;
 mod checks;
 mod random;
 mod restart;

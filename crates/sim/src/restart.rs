@@ -5,7 +5,7 @@ use ::ecs::{
     Cluster,
     cluster::{Change, Row},
 };
-use state::{Domain, Table};
+use state::{Domain, Table, contract::Tells};
 
 /// Writes every row and reads it again.
 pub fn reread(state: &Cluster) -> Result<Cluster, String> {
@@ -14,6 +14,8 @@ pub fn reread(state: &Cluster) -> Result<Cluster, String> {
     rows.extend(state.services().cloned().map(Row::Service));
     rows.extend(state.tasks().cloned().map(Row::Task));
     rows.extend(state.tokens().cloned().map(Row::Token));
+    rows.extend(state.outgoing().waiting().cloned().map(Row::EventOut));
+    rows.extend(state.outgoing().sequence().map(Row::from));
     let mut read = Cluster::of(state.row.as_ref().clone());
     for row in rows {
         let key = Row::path(&row.key());
@@ -26,6 +28,8 @@ pub fn reread(state: &Cluster) -> Result<Cluster, String> {
     if read.totals() != state.totals()
         || !read.tallies().eq(state.tallies())
         || read.agenda().wake_at() != state.agenda().wake_at()
+        || !read.outgoing().waiting().eq(state.outgoing().waiting())
+        || read.outgoing().sequence() != state.outgoing().sequence()
     {
         return Err("the indexes differ after a restart".to_owned());
     }

@@ -14,7 +14,7 @@ use ecs_model as ecs;
 use state::{Batch, Domain};
 use wire::{Error, Timestamp};
 
-use crate::{agents::Agent, checks, random::Random, restart, users};
+use crate::{agents::Agent, carrier::Bus, checks, random::Random, restart, users};
 
 /// How long faults and users act, in virtual milliseconds.
 const STORM_MS: i64 = 20 * 60_000;
@@ -63,6 +63,8 @@ pub enum Item {
     Restart,
     /// The cluster's own timer.
     Timer,
+    /// Its events are taken.
+    Carrier,
 }
 
 /// The state of everything.
@@ -74,6 +76,8 @@ pub struct World {
     pub now: Timestamp,
     pub storm: bool,
     pub outcome: Outcome,
+    /// What has come of the cluster's events; none where nobody listens.
+    pub bus: Option<Bus>,
     agenda: BTreeSet<(i64, u64, Item)>,
     order: u64,
     ids: Ids,
@@ -114,6 +118,7 @@ impl World {
             now: Timestamp(1),
             storm: true,
             outcome: Outcome::default(),
+            bus: (seed % 2 == 0).then(Bus::default),
             agenda: BTreeSet::new(),
             order: 0,
             ids: Ids::new(u128::from(seed) << 64 | 1),
@@ -133,6 +138,9 @@ impl World {
         }
         self.plan(2, Item::User);
         self.plan(5_000, Item::Restart);
+        if self.bus.is_some() {
+            self.plan(100, Item::Carrier);
+        }
     }
 
     /// Puts something on the agenda, `after` milliseconds from now.
@@ -163,6 +171,11 @@ impl World {
                     self.plan(next, Item::Restart);
                 }
             }
+            Item::Carrier => {
+                self.carry();
+                let next = if self.storm { self.random.range(1, 60_000) } else { 1_000 };
+                self.plan(next, Item::Carrier);
+            }
             Item::Timer => {
                 if state::batch::is_due(&self.state, self.now) {
                     self.batch(|batch, ctx, ids| batch.tick(ctx, ids));
@@ -183,7 +196,7 @@ impl World {
     /// Runs a batch as the runtime does: `work`, and the settling of what it touched.
     fn batch<T>(&mut self, work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T) -> T {
         let (ctx, before) = (self.ctx(), self.state.clone());
-        let ports = Ports { account: Arc::new(self.account.clone()) };
+        let ports = Ports { account: Arc::new(self.account.clone()), listened: self.bus.is_some() };
         let mut batch = Batch::new(before.clone(), &ports, Changes::new());
         let reply = work(&mut batch, &ctx, &mut self.ids);
         batch.settle(&ctx, &mut self.ids);
@@ -211,6 +224,19 @@ impl World {
         let reply = command(&mut txn)?;
         self.account = txn.state;
         Ok(reply)
+    }
+
+    /// The bus takes the events that wait; they are forgotten, unless all ends before.
+    fn carry(&mut self) {
+        let Some(mut bus) = self.bus.take() else { return };
+        let ends = self.storm && self.random.percent(20);
+        match bus.accept(&self.state) {
+            Err(what) => self.broken = Some(what),
+            Ok(_) if ends => self.restart(),
+            Ok(None) => {}
+            Ok(Some(up_to)) => drop(self.command(|txn| Ok(state::contract::forget(txn, up_to)))),
+        }
+        self.bus = Some(bus);
     }
 
     fn restart(&mut self) {

@@ -85,7 +85,14 @@ impl<'a, D: Domain, S: Sink<D::Rows>> Batch<'a, D, S> {
         command: impl FnOnce(&mut Txn<D>) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
         let mut txn = Txn::new(self.state.clone(), self.ports, ctx, ids);
-        let ran = catch_unwind(AssertUnwindSafe(|| command(&mut txn)));
+        let before = &self.state;
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let reply = command(&mut txn)?;
+            if !txn.changes.is_empty() {
+                D::announce(&mut txn, before);
+            }
+            Ok(reply)
+        }));
         let reply = match ran.ok()? {
             Ok(reply) => reply,
             Err(error) => return Some(Err(error)),

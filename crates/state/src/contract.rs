@@ -1,10 +1,21 @@
 //! Contracts: small rows with one writer and one reader, by which two domains meet without knowing each other.
 
+mod bus;
+mod outgoing;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use wire::Timestamp;
 
 use crate::{Row, ShardId};
+
+pub use bus::{Bus, Filter};
+pub use outgoing::{Event, Outgoing, SequenceRow, Tells, forget, tell};
+
+/// The sources of the events that domains send.
+pub const SOURCES: [&str; 1] = [ECS];
+/// The source of the events of ECS.
+pub const ECS: &str = "aws.ecs";
 
 /// What a domain says happened: an event for the default event bus of its account and region. It is a row in its
 /// sender's shard until the events domain has it, and then forgotten; so none is lost by a crash, and none comes

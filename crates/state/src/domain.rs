@@ -56,6 +56,16 @@ pub trait Domain: Clone + Send + Sync + Sized + 'static {
     /// The clock was set back, perhaps while nothing ran: the row waits no longer than one of its kind ever does.
     fn set_back(txn: &mut Txn<Self>, key: KeyOf<Self>);
 
+    /// How many rows, and about how many bytes of them, [`Domain::announce`] writes for a change at the most: a step
+    /// keeps room for them.
+    fn announces(&self, _ports: &Self::Ports, _change: &Change<Self::Rows>) -> (usize, usize) {
+        (0, 0)
+    }
+
+    /// A step is done: says what others shall hear of what it has changed since `before`. Asked once for each step
+    /// that changed anything, so what costs something here must be wanted by somebody.
+    fn announce(_txn: &mut Txn<Self>, _before: &Self) {}
+
     /// Whether nothing is left of the shard, so that it may be let go of.
     fn gone(&self) -> bool {
         false

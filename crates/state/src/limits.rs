@@ -11,5 +11,9 @@ pub const BATCH_CHANGES: usize = 2048;
 pub const BATCH_BYTES: usize = 4 << 20;
 /// Rows whose time has come that one batch looks at; the next one follows at once while more are due.
 pub const DUE: usize = 256;
+/// Events of one shard that nobody has taken yet; beyond, the oldest are lost, and counted.
+pub const EVENTS_WAITING: usize = 10_000;
+/// Likewise, about how many bytes of them.
+pub const EVENTS_WAITING_BYTES: usize = 32 << 20;
 /// What breaks an assertion is set aside for so long, and then tried again.
 pub const ASIDE_MS: i64 = 60_000;

@@ -18,14 +18,17 @@ pub struct Txn<'a, D: Domain> {
     /// The only source of new ids.
     pub ids: &'a mut Ids,
     pub(crate) changes: BTreeMap<KeyOf<D>, Change<D::Rows>>,
-    /// About how many bytes the changes take in the store, those that a later one replaced included.
+    /// About how many bytes the changes take in the store, those that a later one replaced and those that will
+    /// announce them included.
     pub(crate) bytes: usize,
+    /// Rows that announcing the changes will take.
+    announced: usize,
 }
 
 impl<'a, D: Domain> Txn<'a, D> {
     /// A command on a copy of the state.
     pub fn new(state: D, ports: &'a D::Ports, ctx: &'a Ctx, ids: &'a mut Ids) -> Txn<'a, D> {
-        Txn { state, ports, ctx, ids, changes: BTreeMap::new(), bytes: 0 }
+        Txn { state, ports, ctx, ids, changes: BTreeMap::new(), bytes: 0, announced: 0 }
     }
 
     /// The time of this step.
@@ -46,7 +49,9 @@ impl<'a, D: Domain> Txn<'a, D> {
     /// Takes in a change.
     pub fn record(&mut self, change: Change<D::Rows>) {
         self.state.apply(&change);
-        self.bytes += change.weight();
+        let (rows, bytes) = self.state.announces(self.ports, &change);
+        self.announced += rows;
+        self.bytes += change.weight() + bytes;
         self.changes.insert(change.key(), change);
     }
 
@@ -58,7 +63,7 @@ impl<'a, D: Domain> Txn<'a, D> {
     /// Whether this step has changed so much that the rest must wait for the next one, or it would not fit
     /// into one commit.
     pub fn full(&self) -> bool {
-        self.changes.len() >= limits::STEP_CHANGES || self.bytes >= limits::STEP_BYTES
+        self.changes.len() + self.announced >= limits::STEP_CHANGES || self.bytes >= limits::STEP_BYTES
     }
 
     /// What it has changed so far.

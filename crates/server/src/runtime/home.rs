@@ -71,7 +71,11 @@ impl Home {
 
     fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
         let account = self.account.clone();
-        let ports = move || ecs::cluster::Ports { account: account.read().state.clone() };
+        let ports = move || ecs::cluster::Ports {
+            account: account.read().state.clone(),
+            // Nothing carries events yet.
+            listened: false,
+        };
         let setting = Setting {
             id: shard_id(&self.place, name),
             partition: self.partition.clone(),

@@ -21,9 +21,12 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use wire::Timestamp;
 
-use state::{Agenda, Domain, ShardId};
+use state::{
+    Agenda, Domain, ShardId,
+    contract::{Outgoing, Tells},
+};
 
-use crate::{account::Account, instance, limits, placement::Slots, service, tick};
+use crate::{account::Account, announce, instance, limits, placement::Slots, service, tick};
 
 use daemons::Daemons;
 use facets::Facets;
@@ -65,6 +68,8 @@ pub enum Mark {
 pub struct Ports {
     /// Task definitions and settings of its account and region, as they stand.
     pub account: Arc<Account>,
+    /// Somebody may want to hear what happens here. Nothing is written for it while nobody does.
+    pub listened: bool,
 }
 
 /// One cluster.
@@ -86,6 +91,7 @@ pub struct Cluster {
     /// Services that wait for room: what looks again when capacity comes.
     waiting: OrdSet<ServiceName>,
     daemons: Daemons,
+    outgoing: Outgoing,
     agenda: Agenda<Key, Mark>,
     /// Its last row was deleted.
     gone: bool,
@@ -108,6 +114,7 @@ impl Cluster {
             facets: Facets::default(),
             waiting: OrdSet::new(),
             daemons: Daemons::default(),
+            outgoing: Outgoing::default(),
             agenda: Agenda::default(),
             gone: false,
         }
@@ -272,6 +279,7 @@ impl Domain for Cluster {
             Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
             Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
+            Key::EventOut(_) | Key::Sequence(()) => None,
         }
     }
 
@@ -289,11 +297,15 @@ impl Domain for Cluster {
                 self.tokens_by_age.insert((row.forget_at, row.token.clone()));
                 self.tokens.insert(row.token.clone(), row.clone());
             }
+            Change::Put(Row::EventOut(row)) => self.outgoing.put(row),
+            Change::Put(Row::Sequence(row)) => self.outgoing.set_sequence(Some(**row)),
             Change::Delete(Key::Cluster(())) => self.gone = true,
             Change::Delete(Key::Instance(id)) => self.delete_instance(id),
             Change::Delete(Key::Service(name)) => self.delete_service(name),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
+            Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
+            Change::Delete(Key::Sequence(())) => self.outgoing.set_sequence(None),
         }
     }
 
@@ -319,6 +331,7 @@ impl Domain for Cluster {
         match key {
             Key::Service(name) => self.services.get(name).is_some_and(|row| row.forget_at.is_some()),
             Key::Task(_) | Key::Instance(_) | Key::Token(_) | Key::Cluster(()) => true,
+            Key::EventOut(_) | Key::Sequence(()) => false,
         }
     }
 
@@ -335,7 +348,27 @@ impl Domain for Cluster {
         tick::set_back(txn, key);
     }
 
+    fn announces(&self, ports: &Ports, change: &Change) -> (usize, usize) {
+        if ports.listened { announce::room(self, change) } else { (0, 0) }
+    }
+
+    fn announce(txn: &mut Txn, before: &Cluster) {
+        if txn.ports.listened {
+            announce::announce(txn, before);
+        }
+    }
+
     fn gone(&self) -> bool {
         self.gone
+    }
+}
+
+impl Tells for Cluster {
+    fn outgoing(&self) -> &Outgoing {
+        &self.outgoing
+    }
+
+    fn event_key(sequence: u64) -> Key {
+        Key::EventOut(sequence)
     }
 }

@@ -2,6 +2,7 @@
 //! cluster is, and when it may go, is decided here.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html>
 
+use ::state::contract::Tells;
 use ecs_model::{self as ecs, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, errors};
 use wire::Error;
 
@@ -101,7 +102,9 @@ pub fn forget(txn: &mut Txn) {
     let services = state.services().map(|row| Key::Service(row.name.clone()));
     let instances = state.instances().map(|row| Key::Instance(row.id));
     let tokens = state.tokens().map(|row| Key::Token(row.token.clone()));
-    let rows = tasks.chain(services).chain(instances).chain(tokens);
+    let events = state.outgoing().waiting().map(|row| Key::EventOut(row.sequence));
+    let sequence = state.outgoing().sequence().map(|_| Key::Sequence(()));
+    let rows = tasks.chain(services).chain(instances).chain(tokens).chain(events).chain(sequence);
     let rows: Vec<Key> = rows.take(::state::limits::STEP_CHANGES + 1).collect();
     for key in rows.into_iter().chain([Key::Cluster(())]) {
         if txn.full() {

@@ -4,6 +4,7 @@
 //! cluster: task definitions, settings, agents' keys.
 
 pub mod account;
+pub mod announce;
 pub mod api;
 pub mod arn;
 pub mod cluster;

@@ -5,7 +5,7 @@ pub mod create;
 pub mod daemon;
 pub mod delete;
 pub mod describe;
-mod events;
+pub mod events;
 pub mod list;
 pub mod plan;
 mod rebalancing;

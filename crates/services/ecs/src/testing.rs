@@ -36,6 +36,8 @@ pub struct World {
     pub account: Account,
     pub ctx: Ctx,
     pub ids: Ids,
+    /// Whether somebody wants to hear of it.
+    pub listened: bool,
     /// What the last batch changed.
     pub changed: Vec<Key>,
     /// How many rows it looked at.
@@ -91,6 +93,7 @@ impl World {
             account,
             ctx: ctx(),
             ids: Ids::new(7),
+            listened: false,
             changed: Vec::new(),
             looked: 0,
         };
@@ -125,7 +128,7 @@ impl World {
         &mut self,
         work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T,
     ) -> (T, Vec<Key>) {
-        let ports = Ports { account: Arc::new(self.account.clone()) };
+        let ports = Ports { account: Arc::new(self.account.clone()), listened: self.listened };
         let mut batch = Batch::new(self.state.clone(), &ports, Changes::new());
         looks::taken();
         let reply = work(&mut batch, &self.ctx, &mut self.ids);

@@ -15,6 +15,7 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::Instance(id) => instance::state::forget(txn, &id),
         Key::Token(token) => txn.delete(Key::Token(token)),
         Key::Cluster(()) => clusters::forget(txn),
+        Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
 
@@ -53,6 +54,7 @@ pub fn set_back(txn: &mut Txn, key: Key) {
             }
         }
         Key::Service(name) => service::set_back(txn, &name),
+        Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
 

@@ -10,6 +10,7 @@
 
 pub mod api;
 pub mod arn;
+mod bus;
 pub mod describe;
 pub mod envelope;
 pub mod limits;

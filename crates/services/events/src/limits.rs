@@ -40,5 +40,14 @@ pub const SHORTEST_MS: i64 = 60_000;
 /// How long a delivery is kept that seems too old because the clock was set ahead.
 pub const KEPT_MS: i64 = 3_600_000;
 
+/// Whoever follows the events of the default event bus says so again within this time.
+pub const FOLLOWED_MS: i64 = 60_000;
+/// The newest events are kept for so long after nobody follows them any more.
+pub const PASSED_KEPT_MS: i64 = 600_000;
+/// Events that are kept for those who follow; the oldest are forgotten first.
+pub const PASSED: usize = 1000;
+/// Likewise, about how many bytes of them.
+pub const PASSED_BYTES: usize = 8 << 20;
+
 /// Characters of `startedBy`, as EventBridge fills it.
 pub const STARTED_BY: usize = 36;

@@ -3,6 +3,7 @@
 pub mod accept;
 pub mod call;
 pub mod deliver;
+pub mod follow;
 pub mod outcome;
 pub mod schedule;
 

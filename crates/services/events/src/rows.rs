@@ -24,6 +24,8 @@ state::rows! {
     "arrival" Arrival(ArrivalRow, Id128): |row| row.id,
     "delivery" Delivery(DeliveryRow, Id128): |row| row.id,
     "sender" Sender(SenderRow, String): |row| row.sender.clone(),
+    "follow" Follow(FollowRow, ()): |_row| (),
+    "passed" Passed(PassedRow, u64): |row| row.number,
     "dead-letter" DeadLetter(DeadLetterRow, u64): |row| row.number,
 }
 
@@ -258,6 +260,23 @@ pub struct SenderRow {
     pub sequence: u64,
 }
 
+/// Somebody follows the events of the default event bus.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FollowRow {
+    /// The number of the first event that is kept for it.
+    pub first: u64,
+    /// Until when, unless it is said again.
+    pub until: Timestamp,
+}
+
+/// An event of the default event bus, kept for those who follow.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PassedRow {
+    pub number: u64,
+    /// JSON.
+    pub event: String,
+}
+
 /// A delivery that was given up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeadLetterRow {
@@ -369,6 +388,18 @@ impl state::Row for DeliveryRow {
 impl state::Row for SenderRow {
     fn weight(&self) -> usize {
         ROW + self.sender.len()
+    }
+}
+
+impl state::Row for FollowRow {
+    fn weight(&self) -> usize {
+        ROW
+    }
+}
+
+impl state::Row for PassedRow {
+    fn weight(&self) -> usize {
+        ROW + self.event.len() * 5 / 4
     }
 }
 

@@ -1,6 +1,8 @@
 //! The state of one account and region: its rows, and the indexes derived from them. `Events::take` is the only
 //! place that changes either. Cloning is cheap (persistent maps).
 
+mod followed;
+
 use std::sync::{Arc, LazyLock};
 
 use imbl::{OrdMap, OrdSet};
@@ -60,6 +62,11 @@ pub struct Events {
     delivery_bytes: usize,
     outbox: Outbox,
     senders: OrdMap<String, Arc<SenderRow>>,
+    /// Rules of the default event bus that are enabled and may match events of a source, of the sources of domains.
+    listeners: OrdMap<&'static str, OrdSet<String>>,
+    follow: Option<Arc<FollowRow>>,
+    passed: OrdMap<u64, Arc<PassedRow>>,
+    passed_bytes: usize,
     dead_letters: OrdMap<u64, Arc<DeadLetterRow>>,
     dead_letter_bytes: usize,
     agenda: Agenda<Key, Mark>,
@@ -192,10 +199,12 @@ impl Events {
     }
 
     fn put_rule(&mut self, row: &Arc<RuleRow>) {
+        let pattern = row.pattern.as_deref().filter(|_| row.enabled);
+        let pattern = pattern.and_then(|pattern| Pattern::parse(pattern).ok());
+        self.set_listener(&row.bus, &row.name, pattern.as_ref());
         let matcher = self.matchers.entry(row.bus.clone()).or_default();
         matcher.remove(&row.name);
-        let pattern = row.pattern.as_deref().filter(|_| row.enabled).map(Pattern::parse);
-        if let Some(Ok(pattern)) = pattern {
+        if let Some(pattern) = pattern {
             matcher.insert(row.name.clone(), Arc::new(pattern));
         }
         if self.rules.insert(row.key(), row.clone()).is_none() {
@@ -208,6 +217,7 @@ impl Events {
         if let Some(matcher) = self.matchers.get_mut(&row.bus) {
             matcher.remove(&row.name);
         }
+        self.set_listener(&row.bus, &row.name, None);
         let left = self.rule_count(&row.bus).saturating_sub(1);
         if left == 0 {
             self.matchers.remove(&row.bus);
@@ -277,7 +287,10 @@ pub fn input(row: &TargetRow) -> Result<Input, crate::transform::Error> {
 }
 
 /// What follows a key.
-fn after_key<K: Ord + Clone, V: Clone>(map: &OrdMap<K, V>, key: K) -> impl Iterator<Item = (&K, &V)> {
+fn after_key<K: Ord + Clone, V: Clone>(
+    map: &OrdMap<K, V>,
+    key: K,
+) -> impl DoubleEndedIterator<Item = (&K, &V)> {
     use std::ops::Bound::{Excluded, Unbounded};
     map.range((Excluded(key), Unbounded))
 }
@@ -307,6 +320,7 @@ impl Domain for Events {
         match key {
             Key::Schedule(rule) => self.schedules.get(rule).map(|row| row.next),
             Key::Delivery(id) => self.deliveries.get(id).map(|row| row.ends),
+            Key::Follow(()) => self.follow.as_ref().map(|row| row.until.plus_millis(limits::PASSED_KEPT_MS)),
             _ => None,
         }
     }
@@ -324,6 +338,8 @@ impl Domain for Events {
             }
             Change::Put(Row::Delivery(row)) => self.put_delivery(row),
             Change::Put(Row::Sender(row)) => drop(self.senders.insert(row.sender.clone(), row.clone())),
+            Change::Put(Row::Follow(row)) => self.follow = Some(row.clone()),
+            Change::Put(Row::Passed(row)) => self.put_passed(row),
             Change::Put(Row::DeadLetter(row)) => self.put_dead_letter(row),
             Change::Delete(Key::Bus(name)) => drop(self.buses.remove(name)),
             Change::Delete(Key::Policy(bus)) => drop(self.policies.remove(bus)),
@@ -333,6 +349,8 @@ impl Domain for Events {
             Change::Delete(Key::Arrival(id)) => drop(self.arrivals.remove(id)),
             Change::Delete(Key::Delivery(id)) => self.delete_delivery(*id),
             Change::Delete(Key::Sender(sender)) => drop(self.senders.remove(sender)),
+            Change::Delete(Key::Follow(())) => self.follow = None,
+            Change::Delete(Key::Passed(number)) => self.delete_passed(*number),
             Change::Delete(Key::DeadLetter(number)) => self.delete_dead_letter(*number),
         }
     }
@@ -341,6 +359,7 @@ impl Domain for Events {
         match key {
             Key::Schedule(rule) => plan::schedule::run(txn, &rule),
             Key::Delivery(id) => plan::outcome::expire(txn, id),
+            Key::Follow(()) => plan::follow::expire(txn),
             // It was set aside.
             Key::Arrival(id) => txn.mark(Mark::Arrival(id)),
             _ => {}
@@ -365,6 +384,7 @@ impl Domain for Events {
         match key {
             Key::Schedule(rule) => plan::schedule::set_back(txn, &rule),
             Key::Delivery(id) => plan::outcome::set_back(txn, id),
+            Key::Follow(()) => plan::follow::set_back(txn),
             _ => {}
         }
     }

@@ -1,5 +1,7 @@
 //! The rows of a cluster, by kind.
 
+use state::contract::{EventOut, SequenceRow};
+
 use super::rows::*;
 
 state::rows! {
@@ -9,6 +11,8 @@ state::rows! {
     "service" Service(ServiceRow, ServiceName): |row| row.name.clone(),
     "task" Task(TaskRow, TaskId): |row| row.id,
     "token" Token(TokenRow, String): |row| row.token.clone(),
+    "event-out" EventOut(EventOut, u64): |row| row.sequence,
+    "sequence" Sequence(SequenceRow, ()): |_row| (),
 }
 
 /// A change to one row.

@@ -37,6 +37,22 @@ impl Reason {
         }
     }
 
+    const ALL: [Reason; 8] = [
+        Reason::Inactive,
+        Reason::Agent,
+        Reason::Attribute,
+        Reason::MemberOf,
+        Reason::DistinctInstance,
+        Reason::Cpu,
+        Reason::Memory,
+        Reason::Ports,
+    ];
+
+    /// The reason that a service event gives.
+    pub(super) fn of_event(text: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| text.contains(&reason.in_event()))
+    }
+
     /// What the closest container instance of a service event does.
     pub(super) fn in_event(self) -> String {
         match self {

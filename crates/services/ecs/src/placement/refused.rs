@@ -12,6 +12,9 @@ use crate::{
 /// The most container instances that a refusal names.
 const MAX_NAMED: usize = 100;
 
+/// The reason where there is none.
+const NO_INSTANCES: &str = "NO ACTIVE INSTANCES";
+
 /// Why no container instance takes a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
@@ -52,12 +55,17 @@ impl Refused {
             detail: None,
         };
         if self.each.is_empty() {
-            return vec![failure(arn::cluster(ctx, cluster), "NO ACTIVE INSTANCES")];
+            return vec![failure(arn::cluster(ctx, cluster), NO_INSTANCES)];
         }
         let named = self.each.iter();
         named
             .map(|(id, reason)| failure(arn::container_instance(ctx, cluster, id), reason.as_str()))
             .collect()
+    }
+
+    /// The reason in what [`Refused::explain`] says, as RunTask would name it.
+    pub fn reason_in(explained: &str) -> &'static str {
+        Reason::of_event(explained).map_or(NO_INSTANCES, Reason::as_str)
     }
 
     /// What stands in a service's event after "was unable to place a task because ".

@@ -8,6 +8,34 @@ use crate::{
     limits,
 };
 
+/// What is said once a service has what it wants.
+pub const STEADY: &str = "has reached a steady state.";
+/// What is said of a back-off.
+pub const IMPAIRED: &str = "is unable to consistently start tasks successfully.";
+const UNPLACED: &str = "was unable to place a task because ";
+const STOPPED: &str = "has stopped ";
+
+/// What an event says, where it is one that services send to the event bus too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Said<'a> {
+    Steady,
+    Impaired,
+    /// For this reason.
+    Unplaced(&'a str),
+    Stopped,
+}
+
+/// What an event of a service says.
+pub fn said<'a>(service: &ServiceRow, event: &'a EventRow) -> Option<Said<'a>> {
+    let text = event.message.strip_prefix("(service ")?.strip_prefix(&*service.name.0)?.strip_prefix(") ")?;
+    match text {
+        STEADY => Some(Said::Steady),
+        text if text.starts_with(IMPAIRED) => Some(Said::Impaired),
+        text if text.starts_with(STOPPED) => Some(Said::Stopped),
+        text => text.strip_prefix(UNPLACED).map(Said::Unplaced),
+    }
+}
+
 /// Adds an event to a service's list, newest first.
 pub fn add(txn: &mut Txn, service: &mut ServiceRow, text: &str) {
     let message = format!("(service {}) {text}", service.name);
@@ -32,11 +60,16 @@ pub fn add_blocked(txn: &mut Txn, service: &mut ServiceRow) {
 /// Adds an event unless the same one is there since then and since the last steady state.
 fn add_once_since(txn: &mut Txn, service: &mut ServiceRow, since: Timestamp, text: &str) {
     let message = format!("(service {}) {text}", service.name);
-    let steady = |event: &&EventRow| event.message.ends_with("has reached a steady state.");
+    let steady = |event: &&EventRow| event.message.ends_with(STEADY);
     let recent = service.events.iter().take_while(|event| event.at >= since && !steady(event));
     if !recent.into_iter().any(|event| event.message == message) {
         add(txn, service, text);
     }
+}
+
+/// `was unable to place a task because …`
+pub fn unplaced(why: &str) -> String {
+    format!("{UNPLACED}{why}")
 }
 
 /// `has started 2 tasks: (task a) (task b).`
@@ -46,7 +79,7 @@ pub fn started(tasks: &[TaskId]) -> String {
 
 /// `has stopped 2 running tasks: (task a) (task b).`
 pub fn stopped(tasks: &[TaskId]) -> String {
-    format!("has stopped {} running tasks: {}.", tasks.len(), names(tasks))
+    format!("{STOPPED}{} running tasks: {}.", tasks.len(), names(tasks))
 }
 
 fn names(tasks: &[TaskId]) -> String {

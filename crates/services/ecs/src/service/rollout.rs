@@ -190,7 +190,7 @@ fn origin(
 /// Says why a task has no place, once until that changes, and looks again a little later.
 pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, why: &str) {
     let now = txn.now();
-    events::add_once(txn, service, &format!("was unable to place a task because {why}"));
+    events::add_once(txn, service, &events::unplaced(why));
     service.unplaced = Some((why.to_owned(), now));
     service.wake_at = Some(now.plus_millis(limits::PLACEMENT_RETRY_MS));
     service.steady = false;
@@ -222,9 +222,8 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let now = txn.now();
     let Some(primary) = service.deployments.first().cloned() else { return };
     if primary.not_before.is_some() && primary.consecutive_failures > limits::FREE_FAILURES {
-        let text = "is unable to consistently start tasks successfully. For more information, see the \
-                    Troubleshooting section of the Amazon ECS Developer Guide.";
-        events::add_once(txn, service, text);
+        let more = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
+        events::add_once(txn, service, &format!("{} {more}", events::IMPAIRED));
     }
     let share = tally.share(&primary.id);
     let ready = share.class(Class { leaving: false, standing: Standing::Healthy }).len();
@@ -245,7 +244,7 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     }
     if !service.steady {
         service.steady = true;
-        events::add(txn, service, "has reached a steady state.");
+        events::add(txn, service, events::STEADY);
     }
 }
 

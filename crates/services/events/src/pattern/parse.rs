@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::error::{Error, Result};
+use super::event::Value;
 use super::json::{Reader, Token};
 use super::leaf::{Leaf, Scalar, Test};
 use super::number::Number;
@@ -77,6 +78,16 @@ impl Pattern {
         parser.object(&mut Vec::new(), false)?;
         parser.token()?;
         Ok(Pattern { branches: parser.branches })
+    }
+
+    /// Whether an event may match whose field of that name at the top is that text, whatever else it says.
+    pub fn may_match(&self, field: &str, text: &str) -> bool {
+        let value = Value::Text(text.into());
+        let fits = |branch: &Branch| {
+            let here = branch.iter().filter(|(path, _)| matches!(&path[..], [key] if **key == *field));
+            here.into_iter().all(|(_, leaves)| leaves.iter().any(|leaf| leaf.takes(&value)))
+        };
+        self.branches.iter().any(fits)
     }
 
     /// An event matches by any of these. There is at least one, and none is empty.

@@ -1,22 +1,24 @@
 //! Events that other domains say happened, taken once each.
 
+use std::borrow::Borrow;
+
 use state::contract::EventOut;
 
 use super::deliver;
 use crate::{
     arn::DEFAULT,
     envelope::Envelope,
-    rows::{ArrivalRow, SenderRow},
+    rows::{ArrivalRow, Key, SenderRow},
     state::Txn,
 };
 
 /// Takes events of a sender, [`EventOut::sender`], in the order of their numbers. Gives the highest number that is
 /// taken, now or before: the sender forgets its rows up to it, and sends what is left again. It is left where
 /// there is no room for more, and taken once there is.
-pub fn accept(txn: &mut Txn, sender: &str, events: &[EventOut]) -> Option<u64> {
+pub fn accept<E: Borrow<EventOut>>(txn: &mut Txn, sender: &str, events: &[E]) -> Option<u64> {
     let before = txn.state.taken(sender);
     let mut taken = before;
-    for event in events {
+    for event in events.iter().map(E::borrow) {
         if taken.is_some_and(|taken| event.sequence <= taken) {
             continue;
         }
@@ -30,6 +32,13 @@ pub fn accept(txn: &mut Txn, sender: &str, events: &[EventOut]) -> Option<u64> {
         txn.put(SenderRow { sender: sender.to_owned(), sequence });
     }
     taken
+}
+
+/// A sender is gone for good: nothing is remembered of it.
+pub fn forget(txn: &mut Txn, sender: &str) {
+    if txn.state.taken(sender).is_some() {
+        txn.delete(Key::Sender(sender.to_owned()));
+    }
 }
 
 fn deliver_one(txn: &mut Txn, event: &EventOut) {
@@ -50,7 +59,8 @@ fn deliver_one(txn: &mut Txn, event: &EventOut) {
         bus: DEFAULT.to_owned(),
         event: json,
         forwarded: false,
-        ingested_at: txn.now(),
+        // It may have waited with its sender: a log has it in its place.
+        ingested_at: event.time,
         only: None,
         after: None,
     };

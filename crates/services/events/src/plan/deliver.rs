@@ -2,7 +2,7 @@
 
 use state::Id128;
 
-use super::{call, outcome};
+use super::{call, follow, outcome};
 use crate::{
     arn::{self, Arn, Resource},
     limits,
@@ -22,6 +22,9 @@ pub fn go_on(txn: &mut Txn, id: Id128) {
 /// the next ones, and whether there is a rest is a row.
 pub fn deliver(txn: &mut Txn, mut arrival: ArrivalRow) {
     let stored = txn.state.arrival(arrival.id).is_some();
+    if !stored {
+        follow::pass(txn, &arrival);
+    }
     if txn.full() {
         if !stored {
             txn.put(arrival);
@@ -71,7 +74,7 @@ fn hand(txn: &mut Txn, arrival: &ArrivalRow, rule: &RuleRow, target: &Target) {
         return outcome::refuse(txn, row, "InvalidInput", message);
     };
     let role = row.role_arn.as_ref().or(rule.role_arn.as_ref());
-    let calls = call::of(row, to, role.map(String::as_str), &arrival.event, &input, txn.now());
+    let calls = call::of(row, to, role.map(String::as_str), &arrival.event, &input, arrival.ingested_at);
     if calls.is_empty() {
         let message = "The overrides of the task are too long.";
         return outcome::refuse(txn, row, "InvalidParameterException", message);

@@ -18,6 +18,8 @@ fn rows_of_version_1_are_read_and_written_as_they_were() {
         ("arrival/00112233445566778899aabbccddeeff", format!(r#"{{"id":"{ID}","bus":"b","event":"{{}}","forwarded":true,"ingested_at":1700000000,"only":"r","after":["r","t"]}}"#)),
         ("delivery/00112233445566778899aabbccddeeff", format!(r#"{{"id":"{ID}","bus":"b","rule":"r","target":"t","call":{call},"make_stream":true,"attempts":1,"made_at":1700000000,"not_before":1700000000.5,"ends":1700086400,"retries":185,"dead_letter":"q"}}"#)),
         ("sender/ecs/c", r#"{"sender":"ecs/c","sequence":7}"#.to_owned()),
+        ("follow", r#"{"first":7,"until":1700000000}"#.to_owned()),
+        ("passed/00000000000000000007", r#"{"number":7,"event":"{}"}"#.to_owned()),
         ("dead-letter/00000000000000000007", format!(r#"{{"number":7,"at":1700000000,"bus":"b","rule":"r","target":"t","call":{call},"attempts":186,"code":"c","message":"m","exhausted":"MaximumRetryAttempts","dead_letter":"q"}}"#)),
     ];
     for (path, row) in golden {

@@ -1,0 +1,169 @@
+//! What a cluster says happened: events of ECS for the default event bus. They are made in this one place, of the rows
+//! that a step has changed, and only while somebody may want them.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_cwe_events.html>
+//!
+//! | detail type | when |
+//! |---|---|
+//! | `ECS Task State Change` | a task is made; its `lastStatus`, its `desiredStatus` or a container's `lastStatus` changes |
+//! | `ECS Container Instance State Change` | one is registered; its status, agent, attributes or resources change, those that tasks leave included |
+//! | `ECS Deployment State Change` | a deployment begins, is completed, or has failed |
+//! | `ECS Service Action` | a service says so among its events, or a daemon's desired count changes |
+//!
+//! One step that changes a resource several times makes one event of it. Of one resource they are in order.
+
+mod detail;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeSet, sync::Arc};
+
+use ecs_model::DeploymentRolloutState as Rollout;
+use serde_json::Value;
+use state::{
+    Row as _,
+    contract::{self, Event, Tells},
+};
+
+use crate::{
+    arn,
+    cluster::{
+        Change, Cluster, ContainerRow, DeploymentRow, InstanceId, InstanceRow, Row, ServiceRow,
+        ServiceStatus, TaskRow, Txn,
+    },
+    placement::Refused,
+    service::events::{Said, said},
+};
+
+const TASK: &str = "ECS Task State Change";
+const INSTANCE: &str = "ECS Container Instance State Change";
+const DEPLOYMENT: &str = "ECS Deployment State Change";
+const ACTION: &str = "ECS Service Action";
+
+/// How many rows, and how many bytes of them, announcing a change takes at the most: the event, that of a task's
+/// container instance with its row, and as many events that are lost for them.
+pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
+    match change {
+        Change::Put(Row::Task(row)) => {
+            let host = row.instance.as_ref().and_then(|id| state.instance(id));
+            (5, 2 * row.weight() + 3 * host.map_or(0, |host| host.weight()))
+        }
+        Change::Put(Row::Instance(row)) => (3, 3 * row.weight()),
+        Change::Put(Row::Service(_)) => (6, 6 * 1024),
+        _ => (0, 0),
+    }
+}
+
+/// Says what the rows that a step has changed since `before` make worth saying.
+pub fn announce(txn: &mut Txn, before: &Cluster) {
+    let (mut tasks, mut hosts, mut services) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for change in txn.changes() {
+        match change {
+            Change::Put(Row::Task(row)) => {
+                hosts.extend(row.instance);
+                if before.task(&row.id).is_none_or(|old| task_differs(old, row)) {
+                    tasks.push(row.clone());
+                }
+            }
+            Change::Put(Row::Instance(row)) => drop(hosts.insert(row.id)),
+            Change::Put(Row::Service(row)) => services.push(row.clone()),
+            _ => {}
+        }
+    }
+    let mut events: Vec<Event> = tasks.iter().map(|row| of_task(txn, row)).collect();
+    for id in hosts {
+        events.extend(of_instance(txn, before, &id));
+    }
+    for row in services {
+        of_service(txn, before.service(&row.name).map(AsRef::as_ref), &row, &mut events);
+    }
+    contract::tell(txn, events);
+}
+
+fn event(detail_type: &'static str, about: String, detail: Value) -> Event {
+    Event { source: contract::ECS, detail_type, resources: vec![about], detail }
+}
+
+fn task_differs(old: &TaskRow, new: &TaskRow) -> bool {
+    let statuses = |row: &TaskRow| (row.last, row.desired);
+    let of = |container: &ContainerRow| container.status;
+    statuses(old) != statuses(new) || !old.containers.iter().map(of).eq(new.containers.iter().map(of))
+}
+
+fn of_task(txn: &Txn, row: &TaskRow) -> Event {
+    let about = arn::task(txn.ctx, &txn.state.row.name, row.id);
+    event(TASK, about, detail::task(&txn.state, txn.ctx, row))
+}
+
+/// A container instance that is another one by its row, or by what tasks leave of it. Its version tells events apart,
+/// so it rises in both cases.
+fn of_instance(txn: &mut Txn, before: &Cluster, id: &InstanceId) -> Option<Event> {
+    let row = txn.state.instance(id)?.clone();
+    let old = before.instance(id);
+    let used = |state: &Cluster| state.usage(id).map(|usage| usage.used.clone()).unwrap_or_default();
+    if old.is_some_and(|old| !instance_differs(old, &row)) && used(before) == used(&txn.state) {
+        return None;
+    }
+    let row = match old.is_some_and(|old| old.version == row.version) {
+        true => {
+            let row = Arc::new(InstanceRow { version: row.version + 1, ..row.as_ref().clone() });
+            txn.record(Change::Put(Row::Instance(row.clone())));
+            row
+        }
+        false => row,
+    };
+    let about = arn::container_instance(txn.ctx, &txn.state.row.name, id);
+    Some(event(INSTANCE, about, detail::instance(&txn.state, txn.ctx, &row)))
+}
+
+fn instance_differs(old: &InstanceRow, new: &InstanceRow) -> bool {
+    (old.status, old.agent_connected) != (new.status, new.agent_connected)
+        || old.registered != new.registered
+        || old.attributes != new.attributes
+        || old.version_info != new.version_info
+        || old.ec2_instance_id != new.ec2_instance_id
+}
+
+/// Deployments first, then what the service says, the oldest first.
+fn of_service(txn: &Txn, old: Option<&ServiceRow>, new: &ServiceRow, events: &mut Vec<Event>) {
+    let about = || arn::service(txn.ctx, &txn.state.row.name, &new.name.0);
+    for deployment in new.deployments.iter().rev() {
+        let known = old.and_then(|old| old.deployments.iter().find(|known| known.id == deployment.id));
+        let detail = of_rollout(known, deployment).map(|said| detail::deployment(txn, said, deployment));
+        events.extend(detail.map(|detail| event(DEPLOYMENT, about(), detail)));
+    }
+    let counted = |old: &ServiceRow| new.daemon() && old.desired_count != new.desired_count;
+    if new.status == ServiceStatus::Active && old.is_some_and(counted) {
+        let said = ("INFO", "SERVICE_DESIRED_COUNT_UPDATED", None);
+        events.push(event(ACTION, about(), detail::action(txn, said, txn.now())));
+    }
+    let last = old.and_then(|old| old.events.first()).map(|event| &event.id);
+    let fresh = new.events.iter().take_while(|event| Some(&event.id) != last);
+    for fresh in fresh.collect::<Vec<_>>().into_iter().rev() {
+        let Some(said) = said(new, fresh) else { continue };
+        let said = match said {
+            Said::Steady => ("INFO", "SERVICE_STEADY_STATE", None),
+            Said::Stopped => ("INFO", "TASKS_STOPPED", None),
+            Said::Impaired => ("WARN", "SERVICE_TASK_START_IMPAIRED", None),
+            Said::Unplaced(why) => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", Some(Refused::reason_in(why))),
+        };
+        events.push(event(ACTION, about(), detail::action(txn, said, fresh.at)));
+    }
+}
+
+/// The type and name of the event of a deployment.
+fn of_rollout(old: Option<&DeploymentRow>, new: &DeploymentRow) -> Option<(&'static str, &'static str)> {
+    if old.is_some_and(|old| old.rollout == new.rollout) {
+        return None;
+    }
+    match new.rollout {
+        Rollout::InProgress => Some(("INFO", "SERVICE_DEPLOYMENT_IN_PROGRESS")),
+        Rollout::Completed => Some(("INFO", "SERVICE_DEPLOYMENT_COMPLETED")),
+        Rollout::Failed => Some(("ERROR", "SERVICE_DEPLOYMENT_FAILED")),
+    }
+}
+
+/// How many events of a cluster wait, and how many were lost as nobody took them.
+pub fn waiting(state: &Cluster) -> (usize, u64) {
+    let outgoing = state.outgoing();
+    (outgoing.len(), outgoing.sequence().unwrap_or_default().lost)
+}
