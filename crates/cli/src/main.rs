@@ -51,6 +51,8 @@ enum Command {
     Backup(commands::backup::Args),
     /// List the rows that could not be read and were set aside; put them back or forget them
     Repair(commands::repair::Args),
+    /// Show the events of the default event bus
+    Events(commands::events::Args),
     /// List the calls of rules and schedules that were given up
     Failures(commands::failures::Args),
     /// Measure a control plane, as `make bench` does
@@ -90,6 +92,9 @@ impl Command {
             Command::Image(_) => "`roadstead image --help`",
             Command::Backup(_) => "another file, on a disk with room for the state",
             Command::Repair(_) => "`roadstead repair --help`, or docs/repair.md",
+            Command::Events(_) => {
+                "`roadstead env`, which says how to reach the control plane, or docs/events.md"
+            }
             Command::Failures(_) => "`--data-dir` of a control plane on this host",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
@@ -110,6 +115,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Image(args) => commands::image::run(args),
         Command::Backup(args) => commands::backup::run(args),
         Command::Repair(args) => commands::repair::run(args),
+        Command::Events(args) => commands::events::run(args),
         Command::Failures(args) => commands::failures::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

@@ -158,7 +158,10 @@ async fn start_server(
     takeover::run(&store, &state, &identity)?;
     let mut hosted = services::hosted();
     let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
-    let control = Runtime::open(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
+    let read = Runtime::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
+    let bus = hosted.iter().find_map(|host| host.event_bus());
+    let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
+    let surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
     takeover::refuse_another_place(&control, dir.path())?;
     control.start().await?;
     control.sweep();
@@ -181,8 +184,9 @@ async fn start_server(
         limits: front_door_limits(),
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
-    let front = Arc::new(FrontDoor::new(front, gate, keys, users, Some(Arc::new(link))));
-    Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
+    let front = FrontDoor::new(front, gate, keys, users, Some(Arc::new(link)));
+    let front = surfaces.into_iter().fold(front, FrontDoor::with);
+    Ok((control, tokio::spawn(Arc::new(front).serve(listener, stop.clone()))))
 }
 
 /// Puts every service behind one gate, and starts those that call others through it.

@@ -4,7 +4,10 @@ use server::services::hosted::{Hosting, Hosts};
 
 /// All of them, in the order of docs/support.md.
 pub fn hosted() -> Vec<Box<dyn Hosts>> {
-    vec![Box::new(Hosting::<events::Events>::sending()), Box::new(Hosting::<scheduler::Scheduler>::sending())]
+    vec![
+        Box::new(Hosting::<events::Events>::sending().as_bus()),
+        Box::new(Hosting::<scheduler::Scheduler>::sending()),
+    ]
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod regions;
 mod route;
 mod service;
 mod stream;
+mod surface;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,7 @@ pub use connection::Ends;
 pub use names::Names;
 pub use regions::Regions;
 pub use service::{Key, Keys, Origin, Peers, Upgrade, UpgradeCall};
+pub use surface::{Surface, SurfaceCall};
 
 /// How many connections at a time are looked up.
 const ASKING: usize = 4;
@@ -35,6 +37,7 @@ pub struct FrontDoor {
     keys: Arc<dyn Keys>,
     peers: Arc<dyn Peers>,
     upgrade: Option<Arc<dyn Upgrade>>,
+    surfaces: Vec<Arc<dyn Surface>>,
     gate: Arc<Gate>,
     verifier: Verifier,
     bodies: bodies::Bodies,
@@ -123,7 +126,7 @@ impl FrontDoor {
     ) -> Self {
         let bodies = bodies::Bodies::new(config.limits.all_bodies_bytes);
         let (verifier, asking) = (Verifier::default(), tokio::sync::Semaphore::new(ASKING));
-        Self { config, keys, peers, upgrade, gate, verifier, bodies, asking }
+        Self { config, keys, peers, upgrade, surfaces: Vec::new(), gate, verifier, bodies, asking }
     }
 }
 

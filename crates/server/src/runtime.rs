@@ -4,6 +4,7 @@
 
 mod aside;
 mod assignments;
+pub mod carrier;
 mod clock;
 mod cluster;
 mod home;
@@ -30,6 +31,8 @@ use store::Store;
 use wire::{Error, Timestamp};
 
 use crate::gate::{Caller, Role};
+
+use carrier::{EventBus, NoBus};
 
 pub use clock::{now, undoubted};
 pub use cluster::ClusterHandle;
@@ -91,34 +94,64 @@ pub struct Runtime {
     agent_keys: Arc<RwLock<HashMap<String, Place>>>,
     /// Rows that could not be read.
     aside: Arc<aside::Aside>,
+    /// Where what happens is told.
+    bus: Arc<dyn EventBus>,
 }
 
-impl Runtime {
-    /// Reads all rows and starts the writers of ECS; those of other services' rows are read into `others`.
-    ///
-    /// # Errors
-    /// The store's. A row that cannot be read is none: it is set aside.
-    pub fn open(
-        store: Arc<dyn Store>,
-        identity: Identity,
-        others: &mut [&mut dyn Loads],
-    ) -> Result<Arc<Runtime>, store::Error> {
-        let rows = load::load(store.as_ref(), now(), others)?;
+/// All rows of ECS, as they were read.
+pub struct Read {
+    store: Arc<dyn Store>,
+    identity: Identity,
+    rows: load::Rows,
+}
+
+impl Read {
+    /// Starts the writers of ECS; what happens is told to this bus.
+    pub fn start(self, bus: Arc<dyn EventBus>) -> Arc<Runtime> {
+        let Read { store, identity, rows } = self;
         let (homes, agent_keys) = (RwLock::default(), Arc::default());
         let aside = Arc::new(rows.aside);
-        let runtime = Arc::new(Runtime { identity, store, homes, agent_keys, aside });
+        let runtime = Arc::new(Runtime { identity, store, homes, agent_keys, aside, bus });
         for (place, found) in rows.places {
             let home = runtime.start_home(&place, found);
             runtime.homes.write().insert(place, home);
         }
         let own = (runtime.identity.account.as_str().into(), runtime.identity.region.as_str().into());
         runtime.at(&own);
-        Ok(runtime)
+        runtime
+    }
+}
+
+impl Runtime {
+    /// Reads all rows: those of ECS, and those of other services into `others`.
+    ///
+    /// # Errors
+    /// The store's. A row that cannot be read is none: it is set aside.
+    pub fn read(
+        store: Arc<dyn Store>,
+        identity: Identity,
+        others: &mut [&mut dyn Loads],
+    ) -> Result<Read, store::Error> {
+        let rows = load::load(store.as_ref(), now(), others)?;
+        Ok(Read { store, identity, rows })
+    }
+
+    /// Reads them and starts the writers of ECS, without an event bus.
+    ///
+    /// # Errors
+    /// As [`Runtime::read`].
+    pub fn open(
+        store: Arc<dyn Store>,
+        identity: Identity,
+        others: &mut [&mut dyn Loads],
+    ) -> Result<Arc<Runtime>, store::Error> {
+        Ok(Runtime::read(store, identity, others)?.start(Arc::new(NoBus)))
     }
 
     fn start_home(&self, place: &Place, found: load::Found) -> Arc<Home> {
         let partition = self.identity.partition.as_str();
-        let home = Home::start(found, place, partition, self.store.clone(), self.aside.clone());
+        let home =
+            Home::start(found, place, partition, self.store.clone(), self.aside.clone(), self.bus.clone());
         let known = home.account().state.agent_keys_after("", usize::MAX);
         for row in known {
             self.agent_keys.write().entry(row.access_key.clone()).or_insert_with(|| place.clone());

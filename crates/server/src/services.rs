@@ -1,6 +1,7 @@
 //! The AWS services behind the front door, one module each.
 
 pub mod ecs;
+pub mod following;
 pub mod hosted;
 pub mod logs;
 mod others;

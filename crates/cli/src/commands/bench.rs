@@ -3,7 +3,6 @@
 //! runs a control plane in itself.
 
 mod calls;
-mod client;
 mod scale;
 mod tasks;
 

@@ -52,7 +52,9 @@ impl Plane {
             Identity { account: ACCOUNT.to_owned(), region: REGION.to_owned(), partition: "aws".to_owned() };
         let mut hosted = hosted();
         let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
-        let runtime = Runtime::open(store.clone(), identity, &mut loads).unwrap();
+        let read = Runtime::read(store.clone(), identity, &mut loads).unwrap();
+        let bus = hosted.iter().find_map(|host| host.event_bus()).unwrap();
+        let runtime = read.start(bus);
         let mut all: Vec<Arc<dyn server::gate::Service>> =
             vec![Arc::new(Ecs::new(runtime.clone()).unwrap()), Arc::new(Sts)];
         all.extend(hosted.iter().map(|host| host.service().unwrap()));
@@ -136,6 +138,88 @@ async fn schedules_and_rules_call_through_the_gate_and_what_fails_is_remembered(
         (schedule.as_str(), "ClientException"),
     ];
     assert_eq!(told, expected, "{found:?}");
+}
+
+/// A container instance and a task definition of each family.
+async fn with_host(plane: &Plane, families: &[&str]) {
+    plane.ok("ecs", "CreateCluster", json!({"clusterName": "c"})).await;
+    let resource = |name: &str| json!({"name": name, "type": "INTEGER", "integerValue": 10_000});
+    let able = json!([{"name": "com.amazonaws.ecs.capability.docker-remote-api.1.18"}]);
+    let host =
+        json!({"cluster": "c", "totalResources": [resource("CPU"), resource("MEMORY")], "attributes": able});
+    let host = plane.ok("ecs", "RegisterContainerInstance", host).await;
+    let id = host["containerInstance"]["containerInstanceArn"].as_str().unwrap().rsplit('/').next().unwrap();
+    let id = ::ecs::cluster::InstanceId::parse(id).unwrap();
+    let connect = move |txn: &mut ::ecs::Txn| {
+        ::ecs::instance::state::connection(txn, &id, Some(Default::default()));
+        Ok(())
+    };
+    plane.runtime.own().cluster_by_name("c").unwrap().execute("", connect).await.unwrap();
+    for family in families {
+        let container = json!({"name": "app", "image": "busybox", "memory": 10});
+        let definition = json!({"family": family, "containerDefinitions": [container]});
+        plane.ok("ecs", "RegisterTaskDefinition", definition).await;
+    }
+}
+
+/// The tasks of a family that are remembered, whatever they do.
+fn tasks(plane: &Plane, family: &str) -> Vec<String> {
+    let visible = plane.runtime.own().cluster_by_name("c").unwrap().read();
+    let of = visible.state.tasks().filter(|task| task.task_definition.family == family);
+    of.map(|task| arn("ecs", &format!("task/c/{}", task.id))).collect()
+}
+
+/// Has a control plane live for as long as the work takes; then all ends at once, whatever it was at.
+fn alive<T>(store: &Arc<Memory>, work: impl AsyncFnOnce(&Plane) -> T) -> T {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async { work(&Plane::open(store).await).await })
+}
+
+/// How many events of the cluster wait, and how many were lost.
+fn waiting(plane: &Plane) -> (usize, u64) {
+    let visible = plane.runtime.own().cluster_by_name("c").unwrap().read();
+    ::ecs::announce::waiting(&visible.state)
+}
+
+/// A task of family `a` begins and ends.
+async fn one_task(plane: &Plane) {
+    let run = json!({"cluster": "c", "taskDefinition": "a"});
+    let task = plane.ok("ecs", "RunTask", run).await["tasks"][0]["taskArn"].clone();
+    let stopped = json!({"cluster": "c", "task": task, "status": "STOPPED"});
+    plane.ok("ecs", "SubmitTaskStateChange", stopped).await;
+}
+
+#[test]
+fn what_happens_to_tasks_runs_others_once_each_over_restarts() {
+    let store = Arc::new(Memory::new());
+    let at_rest = || {
+        let span = store::Span::prefix(&format!("{ACCOUNT}/{REGION}/events/@/delivery/"));
+        store.range(&span, 0).unwrap().entries.is_empty()
+    };
+    alive(&store, async |plane| {
+        with_host(plane, &["a", "b"]).await;
+        one_task(plane).await;
+        assert_eq!(waiting(plane), (0, 0), "nobody listens");
+        let pattern = json!({
+            "source": ["aws.ecs"], "detail-type": ["ECS Task State Change"],
+            "detail": {"lastStatus": ["STOPPED"], "group": ["family:a"]},
+        });
+        plane.ok("events", "PutRule", json!({"Name": "r", "EventPattern": pattern.to_string()})).await;
+        let target = json!({
+            "Id": "t", "Arn": arn("ecs", "cluster/c"), "RoleArn": ROLE,
+            "EcsParameters": {"TaskDefinitionArn": "b"},
+        });
+        plane.ok("events", "PutTargets", json!({"Rule": "r", "Targets": [target]})).await;
+        one_task(plane).await;
+    });
+    for round in 1..=5 {
+        alive(&store, async |plane| {
+            until(async || (tasks(plane, "b").len() >= round).then_some(())).await;
+            until(async || (waiting(plane) == (0, 0) && at_rest()).then_some(())).await;
+            assert_eq!(tasks(plane, "b").len(), round);
+            one_task(plane).await;
+        });
+    }
 }
 
 #[tokio::test]

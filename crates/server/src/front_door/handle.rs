@@ -15,7 +15,7 @@ use wire::sigv4::{Refusal, Signature};
 
 use super::connection::Connection;
 use super::route::Route;
-use super::{FrontDoor, Origin, UpgradeCall};
+use super::{FrontDoor, Origin, SurfaceCall, UpgradeCall, surface};
 use crate::gate::{Around, Principal, SUPPORT_PAGE};
 
 impl FrontDoor {
@@ -81,6 +81,11 @@ impl FrontDoor {
         let (body, _room) = self.read_body(body, limit).await?;
         self.verify(&key, &signature, parts, &body, now).map_err(refuse)?;
         connection.place.is_right();
+        if let Some(surface) = self.surface(parts.uri.path()) {
+            let (caller, region) = (key.caller.clone(), self.config.regions.of(&signature.region));
+            let call = SurfaceCall { body, caller, region, now };
+            return surface::answer(surface.as_ref(), &key, call, request_id).await;
+        }
         let Some(mounted) = route.mounted else {
             let text = format!("Roadstead has no service {name}: see {SUPPORT_PAGE}");
             return Err(unknown_operation(route.protocol, text));

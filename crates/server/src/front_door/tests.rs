@@ -109,6 +109,24 @@ impl Keys for Ring {
     }
 }
 
+/// Tells who asks for what.
+struct Beside;
+
+#[async_trait]
+impl Surface for Beside {
+    fn path(&self) -> &'static str {
+        "/_beside"
+    }
+
+    async fn call(&self, call: SurfaceCall) -> Result<Bytes, wire::Error> {
+        let body = String::from_utf8_lossy(&call.body);
+        let told = json!({
+            "arn": &*call.caller.arn, "region": &*call.region, "now": call.now.as_millis(), "body": body,
+        });
+        Ok(told.to_string().into())
+    }
+}
+
 struct Takes;
 
 #[async_trait]
@@ -158,7 +176,8 @@ async fn start_with(limits: Limits, kernel: Arc<Kernel>) -> Running {
     let config = Config { upgrade_paths: vec!["/acs".into()], limits, ..config() };
     let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo(kernel.clone())), Arc::new(Sts)];
     let gate = Arc::new(Gate::new(services).unwrap());
-    let door = FrontDoor::new(config, gate, Arc::new(Ring), kernel, Some(Arc::new(Takes)));
+    let door =
+        FrontDoor::new(config, gate, Arc::new(Ring), kernel, Some(Arc::new(Takes))).with(Arc::new(Beside));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
     let served = tokio::spawn(Arc::new(door).serve(listener, shutdown.clone()));
@@ -190,6 +209,32 @@ async fn a_signed_call_reaches_its_service() {
                 "region": "us-east-1", "now": NOW.as_millis(), "origin": "http://localhost:4566",
             })
         );
+    }
+}
+
+#[tokio::test]
+async fn what_is_beside_the_services_answers_administrators_whose_signature_is_right() {
+    let running = start(Limits::default()).await;
+    let mut client = Client::connect(running.address).await;
+    let json = [("content-type", "application/x-amz-json-1.1")];
+    let post = ("POST", "/_beside", "");
+    let administrator = client.with("AKID", "secret").scope("us-east-1", "events");
+    let answer = client.signed(&administrator, post, &json, b"{}").await;
+    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
+    assert_eq!(answer.header("x-amzn-requestid").map(str::len), Some(36));
+    let told = json!({
+        "arn": "arn:aws:iam::000000000000:root", "region": "us-east-1", "now": NOW.as_millis(), "body": "{}",
+    });
+    assert_eq!(answer.json(), told);
+    for (key, secret, code) in [
+        ("AGENT", "secret", "AccessDeniedException"),
+        ("AKID", "wrong", "InvalidSignatureException"),
+        ("NOBODY", "secret", "UnrecognizedClientException"),
+    ] {
+        let signer = client.with(key, secret).scope("us-east-1", "events");
+        let answer = client.signed(&signer, post, &json, b"{}").await;
+        let told = refused(&answer);
+        assert!(told.0 >= 400 && told.1 == code, "{key}: {told:?}");
     }
 }
 

@@ -14,14 +14,15 @@ use ::ecs::{
 };
 use ecs_model::errors;
 use parking_lot::{Mutex, RwLock};
-use state::{Domain, ShardId, shard::MAIN};
+use state::{Domain, ShardId, contract, shard::MAIN};
 use store::Store;
 use wire::{Error, Timestamp};
 
 use super::{
     By, ClusterHandle, Place,
     aside::Aside,
-    context,
+    carrier::{self, EventBus},
+    clock, context,
     load::Found,
     presence,
     shard::{Setting, Shard, Visible, could_not_be_stored},
@@ -43,6 +44,7 @@ pub struct Home {
     keys_swept: Mutex<String>,
     /// Rows that could not be read.
     aside: Arc<Aside>,
+    bus: Arc<dyn EventBus>,
 }
 
 impl Home {
@@ -52,6 +54,7 @@ impl Home {
         partition: &str,
         store: Arc<dyn Store>,
         aside: Arc<Aside>,
+        bus: Arc<dyn EventBus>,
     ) -> Arc<Home> {
         let (place, partition): (Place, Arc<str>) = (place.clone(), partition.into());
         let id = shard_id(&place, MAIN);
@@ -59,7 +62,7 @@ impl Home {
             Setting { id, partition: partition.clone(), store: store.clone(), ports: Arc::new(|| ()) };
         let account = Shard::start(found.account, setting);
         let (clusters, making, keys_swept) = Default::default();
-        let home = Home { place, partition, store, account, clusters, making, keys_swept, aside };
+        let home = Home { place, partition, store, account, clusters, making, keys_swept, aside, bus };
         let started = found.clusters.into_iter().map(|(name, state)| {
             let cluster = home.start_cluster(&name, state);
             (name, cluster)
@@ -71,10 +74,10 @@ impl Home {
 
     fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
         let account = self.account.clone();
+        let (bus, place) = (self.bus.clone(), self.place.clone());
         let ports = move || ecs::cluster::Ports {
             account: account.read().state.clone(),
-            // Nothing carries events yet.
-            listened: false,
+            listened: bus.listens(&place, contract::ECS, clock::now()),
         };
         let setting = Setting {
             id: shard_id(&self.place, name),
@@ -82,7 +85,9 @@ impl Home {
             store: self.store.clone(),
             ports: Arc::new(ports),
         };
-        ClusterHandle::start(Shard::start(state, setting), self.account.clone())
+        let shard = Shard::start(state, setting);
+        carrier::start(&shard, self.bus.clone());
+        ClusterHandle::start(shard, self.account.clone())
     }
 
     /// Its account and region.

@@ -2,7 +2,11 @@
 //! it; what they touched is settled once; the whole batch becomes one commit; only when that is on disk do readers
 //! and followers see the new state, and do clients get their answers. If the commit fails, nothing has happened.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use arc_swap::ArcSwap;
 use parking_lot::RwLock;
@@ -52,6 +56,19 @@ struct Shared<D: Domain> {
     followers: RwLock<Vec<Follow<D>>>,
 }
 
+/// A shard that is not kept at work by this.
+pub struct WeakShard<D: Domain> {
+    shared: Weak<Shared<D>>,
+    jobs: mpsc::WeakSender<Job<D>>,
+}
+
+impl<D: Domain> WeakShard<D> {
+    /// The shard, as long as anybody holds it.
+    pub fn upgrade(&self) -> Option<Shard<D>> {
+        Some(Shard { shared: self.shared.upgrade()?, jobs: self.jobs.upgrade()? })
+    }
+}
+
 type Answer = Box<dyn FnOnce(Result<(), Error>) + Send>;
 /// Runs a command in the batch; gives whoever waits for the commit, unless its client has heard already.
 type Job<D> = Box<dyn FnOnce(&mut Batch<D, Encoded>, Timestamp) -> Option<Answer> + Send>;
@@ -76,6 +93,11 @@ impl<D: Domain> Shard<D> {
     /// Which shard it is.
     pub fn id(&self) -> &ShardId {
         &self.shared.setting.id
+    }
+
+    /// The same, without keeping it at work.
+    pub fn downgrade(&self) -> WeakShard<D> {
+        WeakShard { shared: Arc::downgrade(&self.shared), jobs: self.jobs.downgrade() }
     }
 
     /// The state as it stands on disk.

@@ -112,6 +112,11 @@ impl<D: Domain> Shards<D> {
         Ok(shard.or_insert_with(|| self.run(place, D::new(&id::<D>(place)))).clone())
     }
 
+    /// That of an account in a region, if there is one.
+    pub fn known(&self, place: &Place) -> Option<Shard<D>> {
+        self.open.read().get(place).cloned()
+    }
+
     /// All that there are.
     pub fn all(&self) -> Vec<Shard<D>> {
         self.open.read().values().cloned().collect()

@@ -1,6 +1,8 @@
 //! A service that is one domain: its operations table and its shards are all that there is to it. It is made before
 //! the rows are read, and its shards start once there is a gate for what they call.
 
+mod bus;
+
 use std::{
     collections::{BTreeSet, HashMap},
     sync::{Arc, OnceLock, Weak},
@@ -12,17 +14,22 @@ use serde_json::Value;
 use state::{
     Domain,
     api::{Api, Built, Handler, Operation},
+    contract::Bus,
     outbox::{self, GivenUp, Sends},
     port::Others,
 };
 use store::Store;
+use tokio_util::sync::CancellationToken;
 use wire::{Error, schema};
 
+use self::bus::AsBus;
 use super::others::Look;
 use crate::{
+    front_door::Surface,
     gate::{Call, Gate, Service, Support, Wrong},
     runtime::{
         By, Found, Loads, Place, Runtime, Shard, Shards,
+        carrier::EventBus,
         outbox::{Calls, start},
     },
 };
@@ -55,6 +62,7 @@ pub struct Hosting<D: Api> {
     found: Found<D>,
     hosted: Arc<Hosted<D>>,
     sends: Option<Outgoing<D>>,
+    as_bus: Option<AsBus<D>>,
 }
 
 /// What a domain with an outbox has besides.
@@ -82,6 +90,12 @@ pub trait Hosts: Send {
 
     /// What was given up, of all accounts and regions that were found, the latest of each first.
     fn given_up(&self) -> Vec<(Place, GivenUp)>;
+
+    /// The event bus, if it is one. To be asked for once the rows are read: who listens is known from then on.
+    fn event_bus(&self) -> Option<Arc<dyn EventBus>>;
+
+    /// What answers at the front door beside its API, and waits no longer than until `stop`.
+    fn surface(&self, stop: &CancellationToken) -> Option<Arc<dyn Surface>>;
 }
 
 impl<D: Api> Hosting<D> {
@@ -90,7 +104,7 @@ impl<D: Api> Hosting<D> {
         let (table, support) = (D::operations(), support(D::operations()));
         let operations = table.iter().map(|operation| (operation.built.operation, operation)).collect();
         let hosted = Arc::new(Hosted { support, operations, started: OnceLock::new(), outside: None });
-        Hosting { found: Found::default(), hosted, sends: None }
+        Hosting { found: Found::default(), hosted, sends: None, as_bus: None }
     }
 
     /// One with an outbox.
@@ -103,6 +117,15 @@ impl<D: Api> Hosting<D> {
             keys.iter().filter_map(|key| state.given_up(key)).collect()
         };
         Hosting { sends: Some(Outgoing { start: start::<D>, given_up }), ..Hosting::new() }
+    }
+
+    /// It is the bus of others' events.
+    #[must_use]
+    pub fn as_bus(self) -> Hosting<D>
+    where
+        D: Bus,
+    {
+        Hosting { as_bus: Some(AsBus::new()), ..self }
     }
 
     /// Has this carry out what the table leaves to the server.
@@ -129,6 +152,15 @@ impl<D: Api> Hosted<D> {
     /// Its shards; none before it has started.
     pub fn shards(&self) -> Option<&Arc<Shards<D>>> {
         self.started.get().map(|started| &started.shards)
+    }
+
+    /// That of an account in a region.
+    ///
+    /// # Errors
+    /// `ServiceUnavailable` before it has started, or where there are too many.
+    fn shard(&self, place: &Place) -> Result<Shard<D>, Error> {
+        let shards = self.shards().ok_or_else(|| Error::unavailable("The service starts; try again."))?;
+        shards.of(place)
     }
 }
 
@@ -176,7 +208,7 @@ impl<D: Api> Hosts for Hosting<D> {
     }
 
     fn start(self: Box<Self>, runtime: &Arc<Runtime>, gate: &Arc<Gate>) {
-        let Hosting { found, hosted, sends } = *self;
+        let Hosting { found, hosted, sends, .. } = *self;
         let (looking, behind) = (runtime.clone(), Arc::downgrade(gate));
         let ports = move |place: &Place| {
             let look = Look { place: place.clone(), runtime: looking.clone(), gate: behind.clone() };
@@ -200,6 +232,14 @@ impl<D: Api> Hosts for Hosting<D> {
             given_up.map(|one| (place.clone(), one)).collect::<Vec<_>>()
         };
         self.found.states().flat_map(of).collect()
+    }
+
+    fn event_bus(&self) -> Option<Arc<dyn EventBus>> {
+        self.as_bus.as_ref().map(|as_bus| (as_bus.bus)(&self.hosted, &self.found))
+    }
+
+    fn surface(&self, stop: &CancellationToken) -> Option<Arc<dyn Surface>> {
+        self.as_bus.as_ref().map(|as_bus| (as_bus.surface)(&self.hosted, stop.clone()))
     }
 }
 

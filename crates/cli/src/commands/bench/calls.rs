@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tokio::task::LocalSet;
 
 use super::{
-    client::{Client, Target},
+    super::client::{Client, Target},
     summary,
 };
 

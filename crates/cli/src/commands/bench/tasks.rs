@@ -10,7 +10,7 @@ use anyhow::{Context, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, Target},
+    super::client::{Client, Target},
     summary,
 };
 

@@ -1,4 +1,4 @@
-//! One kept-alive connection to an ECS endpoint, and signed calls on it, one at a time.
+//! One kept-alive connection to a control plane, and signed calls on it, one at a time.
 
 use std::time::Duration;
 
@@ -19,10 +19,10 @@ const PATIENCE: Duration = Duration::from_secs(60);
 #[derive(clap::Args, Clone)]
 pub struct Target {
     /// URL of the control plane
-    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4566")]
+    #[arg(long, value_name = "URL", env = "AWS_ENDPOINT_URL", default_value = "http://127.0.0.1:4566")]
     endpoint: String,
     /// Region that calls are signed for
-    #[arg(long, value_name = "NAME", default_value = "us-east-1")]
+    #[arg(long, value_name = "NAME", env = "AWS_REGION", default_value = "us-east-1")]
     region: String,
     /// Access key
     #[arg(long, env = "AWS_ACCESS_KEY_ID", default_value = "test")]
@@ -31,6 +31,11 @@ pub struct Target {
     #[arg(long, env = "AWS_SECRET_ACCESS_KEY", default_value = "test", hide_env_values = true)]
     secret_key: String,
 }
+
+/// A call that was answered with an error, and the answer.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}: {1}")]
+pub struct Refused(pub http::StatusCode, pub String);
 
 /// A connection.
 pub struct Client {
@@ -77,15 +82,31 @@ impl Client {
         Ok(serde_json::from_slice(&answer)?)
     }
 
+    /// What answers JSON to JSON at a path of its own, signed for a service.
+    pub async fn post(&mut self, path: &str, service: &str, body: &Value) -> anyhow::Result<Bytes> {
+        let post = self.send(path, service, HeaderMap::new(), body.to_string().into());
+        tokio::time::timeout(PATIENCE, post).await.context("no answer in time")?
+    }
+
     async fn exchange(&mut self, operation: &str, body: Bytes) -> anyhow::Result<Bytes> {
+        let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
         let mut headers = HeaderMap::new();
+        headers.insert("x-amz-target", HeaderValue::from_str(&target)?);
+        self.send("/", "ecs", headers, body).await.with_context(|| operation.to_owned())
+    }
+
+    async fn send(
+        &mut self,
+        path: &str,
+        service: &str,
+        mut headers: HeaderMap,
+        body: Bytes,
+    ) -> anyhow::Result<Bytes> {
         headers.insert(header::HOST, HeaderValue::from_str(&self.host)?);
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/x-amz-json-1.1"));
-        let target = format!("AmazonEC2ContainerServiceV20141113.{operation}");
-        headers.insert("x-amz-target", HeaderValue::from_str(&target)?);
-        let scope = (self.region.as_str(), "ecs");
-        sigv4::sign(("POST", "/", ""), &mut headers, &body, &self.credentials, scope, agent::api::now())?;
-        let mut request = Request::post("/").body(Full::from(body))?;
+        let scope = (self.region.as_str(), service);
+        sigv4::sign(("POST", path, ""), &mut headers, &body, &self.credentials, scope, agent::api::now())?;
+        let mut request = Request::post(path).body(Full::from(body))?;
         *request.headers_mut() = headers;
         // Not every server keeps connections.
         if self.sender.ready().await.is_err() {
@@ -95,7 +116,7 @@ impl Client {
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
         if !status.is_success() {
-            bail!("{operation}: {status}: {}", String::from_utf8_lossy(&body));
+            return Err(Refused(status, String::from_utf8_lossy(&body).into_owned()).into());
         }
         Ok(body)
     }
