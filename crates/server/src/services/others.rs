@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 
 use ::ecs::{
     arn::{Arn, Resource},
-    cluster::TaskStatus,
+    cluster::{Phase, TaskFacet},
 };
 use state::port::{Known, Others};
 
@@ -35,8 +35,7 @@ impl Others for Look {
         let cluster = self.runtime.known_home(&self.place).and_then(|home| home.cluster_by_name(&name));
         cluster.map_or(0, |cluster| {
             let visible = cluster.read();
-            let live = visible.state.tasks().filter(|task| task.last != TaskStatus::Stopped);
-            live.filter(|task| task.started_by.as_deref() == Some(started_by)).count()
+            visible.state.tasks_by(TaskFacet::StartedBy(started_by), Phase::LIVE).count()
         })
     }
 

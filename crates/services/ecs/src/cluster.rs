@@ -11,6 +11,7 @@ mod take;
 pub mod tally;
 pub mod totals;
 pub mod txn;
+pub mod waiting;
 mod weight;
 
 #[cfg(test)]
@@ -38,6 +39,8 @@ pub use tally::Tally;
 pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};
 
+use waiting::{Turn, Waiting};
+
 /// What the tasks on one container instance take from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -62,6 +65,9 @@ pub enum Mark {
     Instance(InstanceId),
     /// Something that a service looks at has changed.
     Service(ServiceName),
+    /// Room came on a container instance: the services that wait for it have their turn, each settled before the next
+    /// one is looked for, as it may take the room. It goes on behind the last one.
+    Room(InstanceId, Option<Turn>),
 }
 
 /// What a cluster may read of others.
@@ -88,8 +94,7 @@ pub struct Cluster {
     tallies: OrdMap<ServiceName, Arc<Tally>>,
     totals: Totals,
     facets: Facets,
-    /// Services that wait for room: what looks again when capacity comes.
-    waiting: OrdSet<ServiceName>,
+    waiting: Waiting,
     daemons: Daemons,
     outgoing: Outgoing,
     agenda: Agenda<Key, Mark>,
@@ -112,7 +117,7 @@ impl Cluster {
             tallies: OrdMap::new(),
             totals: Totals::default(),
             facets: Facets::default(),
-            waiting: OrdSet::new(),
+            waiting: Waiting::default(),
             daemons: Daemons::default(),
             outgoing: Outgoing::default(),
             agenda: Agenda::default(),
@@ -205,11 +210,6 @@ impl Cluster {
     /// All services in order of their names.
     pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceRow>> {
         self.services.values().inspect(|_| looks::one())
-    }
-
-    /// Services that wait for room. Of daemons: [`Cluster::daemons_waiting_on`].
-    pub fn services_waiting(&self) -> impl Iterator<Item = &ServiceName> {
-        self.waiting.iter().inspect(|_| looks::one())
     }
 
     /// What a RunTask client token made.
@@ -317,12 +317,13 @@ impl Domain for Cluster {
         match mark {
             Mark::Instance(id) => instance::state::give_up(txn, &id),
             Mark::Service(name) => service::settle(txn, &name),
+            Mark::Room(host, behind) => service::room(txn, &host, behind.as_ref()),
         }
     }
 
     fn marked(&self, mark: &Mark) -> Key {
         match mark {
-            Mark::Instance(id) => Key::Instance(*id),
+            Mark::Instance(id) | Mark::Room(id, _) => Key::Instance(*id),
             Mark::Service(name) => Key::Service(name.clone()),
         }
     }

@@ -12,7 +12,7 @@ pub mod score;
 pub mod slots;
 mod view;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, cmp::Reverse};
 
 use ecs_model as ecs;
 use imbl::OrdMap;
@@ -112,7 +112,48 @@ impl Request {
     }
 }
 
+/// All that decides on which container instances there is room for a task: requests that are alike in it are refused
+/// and served by the same ones. Those that need much memory come first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Shape {
+    memory: Reverse<i64>,
+    cpu: i64,
+    ports: Vec<(bool, u16)>,
+    attributes: Vec<(String, Option<String>)>,
+    constraints: Vec<String>,
+    /// The group of which no other task may be there.
+    distinct: Option<String>,
+}
+
+impl Shape {
+    /// The first that needs no more than so many MiB.
+    pub fn most(memory: i64) -> Shape {
+        Shape {
+            memory: Reverse(memory),
+            cpu: i64::MIN,
+            ports: Vec::new(),
+            attributes: Vec::new(),
+            constraints: Vec::new(),
+            distinct: None,
+        }
+    }
+}
+
 impl Request {
+    /// What decides where there is room for it.
+    pub fn shape(&self) -> Shape {
+        let Needs { resources, attributes } = &self.needs;
+        let constraints = self.constraints.member_of.iter().map(|query| query.text().to_owned());
+        Shape {
+            memory: Reverse(resources.memory),
+            cpu: resources.cpu,
+            ports: slots::ports(resources).collect(),
+            attributes: attributes.iter().map(|a| (a.name.clone(), a.value.clone())).collect(),
+            constraints: constraints.collect(),
+            distinct: self.constraints.distinct_instance.then(|| self.group.clone()),
+        }
+    }
+
     /// Whether what runs on a container instance decides if the task may be there, beside the room that it leaves.
     pub fn of_tasks(&self) -> bool {
         self.constraints.member_of.iter().any(query::Query::of_tasks)

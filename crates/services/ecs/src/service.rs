@@ -19,7 +19,10 @@ use wire::{Error, Timestamp};
 
 use crate::{
     arn,
-    cluster::{Key, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow, Txn, Writes},
+    cluster::{
+        InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow, Txn,
+        Writes, waiting::Turn,
+    },
     limits,
 };
 
@@ -30,6 +33,19 @@ pub fn settle(txn: &mut Txn, name: &ServiceName) {
         ServiceStatus::Active => rollout::advance(txn, service.as_ref().clone()),
         ServiceStatus::Draining => delete::drain(txn, service.as_ref().clone()),
         ServiceStatus::Inactive => {}
+    }
+}
+
+/// Room came on a container instance: the first service behind another one that waits for what is there is settled,
+/// and then the next one is looked for.
+pub fn room(txn: &mut Txn, host: &InstanceId, behind: Option<&Turn>) {
+    if behind.is_none() {
+        let unknown: Vec<ServiceName> = txn.state.waiting_unknown().cloned().collect();
+        unknown.into_iter().for_each(|name| txn.mark(Mark::Service(name)));
+    }
+    if let Some(turn) = txn.state.next_waiting_for(host, behind) {
+        txn.mark(Mark::Service(turn.1.clone()));
+        txn.mark(Mark::Room(*host, Some(turn)));
     }
 }
 

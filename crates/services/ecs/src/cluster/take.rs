@@ -45,11 +45,7 @@ impl Cluster {
     }
 
     pub(super) fn put_service(&mut self, row: &Arc<ServiceRow>) {
-        if row.status == ServiceStatus::Active && row.unplaced.is_some() && !row.daemon() {
-            self.waiting.insert(row.name.clone());
-        } else {
-            self.waiting.remove(&row.name);
-        }
+        self.waiting.row(row);
         if row.status != ServiceStatus::Active || !row.daemon() {
             self.daemons.forget(&row.name);
         }
@@ -66,7 +62,7 @@ impl Cluster {
             self.totals.service(&old, Way::Out);
             self.facets.service(Some(&old), None);
         }
-        self.waiting.remove(name);
+        self.waiting.forget(name);
         self.daemons.forget(name);
     }
 

@@ -31,8 +31,8 @@ pub trait Writes {
     /// Has daemons look at a container instance.
     fn touch_daemons(&mut self, daemons: Vec<ServiceName>, id: &InstanceId);
 
-    /// Marks the services that wait for room, as room has come.
-    fn touch_waiting(&mut self);
+    /// Room has come on a container instance, or it suits more than before: the services that wait for it have their turn.
+    fn room_came(&mut self, id: &InstanceId);
 }
 
 impl Writes for Txn<'_> {
@@ -100,9 +100,8 @@ impl Writes for Txn<'_> {
         }
     }
 
-    fn touch_waiting(&mut self) {
-        let waiting: Vec<ServiceName> = self.state.services_waiting().cloned().collect();
-        waiting.into_iter().for_each(|name| self.mark(Mark::Service(name)));
+    fn room_came(&mut self, id: &InstanceId) {
+        self.mark(Mark::Room(*id, None));
     }
 }
 

@@ -31,9 +31,9 @@ pub fn put_attributes(
                 "You can apply up to 10 custom attributes for each resource.",
             ));
         }
+        txn.room_came(&row.id);
         txn.put_instance(row);
     }
-    txn.touch_waiting();
     Ok(ecs::PutAttributesResponse { attributes: Some(request.attributes) })
 }
 
@@ -52,9 +52,9 @@ pub fn delete_attributes(
             return Err(errors::invalid_parameter("Attributes that the agent registered cannot be deleted."));
         }
         row.attributes.retain(|have| !same(have));
+        txn.room_came(&row.id);
         txn.put_instance(row);
     }
-    txn.touch_waiting();
     Ok(ecs::DeleteAttributesResponse { attributes: Some(request.attributes) })
 }
 

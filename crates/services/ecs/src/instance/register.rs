@@ -61,7 +61,7 @@ pub fn register_container_instance(
     let ec2_instance_id = Some(ec2_instance_id(document.as_deref(), &row.id));
     let row = InstanceRow { ec2_instance_id, ..row };
     txn.put_instance(row.clone());
-    txn.touch_waiting();
+    txn.room_came(&row.id);
     let stored = txn.state.instance(&row.id).cloned().expect("it was just written");
     let shown = describe::instance(&txn.state, txn.ctx, &stored, true);
     Ok(ecs::RegisterContainerInstanceResponse { container_instance: Some(shown) })

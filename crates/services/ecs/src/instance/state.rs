@@ -34,7 +34,7 @@ pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>
         let came = row.agent_connected;
         txn.put_instance(row);
         if came {
-            txn.touch_waiting();
+            txn.room_came(id);
         }
     }
 }
@@ -91,11 +91,11 @@ pub fn update_container_instances_state(
         if row.status != status {
             txn.put_instance(InstanceRow { status, ..row.as_ref().clone() });
             touch_services_on(txn, &row.id);
+            txn.room_came(&row.id);
         }
         let row = txn.state.instance(&row.id).cloned().unwrap_or(row);
         shown.push(describe::instance(&txn.state, txn.ctx, &row, true));
     }
-    txn.touch_waiting();
     Ok(ecs::UpdateContainerInstancesStateResponse {
         container_instances: Some(shown),
         failures: Some(failures),
@@ -129,7 +129,6 @@ pub fn deregister_container_instance(
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_instance(row.clone());
     give_up(txn, &row.id);
-    txn.touch_waiting();
     let shown = describe::instance(&txn.state, txn.ctx, &row, false);
     Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })
 }

@@ -17,6 +17,9 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     facets(state, broken);
     tallies(state, broken);
     daemons(state, broken);
+    broken.extend(
+        state.waiting_broken().map(|is| format!("not those wait for room that do by their rows: {is}")),
+    );
 }
 
 /// Where a daemon has looked, what it keeps is so.

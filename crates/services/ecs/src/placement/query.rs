@@ -17,14 +17,17 @@ pub use parser::Error;
 
 /// A parsed expression.
 #[derive(Debug, Clone)]
-pub struct Query(Node);
+pub struct Query {
+    text: String,
+    node: Node,
+}
 
 /// Parses an expression.
 ///
 /// # Errors
 /// What is wrong, and where.
 pub fn parse(text: &str) -> Result<Query, Error> {
-    parser::parse(text).map(Query)
+    parser::parse(text).map(|node| Query { text: text.to_owned(), node })
 }
 
 impl Query {
@@ -33,13 +36,18 @@ impl Query {
         view.candidate(&row.id).is_some_and(|candidate| self.holds(&candidate))
     }
 
+    /// As it was read.
+    pub fn text(&self) -> &str {
+        &self.text
+    }
+
     /// Whether what runs on a container instance decides.
     pub(super) fn of_tasks(&self) -> bool {
-        self.0.of_tasks()
+        self.node.of_tasks()
     }
 
     pub(super) fn holds(&self, candidate: &Candidate<'_>) -> bool {
-        self.0.holds(candidate)
+        self.node.holds(candidate)
     }
 }
 

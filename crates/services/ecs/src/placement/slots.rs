@@ -61,7 +61,7 @@ pub fn digest(text: Option<&str>) -> u64 {
 }
 
 /// A host port; `true` for udp.
-type Port = (bool, u16);
+pub(super) type Port = (bool, u16);
 
 /// All of them. Cloning is cheap.
 #[derive(Debug, Clone, Default)]
@@ -75,7 +75,8 @@ pub struct Slots {
     ports: OrdMap<Port, OrdSet<u32>>,
 }
 
-fn ports(of: &Resources) -> impl Iterator<Item = Port> {
+/// The host ports in it.
+pub(super) fn ports(of: &Resources) -> impl Iterator<Item = Port> {
     let number = |udp: bool| move |port: &u16| (udp, *port);
     of.ports_tcp.iter().map(number(false)).chain(of.ports_udp.iter().map(number(true)))
 }

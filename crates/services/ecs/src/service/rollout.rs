@@ -135,7 +135,10 @@ fn start(
     }
     say_started(txn, service, &started);
     match refused {
-        Some(why) => unplaced(txn, service, &why),
+        Some(why) => {
+            txn.state.waits_for(&service.name, &wanted);
+            unplaced(txn, service, &why);
+        }
         None => service.unplaced = None,
     }
     started

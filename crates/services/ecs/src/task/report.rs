@@ -101,7 +101,9 @@ fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> 
     txn.put_task(after.clone());
     if freed {
         service::task_stopped(txn, &before, &after);
-        txn.touch_waiting();
+        if let Some(host) = &after.instance {
+            txn.room_came(host);
+        }
         txn.trim();
     } else if after.last == TaskStatus::Running && before.last < TaskStatus::Running {
         service::task_started(txn, &after);

@@ -212,3 +212,53 @@ fn ten_thousand_tasks_are_placed_on_two_thousand_hosts_in_steps_that_fit() {
     let most = world.state.hosts().map(|(_, usage)| usage.tasks.len()).max();
     assert_eq!(most, Some(5), "every host is full, and none more than that");
 }
+
+/// That many services that wait for 100 MiB, and as many that wait for 300, on a host that is full; then one task of
+/// 100 MiB there ends. What that step looks at, and how many of them have their task.
+fn room_comes(waiting: usize) -> (usize, usize) {
+    let mut world = World::new();
+    world.define("large", json!({"memory": 300}));
+    world.host(200);
+    let run = world.call(run_task, json!({"taskDefinition": "web", "count": 2})).unwrap();
+    let task = run.tasks.unwrap()[0].task_arn.clone().unwrap();
+    for n in 0..waiting {
+        for (kind, definition) in [("a-large", "large"), ("b-small", "web"), ("c-elsewhere", "web")] {
+            let nowhere = json!([{"type": "memberOf", "expression": "attribute:stack == absent"}]);
+            let request = json!({
+                "serviceName": format!("{kind}{n}"), "taskDefinition": definition, "desiredCount": 1,
+                "placementConstraints": if kind == "c-elsewhere" { nowhere } else { json!([]) },
+            });
+            world.call(create_service, request).unwrap();
+        }
+    }
+    assert_eq!(world.live().len(), 2);
+    world.report(&task, "STOPPED", Some(0));
+    let placed = world.state.tasks().filter(|row| row.service.is_some()).count();
+    (world.looked, placed)
+}
+
+#[test]
+fn room_is_offered_to_those_that_it_could_serve_and_only_while_it_lasts() {
+    let (few, many) = (room_comes(2), room_comes(200));
+    assert_eq!((few.1, many.1), (1, 1));
+    assert!(many.0 <= few.0 + 16, "{few:?} of few, {many:?} of many");
+}
+
+#[test]
+fn room_goes_to_each_that_it_serves_those_that_need_much_first() {
+    let mut world = World::new();
+    world.define("large", json!({"memory": 300}));
+    world.define("huge", json!({"memory": 600}));
+    for (name, definition) in [("a", "web"), ("b", "large"), ("c", "large"), ("d", "huge")] {
+        let request = json!({"serviceName": name, "taskDefinition": definition, "desiredCount": 1});
+        world.call(create_service, request).unwrap();
+    }
+    let has = |world: &World| {
+        let of = |name: &str| world.state.tasks_of_service(&name.into()).count();
+        ["a", "b", "c", "d"].map(of)
+    };
+    world.host(550);
+    assert_eq!(has(&world), [1, 1, 0, 0]);
+    world.host(1000);
+    assert_eq!(has(&world), [1, 1, 1, 1]);
+}

@@ -7,7 +7,7 @@ use crate::cluster::{Cluster, InstanceFacet, InstanceId, seek::Seek};
 impl Query {
     /// Container instances of which every member is one; `None` where no index says which those are.
     pub fn narrowed<'a>(&self, state: &'a Cluster) -> Option<Seek<'a, InstanceId>> {
-        self.0.narrowed(state)
+        self.node.narrowed(state)
     }
 }
 
