@@ -161,7 +161,7 @@ async fn start_server(
     let read = Runtime::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
     let bus = hosted.iter().find_map(|host| host.event_bus());
     let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
-    let surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
+    let mut surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
     takeover::refuse_another_place(&control, dir.path())?;
     control.start().await?;
     control.sweep();
@@ -180,13 +180,12 @@ async fn start_server(
         },
         clock: runtime::now,
         names: front_door::Names::new(server.listen.ip(), &server.names),
-        upgrade_paths: vec!["/acs".to_owned(), "/tcs".to_owned()],
         limits: front_door_limits(),
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
-    let front = FrontDoor::new(front, gate, keys, users, Some(Arc::new(link)));
-    let front = surfaces.into_iter().fold(front, FrontDoor::with);
-    Ok((control, tokio::spawn(Arc::new(front).serve(listener, stop.clone()))))
+    surfaces.push(Arc::new(link));
+    let front = Arc::new(FrontDoor::new(front, gate, keys, users, surfaces));
+    Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
 }
 
 /// Puts every service behind one gate, and starts those that call others through it.

@@ -185,6 +185,16 @@ impl Refusal {
 }
 
 impl Mounted {
+    /// By [`Service::body_bytes`].
+    pub(crate) fn body_bytes(&self) -> Option<usize> {
+        self.service.body_bytes()
+    }
+
+    /// By [`Service::is_global`].
+    pub(crate) fn is_global(&self) -> bool {
+        self.service.is_global()
+    }
+
     /// Whether the principal may call the operation, and it is built.
     pub(crate) fn admit(&self, principal: &Principal, operation: &schema::Operation) -> Result<(), Refusal> {
         if principal.may.is_some_and(|operations| !operations.contains(&operation.name)) {

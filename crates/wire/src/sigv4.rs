@@ -6,6 +6,7 @@
 
 mod canonical;
 mod key;
+mod payload;
 mod refusal;
 mod sign;
 mod signature;
@@ -17,6 +18,7 @@ use crate::Timestamp;
 
 pub use canonical::payload_hash;
 pub use key::KeyCache;
+pub use payload::Payload;
 pub use refusal::Refusal;
 pub use sign::{Credentials, sign};
 pub use signature::{Place, Signature};
@@ -79,7 +81,34 @@ impl Verifier {
     ) -> Result<(), Refusal> {
         signature.check_time(now)?;
         let payload = canonical::payload(signature, request, rules)?;
-        let canonical = canonical::request(signature, request, &payload, rules);
+        self.verify_with(signature, request, &payload, secret, rules)
+    }
+
+    /// As [`Self::verify`], before the body is there, which `request` leaves empty. The signature has to cover what
+    /// `x-amz-content-sha256` says of the body; without that header there must be none.
+    pub fn verify_head(
+        &self,
+        signature: &Signature,
+        request: &Signed,
+        secret: &str,
+        rules: Rules,
+        now: Timestamp,
+    ) -> Result<Payload, Refusal> {
+        signature.check_time(now)?;
+        let (payload, text) = Payload::promised(signature, request.headers, rules)?;
+        self.verify_with(signature, request, &text, secret, rules)?;
+        Ok(payload)
+    }
+
+    fn verify_with(
+        &self,
+        signature: &Signature,
+        request: &Signed,
+        payload: &str,
+        secret: &str,
+        rules: Rules,
+    ) -> Result<(), Refusal> {
+        let canonical = canonical::request(signature, request, payload, rules);
         let text = canonical::string_to_sign(signature, &canonical);
         let key = self.keys.get(secret, signature);
         let expected = key::hmac(&key, text.as_bytes());

@@ -84,7 +84,12 @@ impl Client {
 
     /// What answers JSON to JSON at a path of its own, signed for a service.
     pub async fn post(&mut self, path: &str, service: &str, body: &Value) -> anyhow::Result<Bytes> {
-        let post = self.send(path, service, HeaderMap::new(), body.to_string().into());
+        let body = body.to_string();
+        // It is a stream to who reads it there: its head says what it is.
+        let mut headers = HeaderMap::new();
+        let hash = sigv4::payload_hash(body.as_bytes());
+        headers.insert("x-amz-content-sha256", HeaderValue::from_str(&hash)?);
+        let post = self.send(path, service, headers, body.into());
         tokio::time::timeout(PATIENCE, post).await.context("no answer in time")?
     }
 

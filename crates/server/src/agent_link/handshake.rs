@@ -2,9 +2,7 @@
 
 use agent_protocol::acs::{self, Connect};
 use async_trait::async_trait;
-use bytes::Bytes;
 use http::{HeaderMap, Response, StatusCode, header};
-use http_body_util::Full;
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream,
@@ -16,7 +14,7 @@ use tokio_tungstenite::{
 
 use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
 use crate::{
-    front_door::{Origin, Upgrade, UpgradeCall},
+    front_door::{Origin, ReplyBody, Site, Surface, SurfaceCall},
     gate::Caller,
     runtime::Place,
 };
@@ -25,18 +23,40 @@ use crate::{
 pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 #[async_trait]
-impl Upgrade for AgentLink {
-    async fn upgrade(&self, call: UpgradeCall) -> Response<Full<Bytes>> {
+impl Surface for AgentLink {
+    fn sites(&self) -> Vec<Site> {
+        vec![Site::Path("/acs"), Site::Path("/tcs")]
+    }
+
+    fn signed_for(&self) -> &str {
+        ecs_model::SERVICE.signing_name
+    }
+
+    /// Agents too; which container instance a caller speaks for, [`Assignments::identify`](super::Assignments) says.
+    fn admits(&self, _: &Caller) -> Result<(), wire::Error> {
+        Ok(())
+    }
+
+    fn refused(&self, error: &wire::Error, _: &str) -> Response<ReplyBody> {
+        let kind = if error.is_sender_fault() { RefusalKind::AccessDenied } else { RefusalKind::Server };
+        refused(&Refusal { kind, message: error.message().to_owned() })
+    }
+
+    async fn handle(&self, call: SurfaceCall) -> Response<ReplyBody> {
         let connect = Connect::parse(call.parts.uri.query().unwrap_or_default());
         let place = (call.caller.account.clone(), call.region.clone());
-        let answer = match (accept_key(&call.parts.headers), call.parts.uri.path()) {
+        let key = accept_key(&call.parts.headers).and_then(|key| {
+            let upgrade = call.upgrade.ok_or_else(|| bad_request("not an upgrade".into()))?;
+            Ok((key, upgrade))
+        });
+        let answer = match (key, call.parts.uri.path()) {
             (Err(refusal), _) => Err(refusal),
-            (Ok(key), ACS_PATH) => {
+            (Ok((key, upgrade)), ACS_PATH) => {
                 let origin = Origin::of(&call.parts.headers).to_string();
-                self.acs(connect, &call.caller, &place, &origin, call.on_upgrade).await.map(|()| key)
+                self.acs(connect, &call.caller, &place, &origin, upgrade).await.map(|()| key)
             }
-            (Ok(key), TCS_PATH) => {
-                self.tcs(connect, &call.caller, &place, call.on_upgrade).await.map(|()| key)
+            (Ok((key, upgrade)), TCS_PATH) => {
+                self.tcs(connect, &call.caller, &place, upgrade).await.map(|()| key)
             }
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
         };
@@ -149,8 +169,8 @@ async fn socket(on_upgrade: hyper::upgrade::OnUpgrade, limits: &Limits) -> Optio
     Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)
 }
 
-fn switching(key: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::default());
+fn switching(key: &str) -> Response<ReplyBody> {
+    let mut response = Response::new(ReplyBody::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
     headers.insert(header::CONNECTION, header::HeaderValue::from_static("Upgrade"));
@@ -162,10 +182,10 @@ fn switching(key: &str) -> Response<Full<Bytes>> {
 }
 
 /// A refusal by one of the names that agents know.
-fn refused(refusal: &Refusal) -> Response<Full<Bytes>> {
+fn refused(refusal: &Refusal) -> Response<ReplyBody> {
     tracing::info!(%refusal, "an agent's web socket was refused");
     let body = acs::refusal(refusal.kind.as_str(), &refusal.message);
-    let mut response = Response::new(Full::from(body));
+    let mut response = Response::new(ReplyBody::from(bytes::Bytes::from(body)));
     *response.status_mut() = refusal.kind.status();
     response.headers_mut().insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     response

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, tungstenite};
 
 use super::*;
-use crate::front_door::{Upgrade, UpgradeCall};
+use crate::front_door::{BodyStream, Surface, SurfaceCall};
 use crate::gate::Caller;
 
 type Agent = WebSocketStream<MaybeTlsStream<tokio::net::TcpStream>>;
@@ -119,7 +119,7 @@ async fn world(limits: Limits) -> World {
                     async move {
                         let on_upgrade = hyper::upgrade::on(&mut request);
                         let (parts, _) = request.into_parts();
-                        Ok::<_, std::convert::Infallible>(link.upgrade(call(parts, on_upgrade)).await)
+                        Ok::<_, std::convert::Infallible>(link.handle(call(parts, on_upgrade)).await)
                     }
                 });
             let connection = hyper::server::conn::http1::Builder::new()
@@ -131,10 +131,11 @@ async fn world(limits: Limits) -> World {
     World { address, link, assign, told }
 }
 
-fn call(parts: http::request::Parts, on_upgrade: hyper::upgrade::OnUpgrade) -> UpgradeCall {
-    UpgradeCall {
+fn call(parts: http::request::Parts, on_upgrade: hyper::upgrade::OnUpgrade) -> SurfaceCall {
+    SurfaceCall {
         parts,
-        on_upgrade,
+        body: BodyStream::empty(),
+        upgrade: Some(on_upgrade),
         caller: Caller {
             account: "000000000000".into(),
             arn: "arn:aws:iam::000000000000:root".into(),
@@ -145,6 +146,7 @@ fn call(parts: http::request::Parts, on_upgrade: hyper::upgrade::OnUpgrade) -> U
         request_id: "r".into(),
         region: "us-east-1".into(),
         now: wire::Timestamp::default(),
+        stopping: Default::default(),
     }
 }
 

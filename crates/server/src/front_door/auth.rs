@@ -10,6 +10,14 @@ use wire::sigv4::{Refusal, Rules, Signature, Signed};
 use super::connection::Connection;
 use super::{FrontDoor, Key};
 
+/// For which service a request has to be signed.
+pub(super) struct Scope<'a> {
+    /// By its name in a credential's scope.
+    pub service: &'a str,
+    /// It is one for all regions.
+    pub global: bool,
+}
+
 impl FrontDoor {
     /// The key that a request says it was signed with, as far as its head alone tells: known, in scope, in time, and
     /// free to be used on this connection. Nothing is proven before [`FrontDoor::verify`].
@@ -18,7 +26,7 @@ impl FrontDoor {
         signature: &Signature,
         parts: &Parts,
         connection: &Connection,
-        service: &str,
+        scope: Scope<'_>,
         now: Timestamp,
     ) -> Result<Arc<Key>, Refusal> {
         let key = self.keys.find(&signature.access_key).ok_or(Refusal::UnknownKey)?;
@@ -30,12 +38,13 @@ impl FrontDoor {
             return Ok(key);
         }
         check_session(&key, signature, now)?;
-        if signature.service != service {
+        if signature.service != scope.service {
             return Err(Refusal::Invalid(format!(
-                "Credential should be scoped to correct service: '{service}'. "
+                "Credential should be scoped to correct service: '{}'. ",
+                scope.service
             )));
         }
-        if service != "sts" && !self.config.regions.has(&signature.region) {
+        if !scope.global && !self.config.regions.has(&signature.region) {
             return Err(Refusal::Invalid("Credential should be scoped to a valid region. ".to_owned()));
         }
         if let Some(own) = key.region.as_deref().filter(|own| *own != signature.region) {

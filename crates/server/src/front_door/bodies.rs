@@ -8,6 +8,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Up to so many bytes a body is a small one.
 const SMALL: usize = 64 * 1024;
+/// The room of a body that is streamed: what the HTTP library reads of it ahead of its handler.
+const WINDOW: usize = 512 * 1024;
 /// In what room is counted, in bytes.
 const UNIT: usize = 1024;
 
@@ -15,27 +17,40 @@ const UNIT: usize = 1024;
 pub(super) struct Bodies {
     small: Arc<Semaphore>,
     large: Arc<Semaphore>,
+    /// Of those that are streamed.
+    pub streamed: Arc<Semaphore>,
     units: usize,
 }
 
 impl Bodies {
-    /// So many bytes for small bodies, and as many for large ones.
+    /// So many bytes for small bodies, as many for large ones, and as many for those that are streamed.
     pub fn new(bytes: usize) -> Self {
         let units = bytes / UNIT;
         let room = || Arc::new(Semaphore::new(units));
-        Self { small: room(), large: room(), units }
+        Self { small: room(), large: room(), streamed: room(), units }
     }
 
     /// Waits for room for a body of so many bytes.
     pub async fn room(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
         let room = if bytes <= SMALL { &self.small } else { &self.large };
         // A body that is larger than all room takes all of it.
-        let units = u32::try_from(bytes.div_ceil(UNIT).min(self.units)).unwrap_or(u32::MAX);
-        match units {
-            0 => None,
-            // The semaphore is never closed.
-            units => room.clone().acquire_many_owned(units).await.ok(),
-        }
+        take(room, bytes.min(self.units * UNIT)).await
+    }
+}
+
+impl Bodies {
+    /// How many bytes a streamed body takes of its room, at most.
+    pub fn window(&self) -> usize {
+        WINDOW.min(self.units * UNIT)
+    }
+}
+
+/// Waits for so many bytes of some room. Not for more than it has.
+pub(super) async fn take(room: &Arc<Semaphore>, bytes: usize) -> Option<OwnedSemaphorePermit> {
+    match u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX) {
+        0 => None,
+        // The semaphore is never closed.
+        units => room.clone().acquire_many_owned(units).await.ok(),
     }
 }
 

@@ -5,12 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Full};
+use futures_util::future::join_all;
 use hyper::body::Body as _;
 use hyper::header::{CONNECTION, HeaderValue, UPGRADE};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use socket2::{SockFilter, SockRef};
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +20,7 @@ use tokio_util::task::TaskTracker;
 use super::FrontDoor;
 use super::connection::{Connection, Ends};
 use super::places::{Held, Places};
+use super::reply::Sent;
 use super::stream::Stream;
 
 /// After `accept` failed (no file descriptors, most likely) the next try waits that long.
@@ -37,8 +38,8 @@ struct Scene {
 
 impl FrontDoor {
     /// Serves until `shutdown`. Then nobody can connect any more; requests that have come, and those that follow at
-    /// once on connections in use, are answered, and told that the connection ends; web sockets that were handed over
-    /// are closed. What is left after [`Limits::grace`] is cut.
+    /// once on connections in use, are answered, and told that the connection ends; surfaces close what they have
+    /// taken over. What is left after [`Limits::grace`] is cut.
     ///
     /// [`Limits::grace`]: super::Limits::grace
     pub async fn serve(self: Arc<Self>, listener: TcpListener, shutdown: CancellationToken) {
@@ -70,12 +71,8 @@ impl FrontDoor {
                 scene.tracker.close();
                 scene.tracker.wait().await;
             };
-            let sockets = async {
-                if let Some(upgrade) = &self.upgrade {
-                    upgrade.close().await;
-                }
-            };
-            tokio::join!(connections, sockets);
+            let surfaces = join_all(self.surfaces.iter().map(|(_, surface)| surface.close()));
+            tokio::join!(connections, surfaces);
         };
         if tokio::time::timeout(limits.grace, ending).await.is_err() {
             scene.cut.cancel();
@@ -124,12 +121,9 @@ impl FrontDoor {
             let (door, known, places) = (self.clone(), known.clone(), held.places().clone());
             let last = head_read(&known, &request);
             async move {
-                let (head, body) = door.handle(request, &known).await.into_parts();
-                known.place.answered();
-                // It is whole, and its bytes are not copied.
-                let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-                let body = Full::new(places.counted(&known.place, body));
-                let mut response = Response::from_parts(head, body);
+                let response = door.handle(request, &known).await;
+                known.framing.reply_streams(response.body().is_stream());
+                let mut response = response.map(|body| Sent::new(body, &places, &known.place));
                 let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                 if !upgraded && (last || known.place.reserved || known.stopping.is_cancelled()) {
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));

@@ -110,7 +110,7 @@ fn without_default_port<'a>(scheme: &str, authority: &'a str) -> &'a str {
 }
 
 /// The host without its port and without the dot that may end a name.
-fn name_of(host: &str) -> &str {
+pub(super) fn name_of(host: &str) -> &str {
     if host.starts_with('[') {
         return host.split_inclusive(']').next().unwrap_or(host);
     }

@@ -1,14 +1,11 @@
-//! What the front door is given: the keys, who is at the other end, and what takes over web sockets.
+//! What the front door is given: the keys, and who is at the other end.
 
 use std::{fmt, sync::Arc};
 
-use async_trait::async_trait;
-use bytes::Bytes;
 use http::{
     HeaderMap,
     header::{HOST, HeaderName, HeaderValue},
 };
-use http_body_util::Full;
 use wire::Timestamp;
 
 use super::Ends;
@@ -74,31 +71,4 @@ pub trait Peers: Send + Sync {
     /// Whether a key that everybody knows serves this connection, and why not. Asked once a connection, before a
     /// body is read; it may wait for the kernel.
     fn admit(&self, ends: &Ends) -> Result<(), String>;
-}
-
-/// Takes over connections that ask for a web socket.
-#[async_trait]
-pub trait Upgrade: Send + Sync {
-    /// Answers the request: `101` (and then serves `on_upgrade` in a task of its own), or a refusal.
-    async fn upgrade(&self, call: UpgradeCall) -> http::Response<Full<Bytes>>;
-
-    /// Closes all that was taken over, in order, and waits until it is closed. Nothing is taken over any more.
-    async fn close(&self);
-}
-
-/// A request for a web socket whose signature is right.
-#[derive(Debug)]
-pub struct UpgradeCall {
-    /// Method, path, query and headers.
-    pub parts: http::request::Parts,
-    /// Becomes the connection once `101` is sent.
-    pub on_upgrade: hyper::upgrade::OnUpgrade,
-    /// Who asks.
-    pub caller: Caller,
-    /// The id of this request.
-    pub request_id: String,
-    /// The region that it is for: the one that the client signed for.
-    pub region: Arc<str>,
-    /// When the request came in.
-    pub now: Timestamp,
 }

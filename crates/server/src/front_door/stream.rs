@@ -4,7 +4,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -22,11 +22,15 @@ const BODY: u8 = 2;
 /// Nothing is looked at any more.
 const RAW: u8 = 3;
 
+/// So many bytes of a stream a client has to take while it may wait, if it does not take all.
+const PROGRESS: usize = 16 * 1024;
+
 /// What of a connection's bytes comes next. Only its own task writes it.
 #[derive(Debug, Default)]
 pub(super) struct Framing {
     phase: AtomicU8,
     left: AtomicU64,
+    streams: AtomicBool,
 }
 
 impl Framing {
@@ -41,6 +45,11 @@ impl Framing {
         };
         self.phase.store(phase, Ordering::Relaxed);
     }
+
+    /// Says whether the reply that is sent now is a stream, which has no whole that could be taken in time.
+    pub fn reply_streams(&self, streams: bool) {
+        self.streams.store(streams, Ordering::Relaxed);
+    }
 }
 
 /// A connection whose heads have lines that end in CR and LF, and whose client reads what it is sent.
@@ -50,15 +59,14 @@ pub(super) struct Stream {
     head: Head,
     /// What was read beyond the end of a head or a body.
     beyond: BytesMut,
-    patience: Duration,
-    /// Runs while something waits to be sent.
-    stalled: Option<Pin<Box<Sleep>>>,
+    patience: Patience,
 }
 
 impl Stream {
     /// A client may let what it is sent wait for `patience`.
     pub fn new(tcp: TcpStream, framing: Arc<Framing>, patience: Duration) -> Self {
-        Self { tcp, framing, head: Head::default(), beyond: BytesMut::new(), patience, stalled: None }
+        let patience = Patience { patience, stalled: None, taken: 0 };
+        Self { tcp, framing, head: Head::default(), beyond: BytesMut::new(), patience }
     }
 
     /// Keeps what `buf` holds beyond `end` for later.
@@ -85,16 +93,47 @@ impl Stream {
         Poll::Ready(Ok(()))
     }
 
+    fn taken(&mut self, sent: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = sent {
+            self.patience.taken += bytes;
+        }
+    }
+
     /// Ends a connection whose client has not taken what it was sent, in whole, for too long.
     fn in_time<T>(&mut self, context: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if sent.is_pending() {
-            let patience = self.patience;
-            let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(patience)));
-            ready!(stalled.as_mut().poll(context));
+            ready!(self.patience.wait(context, self.framing.streams.load(Ordering::Relaxed)));
             let text = "the client does not read its replies";
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, text)));
         }
         sent
+    }
+}
+
+/// How long something may wait to be sent.
+struct Patience {
+    patience: Duration,
+    /// Runs while something waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+    /// Bytes that were taken while it runs.
+    taken: usize,
+}
+
+impl Patience {
+    /// Whether what waits has waited for too long. Of a stream that goes on there may always be something.
+    fn wait(&mut self, context: &mut Context<'_>, streams: bool) -> Poll<()> {
+        let patience = self.patience;
+        loop {
+            let stalled = self.stalled.get_or_insert_with(|| {
+                self.taken = 0;
+                Box::pin(tokio::time::sleep(patience))
+            });
+            ready!(stalled.as_mut().poll(context));
+            if !streams || self.taken < PROGRESS {
+                return Poll::Ready(());
+            }
+            self.stalled = None;
+        }
     }
 }
 
@@ -138,6 +177,7 @@ impl AsyncWrite for Stream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let sent = Pin::new(&mut this.tcp).poll_write(context, data);
+        this.taken(&sent);
         this.in_time(context, sent)
     }
 
@@ -148,6 +188,7 @@ impl AsyncWrite for Stream {
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
         let sent = Pin::new(&mut this.tcp).poll_write_vectored(context, data);
+        this.taken(&sent);
         this.in_time(context, sent)
     }
 
@@ -160,7 +201,7 @@ impl AsyncWrite for Stream {
         let this = self.get_mut();
         let flushed = Pin::new(&mut this.tcp).poll_flush(context);
         if flushed.is_ready() {
-            this.stalled = None;
+            this.patience.stalled = None;
         }
         this.in_time(context, flushed)
     }
@@ -231,6 +272,20 @@ mod tests {
         answers.dedup();
         assert_eq!(answers.len(), 1, "{answers:?}");
         answers.remove(0)
+    }
+
+    #[tokio::test]
+    async fn a_stream_may_wait_while_its_client_takes_some_of_it() {
+        let patience = Duration::from_secs(3600);
+        for (streams, taken, waits) in
+            [(false, PROGRESS, false), (true, PROGRESS - 1, false), (true, PROGRESS, true)]
+        {
+            let mut over = Box::pin(tokio::time::sleep(Duration::ZERO));
+            over.as_mut().await;
+            let mut waiting = Patience { patience, stalled: Some(over), taken };
+            let found = std::future::poll_fn(|context| Poll::Ready(waiting.wait(context, streams))).await;
+            assert_eq!(found.is_pending(), waits, "{streams} {taken}");
+        }
     }
 
     #[test]

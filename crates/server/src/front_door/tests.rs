@@ -2,6 +2,7 @@
 
 mod client;
 mod limits;
+mod surfaces;
 
 use std::sync::Arc;
 
@@ -9,7 +10,6 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_model as ecs;
 use http::{Response, StatusCode};
-use http_body_util::Full;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -99,7 +99,7 @@ impl Keys for Ring {
             arn: "arn:aws:iam::000000000000:root".into(),
             user_id: "000000000000".into(),
             access_key: access_key.into(),
-            role: Role::User,
+            role: if access_key == "AGENT" { Role::NewAgent } else { Role::User },
         };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
         let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);
@@ -109,42 +109,30 @@ impl Keys for Ring {
     }
 }
 
-/// Tells who asks for what.
-struct Beside;
-
-#[async_trait]
-impl Surface for Beside {
-    fn path(&self) -> &'static str {
-        "/_beside"
-    }
-
-    async fn call(&self, call: SurfaceCall) -> Result<Bytes, wire::Error> {
-        let body = String::from_utf8_lossy(&call.body);
-        let told = json!({
-            "arn": &*call.caller.arn, "region": &*call.region, "now": call.now.as_millis(), "body": body,
-        });
-        Ok(told.to_string().into())
-    }
-}
-
 struct Takes;
 
 #[async_trait]
-impl Upgrade for Takes {
-    async fn upgrade(&self, call: UpgradeCall) -> Response<Full<Bytes>> {
+impl Surface for Takes {
+    fn sites(&self) -> Vec<Site> {
+        vec![Site::Path("/acs")]
+    }
+
+    fn signed_for(&self) -> &str {
+        "ecs"
+    }
+
+    async fn handle(&self, call: SurfaceCall) -> Response<ReplyBody> {
         tokio::spawn(async move {
             use tokio::io::AsyncWriteExt;
-            let mut socket = hyper_util::rt::TokioIo::new(call.on_upgrade.await.unwrap());
+            let mut socket = hyper_util::rt::TokioIo::new(call.upgrade.unwrap().await.unwrap());
             socket.write_all(format!("hello {}", call.caller.access_key).as_bytes()).await.unwrap();
         });
-        let mut response = Response::new(Full::default());
+        let mut response = Response::new(ReplyBody::default());
         *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
         response.headers_mut().insert("connection", "Upgrade".parse().unwrap());
         response.headers_mut().insert("upgrade", "websocket".parse().unwrap());
         response
     }
-
-    async fn close(&self) {}
 }
 
 /// A running front door; it ends with the test's process.
@@ -159,7 +147,6 @@ fn config() -> Config {
         regions: Regions::new("us-east-1", []),
         clock: || NOW,
         names: Names::new("127.0.0.1".parse().unwrap(), &[]),
-        upgrade_paths: Vec::new(),
         limits: Limits::default(),
     }
 }
@@ -173,11 +160,14 @@ async fn start(limits: Limits) -> Running {
 }
 
 async fn start_with(limits: Limits, kernel: Arc<Kernel>) -> Running {
-    let config = Config { upgrade_paths: vec!["/acs".into()], limits, ..config() };
+    start_surface(limits, kernel, Arc::new(Takes)).await
+}
+
+async fn start_surface(limits: Limits, kernel: Arc<Kernel>, surface: Arc<dyn Surface>) -> Running {
+    let config = Config { limits, ..config() };
     let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo(kernel.clone())), Arc::new(Sts)];
     let gate = Arc::new(Gate::new(services).unwrap());
-    let door =
-        FrontDoor::new(config, gate, Arc::new(Ring), kernel, Some(Arc::new(Takes))).with(Arc::new(Beside));
+    let door = FrontDoor::new(config, gate, Arc::new(Ring), kernel, vec![surface]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
     let served = tokio::spawn(Arc::new(door).serve(listener, shutdown.clone()));
@@ -209,32 +199,6 @@ async fn a_signed_call_reaches_its_service() {
                 "region": "us-east-1", "now": NOW.as_millis(), "origin": "http://localhost:4566",
             })
         );
-    }
-}
-
-#[tokio::test]
-async fn what_is_beside_the_services_answers_administrators_whose_signature_is_right() {
-    let running = start(Limits::default()).await;
-    let mut client = Client::connect(running.address).await;
-    let json = [("content-type", "application/x-amz-json-1.1")];
-    let post = ("POST", "/_beside", "");
-    let administrator = client.with("AKID", "secret").scope("us-east-1", "events");
-    let answer = client.signed(&administrator, post, &json, b"{}").await;
-    assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/json")));
-    assert_eq!(answer.header("x-amzn-requestid").map(str::len), Some(36));
-    let told = json!({
-        "arn": "arn:aws:iam::000000000000:root", "region": "us-east-1", "now": NOW.as_millis(), "body": "{}",
-    });
-    assert_eq!(answer.json(), told);
-    for (key, secret, code) in [
-        ("AGENT", "secret", "AccessDeniedException"),
-        ("AKID", "wrong", "InvalidSignatureException"),
-        ("NOBODY", "secret", "UnrecognizedClientException"),
-    ] {
-        let signer = client.with(key, secret).scope("us-east-1", "events");
-        let answer = client.signed(&signer, post, &json, b"{}").await;
-        let told = refused(&answer);
-        assert!(told.0 >= 400 && told.1 == code, "{key}: {told:?}");
     }
 }
 
@@ -417,7 +381,7 @@ async fn web_pages_and_foreign_names_are_refused_everywhere() {
         let all: Vec<_> = headers.iter().chain(&upgrade).copied().collect();
         let mut client = Client::connect(running.address).await;
         let answer = client.signed_get("/acs/ws", "a=b", &all).await;
-        assert_eq!((answer.status, &answer.json()["type"]), (403, &json!("AccessDeniedException")));
+        assert_eq!((answer.status, &answer.json()["__type"]), (403, &json!("AccessDeniedException")));
         let mut client = Client::connect(running.address).await;
         let all: Vec<_> = headers.iter().chain(&[("x-amz-target", TARGET)]).copied().collect();
         let answer = client.signed_post(&all, b"{\"tasks\":[\"a\"]}").await;
@@ -584,15 +548,17 @@ async fn web_sockets_are_handed_over() {
     let upgrade = [HOST, ("upgrade", "websocket"), ("connection", "Upgrade")];
     let mut client = Client::connect(running.address).await;
     let answer = client.raw("GET", "/acs/ws?a=b", &upgrade, b"").await;
-    assert_eq!(answer.status, 403);
-    assert_eq!(answer.json()["type"], "AccessDeniedException");
+    assert_eq!(
+        (answer.status, &answer.json()["__type"]),
+        (400, &json!("MissingAuthenticationTokenException"))
+    );
     // A connection that asked for a web socket carries no other request.
     assert_eq!(client.rest().await, "");
     let mut client = Client::connect(running.address).await;
     let answer = client.signed_get("/acs/ws", "a=b&c=d%20e", &upgrade).await;
     assert_eq!(answer.status, 101);
     assert_eq!(client.rest().await, "hello AKID");
-    // Beside the configured path it is a call like any other.
+    // Beside its path it is a call like any other.
     let mut client = Client::connect(running.address).await;
     let answer = client.signed_get("/acsx", "", &upgrade).await;
     assert_eq!(answer.status, 400);

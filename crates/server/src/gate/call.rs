@@ -19,6 +19,16 @@ pub trait Service: Send + Sync {
     /// What of the model is built.
     fn support(&self) -> &'static Support;
 
+    /// The longest body of its requests, in bytes, where that is not the usual one.
+    fn body_bytes(&self) -> Option<usize> {
+        None
+    }
+
+    /// Whether it is one for all regions: requests may be signed for any.
+    fn is_global(&self) -> bool {
+        false
+    }
+
     /// Carries out one operation that [`Service::support`] lists as built. Returns the output structure as
     /// JSON (`{}` when it has no member); whoever called renders it in the client's protocol.
     async fn call(&self, call: Call) -> Result<Bytes, wire::Error>;

@@ -6,6 +6,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::{
+    Response,
+    header::{CONTENT_TYPE, HeaderValue},
+};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,12 +22,14 @@ use tokio_util::sync::CancellationToken;
 use wire::Error;
 
 use crate::{
-    front_door::{Surface, SurfaceCall},
+    front_door::{ReplyBody, Site, Surface, SurfaceCall},
     runtime::{Place, Shard},
 };
 
 /// Where it is.
 pub const PATH: &str = "/_roadstead/events";
+/// The longest request, in bytes: it holds an event pattern.
+const LONGEST: u64 = 64 * 1024;
 /// The longest wait for an event.
 const WAIT: Duration = Duration::from_secs(20);
 /// Events of one answer, at most, and after how many bytes it is full.
@@ -85,6 +91,14 @@ impl<D: Bus> Following<D> {
             told
         });
         known.clone()
+    }
+
+    /// From JSON to JSON.
+    async fn told(&self, place: &Place, request: &[u8]) -> Result<Bytes, Error> {
+        let request = serde_json::from_slice(request)
+            .map_err(|error| Error::new("ValidationException", 400, error.to_string()))?;
+        let answer = self.answer(place, request).await?;
+        serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| Error::internal(error.to_string()))
     }
 
     async fn answer(&self, place: &Place, request: Request) -> Result<Answer, Error> {
@@ -149,15 +163,29 @@ fn page<D: Bus>(state: &D, after: u64, filter: Option<&Filter>) -> Answer {
 
 #[async_trait]
 impl<D: Bus> Surface for Following<D> {
-    fn path(&self) -> &'static str {
-        PATH
+    fn sites(&self) -> Vec<Site> {
+        vec![Site::Path(PATH)]
     }
 
-    async fn call(&self, call: SurfaceCall) -> Result<Bytes, Error> {
-        let request = serde_json::from_slice(&call.body)
-            .map_err(|error| Error::new("ValidationException", 400, error.to_string()))?;
-        let answer = self.answer(&(call.caller.account, call.region), request).await?;
-        serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| Error::internal(error.to_string()))
+    fn signed_for(&self) -> &str {
+        D::SERVICE
+    }
+
+    fn body_bytes(&self) -> u64 {
+        LONGEST
+    }
+
+    async fn handle(&self, call: SurfaceCall) -> Response<ReplyBody> {
+        let place = (call.caller.account, call.region);
+        let told = async { self.told(&place, &call.body.whole().await?).await };
+        match told.await {
+            Ok(json) => {
+                let mut response = Response::new(json.into());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
+            Err(error) => self.refused(&error, &call.request_id),
+        }
     }
 }
 

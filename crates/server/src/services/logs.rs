@@ -55,6 +55,11 @@ impl Service for Logs {
         &SUPPORT
     }
 
+    /// A batch of log events may have 1 MiB of text, and JSON can write one byte as six.
+    fn body_bytes(&self) -> Option<usize> {
+        Some(8 * 1024 * 1024)
+    }
+
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
         if let Some(writers) = &self.writers {
             writers.check(&call)?;

@@ -24,6 +24,10 @@ impl Service for Sts {
         &SUPPORT
     }
 
+    fn is_global(&self) -> bool {
+        true
+    }
+
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
         let identity = GetCallerIdentityResponse {
             user_id: Some(call.caller.user_id.to_string()),

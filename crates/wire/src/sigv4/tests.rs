@@ -43,6 +43,50 @@ fn what_we_sign_is_right() {
     assert_eq!(verify(&changed, b"{}", "secret"), Err(Refusal::DoesNotMatch));
 }
 
+/// The head is right before the body is there; and the body, in whatever pieces it comes.
+#[test]
+fn a_body_in_pieces_is_held_to_its_head() {
+    let body = b"0123456789";
+    let head = |told: Option<&str>, body: &[u8]| {
+        let mut headers = HeaderMap::new();
+        headers.insert("host", HeaderValue::from_static("localhost:4566"));
+        if let Some(told) = told {
+            headers.insert("x-amz-content-sha256", HeaderValue::from_str(told).unwrap());
+        }
+        sign(("PUT", "/a", ""), &mut headers, body, &credentials(), ("us-east-1", "s3"), NOW).unwrap();
+        headers
+    };
+    let verify = |headers: &HeaderMap, rules: Rules| {
+        let signature = Signature::read(headers, "").unwrap();
+        let request = Signed { method: "PUT", path: "/a", query: "", headers, body: b"" };
+        Verifier::default().verify_head(&signature, &request, "secret", rules, NOW)
+    };
+    let right = head(Some(&payload_hash(body)), body);
+    for (pieces, expected) in [
+        (vec!["0123456789"], Ok(())),
+        (vec!["0", "12345678", "", "9"], Ok(())),
+        (vec!["012345678"], Err(Refusal::DoesNotMatch)),
+        (vec!["0123456789", "0"], Err(Refusal::DoesNotMatch)),
+        (vec![], Err(Refusal::DoesNotMatch)),
+    ] {
+        let mut payload = verify(&right, Rules::default()).unwrap();
+        pieces.iter().for_each(|piece| payload.piece(piece.as_bytes()));
+        assert_eq!(payload.end(), expected, "{pieces:?}");
+    }
+    // Without the header there is no body, whatever was signed.
+    assert_eq!(verify(&head(None, body), Rules::default()).err(), Some(Refusal::DoesNotMatch));
+    let mut payload = verify(&head(None, b""), Rules::default()).unwrap();
+    payload.piece(b"0");
+    assert_eq!(payload.end(), Err(Refusal::DoesNotMatch));
+    // What is promised is a part of what is signed.
+    let mut other = right;
+    other.insert("x-amz-content-sha256", HeaderValue::from_str(&payload_hash(b"1")).unwrap());
+    assert_eq!(verify(&other, Rules::default()).err(), Some(Refusal::DoesNotMatch));
+    for told in ["UNSIGNED-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "00"] {
+        assert_eq!(verify(&head(Some(told), b""), Rules::default()).err(), Some(Refusal::DoesNotMatch));
+    }
+}
+
 #[test]
 fn a_changed_secret_is_noticed_in_spite_of_the_cache() {
     let verifier = Verifier::default();

@@ -7,10 +7,7 @@ use store::{Store, memory::Memory};
 use wire::Timestamp;
 
 use super::*;
-use crate::{
-    gate::{Caller, Role},
-    runtime::{Found, Identity, Runtime, Shards},
-};
+use crate::runtime::{Found, Identity, Runtime, Shards};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextRow {
@@ -152,16 +149,7 @@ impl Plane {
 }
 
 async fn ask(following: &Following<Texts>, request: Value) -> Result<Value, Error> {
-    let (account, region) = place();
-    let caller = Caller {
-        account,
-        arn: "arn:aws:iam::111111111111:root".into(),
-        user_id: "111111111111".into(),
-        access_key: "test".into(),
-        role: Role::User,
-    };
-    let body = request.to_string().into();
-    let answer = following.call(SurfaceCall { body, caller, region, now: Timestamp(1) }).await?;
+    let answer = following.told(&place(), request.to_string().as_bytes()).await?;
     Ok(serde_json::from_slice(&answer).unwrap())
 }
 
