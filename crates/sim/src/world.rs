@@ -118,7 +118,7 @@ impl World {
             now: Timestamp(1),
             storm: true,
             outcome: Outcome::default(),
-            bus: (seed % 2 == 0).then(Bus::default),
+            bus: seed.is_multiple_of(2).then(Bus::default),
             agenda: BTreeSet::new(),
             order: 0,
             ids: Ids::new(u128::from(seed) << 64 | 1),

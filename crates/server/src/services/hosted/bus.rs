@@ -17,10 +17,13 @@ use crate::{
     services::following::Following,
 };
 
+type MakeBus<D> = fn(&Arc<Hosted<D>>, &Found<D>) -> Arc<dyn EventBus>;
+type MakeSurface<D> = fn(&Arc<Hosted<D>>, CancellationToken) -> Arc<dyn Surface>;
+
 /// What a domain that is a bus has besides.
 pub(super) struct AsBus<D: Api> {
-    pub bus: fn(&Arc<Hosted<D>>, &Found<D>) -> Arc<dyn EventBus>,
-    pub surface: fn(&Arc<Hosted<D>>, CancellationToken) -> Arc<dyn Surface>,
+    pub bus: MakeBus<D>,
+    pub surface: MakeSurface<D>,
 }
 
 impl<D: Api + Bus> AsBus<D> {

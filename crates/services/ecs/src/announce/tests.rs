@@ -416,7 +416,7 @@ fn a_host_with_many_tasks_is_given_up_in_steps_that_fit_though_each_is_told() {
     assert_eq!(last.detail["remainingResources"], last.detail["registeredResources"]);
     // A cluster that is forgotten leaves nothing.
     world.listened = false;
-    world.call(|txn, _: Value| crate::clusters::delete_cluster(txn), json!({})).unwrap();
+    world.call(crate::clusters::delete_cluster, json!({"cluster": "c"})).unwrap();
     world.listened = true;
     while !world.state.gone() {
         world.pass(2 * crate::limits::INACTIVE_KEPT_MS);

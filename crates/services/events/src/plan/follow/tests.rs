@@ -7,7 +7,11 @@ use super::follow;
 use crate::{limits, testing::World};
 
 fn follows(world: &mut World) {
-    world.run(|txn| Ok(follow(txn))).unwrap();
+    let done = world.run(|txn| {
+        follow(txn);
+        Ok(())
+    });
+    done.unwrap();
 }
 
 /// The numbers in `detail` of what is kept behind a number, and the number of the last.
