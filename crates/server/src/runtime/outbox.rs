@@ -48,9 +48,9 @@ pub fn start<D: Sends>(shard: &Shard<D>, calls: Arc<dyn Calls>) {
 fn tell_given_up<D: Sends>(delta: &Delta<D>) {
     let new = delta.keys.iter().filter(|key| delta.before.given_up(key).is_none());
     let mut new = new.filter_map(|key| delta.after.given_up(key));
-    let Some(GivenUp { for_whom, what, attempts, code, message, .. }) = new.next() else { return };
+    let Some(GivenUp { for_whom, what, attempts, code, message: why, .. }) = new.next() else { return };
     let (service, all) = (D::SERVICE, 1 + new.count());
-    tracing::warn!(service, for_whom, what, attempts, code, message, all, "a call was given up");
+    tracing::warn!(service, for_whom, what, attempts, code, why, all, "a call was given up");
 }
 
 async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Notify>) {

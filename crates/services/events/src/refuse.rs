@@ -28,6 +28,11 @@ pub fn too_many() -> Error {
     errors::limit_exceeded("The requested resource exceeds the maximum number allowed.")
 }
 
+/// A role that EventBridge may not act as.
+pub fn no_role(arn: &str) -> Error {
+    validation(format!("Provided role '{arn}' cannot be assumed by principal 'events.amazonaws.com'."))
+}
+
 /// An ARN of nothing that is meant.
 pub fn bad_arn(arn: &str) -> Error {
     validation(format!("Parameter {arn} is not valid. Reason: Provided Arn is not in correct format."))

@@ -298,7 +298,7 @@ fn after_key<K: Ord + Clone, V: Clone>(
 impl Domain for Events {
     type Rows = Row;
     type Mark = Mark;
-    type Ports = ();
+    type Ports = Arc<dyn Others>;
 
     const SERVICE: &'static str = "events";
     const KEPT_MS: i64 = limits::KEPT_MS;
@@ -434,5 +434,7 @@ impl Api for Events {
         api::OPERATIONS
     }
 
-    fn ports(_others: &Arc<dyn Others>) {}
+    fn ports(others: &Arc<dyn Others>) -> Arc<dyn Others> {
+        others.clone()
+    }
 }

@@ -1,13 +1,14 @@
 //! What several tests of this crate share: an account and region with a clock that stands still until it is moved,
 //! and helpers in the words of the API.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 use state::{
     Batch, Ctx, Domain, Ids, Table,
     api::{self, Handler},
     outbox::{Call, Sends},
+    port::{Known, Others},
 };
 use wire::Error;
 
@@ -27,6 +28,23 @@ pub fn ctx() -> Ctx {
         caller_arn: "arn:aws:iam::000000000000:root".into(),
         agent: None,
     }
+}
+
+/// Those whom the account and region sees besides itself, who let roles of the account be assumed alone.
+fn others() -> Arc<dyn Others> {
+    struct Roles;
+    impl Others for Roles {
+        fn operation(&self, _service: &str, _action: &str) -> Option<Known> {
+            None
+        }
+        fn running(&self, _cluster: &str, _started_by: &str) -> usize {
+            0
+        }
+        fn may_assume(&self, role_arn: &str) -> bool {
+            role_arn.starts_with("arn:aws:iam::000000000000:role/")
+        }
+    }
+    Arc::new(Roles)
 }
 
 /// An ARN of that account and region.
@@ -59,11 +77,12 @@ impl World {
         &mut self,
         work: impl FnOnce(&mut Batch<Events, BTreeMap<Key, Change>>, &Ctx, &mut Ids) -> T,
     ) -> T {
-        let mut batch = Batch::new(self.state.clone(), &(), BTreeMap::new());
+        let ports = others();
+        let mut batch = Batch::new(self.state.clone(), &ports, BTreeMap::new());
         let reply = work(&mut batch, &self.ctx, &mut self.ids);
         self.end(batch);
         while self.state.agenda().marks().next().is_some() {
-            let batch = Batch::new(self.state.clone(), &(), BTreeMap::new());
+            let batch = Batch::new(self.state.clone(), &ports, BTreeMap::new());
             self.end(batch);
         }
         reply

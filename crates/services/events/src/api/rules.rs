@@ -13,7 +13,7 @@ use state::{
 };
 use wire::Error;
 
-use super::tags;
+use super::{tags, target};
 use crate::{
     arn::{self, DEFAULT},
     limits,
@@ -69,6 +69,8 @@ pub fn put_rule(txn: &mut Txn, request: PutRuleRequest) -> Result<PutRuleRespons
     let there = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (pattern, expression) = (there(request.event_pattern), there(request.schedule_expression));
     check(&bus, pattern.as_deref(), expression.as_deref())?;
+    let role_arn = there(request.role_arn);
+    target::check_role(txn, role_arn.as_deref())?;
     let enabled = match request.state.unwrap_or(RuleState::Enabled) {
         RuleState::Enabled => true,
         RuleState::Disabled => false,
@@ -96,7 +98,7 @@ pub fn put_rule(txn: &mut Txn, request: PutRuleRequest) -> Result<PutRuleRespons
         schedule: expression,
         enabled,
         description: there(request.description),
-        role_arn: there(request.role_arn),
+        role_arn,
         managed_by: None,
         tags,
     };

@@ -41,6 +41,7 @@ pub fn read(txn: &Txn, rule: &RuleRow, target: model::Target) -> Result<TargetRo
     };
     domain::input(&row).map_err(|error| refuse::validation(error.to_string()))?;
     check_queue(row.dead_letter.as_deref())?;
+    check_role(txn, row.role_arn.as_deref())?;
     kind(txn, rule, &row)?;
     Ok(row)
 }
@@ -155,6 +156,17 @@ pub fn check_queue(arn: Option<&str>) -> Result<(), Error> {
             "Parameter DeadLetterConfig.Arn is not valid. Reason: {text} is not the ARN of a standard SQS queue."
         ))
     })
+}
+
+/// Checks a role that targets are called as.
+///
+/// # Errors
+/// `ValidationException`.
+pub fn check_role(txn: &Txn, arn: Option<&str>) -> Result<(), Error> {
+    match arn {
+        Some(arn) if !txn.ports.may_assume(arn) => Err(refuse::no_role(arn)),
+        _ => Ok(()),
+    }
 }
 
 fn ecs(given: model::EcsParameters) -> Result<EcsTask, Error> {

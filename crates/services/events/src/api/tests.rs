@@ -219,6 +219,12 @@ fn rules_are_put_switched_listed_and_deleted() {
             VALIDATION,
             "Roadstead does not support State ENABLED_WITH_ALL_CLOUDTRAIL_MANAGEMENT_EVENTS of rules yet: see docs/support.md",
         ),
+        (
+            "PutRule",
+            json!({"Name": "x", "EventPattern": pattern, "RoleArn": "arn:aws:iam::111111111111:role/r"}),
+            VALIDATION,
+            "Provided role 'arn:aws:iam::111111111111:role/r' cannot be assumed by principal 'events.amazonaws.com'.",
+        ),
         ("DescribeRule", json!({"Name": "x"}), NOT_FOUND, "Rule x does not exist on EventBus default."),
         (
             "EnableRule",
@@ -308,6 +314,7 @@ fn targets_are_refused_by_name() {
         (json!({"Arn": group, "Input": "{}"}), "Input and InputPath are not valid forms of input for target t. The only valid form of input is InputTransformer.".to_owned()),
         (json!({"Arn": group, "Input": "{}", "InputPath": "$"}), "Only one of Input, InputPath, or InputTransformer must be provided for target t.".to_owned()),
         (json!({"Arn": group, "EcsParameters": {"TaskDefinitionArn": "d"}}), format!("EcsParameters is not supported for target {group}.")),
+        (json!({"Arn": cluster, "RoleArn": "arn:aws:iam::111111111111:role/r"}), "Provided role 'arn:aws:iam::111111111111:role/r' cannot be assumed by principal 'events.amazonaws.com'.".to_owned()),
         (json!({"Arn": cluster}), "Parameter(s) EcsParameters must be specified for target: t.".to_owned()),
         (json!({"Arn": cluster, "EcsParameters": {"TaskDefinitionArn": "d"}}), format!("RoleArn is required for target {cluster}.")),
         (json!({"Arn": bus, "InputPath": "$.detail"}), format!("Input, InputPath and InputTransformer are not supported for target {bus}.")),

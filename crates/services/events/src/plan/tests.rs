@@ -97,7 +97,7 @@ fn overrides_that_are_too_long_are_remembered_and_not_sent() {
     let mut world = World::new();
     world.ok("PutRule", json!({"Name": "r", "EventPattern": "{\"source\":[\"app\"]}"}));
     let target = json!({
-        "Id": "t", "Arn": arn("ecs", "cluster/c"), "RoleArn": "role", "InputPath": "$.detail",
+        "Id": "t", "Arn": arn("ecs", "cluster/c"), "RoleArn": "arn:aws:iam::000000000000:role/r", "InputPath": "$.detail",
         "EcsParameters": {"TaskDefinitionArn": "d"},
     });
     world.ok("PutTargets", json!({"Rule": "r", "Targets": [target]}));

@@ -18,6 +18,10 @@ pub const AGE: &str = "MaximumEventAgeInSeconds";
 /// Likewise.
 pub const ATTEMPTS: &str = "MaximumRetryAttempts";
 
+/// RunTask's reason where no agent is connected. AWS's hosts are, but of ours none is in the first moments of a control
+/// plane, when what was missed while it was away is called; so such a run is retried, and not done.
+const AWAY: &str = "AGENT";
+
 /// A worker tells what came of a call.
 pub fn carried_out(txn: &mut Txn, id: Id128, outcome: Result<Value, Error>) {
     let Some(run) = txn.state.invocation(&id).cloned() else { return };
@@ -29,7 +33,7 @@ pub fn carried_out(txn: &mut Txn, id: Id128, outcome: Result<Value, Error>) {
     match outcome {
         Ok(reply) => match unplaced(&row, &run, &reply) {
             None => txn.delete(Key::Invocation(id)),
-            Some((left, why)) if tags::retries_without_capacity(&txn.state, &row) => {
+            Some((left, why)) if why.code == AWAY || tags::retries_without_capacity(&txn.state, &row) => {
                 run.left = Some(left);
                 run.refused = run.refused.saturating_add(1);
                 retry(txn, &row, run, why);

@@ -146,6 +146,17 @@ fn tasks_without_room_are_told_and_retried_only_if_that_is_asked_for() {
 }
 
 #[test]
+fn a_run_is_retried_while_no_agent_is_connected() {
+    let mut world = world(json!({}));
+    let failures = json!([{"arn": "i", "reason": "AGENT"}]);
+    world.carry(Ok(json!({"tasks": [], "failures": failures})));
+    assert_eq!((world.state.invocation_count(), world.failed().len()), (1, 0));
+    world.pass(HOUR);
+    assert_eq!(world.carry(Ok(started(3))).input["count"], 3);
+    assert_eq!((world.state.invocation_count(), world.failed().len()), (0, 0));
+}
+
+#[test]
 fn the_oldest_failures_beyond_the_limit_go_first() {
     let mut world = world(json!({}));
     world.carry(Err(Error::new("E", 400, "x".repeat(9999))));
