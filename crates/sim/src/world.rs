@@ -101,7 +101,9 @@ pub fn run(seed: u64) -> Result<Outcome, Failure> {
             return Err(fail(&world, what));
         }
     }
-    match checks::at_rest(&world) {
+    // What was told in the last moment.
+    world.carry();
+    match world.broken.take().or_else(|| checks::at_rest(&world)) {
         Some(what) => Err(fail(&world, what)),
         None => Ok(world.outcome),
     }
