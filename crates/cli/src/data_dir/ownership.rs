@@ -100,7 +100,8 @@ fn check_unmarked(path: &Path) -> anyhow::Result<()> {
     }
     let foreign = names(path)?.into_iter().filter(|name| !may_be_unmarked(path, name));
     let foreign: Vec<String> = foreign.collect();
-    if !foreign.is_empty() {
+    // Marked since it was looked for, by another program that starts at the same moment, it is ours whatever is in it.
+    if !foreign.is_empty() && read_id(path)?.is_none() {
         fail!(
             "a new or empty folder with `--data-dir`",
             "{} is no data directory of Roadstead: it has no `{ID}`, but holds {}",
