@@ -12,9 +12,9 @@ use server::{
     gate::{Gate, Service},
     keys::{self, KeyPair, KeyRing, OperatorKeys},
     peer::LocalUsers,
-    runtime::{self, Identity, Runtime},
+    runtime::{self, Identity},
     services::{
-        ecs::Ecs,
+        ecs::{Ecs, Homes},
         hosted::Hosts,
         logs::{Logs, Stores},
         sts::Sts,
@@ -127,7 +127,7 @@ async fn start_server(
     dir: &DataDir,
     credentials: &Credentials,
     stop: &CancellationToken,
-) -> anyhow::Result<(Arc<Runtime>, JoinHandle<()>)> {
+) -> anyhow::Result<(Arc<Homes>, JoinHandle<()>)> {
     let server = &config.server;
     let users = known_pair_users(config)?;
     let listener = TcpListener::bind(server.listen)
@@ -158,7 +158,7 @@ async fn start_server(
     takeover::run(&store, &state, &identity)?;
     let mut hosted = services::hosted();
     let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
-    let read = Runtime::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
+    let read = Homes::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
     let bus = hosted.iter().find_map(|host| host.event_bus());
     let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
     let mut surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
@@ -189,14 +189,10 @@ async fn start_server(
 }
 
 /// Puts every service behind one gate, and starts those that call others through it.
-fn behind_gate(
-    logs: Stores,
-    control: &Arc<Runtime>,
-    hosted: Vec<Box<dyn Hosts>>,
-) -> anyhow::Result<Arc<Gate>> {
+fn behind_gate(logs: Stores, control: &Arc<Homes>, hosted: Vec<Box<dyn Hosts>>) -> anyhow::Result<Arc<Gate>> {
     let mut services: Vec<Arc<dyn Service>> = vec![
         Arc::new(Ecs::new(control.clone())?),
-        Arc::new(Logs::new(logs, &control.identity().partition).with_agents(control.clone())),
+        Arc::new(Logs::new(logs, &control.runtime().identity().partition).with_agents(control.clone())),
         Arc::new(Sts),
     ];
     for host in &hosted {
@@ -259,12 +255,12 @@ fn known_pair_users(config: &Config) -> anyhow::Result<Arc<LocalUsers>> {
 }
 
 /// On loopback `test`/`test` is the administrator; elsewhere only the key pair made at first start.
-fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, control: &Arc<Runtime>) -> KeyRing {
+fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, control: &Arc<Homes>) -> KeyRing {
     let server = &config.server;
     let administrator = |key: &str| keys::administrator(&server.partition, &server.account, key);
     let mut ring = KeyRing::new()
         .with(&credentials.root, administrator(&credentials.root.access_key))
-        .with_new_agents(&credentials.agent, control.identity())
+        .with_new_agents(&credentials.agent, control.runtime().identity())
         .with_agents(control.clone(), OperatorKeys::new(&credentials.agent_key_master));
     if server.listen.ip().is_loopback() {
         let test = KeyPair { access_key: keys::KNOWN.to_owned(), secret: keys::KNOWN.to_owned() };
@@ -370,7 +366,7 @@ pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
 }
 
 /// Waits until the API answers and, where an agent runs here, its host is an ACTIVE container instance.
-async fn ready(config: &Config, control: &Runtime, parts: Parts) {
+async fn ready(config: &Config, control: &Homes, parts: Parts) {
     if parts == Parts::Server {
         return;
     }

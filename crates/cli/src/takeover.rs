@@ -4,7 +4,10 @@
 use std::{fs, io::ErrorKind, path::Path};
 
 use anyhow::Context;
-use server::runtime::{Identity, Runtime, migrate};
+use server::{
+    runtime::Identity,
+    services::ecs::{Home, Homes, migrate},
+};
 use store::{Store as _, sqlite::Sqlite};
 
 use crate::advice::{Advise, fail};
@@ -42,14 +45,13 @@ pub fn run(store: &Sqlite, state: &Path, identity: &Identity) -> anyhow::Result<
 ///
 /// # Errors
 /// What to start it with.
-pub fn refuse_another_place(control: &Runtime, dir: &Path) -> anyhow::Result<()> {
+pub fn refuse_another_place(control: &Homes, dir: &Path) -> anyhow::Result<()> {
     let own = control.own();
     if !own.clusters().is_empty() || !dir.join("agent/ledger.db").exists() {
         return Ok(());
     }
-    let has_instances = |home: &server::runtime::Home| {
-        home.clusters().iter().any(|cluster| cluster.read().state.instances().next().is_some())
-    };
+    let has_instances =
+        |home: &Home| home.clusters().iter().any(|cluster| cluster.read().state.instances().next().is_some());
     let Some(home) = control.homes().into_iter().find(|home| has_instances(home)) else { return Ok(()) };
     let ((account, region), (wanted, there)) = (home.place(), own.place());
     fail!(

@@ -8,7 +8,8 @@ use agent_protocol::agent_key;
 use crate::{
     front_door::{Key, Keys},
     gate::{Caller, Role},
-    runtime::{Identity, Runtime, now},
+    runtime::{Identity, now},
+    services::ecs::Homes,
 };
 
 /// Both halves of the pair that everybody knows.
@@ -46,7 +47,7 @@ pub struct KeyRing {
 }
 
 struct Agents {
-    runtime: Arc<Runtime>,
+    homes: Arc<Homes>,
     operator: OperatorKeys,
 }
 
@@ -145,8 +146,8 @@ impl KeyRing {
     }
 
     /// Adds the keys that are bound to container instances, and those that an operator made for some.
-    pub fn with_agents(mut self, runtime: Arc<Runtime>, operator: OperatorKeys) -> KeyRing {
-        self.agents = Some(Agents { runtime, operator });
+    pub fn with_agents(mut self, homes: Arc<Homes>, operator: OperatorKeys) -> KeyRing {
+        self.agents = Some(Agents { homes, operator });
         self
     }
 
@@ -170,9 +171,9 @@ fn key(secret: String, caller: Caller, may: Option<&'static [&'static str]>) -> 
 
 impl Agents {
     fn find(&self, access_key: &str) -> Option<Arc<Key>> {
-        let home = self.runtime.of_agent_key(access_key);
+        let home = self.homes.of_agent_key(access_key);
         let by_operator = access_key.starts_with(agent_key::OF_OPERATOR);
-        let Identity { account, partition, .. } = self.runtime.identity();
+        let Identity { account, partition, .. } = self.homes.runtime().identity();
         let bound = home.as_ref().and_then(|home| home.account().state.agent_key(access_key).cloned());
         let place = home.as_ref().map(|home| home.place());
         let (account, role, secret, may) = match bound {

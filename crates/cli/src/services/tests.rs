@@ -6,8 +6,12 @@ use serde_json::{Value, json};
 use server::{
     gate::{Gate, Principal},
     keys::administrator,
-    runtime::{Identity, Runtime, now},
-    services::{self, ecs::Ecs, sts::Sts},
+    runtime::{Identity, now},
+    services::{
+        self,
+        ecs::{Ecs, Homes},
+        sts::Sts,
+    },
 };
 use store::{Store, memory::Memory};
 use wire::Error;
@@ -42,7 +46,7 @@ fn on_a_disk_that_is_nearly_full_what_makes_rows_is_refused() {
 
 /// A control plane without logs and without a listener.
 struct Plane {
-    runtime: Arc<Runtime>,
+    homes: Arc<Homes>,
     gate: Arc<Gate>,
 }
 
@@ -52,15 +56,15 @@ impl Plane {
             Identity { account: ACCOUNT.to_owned(), region: REGION.to_owned(), partition: "aws".to_owned() };
         let mut hosted = hosted();
         let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
-        let read = Runtime::read(store.clone(), identity, &mut loads).unwrap();
+        let read = Homes::read(store.clone(), identity, &mut loads).unwrap();
         let bus = hosted.iter().find_map(|host| host.event_bus()).unwrap();
-        let runtime = read.start(bus);
+        let homes = read.start(bus);
         let mut all: Vec<Arc<dyn server::gate::Service>> =
-            vec![Arc::new(Ecs::new(runtime.clone()).unwrap()), Arc::new(Sts)];
+            vec![Arc::new(Ecs::new(homes.clone()).unwrap()), Arc::new(Sts)];
         all.extend(hosted.iter().map(|host| host.service().unwrap()));
         let gate = Arc::new(Gate::new(all).unwrap());
-        hosted.into_iter().for_each(|host| host.start(&runtime, &gate));
-        Plane { runtime, gate }
+        hosted.into_iter().for_each(|host| host.start(&homes, &gate));
+        Plane { homes, gate }
     }
 
     async fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, Error> {
@@ -83,7 +87,7 @@ fn given_up(store: &Arc<Memory>) -> Vec<state::outbox::GivenUp> {
     let identity =
         Identity { account: ACCOUNT.to_owned(), region: REGION.to_owned(), partition: "aws".to_owned() };
     let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
-    drop(Runtime::open(store.clone(), identity, &mut loads).unwrap());
+    drop(Homes::open(store.clone(), identity, &mut loads).unwrap());
     hosted.iter().flat_map(|host| host.given_up()).map(|(_, one)| one).collect()
 }
 
@@ -114,7 +118,7 @@ async fn schedules_and_rules_call_through_the_gate_and_what_fails_is_remembered(
         "Input": r#"{"ClusterName": "made"}"#,
     });
     plane.ok("scheduler", "CreateSchedule", at_once("makes", target)).await;
-    until(async || plane.runtime.own().cluster_by_name("made")).await;
+    until(async || plane.homes.own().cluster_by_name("made")).await;
     let gone = async || plane.call("scheduler", "GetSchedule", json!({"Name": "makes"})).await.err();
     assert_eq!(until(gone).await.code(), "ResourceNotFoundException", "it deleted itself");
     // Neither has anything to run.
@@ -154,7 +158,7 @@ async fn with_host(plane: &Plane, families: &[&str]) {
         ::ecs::instance::state::connection(txn, &id, Some(Default::default()));
         Ok(())
     };
-    plane.runtime.own().cluster_by_name("c").unwrap().execute("", connect).await.unwrap();
+    plane.homes.own().cluster_by_name("c").unwrap().execute("", connect).await.unwrap();
     for family in families {
         let container = json!({"name": "app", "image": "busybox", "memory": 10});
         let definition = json!({"family": family, "containerDefinitions": [container]});
@@ -164,7 +168,7 @@ async fn with_host(plane: &Plane, families: &[&str]) {
 
 /// The tasks of a family that are remembered, whatever they do.
 fn tasks(plane: &Plane, family: &str) -> Vec<String> {
-    let visible = plane.runtime.own().cluster_by_name("c").unwrap().read();
+    let visible = plane.homes.own().cluster_by_name("c").unwrap().read();
     let of = visible.state.tasks().filter(|task| task.task_definition.family == family);
     of.map(|task| arn("ecs", &format!("task/c/{}", task.id))).collect()
 }
@@ -177,7 +181,7 @@ fn alive<T>(store: &Arc<Memory>, work: impl AsyncFnOnce(&Plane) -> T) -> T {
 
 /// How many events of the cluster wait, and how many were lost.
 fn waiting(plane: &Plane) -> (usize, u64) {
-    let visible = plane.runtime.own().cluster_by_name("c").unwrap().read();
+    let visible = plane.homes.own().cluster_by_name("c").unwrap().read();
     ::ecs::announce::waiting(&visible.state)
 }
 

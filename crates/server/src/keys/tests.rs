@@ -10,7 +10,7 @@ use super::*;
 use crate::{
     agent_link::{Assignments, Hello, RefusalKind},
     gate::{Call, Service},
-    runtime::tests::Api,
+    services::ecs::tests::Api,
     services::logs::{Logs, Stores},
 };
 
@@ -26,8 +26,8 @@ impl World {
         let api = Api::open(Arc::new(Memory::new())).await;
         let shared = KeyPair { access_key: SHARED.to_owned(), secret: "s".to_owned() };
         let ring = KeyRing::new()
-            .with_new_agents(&shared, api.runtime.identity())
-            .with_agents(api.runtime.clone(), OperatorKeys::new("master"));
+            .with_new_agents(&shared, api.homes.runtime().identity())
+            .with_agents(api.homes.clone(), OperatorKeys::new("master"));
         World { api, ring }
     }
 
@@ -55,7 +55,7 @@ impl World {
         let caller = self.ring.find(access_key).unwrap().caller.clone();
         let hello =
             Hello { cluster: cluster.into(), container_instance: instance.into(), ..Hello::default() };
-        self.api.runtime.identify(&hello, &caller, self.api.home.place()).map_err(|refusal| refusal.kind)
+        self.api.homes.identify(&hello, &caller, self.api.home.place()).map_err(|refusal| refusal.kind)
     }
 
     /// Starts a task on a container instance; gives its ARN.
@@ -214,7 +214,7 @@ async fn a_key_opens_the_sockets_of_its_own_container_instance_named_in_any_way(
 async fn a_key_of_an_operator_is_good_for_one_container_instance() {
     let w = World::new().await;
     w.api.ok("CreateCluster", json!({"clusterName": "other"})).await;
-    let made = OperatorKeys::new("master").create(&w.api.runtime.identity().account, now());
+    let made = OperatorKeys::new("master").create(&w.api.homes.runtime().identity().account, now());
     let key = made.access_key.as_str();
     assert_eq!(w.ring.find(key).unwrap().secret, Some(made.secret.clone()));
     w.denied(key, "DiscoverPollEndpoint", json!({"cluster": "c"})).await;
@@ -230,7 +230,7 @@ async fn a_key_of_an_operator_is_good_for_one_container_instance() {
     assert!(w.identify(key, "c", &mine).is_ok() && w.identify(key, "c", &other).is_err());
     // One that waited too long, and one that nobody made.
     let late = OperatorKeys::new("master")
-        .create(&w.api.runtime.identity().account, now().plus_millis(-UNBOUND_S * 1000));
+        .create(&w.api.homes.runtime().identity().account, now().plus_millis(-UNBOUND_S * 1000));
     assert!(w.ring.find(&late.access_key).is_none());
     assert!(w.ring.find("RSOPZZZZZZZZ00000000").is_none());
     assert_ne!(OperatorKeys::new("other").secret(key), w.ring.find(key).unwrap().secret.clone().unwrap());
@@ -295,7 +295,7 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
     let task = w.task(&mine).await;
     let dir = tempfile::tempdir().unwrap();
     let stores = Stores::open(dir.path(), logs::Limits::default(), w.api.home.place().clone()).unwrap();
-    let logs = Logs::new(stores, "aws").with_agents(w.api.runtime.clone());
+    let logs = Logs::new(stores, "aws").with_agents(w.api.homes.clone());
     let call = async |n: usize, operation: &str, input: Value| {
         let operation = logs_model::SERVICE.operation(operation).unwrap();
         let caller = w.ring.find(&own(n).access_key_id).unwrap().caller.clone();

@@ -1,16 +1,15 @@
-//! What was set aside, for those who must not take it for gone: a task whose row cannot be read may well be wanted,
-//! so no agent is told to stop it until somebody says so.
+//! What was set aside, for those who must not take it for gone: what a row is of that cannot be read may well be
+//! wanted, until somebody says otherwise.
 
 use std::collections::BTreeSet;
 
 use parking_lot::Mutex;
-use state::ShardId;
 use store::{Error, Store, aside};
 
 /// The keys of rows that were set aside.
 pub struct Aside {
     keys: BTreeSet<String>,
-    /// Tasks that somebody has given up since the start.
+    /// Those that somebody has given up since the start.
     given_up: Mutex<BTreeSet<String>>,
 }
 
@@ -26,31 +25,19 @@ impl Aside {
         self.keys.iter().map(String::as_str)
     }
 
-    /// Whether a task that no row is of may be one whose row was set aside, or lost with its key.
-    pub fn may_be_task(&self, cluster: &ShardId, id: &str) -> bool {
-        if self.keys.is_empty() {
-            return false;
-        }
-        let key = key(cluster, id);
-        (self.keys.contains(&key) || self.keys.contains(aside::UNKNOWN))
-            && !self.given_up.lock().contains(&key)
+    /// Whether a row that is not there may be one that was set aside, or lost with its key.
+    pub fn may_be(&self, key: &str) -> bool {
+        (self.keys.contains(key) || self.keys.contains(aside::UNKNOWN)) && !self.given_up.lock().contains(key)
     }
 
-    /// From now on the task counts as gone. The commits that forget its row are answered.
-    pub fn give_up(
-        &self,
-        store: &dyn Store,
-        cluster: &ShardId,
-        id: &str,
-    ) -> Result<Vec<store::Commit>, Error> {
-        let key = key(cluster, id);
-        let of_task = aside::list(store)?.into_iter().filter(|aside| aside.key == key);
-        let commits = of_task.map(|aside| aside::forget(&aside)).collect();
-        self.given_up.lock().insert(key);
+    /// From now on the row counts as gone. The commits that forget it are answered.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn give_up(&self, store: &dyn Store, key: &str) -> Result<Vec<store::Commit>, Error> {
+        let listed = aside::list(store)?.into_iter().filter(|aside| aside.key == key);
+        let commits = listed.map(|aside| aside::forget(&aside)).collect();
+        self.given_up.lock().insert(key.to_owned());
         Ok(commits)
     }
-}
-
-fn key(cluster: &ShardId, id: &str) -> String {
-    cluster.key(&format!("task/{id}"))
 }

@@ -257,7 +257,7 @@ fn server(text: impl Into<String>) -> Error {
 }
 
 /// What a client hears when its change is not on disk.
-pub(super) fn could_not_be_stored(error: &store::Error) -> Error {
+pub(crate) fn could_not_be_stored(error: &store::Error) -> Error {
     server(format!("The change could not be stored: {error}"))
 }
 

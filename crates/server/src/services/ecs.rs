@@ -1,14 +1,23 @@
 //! ECS: every operation, from call to answer, by its tables (`ecs::api`). Commands go to the writer of their cluster (or of
 //! the account), reads to its newest snapshot; what takes several of them, or knows of the world outside, is carried out
-//! here. Nothing is decided here.
+//! here. Beside it stands what runs of ECS: a writer for each cluster, and what the agent link asks of them. Nothing is
+//! decided here.
 
 mod agents;
+mod assignments;
 mod clusters;
+mod found;
+mod handle;
+mod home;
+mod homes;
 mod link;
+pub mod migrate;
+mod presence;
 mod room;
 mod tags;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod wakers;
 
 use std::{
     collections::HashMap,
@@ -28,14 +37,15 @@ use state::{
 use wire::Error;
 
 use super::hosted;
-use crate::{
-    gate::{Call, Service, Support, Wrong},
-    runtime::{Home, Runtime},
-};
+use crate::gate::{Call, Service, Support, Wrong};
+
+pub use handle::ClusterHandle;
+pub use home::Home;
+pub use homes::Homes;
 
 /// The ECS API of all accounts and regions.
 pub struct Ecs {
-    runtime: Arc<Runtime>,
+    homes: Arc<Homes>,
     table: HashMap<&'static str, Entry>,
 }
 
@@ -63,7 +73,7 @@ const OUTSIDE: &[(&str, Outside)] = &[
     ("DescribeClusters", |_, home, call| Box::pin(async { clusters::describe(home, call) })),
     ("ListClusters", |_, home, call| Box::pin(async { clusters::list(home, call) })),
     ("StopTask", |_, home, call| Box::pin(stop_task(home, call))),
-    ("RegisterContainerInstance", |ecs, home, call| Box::pin(agents::register(&ecs.runtime, home, call))),
+    ("RegisterContainerInstance", |ecs, home, call| Box::pin(agents::register(&ecs.homes, home, call))),
     ("DiscoverPollEndpoint", |_, home, call| Box::pin(async { link::discover_poll_endpoint(home, call) })),
     ("TagResource", |_, home, call| Box::pin(tags::tag(home, call))),
     ("UntagResource", |_, home, call| Box::pin(tags::untag(home, call))),
@@ -91,9 +101,9 @@ impl Service for Ecs {
         let name = call.operation.name;
         let missing = || errors::server(format!("{name} is listed as built but has no handler."));
         let Entry { built, way } = self.table.get(name).ok_or_else(missing)?;
-        let home = self.runtime.home(&call.caller.account, &call.region)?;
+        let home = self.homes.home(&call.caller.account, &call.region)?;
         agents::check(&home, &call)?;
-        room::check(&self.runtime, built)?;
+        room::check(self.homes.runtime(), built)?;
         match *way {
             Way::Account(handler) => hosted::on_shard(home.account_shard(), handler, call).await,
             Way::Cluster(handler) => on_cluster(&home, handler, call).await,
@@ -103,11 +113,11 @@ impl Service for Ecs {
 }
 
 impl Ecs {
-    /// The ECS API of this runtime.
+    /// The ECS API of these.
     ///
     /// # Errors
     /// An operation that the tables leave to the server is carried out by nobody, or the other way round.
-    pub fn new(runtime: Arc<Runtime>) -> Result<Ecs, Wrong> {
+    pub fn new(homes: Arc<Homes>) -> Result<Ecs, Wrong> {
         let mut table = HashMap::new();
         add(&mut table, api::ACCOUNT, Way::Account)?;
         add(&mut table, api::CLUSTER, Way::Cluster)?;
@@ -116,7 +126,7 @@ impl Ecs {
                 return Err(Wrong::new(ecs::SERVICE.name, format!("{name} is not left to the server")));
             }
         }
-        Ok(Ecs { runtime, table })
+        Ok(Ecs { homes, table })
     }
 }
 

@@ -23,12 +23,12 @@ use tokio_util::sync::CancellationToken;
 use wire::{Error, schema};
 
 use self::bus::AsBus;
-use super::others::Look;
+use super::{ecs::Homes, others::Look};
 use crate::{
     front_door::Surface,
     gate::{Call, Gate, Service, Support, Wrong},
     runtime::{
-        By, Found, Loads, Place, Runtime, Shard, Shards,
+        By, Found, Loads, Place, Shard, Shards,
         carrier::EventBus,
         outbox::{Calls, start},
     },
@@ -86,7 +86,7 @@ pub trait Hosts: Send {
     fn service(&self) -> Result<Arc<dyn Service>, Wrong>;
 
     /// Starts the shards that were found; what waits in their outboxes is called through the gate.
-    fn start(self: Box<Self>, runtime: &Arc<Runtime>, gate: &Arc<Gate>);
+    fn start(self: Box<Self>, homes: &Arc<Homes>, gate: &Arc<Gate>);
 
     /// What was given up, of all accounts and regions that were found, the latest of each first.
     fn given_up(&self) -> Vec<(Place, GivenUp)>;
@@ -207,11 +207,11 @@ impl<D: Api> Hosts for Hosting<D> {
         Ok(self.hosted.clone())
     }
 
-    fn start(self: Box<Self>, runtime: &Arc<Runtime>, gate: &Arc<Gate>) {
+    fn start(self: Box<Self>, homes: &Arc<Homes>, gate: &Arc<Gate>) {
         let Hosting { found, hosted, sends, .. } = *self;
-        let (looking, behind) = (runtime.clone(), Arc::downgrade(gate));
+        let (looking, behind) = (homes.clone(), Arc::downgrade(gate));
         let ports = move |place: &Place| {
-            let look = Look { place: place.clone(), runtime: looking.clone(), gate: behind.clone() };
+            let look = Look { place: place.clone(), homes: looking.clone(), gate: behind.clone() };
             D::ports(&(Arc::new(look) as Arc<dyn Others>))
         };
         let calls: Arc<dyn Calls> = Arc::new(Line(Arc::downgrade(gate)));
@@ -220,6 +220,7 @@ impl<D: Api> Hosts for Hosting<D> {
                 (sends.start)(shard, calls.clone());
             }
         };
+        let runtime = homes.runtime();
         let (partition, store) = (&runtime.identity().partition, runtime.store().clone());
         let shards = Shards::start(found, partition, store.clone(), Arc::new(ports), Arc::new(started));
         drop(hosted.started.set(Started { shards: Arc::new(shards), store }));

@@ -24,7 +24,8 @@ use wire::{Error, Request};
 
 use crate::{
     gate::{Call, Service, Support},
-    runtime::{Identity, Runtime},
+    runtime::Identity,
+    services::ecs::Homes,
 };
 
 pub use stores::{Stores, stored_bytes};
@@ -106,9 +107,9 @@ impl Logs {
         Ok(Context { store, identity, operation: call.operation, now_ms: call.now.as_millis() })
     }
 
-    /// Holds agents to the log groups of their own tasks, which the runtime knows.
-    pub fn with_agents(mut self, runtime: Arc<Runtime>) -> Logs {
-        self.writers = Some(writers::Writers::new(runtime));
+    /// Holds agents to the log groups of their own tasks, which ECS knows.
+    pub fn with_agents(mut self, homes: Arc<Homes>) -> Logs {
+        self.writers = Some(writers::Writers::new(homes));
         self
     }
 

@@ -11,13 +11,14 @@ use state::port::{Known, Others};
 
 use crate::{
     gate::{Gate, is_role_of},
-    runtime::{Place, Runtime},
+    runtime::Place,
+    services::ecs::Homes,
 };
 
 /// The look from one account and region.
 pub struct Look {
     pub place: Place,
-    pub runtime: Arc<Runtime>,
+    pub homes: Arc<Homes>,
     /// Whoever looks stands behind it.
     pub gate: Weak<Gate>,
 }
@@ -32,7 +33,7 @@ impl Others for Look {
         let Some(Resource::Cluster { name }) = Arn::parse(cluster).filter(own).map(|arn| arn.resource) else {
             return 0;
         };
-        let cluster = self.runtime.known_home(&self.place).and_then(|home| home.cluster_by_name(&name));
+        let cluster = self.homes.known_home(&self.place).and_then(|home| home.cluster_by_name(&name));
         cluster.map_or(0, |cluster| {
             let visible = cluster.read();
             visible.state.tasks_by(TaskFacet::StartedBy(started_by), Phase::LIVE).count()

@@ -17,7 +17,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use server::{
     keys,
-    runtime::{ClusterHandle, Home, Identity, Runtime},
+    runtime::Identity,
+    services::ecs::{ClusterHandle, Home, Homes},
 };
 use tokio::task::JoinSet;
 
@@ -74,7 +75,7 @@ impl Scale {
 struct World {
     home: Arc<Home>,
     cluster: ClusterHandle,
-    _runtime: Arc<Runtime>,
+    _homes: Arc<Homes>,
     folder: PathBuf,
 }
 
@@ -104,13 +105,13 @@ impl World {
         let word = str::to_owned;
         let identity =
             Identity { account: word("000000000000"), region: word("us-east-1"), partition: word("aws") };
-        let runtime = Runtime::open(Arc::new(store), identity, &mut [])?;
-        let (home, by) = (runtime.own(), keys::administrator("aws", "000000000000", ""));
+        let homes = Homes::open(Arc::new(store), identity, &mut [])?;
+        let (home, by) = (homes.own(), keys::administrator("aws", "000000000000", ""));
         let ctx = home.ctx(&by, server::runtime::now());
         let row =
             ecs::clusters::create_cluster(&ctx, read(json!({"clusterName": "scale"}))?).map_err(said)?;
         let cluster = home.create_cluster(&by, row).await.map_err(said)?;
-        let world = World { home, cluster, _runtime: runtime, folder };
+        let world = World { home, cluster, _homes: homes, folder };
         world.define().await?;
         world.register(instances).await?;
         Ok(world)

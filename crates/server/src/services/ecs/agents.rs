@@ -11,10 +11,10 @@ use bytes::Bytes;
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::json;
+use super::{ClusterHandle, Home, Homes, json};
 use crate::{
     gate::{Call, Role},
-    runtime::{By, ClusterHandle, Home, Runtime},
+    runtime::By,
 };
 
 const NO_KEY: &str = "the key that agents share only brings agents in that make a key of their own. Make one for \
@@ -64,7 +64,7 @@ fn is_own_resource(home: &Home, ctx: &Ctx, own: (&str, &str), resource: Option<&
 
 /// RegisterContainerInstance. A new agent's key is bound to its container instance before that is written: an
 /// agent that asks again, because it did not hear the answer, gets the same one.
-pub async fn register(runtime: &Runtime, home: &Home, mut call: Call) -> Result<Bytes, Error> {
+pub async fn register(homes: &Homes, home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::RegisterContainerInstanceRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
     let cluster = home.cluster(&ctx, request.cluster.as_deref())?;
@@ -80,7 +80,7 @@ pub async fn register(runtime: &Runtime, home: &Home, mut call: Call) -> Result<
     let by = match key {
         Some(key) => {
             // What another account or region has bound is found there, and nowhere else.
-            if runtime.of_agent_key(&key.0).is_some_and(|found| found.place() != home.place()) {
+            if homes.of_agent_key(&key.0).is_some_and(|found| found.place() != home.place()) {
                 return Err(denied(&ctx, "the key belongs to another container instance."));
             }
             let instance = bind(home, &call, &cluster, key, &request).await?;

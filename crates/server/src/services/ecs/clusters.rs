@@ -5,8 +5,8 @@ use bytes::Bytes;
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::json;
-use crate::{gate::Call, runtime::Home};
+use super::{Home, json};
+use crate::gate::Call;
 
 /// Things that one DescribeClusters may name.
 const DESCRIBE: usize = 100;

@@ -5,11 +5,10 @@ use bytes::Bytes;
 use ecs_model as ecs;
 use wire::Error;
 
-use super::json;
+use super::{Home, json};
 use crate::{
     agent_link::{ACS_PATH, TCS_PATH},
     gate::Call,
-    runtime::Home,
 };
 
 /// Answers with the addresses of both sockets.

@@ -11,11 +11,8 @@ use ecs_model::{self as ecs, errors};
 use serde::Serialize;
 use wire::{Error, Request};
 
-use super::json;
-use crate::{
-    gate::Call,
-    runtime::{ClusterHandle, Home},
-};
+use super::{ClusterHandle, Home, json};
+use crate::gate::Call;
 
 /// TagResource.
 pub async fn tag(home: &Home, call: Call) -> Result<Bytes, Error> {

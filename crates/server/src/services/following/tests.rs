@@ -131,7 +131,7 @@ impl Plane {
         let mut found = Found::default();
         let (account, region, partition) = ("000000000000".into(), "us-east-1".into(), "aws".into());
         let identity = Identity { account, region, partition };
-        drop(Runtime::read(store.clone(), identity, &mut [&mut found]).unwrap());
+        drop(Runtime::open(store.clone(), identity, &mut [&mut found]).unwrap());
         let (ports, started) = (Arc::new(|_: &Place| ()), Arc::new(|_: &Shard<Texts>| ()));
         let shards = Arc::new(Shards::start(found, "aws", store.clone() as Arc<dyn Store>, ports, started));
         let (of, stop) = (shards.clone(), CancellationToken::new());

@@ -16,7 +16,7 @@ use wire::Error;
 
 use crate::{
     gate::{Call, Role},
-    runtime::Runtime,
+    services::ecs::Homes,
 };
 
 /// Log groups that are remembered for one container instance.
@@ -24,15 +24,15 @@ const GROUPS: usize = 1000;
 
 /// Asks and remembers.
 pub struct Writers {
-    runtime: Arc<Runtime>,
+    homes: Arc<Homes>,
     /// By container instance. Those that are gone are few and small: a host writes to few groups.
     known: RwLock<HashMap<Arc<str>, HashSet<String>>>,
 }
 
 impl Writers {
-    /// Over the clusters of this runtime.
-    pub fn new(runtime: Arc<Runtime>) -> Writers {
-        Writers { runtime, known: RwLock::default() }
+    /// Over the clusters of these.
+    pub fn new(homes: Arc<Homes>) -> Writers {
+        Writers { homes, known: RwLock::default() }
     }
 
     /// Refuses what an agent may not write.
@@ -70,7 +70,7 @@ impl Writers {
     /// Whether the stream is named after a task that runs elsewhere.
     fn is_of_another(&self, call: &Call, (cluster, instance): (&str, &str), stream: &str) -> bool {
         let Some(id) = stream.rsplit('/').next().and_then(TaskId::parse) else { return false };
-        let home = self.runtime.home(&call.caller.account, &call.region).ok();
+        let home = self.homes.home(&call.caller.account, &call.region).ok();
         let cluster = home.and_then(|home| home.cluster_by_name(cluster)).map(|cluster| cluster.read());
         let task = cluster.as_ref().and_then(|visible| visible.state.task(&id));
         task.is_some_and(|task| task.instance != InstanceId::parse(instance))
@@ -78,7 +78,7 @@ impl Writers {
 
     /// Whether a task on the container instance logs to the group. A stream mostly says of which task it is.
     fn names(&self, call: &Call, (cluster, instance): (&str, &str), (group, stream): (&str, &str)) -> bool {
-        let Ok(home) = self.runtime.home(&call.caller.account, &call.region) else { return false };
+        let Ok(home) = self.homes.home(&call.caller.account, &call.region) else { return false };
         let (Some(cluster), Some(instance)) = (home.cluster_by_name(cluster), InstanceId::parse(instance))
         else {
             return false;

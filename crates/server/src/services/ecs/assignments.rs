@@ -17,18 +17,17 @@ use ecs_model as ecs;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    ClusterHandle, Home, Place, Runtime,
-    aside::Aside,
-    now,
+    ClusterHandle, Home, Homes,
     presence::{COMPARE, Presence},
 };
 use crate::{
     agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry},
     gate::{Caller, Role},
+    runtime::{Aside, Place, now},
 };
 
 #[async_trait]
-impl Assignments for Runtime {
+impl Assignments for Homes {
     fn identify(&self, hello: &Hello, caller: &Caller, place: &Place) -> Result<String, Refusal> {
         let denied = || {
             let text = "The key is not the container instance's own.";
@@ -78,7 +77,7 @@ impl Assignments for Runtime {
             sent: HashMap::new(),
             looks: 0,
             asked,
-            aside: home.aside().clone(),
+            aside: home.runtime().aside().clone(),
             ready: VecDeque::new(),
         }))
     }
@@ -88,7 +87,7 @@ impl Assignments for Runtime {
     }
 }
 
-impl Runtime {
+impl Homes {
     fn of(&self, (account, region): &Place) -> Result<Arc<Home>, Refusal> {
         self.home(account, region).map_err(|error| refusal(RefusalKind::Server, error.message()))
     }
@@ -256,7 +255,7 @@ impl Session for Connected {
             let id = candidate.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
             let Some(id) = id else { return false };
             let Some(task) = TaskId::parse(id).and_then(|id| visible.state.task(&id)) else {
-                let kept = self.aside.may_be_task(self.link.cluster.id(), id);
+                let kept = self.aside.may_be(&self.link.cluster.task_key(id));
                 if kept {
                     tracing::warn!(
                         task = id,

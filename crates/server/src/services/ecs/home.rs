@@ -15,17 +15,13 @@ use ::ecs::{
 use ecs_model::errors;
 use parking_lot::{Mutex, RwLock};
 use state::{Domain, ShardId, contract, shard::MAIN};
-use store::Store;
 use wire::{Error, Timestamp};
 
-use super::{
-    By, ClusterHandle, Place,
-    aside::Aside,
+use super::{ClusterHandle, found::OfPlace, presence};
+use crate::runtime::{
+    By, Place, Runtime, Setting, Shard, Visible,
     carrier::{self, EventBus},
-    clock, context,
-    load::Found,
-    presence,
-    shard::{Setting, Shard, Visible, could_not_be_stored},
+    context, could_not_be_stored, now,
 };
 
 /// Keys of agents that one look takes up.
@@ -35,34 +31,32 @@ const KEYS_SWEPT: usize = 100;
 pub struct Home {
     place: Place,
     partition: Arc<str>,
-    store: Arc<dyn Store>,
+    runtime: Arc<Runtime>,
+    bus: Arc<dyn EventBus>,
     account: Shard<Account>,
     clusters: RwLock<BTreeMap<String, ClusterHandle>>,
     /// Held while a cluster is made, so that each name has one writer.
     making: tokio::sync::Mutex<()>,
     /// Up to where the last sweep has looked through the keys of agents.
     keys_swept: Mutex<String>,
-    /// Rows that could not be read.
-    aside: Arc<Aside>,
-    bus: Arc<dyn EventBus>,
 }
 
 impl Home {
     pub(super) fn start(
-        found: Found,
+        found: OfPlace,
         place: &Place,
-        partition: &str,
-        store: Arc<dyn Store>,
-        aside: Arc<Aside>,
-        bus: Arc<dyn EventBus>,
+        runtime: &Arc<Runtime>,
+        bus: &Arc<dyn EventBus>,
     ) -> Arc<Home> {
-        let (place, partition): (Place, Arc<str>) = (place.clone(), partition.into());
+        let (place, partition): (Place, Arc<str>) =
+            (place.clone(), runtime.identity().partition.as_str().into());
         let id = shard_id(&place, MAIN);
-        let setting =
-            Setting { id, partition: partition.clone(), store: store.clone(), ports: Arc::new(|| ()) };
+        let (store, ports) = (runtime.store().clone(), Arc::new(|| ()));
+        let setting = Setting { id, partition: partition.clone(), store, ports };
         let account = Shard::start(found.account, setting);
         let (clusters, making, keys_swept) = Default::default();
-        let home = Home { place, partition, store, account, clusters, making, keys_swept, aside, bus };
+        let (runtime, bus) = (runtime.clone(), bus.clone());
+        let home = Home { place, partition, runtime, bus, account, clusters, making, keys_swept };
         let started = found.clusters.into_iter().map(|(name, state)| {
             let cluster = home.start_cluster(&name, state);
             (name, cluster)
@@ -77,12 +71,12 @@ impl Home {
         let (bus, place) = (self.bus.clone(), self.place.clone());
         let ports = move || ecs::cluster::Ports {
             account: account.read().state.clone(),
-            listened: bus.listens(&place, contract::ECS, clock::now()),
+            listened: bus.listens(&place, contract::ECS, now()),
         };
         let setting = Setting {
             id: shard_id(&self.place, name),
             partition: self.partition.clone(),
-            store: self.store.clone(),
+            store: self.runtime.store().clone(),
             ports: Arc::new(ports),
         };
         let shard = Shard::start(state, setting);
@@ -135,9 +129,9 @@ impl Home {
         self.clusters.write()
     }
 
-    /// The rows that were set aside.
-    pub(super) fn aside(&self) -> &Arc<Aside> {
-        &self.aside
+    /// What it stands on.
+    pub(super) fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
     }
 
     pub(super) async fn disconnect_all(&self) -> Result<(), Error> {
@@ -214,13 +208,14 @@ impl Home {
     /// What could not be stored.
     pub async fn give_up(&self, cluster: &ClusterHandle, id: &str) -> Result<bool, Error> {
         let is_there = TaskId::parse(id).is_some_and(|id| cluster.read().state.task(&id).is_some());
-        if is_there || !self.aside.may_be_task(cluster.id(), id) {
+        let (key, store, aside) = (cluster.task_key(id), self.runtime.store(), self.runtime.aside());
+        if is_there || !aside.may_be(&key) {
             return Ok(false);
         }
-        let commits = self.aside.give_up(self.store.as_ref(), cluster.id(), id);
+        let commits = aside.give_up(store.as_ref(), &key);
         for commit in commits.map_err(|error| could_not_be_stored(&error))? {
             let (tell, told) = tokio::sync::oneshot::channel();
-            self.store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
+            store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
             let stored = told.await.unwrap_or(Err(store::Error::Closed));
             stored.map_err(|error| could_not_be_stored(&error))?;
         }

@@ -219,8 +219,8 @@ async fn rows_of_before_there_were_accounts_are_taken_over_the_damaged_ones_too(
     assert!(!migrate::is_needed(store.as_ref()).unwrap());
     let identity =
         Identity { account: "111111111111".into(), region: "eu-west-1".into(), partition: "aws".into() };
-    let runtime = Runtime::open(store.clone(), identity, &mut []).unwrap();
-    let cluster = runtime.own().cluster_by_name("c").expect("it is there, with its name alone");
+    let homes = Homes::open(store.clone(), identity, &mut []).unwrap();
+    let cluster = homes.own().cluster_by_name("c").expect("it is there, with its name alone");
     assert!(cluster.read().state.row.active);
     let keys: Vec<String> = aside::list(store.as_ref()).unwrap().into_iter().map(|aside| aside.key).collect();
     let own = "111111111111/eu-west-1/ecs/";
@@ -233,7 +233,7 @@ async fn rows_of_before_there_were_accounts_are_taken_over_the_damaged_ones_too(
             format!("{own}c/task/{task}"),
         ]
     );
-    assert!(runtime.own().give_up(&cluster, &task).await.unwrap(), "a task that may run is not forgotten");
+    assert!(homes.own().give_up(&cluster, &task).await.unwrap(), "a task that may run is not forgotten");
 }
 
 /// A store that holds back commits which change a task, until it is let go.

@@ -10,11 +10,8 @@ use ecs_model::errors;
 use state::ShardId;
 use wire::Error;
 
-use super::{
-    By,
-    shard::{Shard, Visible},
-    wakers::Wakers,
-};
+use super::wakers::Wakers;
+use crate::runtime::{By, Shard, Visible};
 
 /// Reads one cluster and sends commands to its writer.
 #[derive(Clone)]
@@ -39,6 +36,11 @@ impl ClusterHandle {
     /// Which shard it is.
     pub fn id(&self) -> &ShardId {
         self.shard.id()
+    }
+
+    /// The key in the store of a task's row.
+    pub(super) fn task_key(&self, id: &str) -> String {
+        self.id().key(&format!("task/{id}"))
     }
 
     /// The cluster as it stands on disk.

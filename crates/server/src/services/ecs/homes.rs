@@ -1,0 +1,190 @@
+//! ECS of all accounts and regions.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use ::ecs::account;
+use parking_lot::RwLock;
+use store::Store;
+use wire::Error;
+
+use super::{
+    Home,
+    found::{Found, OfPlace},
+};
+use crate::runtime::{
+    Identity, Loads, Place, Runtime,
+    carrier::{EventBus, NoBus},
+};
+
+/// Between looks for task definitions that can be deleted.
+const SWEEP: Duration = Duration::from_secs(5);
+/// Accounts and regions that anything may be kept for: each costs two tasks and some memory.
+const HOMES: usize = 10_000;
+
+/// All of them.
+pub struct Homes {
+    runtime: Arc<Runtime>,
+    /// Where what happens is told.
+    bus: Arc<dyn EventBus>,
+    homes: RwLock<BTreeMap<Place, Arc<Home>>>,
+    /// Of which account and region an agent's key is.
+    agent_keys: Arc<RwLock<HashMap<String, Place>>>,
+}
+
+/// All rows, as they were read.
+pub struct Read {
+    found: Found,
+    runtime: Arc<Runtime>,
+}
+
+impl Read {
+    /// Starts the writers of ECS; what happens is told to this bus.
+    pub fn start(self, bus: Arc<dyn EventBus>) -> Arc<Homes> {
+        let Read { found, runtime } = self;
+        let (homes, agent_keys) = Default::default();
+        let homes = Arc::new(Homes { runtime, bus, homes, agent_keys });
+        for (place, found) in found.places {
+            let home = homes.start_home(&place, found);
+            homes.homes.write().insert(place, home);
+        }
+        homes.own();
+        homes
+    }
+}
+
+impl Homes {
+    /// Reads all rows, those of other services into `others`.
+    ///
+    /// # Errors
+    /// The store's. A row that cannot be read is none: it is set aside.
+    pub fn read(
+        store: Arc<dyn Store>,
+        identity: Identity,
+        others: &mut [&mut dyn Loads],
+    ) -> Result<Read, store::Error> {
+        let mut found = Found::default();
+        let mut all: Vec<&mut dyn Loads> = vec![&mut found];
+        all.extend(others.iter_mut().map(|other| &mut **other as &mut dyn Loads));
+        let runtime = Runtime::open(store, identity, &mut all)?;
+        Ok(Read { found, runtime })
+    }
+
+    /// Reads them and starts the writers of ECS, without an event bus.
+    ///
+    /// # Errors
+    /// As [`Homes::read`].
+    pub fn open(
+        store: Arc<dyn Store>,
+        identity: Identity,
+        others: &mut [&mut dyn Loads],
+    ) -> Result<Arc<Homes>, store::Error> {
+        Ok(Homes::read(store, identity, others)?.start(Arc::new(NoBus)))
+    }
+
+    fn start_home(&self, place: &Place, found: OfPlace) -> Arc<Home> {
+        let home = Home::start(found, place, &self.runtime, &self.bus);
+        let known = home.account().state.agent_keys_after("", usize::MAX);
+        for row in known {
+            self.agent_keys.write().entry(row.access_key.clone()).or_insert_with(|| place.clone());
+        }
+        let (keys, place) = (self.agent_keys.clone(), place.clone());
+        home.account_shard().follow(Box::new(move |delta| {
+            for key in delta.keys {
+                let account::Key::AgentKey(key) = key else { continue };
+                let (mut keys, is_bound) = (keys.write(), delta.after.agent_key(key).is_some());
+                // It stays whose it was, should two ever have bound it at once.
+                let is_own = *keys.entry(key.clone()).or_insert_with(|| place.clone()) == place;
+                if is_own && !is_bound {
+                    keys.remove(key);
+                }
+            }
+        }));
+        home
+    }
+
+    /// What there is of an account in a region; begun with nothing where there was nothing.
+    fn at(&self, place: &Place) -> Arc<Home> {
+        if let Some(home) = self.homes.read().get(place) {
+            return home.clone();
+        }
+        let mut homes = self.homes.write();
+        let home = homes.entry(place.clone());
+        home.or_insert_with(|| self.start_home(place, OfPlace::default())).clone()
+    }
+
+    /// ECS of an account in a region.
+    ///
+    /// # Errors
+    /// `ServerException` where there are too many of them.
+    pub fn home(&self, account: &Arc<str>, region: &Arc<str>) -> Result<Arc<Home>, Error> {
+        let place = (account.clone(), region.clone());
+        // One look on the way of every call; how many there are matters to a new one alone.
+        if let Some(home) = self.homes.read().get(&place) {
+            return Ok(home.clone());
+        }
+        if self.homes.read().len() >= HOMES {
+            let text = "The number of accounts and regions has reached its limit.";
+            return Err(Error::new("ServerException", 500, text));
+        }
+        Ok(self.at(&place))
+    }
+
+    /// That of an account in a region, if there is one.
+    pub fn known_home(&self, place: &Place) -> Option<Arc<Home>> {
+        self.homes.read().get(place).cloned()
+    }
+
+    /// That of the account and region of whoever names none.
+    pub fn own(&self) -> Arc<Home> {
+        let Identity { account, region, .. } = self.runtime.identity();
+        self.at(&(account.as_str().into(), region.as_str().into()))
+    }
+
+    /// All of them.
+    pub fn homes(&self) -> Vec<Arc<Home>> {
+        self.homes.read().values().cloned().collect()
+    }
+
+    /// That of an agent's key.
+    pub fn of_agent_key(&self, access_key: &str) -> Option<Arc<Home>> {
+        let place = self.agent_keys.read().get(access_key).cloned()?;
+        self.homes.read().get(&place).cloned()
+    }
+
+    /// Begins to serve: until its agent connects again, no container instance counts as connected.
+    ///
+    /// # Errors
+    /// What could not be stored.
+    pub async fn start(&self) -> Result<(), Error> {
+        for home in self.homes() {
+            home.disconnect_all().await?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the task definitions that wait for their last reference to end, and lets go of clusters that are
+    /// forgotten, for as long as anybody holds this.
+    pub fn sweep(self: &Arc<Homes>) {
+        let homes = Arc::downgrade(self);
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(SWEEP).await;
+                let Some(homes) = homes.upgrade() else { return };
+                for home in homes.homes() {
+                    if let Err(error) = home.sweep_once().await {
+                        tracing::warn!(%error, "task definitions could not be deleted");
+                    }
+                }
+            }
+        });
+    }
+
+    /// What they stand on.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+}
