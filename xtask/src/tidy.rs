@@ -1,5 +1,5 @@
 //! The repository's own rules, checked: which crate may depend on which, how every file begins, sizes of
-//! files and functions, words that have no place here. Reads files, and asks git and cargo; changes nothing.
+//! files and functions, what rows are made of, words that have no place here. Reads files, and asks git and cargo; changes nothing.
 //! The rules are pure functions of a file's text; this file walks the tree and tells all that it found.
 
 use std::fs;
@@ -10,6 +10,7 @@ use anyhow::{Context, bail};
 
 mod edges;
 mod exceptions;
+mod rows;
 mod sizes;
 mod text;
 
@@ -45,6 +46,7 @@ pub fn run(root: &Path) -> anyhow::Result<()> {
             broken.extend(sizes::check(file));
         }
     }
+    broken.extend(rows::check(&files));
     broken.extend(exceptions::stale(&files));
     if broken.is_empty() {
         println!("tidy: {} files in order", files.len());

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use ::ecs::{
-    cluster::{Desired, InstanceId, TaskId},
+    cluster::{Desired, HealthStatus, InstanceId, TaskId},
     instance, task,
 };
 use ecs_model as ecs;
@@ -145,10 +145,10 @@ impl Agent {
 
     /// Verdicts of health checks: mostly good, and in a storm sometimes bad.
     fn judge(&mut self, world: &mut World) {
-        let mut verdicts: BTreeMap<TaskId, BTreeMap<String, ecs::HealthStatus>> = BTreeMap::new();
+        let mut verdicts: BTreeMap<TaskId, BTreeMap<String, HealthStatus>> = BTreeMap::new();
         for (id, _) in self.tasks.iter().filter(|(_, seen)| matches!(seen, Seen::Running { .. })) {
             let sick = world.storm && world.random.percent(2);
-            let status = if sick { ecs::HealthStatus::Unhealthy } else { ecs::HealthStatus::Healthy };
+            let status = if sick { HealthStatus::Unhealthy } else { HealthStatus::Healthy };
             let known = world.state.task(id).and_then(|task| task.containers.first());
             if known.is_some_and(|container| container.health_checked && container.health != status) {
                 verdicts.insert(*id, BTreeMap::from([("app".to_owned(), status)]));

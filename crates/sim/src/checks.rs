@@ -2,11 +2,10 @@
 
 use ::ecs::{
     Cluster,
-    cluster::{Change, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus},
+    cluster::{Change, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus, TaskStopCode},
     invariants,
     service::plan::Want,
 };
-use ecs_model::TaskStopCode;
 use state::contract::Tells;
 
 use crate::world::World;

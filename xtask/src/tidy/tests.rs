@@ -91,6 +91,38 @@ fn words_without_a_place_are_found() {
 }
 
 #[test]
+fn rows_are_a_service_s_own() {
+    let at =
+        |path: &str, text: &str| file(&format!("crates/services/ecs/src/{path}"), format!("//! x\n{text}\n"));
+    let table = "state::rows! {\n    /// Doc.\n    \"a\" A(ARow, String): |row| row.id,\n}";
+    let own = "// ecs_model is away\nuse crate::rows::B;\npub struct ARow {\n    pub b: B,\n}";
+    let broken = |files: &[File]| rows::check(files);
+    assert_eq!(broken(&[at("table.rs", table), at("rows.rs", own)]), Vec::<String>::new());
+    assert_eq!(
+        broken(&[at("rows/tests.rs", "use ecs_model as ecs;"), at("plan.rs", "use ecs_model as ecs;")]),
+        [""; 0]
+    );
+    let cases = [
+        ("use ecs_model as ecs;", "2: rows are made of no type of ecs_model"),
+        ("    pub tags: Vec<ecs_model::Tag>,", "2: rows are made of no type of ecs_model"),
+        ("use crate::{account::X};", "2: rows are made of nothing but rows"),
+        ("use crate::plan::X;", "2: rows are made of nothing but rows"),
+    ];
+    for (line, why) in cases {
+        assert_eq!(
+            broken(&[at("rows/a.rs", line)]),
+            [format!("crates/services/ecs/src/rows/a.rs:{why}")],
+            "{line}"
+        );
+    }
+    let elsewhere = [at("table.rs", table), at("account.rs", own)];
+    assert_eq!(
+        broken(&elsewhere),
+        ["crates/services/ecs/src/table.rs:4: ARow is a row, and belongs into a file of rows"]
+    );
+}
+
+#[test]
 fn long_functions_are_found_by_indentation() {
     let body = |indent: &str, lines: usize| format!("{indent}    x();\n").repeat(lines);
     let text = format!(

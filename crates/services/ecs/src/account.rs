@@ -3,7 +3,7 @@
 
 pub mod change;
 pub mod describe;
-mod effective;
+pub(crate) mod effective;
 pub mod keys;
 pub mod members;
 mod needs;
@@ -17,73 +17,23 @@ mod validate;
 
 use std::sync::Arc;
 
-use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use ecs_model::errors;
 use imbl::OrdMap;
-use serde::{Deserialize, Serialize};
 use state::{Agenda, Domain, ShardId};
 use wire::Error;
 
 use crate::{
-    Ctx, arn,
-    cluster::rows::{InstanceId, TaskDefinitionId},
-    limits,
+    Ctx, arn, limits,
+    rows::{InstanceId, TaskDefinitionId, TaskDefinitionStatus},
 };
 
+pub use crate::rows::{AgentKeyRow, FamilyRow, SettingRow, TaskDefinitionRow};
 pub use change::{Change, Key, Row, SettingId};
 pub use describe::{describe_task_definition, list_task_definition_families, list_task_definitions};
-pub use keys::AgentKeyRow;
 pub use register::register_task_definition;
 pub use retire::{delete_task_definitions, deregister_task_definition, sweep};
 pub(crate) use units::{cpu_units, memory_mib};
 pub use validate::health_check_runs;
-
-/// A task definition.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct TaskDefinitionRow {
-    /// As DescribeTaskDefinition gives it: what was registered, with the defaults filled in.
-    pub registered: ecs::TaskDefinition,
-    pub tags: Vec<ecs::Tag>,
-    /// The account setting `defaultLogDriverMode` at the time of registration: the mode of an `awslogs`
-    /// driver that names none. Kept here so that a task never changes its mode when it is sent again.
-    #[serde(default)]
-    pub log_mode: String,
-}
-
-impl TaskDefinitionRow {
-    /// Its family and revision.
-    pub fn id(&self) -> TaskDefinitionId {
-        TaskDefinitionId {
-            family: self.registered.family.clone().unwrap_or_default(),
-            revision: self.registered.revision.unwrap_or_default(),
-        }
-    }
-
-    /// Its status.
-    pub fn status(&self) -> TaskDefinitionStatus {
-        self.registered.status.unwrap_or_default()
-    }
-
-    /// Its containers, in the order of registration.
-    pub fn containers(&self) -> &[ecs::ContainerDefinition] {
-        self.registered.container_definitions.as_deref().unwrap_or_default()
-    }
-}
-
-/// A family, which outlives its task definitions: a revision is never used again.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct FamilyRow {
-    pub name: String,
-    pub last_revision: i32,
-}
-
-/// An account setting that somebody has put.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct SettingRow {
-    /// The ARN of the user or role; empty for the account's default.
-    pub principal: String,
-    pub name: ecs::SettingName,
-    pub value: String,
-}
 
 /// The state.
 #[derive(Debug, Clone, Default)]
@@ -231,9 +181,8 @@ impl Account {
     ///
     /// # Errors
     /// `ClientException` if there is none.
-    pub fn resolve(&self, ctx: &Ctx, named: &str) -> Result<&TaskDefinitionRow, Error> {
-        let found = self.find(ctx, named)?;
-        found.map(Arc::as_ref).ok_or_else(|| errors::client("TaskDefinition not found."))
+    pub fn resolve(&self, ctx: &Ctx, named: &str) -> Result<&Arc<TaskDefinitionRow>, Error> {
+        self.find(ctx, named)?.ok_or_else(|| errors::client("TaskDefinition not found."))
     }
 
     fn find(&self, ctx: &Ctx, named: &str) -> Result<Option<&Arc<TaskDefinitionRow>>, Error> {

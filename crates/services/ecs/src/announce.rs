@@ -17,7 +17,6 @@ mod tests;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use ecs_model::DeploymentRolloutState as Rollout;
 use serde_json::Value;
 use state::{
     Row as _,
@@ -31,6 +30,7 @@ use crate::{
         ServiceStatus, TaskRow, Txn,
     },
     placement::Refused,
+    rows::DeploymentRolloutState as Rollout,
     service::events::{Said, said},
 };
 

@@ -3,12 +3,13 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html>
 
 use ::state::contract::Tells;
-use ecs_model::{self as ecs, ClusterField, ClusterSetting, ClusterSettingName, KeyValuePair, errors};
+use ecs_model::{self as ecs, ClusterField, KeyValuePair, errors};
 use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, ClusterRow, Key, Totals, Txn, Writes},
+    cluster::{Cluster, ClusterRow, ClusterSetting, ClusterSettingName, Key, Totals, Txn, Writes},
+    convert::{Shown, Stored},
     limits, tags,
 };
 
@@ -22,7 +23,7 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
     let given = request.settings.unwrap_or_default();
     check_settings(&given)?;
     let mut settings = Vec::new();
-    replace(&mut settings, given);
+    replace(&mut settings, given.stored());
     if !settings.iter().any(|s| s.name == Some(ClusterSettingName::ContainerInsights)) {
         settings.push(insights("disabled"));
     }
@@ -33,11 +34,11 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
         active: true,
         created_at: ctx.now,
         settings,
-        configuration: request.configuration,
+        configuration: request.configuration.stored(),
         capacity_providers: Vec::new(),
         default_capacity_provider_strategy: Vec::new(),
         service_connect_defaults: None,
-        tags: request.tags.unwrap_or_default(),
+        tags: request.tags.unwrap_or_default().stored(),
         forget_at: None,
     })
 }
@@ -50,7 +51,7 @@ pub fn update_cluster(
     let mut row = txn.state.row.as_ref().clone();
     set(&mut row, request.settings.unwrap_or_default())?;
     check_configuration(request.configuration.as_ref())?;
-    row.configuration = request.configuration.or(row.configuration);
+    row.configuration = request.configuration.stored().or(row.configuration);
     txn.put_cluster(row);
     let shown = cluster(&txn.state, txn.ctx, &[ClusterField::Settings, ClusterField::Configurations]);
     Ok(ecs::UpdateClusterResponse { cluster: Some(shown) })
@@ -124,17 +125,17 @@ pub fn cluster(state: &Cluster, ctx: &Ctx, include: &[ClusterField]) -> ecs::Clu
     ecs::Cluster {
         cluster_arn: Some(arn::cluster(ctx, &row.name)),
         cluster_name: Some(row.name.clone()),
-        configuration: row.configuration.clone().filter(|_| asked(ClusterField::Configurations)),
+        configuration: row.configuration.shown().filter(|_| asked(ClusterField::Configurations)),
         status: Some(if row.active { "ACTIVE" } else { "INACTIVE" }.to_owned()),
         registered_container_instances_count: count(totals.instances_live()),
         running_tasks_count: Some(running),
         pending_tasks_count: Some(pending),
         active_services_count: count(totals.services_active()),
         statistics: Some(if asked(ClusterField::Statistics) { statistics(totals) } else { Vec::new() }),
-        tags: Some(if asked(ClusterField::Tags) { row.tags.clone() } else { Vec::new() }),
-        settings: Some(if asked(ClusterField::Settings) { row.settings.clone() } else { Vec::new() }),
+        tags: Some(if asked(ClusterField::Tags) { row.tags.shown() } else { Vec::new() }),
+        settings: Some(if asked(ClusterField::Settings) { row.settings.shown() } else { Vec::new() }),
         capacity_providers: Some(row.capacity_providers.clone()),
-        default_capacity_provider_strategy: Some(row.default_capacity_provider_strategy.clone()),
+        default_capacity_provider_strategy: Some(row.default_capacity_provider_strategy.shown()),
         attachments: asked(ClusterField::Attachments).then(Vec::new),
         ..Default::default()
     }
@@ -160,9 +161,9 @@ fn insights(value: &str) -> ClusterSetting {
     ClusterSetting { name: Some(ClusterSettingName::ContainerInsights), value: Some(value.to_owned()) }
 }
 
-fn set(row: &mut ClusterRow, settings: Vec<ClusterSetting>) -> Result<(), Error> {
+fn set(row: &mut ClusterRow, settings: Vec<ecs::ClusterSetting>) -> Result<(), Error> {
     check_settings(&settings)?;
-    replace(&mut row.settings, settings);
+    replace(&mut row.settings, settings.stored());
     Ok(())
 }
 
@@ -174,7 +175,7 @@ fn replace(settings: &mut Vec<ClusterSetting>, given: Vec<ClusterSetting>) {
     }
 }
 
-fn check_settings(settings: &[ClusterSetting]) -> Result<(), Error> {
+fn check_settings(settings: &[ecs::ClusterSetting]) -> Result<(), Error> {
     for setting in settings {
         let value = setting.value.as_deref().unwrap_or_default();
         if setting.name.is_none() || !["enabled", "disabled", "enhanced"].contains(&value) {

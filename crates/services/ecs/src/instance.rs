@@ -13,6 +13,7 @@ use wire::Error;
 use crate::{
     Cluster, Ctx, arn,
     cluster::{InstanceId, InstanceRow, InstanceStatus, Owner, Txn},
+    convert::Shown,
 };
 
 /// The attribute that names a container instance's zone.
@@ -27,7 +28,7 @@ pub fn attribute(row: &InstanceRow, name: &str) -> Option<String> {
 
 /// The attributes that a task shows of its host: the architecture alone.
 pub fn architecture(row: &InstanceRow) -> Vec<ecs::Attribute> {
-    row.attributes.iter().filter(|a| a.name == ARCHITECTURE).cloned().collect()
+    row.attributes.iter().filter(|a| a.name == ARCHITECTURE).map(Shown::shown).collect()
 }
 
 /// Whether the caller may speak for a container instance, or for a task on it: its own agent may, and users

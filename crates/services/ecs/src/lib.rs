@@ -9,6 +9,7 @@ pub mod api;
 pub mod arn;
 pub mod cluster;
 pub mod clusters;
+pub mod convert;
 mod digest;
 pub mod instance;
 pub mod invariants;

@@ -14,14 +14,16 @@ mod view;
 
 use std::{borrow::Cow, cmp::Reverse};
 
-use ecs_model as ecs;
 use imbl::OrdMap;
 use wire::Error;
 
 use crate::{
     Ids,
     account::TaskDefinitionRow,
-    cluster::rows::{InstanceId, InstanceRow, InstanceStatus, Resources},
+    rows::{
+        Attribute, InstanceId, InstanceRow, InstanceStatus, PlacementConstraint, PlacementStrategy,
+        Resources, TaskOverride,
+    },
 };
 
 pub use constraint::Constraints;
@@ -72,7 +74,7 @@ pub struct Needs {
     /// CPU, memory and static host ports.
     pub resources: Resources,
     /// Attributes that must be there, with that value where one is given.
-    pub attributes: Vec<ecs::Attribute>,
+    pub attributes: Vec<Attribute>,
 }
 
 /// Tasks to place, all alike.
@@ -93,12 +95,12 @@ impl Request {
     /// `InvalidParameterException` for a constraint or strategy that is wrong.
     pub fn new(
         definition: &TaskDefinitionRow,
-        overrides: &ecs::TaskOverride,
+        overrides: &TaskOverride,
         group: &str,
-        constraints: &[ecs::PlacementConstraint],
-        strategy: &[ecs::PlacementStrategy],
+        constraints: &[PlacementConstraint],
+        strategy: &[PlacementStrategy],
     ) -> Result<Request, Error> {
-        let of_definition = definition.registered.placement_constraints.as_deref().unwrap_or_default();
+        let of_definition = &definition.registered.placement_constraints;
         let strategy = match strategy {
             [] if group.starts_with("service:") => Strategy::of_service(),
             given => Strategy::compile(given)?,

@@ -1,12 +1,25 @@
-//! The rows of one cluster: what is stored, and all that is stored. Times are [`Timestamp`]s; a timer is
-//! a time in a row, so a restart forgets nothing. Who writes which field stands in ARCHITECTURE.md.
+//! What is stored, and all that is stored: here the rows of a cluster, in `account` those of an account, beside
+//! them what both are made of. All of it is our own, whatever a new model of the API brings: no file of this room
+//! names a type of the model. `crate::convert` is where the two meet.
+//!
+//! Times are [`Timestamp`]s; a timer is a time in a row, so a restart forgets nothing. Who writes which field
+//! stands in ARCHITECTURE.md.
+
+mod account;
+mod common;
+mod container;
+mod definition;
+mod linux;
+mod service;
+mod task;
 
 use std::collections::BTreeSet;
 
-use ecs_model as ecs;
 use serde::{Deserialize, Serialize};
 use state::{Id128, row::KeyPart};
 use wire::Timestamp;
+
+pub use self::{account::*, common::*, container::*, definition::*, linux::*, service::*, task::*};
 
 /// Declares an identifier that is a string of its own type.
 macro_rules! id {
@@ -122,12 +135,12 @@ pub struct ClusterRow {
     /// ACTIVE, or INACTIVE once deleted.
     pub active: bool,
     pub created_at: Timestamp,
-    pub settings: Vec<ecs::ClusterSetting>,
-    pub configuration: Option<ecs::ClusterConfiguration>,
+    pub settings: Vec<ClusterSetting>,
+    pub configuration: Option<ClusterConfiguration>,
     pub capacity_providers: Vec<String>,
-    pub default_capacity_provider_strategy: Vec<ecs::CapacityProviderStrategyItem>,
-    pub service_connect_defaults: Option<ecs::ClusterServiceConnectDefaults>,
-    pub tags: Vec<ecs::Tag>,
+    pub default_capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    pub service_connect_defaults: Option<ClusterServiceConnectDefaults>,
+    pub tags: Vec<Tag>,
     /// When an INACTIVE cluster is forgotten.
     #[serde(default)]
     pub forget_at: Option<Timestamp>,
@@ -193,13 +206,13 @@ pub struct InstanceRow {
     /// What the agent registered; PORTS are the reserved ones.
     pub registered: Resources,
     /// The agent's and the user's attributes, by name.
-    pub attributes: Vec<ecs::Attribute>,
-    pub tags: Vec<ecs::Tag>,
+    pub attributes: Vec<Attribute>,
+    pub tags: Vec<Tag>,
     pub agent_connected: bool,
     /// Where the manifests of its session begin to count; agents take none that counts less than one before.
     #[serde(default)]
     pub timeline: i64,
-    pub version_info: ecs::VersionInfo,
+    pub version_info: VersionInfo,
     /// By which tools know the machine: of the identity document of EC2, or made of this row's own id. Rows
     /// from before there was one have it once their agent registers again.
     #[serde(default)]
@@ -260,7 +273,7 @@ impl Desired {
 /// Why a task stops or stopped.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Stop {
-    pub code: ecs::TaskStopCode,
+    pub code: TaskStopCode,
     pub reason: String,
     /// When stopping was decided or seen first.
     pub at: Timestamp,
@@ -285,8 +298,8 @@ pub struct ContainerRow {
     pub image_digest: Option<String>,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
-    pub network_bindings: Vec<ecs::NetworkBinding>,
-    pub health: ecs::HealthStatus,
+    pub network_bindings: Vec<NetworkBinding>,
+    pub health: HealthStatus,
 }
 
 /// A task.
@@ -300,14 +313,14 @@ pub struct TaskRow {
     pub service: Option<(ServiceName, DeploymentId)>,
     pub started_by: Option<String>,
     pub instance: Option<InstanceId>,
-    pub launch_type: ecs::LaunchType,
+    pub launch_type: LaunchType,
     pub desired: Desired,
     pub last: TaskStatus,
-    pub overrides: ecs::TaskOverride,
+    pub overrides: TaskOverride,
     pub containers: Vec<ContainerRow>,
     /// What it holds on its host until it is STOPPED.
     pub needs: Resources,
-    pub tags: Vec<ecs::Tag>,
+    pub tags: Vec<Tag>,
     pub enable_execute_command: bool,
     pub created_at: Timestamp,
     pub connectivity_at: Option<Timestamp>,
@@ -348,7 +361,7 @@ pub struct DeploymentRow {
     pub task_definition: TaskDefinitionId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
-    pub rollout: ecs::DeploymentRolloutState,
+    pub rollout: DeploymentRolloutState,
     pub rollout_reason: String,
     /// Tasks of this deployment that failed to reach RUNNING, or to pass their first health check.
     pub failed_tasks: i32,
@@ -374,19 +387,19 @@ pub struct ServiceRow {
     pub scheduling: Scheduling,
     pub desired_count: i32,
     pub task_definition: TaskDefinitionId,
-    pub launch_type: ecs::LaunchType,
+    pub launch_type: LaunchType,
     pub minimum_healthy_percent: i32,
     pub maximum_percent: i32,
     /// As given, for the echo; percents above are the effective ones.
-    pub deployment_configuration: Option<ecs::DeploymentConfiguration>,
-    pub placement_constraints: Vec<ecs::PlacementConstraint>,
-    pub placement_strategy: Vec<ecs::PlacementStrategy>,
+    pub deployment_configuration: Option<DeploymentConfiguration>,
+    pub placement_constraints: Vec<PlacementConstraint>,
+    pub placement_strategy: Vec<PlacementStrategy>,
     #[serde(default = "disabled")]
-    pub availability_zone_rebalancing: ecs::AvailabilityZoneRebalancing,
-    pub propagate_tags: Option<ecs::PropagateTags>,
+    pub availability_zone_rebalancing: AvailabilityZoneRebalancing,
+    pub propagate_tags: Option<PropagateTags>,
     pub enable_ecs_managed_tags: bool,
     pub enable_execute_command: bool,
-    pub tags: Vec<ecs::Tag>,
+    pub tags: Vec<Tag>,
     pub role_arn: Option<String>,
     pub created_at: Timestamp,
     pub created_by: Option<String>,
@@ -409,8 +422,8 @@ pub struct ServiceRow {
 }
 
 /// ECS treats a service that never had a value so.
-fn disabled() -> ecs::AvailabilityZoneRebalancing {
-    ecs::AvailabilityZoneRebalancing::Disabled
+fn disabled() -> AvailabilityZoneRebalancing {
+    AvailabilityZoneRebalancing::Disabled
 }
 
 /// A RunTask client token and what it made.

@@ -14,14 +14,14 @@ mod rollout;
 pub(crate) mod tests;
 pub mod update;
 
-use ecs_model::{TaskStopCode, errors};
+use ecs_model::errors;
 use wire::{Error, Timestamp};
 
 use crate::{
     arn,
     cluster::{
-        InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow, Txn,
-        Writes, waiting::Turn,
+        InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow,
+        TaskStopCode, Txn, Writes, waiting::Turn,
     },
     limits,
 };

@@ -1,30 +1,31 @@
 //! Tags of resources, and TagResource, UntagResource and ListTagsForResource on what a cluster holds.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html>
 
-use ecs_model::{self as ecs, Tag, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use crate::{
     arn::{Arn, Resource},
-    cluster::{Cluster, InstanceId, ServiceName, TaskId, Txn, Writes},
+    cluster::{Cluster, InstanceId, ServiceName, Tag, TaskId, Txn, Writes},
+    convert::{Shown, Stored},
     limits,
 };
 
 /// One tag.
 pub fn tag(key: &str, value: &str) -> Tag {
-    Tag { key: Some(key.to_owned()), value: Some(value.to_owned()) }
+    Tag { key: key.to_owned(), value: Some(value.to_owned()) }
 }
 
 /// Checks the tags that a request carries.
 ///
 /// # Errors
 /// `InvalidParameterException` for too many, bad or doubled keys.
-pub fn check(tags: &[Tag]) -> Result<(), Error> {
+pub fn check(tags: &[ecs::Tag]) -> Result<(), Error> {
     if tags.len() > limits::TAGS {
         return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
     }
     let mut seen = std::collections::BTreeSet::new();
-    for Tag { key, value } in tags {
+    for ecs::Tag { key, value } in tags {
         if reserved(value.as_deref()) {
             return Err(errors::invalid_parameter("Tag values that begin with aws: are reserved."));
         }
@@ -68,16 +69,17 @@ pub fn remove(tags: &mut Vec<Tag>, keys: &[String]) -> Result<(), Error> {
     if keys.iter().any(|key| reserved(Some(key))) {
         return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
     }
-    tags.retain(|tag| !tag.key.as_ref().is_some_and(|key| keys.contains(key)));
+    tags.retain(|tag| !keys.contains(&tag.key));
     Ok(())
 }
 
 /// Sets tags, replacing those of the same keys. What ECS itself has set does not count against the limit.
-pub fn merge(tags: &mut Vec<Tag>, more: &[Tag]) -> Result<(), Error> {
-    check(more)?;
+pub fn merge(tags: &mut Vec<Tag>, more: Vec<ecs::Tag>) -> Result<(), Error> {
+    check(&more)?;
+    let more = more.stored();
     tags.retain(|have| !more.iter().any(|tag| tag.key == have.key));
-    tags.extend_from_slice(more);
-    if tags.iter().filter(|tag| !reserved(tag.key.as_deref())).count() > limits::TAGS {
+    tags.extend(more);
+    if tags.iter().filter(|tag| !reserved(Some(&tag.key))).count() > limits::TAGS {
         return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
     }
     Ok(())
@@ -122,15 +124,15 @@ pub fn change(
 }
 
 /// The tags of a resource of the cluster.
-pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<Tag>, Error> {
+pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<ecs::Tag>, Error> {
     Ok(match resource(resource_arn)? {
-        Resource::Cluster { .. } => state.row.tags.clone(),
-        Resource::Service { name, .. } => state.service(&ServiceName(name)).ok_or_else(missing)?.tags.clone(),
+        Resource::Cluster { .. } => state.row.tags.shown(),
+        Resource::Service { name, .. } => state.service(&ServiceName(name)).ok_or_else(missing)?.tags.shown(),
         Resource::Task { id, .. } => {
-            TaskId::parse(&id).and_then(|id| state.task(&id)).ok_or_else(missing)?.tags.clone()
+            TaskId::parse(&id).and_then(|id| state.task(&id)).ok_or_else(missing)?.tags.shown()
         }
         Resource::ContainerInstance { id, .. } => {
-            InstanceId::parse(&id).and_then(|id| state.instance(&id)).ok_or_else(missing)?.tags.clone()
+            InstanceId::parse(&id).and_then(|id| state.instance(&id)).ok_or_else(missing)?.tags.shown()
         }
         _ => return Err(errors::invalid_parameter("The specified resource cannot be tagged.")),
     })
@@ -157,7 +159,7 @@ pub fn tag_resource(
     txn: &mut Txn,
     request: ecs::TagResourceRequest,
 ) -> Result<ecs::TagResourceResponse, Error> {
-    change(txn, &request.resource_arn, |tags| merge(tags, &request.tags))?;
+    change(txn, &request.resource_arn, |tags| merge(tags, request.tags))?;
     Ok(ecs::TagResourceResponse::default())
 }
 

@@ -1,9 +1,7 @@
 //! The rows of an account, by kind.
 
-use ecs_model::SettingName;
-
 use super::{AgentKeyRow, FamilyRow, SettingRow, TaskDefinitionRow};
-use crate::cluster::rows::TaskDefinitionId;
+use crate::rows::{SettingName, TaskDefinitionId};
 
 /// Which setting, and whose (empty: the account's default).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,10 +1,15 @@
 //! DescribeTaskDefinition, ListTaskDefinitions, ListTaskDefinitionFamilies.
 
-use ecs_model::{self as ecs, TaskDefinitionFamilyStatus, TaskDefinitionStatus, errors};
+use ecs_model::{self as ecs, TaskDefinitionFamilyStatus, errors};
 use wire::Error;
 
 use super::{Account, TaskDefinitionRow};
-use crate::{Ctx, arn, cluster::rows::TaskDefinitionId, paging};
+use crate::{
+    Ctx, arn,
+    convert::{Shown, Stored},
+    paging,
+    rows::{TaskDefinitionId, TaskDefinitionStatus},
+};
 
 /// A task definition by family (the newest ACTIVE one), family and revision, or ARN.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTaskDefinition.html>
@@ -18,8 +23,8 @@ pub fn describe_task_definition(
     let include = request.include.as_deref().unwrap_or_default();
     let with_tags = include.contains(&ecs::TaskDefinitionField::Tags);
     Ok(ecs::DescribeTaskDefinitionResponse {
-        task_definition: Some(row.registered.clone()),
-        tags: with_tags.then(|| row.tags.clone()),
+        task_definition: Some(row.registered.shown()),
+        tags: with_tags.then(|| row.tags.shown()),
     })
 }
 
@@ -31,7 +36,7 @@ pub fn list_task_definitions(
     request: &ecs::ListTaskDefinitionsRequest,
 ) -> Result<ecs::ListTaskDefinitionsResponse, Error> {
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
-    let status = request.status.unwrap_or(TaskDefinitionStatus::Active);
+    let status = request.status.stored().unwrap_or(TaskDefinitionStatus::Active);
     // The name is historic: it is the whole family.
     let family = request.family_prefix.clone().filter(|family| !family.is_empty());
     let after = page.after().map(read_key).transpose()?;

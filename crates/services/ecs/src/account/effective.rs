@@ -3,12 +3,24 @@
 
 use std::collections::BTreeSet;
 
-use ecs_model::{self as ecs, Compatibility, LogDriver, NetworkMode, TransportProtocol};
+use ecs_model::{self as ecs, Compatibility, NetworkMode, TransportProtocol};
 
 use super::units;
+use crate::{
+    convert::Stored,
+    rows::{Attribute, ContainerDefinition, LogDriver, TaskDefinition},
+};
 
 /// All but revision, status and who registered it when.
-pub(super) fn task_definition(request: ecs::RegisterTaskDefinitionRequest) -> ecs::TaskDefinition {
+pub(super) fn task_definition(request: ecs::RegisterTaskDefinitionRequest) -> TaskDefinition {
+    let mut definition = filled(request).stored();
+    let attributes = required_attributes(&definition).into_iter();
+    definition.requires_attributes = attributes.map(|name| Attribute { name, value: None }).collect();
+    definition
+}
+
+/// What was given, with the defaults.
+pub(crate) fn filled(request: ecs::RegisterTaskDefinitionRequest) -> ecs::TaskDefinition {
     let mode = request.network_mode.unwrap_or(NetworkMode::Bridge);
     let containers = request.container_definitions.into_iter().map(|c| container(c, mode)).collect();
     let number = |text: Option<String>, read: fn(&str) -> Option<i64>| {
@@ -17,7 +29,7 @@ pub(super) fn task_definition(request: ecs::RegisterTaskDefinitionRequest) -> ec
             None => text,
         })
     };
-    let mut definition = ecs::TaskDefinition {
+    ecs::TaskDefinition {
         container_definitions: Some(containers),
         family: Some(request.family),
         execution_role_arn: request.execution_role_arn.filter(|arn| !arn.is_empty()),
@@ -32,12 +44,7 @@ pub(super) fn task_definition(request: ecs::RegisterTaskDefinitionRequest) -> ec
         memory: number(request.memory, units::memory_mib),
         enable_fault_injection: request.enable_fault_injection,
         ..ecs::TaskDefinition::default()
-    };
-    let attributes = required_attributes(&definition)
-        .into_iter()
-        .map(|name| ecs::Attribute { name, ..ecs::Attribute::default() });
-    definition.requires_attributes = Some(attributes.collect());
-    definition
+    }
 }
 
 fn container(mut container: ecs::ContainerDefinition, mode: NetworkMode) -> ecs::ContainerDefinition {
@@ -78,7 +85,7 @@ const OLDEST_DOCKER_API: u32 = 17;
 
 /// What a container instance must be able to do, by the names that agents register.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-agent-capabilities.html>
-fn required_attributes(definition: &ecs::TaskDefinition) -> BTreeSet<String> {
+fn required_attributes(definition: &TaskDefinition) -> BTreeSet<String> {
     let mut names = BTreeSet::new();
     if definition.cpu.is_some() || definition.memory.is_some() {
         names.insert("ecs.capability.task-cpu-mem-limit".to_owned());
@@ -88,35 +95,36 @@ fn required_attributes(definition: &ecs::TaskDefinition) -> BTreeSet<String> {
         names.insert("ecs.capability.increased-task-cpu-limit".to_owned());
     }
     let with_role = definition.execution_role_arn.is_some();
-    for container in definition.container_definitions.iter().flatten() {
+    for container in &definition.container_definitions {
         of_container(container, with_role, &mut names);
     }
     names
 }
 
 /// The version of Docker's API that has all that the container is made with: the highest that it requires.
-pub(super) fn docker_api(container: &ecs::ContainerDefinition) -> String {
+pub(super) fn docker_api(container: &ContainerDefinition) -> String {
     let mut names = BTreeSet::new();
     of_container(container, false, &mut names);
     let minors = names.iter().filter_map(|name| name.strip_prefix(DOCKER_API)?.parse::<u32>().ok());
     format!("1.{}", minors.max().unwrap_or(OLDEST_DOCKER_API))
 }
 
-fn of_container(container: &ecs::ContainerDefinition, with_role: bool, names: &mut BTreeSet<String>) {
+fn of_container(container: &ContainerDefinition, with_role: bool, names: &mut BTreeSet<String>) {
     let mut need = |wanted: bool, name: &str| {
         if wanted {
             names.insert(name.to_owned());
         }
     };
     let some = |list: &Option<Vec<String>>| list.as_ref().is_some_and(|list| !list.is_empty());
-    let linux = container.linux_parameters.clone().unwrap_or_default();
+    let linux = container.linux_parameters.as_ref();
     let api = |minor: u32| format!("{DOCKER_API}{minor}");
     need(container.privileged == Some(true), "com.amazonaws.ecs.capability.privileged-container");
     need(container.ulimits.as_ref().is_some_and(|list| !list.is_empty()), &api(18));
     need(container.memory_reservation.is_some(), &api(21));
-    need(linux.shared_memory_size.is_some() || linux.tmpfs.is_some_and(|list| !list.is_empty()), &api(22));
-    need(container.system_controls.as_ref().is_some_and(|list| !list.is_empty()), &api(24));
-    need(linux.init_process_enabled == Some(true), &api(25));
+    let tmpfs = linux.and_then(|linux| linux.tmpfs.as_ref()).is_some_and(|list| !list.is_empty());
+    need(tmpfs || linux.is_some_and(|linux| linux.shared_memory_size.is_some()), &api(22));
+    need(!container.system_controls.is_empty(), &api(24));
+    need(linux.is_some_and(|linux| linux.init_process_enabled == Some(true)), &api(25));
     need(container.health_check.is_some(), "ecs.capability.container-health-check");
     need(container.health_check.is_some(), &api(24));
     let ordered = container.depends_on.as_ref().is_some_and(|list| !list.is_empty());
@@ -138,7 +146,7 @@ fn of_container(container: &ecs::ContainerDefinition, with_role: bool, names: &m
         need(awslogs, &api(19));
         need(awslogs && with_role, "ecs.capability.execution-role-awslogs");
     }
-    let ecr = container.image.as_deref().is_some_and(is_ecr);
+    let ecr = is_ecr(&container.image);
     need(ecr, "com.amazonaws.ecs.capability.ecr-auth");
     need(ecr && with_role, "ecs.capability.execution-role-ecr-pull");
 }

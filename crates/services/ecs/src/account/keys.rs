@@ -3,23 +3,14 @@
 
 use std::sync::Arc;
 
-use ecs_model::{self as ecs, errors};
-use serde::{Deserialize, Serialize};
-use wire::{Error, Timestamp};
+use ecs_model::errors;
+use wire::Error;
 
-use super::{Account, Key, Txn};
-use crate::{cluster::InstanceId, limits};
-
-/// A key pair and the container instance that it is bound to.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AgentKeyRow {
-    pub access_key: String,
-    /// As its agent made it; none for a pair of an operator, whose secret follows from the access key.
-    pub secret: Option<String>,
-    pub cluster: String,
-    pub instance: InstanceId,
-    pub bound_at: Timestamp,
-}
+use super::{Account, AgentKeyRow, Key, Txn};
+use crate::{
+    limits,
+    rows::{InstanceId, LogDriver},
+};
 
 /// A key that asks to be bound.
 #[derive(Debug, Clone, PartialEq)]
@@ -107,6 +98,6 @@ impl Account {
 /// The log groups that a task definition's containers write to.
 pub fn log_groups(definition: &super::TaskDefinitionRow) -> impl Iterator<Item = &str> {
     let logs = definition.containers().iter().filter_map(|container| container.log_configuration.as_ref());
-    let logs = logs.filter(|log| log.log_driver == ecs::LogDriver::Awslogs);
+    let logs = logs.filter(|log| log.log_driver == LogDriver::Awslogs);
     logs.filter_map(|log| log.options.as_ref()?.get("awslogs-group").map(String::as_str))
 }

@@ -1,13 +1,19 @@
 //! What a task of a definition takes from its host, and whether overrides fit the definition.
 
-use ecs_model::{self as ecs, CPUArchitecture, TransportProtocol, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::{
     TaskDefinitionRow, members, units,
     validate::{TASK_CPU, TASK_MEMORY},
 };
-use crate::{cluster::rows::Resources, placement::Needs};
+use crate::{
+    placement::Needs,
+    rows::{
+        Attribute, CPUArchitecture, ContainerDefinition, ContainerOverride, Resources, TaskOverride,
+        TransportProtocol,
+    },
+};
 
 /// The longest JSON form of overrides, in bytes.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
@@ -15,7 +21,7 @@ const MAX_OVERRIDES: usize = 8192;
 
 impl TaskDefinitionRow {
     /// What a task needs: the task's own CPU and memory where given, else the sums of its containers'.
-    pub fn needs(&self, overrides: &ecs::TaskOverride) -> Needs {
+    pub fn needs(&self, overrides: &TaskOverride) -> Needs {
         let mut resources = Resources::default();
         for container in self.containers() {
             let over = override_of(overrides, container);
@@ -23,17 +29,16 @@ impl TaskDefinitionRow {
             let number = |over: Option<i32>, given: Option<i32>| {
                 over.or(given).map(i64::from).filter(|number| *number > 0)
             };
-            let cpu = number(over.and_then(|over| over.cpu), container.cpu);
+            let cpu = number(over.and_then(|over| over.cpu), Some(container.cpu));
             let hard = number(over.and_then(|over| over.memory), container.memory);
             let soft = number(over.and_then(|over| over.memory_reservation), container.memory_reservation);
             resources.cpu += cpu.unwrap_or(0);
             resources.memory += soft.or(hard).unwrap_or(0);
-            for mapping in container.port_mappings.iter().flatten() {
-                let port =
-                    mapping.host_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
+            for mapping in &container.port_mappings {
+                let port = u16::try_from(mapping.host_port).ok().filter(|port| *port > 0);
                 match mapping.protocol {
-                    Some(TransportProtocol::Udp) => resources.ports_udp.extend(port),
-                    _ => resources.ports_tcp.extend(port),
+                    TransportProtocol::Udp => resources.ports_udp.extend(port),
+                    TransportProtocol::Tcp => resources.ports_tcp.extend(port),
                 }
             }
         }
@@ -44,20 +49,20 @@ impl TaskDefinitionRow {
     }
 
     /// The task's own CPU units and MiB, where given.
-    pub(super) fn size(&self, overrides: &ecs::TaskOverride) -> (Option<i64>, Option<i64>) {
+    pub(super) fn size(&self, overrides: &TaskOverride) -> (Option<i64>, Option<i64>) {
         let cpu = overrides.cpu.as_deref().or(self.registered.cpu.as_deref());
         let memory = overrides.memory.as_deref().or(self.registered.memory.as_deref());
         (cpu.and_then(units::cpu_units), memory.and_then(units::memory_mib))
     }
 
-    fn needed_attributes(&self) -> Vec<ecs::Attribute> {
-        let required = self.registered.requires_attributes.iter().flatten();
+    fn needed_attributes(&self) -> Vec<Attribute> {
+        let required = self.registered.requires_attributes.iter();
         // The execution role has no effect, so no host has to be able to take it on.
         let required = required.filter(|a| !a.name.starts_with("ecs.capability.execution-role-"));
-        let mut attributes: Vec<ecs::Attribute> = required.cloned().collect();
+        let mut attributes: Vec<Attribute> = required.cloned().collect();
         let mut need = |name: &str, value: &str| {
             let (name, value) = (name.to_owned(), Some(value.to_owned()));
-            attributes.push(ecs::Attribute { name, value, ..ecs::Attribute::default() });
+            attributes.push(Attribute { name, value });
         };
         let platform = self.registered.runtime_platform.clone().unwrap_or_default();
         match platform.cpu_architecture {
@@ -87,7 +92,7 @@ impl TaskDefinitionRow {
             if name.is_empty() {
                 return Err(invalid("Container override name must be specified.".to_owned()));
             }
-            let Some(container) = self.containers().iter().find(|c| c.name.as_deref() == Some(name)) else {
+            let Some(container) = self.containers().iter().find(|c| c.name == name) else {
                 return Err(invalid(format!(
                     "Override for container named {name} is not a container in the TaskDefinition."
                 )));
@@ -113,14 +118,14 @@ impl TaskDefinitionRow {
 
 /// The override of one container.
 pub(super) fn override_of<'a>(
-    overrides: &'a ecs::TaskOverride,
-    container: &ecs::ContainerDefinition,
-) -> Option<&'a ecs::ContainerOverride> {
+    overrides: &'a TaskOverride,
+    container: &ContainerDefinition,
+) -> Option<&'a ContainerOverride> {
     overrides.container_overrides.iter().flatten().find(|over| over.name == container.name)
 }
 
-fn check_container(over: &ecs::ContainerOverride, container: &ecs::ContainerDefinition) -> Result<(), Error> {
-    let name = container.name.as_deref().unwrap_or_default();
+fn check_container(over: &ecs::ContainerOverride, container: &ContainerDefinition) -> Result<(), Error> {
+    let name = container.name.as_str();
     let numbers =
         [("cpu", over.cpu, 0), ("memory", over.memory, 4), ("memoryReservation", over.memory_reservation, 4)];
     for (member, number, least) in numbers {

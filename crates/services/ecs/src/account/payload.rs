@@ -5,14 +5,15 @@
 mod docker;
 
 use agent_protocol::acs;
-use ecs_model::{self as ecs, LaunchType, NetworkMode};
 
 use super::{TaskDefinitionRow, effective::docker_api, needs::override_of};
 use crate::{
     Ctx, arn,
-    cluster::{
-        Cluster,
-        rows::{Desired, Resources, TaskRow},
+    cluster::Cluster,
+    rows::{
+        ContainerDefinition, ContainerDependency, ContainerOverride, ContainerRestartPolicy, Desired,
+        LaunchType, MountPoint, NetworkMode, PortMapping, Resources, TaskDefinition, TaskRow, Volume,
+        VolumeFrom,
     },
 };
 
@@ -37,12 +38,12 @@ pub fn payload(
             Desired::Running => "RUNNING".to_owned(),
             Desired::Stopped => "STOPPED".to_owned(),
         }),
-        family: registered.family.clone(),
+        family: Some(registered.family.clone()),
         // Container overrides are merged already.
         overrides: Some("{}".to_owned()),
-        version: registered.revision.map(|revision| revision.to_string()),
+        version: Some(registered.revision.to_string()),
         task_definition_account_id: Some(ctx.account.to_string()),
-        volumes: registered.volumes.iter().flatten().map(volume).collect(),
+        volumes: registered.volumes.iter().map(volume).collect(),
         // vCPUs.
         cpu: cpu.map(|units| units as f64 / 1024.0),
         memory,
@@ -64,7 +65,7 @@ struct Place<'a> {
     ctx: &'a Ctx,
 }
 
-fn mode(definition: &ecs::TaskDefinition) -> NetworkMode {
+fn mode(definition: &TaskDefinition) -> NetworkMode {
     definition.network_mode.unwrap_or(NetworkMode::Bridge)
 }
 
@@ -78,17 +79,17 @@ fn needs(counted: &Resources) -> acs::TaskNeeds {
     }
 }
 
-fn volume(volume: &ecs::Volume) -> acs::Volume {
-    let source = volume.host.as_ref().and_then(|host| host.source_path.clone());
+fn volume(volume: &Volume) -> acs::Volume {
+    let source = volume.host.source_path.clone();
     acs::Volume {
-        name: volume.name.clone(),
+        name: Some(volume.name.clone()),
         r#type: Some("host".to_owned()),
         host: Some(acs::HostVolumeProperties { source_path: source.filter(|path| !path.is_empty()) }),
         ..acs::Volume::default()
     }
 }
 
-fn container(place: &Place, given: &ecs::ContainerDefinition) -> acs::Container {
+fn container(place: &Place, given: &ContainerDefinition) -> acs::Container {
     let task = place.task;
     let over = override_of(&task.overrides, given);
     let logs = docker::Logs {
@@ -96,24 +97,24 @@ fn container(place: &Place, given: &ecs::ContainerDefinition) -> acs::Container 
         task: &task.id.to_string(),
         endpoint: place.endpoint,
     };
-    let name = given.name.clone().unwrap_or_default();
+    let name = given.name.clone();
     let row = task.containers.iter().find(|row| row.name == name);
     let number = |over: Option<i32>, given: Option<i32>| over.or(given).map(i64::from);
     acs::Container {
         command: over.and_then(|over| over.command.clone()).or(given.command.clone()).unwrap_or_default(),
-        cpu: number(over.and_then(|over| over.cpu), given.cpu),
+        cpu: number(over.and_then(|over| over.cpu), Some(given.cpu)),
         entry_point: given.entry_point.clone().unwrap_or_default(),
         environment: environment(given, over),
         essential: Some(given.essential.unwrap_or(true)),
         restart_policy: given.restart_policy.as_ref().map(restart_policy),
-        image: given.image.clone(),
+        image: Some(given.image.clone()),
         links: given.links.clone().unwrap_or_default(),
         memory: number(over.and_then(|over| over.memory), given.memory).filter(|mib| *mib > 0),
         name: Some(name),
         overrides: Some("{}".to_owned()),
-        port_mappings: given.port_mappings.iter().flatten().map(port_mapping).collect(),
-        mount_points: given.mount_points.iter().flatten().map(mount_point).collect(),
-        volumes_from: given.volumes_from.iter().flatten().map(volume_from).collect(),
+        port_mappings: given.port_mappings.iter().map(port_mapping).collect(),
+        mount_points: given.mount_points.iter().map(mount_point).collect(),
+        volumes_from: given.volumes_from.iter().map(volume_from).collect(),
         docker_config: Some(acs::DockerConfig {
             version: Some(docker_api(given)),
             config: Some(docker::config(given)),
@@ -129,15 +130,15 @@ fn container(place: &Place, given: &ecs::ContainerDefinition) -> acs::Container 
 }
 
 fn environment(
-    given: &ecs::ContainerDefinition,
-    over: Option<&ecs::ContainerOverride>,
+    given: &ContainerDefinition,
+    over: Option<&ContainerOverride>,
 ) -> std::collections::BTreeMap<String, String> {
     let over = over.and_then(|over| over.environment.as_deref()).unwrap_or_default();
-    let pairs = given.environment.iter().flatten().chain(over);
-    pairs.filter_map(|pair| Some((pair.name.clone()?, pair.value.clone().unwrap_or_default()))).collect()
+    let pairs = given.environment.iter().chain(over);
+    pairs.map(|pair| (pair.name.clone(), pair.value.clone().unwrap_or_default())).collect()
 }
 
-fn restart_policy(given: &ecs::ContainerRestartPolicy) -> acs::RestartPolicy {
+fn restart_policy(given: &ContainerRestartPolicy) -> acs::RestartPolicy {
     acs::RestartPolicy {
         enabled: Some(given.enabled),
         ignored_exit_codes: given.ignored_exit_codes.iter().flatten().map(|code| i64::from(*code)).collect(),
@@ -145,31 +146,31 @@ fn restart_policy(given: &ecs::ContainerRestartPolicy) -> acs::RestartPolicy {
     }
 }
 
-fn port_mapping(given: &ecs::PortMapping) -> acs::PortMapping {
+fn port_mapping(given: &PortMapping) -> acs::PortMapping {
     acs::PortMapping {
-        container_port: given.container_port.map(i64::from),
-        host_port: given.host_port.map(i64::from),
-        protocol: Some(given.protocol.unwrap_or(ecs::TransportProtocol::Tcp).as_str().to_owned()),
+        container_port: Some(given.container_port.into()),
+        host_port: Some(given.host_port.into()),
+        protocol: Some(given.protocol.as_str().to_owned()),
         ..acs::PortMapping::default()
     }
 }
 
-fn mount_point(given: &ecs::MountPoint) -> acs::MountPoint {
+fn mount_point(given: &MountPoint) -> acs::MountPoint {
     acs::MountPoint {
-        source_volume: given.source_volume.clone(),
-        container_path: given.container_path.clone(),
+        source_volume: Some(given.source_volume.clone()),
+        container_path: Some(given.container_path.clone()),
         read_only: Some(given.read_only.unwrap_or(false)),
     }
 }
 
-fn volume_from(given: &ecs::VolumeFrom) -> acs::VolumeFrom {
+fn volume_from(given: &VolumeFrom) -> acs::VolumeFrom {
     acs::VolumeFrom {
-        source_container: given.source_container.clone(),
+        source_container: Some(given.source_container.clone()),
         read_only: Some(given.read_only.unwrap_or(false)),
     }
 }
 
-fn dependency(given: &ecs::ContainerDependency) -> acs::ContainerDependency {
+fn dependency(given: &ContainerDependency) -> acs::ContainerDependency {
     acs::ContainerDependency {
         container_name: Some(given.container_name.clone()),
         condition: Some(given.condition.as_str().to_owned()),

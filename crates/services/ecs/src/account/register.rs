@@ -1,11 +1,16 @@
 //! RegisterTaskDefinition.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterTaskDefinition.html>
 
-use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::{FamilyRow, TaskDefinitionRow, Txn, effective, members, validate};
-use crate::{arn, tags};
+use crate::{
+    arn,
+    convert::{Shown, Stored},
+    rows::{SettingName, TaskDefinitionStatus},
+    tags,
+};
 
 /// Gives a new revision of a family. Revisions count up from 1 and are never used again.
 ///
@@ -27,16 +32,16 @@ pub fn register_task_definition(
     let revision = last.checked_add(1).ok_or_else(|| errors::client("Too many revisions of the family."))?;
     let family = FamilyRow { name: request.family.clone(), last_revision: revision };
     let mut registered = effective::task_definition(request);
-    registered.task_definition_arn = Some(arn::task_definition(ctx, &family.name, revision));
-    registered.revision = Some(revision);
-    registered.status = Some(TaskDefinitionStatus::Active);
+    registered.task_definition_arn = arn::task_definition(ctx, &family.name, revision);
+    registered.revision = revision;
+    registered.status = TaskDefinitionStatus::Active;
     registered.registered_at = Some(ctx.now);
     registered.registered_by = Some(ctx.caller_arn.to_string());
-    let log_mode = txn.state.setting(ctx, &ctx.caller_arn, ecs::SettingName::DefaultLogDriverMode).to_owned();
-    let row = TaskDefinitionRow { registered, tags: given_tags, log_mode };
+    let log_mode = txn.state.setting(ctx, &ctx.caller_arn, SettingName::DefaultLogDriverMode).to_owned();
+    let row = TaskDefinitionRow { registered, tags: given_tags.stored(), log_mode };
     let reply = ecs::RegisterTaskDefinitionResponse {
-        task_definition: Some(row.registered.clone()),
-        tags: (!row.tags.is_empty()).then(|| row.tags.clone()),
+        task_definition: Some(row.registered.shown()),
+        tags: (!row.tags.is_empty()).then(|| row.tags.shown()),
     };
     txn.put(family);
     txn.put(row);

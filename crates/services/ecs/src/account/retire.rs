@@ -1,10 +1,14 @@
 //! DeregisterTaskDefinition and DeleteTaskDefinitions.
 
-use ecs_model::{self as ecs, TaskDefinitionStatus, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::{Key, Txn};
-use crate::{Ctx, arn, cluster::rows::TaskDefinitionId};
+use crate::{
+    Ctx, arn,
+    convert::Shown,
+    rows::{TaskDefinitionId, TaskDefinitionStatus},
+};
 
 /// The most task definitions that one DeleteTaskDefinitions may name.
 const MAX_DELETED: usize = 10;
@@ -24,11 +28,11 @@ pub fn deregister_task_definition(
     let row = txn.state.task_definition(&id).ok_or_else(|| errors::client(MISSING))?;
     let mut row = row.as_ref().clone();
     if row.status() == TaskDefinitionStatus::Active {
-        row.registered.status = Some(TaskDefinitionStatus::Inactive);
+        row.registered.status = TaskDefinitionStatus::Inactive;
         row.registered.deregistered_at = Some(txn.now());
         txn.put(row.clone());
     }
-    Ok(ecs::DeregisterTaskDefinitionResponse { task_definition: Some(row.registered) })
+    Ok(ecs::DeregisterTaskDefinitionResponse { task_definition: Some(row.registered.shown()) })
 }
 
 /// Asks for INACTIVE task definitions to be deleted: each is DELETE_IN_PROGRESS until nothing refers to it
@@ -64,13 +68,13 @@ pub fn delete_task_definitions(
                 continue;
             }
             TaskDefinitionStatus::Inactive => {
-                row.registered.status = Some(TaskDefinitionStatus::DeleteInProgress);
+                row.registered.status = TaskDefinitionStatus::DeleteInProgress;
                 row.registered.delete_requested_at = Some(txn.now());
                 txn.put(row.clone());
             }
             TaskDefinitionStatus::DeleteInProgress => {}
         }
-        deleted.push(row.registered);
+        deleted.push(row.registered.shown());
     }
     Ok(ecs::DeleteTaskDefinitionsResponse { task_definitions: Some(deleted), failures: Some(failures) })
 }

@@ -1,11 +1,16 @@
 //! Account settings: ListAccountSettings, PutAccountSetting, PutAccountSettingDefault, DeleteAccountSetting.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-account-settings.html>
 
-use ecs_model::{self as ecs, SettingName, SettingType, errors};
+use ecs_model::{self as ecs, SettingType, errors};
 use wire::{Error, StringEnum};
 
 use super::{Account, Key, SettingId, SettingRow, Txn};
-use crate::{Ctx, paging};
+use crate::{
+    Ctx,
+    convert::{Shown, Stored},
+    paging,
+    rows::SettingName,
+};
 
 /// The longest ARN of a user or role: 512 characters of path, 64 of name.
 const MAX_PRINCIPAL: usize = 700;
@@ -41,8 +46,8 @@ pub fn list_account_settings(
         return Err(errors::invalid_parameter("A value can only be specified together with a name."));
     }
     let effective = request.effective_settings.unwrap_or(false);
-    let names =
-        SettingName::ALL.iter().copied().filter(|name| request.name.is_none_or(|wanted| wanted == *name));
+    let wanted = request.name.stored();
+    let names = SettingName::ALL.iter().copied().filter(|name| wanted.is_none_or(|wanted| wanted == *name));
     let settings = names.filter_map(|name| {
         let put = state.settings.get(&SettingId { principal: principal.clone(), name });
         let (value, owner) = match put {
@@ -70,7 +75,7 @@ pub fn put_account_setting(
     request: ecs::PutAccountSettingRequest,
 ) -> Result<ecs::PutAccountSettingResponse, Error> {
     let principal = principal(txn.ctx, request.principal_arn.as_deref())?;
-    let setting = put(txn, principal, request.name, request.value)?;
+    let setting = put(txn, principal, request.name.stored(), request.value)?;
     Ok(ecs::PutAccountSettingResponse { setting: Some(setting) })
 }
 
@@ -79,7 +84,7 @@ pub fn put_account_setting_default(
     txn: &mut Txn,
     request: ecs::PutAccountSettingDefaultRequest,
 ) -> Result<ecs::PutAccountSettingDefaultResponse, Error> {
-    let setting = put(txn, String::new(), request.name, request.value)?;
+    let setting = put(txn, String::new(), request.name.stored(), request.value)?;
     Ok(ecs::PutAccountSettingDefaultResponse { setting: Some(setting) })
 }
 
@@ -89,9 +94,10 @@ pub fn delete_account_setting(
     request: ecs::DeleteAccountSettingRequest,
 ) -> Result<ecs::DeleteAccountSettingResponse, Error> {
     let principal = principal(txn.ctx, request.principal_arn.as_deref())?;
-    let (value, _) = in_force(&txn.state, txn.ctx, "", request.name);
-    let setting = setting(txn.ctx, request.name, value, &principal);
-    let id = SettingId { principal, name: request.name };
+    let name = request.name.stored();
+    let (value, _) = in_force(&txn.state, txn.ctx, "", name);
+    let setting = setting(txn.ctx, name, value, &principal);
+    let id = SettingId { principal, name };
     if txn.state.settings.contains_key(&id) {
         txn.delete(Key::Setting(id));
     }
@@ -139,7 +145,7 @@ fn put(txn: &mut Txn, principal: String, name: SettingName, value: String) -> Re
 fn setting(ctx: &Ctx, name: SettingName, value: &str, principal: &str) -> ecs::Setting {
     let managed = name == SettingName::GuardDutyActivate;
     ecs::Setting {
-        name: Some(name),
+        name: Some(name.shown()),
         value: Some(value.to_owned()),
         principal_arn: Some(if principal.is_empty() { root(ctx) } else { principal.to_owned() }),
         r#type: Some(if managed { SettingType::AwsManaged } else { SettingType::User }),

@@ -7,7 +7,8 @@ use super::{Account, TaskDefinitionRow, Txn};
 use crate::{
     Ctx,
     arn::{Arn, Resource},
-    cluster::rows::TaskDefinitionId,
+    convert::Shown,
+    rows::TaskDefinitionId,
     tags,
 };
 
@@ -22,7 +23,7 @@ pub fn tag_resource(
     request: ecs::TagResourceRequest,
 ) -> Result<ecs::TagResourceResponse, Error> {
     let mut row = find(&txn.state, txn.ctx, &request.resource_arn).ok_or_else(tags::not_found)?.clone();
-    tags::merge(&mut row.tags, &request.tags)?;
+    tags::merge(&mut row.tags, request.tags)?;
     txn.put(row);
     Ok(ecs::TagResourceResponse::default())
 }
@@ -46,7 +47,7 @@ pub fn list_tags_for_resource(
 ) -> Result<ecs::ListTagsForResourceResponse, Error> {
     let missing = || errors::invalid_parameter("The specified resource was not found.");
     let row = find(state, ctx, &request.resource_arn).ok_or_else(missing)?;
-    Ok(ecs::ListTagsForResourceResponse { tags: Some(row.tags.clone()) })
+    Ok(ecs::ListTagsForResourceResponse { tags: Some(row.tags.shown()) })
 }
 
 fn find<'a>(state: &'a Account, ctx: &Ctx, arn: &str) -> Option<&'a TaskDefinitionRow> {

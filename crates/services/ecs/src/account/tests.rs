@@ -131,13 +131,13 @@ fn a_definition_ends_inactive_then_waits_for_its_last_task_then_is_gone() {
     assert!(reasons[1].starts_with("The specified task definition does not exist."), "{reasons:?}");
     let inactive =
         deregister(&mut state, "arn:aws:ecs:us-east-1:000000000000:task-definition/web:1").unwrap();
-    assert_eq!(inactive.status, Some(TaskDefinitionStatus::Inactive));
+    assert_eq!(inactive.status, Some(ecs::TaskDefinitionStatus::Inactive));
     assert_eq!(inactive.deregistered_at, Some(ctx().now));
     assert_eq!(deregister(&mut state, "web:1").unwrap(), inactive, "again changes nothing");
     assert_eq!(describe(&state, "web:1").unwrap(), inactive);
     assert!(describe(&state, "web").is_err());
     let deleting = delete(&mut state, &["web:1"]).task_definitions.unwrap();
-    assert_eq!(deleting[0].status, Some(TaskDefinitionStatus::DeleteInProgress));
+    assert_eq!(deleting[0].status, Some(ecs::TaskDefinitionStatus::DeleteInProgress));
     assert_eq!(swept(&mut state, |_| true), 0);
     assert_eq!(swept(&mut state, |_| false), 1);
     assert!(describe(&state, "web:1").is_err());

@@ -14,7 +14,7 @@ use ecs_model::{self as ecs, NetworkMode, errors};
 use wire::Error;
 
 use super::units;
-use crate::placement::Constraints;
+use crate::{convert::Stored, placement::Constraints};
 
 pub use container::runs as health_check_runs;
 pub(super) use linux::no_new_privileges;
@@ -75,7 +75,8 @@ pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Outcome {
     sums(&task, cpu)?;
     ports::check(&task)?;
     order::check(&task)?;
-    Constraints::compile(request.placement_constraints.as_deref().unwrap_or_default(), &[]).map(drop)
+    let constraints = request.placement_constraints.clone().unwrap_or_default().stored();
+    Constraints::compile(&constraints, &[]).map(drop)
 }
 
 /// Task-level CPU and memory.

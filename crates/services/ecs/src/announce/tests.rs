@@ -148,7 +148,7 @@ fn each_change_of_a_status_is_told_once_and_nothing_else_of_a_task() {
     world.report(&task, "PENDING", None);
     world.report(&task, "RUNNING", None);
     world.report(&task, "RUNNING", None);
-    let verdicts = [("app".to_owned(), ecs_model::HealthStatus::Healthy)].into();
+    let verdicts = [("app".to_owned(), crate::rows::HealthStatus::Healthy)].into();
     let (id, host) = {
         let row = world.state.tasks().next().unwrap();
         (row.id, row.instance.unwrap())

@@ -2,7 +2,6 @@
 //! is missing, and which of them have changed since. It follows from rows and from the service's task definition, which
 //! is no row of a cluster: so it is made at the service's first look, and brought forward by what changes after that.
 
-use ecs_model::PlacementConstraint;
 use imbl::{OrdMap, OrdSet};
 
 use super::{Cluster, rows::*};

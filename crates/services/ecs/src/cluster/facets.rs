@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use ecs_model::{LaunchType, SchedulingStrategy};
+use ecs_model::SchedulingStrategy;
 use imbl::{OrdMap, OrdSet};
 
 use super::{

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use ecs_model::HealthStatus;
 use imbl::{OrdMap, OrdSet};
 use wire::Timestamp;
 

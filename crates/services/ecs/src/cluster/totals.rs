@@ -1,8 +1,6 @@
 //! How many there are: what DescribeClusters shows, and what the limits of a cluster are held against. An index of
 //! all rows, changed only where they are applied.
 
-use ecs_model::LaunchType;
-
 use super::rows::*;
 
 /// How many there are.

@@ -1,7 +1,5 @@
 //! About how many bytes a row takes in the store, from the lengths of its texts.
 
-use ecs_model as ecs;
-
 use state::Row;
 
 use super::rows::*;
@@ -57,11 +55,11 @@ fn task(row: &TaskRow) -> usize {
         + tags(&row.tags)
 }
 
-fn over(over: &ecs::ContainerOverride) -> usize {
+fn over(over: &ContainerOverride) -> usize {
     let command = over.command.iter().flatten().map(|word| word.len() + 8);
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
     let environment = over.environment.iter().flatten();
-    let environment = environment.map(|pair| ELEMENT / 2 + text(&pair.name) + text(&pair.value));
+    let environment = environment.map(|pair| ELEMENT / 2 + pair.name.len() + text(&pair.value));
     ELEMENT * 2 + command.chain(environment).sum::<usize>()
 }
 
@@ -84,7 +82,7 @@ fn instance(row: &InstanceRow) -> usize {
     ROW + attributes.sum::<usize>() + ELEMENT / 8 * ports + tags(&row.tags)
 }
 
-fn tags(tags: &[ecs::Tag]) -> usize {
+fn tags(tags: &[Tag]) -> usize {
     let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
-    tags.iter().map(|tag| ELEMENT / 2 + text(&tag.key) + text(&tag.value)).sum()
+    tags.iter().map(|tag| ELEMENT / 2 + tag.key.len() + text(&tag.value)).sum()
 }

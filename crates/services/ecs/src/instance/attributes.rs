@@ -1,13 +1,16 @@
 //! PutAttributes, DeleteAttributes, ListAttributes.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PutAttributes.html>
 
-use ecs_model::{self as ecs, Attribute, TargetType, errors};
+use ecs_model::{self as ecs, TargetType, errors};
 use wire::Error;
 
 use super::{describe, find};
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Txn, Writes, seek::Seek},
+    cluster::{
+        Attribute, Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Txn, Writes, seek::Seek,
+    },
+    convert::{Shown, Stored},
     limits, paging,
 };
 
@@ -21,11 +24,7 @@ pub fn put_attributes(
         check(attribute)?;
         let mut row = target(txn, attribute)?;
         row.attributes.retain(|have| have.name != attribute.name);
-        row.attributes.push(Attribute {
-            name: attribute.name.clone(),
-            value: attribute.value.clone(),
-            ..Default::default()
-        });
+        row.attributes.push(attribute.clone().stored());
         if row.attributes.iter().filter(|have| !built_in(&have.name)).count() > limits::CUSTOM_ATTRIBUTES {
             return Err(errors::attribute_limit_exceeded(
                 "You can apply up to 10 custom attributes for each resource.",
@@ -88,11 +87,10 @@ pub fn list_attributes(
     let all = all.filter(|(_, a)| wanted(a));
     let all = all.skip_while(|(row, a)| Some(row.id) == from && Some(a.name.as_str()) <= behind);
     let (found, next_token) = page.cut(all, |(row, a)| format!("{}/{}", row.id, a.name));
-    let shown = found.iter().map(|(row, a)| Attribute {
-        name: a.name.clone(),
-        value: a.value.clone(),
+    let shown = found.iter().map(|(row, a)| ecs::Attribute {
         target_type: Some(TargetType::ContainerInstance),
         target_id: Some(arn::container_instance(ctx, &state.row.name, row.id)),
+        ..a.shown()
     });
     Ok(ecs::ListAttributesResponse { attributes: Some(shown.collect()), next_token })
 }
@@ -115,7 +113,7 @@ fn check_count(count: usize) -> Result<(), Error> {
     }
 }
 
-fn check(attribute: &Attribute) -> Result<(), Error> {
+fn check(attribute: &ecs::Attribute) -> Result<(), Error> {
     let name = &attribute.name;
     let name_fits = |c: char| c.is_ascii_alphanumeric() || "-_./\\".contains(c);
     let value_fits = |c: char| c.is_ascii_alphanumeric() || "-_./:\\@ ".contains(c);
@@ -134,7 +132,7 @@ fn check(attribute: &Attribute) -> Result<(), Error> {
 }
 
 /// The container instance that an attribute is for.
-fn target(txn: &Txn, attribute: &Attribute) -> Result<InstanceRow, Error> {
+fn target(txn: &Txn, attribute: &ecs::Attribute) -> Result<InstanceRow, Error> {
     let id = attribute.target_id.as_deref().filter(|id| !id.is_empty());
     let id = id.ok_or_else(|| errors::invalid_parameter("The attribute has no targetId."))?;
     find(txn, id).map_err(|_| errors::target_not_found("The specified target wasn't found."))

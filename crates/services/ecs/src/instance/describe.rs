@@ -7,6 +7,7 @@ use wire::Error;
 use crate::{
     Ctx, arn,
     cluster::{Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Resources, seek::Seek},
+    convert::Shown,
     limits, paging,
     placement::query,
     task::describe::missing,
@@ -90,17 +91,17 @@ pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) 
         container_instance_arn: Some(arn::container_instance(ctx, &state.row.name, row.id)),
         ec2_instance_id: row.ec2_instance_id.clone(),
         version: Some(row.version),
-        version_info: Some(row.version_info.clone()),
+        version_info: Some(row.version_info.shown()),
         remaining_resources: Some(resources(&left)),
         registered_resources: Some(resources(&row.registered)),
         status: Some(row.status.as_str().to_owned()),
         agent_connected: Some(row.agent_connected),
         running_tasks_count: Some(usage.running),
         pending_tasks_count: Some(usage.pending),
-        attributes: Some(row.attributes.clone()),
+        attributes: Some(row.attributes.shown()),
         registered_at: Some(row.registered_at),
         attachments: Some(Vec::new()),
-        tags: with_tags.then(|| row.tags.clone()),
+        tags: with_tags.then(|| row.tags.shown()),
         ..Default::default()
     }
 }

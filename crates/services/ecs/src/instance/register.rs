@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use ecs_model::{self as ecs, Attribute, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::{ARCHITECTURE, ZONE, describe};
 use crate::{
     arn,
-    cluster::{InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
+    cluster::{Attribute, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
+    convert::Stored,
     limits, tags,
 };
 
@@ -19,7 +20,7 @@ pub fn register_container_instance(
 ) -> Result<ecs::RegisterContainerInstanceResponse, Error> {
     let document = request.instance_identity_document.clone();
     let registered = resources(request.total_resources.as_deref().unwrap_or_default())?;
-    let mut attributes = request.attributes.clone().unwrap_or_default();
+    let mut attributes = request.attributes.unwrap_or_default().stored();
     if attributes.len() > limits::ATTRIBUTES {
         return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
     }
@@ -28,7 +29,7 @@ pub fn register_container_instance(
         Some(row) => {
             let row = again(txn, row, registered, attributes);
             let owner = if owner == Owner::Agent { owner } else { row.owner };
-            let version_info = request.version_info.unwrap_or(row.version_info.clone());
+            let version_info = request.version_info.stored().unwrap_or(row.version_info.clone());
             InstanceRow { version_info, owner, ..row }
         }
         None => {
@@ -47,11 +48,11 @@ pub fn register_container_instance(
                 registered_at: txn.now(),
                 registered,
                 attributes,
-                tags: request.tags.unwrap_or_default(),
+                tags: request.tags.unwrap_or_default().stored(),
                 // Its ACS socket says so, once it is open: an agent may die before that.
                 agent_connected: false,
                 timeline: 0,
-                version_info: request.version_info.unwrap_or_default(),
+                version_info: request.version_info.unwrap_or_default().stored(),
                 ec2_instance_id: None,
                 version: 0,
                 forget_at: None,
@@ -127,11 +128,7 @@ fn add_facts(txn: &Txn, attributes: &mut Vec<Attribute>) {
     let zone = format!("{}a", txn.ctx.region);
     for (name, value) in [(ZONE, zone.as_str()), (ARCHITECTURE, "x86_64")] {
         if !attributes.iter().any(|a| a.name == name) {
-            attributes.push(Attribute {
-                name: name.to_owned(),
-                value: Some(value.to_owned()),
-                ..Default::default()
-            });
+            attributes.push(Attribute { name: name.to_owned(), value: Some(value.to_owned()) });
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of a container instance: connected or not, draining, deregistered.
 
-use ecs_model::{self as ecs, ContainerInstanceStatus, VersionInfo, errors};
+use ecs_model::{self as ecs, ContainerInstanceStatus, errors};
 use wire::Error;
 
 use super::{describe, find};
@@ -9,6 +9,7 @@ use crate::{
     cluster::{
         Desired, InstanceId, InstanceRow, InstanceStatus, Key, Mark, ServiceName, TaskId, Txn, Writes,
     },
+    convert::Stored,
     limits, service,
     task::{
         describe::missing,
@@ -20,7 +21,7 @@ use crate::{
 const MANIFESTS: i64 = 1000;
 
 /// The agent of an instance opened its connection, or its last one ended.
-pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>) {
+pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<ecs::VersionInfo>) {
     let Some(known) = txn.state.instance(id) else { return };
     let mut row = known.as_ref().clone();
     row.agent_connected = connected.is_some();
@@ -29,7 +30,7 @@ pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<VersionInfo>
         // ahead of. There are fewer manifests in a session than milliseconds between two.
         row.timeline = txn.now().0.max(row.timeline + MANIFESTS);
     }
-    row.version_info = connected.unwrap_or(row.version_info);
+    row.version_info = connected.stored().unwrap_or(row.version_info);
     if row != *known.as_ref() {
         let came = row.agent_connected;
         txn.put_instance(row);

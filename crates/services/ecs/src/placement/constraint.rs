@@ -1,9 +1,10 @@
 //! Placement constraints, parsed and checked.
 
-use ecs_model::{self as ecs, errors};
+use ecs_model::errors;
 use wire::Error;
 
 use super::query::{self, Query};
+use crate::rows::{PlacementConstraint, PlacementConstraintType, TaskDefinitionPlacementConstraint};
 
 /// The most constraints of one task, those of its task definition included.
 pub const MAX_CONSTRAINTS: usize = 10;
@@ -20,8 +21,8 @@ pub struct Constraints {
 impl Constraints {
     /// Takes the constraints of a task definition and those of a request or service together.
     pub fn compile(
-        definition: &[ecs::TaskDefinitionPlacementConstraint],
-        request: &[ecs::PlacementConstraint],
+        definition: &[TaskDefinitionPlacementConstraint],
+        request: &[PlacementConstraint],
     ) -> Result<Constraints, Error> {
         if definition.len() + request.len() > MAX_CONSTRAINTS {
             return Err(errors::invalid_parameter(
@@ -34,14 +35,14 @@ impl Constraints {
         }
         for constraint in request {
             match constraint.r#type {
-                Some(ecs::PlacementConstraintType::DistinctInstance) => {
+                Some(PlacementConstraintType::DistinctInstance) => {
                     if constraint.expression.is_some() {
                         let text = "distinctInstance expression should not be specified.";
                         return Err(errors::invalid_parameter(text));
                     }
                     constraints.distinct_instance = true;
                 }
-                Some(ecs::PlacementConstraintType::MemberOf) => {
+                Some(PlacementConstraintType::MemberOf) => {
                     constraints.member_of.push(member_of(constraint.expression.as_deref())?);
                 }
                 None => {

@@ -6,14 +6,17 @@ use std::{
     collections::{BTreeMap, BTreeSet, BinaryHeap},
 };
 
-use ecs_model::{self as ecs, errors};
+use ecs_model::errors;
 use wire::Error;
 
 use super::{
     Candidate, Request, View, filter,
     slots::{Slot, Slots, State, digest},
 };
-use crate::instance::ZONE;
+use crate::{
+    instance::ZONE,
+    rows::{PlacementStrategy, PlacementStrategyType},
+};
 
 /// The most strategies of one task or service.
 pub const MAX_STRATEGIES: usize = 5;
@@ -35,7 +38,7 @@ pub enum Strategy {
 
 impl Strategy {
     /// Reads the strategies of a request, in their order.
-    pub fn compile(given: &[ecs::PlacementStrategy]) -> Result<Vec<Strategy>, Error> {
+    pub fn compile(given: &[PlacementStrategy]) -> Result<Vec<Strategy>, Error> {
         if given.len() > MAX_STRATEGIES {
             return Err(errors::invalid_parameter(
                 "Too many placement strategies specified. The maximum is 5.",
@@ -49,22 +52,20 @@ impl Strategy {
         vec![Strategy::SpreadAttribute("ecs.availability-zone".to_owned()), Strategy::SpreadInstances]
     }
 
-    fn of(given: &ecs::PlacementStrategy) -> Result<Strategy, Error> {
+    fn of(given: &PlacementStrategy) -> Result<Strategy, Error> {
         let field = given.field.as_deref().unwrap_or_default();
         let refuse = |text: String| Err(errors::invalid_parameter(text));
         match given.r#type {
-            Some(ecs::PlacementStrategyType::Random) if field.is_empty() => Ok(Strategy::Random),
-            Some(ecs::PlacementStrategyType::Random) => {
-                refuse("random field should not be specified.".into())
-            }
-            Some(ecs::PlacementStrategyType::Spread) => match field {
+            Some(PlacementStrategyType::Random) if field.is_empty() => Ok(Strategy::Random),
+            Some(PlacementStrategyType::Random) => refuse("random field should not be specified.".into()),
+            Some(PlacementStrategyType::Spread) => match field {
                 "instanceId" | "host" => Ok(Strategy::SpreadInstances),
                 _ => match field.strip_prefix("attribute:").filter(|name| !name.is_empty()) {
                     Some(name) if name.len() <= 128 => Ok(Strategy::SpreadAttribute(name.to_owned())),
                     _ => refuse(format!("Invalid field for spread placement strategy: {field}")),
                 },
             },
-            Some(ecs::PlacementStrategyType::Binpack) => match field.to_ascii_lowercase().as_str() {
+            Some(PlacementStrategyType::Binpack) => match field.to_ascii_lowercase().as_str() {
                 "cpu" => Ok(Strategy::BinpackCpu),
                 "memory" => Ok(Strategy::BinpackMemory),
                 _ => refuse(format!("Invalid field for binpack placement strategy: {field}")),

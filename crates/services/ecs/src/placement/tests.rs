@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use ecs_model as ecs;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use state::Domain;
@@ -12,7 +11,7 @@ use super::*;
 use crate::{
     cluster::{
         Change, Cluster, Key, Row,
-        rows::{Desired, Stop, TaskRow, TaskStatus},
+        rows::{Desired, Stop, TaskRow, TaskStatus, TaskStopCode, VersionInfo},
     },
     testing::{self, ctx},
 };
@@ -29,7 +28,7 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
         attributes: Vec::new(),
         agent_connected: true,
         tags: Vec::new(),
-        version_info: ecs::VersionInfo::default(),
+        version_info: VersionInfo::default(),
         ec2_instance_id: Some("i-0123456789abcdef0".to_owned()),
         version: 1,
         forget_at: None,
@@ -78,10 +77,9 @@ impl Hosts {
     }
 
     fn with(mut self, id: &str, attributes: &[(&str, &str)]) -> Hosts {
-        let attribute = |(name, value): &(&str, &str)| ecs::Attribute {
+        let attribute = |(name, value): &(&str, &str)| Attribute {
             name: (*name).to_owned(),
             value: Some((*value).to_owned()),
-            ..ecs::Attribute::default()
         };
         self.host(id).row.attributes.extend(attributes.iter().map(attribute));
         self
@@ -109,9 +107,9 @@ fn request(group: &str, constraints: Value, strategy: Value) -> Request {
         {"name": "c", "image": "i", "cpu": 100, "memory": 100}]});
     let definition =
         TaskDefinitionRow { registered: serde_json::from_value(registered).unwrap(), ..Default::default() };
-    let constraints: Vec<ecs::PlacementConstraint> = serde_json::from_value(constraints).unwrap();
-    let strategy: Vec<ecs::PlacementStrategy> = serde_json::from_value(strategy).unwrap();
-    Request::new(&definition, &ecs::TaskOverride::default(), group, &constraints, &strategy).unwrap()
+    let constraints: Vec<PlacementConstraint> = serde_json::from_value(constraints).unwrap();
+    let strategy: Vec<PlacementStrategy> = serde_json::from_value(strategy).unwrap();
+    Request::new(&definition, &TaskOverride::default(), group, &constraints, &strategy).unwrap()
 }
 
 fn counts(hosts: &mut Hosts, request: &Request, tasks: usize) -> BTreeMap<String, usize> {
@@ -205,8 +203,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
             request("g", json!([{"type": "memberOf", "expression": "!(attribute:no exists)"}]), json!([]));
         request.needs.resources =
             Resources { cpu, memory, ports_tcp: port.into_iter().collect(), ports_udp: [].into() };
-        request.needs.attributes =
-            vec![ecs::Attribute { name: "gpu".into(), value: Some("1".into()), ..Default::default() }];
+        request.needs.attributes = vec![Attribute { name: "gpu".into(), value: Some("1".into()) }];
         request
     };
     let mut hosts =
@@ -274,8 +271,8 @@ fn a_named_instance_is_checked_alone_and_a_daemon_belongs_where_it_suits() {
 fn wrong_constraints_and_strategies_are_refused() {
     let definition = TaskDefinitionRow::default();
     let check = |constraints: Value, strategy: Value| {
-        let constraints: Vec<ecs::PlacementConstraint> = serde_json::from_value(constraints).unwrap();
-        let strategy: Vec<ecs::PlacementStrategy> = serde_json::from_value(strategy).unwrap();
+        let constraints: Vec<PlacementConstraint> = serde_json::from_value(constraints).unwrap();
+        let strategy: Vec<PlacementStrategy> = serde_json::from_value(strategy).unwrap();
         let request = Request::new(&definition, &Default::default(), "g", &constraints, &strategy);
         let refused = request.map(drop).unwrap_err();
         assert_eq!(refused.code(), "InvalidParameterException");
@@ -400,11 +397,8 @@ fn happen(cluster: &mut Cluster, kind: u8, which: prop::sample::Index, number: u
         if hosts.is_empty() || kind == 0 {
             *made += 1;
             let mut row = instance(&format!("i{made:03}"), 300 + 100 * i64::from(number), 900);
-            let attribute = |name: &str, value: String| ecs::Attribute {
-                name: name.to_owned(),
-                value: Some(value),
-                ..ecs::Attribute::default()
-            };
+            let attribute =
+                |name: &str, value: String| Attribute { name: name.to_owned(), value: Some(value) };
             row.attributes.push(attribute("ecs.availability-zone", format!("z{}", number % 2)));
             row.attributes.extend((number > 0).then(|| attribute("rack", format!("r{number}"))));
             return cluster.apply(&Change::Put(Row::Instance(row.into())));
@@ -422,11 +416,8 @@ fn happen(cluster: &mut Cluster, kind: u8, which: prop::sample::Index, number: u
             row.last = TaskStatus::Stopped;
             row.desired = Desired::Stopped;
             (row.stopped_at, row.forget_at) = (Some(Timestamp(0)), Some(Timestamp(0)));
-            row.stop = Some(Stop {
-                code: ecs::TaskStopCode::UserInitiated,
-                reason: String::new(),
-                at: Timestamp(0),
-            });
+            row.stop =
+                Some(Stop { code: TaskStopCode::UserInitiated, reason: String::new(), at: Timestamp(0) });
             return cluster.apply(&Change::Put(Row::Task(row.into())));
         }
         6 if !here.is_empty() => {
@@ -486,8 +477,7 @@ fn ten_thousand_instances() {
     let (mut ids, mut hosts) = (Ids::new(1), Vec::new());
     for at in 0..10_000 {
         let mut row = instance(&ids.id().to_string(), 4096, 16_384);
-        let named =
-            |name: String, value: Option<String>| ecs::Attribute { name, value, ..Default::default() };
+        let named = |name: String, value: Option<String>| Attribute { name, value };
         row.attributes =
             (0..40).map(|n| named(format!("com.amazonaws.ecs.capability.{n:02}"), None)).collect();
         row.attributes.push(named("ecs.availability-zone".to_owned(), Some(format!("z{}", at % 3))));

@@ -1,13 +1,23 @@
 //! Rows as they lie on disk: every member of every row, pinned by a golden file, and what is read of rows that
 //! say more or less.
 
-use serde_json::Value;
-use state::Table;
+use std::collections::{BTreeMap, BTreeSet};
 
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use state::{
+    Table,
+    contract::{EventOut, SequenceRow},
+};
+
+use super::*;
 use crate::{account, cluster};
 
-/// A row of every kind with every member, as this version writes it: domain, key and value. A line is never
-/// changed: what reads otherwise would read the rows that are out there otherwise. A new member makes a new line.
+mod probe;
+
+/// A row of every kind with every member: domain, key and value. A line is never changed, as what it stands for is
+/// on disks. Where a kind is written otherwise than before, it has another line below; the last one of a key is
+/// what this version writes.
 const GOLDEN: &str = include_str!("golden.txt");
 
 /// Rows by domain and key.
@@ -38,10 +48,43 @@ fn enveloped(row: &Value) -> String {
 }
 
 #[test]
-fn rows_are_written_as_they_were_read() {
+fn rows_of_every_version_are_read_and_those_of_this_one_are_written_as_they_were() {
+    let mut newest = BTreeMap::new();
     for (domain, key, row) in golden() {
-        assert_eq!(rewritten(domain, key, row), row);
+        newest.insert((domain, key), (row, rewritten(domain, key, row)));
     }
+    for ((_, key), (row, written)) in newest {
+        assert_eq!(written, row, "{key}");
+    }
+}
+
+#[test]
+fn the_golden_rows_have_every_member_of_every_kind() {
+    let mut seen = probe::Seen::default();
+    fn of<R: DeserializeOwned>(seen: &mut probe::Seen, row: &str) {
+        seen.read::<R>(&inner(row));
+    }
+    let mut kinds = BTreeSet::new();
+    for (_, key, row) in golden() {
+        let kind = key.split('/').next().unwrap();
+        kinds.insert(kind);
+        match kind {
+            "td" => of::<account::TaskDefinitionRow>(&mut seen, row),
+            "family" => of::<account::FamilyRow>(&mut seen, row),
+            "setting" => of::<account::SettingRow>(&mut seen, row),
+            "agent-key" => of::<account::AgentKeyRow>(&mut seen, row),
+            "cluster" => of::<ClusterRow>(&mut seen, row),
+            "instance" => of::<InstanceRow>(&mut seen, row),
+            "service" => of::<ServiceRow>(&mut seen, row),
+            "task" => of::<TaskRow>(&mut seen, row),
+            "token" => of::<TokenRow>(&mut seen, row),
+            "event-out" => of::<EventOut>(&mut seen, row),
+            "sequence" => of::<SequenceRow>(&mut seen, row),
+            other => panic!("no kind is called {other}"),
+        }
+    }
+    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    assert_eq!(seen.missing(), BTreeMap::new());
 }
 
 /// Each object within `row`, by where it is.
@@ -64,7 +107,10 @@ fn members_that_nobody_knows_are_ignored() {
         let (whole, mut all) = (inner(row), Vec::new());
         objects(&whole, "", &mut all);
         // The keys of a map are no members.
-        for at in all.iter().filter(|at| !at.ends_with("/dockerLabels") && !at.ends_with("/options")) {
+        for at in all
+            .iter()
+            .filter(|at| !["/dockerLabels", "/options", "/detail"].iter().any(|map| at.ends_with(map)))
+        {
             let mut more = whole.clone();
             more.pointer_mut(at).unwrap()["membersOfTomorrow"] = serde_json::json!([{"a": 1}]);
             assert_eq!(rewritten(domain, key, &enveloped(&more)), rewritten(domain, key, row), "{key} {at}");
@@ -98,4 +144,11 @@ fn members_that_are_missing_have_a_default() {
             }
         }
     }
+}
+
+/// There may be 100,000 tasks in a cluster, with a container each and more.
+#[test]
+fn rows_of_which_there_are_many_stay_small() {
+    let sizes = [size_of::<TaskRow>(), size_of::<ContainerRow>(), size_of::<NetworkBinding>()];
+    assert!(sizes[0] <= 608 && sizes[1] <= 240 && sizes[2] <= 96, "{sizes:?}");
 }

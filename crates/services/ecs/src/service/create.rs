@@ -1,14 +1,16 @@
 //! CreateService. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>
 
-use ecs_model::{self as ecs, DeploymentRolloutState, SchedulingStrategy, errors};
+use ecs_model::{self as ecs, SchedulingStrategy, errors};
 use wire::Error;
 
 use super::{describe, rebalancing};
 use crate::{
     cluster::{
-        DeploymentId, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskDefinitionId,
-        Txn, Writes,
+        DeploymentId, DeploymentRolloutState, DeploymentRow, LaunchType, PlacementConstraint,
+        PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus,
+        TaskDefinitionId, Txn, Writes,
     },
+    convert::Stored,
     limits, placement, tags,
     task::run,
 };
@@ -34,12 +36,12 @@ pub fn create_service(
     };
     let desired_count = desired_count(scheduling, request.desired_count)?;
     let percents = percents(scheduling, request.deployment_configuration.as_ref(), None)?;
-    let constraints = request.placement_constraints.unwrap_or_default();
-    let strategy = request.placement_strategy.unwrap_or_default();
+    let constraints = request.placement_constraints.unwrap_or_default().stored();
+    let strategy = request.placement_strategy.unwrap_or_default().stored();
     check_placement(scheduling, &definition, &constraints, &strategy)?;
     tags::check(request.tags.as_deref().unwrap_or_default())?;
     let rebalancing = rebalancing::of_new(
-        request.availability_zone_rebalancing,
+        request.availability_zone_rebalancing.stored(),
         &rebalancing::Service {
             scheduling,
             maximum_percent: percents.1,
@@ -53,17 +55,17 @@ pub fn create_service(
         scheduling,
         desired_count,
         task_definition: definition.id(),
-        launch_type: ecs::LaunchType::Ec2,
+        launch_type: LaunchType::Ec2,
         minimum_healthy_percent: percents.0,
         maximum_percent: percents.1,
-        deployment_configuration: request.deployment_configuration,
+        deployment_configuration: request.deployment_configuration.stored(),
         placement_constraints: constraints,
         placement_strategy: strategy,
         availability_zone_rebalancing: rebalancing,
-        propagate_tags: request.propagate_tags,
+        propagate_tags: request.propagate_tags.stored(),
         enable_ecs_managed_tags: request.enable_ecs_managed_tags.unwrap_or(false),
         enable_execute_command: request.enable_execute_command.unwrap_or(false),
-        tags: request.tags.unwrap_or_default(),
+        tags: request.tags.unwrap_or_default().stored(),
         role_arn: None,
         created_at: txn.now(),
         created_by: Some(txn.ctx.caller_arn.to_string()),
@@ -239,11 +241,11 @@ fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
 pub fn check_placement(
     scheduling: Scheduling,
     definition: &crate::account::TaskDefinitionRow,
-    constraints: &[ecs::PlacementConstraint],
-    strategy: &[ecs::PlacementStrategy],
+    constraints: &[PlacementConstraint],
+    strategy: &[PlacementStrategy],
 ) -> Result<(), Error> {
     if scheduling == Scheduling::Daemon {
-        let distinct = Some(ecs::PlacementConstraintType::DistinctInstance);
+        let distinct = Some(PlacementConstraintType::DistinctInstance);
         if !strategy.is_empty() || constraints.iter().any(|c| c.r#type == distinct) {
             return Err(errors::invalid_parameter(
                 "placementStrategy and distinctInstance are not valid for services with DAEMON scheduling strategy.",

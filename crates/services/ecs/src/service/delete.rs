@@ -1,13 +1,13 @@
 //! DeleteService, and the draining that follows.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html>
 
-use ecs_model::{self as ecs, TaskStopCode, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::{describe, events, rollout};
 use crate::{
     arn,
-    cluster::{ServiceName, ServiceRow, ServiceStatus, Txn, Writes},
+    cluster::{ServiceName, ServiceRow, ServiceStatus, TaskStopCode, Txn, Writes},
     limits, task,
 };
 

@@ -7,6 +7,7 @@ use wire::Error;
 use crate::{
     Ctx, arn,
     cluster::{Cluster, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, Tally},
+    convert::Shown,
     limits,
     task::describe::missing,
 };
@@ -51,26 +52,26 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         desired_count: Some(row.desired_count),
         running_count: Some(running),
         pending_count: Some(pending),
-        launch_type: Some(row.launch_type),
+        launch_type: Some(row.launch_type.shown()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         deployment_configuration: Some(configuration(row)),
         deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d)).collect()),
         role_arn: row.role_arn.clone(),
         events: Some(row.events.iter().map(event).collect()),
         created_at: Some(row.created_at),
-        placement_constraints: Some(row.placement_constraints.clone()),
-        placement_strategy: Some(row.placement_strategy.clone()),
+        placement_constraints: Some(row.placement_constraints.shown()),
+        placement_strategy: Some(row.placement_strategy.shown()),
         scheduling_strategy: Some(match row.scheduling {
             Scheduling::Replica => ecs::SchedulingStrategy::Replica,
             Scheduling::Daemon => ecs::SchedulingStrategy::Daemon,
         }),
         deployment_controller: Some(ecs::DeploymentController { r#type: DeploymentControllerType::Ecs }),
-        tags: with_tags.then(|| row.tags.clone()),
+        tags: with_tags.then(|| row.tags.shown()),
         created_by: row.created_by.clone(),
         enable_ecs_managed_tags: Some(row.enable_ecs_managed_tags),
-        propagate_tags: Some(row.propagate_tags.unwrap_or(ecs::PropagateTags::None)),
+        propagate_tags: Some(row.propagate_tags.shown().unwrap_or(ecs::PropagateTags::None)),
         enable_execute_command: Some(row.enable_execute_command),
-        availability_zone_rebalancing: Some(row.availability_zone_rebalancing),
+        availability_zone_rebalancing: Some(row.availability_zone_rebalancing.shown()),
         ..Default::default()
     }
 }
@@ -84,7 +85,7 @@ fn status(status: ServiceStatus) -> &'static str {
 }
 
 fn configuration(row: &ServiceRow) -> ecs::DeploymentConfiguration {
-    let given = row.deployment_configuration.clone().unwrap_or_default();
+    let given = row.deployment_configuration.shown().unwrap_or_default();
     let off = ecs::DeploymentCircuitBreaker { enable: false, rollback: false, ..Default::default() };
     ecs::DeploymentConfiguration {
         maximum_percent: Some(row.maximum_percent),
@@ -109,8 +110,8 @@ fn deployment(tally: &Tally, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRo
         failed_tasks: Some(row.failed_tasks),
         created_at: Some(row.created_at),
         updated_at: Some(row.updated_at),
-        launch_type: Some(service.launch_type),
-        rollout_state: Some(row.rollout),
+        launch_type: Some(service.launch_type.shown()),
+        rollout_state: Some(row.rollout.shown()),
         rollout_state_reason: Some(row.rollout_reason.clone()),
         ..Default::default()
     }

@@ -5,7 +5,8 @@ use wire::{Error, StringEnum};
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, Scheduling, ServiceName},
+    cluster::{Cluster, LaunchType, Scheduling, ServiceName},
+    convert::Stored,
     paging,
 };
 
@@ -24,7 +25,8 @@ pub fn list_services(
         Some(ecs::SchedulingStrategy::Replica) => &[Scheduling::Replica],
         None => &[Scheduling::Replica, Scheduling::Daemon],
     };
-    let launch_types = request.launch_type.as_ref().map_or(ecs::LaunchType::ALL, std::slice::from_ref);
+    let launch_type = request.launch_type.stored();
+    let launch_types = launch_type.as_ref().map_or(LaunchType::ALL, std::slice::from_ref);
     let after = page.after().map(ServiceName::from);
     let found = state.seek_services(scheduling, launch_types).after(after);
     let (names, next_token) = page.cut(found, |name| name.0.clone());

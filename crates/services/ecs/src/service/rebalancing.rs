@@ -2,12 +2,13 @@
 //! instances are in one zone so far, so nothing is ever moved by it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>
 
-use ecs_model::{
-    AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, errors,
-};
+use ecs_model::errors;
 use wire::Error;
 
-use crate::cluster::{Scheduling, ServiceRow};
+use crate::rows::{
+    AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, Scheduling,
+    ServiceRow,
+};
 
 const ZONE: &str = "attribute:ecs.availability-zone";
 

@@ -1,6 +1,5 @@
 //! One service, one step further: count, plan, start and stop, and say what happened.
 
-use ecs_model::{DeploymentRolloutState, TaskStopCode};
 use wire::Timestamp;
 
 use super::{
@@ -10,7 +9,8 @@ use super::{
 use crate::{
     account::TaskDefinitionRow,
     cluster::{
-        DeploymentId, DeploymentRow, InstanceId, ServiceRow, Tally, TaskId, Txn, Writes,
+        DeploymentId, DeploymentRolloutState, DeploymentRow, InstanceId, PropagateTags, ServiceRow, Tally,
+        TaskId, TaskStopCode, Txn, Writes,
         tally::{Class, Place, Share, Standing},
     },
     limits, placement, tags,
@@ -171,8 +171,8 @@ fn origin(
 ) -> Origin {
     let mut all = Vec::new();
     match service.propagate_tags {
-        Some(ecs_model::PropagateTags::TaskDefinition) => all.clone_from(&definition.tags),
-        Some(ecs_model::PropagateTags::Service) => all.clone_from(&service.tags),
+        Some(PropagateTags::TaskDefinition) => all.clone_from(&definition.tags),
+        Some(PropagateTags::Service) => all.clone_from(&service.tags),
         _ => {}
     }
     if service.enable_ecs_managed_tags {

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use ecs_model::{self as ecs, DeploymentRolloutState, HealthStatus};
+use ecs_model::{self as ecs, DeploymentRolloutState};
 use serde_json::{Value, json};
 use state::Domain;
 
 use super::{create, delete, list, update};
 use crate::{
-    cluster::{Desired, InstanceId, TaskId, TaskStatus},
+    cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskStatus},
     instance::state::{deregister_container_instance, update_container_instances_state},
     task,
     testing::{World, on_account, refusal},
@@ -384,7 +384,11 @@ fn an_unhealthy_task_of_a_service_is_replaced() {
     assert_ne!(world.events("s").last().unwrap(), "has reached a steady state.");
     let other = InstanceId::parse(&world.host(1000)).unwrap();
     verdict_of(&mut world, &other, &old, HealthStatus::Unhealthy);
-    assert_eq!(world.task(&old).health_status, Some(HealthStatus::Unknown), "only its own host can tell");
+    assert_eq!(
+        world.task(&old).health_status,
+        Some(ecs::HealthStatus::Unknown),
+        "only its own host can tell"
+    );
     verdict(&mut world, &old, HealthStatus::Healthy);
     assert_eq!(world.events("s").last().unwrap(), "has reached a steady state.");
     verdict(&mut world, &old, HealthStatus::Unhealthy);

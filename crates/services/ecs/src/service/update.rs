@@ -6,6 +6,7 @@ use wire::Error;
 use super::{create, describe, find_active, rebalancing};
 use crate::{
     cluster::{Scheduling, ServiceRow, Txn, Writes},
+    convert::Stored,
     task::run,
 };
 
@@ -29,14 +30,15 @@ pub fn update_service(
     let given = request.deployment_configuration.as_ref();
     (row.minimum_healthy_percent, row.maximum_percent) =
         create::percents(row.scheduling, given, Some(standing))?;
-    row.deployment_configuration = request.deployment_configuration.clone().or(row.deployment_configuration);
-    row.placement_constraints = request.placement_constraints.clone().unwrap_or(row.placement_constraints);
-    row.placement_strategy = request.placement_strategy.clone().unwrap_or(row.placement_strategy);
-    row.propagate_tags = request.propagate_tags.or(row.propagate_tags);
+    row.deployment_configuration = request.deployment_configuration.stored().or(row.deployment_configuration);
+    row.placement_constraints = request.placement_constraints.stored().unwrap_or(row.placement_constraints);
+    row.placement_strategy = request.placement_strategy.stored().unwrap_or(row.placement_strategy);
+    row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);
     row.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(row.enable_ecs_managed_tags);
     row.enable_execute_command = request.enable_execute_command.unwrap_or(row.enable_execute_command);
     check_placement(txn, &row)?;
-    row.availability_zone_rebalancing = rebalancing::of_updated(request.availability_zone_rebalancing, &row)?;
+    row.availability_zone_rebalancing =
+        rebalancing::of_updated(request.availability_zone_rebalancing.stored(), &row)?;
     let moved = definition.as_ref().is_some_and(|d| d.id() != row.task_definition);
     if let Some(definition) = definition {
         row.task_definition = definition.id();

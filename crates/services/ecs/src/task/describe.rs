@@ -1,12 +1,13 @@
 //! DescribeTasks, and a task as the API shows it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>
 
-use ecs_model::{self as ecs, Connectivity, HealthStatus, errors};
+use ecs_model::{self as ecs, Connectivity, errors};
 use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, ContainerRow, TaskId, TaskRow},
+    cluster::{Cluster, ContainerRow, HealthStatus, TaskId, TaskRow},
+    convert::Shown,
     instance, limits,
 };
 
@@ -28,7 +29,7 @@ pub fn describe_tasks(
         let id = arn::task_id(ctx, &state.row.name, named)?;
         match TaskId::parse(&id).and_then(|id| state.task(&id)) {
             Some(row) => {
-                let tags = if with_tags { row.tags.clone() } else { Vec::new() };
+                let tags = if with_tags { row.tags.shown() } else { Vec::new() };
                 tasks.push(ecs::Task { tags: Some(tags), ..task(state, ctx, row) });
             }
             None => failures.push(missing(arn::task(ctx, &state.row.name, &id))),
@@ -66,17 +67,17 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         enable_execute_command: Some(row.enable_execute_command),
         execution_stopped_at: row.execution_stopped_at,
         group: Some(row.group.clone()),
-        health_status: Some(health(row)),
+        health_status: Some(health(row).shown()),
         inference_accelerators: Some(Vec::new()),
         last_status: Some(row.last.as_str().to_owned()),
-        launch_type: Some(row.launch_type),
+        launch_type: Some(row.launch_type.shown()),
         memory: Some(row.needs.memory.to_string()),
         overrides: Some(overrides(row)),
         pull_started_at: row.pull_started_at,
         pull_stopped_at: row.pull_stopped_at,
         started_at: row.started_at,
         started_by: row.started_by.clone(),
-        stop_code: row.stop.as_ref().map(|stop| stop.code),
+        stop_code: row.stop.as_ref().map(|stop| stop.code.shown()),
         stopped_at: row.stopped_at,
         stopped_reason: row.stop.as_ref().map(|stop| stop.reason.clone()),
         stopping_at: row.stopping_at,
@@ -117,9 +118,9 @@ fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, row: &Con
         last_status: Some(row.status.as_str().to_owned()),
         exit_code: row.exit_code,
         reason: row.reason.clone(),
-        network_bindings: Some(row.network_bindings.clone()),
+        network_bindings: Some(row.network_bindings.shown()),
         network_interfaces: Some(Vec::new()),
-        health_status: Some(row.health),
+        health_status: Some(row.health.shown()),
         cpu: Some(row.cpu.to_string()),
         memory: row.memory.map(|mib| mib.to_string()),
         memory_reservation: row.memory_reservation.map(|mib| mib.to_string()),
@@ -129,7 +130,7 @@ fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, row: &Con
 
 /// ECS names every container in the overrides, whether the request did or not.
 fn overrides(row: &TaskRow) -> ecs::TaskOverride {
-    let mut shown = row.overrides.clone();
+    let mut shown = row.overrides.shown();
     let given = shown.container_overrides.get_or_insert_default();
     for container in &row.containers {
         if !given.iter().any(|o| o.name.as_ref() == Some(&container.name)) {

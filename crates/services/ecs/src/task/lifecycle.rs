@@ -2,11 +2,10 @@
 //! rises; what comes late, twice or out of order changes nothing that is already past.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
 
-use ecs_model::{self as ecs, TaskStopCode};
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ContainerRow, Desired, Stop, TaskRow, TaskStatus},
+    cluster::{ContainerRow, Desired, NetworkBinding, Stop, TaskRow, TaskStatus, TaskStopCode},
     limits,
 };
 
@@ -43,7 +42,7 @@ pub struct ContainerReport {
     pub image_digest: Option<String>,
     pub exit_code: Option<i32>,
     pub reason: Option<String>,
-    pub network_bindings: Option<Vec<ecs::NetworkBinding>>,
+    pub network_bindings: Option<Vec<NetworkBinding>>,
 }
 
 /// The row after something happened at `now`.

@@ -5,7 +5,10 @@ use wire::{Error, StringEnum};
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, Desired, InstanceId, Phase, ServiceName, TaskFacet, TaskId, TaskRow, seek::Seek},
+    cluster::{
+        Cluster, Desired, InstanceId, LaunchType, Phase, ServiceName, TaskFacet, TaskId, TaskRow, seek::Seek,
+    },
+    convert::Stored,
     paging,
 };
 
@@ -16,7 +19,7 @@ struct Filter {
     family: Option<String>,
     started_by: Option<String>,
     desired: DesiredStatus,
-    launch_type: Option<ecs::LaunchType>,
+    launch_type: Option<LaunchType>,
 }
 
 /// Lists the ARNs of tasks, in the order of their ids.
@@ -59,7 +62,7 @@ impl Filter {
             family: request.family.clone().filter(|family| !family.is_empty()),
             started_by: request.started_by.clone().filter(|by| !by.is_empty()),
             desired: request.desired_status.unwrap_or(DesiredStatus::Running),
-            launch_type: request.launch_type,
+            launch_type: request.launch_type.stored(),
         })
     }
 
@@ -83,7 +86,7 @@ impl Filter {
         if !sets.is_empty() {
             return Seek::All(sets);
         }
-        let all = ecs::LaunchType::ALL.iter();
+        let all = LaunchType::ALL.iter();
         Seek::Any(all.map(|of| state.seek_tasks(TaskFacet::LaunchType(*of), phases)).collect())
     }
 

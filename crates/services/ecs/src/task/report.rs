@@ -4,13 +4,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use ecs_model::{self as ecs, HealthStatus, TaskStopCode, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::lifecycle::{self, ContainerReport, Happening, Report};
 use crate::{
     arn,
-    cluster::{Desired, InstanceId, Key, TaskId, TaskRow, TaskStatus, Txn, Writes},
+    cluster::{
+        Desired, HealthStatus, InstanceId, Key, TaskId, TaskRow, TaskStatus, TaskStopCode, Txn, Writes,
+    },
+    convert::Stored,
     instance, service,
 };
 
@@ -49,7 +52,7 @@ pub fn submit_container_state_change(
         image_digest: None,
         exit_code: request.exit_code,
         reason: request.reason,
-        network_bindings: request.network_bindings,
+        network_bindings: request.network_bindings.stored(),
     };
     take(txn, id, Report { containers: vec![seen], ..Report::default() })?;
     Ok(ecs::SubmitContainerStateChangeResponse { acknowledgment: Some("ACK".to_owned()) })
@@ -124,7 +127,7 @@ fn container(change: ecs::ContainerStateChange) -> Result<ContainerReport, Error
         image_digest: change.image_digest,
         exit_code: change.exit_code,
         reason: change.reason,
-        network_bindings: change.network_bindings,
+        network_bindings: change.network_bindings.stored(),
     })
 }
 

@@ -1,7 +1,9 @@
 //! RunTask and StartTask.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 
-use ecs_model::{self as ecs, HealthStatus, LaunchType, errors};
+use std::sync::Arc;
+
+use ecs_model::{self as ecs, errors};
 use sha2::{Digest, Sha256};
 use wire::Error;
 
@@ -10,9 +12,11 @@ use crate::{
     account::{TaskDefinitionRow, health_check_runs},
     arn,
     cluster::{
-        ContainerRow, DeploymentId, Desired, InstanceId, InstanceStatus, ServiceName, TaskId, TaskRow,
-        TaskStatus, TokenRow, Txn, Writes,
+        ContainerDefinition, ContainerRow, DeploymentId, Desired, HealthStatus, InstanceId, InstanceStatus,
+        LaunchType, ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow, TaskStatus,
+        TokenRow, Txn, Writes,
     },
+    convert::{Shown, Stored},
     limits, placement, tags,
 };
 
@@ -22,8 +26,8 @@ pub struct Origin {
     pub group: String,
     pub service: Option<(ServiceName, DeploymentId)>,
     pub started_by: Option<String>,
-    pub overrides: ecs::TaskOverride,
-    pub tags: Vec<ecs::Tag>,
+    pub overrides: TaskOverride,
+    pub tags: Vec<Tag>,
     pub enable_execute_command: bool,
 }
 
@@ -46,8 +50,8 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     }
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
     let origin = origin(txn, &definition, Given::of_run(&request))?;
-    let constraints = request.placement_constraints.unwrap_or_default();
-    let strategy = request.placement_strategy.unwrap_or_default();
+    let constraints = request.placement_constraints.unwrap_or_default().stored();
+    let strategy = request.placement_strategy.unwrap_or_default().stored();
     let wanted =
         placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
     if txn.state.totals().instances.active == 0 {
@@ -110,7 +114,7 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
 /// Makes a task on a container instance that has room for it.
 pub fn start(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, instance: InstanceId) -> TaskRow {
     let needs = definition.needs(&origin.overrides);
-    let containers = definition.registered.container_definitions.iter().flatten();
+    let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
     let row = TaskRow {
         id: TaskId(txn.ids.id()),
@@ -143,20 +147,19 @@ pub fn start(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, inst
     TaskRow { version: 1, ..row }
 }
 
-fn container(
-    definition: &ecs::ContainerDefinition,
-    overrides: &ecs::TaskOverride,
-    id: String,
-) -> ContainerRow {
+fn container(definition: &ContainerDefinition, overrides: &TaskOverride, id: String) -> ContainerRow {
     let over = overrides.container_overrides.iter().flatten().find(|o| o.name == definition.name);
     let number = |over: Option<i32>, given: Option<i32>| over.or(given).filter(|n| *n > 0).map(i64::from);
     ContainerRow {
-        name: definition.name.clone().unwrap_or_default(),
+        name: definition.name.clone(),
         id,
-        image: definition.image.clone().unwrap_or_default(),
+        image: definition.image.clone(),
         essential: definition.essential.unwrap_or(true),
-        health_checked: definition.health_check.as_ref().is_some_and(health_check_runs),
-        cpu: number(over.and_then(|o| o.cpu), definition.cpu).unwrap_or(0),
+        health_checked: definition
+            .health_check
+            .as_ref()
+            .is_some_and(|check| health_check_runs(&check.command)),
+        cpu: number(over.and_then(|o| o.cpu), Some(definition.cpu)).unwrap_or(0),
         memory: number(over.and_then(|o| o.memory), definition.memory),
         memory_reservation: number(over.and_then(|o| o.memory_reservation), definition.memory_reservation),
         status: TaskStatus::Pending,
@@ -225,8 +228,9 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
     }
     let overrides = given.overrides.cloned().unwrap_or_default();
     definition.check_overrides(&overrides)?;
-    let mut all = given.tags.unwrap_or_default().to_vec();
-    tags::check(&all)?;
+    let given_tags = given.tags.unwrap_or_default();
+    tags::check(given_tags)?;
+    let mut all = given_tags.to_vec().stored();
     match given.propagate {
         Some(ecs::PropagateTags::TaskDefinition) => tags::add_missing(&mut all, &definition.tags),
         Some(ecs::PropagateTags::Service) => {
@@ -244,16 +248,16 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
         group: given.group.filter(|group| !group.is_empty()).map_or_else(family, str::to_owned),
         service: None,
         started_by: started_by.map(str::to_owned),
-        overrides,
+        overrides: overrides.stored(),
         tags: all,
         enable_execute_command: given.enable_execute_command,
     })
 }
 
 /// Only container instances run tasks so far.
-pub fn launch_type(given: Option<LaunchType>) -> Result<(), Error> {
+pub fn launch_type(given: Option<ecs::LaunchType>) -> Result<(), Error> {
     match given {
-        None | Some(LaunchType::Ec2) => Ok(()),
+        None | Some(ecs::LaunchType::Ec2) => Ok(()),
         Some(other) => Err(errors::unsupported_feature(format!(
             "launchType {} is not built yet; use EC2. See docs/support.md.",
             other.as_str()
@@ -267,9 +271,9 @@ pub fn active_definition(
     txn: &Txn,
     named: &str,
     inactive: fn(&'static str) -> Error,
-) -> Result<TaskDefinitionRow, Error> {
+) -> Result<Arc<TaskDefinitionRow>, Error> {
     let row = txn.ports.account.resolve(txn.ctx, named)?;
-    if row.registered.status != Some(ecs::TaskDefinitionStatus::Active) {
+    if row.status() != TaskDefinitionStatus::Active {
         return Err(inactive("TaskDefinition is inactive"));
     }
     Ok(row.clone())
@@ -310,7 +314,7 @@ pub fn fingerprint(request: &impl serde::Serialize) -> String {
 
 fn shown(txn: &Txn, tasks: &[TaskRow]) -> Vec<ecs::Task> {
     let one = |row: &TaskRow| ecs::Task {
-        tags: Some(row.tags.clone()),
+        tags: Some(row.tags.shown()),
         ..describe::task(&txn.state, txn.ctx, row)
     };
     tasks.iter().map(one).collect()

@@ -1,12 +1,12 @@
 //! StopTask. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopTask.html>
 
-use ecs_model::{self as ecs, TaskStopCode};
+use ecs_model as ecs;
 use wire::Error;
 
 use super::{describe, find, lifecycle, lifecycle::Happening};
 use crate::{
     Ctx, arn,
-    cluster::{Desired, TaskId, TaskRow, Txn, Writes},
+    cluster::{Desired, TaskId, TaskRow, TaskStopCode, Txn, Writes},
 };
 
 /// Asks for a task to be stopped. The answer shows the task as it still is, with what it shall become.

@@ -262,7 +262,7 @@ fn an_unhealthy_standalone_task_goes_on() {
     run_task(&mut world, json!({"taskDefinition": "checked"}));
     world.obey();
     let id = world.live().remove(0);
-    crate::service::tests::verdict(&mut world, &id, ecs_model::HealthStatus::Unhealthy);
+    crate::service::tests::verdict(&mut world, &id, crate::rows::HealthStatus::Unhealthy);
     let task = world.task(&id);
     assert_eq!(task.health_status, Some(ecs_model::HealthStatus::Unhealthy));
     assert_eq!(

@@ -2,16 +2,21 @@
 //! that has all of it. The protocol's own `linuxParameters` and `privileged` are read by no stock agent.
 //! <https://docs.docker.com/reference/api/engine/version/v1.24/>
 
-use ecs_model::{self as ecs, LogDriver, NetworkMode};
 use serde_json::{Map, Value, json};
 
-use crate::account::validate::no_new_privileges;
+use crate::{
+    account::validate::no_new_privileges,
+    rows::{
+        ContainerDefinition, ContainerOverride, Device, DeviceCgroupPermission, HealthCheck, LinuxParameters,
+        LogConfiguration, LogDriver, NetworkMode, SystemControl, Ulimit,
+    },
+};
 
 const MIB: i64 = 1 << 20;
 const NANOSECONDS: i64 = 1_000_000_000;
 
 /// User, directory, labels, terminal, host name, health check.
-pub(super) fn config(given: &ecs::ContainerDefinition) -> String {
+pub(super) fn config(given: &ContainerDefinition) -> String {
     let mut text = Text::default();
     text.put("User", given.user.as_deref().filter(|user| !user.is_empty()));
     text.put("WorkingDir", given.working_directory.as_deref().filter(|path| !path.is_empty()));
@@ -23,7 +28,7 @@ pub(super) fn config(given: &ecs::ContainerDefinition) -> String {
     text.finish()
 }
 
-fn health_check(given: &ecs::HealthCheck) -> Value {
+fn health_check(given: &HealthCheck) -> Value {
     let mut text = Text::default();
     let seconds = |seconds: Option<i32>| seconds.map(|seconds| i64::from(seconds) * NANOSECONDS);
     text.put("Test", Some(&given.command));
@@ -46,8 +51,8 @@ pub(super) struct Logs<'a> {
 
 /// Log driver, network, limits, mounts and security.
 pub(super) fn host_config(
-    given: &ecs::ContainerDefinition,
-    over: Option<&ecs::ContainerOverride>,
+    given: &ContainerDefinition,
+    over: Option<&ContainerOverride>,
     mode: NetworkMode,
     logs: &Logs,
 ) -> String {
@@ -60,7 +65,7 @@ pub(super) fn host_config(
         hosts.iter().map(|host| format!("{}:{}", host.hostname, host.ip_address)).collect::<Vec<String>>()
     });
     text.put("ExtraHosts", hosts);
-    let ulimit = |limit: &ecs::Ulimit| json!({"Name": limit.name.as_str(), "Soft": limit.soft_limit, "Hard": limit.hard_limit});
+    let ulimit = |limit: &Ulimit| json!({"Name": limit.name.as_str(), "Soft": limit.soft_limit, "Hard": limit.hard_limit});
     let ulimits = given.ulimits.as_ref().filter(|limits| !limits.is_empty());
     text.put("Ulimits", ulimits.map(|limits| limits.iter().map(ulimit).collect::<Vec<Value>>()));
     text.put("ReadonlyRootfs", given.readonly_root_filesystem);
@@ -72,7 +77,7 @@ pub(super) fn host_config(
         "SecurityOpt",
         options.map(|options| options.iter().map(|o| security_option(o)).collect::<Vec<String>>()),
     );
-    let controls = given.system_controls.as_ref().filter(|controls| !controls.is_empty());
+    let controls = Some(&given.system_controls).filter(|controls| !controls.is_empty());
     text.put("Sysctls", controls.map(|controls| sysctls(controls)));
     if let Some(linux) = &given.linux_parameters {
         let memory = over.and_then(|over| over.memory).or(given.memory);
@@ -81,7 +86,7 @@ pub(super) fn host_config(
     text.finish()
 }
 
-fn linux_parameters(linux: &ecs::LinuxParameters, memory: Option<i32>, text: &mut Text) {
+fn linux_parameters(linux: &LinuxParameters, memory: Option<i32>, text: &mut Text) {
     if let Some(capabilities) = &linux.capabilities {
         text.put("CapAdd", filled(&capabilities.add));
         text.put("CapDrop", filled(&capabilities.drop));
@@ -107,12 +112,12 @@ fn linux_parameters(linux: &ecs::LinuxParameters, memory: Option<i32>, text: &mu
 }
 
 /// Docker fills nothing in: neither the path inside nor the permissions.
-fn device(given: &ecs::Device) -> Value {
+fn device(given: &Device) -> Value {
     let inside = given.container_path.as_ref().filter(|path| !path.is_empty()).unwrap_or(&given.host_path);
     let letters = given.permissions.iter().flatten().map(|permission| match permission {
-        ecs::DeviceCgroupPermission::Read => 'r',
-        ecs::DeviceCgroupPermission::Write => 'w',
-        ecs::DeviceCgroupPermission::Mknod => 'm',
+        DeviceCgroupPermission::Read => 'r',
+        DeviceCgroupPermission::Write => 'w',
+        DeviceCgroupPermission::Mknod => 'm',
     });
     let letters = Some(letters.collect::<String>()).filter(|letters| !letters.is_empty());
     json!({
@@ -123,7 +128,7 @@ fn device(given: &ecs::Device) -> Value {
 }
 
 /// The options are the engine's: Docker's driver knows no stream prefix, and would send to AWS.
-fn log_config(container: &ecs::ContainerDefinition, given: &ecs::LogConfiguration, logs: &Logs) -> Value {
+fn log_config(container: &ContainerDefinition, given: &LogConfiguration, logs: &Logs) -> Value {
     let mut options = given.options.clone().unwrap_or_default();
     // To Docker an option that is empty is none.
     options.retain(|_, value| !value.is_empty());
@@ -131,8 +136,8 @@ fn log_config(container: &ecs::ContainerDefinition, given: &ecs::LogConfiguratio
         // Without one, Docker's own default would hold.
         options.entry("mode".to_owned()).or_insert_with(|| logs.mode.to_owned());
         if let Some(prefix) = options.remove("awslogs-stream-prefix") {
-            let container = container.name.as_deref().unwrap_or_default();
-            options.insert("awslogs-stream".to_owned(), format!("{prefix}/{container}/{}", logs.task));
+            let stream = format!("{prefix}/{}/{}", container.name, logs.task);
+            options.insert("awslogs-stream".to_owned(), stream);
         }
         options.insert("awslogs-endpoint".to_owned(), logs.endpoint.to_owned());
     }
@@ -150,11 +155,9 @@ fn security_option(given: &str) -> String {
     }
 }
 
-fn sysctls(controls: &[ecs::SystemControl]) -> Map<String, Value> {
-    let pairs = controls.iter().filter_map(|control| {
-        Some((control.namespace.clone()?, Value::String(control.value.clone().unwrap_or_default())))
-    });
-    pairs.collect()
+fn sysctls(controls: &[SystemControl]) -> Map<String, Value> {
+    let pair = |control: &SystemControl| (control.namespace.clone(), Value::String(control.value.clone()));
+    controls.iter().map(pair).collect()
 }
 
 fn filled(list: &Option<Vec<String>>) -> Option<&Vec<String>> {

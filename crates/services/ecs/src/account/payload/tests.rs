@@ -4,9 +4,12 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::account::{Account, TaskDefinitionRow, register_task_definition};
-use crate::testing::{ctx, on_account};
+use crate::{
+    rows::TaskOverride,
+    testing::{ctx, on_account},
+};
 
-fn definition(value: Value) -> TaskDefinitionRow {
+fn definition(value: Value) -> std::sync::Arc<TaskDefinitionRow> {
     let mut state = Account::default();
     let request = serde_json::from_value(value).unwrap();
     on_account(&mut state, &ctx(), |txn| register_task_definition(txn, request)).unwrap();
@@ -14,8 +17,8 @@ fn definition(value: Value) -> TaskDefinitionRow {
 }
 
 fn rendered(definition: &TaskDefinitionRow, overrides: Value) -> Value {
-    let overrides: ecs::TaskOverride = serde_json::from_value(overrides).unwrap();
-    let container = |given: &ecs::ContainerDefinition| {
+    let overrides: TaskOverride = serde_json::from_value(overrides).unwrap();
+    let container = |given: &ContainerDefinition| {
         let over = override_of(&overrides, given);
         let logs = docker::Logs { mode: &definition.log_mode, task: "0123", endpoint: "http://here:1" };
         let text = |text: String| serde_json::from_str::<Value>(&text).unwrap();

@@ -128,7 +128,7 @@ fn mounts(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> 
 
 fn health_check(name: &str, check: Option<&ecs::HealthCheck>) -> Outcome {
     let Some(check) = check else { return Ok(()) };
-    let least = if runs(check) { 2 } else { 1 };
+    let least = if runs(&check.command) { 2 } else { 1 };
     require_of(name, check.command.len() >= least, || {
         "'healthCheck.command' must name a command.".to_owned()
     })?;
@@ -140,8 +140,8 @@ fn health_check(name: &str, check: Option<&ecs::HealthCheck>) -> Outcome {
 
 /// Whether there is anything to run: Docker knows a command by its first word, and has no check with another one
 /// than these. ECS takes any, and the container's health is UNKNOWN.
-pub fn runs(check: &ecs::HealthCheck) -> bool {
-    matches!(check.command.first().map(String::as_str), Some("CMD" | "CMD-SHELL"))
+pub fn runs(command: &[String]) -> bool {
+    matches!(command.first().map(String::as_str), Some("CMD" | "CMD-SHELL"))
 }
 
 fn restart_policy(name: &str, policy: Option<&ecs::ContainerRestartPolicy>) -> Outcome {

@@ -72,7 +72,7 @@ fn depends_on<'a>(
             ContainerCondition::Healthy => {
                 let check = found.health_check.as_ref();
                 let which = check.map_or("", |_| " whose command begins with CMD or CMD-SHELL");
-                require_of(name, check.is_some_and(runs), || {
+                require_of(name, check.is_some_and(|check| runs(&check.command)), || {
                     format!(
                         "'dependsOn' condition HEALTHY needs a health check of container '{target}'{which}."
                     )

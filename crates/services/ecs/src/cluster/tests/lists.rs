@@ -94,7 +94,7 @@ fn task(plain: &TaskRow, n: u128, hosts: u128) -> TaskRow {
         row = crate::task::lifecycle::step(
             &row,
             &crate::task::lifecycle::Happening::StopWanted {
-                code: ecs_model::TaskStopCode::UserInitiated,
+                code: TaskStopCode::UserInitiated,
                 reason: "x".to_owned(),
             },
             Timestamp(1),
@@ -114,11 +114,7 @@ fn task(plain: &TaskRow, n: u128, hosts: u128) -> TaskRow {
 
 fn host(plain: &InstanceRow, n: u128) -> InstanceRow {
     let mut row = InstanceRow { id: InstanceId(Id128(n)), ..plain.clone() };
-    let attribute = |name: &str, value: Option<String>| ecs_model::Attribute {
-        name: name.to_owned(),
-        value,
-        ..Default::default()
-    };
+    let attribute = |name: &str, value: Option<String>| Attribute { name: name.to_owned(), value };
     row.attributes.push(attribute("stack", Some(format!("v{}", n % 3))));
     if n.is_multiple_of(4) {
         row.attributes.push(attribute("bare", None));
@@ -198,7 +194,7 @@ fn lists_give_what_a_look_at_every_row_would() {
         for row in &live {
             let mut of: Vec<_> = row.attributes.iter().collect();
             of.sort_by_key(|a| &a.name);
-            let keeps = |a: &&&ecs_model::Attribute| {
+            let keeps = |a: &&&Attribute| {
                 name.is_none_or(|name| a.name == name) && (value.is_none() || a.value.as_deref() == value)
             };
             let arn = crate::arn::container_instance(&crate::testing::ctx(), "c", row.id);
@@ -262,11 +258,7 @@ fn a_page_looks_at_what_it_shows() {
         state.apply(&Change::Put(Row::from(row)));
         let mut host = host(state.instances().last().unwrap(), n);
         host.attributes.retain(|a| a.name != "stack");
-        host.attributes.push(ecs_model::Attribute {
-            name: "stack".to_owned(),
-            value: Some("rare".to_owned()),
-            ..Default::default()
-        });
+        host.attributes.push(Attribute { name: "stack".to_owned(), value: Some("rare".to_owned()) });
         host.status = InstanceStatus::Draining;
         state.apply(&Change::Put(Row::from(host)));
         state

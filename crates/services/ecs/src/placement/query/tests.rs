@@ -1,12 +1,14 @@
 //! Expressions: what they select, what is refused, and that no text makes the parser panic.
 
-use ecs_model as ecs;
 use imbl::OrdMap;
 use proptest::prelude::*;
 use wire::Timestamp;
 
 use super::*;
-use crate::{cluster::rows::Resources, placement::tests::instance};
+use crate::{
+    placement::tests::instance,
+    rows::{Attribute, Resources},
+};
 
 /// An instance of type t2.small in us-east-1a, stack=prod, rank=9, with tasks of two groups.
 fn holds(expression: &str) -> Result<bool, Error> {
@@ -18,13 +20,9 @@ fn holds(expression: &str) -> Result<bool, Error> {
         ("rank", "9"),
         ("long", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"),
     ]
-    .map(|(name, value)| ecs::Attribute {
-        name: name.into(),
-        value: Some(value.into()),
-        ..Default::default()
-    })
+    .map(|(name, value)| Attribute { name: name.into(), value: Some(value.into()) })
     .into();
-    row.attributes.push(ecs::Attribute { name: "bare".into(), ..Default::default() });
+    row.attributes.push(Attribute { name: "bare".into(), value: None });
     row.version_info.agent_version = Some("1.68.2".to_owned());
     row.registered_at = Timestamp::parse_iso8601("2018-06-18T22:28:28Z").unwrap();
     let groups: OrdMap<String, i32> =

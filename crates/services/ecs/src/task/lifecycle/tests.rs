@@ -1,10 +1,9 @@
 //! The life of a task: by example, and forward only whatever happens.
 
-use ecs_model::{HealthStatus, LaunchType};
 use proptest::prelude::*;
 
 use super::*;
-use crate::cluster::{InstanceId, Resources, TaskDefinitionId, TaskId};
+use crate::cluster::{HealthStatus, InstanceId, LaunchType, Resources, TaskDefinitionId, TaskId};
 
 const NOW: Timestamp = Timestamp(1_000_000);
 

@@ -1,0 +1,127 @@
+//! What rows of services are made of.
+
+use serde::{Deserialize, Serialize};
+use wire::string_enum;
+
+/// How deployments go, as it was given: what holds stands beside it in the row.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_circuit_breaker: Option<DeploymentCircuitBreaker>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub maximum_percent: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub minimum_healthy_percent: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<DeploymentAlarms>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub strategy: Option<DeploymentStrategy>,
+    /// Not built: 0, where that was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bake_time_in_minutes: Option<i32>,
+}
+
+/// When a deployment is given up. Not built: one that is off, where that was given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentCircuitBreaker {
+    pub enable: bool,
+    pub rollback: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reset_on_healthy_task: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub threshold_configuration: Option<ThresholdConfiguration>,
+}
+
+/// How many failures give a deployment up.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ThresholdConfiguration {
+    pub r#type: ThresholdType,
+    pub value: i32,
+}
+
+/// What gives a deployment up. Not built: alarms that are off, where these were given.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentAlarms {
+    pub alarm_names: Vec<String>,
+    pub rollback: bool,
+    pub enable: bool,
+}
+
+/// Where tasks may be.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PlacementConstraint {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<PlacementConstraintType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expression: Option<String>,
+}
+
+/// Which place comes first.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PlacementStrategy {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r#type: Option<PlacementStrategyType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+}
+
+string_enum! {
+    ThresholdType {
+        Count = "COUNT",
+        BoundedPercent = "BOUNDED_PERCENT",
+        UnboundedPercent = "UNBOUNDED_PERCENT",
+    }
+}
+
+string_enum! {
+    DeploymentStrategy {
+        Rolling = "ROLLING",
+        BlueGreen = "BLUE_GREEN",
+        Linear = "LINEAR",
+        Canary = "CANARY",
+    }
+}
+
+string_enum! {
+    DeploymentRolloutState {
+        Completed = "COMPLETED",
+        Failed = "FAILED",
+        InProgress = "IN_PROGRESS",
+    }
+}
+
+string_enum! {
+    PlacementConstraintType {
+        DistinctInstance = "distinctInstance",
+        MemberOf = "memberOf",
+    }
+}
+
+string_enum! {
+    PlacementStrategyType {
+        Random = "random",
+        Spread = "spread",
+        Binpack = "binpack",
+    }
+}
+
+string_enum! {
+    PropagateTags {
+        TaskDefinition = "TASK_DEFINITION",
+        Service = "SERVICE",
+        None = "NONE",
+    }
+}
+
+string_enum! {
+    AvailabilityZoneRebalancing {
+        Enabled = "ENABLED",
+        Disabled = "DISABLED",
+    }
+}
