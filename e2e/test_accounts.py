@@ -39,7 +39,8 @@ class Place:
     def __init__(self, roadstead, mark, key, account, region, insights):
         self.mark, self.key, self.account, self.region, self.insights = mark, key, account, region, insights
         self.roadstead = roadstead
-        self.ecs, self.logs, self.sts = (roadstead.client(service, *key, region=region) for service in ("ecs", "logs", "sts"))
+        self.ecs, self.logs, self.sts, self.events, self.scheduler = (
+            roadstead.client(service, *key, region=region) for service in ("ecs", "logs", "sts", "events", "scheduler"))
         self.tags = [{"key": "place", "value": mark}]
 
     def own(self):
@@ -68,6 +69,21 @@ class Place:
         self.logs.create_log_stream(**where)
         self.logs.put_log_events(**where, logEvents=[{"timestamp": int(time.time() * 1000), "message": self.mark}])
         self.group = f"arn:aws:logs{self.own()}log-group:{SAME}"
+        self.fill_events()
+
+    def fill_events(self):
+        tags = [{"Key": "place", "Value": self.mark}]
+        target = {"Arn": self.cluster, "RoleArn": f"arn:aws:iam::{self.account}:role/{SAME}",
+                  "EcsParameters": {"TaskDefinitionArn": self.definition}}
+        self.bus = self.events.create_event_bus(Name=SAME, Description=self.mark, Tags=tags)["EventBusArn"]
+        pattern = json.dumps({"source": [self.mark]})
+        # The one has a name that tells them apart: some answers are names alone.
+        for rule in (SAME, f"of-{self.mark}"):
+            self.rule = self.events.put_rule(Name=rule, EventPattern=pattern, Tags=tags)["RuleArn"]
+            self.events.put_targets(Rule=rule, Targets=[{"Id": "1", **target}])
+        self.schedules = self.scheduler.create_schedule_group(Name=SAME, Tags=tags)["ScheduleGroupArn"]
+        self.scheduler.create_schedule(Name=SAME, GroupName=SAME, ScheduleExpression="at(2100-01-01T00:00:00)", Description=self.mark,
+                                       FlexibleTimeWindow={"Mode": "OFF"}, Target=target)
 
     def connected(self):
         """The container instance as connected, for as long as this is open."""
@@ -122,7 +138,9 @@ CASES = {
     "ListServices": lambda p: p.ecs.list_services(cluster=SAME),
     "ListTagsForResource": lambda p: [
         *[p.ecs.list_tags_for_resource(resourceArn=arn) for arn in (p.cluster, p.definition, p.instance, p.task, p.service)],
-        p.logs.list_tags_for_resource(resourceArn=p.group)],
+        p.logs.list_tags_for_resource(resourceArn=p.group),
+        *[p.events.list_tags_for_resource(ResourceARN=arn) for arn in (p.bus, p.rule)],
+        p.scheduler.list_tags_for_resource(ResourceArn=p.schedules)],
     "ListTaskDefinitionFamilies": lambda p: p.ecs.list_task_definition_families(status="ALL"),
     "ListTaskDefinitions": lambda p: p.ecs.list_task_definitions(),
     "ListTasks": lambda p: p.ecs.list_tasks(cluster=SAME),
@@ -132,6 +150,16 @@ CASES = {
     "GetLogEvents": lambda p: p.logs.get_log_events(logGroupName=SAME, logStreamName=SAME, startFromHead=True),
     "ListLogGroups": lambda p: p.logs.list_log_groups(),
     "ListTagsLogGroup": lambda p: p.logs.list_tags_log_group(logGroupName=SAME),
+    "DescribeEventBus": lambda p: p.events.describe_event_bus(Name=SAME),
+    "DescribeRule": lambda p: p.events.describe_rule(Name=SAME),
+    "ListEventBuses": lambda p: p.events.list_event_buses(),
+    "ListRuleNamesByTarget": lambda p: p.events.list_rule_names_by_target(TargetArn=p.cluster),
+    "ListRules": lambda p: p.events.list_rules(),
+    "ListTargetsByRule": lambda p: p.events.list_targets_by_rule(Rule=SAME),
+    "GetSchedule": lambda p: p.scheduler.get_schedule(Name=SAME, GroupName=SAME),
+    "GetScheduleGroup": lambda p: p.scheduler.get_schedule_group(Name=SAME),
+    "ListScheduleGroups": lambda p: p.scheduler.list_schedule_groups(),
+    "ListSchedules": lambda p: p.scheduler.list_schedules(),
     "GetCallerIdentity": lambda p: f":{p.region}:{p.sts.get_caller_identity()['Account']}:",
 }
 # How many of each there are in every place.
@@ -139,6 +167,8 @@ COUNTS = {
     "DescribeClusters": 1, "DescribeContainerInstances": 1, "DescribeServices": 1, "DescribeTasks": 1, "ListAttributes": 1,
     "ListContainerInstances": 1, "ListServices": 1, "ListTasks": 1, "DescribeLogStreams": 1, "FilterLogEvents": 1,
     "GetLogEvents": 1, "ListTaskDefinitionFamilies": 2, "ListTaskDefinitions": 2,
+    "ListEventBuses": 2, "ListRuleNamesByTarget": 2, "ListRules": 2, "ListTargetsByRule": 1, "ListScheduleGroups": 2,
+    "ListSchedules": 1,
 }
 
 
