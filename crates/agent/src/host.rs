@@ -24,8 +24,9 @@ use crate::{
     config::Timers,
     ledger::{self, Ledger},
     lower::{self, lower},
+    panics::{caught, caught_now},
     report::Reporter,
-    task::{Fact, HealthStatus, Known},
+    task::{Fact, HealthStatus, Known, Task},
 };
 
 /// How long a finished task is remembered, so that an assignment sent before its end was known does not
@@ -88,6 +89,8 @@ enum Message {
     OutputShipped(usize),
     Released(Result<(), engine::Error>),
     Removed(Result<(), engine::Error>),
+    /// Work of it panicked, and said so.
+    Broke(String),
 }
 
 /// A task as others in the agent see it.
@@ -170,7 +173,7 @@ impl Host {
             return Ok(());
         }
         let stop = assignment.desired_status.as_deref() == Some("STOPPED");
-        let task = match lower(&assignment, &self.lowering) {
+        let task = match self.lower(&assignment) {
             Ok(task) => task,
             Err(error) => {
                 self.reject(assignment, &error);
@@ -198,7 +201,8 @@ impl Host {
         let ledger = self.ledger.clone();
         // Beside, so that a lost connection does not break it off.
         tokio::spawn(async move {
-            while let Err(error) = ledger.assign(&id, &assignment).await {
+            let write = || caught(ledger.assign(&id, &assignment));
+            while let Err(error) = write().await.unwrap_or_else(|why| Err(ledger::Error::Broken(why))) {
                 tracing::error!(task = id, %error, "an assignment cannot be written down; trying again");
                 tokio::time::sleep(WRITE_RETRY).await;
             }
@@ -207,6 +211,11 @@ impl Host {
         // An error only says that the task is over.
         let _ = written.wait_for(|written| *written).await;
         Ok(())
+    }
+
+    /// Lowers an assignment. One at which that panics is no task either.
+    fn lower(&self, assignment: &acs::Task) -> Result<Task, lower::Error> {
+        caught_now(|| lower(assignment, &self.lowering)).unwrap_or_else(|why| Err(lower::Error(why)))
     }
 
     async fn assign_known(
@@ -305,6 +314,12 @@ impl Host {
                 Err(error) => tracing::warn!(%error, "images cannot be removed"),
             }
         }
+    }
+
+    /// Nothing of the task takes room any more.
+    fn gone(&self, id: &engine::TaskId) {
+        self.admission.lock().released(id);
+        self.admit();
     }
 
     /// The task is over and gone.

@@ -31,6 +31,8 @@ pub enum Error {
     /// The ledger is new, and what runs here is not.
     #[error("the agent's ledger is gone, and {0} of its tasks are on this host")]
     Gone(usize),
+    #[error("what was to be written breaks an assertion: {0}")]
+    Broken(String),
     #[error("the ledger could not be made")]
     Io(#[from] std::io::Error),
 }
@@ -92,6 +94,19 @@ pub struct Record {
     /// What was written down cannot be read. Never written.
     #[serde(skip)]
     pub is_lost: bool,
+}
+
+/// The reason of a task that nothing is left of.
+const LOST: &str = "The agent's record of this task cannot be read, and nothing of it is left on the host";
+
+impl Record {
+    /// One that is lost may have run to its end, where the engine has nothing of it: it does not run twice.
+    pub(crate) fn stop_if_lost(&mut self, found: Option<&engine::FoundTask>) {
+        if self.is_lost && found.is_none_or(|found| found.containers.is_empty()) {
+            self.state.stop = true;
+            self.state.reason.get_or_insert_with(|| LOST.to_owned());
+        }
+    }
 }
 
 impl Ledger {
@@ -214,21 +229,31 @@ impl Ledger {
             let Some(id) = key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment")) else {
                 continue;
             };
-            let fresh = || Record { boot_id: self.boot_id.to_string(), ..Record::default() };
             let is_own = |arn: &String| arn.rsplit('/').next() == Some(id);
-            let reports_own = |record: &Record| record.reports.iter().all(|one| one.task.iter().all(is_own));
-            let record = match rows.get(&record_key(id)) {
-                Some(entry) => {
-                    self.parse(entry, reports_own).unwrap_or_else(|| Record { is_lost: true, ..fresh() })
-                }
-                None => fresh(),
-            };
+            let record = self.record_in(rows.get(&record_key(id)), id);
             match self.parse(entry, |task: &acs::Task| task.arn.iter().any(is_own)) {
                 Some(assignment) => tasks.written.push((id.to_owned(), Written { assignment, record })),
                 None => tasks.unreadable.push((id.to_owned(), record)),
             }
         }
         Ok(tasks)
+    }
+
+    /// How far a task is, as it was last written down.
+    pub fn task(&self, id: &str) -> Result<Record, Error> {
+        Ok(self.record_in(self.store.get(&record_key(id))?.as_ref(), id))
+    }
+
+    fn record_in(&self, entry: Option<&Entry>, id: &str) -> Record {
+        let fresh = || Record { boot_id: self.boot_id.to_string(), ..Record::default() };
+        let is_own = |arn: &String| arn.rsplit('/').next() == Some(id);
+        let reports_own = |record: &Record| record.reports.iter().all(|one| one.task.iter().all(is_own));
+        match entry {
+            Some(entry) => {
+                self.parse(entry, reports_own).unwrap_or_else(|| Record { is_lost: true, ..fresh() })
+            }
+            None => fresh(),
+        }
     }
 
     async fn commit(&self, commit: Commit) -> Result<(), Error> {

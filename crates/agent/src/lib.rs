@@ -13,6 +13,7 @@ pub mod link;
 mod logs;
 pub mod lower;
 mod metrics;
+mod panics;
 pub mod plan;
 pub mod report;
 pub mod task;

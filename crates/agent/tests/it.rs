@@ -11,6 +11,8 @@ mod server_double;
 
 #[path = "it/adoption.rs"]
 mod adoption;
+#[path = "it/broken.rs"]
+mod broken;
 #[path = "it/disk.rs"]
 mod disk;
 #[path = "it/keys.rs"]

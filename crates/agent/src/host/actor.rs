@@ -2,6 +2,9 @@
 //! far the task is, and sees it off the host. Everything slow runs beside it and comes back as a message.
 
 mod ending;
+mod keep;
+#[cfg(test)]
+mod tests;
 mod work;
 
 use std::{
@@ -16,7 +19,10 @@ use tokio::{
     sync::{mpsc, watch},
     time::{Instant, sleep_until},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{
+    sync::{CancellationToken, DropGuard},
+    task::TaskTracker,
+};
 
 use super::{ContainerSnapshot, Handle, Host, Message, Snapshot};
 use crate::{
@@ -44,6 +50,12 @@ struct Actor {
     begun: CancellationToken,
     /// Cancelled once it is STOPPED.
     stopped: CancellationToken,
+    /// Cancelled once this actor is gone: what can be begun again at any time does not outlive it.
+    here: CancellationToken,
+    _gone: DropGuard,
+    works: TaskTracker,
+    /// What came of its work.
+    outcomes: mpsc::UnboundedReceiver<Message>,
     to_self: mpsc::UnboundedSender<Message>,
     snapshot: Arc<Mutex<Snapshot>>,
     /// Written down: state, reports, removed. `version` counts its changes.
@@ -92,58 +104,81 @@ enum Release {
 
 /// Starts the actor of a task.
 pub(super) fn spawn(host: &Arc<Host>, task: Task, record: Record, written: watch::Receiver<bool>) {
-    let (to_self, mailbox) = mpsc::unbounded_channel();
-    let mut state = record.state;
-    state.containers.resize_with(task.containers.len(), ContainerState::default);
-    let snapshot = Arc::new(Mutex::new(Snapshot::default()));
-    // State and reports are written together: what was reached is reported, or waits in the queue.
-    let reported = state.known;
-    let stopped = CancellationToken::new();
-    let actor = Actor {
+    let (mailbox, letters) = mpsc::unbounded_channel();
+    let kept = keep::Kept {
         host: host.clone(),
-        state,
-        clock: plan::Clock::new(Instant::now(), api::now().as_millis()),
-        begun: stopped.child_token(),
-        stopped,
-        to_self: to_self.clone(),
-        snapshot: snapshot.clone(),
-        reports: record.reports.into(),
-        removed: record.removed,
-        written: written.clone(),
-        version: 1,
-        saved: 0,
-        saving: false,
-        needed: 0,
-        save_at: None,
-        waiting_starts: BTreeMap::new(),
-        made_at: BTreeMap::new(),
-        reporting: false,
-        reported,
-        told: Vec::new(),
-        flush_at: None,
-        pending_at: None,
-        shippers: BTreeMap::new(),
-        shipped: BTreeSet::new(),
-        ended_at: None,
-        cleanup_at: None,
-        release: Release::Due,
-        removing: false,
-        again_at: None,
         task: Arc::new(task),
+        snapshot: Arc::default(),
+        written: written.clone(),
+        works: TaskTracker::new(),
     };
+    let (id, snapshot) = (kept.task.id.clone(), kept.snapshot.clone());
+    let actor = Actor::new(kept.clone(), record);
     actor.publish();
-    let id = actor.task.id.clone();
-    host.tasks.lock().insert(id, Handle { mailbox: to_self, snapshot, written });
-    tokio::spawn(actor.run(mailbox));
+    host.tasks.lock().insert(id, Handle { mailbox, snapshot, written });
+    tokio::spawn(kept.run(actor, letters));
 }
 
 impl Actor {
-    async fn run(mut self, mut mailbox: mpsc::UnboundedReceiver<Message>) {
+    fn new(kept: keep::Kept, record: Record) -> Actor {
+        let keep::Kept { host, task, snapshot, written, works } = kept;
+        let (to_self, outcomes) = mpsc::unbounded_channel();
+        let mut state = record.state;
+        state.containers.resize_with(task.containers.len(), ContainerState::default);
+        // State and reports are written together: what was reached is reported, or waits in the queue.
+        let reported = state.known;
+        let here = CancellationToken::new();
+        let stopped = here.child_token();
+        Actor {
+            host,
+            task,
+            state,
+            clock: plan::Clock::new(Instant::now(), api::now().as_millis()),
+            begun: stopped.child_token(),
+            stopped,
+            _gone: here.clone().drop_guard(),
+            here,
+            works,
+            outcomes,
+            to_self,
+            snapshot,
+            reports: record.reports.into(),
+            removed: record.removed,
+            written,
+            version: 1,
+            saved: 0,
+            saving: false,
+            needed: 0,
+            save_at: None,
+            waiting_starts: BTreeMap::new(),
+            made_at: BTreeMap::new(),
+            reporting: false,
+            reported,
+            told: Vec::new(),
+            flush_at: None,
+            pending_at: None,
+            shippers: BTreeMap::new(),
+            shipped: BTreeSet::new(),
+            ended_at: None,
+            cleanup_at: None,
+            release: Release::Due,
+            removing: false,
+            again_at: None,
+        }
+    }
+
+    /// Until the task is over, or work of it has panicked, with what that said. `stop`: whether it was ever told to
+    /// stop.
+    async fn run(
+        mut self,
+        mailbox: &mut mpsc::UnboundedReceiver<Message>,
+        stop: &mut bool,
+    ) -> Result<(), String> {
         loop {
             let wake = self.turn();
             if self.over() {
                 self.leave().await;
-                return;
+                return Ok(());
             }
             let sleep = async {
                 match wake {
@@ -151,19 +186,22 @@ impl Actor {
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
-                message = mailbox.recv() => match message {
-                    Some(message) => self.hear(message),
-                    // Never: it holds a sender itself.
-                    None => return,
-                },
+            let mut next = tokio::select! {
+                Some(message) = self.outcomes.recv() => Some(message),
+                Some(message) = mailbox.recv() => Some(message),
                 // What a start waits for, and a task which is over.
-                Ok(()) = self.written.changed() => self.start_waiting(),
-                () = sleep => {}
-            }
+                Ok(()) = self.written.changed() => {
+                    self.start_waiting();
+                    None
+                }
+                () = sleep => None,
+            };
             // All that has come meanwhile, so that it is written down once.
-            while let Ok(message) = mailbox.try_recv() {
-                self.hear(message);
+            loop {
+                next = next.or_else(|| self.outcomes.try_recv().or_else(|_| mailbox.try_recv()).ok());
+                let Some(message) = next.take() else { break };
+                *stop |= matches!(message, Message::Fact(Fact::StopWanted));
+                self.hear(message)?;
             }
         }
     }
@@ -214,9 +252,12 @@ impl Actor {
         now_ms
     }
 
-    fn hear(&mut self, message: Message) {
+    fn hear(&mut self, message: Message) -> Result<(), String> {
         let now_ms = self.now_ms();
         match message {
+            Message::Broke(why) => return Err(why),
+            // Nothing is left that it could happen to.
+            Message::Fact(_) | Message::Resync(_) if self.removed => {}
             Message::Fact(fact) => {
                 tracing::trace!(task = self.task.id, ?fact, "fact");
                 let lasting = matches!(fact, Fact::Started(..) | Fact::Exited(..) | Fact::Vanished(..));
@@ -249,6 +290,7 @@ impl Actor {
             Message::Released(outcome) => self.heard_released(outcome),
             Message::Removed(outcome) => self.heard_removed(outcome),
         }
+        Ok(())
     }
 
     fn resync(&mut self, found: &engine::FoundTask, now_ms: i64) {
@@ -305,10 +347,10 @@ impl Actor {
     fn send_report(&mut self) {
         let (false, Some(report)) = (self.reporting, self.reports.front().cloned()) else { return };
         self.reporting = true;
-        let (host, to_self) = (self.host.clone(), self.to_self.clone());
-        tokio::spawn(async move {
+        let host = self.host.clone();
+        self.while_here(async move {
             host.reporter.send(&report).await;
-            let _ = to_self.send(Message::Reported);
+            Message::Reported
         });
     }
 
@@ -331,14 +373,14 @@ impl Actor {
             removed: self.removed,
             is_lost: false,
         };
-        let (host, to_self, id) = (self.host.clone(), self.to_self.clone(), self.task.id.clone());
-        tokio::spawn(async move {
+        let (host, id) = (self.host.clone(), self.task.id.clone());
+        self.beside(async move {
             let written = host.ledger.record(&id, &record).await;
             if let Err(error) = &written {
                 tracing::error!(task = id, %error, "the ledger cannot be written; trying again");
                 tokio::time::sleep(SAVE_RETRY).await;
             }
-            let _ = to_self.send(Message::Saved(version, written.is_ok()));
+            Some(Message::Saved(version, written.is_ok()))
         });
     }
 

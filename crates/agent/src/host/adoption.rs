@@ -8,10 +8,7 @@ use engine::FoundTask;
 use tokio_util::sync::CancellationToken;
 
 use super::{Host, actor};
-use crate::{api, ledger, lower, plan};
-
-/// The reason of a task that nothing is left of.
-const LOST: &str = "The agent's record of this task cannot be read, and nothing of it is left on the host";
+use crate::{api, ledger, lower, panics::caught_now, plan, task::Task};
 
 /// A task whose assignment cannot be read.
 pub(super) struct Held {
@@ -124,28 +121,37 @@ impl Host {
         written: ledger::Written,
         found: Option<&FoundTask>,
     ) -> Result<(), (lower::Error, Box<ledger::Record>)> {
-        let task = match lower::lower(&written.assignment, &self.lowering) {
-            Ok(task) => task,
-            Err(error) => return Err((error, Box::new(written.record))),
+        let given = written.record.clone();
+        let adopted = caught_now(|| self.bring_into_line(written, found));
+        let (task, mut record) = match adopted.unwrap_or_else(|why| Err(lower::Error(why))) {
+            Ok(adopted) => adopted,
+            Err(error) => return Err((error, Box::new(given))),
         };
-        let mut record = written.record;
-        if record.is_lost && found.is_none_or(|found| found.containers.is_empty()) {
-            // It may have run to its end: it does not run twice.
-            record.state.stop = true;
-            record.state.reason.get_or_insert_with(|| LOST.to_owned());
-        }
-        record.state.stop |= written.assignment.desired_status.as_deref() == Some("STOPPED");
         let same_boot = record.boot_id == self.ledger.boot_id();
-        if !record.removed {
-            plan::adopt(&task, &mut record.state, found, same_boot, api::now().as_millis());
-            if record.state.admitted {
-                self.admission.lock().readmit(&task.id, task.needs.clone());
-            }
+        if record.state.admitted && !record.removed {
+            self.admission.lock().readmit(&task.id, task.needs.clone());
         }
         record.boot_id = self.ledger.boot_id().to_owned();
         let known = record.state.known.as_str();
         tracing::info!(task = id, known, in_engine = found.is_some(), same_boot, "adopted a task");
         actor::spawn(self, task, record, tokio::sync::watch::channel(true).1);
         Ok(())
+    }
+
+    /// The task, and how far it is by the ledger and by what the engine has.
+    fn bring_into_line(
+        &self,
+        written: ledger::Written,
+        found: Option<&FoundTask>,
+    ) -> Result<(Task, ledger::Record), lower::Error> {
+        let ledger::Written { assignment, mut record } = written;
+        let task = self.lower(&assignment)?;
+        record.stop_if_lost(found);
+        record.state.stop |= assignment.desired_status.as_deref() == Some("STOPPED");
+        if !record.removed {
+            let same_boot = record.boot_id == self.ledger.boot_id();
+            plan::adopt(&task, &mut record.state, found, same_boot, api::now().as_millis());
+        }
+        Ok((task, record))
     }
 }

@@ -29,6 +29,19 @@ struct State {
     log: Vec<String>,
     /// Images that cannot be pulled.
     missing: Vec<String>,
+    /// What it panics at, and how often yet.
+    breaks: BTreeMap<String, usize>,
+}
+
+impl State {
+    /// Something is asked for.
+    fn asked(&mut self, what: String) {
+        self.log.push(what.clone());
+        if let Some(left) = self.breaks.get_mut(&what).filter(|left| **left > 0) {
+            *left -= 1;
+            panic!("{what}");
+        }
+    }
 }
 
 struct Container {
@@ -113,6 +126,11 @@ impl FakeEngine {
         self.state.lock().log.clone()
     }
 
+    /// The engine panics at what `log` would call so, that many times.
+    pub fn breaks(&self, what: &str, times: usize) {
+        self.state.lock().breaks.insert(what.into(), times);
+    }
+
     pub fn missing(&self, image: &str) {
         self.state.lock().missing.push(image.into());
     }
@@ -139,7 +157,7 @@ impl Engine for FakeEngine {
 
     async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error> {
         let mut state = self.state.lock();
-        state.log.push(format!("pull {}", request.image));
+        state.asked(format!("pull {}", request.image));
         if state.missing.contains(&request.image) {
             return Err(Error::fatal(Kind::Pull, "no such image"));
         }
@@ -147,7 +165,7 @@ impl Engine for FakeEngine {
     }
 
     async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error> {
-        self.state.lock().log.push(format!("prepare {}", task.id));
+        self.state.lock().asked(format!("prepare {}", task.id));
         let _may_end = self.preparations.read().await;
         let mut state = self.state.lock();
         state.log.push(format!("prepared {}", task.id));
@@ -160,7 +178,7 @@ impl Engine for FakeEngine {
 
     async fn create(&self, id: &ContainerId, spec: &ContainerSpec) -> Result<Created, Error> {
         let mut state = self.state.lock();
-        state.log.push(format!("create {}", id.name));
+        state.asked(format!("create {}", id.name));
         let bindings = spec.port_mappings.iter().map(|port| Binding {
             bind_ip: "0.0.0.0".into(),
             container_port: port.container_port,
@@ -185,7 +203,7 @@ impl Engine for FakeEngine {
 
     async fn start(&self, id: &ContainerId) -> Result<Started, Error> {
         let mut state = self.state.lock();
-        state.log.push(format!("start {}", id.name));
+        state.asked(format!("start {}", id.name));
         let task = state.tasks.get_mut(&id.task).ok_or_else(|| gone(id))?;
         let container = task.get_mut(&id.name).ok_or_else(|| gone(id))?;
         let started = Started { pid: 1, started_at_ms: now_ms() };
@@ -195,13 +213,13 @@ impl Engine for FakeEngine {
     }
 
     async fn stop(&self, id: &ContainerId, _timeout: Duration) -> Result<(), Error> {
-        self.state.lock().log.push(format!("stop {}", id.name));
+        self.state.lock().asked(format!("stop {}", id.name));
         self.end(id, 143);
         Ok(())
     }
 
     async fn release_task(&self, task: &TaskId) -> Result<(), Error> {
-        self.state.lock().log.push(format!("release {task}"));
+        self.state.lock().asked(format!("release {task}"));
         let _may_end = self.releases.read().await;
         Ok(())
     }
@@ -209,7 +227,7 @@ impl Engine for FakeEngine {
     async fn remove_task(&self, task: &TaskId) -> Result<(), Error> {
         {
             let mut state = self.state.lock();
-            state.log.push(format!("remove {task}"));
+            state.asked(format!("remove {task}"));
             state.removing.push(task.clone());
         }
         let _may_end = self.removals.read().await;
@@ -237,7 +255,8 @@ impl Engine for FakeEngine {
         self.events.subscribe()
     }
 
-    async fn exec(&self, _: &ContainerId, exec: &ExecSpec) -> Result<ExecOutcome, Error> {
+    async fn exec(&self, id: &ContainerId, exec: &ExecSpec) -> Result<ExecOutcome, Error> {
+        self.state.lock().asked(format!("exec {}", id.name));
         let healthy = exec.command == ["healthy"];
         Ok(ExecOutcome { code: Some(i32::from(!healthy)), output: b"probed".to_vec() })
     }

@@ -44,21 +44,13 @@ impl Actor {
         }
         self.removing = true;
         let (engine, id) = (self.host.engine.clone(), self.task.id.clone());
-        let to_self = self.to_self.clone();
-        tokio::spawn(async move {
-            let outcome = engine.remove_task(&id).await;
-            let _ = to_self.send(Message::Removed(outcome));
-        });
+        self.beside(async move { Some(Message::Removed(engine.remove_task(&id).await)) });
     }
 
     fn release(&mut self) {
         self.release = Release::Busy;
         let (engine, id) = (self.host.engine.clone(), self.task.id.clone());
-        let to_self = self.to_self.clone();
-        tokio::spawn(async move {
-            let outcome = engine.release_task(&id).await;
-            let _ = to_self.send(Message::Released(outcome));
-        });
+        self.beside(async move { Some(Message::Released(engine.release_task(&id).await)) });
     }
 
     fn released(&mut self) {
@@ -84,10 +76,11 @@ impl Actor {
             return;
         }
         let (engine, id) = (self.host.engine.clone(), self.task.id.clone());
-        tokio::spawn(async move {
+        self.beside(async move {
             if let Err(error) = engine.discard_written(&id).await {
                 tracing::warn!(task = id, %error, "what a task wrote stays until it is removed");
             }
+            None
         });
     }
 

@@ -7,7 +7,8 @@ use tokio_util::sync::CancellationToken;
 use super::{Action, Actor, Message};
 use crate::{
     logs,
-    task::{Fact, LogDriver, Phase},
+    panics::caught,
+    task::{AwsLogs, Fact, LogDriver, Phase},
 };
 
 /// How much of a probe's output is kept, as Docker does.
@@ -35,13 +36,26 @@ impl Actor {
         }
     }
 
-    fn spawn(&self, work: impl Future<Output = Fact> + Send + 'static) {
+    /// Does something beside the actor, which hears what came of it, or that it panicked.
+    pub(super) fn beside(&self, work: impl Future<Output = Option<Message>> + Send + 'static) {
         let to_self = self.to_self.clone();
-        tokio::spawn(async move {
-            let fact = work.await;
-            // The actor may have ended, and needs it no more.
-            let _ = to_self.send(Message::Fact(fact));
+        self.works.spawn(async move {
+            let outcome = caught(work).await.unwrap_or_else(|why| Some(Message::Broke(why)));
+            if let Some(message) = outcome {
+                // The actor may have ended, and needs it no more.
+                let _ = to_self.send(message);
+            }
         });
+    }
+
+    /// As [`Actor::beside`], of what may be broken off at any time, and is when this actor goes.
+    pub(super) fn while_here(&self, work: impl Future<Output = Message> + Send + 'static) {
+        let here = self.here.clone();
+        self.beside(async move { here.run_until_cancelled(work).await });
+    }
+
+    fn spawn(&self, work: impl Future<Output = Fact> + Send + 'static) {
+        self.beside(async move { Some(Message::Fact(work.await)) });
     }
 
     /// Has the engine prepare the task, when there is a place for one more that begins.
@@ -49,9 +63,12 @@ impl Actor {
         let (host, task) = (self.host.clone(), self.task.clone());
         let (begun, stopped) = (self.begun.clone(), self.stopped.clone());
         self.spawn(async move {
-            host.remains_removed(&task.id).await;
+            let place = async {
+                host.remains_removed(&task.id).await;
+                host.beginning.clone().acquire_owned().await
+            };
             let place = tokio::select! {
-                place = host.beginning.clone().acquire_owned() => place,
+                place = place => place,
                 // Stopped before it began: there is nothing to be made for it.
                 () = stopped.cancelled() => return Fact::Prepared(Ok(())),
             };
@@ -72,7 +89,7 @@ impl Actor {
             behavior: self.host.image_pull,
             auth: None,
         };
-        self.spawn(async move { Fact::Pulled(index, engine.pull(&request).await) });
+        self.while_here(async move { Message::Fact(Fact::Pulled(index, engine.pull(&request).await)) });
     }
 
     fn create(&mut self, index: usize) {
@@ -124,19 +141,21 @@ impl Actor {
 
     fn stop(&self, index: usize) {
         let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
-        let to_self = self.to_self.clone();
         let timeout = match self.state.filled_disk {
             true => Duration::ZERO,
             false => Duration::from_millis(self.task.containers[index].stop_timeout_ms.unsigned_abs()),
         };
-        tokio::spawn(async move {
+        self.beside(async move {
             match engine.stop(&id, timeout).await {
-                Ok(()) => {}
+                Ok(()) => None,
                 Err(error) if error.kind == engine::Kind::NoSuchContainer => {
-                    let _ = to_self.send(Message::Fact(Fact::Vanished(index, error.to_string())));
+                    Some(Message::Fact(Fact::Vanished(index, error.to_string())))
                 }
-                // The planner asks again when nothing comes of it.
-                Err(error) => tracing::warn!(container = %id, %error, "a container cannot be stopped"),
+                Err(error) => {
+                    // The planner asks again when nothing comes of it.
+                    tracing::warn!(container = %id, %error, "a container cannot be stopped");
+                    None
+                }
             }
         });
     }
@@ -149,14 +168,14 @@ impl Actor {
             max_output_bytes: PROBE_OUTPUT,
         };
         let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
-        self.spawn(async move {
+        self.while_here(async move {
             let (healthy, output) = match engine.exec(&id, &exec).await {
                 Ok(outcome) => {
                     (outcome.code == Some(0), String::from_utf8_lossy(&outcome.output).into_owned())
                 }
                 Err(error) => (false, error.to_string()),
             };
-            Fact::Probed { container: index, healthy, output }
+            Message::Fact(Fact::Probed { container: index, healthy, output })
         });
     }
 
@@ -170,28 +189,34 @@ impl Actor {
             if !state.has_run() || self.shipped.contains(&index) {
                 continue;
             }
-            let finish = self.shippers.entry(index).or_insert_with(|| {
-                let finish = CancellationToken::new();
-                let shipper = logs::Shipper {
-                    host: Arc::clone(&self.host),
-                    id: self.task.container_id(index),
-                    group: options.group.clone(),
-                    stream: options.stream.clone().unwrap_or_else(|| created.runtime_id.clone()),
-                    create_group: options.create_group,
-                    event_start: options.event_start.clone(),
-                    finish: finish.clone(),
-                };
-                let to_self = self.to_self.clone();
-                tokio::spawn(async move {
-                    shipper.run().await;
-                    let _ = to_self.send(Message::OutputShipped(index));
-                });
-                finish
-            });
+            let finish = match self.shippers.get(&index) {
+                Some(finish) => finish.clone(),
+                None => self.ship(index, options, &created.runtime_id),
+            };
             if state.phase == Phase::Stopped {
                 finish.cancel();
             }
+            self.shippers.insert(index, finish);
         }
+    }
+
+    /// Begins to ship a container's output; gives the token that says that no more will be written.
+    fn ship(&self, index: usize, options: &AwsLogs, runtime_id: &str) -> CancellationToken {
+        let finish = CancellationToken::new();
+        let shipper = logs::Shipper {
+            host: Arc::clone(&self.host),
+            id: self.task.container_id(index),
+            group: options.group.clone(),
+            stream: options.stream.clone().unwrap_or_else(|| runtime_id.to_owned()),
+            create_group: options.create_group,
+            event_start: options.event_start.clone(),
+            finish: finish.clone(),
+        };
+        self.while_here(async move {
+            shipper.run().await;
+            Message::OutputShipped(index)
+        });
+        finish
     }
 }
 
