@@ -89,13 +89,28 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     let credentials = dir.credentials()?;
     let (control, front) = start_server(&config, dir, &credentials, &stop).await?;
     let endpoint = format!("http://{}", config.server.listen);
+    let front = {
+        let (stop, failed) = (stop.clone(), failed.clone());
+        tokio::spawn(async move {
+            let ended = front.await;
+            if !stop.is_cancelled() {
+                let error = ended.map_or_else(anyhow::Error::from, |()| anyhow!("it ended by itself"));
+                // As below.
+                let _ = failed.send(error.context("the front door ended")).await;
+            }
+        })
+    };
     if parts == Parts::All {
         let agent = start_agent(&config, dir, &endpoint, credentials.agent.clone()).await?;
         let (stop, failed) = (stop.clone(), failed.clone());
         tokio::spawn(async move {
-            if let Err(error) = agent::run(agent, stop).await {
+            // One that panics must not be missed for as long as the control plane runs.
+            let ended = tokio::spawn(agent::run(agent, stop)).await;
+            let ended =
+                ended.map_err(anyhow::Error::from).and_then(|ended| ended.map_err(anyhow::Error::from));
+            if let Err(error) = ended {
                 // The receiver waits for as long as the program runs.
-                let _ = failed.send(anyhow!(error).context("the agent ended")).await;
+                let _ = failed.send(error.context("the agent ended")).await;
             }
         });
     }

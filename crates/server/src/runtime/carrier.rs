@@ -2,9 +2,10 @@
 //! until the bus has them; the bus remembers up to which number it has taken them; so each is taken once, whoever
 //! dies in between.
 
-use std::{sync::Arc, time::Duration};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use state::contract::{self, EventOut, Tells};
 use tokio::sync::watch;
 use wire::{Error, Timestamp};
@@ -86,7 +87,8 @@ pub fn start<D: Tells>(shard: &Shard<D>, bus: Arc<dyn EventBus>) {
         loop {
             let Some(held) = shard.upgrade() else { return };
             tell_lost(&held, &mut lost);
-            let came = carry(&held, bus.as_ref(), &place, &sender).await;
+            let came = AssertUnwindSafe(carry(&held, bus.as_ref(), &place, &sender)).catch_unwind().await;
+            let came = came.unwrap_or_else(|_| Err(Error::internal("Carrying them broke an assertion.")));
             drop(held);
             match came {
                 Ok(Came::Further) => wait = RETRY.0,

@@ -41,7 +41,18 @@ pub fn start<D: Sends>(shard: &Shard<D>, calls: Arc<dyn Calls>) {
             changed.notify_one();
         }
     }));
-    tokio::spawn(run(shard.clone(), calls, changed));
+    let shard = shard.clone();
+    tokio::spawn(async move {
+        let mut wait = RETRY.0;
+        loop {
+            let work = AssertUnwindSafe(run(shard.clone(), calls.clone(), changed.clone()));
+            drop(work.catch_unwind().await);
+            // What is under way is broken off, and made again with the same idempotency token.
+            tracing::error!(service = D::SERVICE, "an outbox breaks an assertion; it begins anew");
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(RETRY.1);
+        }
+    });
 }
 
 /// Says what a commit gave up, in one line however much it is.
@@ -53,6 +64,7 @@ fn tell_given_up<D: Sends>(delta: &Delta<D>) {
     tracing::warn!(service, for_whom, what, attempts, code, why, all, "a call was given up");
 }
 
+/// Returns once a call that is under way breaks an assertion outside of itself.
 async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Notify>) {
     let place: Place = (shard.id().account.clone(), shard.id().region.clone());
     let mut under_way: BTreeSet<Id128> = BTreeSet::new();
@@ -73,8 +85,11 @@ async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Noti
         tokio::select! {
             () = changed.notified() => {}
             done = working.join_next(), if !working.is_empty() => {
-                if let Some(Ok(id)) = done {
-                    under_way.remove(&id);
+                match done {
+                    Some(Ok(id)) => drop(under_way.remove(&id)),
+                    // Which of those under way it was is not known.
+                    Some(Err(_)) => return,
+                    None => {}
                 }
             }
             () = clock::sleep_until(wake, None, Some(clock::steps())) => {}

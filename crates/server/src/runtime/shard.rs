@@ -4,11 +4,13 @@
 
 use std::{
     collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::Duration,
 };
 
 use arc_swap::ArcSwap;
+use futures_util::FutureExt;
 use parking_lot::RwLock;
 use state::{Batch, Change, Ctx, Delta, Domain, Set, ShardId, Table, Txn, batch::Sink, domain::KeyOf};
 use store::{Commit, Revision, Store};
@@ -167,12 +169,22 @@ impl<D: Domain> Writer<D> {
             let due = clock::sleep_until(wake, pause.take(), self.clock);
             tokio::select! {
                 job = self.queue.recv() => match job {
-                    Some(job) => drop(self.batch(Some(job)).await),
+                    Some(job) => if self.guarded(Some(job)).await.is_none() { pause = Some(RETRY) },
                     None => return,
                 },
-                () = due => if !self.batch(None).await { pause = Some(RETRY) },
+                () = due => if self.guarded(None).await != Some(true) { pause = Some(RETRY) },
             };
         }
+    }
+
+    /// A batch. One that breaks an assertion outside of its steps, of which each is guarded by itself, leaves nothing,
+    /// and those who wait for its answers hear that they could not be carried out; the writer goes on.
+    async fn guarded(&mut self, first: Option<Job<D>>) -> Option<bool> {
+        let done = AssertUnwindSafe(self.batch(first)).catch_unwind().await;
+        if done.is_err() {
+            tracing::error!(shard = self.shared.setting.id.prefix(), "a batch breaks an assertion");
+        }
+        done.ok()
     }
 
     /// Runs what is due and what waits, and settles what that touched. False when the commit failed.
@@ -229,7 +241,7 @@ impl<D: Domain> Writer<D> {
                 if !done.keys.is_empty() {
                     let keys: Vec<KeyOf<D>> = done.keys.into_iter().collect();
                     let delta: Delta<D> = Delta { keys: &keys, before: &before.state, after: &after.state };
-                    self.shared.followers.read().iter().for_each(|follow| follow(&delta));
+                    self.tell(&delta);
                 }
                 answers.into_iter().for_each(|answer| answer(Ok(())));
                 true
@@ -239,6 +251,15 @@ impl<D: Domain> Writer<D> {
                 let refused = could_not_be_stored(&error);
                 answers.into_iter().for_each(|answer| answer(Err(refused.clone())));
                 false
+            }
+        }
+    }
+
+    /// Tells the followers, each for itself: what one breaks costs neither the others nor the answers.
+    fn tell(&self, delta: &Delta<D>) {
+        for follow in self.shared.followers.read().iter() {
+            if catch_unwind(AssertUnwindSafe(|| follow(delta))).is_err() {
+                tracing::error!(shard = self.shared.setting.id.prefix(), "a follower breaks an assertion");
             }
         }
     }

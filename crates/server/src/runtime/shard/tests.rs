@@ -95,14 +95,17 @@ impl Domain for Texts {
 }
 
 fn start(store: Arc<dyn Store>, timer: Timer) -> Shard<Texts> {
+    Shard::start(Texts::default(), setting(store, timer))
+}
+
+fn setting(store: Arc<dyn Store>, timer: Timer) -> Setting<Texts> {
     let id = ShardId {
         account: "000000000000".into(),
         region: "us-east-1".into(),
         service: Texts::SERVICE,
         name: state::shard::MAIN.into(),
     };
-    let setting = Setting { id, partition: "aws".into(), store, ports: Arc::new(move || timer) };
-    Shard::start(Texts::default(), setting)
+    Setting { id, partition: "aws".into(), store, ports: Arc::new(move || timer) }
 }
 
 async fn write(shard: &Shard<Texts>, key: &str, value: &str) -> Result<(), Error> {
@@ -169,4 +172,35 @@ async fn followers_hear_of_each_commit_once_it_is_there_and_of_nothing_else() {
     let text = |text: &str| Some(text.to_owned());
     let expected = [("a".to_owned(), None, text("1")), ("a".to_owned(), text("1"), text("2"))];
     assert_eq!(*heard.lock(), expected);
+}
+
+#[tokio::test]
+async fn a_follower_that_breaks_an_assertion_costs_neither_the_others_nor_the_writer() {
+    let shard = start(Arc::new(Memory::new()), Timer::Panics);
+    let heard = Arc::new(parking_lot::Mutex::new(0));
+    shard.follow(Box::new(|_| panic!("a follower")));
+    let told = heard.clone();
+    shard.follow(Box::new(move |_| *told.lock() += 1));
+    for key in ["one", "two"] {
+        assert_eq!(write(&shard, key, "1").await, Ok(()));
+    }
+    assert_eq!((keys(&shard), *heard.lock()), (vec!["one".to_owned(), "two".to_owned()], 2));
+}
+
+#[tokio::test]
+async fn a_batch_that_breaks_an_assertion_is_heard_of_and_the_writer_goes_on() {
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let now = broken.clone();
+    let setting = Setting {
+        ports: Arc::new(move || {
+            assert!(!now.load(std::sync::atomic::Ordering::Relaxed), "a look at another shard");
+            Timer::Panics
+        }),
+        ..setting(Arc::new(Memory::new()), Timer::Panics)
+    };
+    let shard = Shard::start(Texts::default(), setting);
+    assert_eq!(write(&shard, "one", "1").await.unwrap_err().code(), "ServerException");
+    broken.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(write(&shard, "two", "1").await, Ok(()));
+    assert_eq!(keys(&shard), ["two"]);
 }

@@ -2,11 +2,13 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    panic::AssertUnwindSafe,
     sync::Arc,
     time::Duration,
 };
 
 use ::ecs::account;
+use futures_util::FutureExt;
 use parking_lot::RwLock;
 use store::Store;
 use wire::Error;
@@ -175,8 +177,10 @@ impl Homes {
                 tokio::time::sleep(SWEEP).await;
                 let Some(homes) = homes.upgrade() else { return };
                 for home in homes.homes() {
-                    if let Err(error) = home.sweep_once().await {
-                        tracing::warn!(%error, "task definitions could not be deleted");
+                    match AssertUnwindSafe(home.sweep_once()).catch_unwind().await {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => tracing::warn!(%error, "task definitions could not be deleted"),
+                        Err(_) => tracing::error!("a sweep breaks an assertion; the next one is tried"),
                     }
                 }
             }
