@@ -39,6 +39,9 @@ use crate::{
 /// Between rounds of housekeeping in the log store.
 const LOGS_MAINTENANCE: Duration = Duration::from_secs(60);
 
+/// How long the store may take to close.
+const CLOSING: Duration = Duration::from_secs(2);
+
 /// When memory is short, the kernel is to end tasks before the program, unless that takes half of the host's.
 const OOM_SCORE_ADJ: i32 = -500;
 
@@ -133,6 +136,11 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
         _ = front => {}
         _ = term.recv() => {}
         _ = int.recv() => {}
+    }
+    // Many still hold the store, and some until the very end: it is closed by name, so that its file is whole.
+    let store = control.runtime().store().clone();
+    if tokio::time::timeout(CLOSING, tokio::task::spawn_blocking(move || store.close())).await.is_err() {
+        tracing::warn!("the disk is slow: what is stored stays in state.db-wal until the next start");
     }
     outcome
 }

@@ -46,6 +46,7 @@ macro_rules! conformance_tests {
             commits::a_full_queue_says_busy
             commits::a_panic_in_an_answer_is_survived
             commits::an_answered_commit_is_visible
+            commits::what_is_closed_has_what_was_queued_and_takes_no_more
             reads::rows_come_in_key_order
             reads::pages_join_without_gap_or_overlap
             reads::a_large_range_is_cut

@@ -104,6 +104,10 @@ pub trait Store: Send + Sync + 'static {
         false
     }
 
+    /// Writes what is queued, and takes nothing more: all that comes after is refused by [`Error::Closed`]. What was
+    /// stored is whole in the store's file then, also where others still hold this handle. Waits for the disk.
+    fn close(&self);
+
     /// How the store is doing. Never fails and never waits for the disk's writer.
     fn health(&self) -> Health;
 }

@@ -101,6 +101,10 @@ impl Data {
 }
 
 impl Store for Memory {
+    fn close(&self) {
+        self.writer.close();
+    }
+
     fn submit(&self, commit: Commit, done: Done) {
         self.writer.submit(commit, done);
     }

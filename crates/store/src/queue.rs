@@ -79,7 +79,7 @@ struct Shared {
 /// The handle to a store's writer. Dropping it writes what is queued and ends the thread.
 pub(crate) struct Writer {
     shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
+    thread: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Writer {
@@ -90,7 +90,7 @@ impl Writer {
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || run.run());
         let thread =
             thread.map_err(|e| Error::Invalid(format!("the writer thread cannot be started: {e}")))?;
-        Ok(Self { shared, thread: Some(thread) })
+        Ok(Self { shared, thread: Mutex::new(Some(thread)) })
     }
 
     /// Queues a commit, see [`crate::Store::submit`].
@@ -160,9 +160,17 @@ impl Writer {
 
 impl Drop for Writer {
     fn drop(&mut self) {
+        self.close();
+    }
+}
+
+impl Writer {
+    /// See [`crate::Store::close`].
+    pub(crate) fn close(&self) {
         self.shared.waiting().closed = true;
         self.shared.ready.notify_one();
-        if let Some(thread) = self.thread.take()
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(thread) = thread
             && thread.thread().id() != thread::current().id()
         {
             // A panic of the writer has answered everybody already; there is nothing to add.

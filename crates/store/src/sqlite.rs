@@ -106,6 +106,10 @@ impl Sqlite {
 }
 
 impl Store for Sqlite {
+    fn close(&self) {
+        self.writer.close();
+    }
+
     fn submit(&self, commit: Commit, done: Done) {
         self.writer.submit(commit, done);
     }

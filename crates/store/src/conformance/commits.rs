@@ -207,3 +207,19 @@ pub fn an_answered_commit_is_visible(make: Make<'_>) {
         }
     });
 }
+
+/// Whoever still holds the store reads what is in it; all that was queued before is.
+pub fn what_is_closed_has_what_was_queued_and_takes_no_more(make: Make<'_>) {
+    let store = make(Setup::default());
+    let (tx, rx) = mpsc::channel();
+    for i in 0..100 {
+        let tx = tx.clone();
+        let done = move |outcome| drop(tx.send(outcome));
+        store.submit(Commit::new().put(format!("k{i:02}"), "x"), Box::new(done));
+    }
+    store.close();
+    assert_eq!(rx.try_iter().filter(Result::is_ok).count(), 100);
+    assert_eq!(store.commit(Commit::new().put("more", "x")), Err(Error::Closed));
+    assert_eq!((text(&*store, "k99").as_deref(), text(&*store, "more")), (Some("x"), None));
+    store.close();
+}

@@ -252,6 +252,10 @@ impl Held {
 }
 
 impl Store for Held {
+    fn close(&self) {
+        self.inner.close();
+    }
+
     fn submit(&self, commit: Commit, done: Done) {
         let is_task = |change: &Change| change.key().contains("/c/task/");
         match self.back.lock().unwrap().as_mut() {
