@@ -26,15 +26,18 @@ pub trait Domain: Clone + Send + Sync + Sized + 'static {
     /// Likewise.
     fn agenda_mut(&mut self) -> &mut Agenda<KeyOf<Self>, Self::Mark>;
 
-    /// When a row has to be looked at, as the row says it.
-    fn timer(&self, key: &KeyOf<Self>) -> Option<Timestamp>;
+    /// When a row has to be looked at, as the row says it. A domain in which nothing waits for a time says nothing of
+    /// this, nor of [`Domain::due`] and what follows from it.
+    fn timer(&self, _key: &KeyOf<Self>) -> Option<Timestamp> {
+        None
+    }
 
     /// Takes a change into the rows and every index, and marks what has to be settled for it. The only place that
     /// changes either: loading, committing and following run the same code. Called by [`Domain::apply`] alone.
     fn take(&mut self, change: &Change<Self::Rows>);
 
     /// The time of a row has come.
-    fn due(txn: &mut Txn<Self>, key: KeyOf<Self>);
+    fn due(_txn: &mut Txn<Self>, _key: KeyOf<Self>) {}
 
     /// Brings what was marked as far as it can go now.
     fn settle(txn: &mut Txn<Self>, mark: Self::Mark);
@@ -44,17 +47,19 @@ pub trait Domain: Clone + Send + Sync + Sized + 'static {
 
     /// Whether a row that is due is about to be forgotten. When the clock was set ahead, it is kept for
     /// [`Domain::KEPT_MS`] more: what seems old may have come about a moment ago, and somebody waits to see it.
-    fn forgets(&self, key: &KeyOf<Self>) -> bool;
+    fn forgets(&self, _key: &KeyOf<Self>) -> bool {
+        false
+    }
 
     /// How long such a row is kept at the most, in milliseconds.
-    const KEPT_MS: i64;
+    const KEPT_MS: i64 = 0;
 
     /// The shortest time that anything waits for, in milliseconds: what waits for less is not looked at when the
     /// clock was set back.
-    const SHORTEST_MS: i64;
+    const SHORTEST_MS: i64 = 0;
 
     /// The clock was set back, perhaps while nothing ran: the row waits no longer than one of its kind ever does.
-    fn set_back(txn: &mut Txn<Self>, key: KeyOf<Self>);
+    fn set_back(_txn: &mut Txn<Self>, _key: KeyOf<Self>) {}
 
     /// How many rows, and about how many bytes of them, [`Domain::announce`] writes for a change at the most: a step
     /// keeps room for them.

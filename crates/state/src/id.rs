@@ -27,12 +27,9 @@ impl FromStr for Id128 {
 
 impl fmt::Display for Id128 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As `{:032x}` would, in a tenth of the time: each answer and each row holds some.
-        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        // As `{:032x}` would, in a tenth of the time: each answer and each row holds some. It cannot fail.
         let mut text = [0; 32];
-        for (byte, digits) in self.0.to_be_bytes().iter().zip(text.chunks_exact_mut(2)) {
-            digits.copy_from_slice(&[DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]]);
-        }
+        let _ = hex::encode_to_slice(self.0.to_be_bytes(), &mut text);
         f.write_str(std::str::from_utf8(&text).unwrap_or_default())
     }
 }

@@ -79,6 +79,8 @@ fn words_without_a_place_are_found() {
         (join("https://py", "pi.org/simple"), false),
         (join("/lib/wor", "k/main"), true),
         (join("index.crat", "es.io"), false),
+        (join("<<<<<", "<< HEAD"), false),
+        (join(">>>>>", ">> theirs"), false),
         ("nothing of note".to_owned(), true),
     ];
     for (line, good) in cases {

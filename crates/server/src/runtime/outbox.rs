@@ -11,10 +11,13 @@ use state::{
     Delta, Id128,
     outbox::{Call, GivenUp, Sends},
 };
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{sync::watch, task::JoinSet};
 use wire::Error;
 
-use super::{Place, clock, shard::Shard};
+use super::{
+    Place, clock,
+    shard::{Shard, WeakShard},
+};
 
 /// Calls of one shard that are under way at a time.
 const TOGETHER: usize = 32;
@@ -31,22 +34,22 @@ pub trait Calls: Send + Sync + 'static {
     async fn call(&self, place: &Place, call: Call) -> Result<Value, Error>;
 }
 
-/// Begins to carry out what waits in the outbox of this shard, for as long as anybody holds the shard.
+/// Begins to carry out what waits in the outbox of this shard, for as long as anybody else holds the shard.
 pub fn start<D: Sends>(shard: &Shard<D>, calls: Arc<dyn Calls>) {
-    let changed = Arc::new(Notify::new());
-    let told = Arc::downgrade(&changed);
+    let (tell, mut told) = watch::channel(());
+    // It goes with the shard, and so the worker hears of the shard's end.
     shard.follow(Box::new(move |delta| {
         tell_given_up(delta);
-        if let Some(changed) = told.upgrade() {
-            changed.notify_one();
-        }
+        tell.send_replace(());
     }));
-    let shard = shard.clone();
+    let shard = shard.downgrade();
     tokio::spawn(async move {
         let mut wait = RETRY.0;
         loop {
-            let work = AssertUnwindSafe(run(shard.clone(), calls.clone(), changed.clone()));
-            drop(work.catch_unwind().await);
+            let work = AssertUnwindSafe(run(&shard, &calls, &mut told));
+            if let Ok(End::Shard) = work.catch_unwind().await {
+                return;
+            }
             // What is under way is broken off, and made again with the same idempotency token.
             tracing::error!(service = D::SERVICE, "an outbox breaks an assertion; it begins anew");
             tokio::time::sleep(wait).await;
@@ -64,13 +67,21 @@ fn tell_given_up<D: Sends>(delta: &Delta<D>) {
     tracing::warn!(service, for_whom, what, attempts, code, why, all, "a call was given up");
 }
 
-/// Returns once a call that is under way breaks an assertion outside of itself.
-async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Notify>) {
-    let place: Place = (shard.id().account.clone(), shard.id().region.clone());
+/// Why the work on an outbox ends.
+enum End {
+    /// Nobody holds the shard any more.
+    Shard,
+    /// A call that was under way broke an assertion outside of itself.
+    Broken,
+}
+
+async fn run<D: Sends>(shard: &WeakShard<D>, calls: &Arc<dyn Calls>, told: &mut watch::Receiver<()>) -> End {
     let mut under_way: BTreeSet<Id128> = BTreeSet::new();
     let mut working = JoinSet::new();
     loop {
-        let visible = shard.read();
+        let Some(held) = shard.upgrade() else { return End::Shard };
+        let place: Place = (held.id().account.clone(), held.id().region.clone());
+        let visible = held.read();
         let now = clock::now();
         // Those that are under way stay in the outbox until their outcome is stored.
         let ready = visible.state.outbox().ready(now).filter(|id| !under_way.contains(id));
@@ -78,17 +89,17 @@ async fn run<D: Sends>(shard: Shard<D>, calls: Arc<dyn Calls>, changed: Arc<Noti
         for id in next {
             let Some(call) = visible.state.call(id) else { continue };
             under_way.insert(id);
-            working.spawn(one(shard.clone(), calls.clone(), place.clone(), id, call));
+            working.spawn(one(held.clone(), calls.clone(), place.clone(), id, call));
         }
         let wake = visible.state.outbox().wake_after(now);
-        drop(visible);
+        drop((visible, held));
         tokio::select! {
-            () = changed.notified() => {}
+            changed = told.changed() => if changed.is_err() { return End::Shard },
             done = working.join_next(), if !working.is_empty() => {
                 match done {
                     Some(Ok(id)) => drop(under_way.remove(&id)),
                     // Which of those under way it was is not known.
-                    Some(Err(_)) => return,
+                    Some(Err(_)) => return End::Broken,
                     None => {}
                 }
             }

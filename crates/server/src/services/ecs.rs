@@ -118,39 +118,26 @@ impl Ecs {
     /// # Errors
     /// An operation that the tables leave to the server is carried out by nobody, or the other way round.
     pub fn new(homes: Arc<Homes>) -> Result<Ecs, Wrong> {
-        let mut table = HashMap::new();
-        add(&mut table, api::ACCOUNT, Way::Account)?;
-        add(&mut table, api::CLUSTER, Way::Cluster)?;
-        for (name, _) in OUTSIDE {
-            if !matches!(table.get(name), Some(Entry { way: Way::Outside(_), .. })) {
-                return Err(Wrong::new(ecs::SERVICE.name, format!("{name} is not left to the server")));
-            }
-        }
+        let left = hosted::left(api::ACCOUNT).chain(hosted::left(api::CLUSTER));
+        hosted::check(&ecs::SERVICE, left, OUTSIDE.iter().map(|(name, _)| *name))?;
+        let outside = OUTSIDE.iter().map(|(name, run)| (*name, Way::Outside(*run)));
+        let ways = ways(api::ACCOUNT, Way::Account).chain(ways(api::CLUSTER, Way::Cluster)).chain(outside);
+        let ways: HashMap<&str, Way> = ways.collect();
+        let entry = |built: &'static Built| {
+            Some((built.operation, Entry { built, way: *ways.get(built.operation)? }))
+        };
+        let table = SUPPORT.built.iter().filter_map(entry).collect();
         Ok(Ecs { homes, table })
     }
 }
 
-/// Adds a table.
-fn add<D: Domain>(
-    table: &mut HashMap<&'static str, Entry>,
+/// What of a table is carried out on one shard.
+fn ways<D: Domain>(
     operations: &'static [Operation<D>],
     on: fn(Handler<D>) -> Way,
-) -> Result<(), Wrong> {
-    for Operation { built, handler } in operations {
-        let outside = || OUTSIDE.iter().find(|(name, _)| *name == built.operation);
-        let way = match handler {
-            Handler::Outside => match outside() {
-                Some((_, run)) => Way::Outside(*run),
-                None => {
-                    let what = format!("{} is carried out by nobody", built.operation);
-                    return Err(Wrong::new(ecs::SERVICE.name, what));
-                }
-            },
-            handler => on(*handler),
-        };
-        table.insert(built.operation, Entry { built, way });
-    }
-    Ok(())
+) -> impl Iterator<Item = (&'static str, Way)> {
+    let own = operations.iter().filter(|operation| !matches!(operation.handler, Handler::Outside));
+    own.map(move |operation| (operation.built.operation, on(operation.handler)))
 }
 
 /// A command on the cluster that the input names, or a look at it.

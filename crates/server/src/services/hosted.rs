@@ -170,18 +170,22 @@ pub fn support<D: Domain>(operations: &[Operation<D>]) -> &'static Support {
     Box::leak(Box::new(Support { built: built.leak(), absent: &[] }))
 }
 
-/// Whether what a table leaves to the server is what the server carries out.
+/// The operations that a table leaves to the server.
+pub fn left<D: Domain>(operations: &[Operation<D>]) -> impl Iterator<Item = &'static str> {
+    let left = operations.iter().filter(|operation| matches!(operation.handler, Handler::Outside));
+    left.map(|operation| operation.built.operation)
+}
+
+/// Whether what a service's tables leave to the server is what the server carries out.
 ///
 /// # Errors
 /// The first operation of which it is not so.
-pub fn check<D: Domain>(
+pub fn check(
     schema: &schema::Service,
-    operations: &[Operation<D>],
-    outside: &[&'static str],
+    left: impl Iterator<Item = &'static str>,
+    done: impl Iterator<Item = &'static str>,
 ) -> Result<(), Wrong> {
-    let left = operations.iter().filter(|operation| matches!(operation.handler, Handler::Outside));
-    let left: BTreeSet<&str> = left.map(|operation| operation.built.operation).collect();
-    let done: BTreeSet<&str> = outside.iter().copied().collect();
+    let (left, done): (BTreeSet<&str>, BTreeSet<&str>) = (left.collect(), done.collect());
     let wrong = |name: &&str| match left.contains(name) {
         true => format!("{name} is carried out by nobody"),
         false => format!("{name} is not left to the server"),
@@ -203,7 +207,8 @@ impl<D: Api> Hosts for Hosting<D> {
 
     fn service(&self) -> Result<Arc<dyn Service>, Wrong> {
         let outside = self.hosted.outside.as_ref();
-        check(D::schema(), D::operations(), outside.map_or(&[], |outside| outside.names()))?;
+        let done = outside.map_or(&[] as &[_], |outside| outside.names()).iter().copied();
+        check(D::schema(), left(D::operations()), done)?;
         Ok(self.hosted.clone())
     }
 

@@ -65,8 +65,6 @@ impl Domain for Account {
     type Ports = ();
 
     const SERVICE: &'static str = "ecs";
-    const KEPT_MS: i64 = 0;
-    const SHORTEST_MS: i64 = 0;
 
     fn new(_shard: &ShardId) -> Account {
         Account::default()
@@ -78,10 +76,6 @@ impl Domain for Account {
 
     fn agenda_mut(&mut self) -> &mut Agenda<Key, Never> {
         &mut self.agenda
-    }
-
-    fn timer(&self, _key: &Key) -> Option<wire::Timestamp> {
-        None
     }
 
     fn take(&mut self, change: &Change) {
@@ -106,8 +100,6 @@ impl Domain for Account {
         }
     }
 
-    fn due(_txn: &mut Txn, _key: Key) {}
-
     fn settle(_txn: &mut Txn, mark: Never) {
         match mark {}
     }
@@ -115,12 +107,6 @@ impl Domain for Account {
     fn marked(&self, mark: &Never) -> Key {
         match *mark {}
     }
-
-    fn forgets(&self, _key: &Key) -> bool {
-        false
-    }
-
-    fn set_back(_txn: &mut Txn, _key: Key) {}
 }
 
 impl state::Row for TaskDefinitionRow {

@@ -51,8 +51,6 @@ impl Domain for Notes {
     type Ports = ();
 
     const SERVICE: &'static str = "notes";
-    const KEPT_MS: i64 = 0;
-    const SHORTEST_MS: i64 = 0;
 
     fn new(_shard: &ShardId) -> Notes {
         Notes::default()
@@ -64,10 +62,6 @@ impl Domain for Notes {
 
     fn agenda_mut(&mut self) -> &mut Agenda<Key, ()> {
         &mut self.agenda
-    }
-
-    fn timer(&self, _key: &Key) -> Option<Timestamp> {
-        None
     }
 
     fn take(&mut self, change: &Change<Row>) {
@@ -96,19 +90,11 @@ impl Domain for Notes {
         tell(txn, events);
     }
 
-    fn due(_txn: &mut Txn<Notes>, _key: Key) {}
-
     fn settle(_txn: &mut Txn<Notes>, (): ()) {}
 
     fn marked(&self, (): &()) -> Key {
         Key::Sequence(())
     }
-
-    fn forgets(&self, _key: &Key) -> bool {
-        false
-    }
-
-    fn set_back(_txn: &mut Txn<Notes>, _key: Key) {}
 
     fn gone(&self) -> bool {
         self.gone

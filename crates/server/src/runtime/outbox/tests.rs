@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use state::{Agenda, Change, Domain, ShardId, Txn, outbox::Outbox};
 use store::{Store, memory::Memory};
+use tokio::sync::Notify;
 use wire::Timestamp;
 
 use super::*;
@@ -61,8 +62,6 @@ impl Domain for Letters {
     type Ports = ();
 
     const SERVICE: &'static str = "letters";
-    const KEPT_MS: i64 = 0;
-    const SHORTEST_MS: i64 = 0;
 
     fn new(_shard: &ShardId) -> Letters {
         Letters::default()
@@ -76,10 +75,6 @@ impl Domain for Letters {
         &mut self.agenda
     }
 
-    fn timer(&self, _key: &Key) -> Option<Timestamp> {
-        None
-    }
-
     fn take(&mut self, change: &Change<Row>) {
         match change {
             Change::Put(Row::Letter(row)) => {
@@ -91,19 +86,11 @@ impl Domain for Letters {
         }
     }
 
-    fn due(_txn: &mut Txn<Letters>, _key: Key) {}
-
     fn settle(_txn: &mut Txn<Letters>, (): ()) {}
 
     fn marked(&self, (): &()) -> Key {
         Key::Letter(Id128(0))
     }
-
-    fn forgets(&self, _key: &Key) -> bool {
-        false
-    }
-
-    fn set_back(_txn: &mut Txn<Letters>, _key: Key) {}
 }
 
 impl Sends for Letters {

@@ -50,8 +50,6 @@ impl Domain for Texts {
     type Ports = Timer;
 
     const SERVICE: &'static str = "texts";
-    const KEPT_MS: i64 = 0;
-    const SHORTEST_MS: i64 = 0;
 
     fn new(_shard: &ShardId) -> Texts {
         Texts::default()
@@ -86,12 +84,6 @@ impl Domain for Texts {
     fn marked(&self, (): &()) -> Key {
         Key::Text(String::new())
     }
-
-    fn forgets(&self, _key: &Key) -> bool {
-        false
-    }
-
-    fn set_back(_txn: &mut Txn<Texts>, _key: Key) {}
 }
 
 fn start(store: Arc<dyn Store>, timer: Timer) -> Shard<Texts> {

@@ -43,8 +43,6 @@ impl Domain for Texts {
     type Ports = ();
 
     const SERVICE: &'static str = "texts";
-    const KEPT_MS: i64 = 0;
-    const SHORTEST_MS: i64 = 0;
 
     fn new(_shard: &ShardId) -> Texts {
         Texts::default()
@@ -58,10 +56,6 @@ impl Domain for Texts {
         &mut self.agenda
     }
 
-    fn timer(&self, _key: &Key) -> Option<Timestamp> {
-        None
-    }
-
     fn take(&mut self, change: &Change<Row>) {
         match change {
             Change::Put(Row::Text(row)) => drop(self.texts.insert(row.number, row.text.clone())),
@@ -69,19 +63,11 @@ impl Domain for Texts {
         }
     }
 
-    fn due(_txn: &mut Txn<Texts>, _key: Key) {}
-
     fn settle(_txn: &mut Txn<Texts>, (): ()) {}
 
     fn marked(&self, (): &()) -> Key {
         Key::Text(0)
     }
-
-    fn forgets(&self, _key: &Key) -> bool {
-        false
-    }
-
-    fn set_back(_txn: &mut Txn<Texts>, _key: Key) {}
 }
 
 impl Bus for Texts {

@@ -8,8 +8,9 @@ fn what_is_left_to_the_server_is_carried_out_by_somebody() {
         Operation::new("RunTask", state::write!(::ecs::task::run::run_task)),
         Operation::new("CreateCluster", Handler::Outside),
     ];
-    let told =
-        |names: &[&'static str]| check(&ecs_model::SERVICE, table, names).map_err(|wrong| wrong.to_string());
+    let told = |names: &[&'static str]| {
+        check(&ecs_model::SERVICE, left(table), names.iter().copied()).map_err(|wrong| wrong.to_string())
+    };
     let wrong = |what: &str| Err(format!("the support table of ecs is wrong: {what}"));
     assert_eq!(told(&["CreateCluster"]), Ok(()));
     assert_eq!(told(&[]), wrong("CreateCluster is carried out by nobody"));

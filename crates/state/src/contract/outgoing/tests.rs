@@ -43,8 +43,6 @@ impl Domain for Things {
     type Ports = bool;
 
     const SERVICE: &'static str = "things";
-    const KEPT_MS: i64 = 0;
-    const SHORTEST_MS: i64 = 0;
 
     fn new(_shard: &ShardId) -> Things {
         Things::default()
@@ -56,10 +54,6 @@ impl Domain for Things {
 
     fn agenda_mut(&mut self) -> &mut Agenda<Key, ()> {
         &mut self.agenda
-    }
-
-    fn timer(&self, _key: &Key) -> Option<Timestamp> {
-        None
     }
 
     fn take(&mut self, change: &Change<Rows>) {
@@ -95,19 +89,11 @@ impl Domain for Things {
         tell(txn, events);
     }
 
-    fn due(_txn: &mut Txn<Things>, _key: Key) {}
-
     fn settle(_txn: &mut Txn<Things>, (): ()) {}
 
     fn marked(&self, (): &()) -> Key {
         Key::Sequence(())
     }
-
-    fn forgets(&self, _key: &Key) -> bool {
-        false
-    }
-
-    fn set_back(_txn: &mut Txn<Things>, _key: Key) {}
 }
 
 impl Tells for Things {
