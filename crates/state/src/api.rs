@@ -1,9 +1,10 @@
 //! The operations table of a service: one entry an operation. It holds its name and handler, what of its input is
 //! refused or without effect, and what a caller must be allowed it on. Dispatch, the gate and the page of what is
-//! built are read from it, so they cannot disagree.
+//! built are read from it, so they cannot disagree. Services that are domains have a [`Handler`] in each entry; those
+//! whose data is no rows, or that have none, a handler of their own kind.
 //!
 //! ```ignore
-//! pub static OPERATIONS: &[Operation<Events>] = &[
+//! pub static OPERATIONS: &[Operation<Handler<Events>>] = &[
 //!     Operation::new("DeleteRule", write!(rules::delete_rule)).on(|ctx, input| rule(ctx, input, "Name")),
 //!     Operation::new("ListRules", read!(describe::list_rules)),
 //! ];
@@ -27,16 +28,17 @@ pub trait Api: Domain {
     fn schema() -> &'static schema::Service;
 
     /// Its table: what of the model is built.
-    fn operations() -> &'static [Operation<Self>];
+    fn operations() -> &'static [Operation<Handler<Self>>];
 
     /// What a shard may look at of `others`, those of its account and region.
     fn ports(others: &Arc<dyn Others>) -> Self::Ports;
 }
 
-/// One operation that is built, and what carries it out.
-pub struct Operation<D: Domain> {
+/// One operation that is built, and what carries it out: a [`Handler`] where it works on the rows of a domain.
+#[derive(Debug, Clone, Copy)]
+pub struct Operation<H> {
     pub built: Built,
-    pub handler: Handler<D>,
+    pub handler: H,
 }
 
 /// What is known of an operation that is built, whoever carries it out. A member of its input that is in neither
@@ -137,40 +139,40 @@ impl Built {
     }
 }
 
-impl<D: Domain> Operation<D> {
+impl<H: Copy> Operation<H> {
     /// An operation of which every member is built, and which is on no resource of its own.
-    pub const fn new(name: &'static str, handler: Handler<D>) -> Operation<D> {
+    pub const fn new(name: &'static str, handler: H) -> Operation<H> {
         Operation { built: Built::whole(name), handler }
     }
 
     /// With members that are refused.
-    pub const fn refusing(self, refused: &'static [&'static str]) -> Operation<D> {
+    pub const fn refusing(self, refused: &'static [&'static str]) -> Operation<H> {
         Operation { built: Built { refused, ..self.built }, handler: self.handler }
     }
 
     /// With members that change nothing.
-    pub const fn without_effect(self, no_effect: &'static [(&'static str, &'static str)]) -> Operation<D> {
+    pub const fn without_effect(self, no_effect: &'static [(&'static str, &'static str)]) -> Operation<H> {
         Operation { built: Built { no_effect, ..self.built }, handler: self.handler }
     }
 
     /// On these resources.
-    pub const fn on(self, on: fn(&Ctx, &Value) -> Vec<String>) -> Operation<D> {
+    pub const fn on(self, on: fn(&Ctx, &Value) -> Vec<String>) -> Operation<H> {
         Operation { built: Built { on, ..self.built }, handler: self.handler }
     }
 
     /// As one that makes rows, or makes them longer.
-    pub const fn growing(self) -> Operation<D> {
+    pub const fn growing(self) -> Operation<H> {
         Operation { built: Built { grows: true, ..self.built }, handler: self.handler }
     }
 
     /// With these condition keys.
-    pub const fn with(self, conditions: &'static [Condition]) -> Operation<D> {
+    pub const fn with(self, conditions: &'static [Condition]) -> Operation<H> {
         Operation { built: Built { conditions, ..self.built }, handler: self.handler }
     }
 }
 
 /// The operation of that name.
-pub fn named<D: Domain>(table: &'static [Operation<D>], name: &str) -> Option<&'static Operation<D>> {
+pub fn named<H>(table: &'static [Operation<H>], name: &str) -> Option<&'static Operation<H>> {
     table.iter().find(|operation| operation.built.operation == name)
 }
 

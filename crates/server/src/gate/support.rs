@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write;
 
+use state::api::Operation;
 use wire::schema;
 
 use super::{Absent, Built};
@@ -18,6 +19,17 @@ pub struct Support {
 }
 
 impl Support {
+    /// Of a service whose table is this one, and which has no value that asks for nothing. Made once for each service, for
+    /// as long as the program runs.
+    pub fn by<H>(table: &[Operation<H>]) -> Support {
+        Support::made(table.iter().map(|operation| operation.built), &[])
+    }
+
+    /// Of these operations; likewise.
+    pub fn made(built: impl Iterator<Item = Built>, absent: &'static [Absent]) -> Support {
+        Support { built: built.collect::<Vec<_>>().leak(), absent }
+    }
+
     /// The entry of an operation; `None` when it is not built.
     pub fn of(&self, operation: &str) -> Option<&'static Built> {
         self.built.iter().find(|built| built.operation == operation)

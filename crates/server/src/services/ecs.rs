@@ -83,8 +83,7 @@ const OUTSIDE: &[(&str, Outside)] = &[
 /// What of ECS is built.
 pub static SUPPORT: LazyLock<Support> = LazyLock::new(|| {
     let account = api::ACCOUNT.iter().map(|operation| operation.built);
-    let built: Vec<Built> = account.chain(api::CLUSTER.iter().map(|operation| operation.built)).collect();
-    Support { built: built.leak(), absent: api::ABSENT }
+    Support::made(account.chain(api::CLUSTER.iter().map(|operation| operation.built)), api::ABSENT)
 });
 
 #[async_trait]
@@ -133,7 +132,7 @@ impl Ecs {
 
 /// What of a table is carried out on one shard.
 fn ways<D: Domain>(
-    operations: &'static [Operation<D>],
+    operations: &'static [Operation<Handler<D>>],
     on: fn(Handler<D>) -> Way,
 ) -> impl Iterator<Item = (&'static str, Way)> {
     let own = operations.iter().filter(|operation| !matches!(operation.handler, Handler::Outside));

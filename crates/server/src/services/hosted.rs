@@ -13,7 +13,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use state::{
     Domain,
-    api::{Api, Built, Handler, Operation},
+    api::{Api, Handler, Operation},
     contract::Bus,
     outbox::{self, GivenUp, Sends},
     port::Others,
@@ -37,7 +37,7 @@ use crate::{
 /// The API of a domain.
 pub struct Hosted<D: Api> {
     support: &'static Support,
-    operations: HashMap<&'static str, &'static Operation<D>>,
+    operations: HashMap<&'static str, &'static Operation<Handler<D>>>,
     started: OnceLock<Started<D>>,
     outside: Option<Arc<dyn Outside>>,
 }
@@ -101,7 +101,8 @@ pub trait Hosts: Send {
 impl<D: Api> Hosting<D> {
     /// A domain that calls nobody.
     pub fn new() -> Hosting<D> {
-        let (table, support) = (D::operations(), support(D::operations()));
+        let table = D::operations();
+        let support: &'static Support = Box::leak(Box::new(Support::by(table)));
         let operations = table.iter().map(|operation| (operation.built.operation, operation)).collect();
         let hosted = Arc::new(Hosted { support, operations, started: OnceLock::new(), outside: None });
         Hosting { found: Found::default(), hosted, sends: None, as_bus: None }
@@ -164,14 +165,8 @@ impl<D: Api> Hosted<D> {
     }
 }
 
-/// What of a service is built, from its table. Made once for each service, for as long as the program runs.
-pub fn support<D: Domain>(operations: &[Operation<D>]) -> &'static Support {
-    let built: Vec<Built> = operations.iter().map(|operation| operation.built).collect();
-    Box::leak(Box::new(Support { built: built.leak(), absent: &[] }))
-}
-
 /// The operations that a table leaves to the server.
-pub fn left<D: Domain>(operations: &[Operation<D>]) -> impl Iterator<Item = &'static str> {
+pub fn left<D: Domain>(operations: &[Operation<Handler<D>>]) -> impl Iterator<Item = &'static str> {
     let left = operations.iter().filter(|operation| matches!(operation.handler, Handler::Outside));
     left.map(|operation| operation.built.operation)
 }

@@ -1,23 +1,26 @@
-//! STS: who the caller is.
+//! STS: each call carried out by the service's table.
+
+use std::sync::LazyLock;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use sts_model::{self as sts, GetCallerIdentityResponse};
+use sts::{api::OPERATIONS, describe::Who};
 use wire::{Error, schema};
 
-use crate::gate::{Built, Call, Service, Support};
+use super::entry;
+use crate::gate::{Call, Service, Support};
 
-/// The STS API. It has no state: everything it tells comes from the key.
+/// The STS API.
 #[derive(Debug, Default)]
 pub struct Sts;
 
 /// What of STS is built.
-pub(crate) static SUPPORT: Support = Support { built: &[Built::whole("GetCallerIdentity")], absent: &[] };
+pub(crate) static SUPPORT: LazyLock<Support> = LazyLock::new(|| Support::by(OPERATIONS));
 
 #[async_trait]
 impl Service for Sts {
     fn schema(&self) -> &'static schema::Service {
-        &sts::SERVICE
+        &sts_model::SERVICE
     }
 
     fn support(&self) -> &'static Support {
@@ -29,14 +32,9 @@ impl Service for Sts {
     }
 
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
-        let identity = GetCallerIdentityResponse {
-            user_id: Some(call.caller.user_id.to_string()),
-            account: Some(call.caller.account.to_string()),
-            arn: Some(call.caller.arn.to_string()),
-        };
-        match serde_json::to_vec(&identity) {
-            Ok(json) => Ok(json.into()),
-            Err(error) => Err(Error::internal(error.to_string())),
-        }
+        let handler = entry(OPERATIONS, &call)?.handler;
+        let Call { caller, input, .. } = call;
+        let who = Who { account: &caller.account, arn: &caller.arn, user_id: &caller.user_id };
+        Ok(handler(&who, input)?.into())
     }
 }

@@ -12,7 +12,7 @@ mod page;
 use state::{
     api::{
         Condition::{Made, Member, Tags},
-        Handler::Outside,
+        Handler::{self, Outside},
         Operation,
     },
     read, write,
@@ -47,7 +47,7 @@ const EBS: state::api::Condition = Made("ecs:enable-ebs-volumes", access::ebs);
 
 /// Those on an account: task definitions and settings; and on which clusters there are, and on whatever an ARN names,
 /// which the server carries out.
-pub static ACCOUNT: &[Operation<Account>] = &[
+pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
     Operation::new("CreateCluster", Outside)
         .on(access::cluster_to_be)
         .with(&[Tags("tags")])
@@ -93,7 +93,7 @@ pub static ACCOUNT: &[Operation<Account>] = &[
 ];
 
 /// Those on the cluster that `cluster` of the input names, or on `default`.
-pub static CLUSTER: &[Operation<Cluster>] = &[
+pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("UpdateCluster", write!(clusters::update_cluster))
         .on(access::cluster)
         .refusing(&["serviceConnectDefaults"])

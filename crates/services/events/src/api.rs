@@ -16,7 +16,7 @@ pub mod targets;
 use state::{
     api::{
         Condition::{Made, Member, Tags},
-        Operation,
+        Handler, Operation,
     },
     read, write,
 };
@@ -28,7 +28,7 @@ const NO_ENCRYPTION: &str = "it is for events that cannot be encrypted, and noth
 const NO_TRACES: &str = "X-Ray is not built";
 
 /// All that is built, by name.
-pub static OPERATIONS: &[Operation<Events>] = &[
+pub static OPERATIONS: &[Operation<Handler<Events>>] = &[
     Operation::new("CreateEventBus", write!(buses::create_event_bus))
         .growing()
         .on(|ctx, input| bus(ctx, input, "Name"))

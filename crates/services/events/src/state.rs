@@ -8,7 +8,7 @@ use std::sync::{Arc, LazyLock};
 use imbl::{OrdMap, OrdSet};
 use state::{
     Agenda, Domain, Id128, Row as _, ShardId,
-    api::{Api, Operation},
+    api::{Api, Handler, Operation},
     outbox::{Call, GivenUp, Outbox, Sends},
     port::Others,
 };
@@ -430,7 +430,7 @@ impl Api for Events {
         &events_model::SERVICE
     }
 
-    fn operations() -> &'static [Operation<Events>] {
+    fn operations() -> &'static [Operation<Handler<Events>>] {
         api::OPERATIONS
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use state::{
     api::{
         Condition::{Member, Tags},
-        Operation, text,
+        Handler, Operation, text,
     },
     read, write,
 };
@@ -22,7 +22,7 @@ const NO_QUEUE: (&str, &str) = (
 );
 
 /// The table: all operations of the model.
-pub static OPERATIONS: &[Operation<Scheduler>] = &[
+pub static OPERATIONS: &[Operation<Handler<Scheduler>>] = &[
     Operation::new("CreateSchedule", write!(schedules::create_schedule))
         .growing()
         .on(schedule)

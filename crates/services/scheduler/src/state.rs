@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use state::{
     Agenda, Domain, Id128, ShardId,
-    api::{Api, Operation},
+    api::{Api, Handler, Operation},
     outbox::{Call, GivenUp, Outbox, Sends},
     port::Others,
 };
@@ -333,7 +333,7 @@ impl Api for Scheduler {
         &scheduler_model::SERVICE
     }
 
-    fn operations() -> &'static [Operation<Scheduler>] {
+    fn operations() -> &'static [Operation<Handler<Scheduler>>] {
         api::OPERATIONS
     }
 

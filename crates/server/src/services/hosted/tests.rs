@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn what_is_left_to_the_server_is_carried_out_by_somebody() {
-    let table: &[Operation<::ecs::Cluster>] = &[
+    let table: &[Operation<Handler<::ecs::Cluster>>] = &[
         Operation::new("RunTask", state::write!(::ecs::task::run::run_task)),
         Operation::new("CreateCluster", Handler::Outside),
     ];
@@ -15,5 +15,5 @@ fn what_is_left_to_the_server_is_carried_out_by_somebody() {
     assert_eq!(told(&["CreateCluster"]), Ok(()));
     assert_eq!(told(&[]), wrong("CreateCluster is carried out by nobody"));
     assert_eq!(told(&["CreateCluster", "RunTask"]), wrong("RunTask is not left to the server"));
-    assert_eq!(support(table).built.len(), 2);
+    assert_eq!(Support::by(table).built.len(), 2);
 }

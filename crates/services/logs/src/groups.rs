@@ -4,7 +4,7 @@ use logs::{DescribeLogGroups, DescribeLogStreams, ListLogGroups, OrderBy};
 use logs_model::{self as api, LogGroupClass, errors};
 use wire::Error;
 
-use super::{Context, arn, events::page_length};
+use crate::{Context, arn, events::page_length};
 
 const NOT_STANDARD: &str = "Only the log group class STANDARD is supported.";
 
@@ -16,7 +16,7 @@ pub fn create_log_group(
         return Err(errors::invalid_parameter(NOT_STANDARD));
     }
     let tags = request.tags.unwrap_or_default();
-    let created = context.store.create_log_group(&request.log_group_name, tags, context.now_ms);
+    let created = context.store.create_log_group(&request.log_group_name, tags, context.now_ms());
     created.map(|()| api::CreateLogGroupResponse {}).map_err(|error| context.failed(error))
 }
 
@@ -36,9 +36,7 @@ pub fn describe_log_groups(
         return Ok(api::DescribeLogGroupsResponse { log_groups: Some(Vec::new()), next_token: None });
     }
     let names = request.log_group_identifiers.map(|all| {
-        all.iter()
-            .map(|identifier| arn::identified(&context.identity, identifier))
-            .collect::<Result<Vec<_>, _>>()
+        all.iter().map(|identifier| arn::identified(&context.ctx, identifier)).collect::<Result<Vec<_>, _>>()
     });
     if names.is_some()
         && (request.log_group_name_prefix.is_some() || request.log_group_name_pattern.is_some())
@@ -61,8 +59,8 @@ pub fn describe_log_groups(
 
 fn describe(context: &Context, group: logs::LogGroup) -> api::LogGroup {
     api::LogGroup {
-        arn: Some(arn::of_group_and_streams(&context.identity, &group.log_group_name)),
-        log_group_arn: Some(arn::of_group(&context.identity, &group.log_group_name)),
+        arn: Some(arn::of_group_and_streams(&context.ctx, &group.log_group_name)),
+        log_group_arn: Some(arn::of_group(&context.ctx, &group.log_group_name)),
         log_group_name: Some(group.log_group_name),
         creation_time: Some(group.creation_time),
         retention_in_days: group.retention_in_days,
@@ -92,7 +90,7 @@ pub fn list_log_groups(
     };
     let page = context.store.list_log_groups(&query).map_err(|error| context.failed(error))?;
     let summary = |group: logs::LogGroup| api::LogGroupSummary {
-        log_group_arn: Some(arn::of_group(&context.identity, &group.log_group_name)),
+        log_group_arn: Some(arn::of_group(&context.ctx, &group.log_group_name)),
         log_group_name: Some(group.log_group_name),
         log_group_class: Some(LogGroupClass::Standard),
     };
@@ -107,7 +105,8 @@ pub fn create_log_stream(
     request: api::CreateLogStreamRequest,
 ) -> Result<api::CreateLogStreamResponse, Error> {
     let store = &context.store;
-    let created = store.create_log_stream(&request.log_group_name, &request.log_stream_name, context.now_ms);
+    let created =
+        store.create_log_stream(&request.log_group_name, &request.log_stream_name, context.now_ms());
     created.map(|()| api::CreateLogStreamResponse {}).map_err(|error| context.failed(error))
 }
 
@@ -123,7 +122,7 @@ pub fn describe_log_streams(
     context: &Context,
     request: api::DescribeLogStreamsRequest,
 ) -> Result<api::DescribeLogStreamsResponse, Error> {
-    let group = arn::group_name(&context.identity, request.log_group_name, request.log_group_identifier)?;
+    let group = arn::group_name(&context.ctx, request.log_group_name, request.log_group_identifier)?;
     let query = DescribeLogStreams {
         log_group_name: group.clone(),
         log_stream_name_prefix: request.log_stream_name_prefix,
@@ -135,10 +134,12 @@ pub fn describe_log_streams(
         next_token: request.next_token,
         limit: request.limit.map(page_length),
     };
-    let page =
-        context.store.describe_log_streams(&query, context.now_ms).map_err(|error| context.failed(error))?;
+    let page = context
+        .store
+        .describe_log_streams(&query, context.now_ms())
+        .map_err(|error| context.failed(error))?;
     let stream = |stream: logs::LogStream| api::LogStream {
-        arn: Some(arn::of_stream(&context.identity, &group, &stream.log_stream_name)),
+        arn: Some(arn::of_stream(&context.ctx, &group, &stream.log_stream_name)),
         log_stream_name: Some(stream.log_stream_name),
         creation_time: Some(stream.creation_time),
         first_event_timestamp: stream.first_event_timestamp,
@@ -199,7 +200,7 @@ pub fn tag_resource(
     context: &Context,
     request: api::TagResourceRequest,
 ) -> Result<api::TagResourceResponse, Error> {
-    let name = arn::resource(&context.identity, &request.resource_arn)?;
+    let name = arn::resource(&context.ctx, &request.resource_arn)?;
     let tagged = context.store.tag_log_group(&name, request.tags);
     tagged.map(|()| api::TagResourceResponse {}).map_err(|error| context.failed(error))
 }
@@ -208,7 +209,7 @@ pub fn untag_resource(
     context: &Context,
     request: api::UntagResourceRequest,
 ) -> Result<api::UntagResourceResponse, Error> {
-    let name = arn::resource(&context.identity, &request.resource_arn)?;
+    let name = arn::resource(&context.ctx, &request.resource_arn)?;
     let untagged = context.store.untag_log_group(&name, &request.tag_keys);
     untagged.map(|()| api::UntagResourceResponse {}).map_err(|error| context.failed(error))
 }
@@ -217,7 +218,7 @@ pub fn list_tags_for_resource(
     context: &Context,
     request: api::ListTagsForResourceRequest,
 ) -> Result<api::ListTagsForResourceResponse, Error> {
-    let name = arn::resource(&context.identity, &request.resource_arn)?;
+    let name = arn::resource(&context.ctx, &request.resource_arn)?;
     let tags = context.store.list_tags_log_group(&name).map_err(|error| context.failed(error))?;
     Ok(api::ListTagsForResourceResponse { tags: Some(tags) })
 }

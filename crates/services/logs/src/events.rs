@@ -5,12 +5,25 @@ use logs::{
     RejectedLogEventsInfo as Rejected,
 };
 use logs_model::{self as api, FilterLogEventsRequest, GetLogEventsRequest, PutLogEventsRequest};
+use serde_json::Value;
+use state::api::{json, typed};
 use wire::Error;
 
-use super::{Context, arn};
+use crate::{Context, api::Tell, arn};
+
+/// Tells when the events are on disk.
+pub fn put_log_events(context: &Context, input: Value, tell: Tell) -> Result<(), Error> {
+    let request = put_request(typed(input)?);
+    let operation = context.operation;
+    context.store.put_log_events(request, context.now_ms(), move |kept| {
+        let kept = kept.map_err(|error| crate::failed(operation, error));
+        tell(kept.and_then(|kept| json(&put_response(kept))));
+    });
+    Ok(())
+}
 
 /// What the store is asked to keep.
-pub fn put_request(request: PutLogEventsRequest) -> PutLogEvents {
+fn put_request(request: PutLogEventsRequest) -> PutLogEvents {
     let event =
         |event: api::InputLogEvent| InputLogEvent { timestamp: event.timestamp, message: event.message };
     PutLogEvents {
@@ -21,7 +34,7 @@ pub fn put_request(request: PutLogEventsRequest) -> PutLogEvents {
 }
 
 /// What it kept.
-pub fn put_response(kept: PutLogEventsOutput) -> api::PutLogEventsResponse {
+fn put_response(kept: PutLogEventsOutput) -> api::PutLogEventsResponse {
     api::PutLogEventsResponse {
         next_sequence_token: Some(kept.next_sequence_token),
         rejected_log_events_info: kept.rejected.as_ref().map(rejected),
@@ -44,11 +57,7 @@ pub fn get_log_events(
     request: GetLogEventsRequest,
 ) -> Result<api::GetLogEventsResponse, Error> {
     let query = GetLogEvents {
-        log_group_name: arn::group_name(
-            &context.identity,
-            request.log_group_name,
-            request.log_group_identifier,
-        )?,
+        log_group_name: arn::group_name(&context.ctx, request.log_group_name, request.log_group_identifier)?,
         log_stream_name: request.log_stream_name,
         start_time: request.start_time,
         end_time: request.end_time,
@@ -56,7 +65,8 @@ pub fn get_log_events(
         start_from_head: request.start_from_head.unwrap_or(false),
         next_token: request.next_token,
     };
-    let page = context.store.get_log_events(&query, context.now_ms).map_err(|error| context.failed(error))?;
+    let page =
+        context.store.get_log_events(&query, context.now_ms()).map_err(|error| context.failed(error))?;
     let event = |event: logs::OutputLogEvent| api::OutputLogEvent {
         timestamp: Some(event.timestamp),
         message: Some(event.message),
@@ -74,11 +84,7 @@ pub fn filter_log_events(
     request: FilterLogEventsRequest,
 ) -> Result<api::FilterLogEventsResponse, Error> {
     let query = FilterLogEvents {
-        log_group_name: arn::group_name(
-            &context.identity,
-            request.log_group_name,
-            request.log_group_identifier,
-        )?,
+        log_group_name: arn::group_name(&context.ctx, request.log_group_name, request.log_group_identifier)?,
         log_stream_names: request.log_stream_names.unwrap_or_default(),
         log_stream_name_prefix: request.log_stream_name_prefix,
         start_time: request.start_time,
@@ -89,7 +95,7 @@ pub fn filter_log_events(
         limit: request.limit.map(page_length),
     };
     let page =
-        context.store.filter_log_events(&query, context.now_ms).map_err(|error| context.failed(error))?;
+        context.store.filter_log_events(&query, context.now_ms()).map_err(|error| context.failed(error))?;
     let event = |event: logs::FilteredLogEvent| api::FilteredLogEvent {
         log_stream_name: Some(event.log_stream_name),
         timestamp: Some(event.timestamp),

@@ -6,7 +6,7 @@ use logs::Error as Failure;
 use logs_model::errors;
 use wire::{Error, schema::Operation};
 
-/// What a client of this operation is told. The cause of a failing disk goes to the log as well.
+/// What a client of this operation is told; of a failing disk with the cause.
 pub fn of(operation: &Operation, failure: Failure) -> Error {
     let has = |code: &str| operation.errors.iter().any(|shape| shape.code == code);
     let text = failure.to_string();
@@ -21,16 +21,12 @@ pub fn of(operation: &Operation, failure: Failure) -> Error {
             errors::service_unavailable(text)
         }
         Failure::Full { .. } => errors::throttling(text),
-        failure => {
-            let chain = chain(&failure);
-            tracing::error!(operation = operation.name, "{chain}");
-            errors::service_unavailable(chain)
-        }
+        failure => errors::service_unavailable(chain(&failure)),
     }
 }
 
 /// A failure with its causes, one after the other.
-pub(super) fn chain(failure: &Failure) -> String {
+fn chain(failure: &Failure) -> String {
     let causes = std::iter::successors(failure.source(), |&cause| cause.source());
     causes.fold(failure.to_string(), |text, cause| format!("{text}: {cause}"))
 }
