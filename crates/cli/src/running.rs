@@ -12,6 +12,7 @@ use server::{
     gate::{Gate, Service},
     keys::{self, KeyPair, KeyRing, OperatorKeys},
     peer::LocalUsers,
+    rights::Agents,
     runtime::{self, Identity},
     services::{
         ecs::{Ecs, Homes},
@@ -215,13 +216,13 @@ async fn start_server(
 fn behind_gate(logs: Stores, control: &Arc<Homes>, hosted: Vec<Box<dyn Hosts>>) -> anyhow::Result<Arc<Gate>> {
     let mut services: Vec<Arc<dyn Service>> = vec![
         Arc::new(Ecs::new(control.clone())?),
-        Arc::new(Logs::new(logs, &control.runtime().identity().partition).with_agents(control.clone())),
+        Arc::new(Logs::new(logs, &control.runtime().identity().partition)),
         Arc::new(Sts),
     ];
     for host in &hosted {
         services.push(host.service()?);
     }
-    let gate = Arc::new(Gate::new(services)?);
+    let gate = Arc::new(Gate::new(services, Arc::new(Agents::new(control.clone())))?);
     hosted.into_iter().for_each(|host| host.start(control, &gate));
     Ok(gate)
 }

@@ -1,9 +1,10 @@
 //! The gate: every call of every service goes through it, whoever makes it. The front door is one caller of it; the
-//! control plane's own calls, on behalf of somebody, are others. It checks the input against the model and refuses
-//! what is not built or not allowed; it knows no HTTP, no protocol and no operation.
+//! control plane's own calls, on behalf of somebody, are others. It refuses what is not built, checks the input against
+//! the model, and asks whether who calls may; it knows no HTTP and no operation, and has no say in who may what.
 
 mod call;
 mod members;
+mod rights;
 mod support;
 #[cfg(test)]
 mod tests;
@@ -15,15 +16,21 @@ use bytes::Bytes;
 use futures_util::FutureExt;
 use serde_json::Value;
 use state::{outbox, port};
-use wire::{Error, Timestamp, schema, validate::validate};
+use wire::{
+    Error, Timestamp,
+    protocol::{Denied, unknown_operation},
+    schema::{self, Protocol},
+    validate::validate,
+};
 
 use crate::{
     front_door::Origin,
-    runtime::{self, Place, outbox::Calls},
+    runtime::{self, By, Place, outbox::Calls},
 };
 
 pub use call::{Call, Caller, Role, Service};
 use members::Takes;
+pub use rights::{Asked, Nobody, Rights};
 pub use state::api::{Absent, Built, Neutral};
 pub use support::{Support, page};
 
@@ -54,22 +61,16 @@ impl Wrong {
 pub(crate) struct Mounted {
     pub(crate) schema: &'static schema::Service,
     service: Arc<dyn Service>,
+    rights: Arc<dyn Rights>,
     built: HashMap<&'static str, Known>,
 }
 
 /// An operation that is built.
-struct Known {
+pub(crate) struct Known {
+    operation: &'static schema::Operation,
     built: &'static Built,
     /// What is taken out of its input, as it asks for nothing.
     absent: Takes,
-}
-
-/// Who asks, and what they may.
-#[derive(Debug, Clone)]
-pub struct Principal {
-    pub caller: Caller,
-    /// The operations that they may call; `None` for all.
-    pub may: Option<&'static [&'static str]>,
 }
 
 /// What is known of a call besides its input.
@@ -86,12 +87,13 @@ pub struct Around {
 }
 
 impl Gate {
-    /// Puts the services behind a gate.
+    /// Puts the services behind a gate, with these to say what others than administrators may.
     ///
     /// # Errors
     /// A table of what is built that names something which the model does not have, or names it twice.
-    pub fn new(services: Vec<Arc<dyn Service>>) -> Result<Gate, Wrong> {
-        Ok(Gate { mounted: services.into_iter().map(mount).collect::<Result<_, _>>()? })
+    pub fn new(services: Vec<Arc<dyn Service>>, rights: Arc<dyn Rights>) -> Result<Gate, Wrong> {
+        let mounted = services.into_iter().map(|service| mount(service, rights.clone()));
+        Ok(Gate { mounted: mounted.collect::<Result<_, _>>()? })
     }
 
     /// The service that `is` one.
@@ -118,20 +120,22 @@ impl Gate {
     /// The operation's own, and those by which calls from outside are refused.
     pub async fn call(
         &self,
-        principal: &Principal,
+        caller: &Caller,
         (service, operation): (&str, &str),
         input: Value,
         (region, now): (Arc<str>, Timestamp),
     ) -> Result<Value, Error> {
-        let unknown = |text: String| Error::new("UnknownOperationException", 400, text);
+        // As those are told who speak JSON.
+        let told = |refusal: Refusal| refusal.into_error(Protocol::Json11);
+        let unknown = |text: String| told(Refusal::NotBuilt(text));
         let mounted = self.find(|schema| schema.name == service);
         let mounted = mounted.ok_or_else(|| unknown(format!("Roadstead has no service {service}")))?;
         let found = mounted.schema.operation(operation);
         let found = found.ok_or_else(|| unknown(format!("{service} has no operation {operation}")))?;
         let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
         let around = Around { request_id, region, now, origin: Origin::default() };
-        mounted.admit(principal, found).map_err(|refusal| refusal.into_error(unknown))?;
-        let output = mounted.carry_out(principal, found, input, around).await?;
+        let known = mounted.admit(found).map_err(told)?;
+        let output = mounted.carry_out(known, caller, input, around).await.map_err(told)?;
         serde_json::from_slice(&output).map_err(|error| Error::internal(error.to_string()))
     }
 }
@@ -154,9 +158,8 @@ impl Calls for Gate {
             access_key: "".into(),
             role: Role::User,
         };
-        let principal = Principal { caller, may: None };
         let at = (region.clone(), runtime::now());
-        Gate::call(self, &principal, (&service, &operation), input, at).await
+        Gate::call(self, &caller, (&service, &operation), input, at).await
     }
 }
 
@@ -166,21 +169,30 @@ pub(crate) fn is_role_of(account: &str, arn: &str) -> bool {
     matches!(parts[..], ["arn", _, "iam", "", of, role] if of == account && role.strip_prefix("role/").is_some_and(|name| !name.is_empty()))
 }
 
-/// Why a call is refused before its input is read.
+/// Why a call has no output.
 pub(crate) enum Refusal {
-    /// The operation is not built. Each protocol has its own form for it.
+    /// The operation is not built.
     NotBuilt(String),
-    /// The principal may not call it.
-    Denied(Error),
+    /// The caller may not call it.
+    Denied(Denied),
+    /// What is wrong with the input, or the operation's own error.
+    Failed(Error),
 }
 
 impl Refusal {
-    /// The error; `unknown` makes the one of an operation that is not built.
-    pub(crate) fn into_error(self, unknown: impl FnOnce(String) -> Error) -> Error {
+    /// The error. The first two have a form of their own in each protocol.
+    pub(crate) fn into_error(self, protocol: Protocol) -> Error {
         match self {
-            Refusal::NotBuilt(text) => unknown(text),
-            Refusal::Denied(error) => error,
+            Refusal::NotBuilt(text) => unknown_operation(protocol, text),
+            Refusal::Denied(denied) => denied.into_error(protocol),
+            Refusal::Failed(error) => error,
         }
+    }
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Refusal {
+        Refusal::Failed(error)
     }
 }
 
@@ -195,53 +207,67 @@ impl Mounted {
         self.service.is_global()
     }
 
-    /// Whether the principal may call the operation, and it is built.
-    pub(crate) fn admit(&self, principal: &Principal, operation: &schema::Operation) -> Result<(), Refusal> {
-        if principal.may.is_some_and(|operations| !operations.contains(&operation.name)) {
-            let (arn, service) = (&principal.caller.arn, self.schema.signing_name);
-            let text = format!("User: {arn} is not authorized to perform: {service}:{}", operation.name);
-            return Err(Refusal::Denied(Error::new("AccessDeniedException", 400, text)));
-        }
-        if self.built.contains_key(operation.name) {
-            return Ok(());
-        }
-        let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
-        Err(Refusal::NotBuilt(text))
+    /// What is known of an operation, if it is built. Whether the caller may is asked once there is an input.
+    pub(crate) fn admit(&self, operation: &schema::Operation) -> Result<&Known, Refusal> {
+        self.built.get(operation.name).ok_or_else(|| {
+            let text = format!("{} is not built in Roadstead yet: see {SUPPORT_PAGE}", operation.name);
+            Refusal::NotBuilt(text)
+        })
     }
 
-    /// Checks the input, and has the service carry the call out. What breaks an assertion is told as a failure of
-    /// this call.
+    /// Checks the input and the caller's rights, and has the service carry the call out. What breaks an assertion is told
+    /// as a failure of this call.
     ///
     /// # Errors
-    /// What is wrong with the input, and the operation's own.
+    /// What is wrong with the input, that the caller may not, and the operation's own.
     pub(crate) async fn carry_out(
         &self,
-        principal: &Principal,
-        operation: &'static schema::Operation,
+        known: &Known,
+        caller: &Caller,
         mut input: Value,
         around: Around,
-    ) -> Result<Bytes, Error> {
-        let Some(known) = self.built.get(operation.name) else {
-            return Err(Error::internal("The operation is not built."));
-        };
-        known.absent.take_out(&mut input);
+    ) -> Result<Bytes, Refusal> {
+        let &Known { operation, built, ref absent } = known;
+        absent.take_out(&mut input);
         validate(self.schema, operation, &mut input)?;
-        members::refuse(self.schema, known.built, &input)?;
+        members::refuse(self.schema, built, &input)?;
         let Around { request_id, region, now, origin } = around;
-        let caller = principal.caller.clone();
+        self.authorise(built, caller, &input, (&region, now))?;
+        let caller = caller.clone();
         let call = Call { operation, input, caller, request_id: request_id.clone(), region, now, origin };
         let output = AssertUnwindSafe(self.service.call(call)).catch_unwind().await;
-        output.unwrap_or_else(|_| {
+        let output = output.unwrap_or_else(|_| {
             tracing::error!(operation = operation.name, request_id, "a call broke an assertion");
             Err(Error::internal("The call could not be carried out."))
-        })
+        });
+        Ok(output?)
+    }
+
+    /// Whether the caller may. An administrator may all, and costs nothing here.
+    fn authorise(
+        &self,
+        built: &Built,
+        caller: &Caller,
+        input: &Value,
+        (region, now): (&Arc<str>, Timestamp),
+    ) -> Result<(), Refusal> {
+        if caller.role == Role::User || built.for_all {
+            return Ok(());
+        }
+        let ctx =
+            runtime::context(&caller.partition().into(), (&caller.account, region), &By::from(caller), now);
+        let asked = Asked { who: caller, ctx: &ctx, service: self.schema.signing_name, built, input };
+        self.rights.allow(&asked).map_err(Refusal::Denied)
     }
 }
 
-fn mount(service: Arc<dyn Service>) -> Result<Mounted, Wrong> {
+fn mount(service: Arc<dyn Service>, rights: Arc<dyn Rights>) -> Result<Mounted, Wrong> {
     let (schema, support) = (service.schema(), service.support());
     support.check(schema).map_err(|what| Wrong::new(schema.name, what))?;
-    let known = |built| Known { built, absent: Takes::of(support, built) };
-    let built = support.built.iter().map(|built| (built.operation, known(built))).collect();
-    Ok(Mounted { schema, service, built })
+    let known = |built: &'static Built| {
+        let operation = schema.operation(built.operation)?;
+        Some((built.operation, Known { operation, built, absent: Takes::of(support, built) }))
+    };
+    let built = support.built.iter().filter_map(known).collect();
+    Ok(Mounted { schema, service, rights, built })
 }

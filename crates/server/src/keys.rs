@@ -15,23 +15,6 @@ use crate::{
 /// Both halves of the pair that everybody knows.
 pub const KNOWN: &str = "test";
 
-/// What the key that agents share may do: bring a new one in.
-const NEW_AGENT: &[&str] = &["RegisterContainerInstance"];
-
-/// What an agent calls (agent protocol, section a.2), and what its awslogs driver does.
-const AGENT: &[&str] = &[
-    "RegisterContainerInstance",
-    "DiscoverPollEndpoint",
-    "SubmitTaskStateChange",
-    "SubmitContainerStateChange",
-    "SubmitAttachmentStateChanges",
-    "UpdateContainerInstancesState",
-    "ListTagsForResource",
-    "CreateLogGroup",
-    "CreateLogStream",
-    "PutLogEvents",
-];
-
 /// How long a key that an operator made may wait for its first registration, in seconds: as an activation of
 /// AWS's Systems Manager.
 const UNBOUND_S: i64 = 24 * 3600;
@@ -122,12 +105,12 @@ impl KeyRing {
 
     /// Adds a key of an administrator.
     pub fn with(self, pair: &KeyPair, caller: Caller) -> KeyRing {
-        self.add(pair, caller, None)
+        self.add(pair, caller)
     }
 
     /// Adds a key of an administrator that everybody knows: it serves only whom the kernel vouches for.
     pub fn with_known(mut self, pair: &KeyPair, caller: Caller) -> KeyRing {
-        let key = Key { known: true, ..key(pair.secret.clone(), caller, None) };
+        let key = Key { known: true, ..key(pair.secret.clone(), caller) };
         self.keys.insert(pair.access_key.clone(), Arc::new(key));
         self
     }
@@ -142,7 +125,7 @@ impl KeyRing {
     /// Adds the key that agents share, which only brings new ones in.
     pub fn with_new_agents(self, pair: &KeyPair, identity: &Identity) -> KeyRing {
         let caller = agent(&identity.partition, &identity.account, &pair.access_key, Role::NewAgent);
-        self.add(pair, caller, Some(NEW_AGENT))
+        self.add(pair, caller)
     }
 
     /// Adds the keys that are bound to container instances, and those that an operator made for some.
@@ -151,8 +134,8 @@ impl KeyRing {
         self
     }
 
-    fn add(mut self, pair: &KeyPair, caller: Caller, may: Option<&'static [&'static str]>) -> KeyRing {
-        let key = key(pair.secret.clone(), caller, may);
+    fn add(mut self, pair: &KeyPair, caller: Caller) -> KeyRing {
+        let key = key(pair.secret.clone(), caller);
         self.keys.insert(pair.access_key.clone(), Arc::new(key));
         self
     }
@@ -164,9 +147,8 @@ impl KeyRing {
     }
 }
 
-fn key(secret: String, caller: Caller, may: Option<&'static [&'static str]>) -> Key {
-    let secret = Some(secret);
-    Key { secret, session_token: None, expires: None, caller, may, known: false, region: None }
+fn key(secret: String, caller: Caller) -> Key {
+    Key { secret: Some(secret), session_token: None, expires: None, caller, known: false, region: None }
 }
 
 impl Agents {
@@ -176,20 +158,20 @@ impl Agents {
         let Identity { account, partition, .. } = self.homes.runtime().identity();
         let bound = home.as_ref().and_then(|home| home.account().state.agent_key(access_key).cloned());
         let place = home.as_ref().map(|home| home.place());
-        let (account, role, secret, may) = match bound {
+        let (account, role, secret) = match bound {
             Some(row) => {
                 let secret = row.secret.clone().unwrap_or_else(|| self.operator.secret(access_key));
                 let (cluster, instance) = (row.cluster.as_str().into(), row.instance.to_string().into());
                 let account = place.map_or(account.as_str(), |place| &place.0);
-                (account, Role::Agent { cluster, instance }, secret, AGENT)
+                (account, Role::Agent { cluster, instance }, secret)
             }
             None if by_operator && OperatorKeys::is_fresh(access_key, now()) => {
                 let account = agent_key::account_of(access_key).unwrap_or(account);
-                (account, Role::NewAgentOfOperator, self.operator.secret(access_key), NEW_AGENT)
+                (account, Role::NewAgentOfOperator, self.operator.secret(access_key))
             }
             None => return None,
         };
-        let key = key(secret, agent(partition, account, access_key, role), Some(may));
+        let key = key(secret, agent(partition, account, access_key, role));
         Some(Arc::new(Key { region: place.map(|place| place.1.clone()), ..key }))
     }
 }
@@ -212,11 +194,11 @@ impl Keys for KeyRing {
         if is_account && let Some(partition) = &self.by_account {
             let caller = administrator(partition, access_key, access_key);
             let secret = self.administrator.is_none().then(|| KNOWN.to_owned());
-            return Some(Arc::new(Key { secret, known: true, ..key(String::new(), caller, None) }));
+            return Some(Arc::new(Key { secret, known: true, ..key(String::new(), caller) }));
         }
         let caller = self.administrator.clone()?;
         let caller = Caller { access_key: access_key.into(), ..caller };
-        Some(Arc::new(Key { secret: None, known: true, ..key(String::new(), caller, None) }))
+        Some(Arc::new(Key { secret: None, known: true, ..key(String::new(), caller) }))
     }
 }
 

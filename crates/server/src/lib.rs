@@ -5,5 +5,6 @@ pub mod front_door;
 pub mod gate;
 pub mod keys;
 pub mod peer;
+pub mod rights;
 pub mod runtime;
 pub mod services;

@@ -57,6 +57,8 @@ pub struct Built {
     pub on: fn(&Ctx, &Value) -> Vec<String>,
     /// Keys that the conditions of a policy may name, besides those that every request has.
     pub conditions: &'static [Condition],
+    /// Whether everybody may who is known, and no right to it can be taken from anybody.
+    pub for_all: bool,
     /// Whether it makes rows, or makes them longer: refused while the disk is nearly full, so that the room that is left
     /// is there for what ends something.
     pub grows: bool,
@@ -102,7 +104,15 @@ impl<D: Domain> Copy for Handler<D> {}
 impl Built {
     /// An operation of which every member is built, and which is on no resource of its own.
     pub const fn whole(operation: &'static str) -> Built {
-        Built { operation, refused: &[], no_effect: &[], on: everything, conditions: &[], grows: false }
+        Built {
+            operation,
+            refused: &[],
+            no_effect: &[],
+            on: everything,
+            conditions: &[],
+            for_all: false,
+            grows: false,
+        }
     }
 
     /// With members that are refused.
@@ -158,6 +168,11 @@ impl<H: Copy> Operation<H> {
     /// On these resources.
     pub const fn on(self, on: fn(&Ctx, &Value) -> Vec<String>) -> Operation<H> {
         Operation { built: Built { on, ..self.built }, handler: self.handler }
+    }
+
+    /// As one that everybody may, whatever the policies say.
+    pub const fn for_all(self) -> Operation<H> {
+        Operation { built: Built { for_all: true, ..self.built }, handler: self.handler }
     }
 
     /// As one that makes rows, or makes them longer.

@@ -2,6 +2,7 @@
 //! Handlers never see which protocol a client speaks. No I/O here; bodies come and go as whole byte strings.
 
 mod cbor;
+mod denied;
 mod ec2;
 mod json;
 mod query;
@@ -22,6 +23,8 @@ use serde_json::Value;
 use crate::schema::{ErrorShape, Operation, Protocol, Service};
 use crate::{Error, headers};
 use router::Router;
+
+pub use denied::Denied;
 
 /// The deepest nesting of a body that is read.
 pub const MAX_DEPTH: usize = 127;

@@ -1,11 +1,14 @@
 //! The page of support is made of all services; and those that call others do so through the gate, over restarts.
 
+mod rights;
+
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use server::{
-    gate::{Gate, Principal},
+    gate::Gate,
     keys::administrator,
+    rights::Agents,
     runtime::{Identity, now},
     services::{
         self,
@@ -62,14 +65,14 @@ impl Plane {
         let mut all: Vec<Arc<dyn server::gate::Service>> =
             vec![Arc::new(Ecs::new(homes.clone()).unwrap()), Arc::new(Sts)];
         all.extend(hosted.iter().map(|host| host.service().unwrap()));
-        let gate = Arc::new(Gate::new(all).unwrap());
+        let gate = Arc::new(Gate::new(all, Arc::new(Agents::new(homes.clone()))).unwrap());
         hosted.into_iter().for_each(|host| host.start(&homes, &gate));
         Plane { homes, gate }
     }
 
     async fn call(&self, service: &str, operation: &str, input: Value) -> Result<Value, Error> {
-        let principal = Principal { caller: administrator("aws", ACCOUNT, "test"), may: None };
-        self.gate.call(&principal, (service, operation), input, (REGION.into(), now())).await
+        let caller = administrator("aws", ACCOUNT, "test");
+        self.gate.call(&caller, (service, operation), input, (REGION.into(), now())).await
     }
 
     async fn ok(&self, service: &str, operation: &str, input: Value) -> Value {

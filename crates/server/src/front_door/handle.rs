@@ -16,7 +16,7 @@ use super::body::too_long;
 use super::connection::Connection;
 use super::route::Route;
 use super::{FrontDoor, Origin, ReplyBody};
-use crate::gate::{Around, Mounted, Principal, SUPPORT_PAGE};
+use crate::gate::{self, Around, Mounted, SUPPORT_PAGE};
 
 impl FrontDoor {
     /// Answers a request, whatever it is.
@@ -87,9 +87,8 @@ impl FrontDoor {
         let codec = codec(route.protocol);
         let request = incoming(parts, &body);
         let operation = codec.operation(mounted.schema, &request)?;
-        let principal = Principal { caller: key.caller.clone(), may: key.may };
-        let unknown = |text| unknown_operation(route.protocol, text);
-        mounted.admit(&principal, operation).map_err(|refusal| refusal.into_error(unknown))?;
+        let refused = |refusal: gate::Refusal| refusal.into_error(route.protocol);
+        let known = mounted.admit(operation).map_err(refused)?;
         let input = codec.input(operation, &request)?;
         let around = Around {
             request_id: request_id.to_owned(),
@@ -97,7 +96,7 @@ impl FrontDoor {
             now,
             origin: Origin::of(&parts.headers),
         };
-        let output = mounted.carry_out(&principal, operation, input, around).await?;
+        let output = mounted.carry_out(known, &key.caller, input, around).await.map_err(refused)?;
         codec.response(mounted.schema, operation, output, request_id)
     }
 

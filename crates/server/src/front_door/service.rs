@@ -52,8 +52,6 @@ pub struct Key {
     pub expires: Option<Timestamp>,
     /// Whose it is.
     pub caller: Caller,
-    /// The operations that it may call; `None` for all.
-    pub may: Option<&'static [&'static str]>,
     /// The one region that it is good for; `None` for all.
     pub region: Option<Arc<str>>,
     /// Everybody knows it: it serves only the connections that [`Peers`] admits.

@@ -17,7 +17,7 @@ use wire::Timestamp;
 
 use super::*;
 use crate::{
-    gate::{Built, Call, Caller, Gate, Role, Service, Support},
+    gate::{Asked, Built, Call, Caller, Gate, Rights, Role, Service, Support},
     services::sts::Sts,
 };
 use client::{Answer, Client, HOST, TARGET, pairs};
@@ -82,8 +82,17 @@ impl Peers for Kernel {
     }
 }
 
-/// Keys `AKID` (long-lived), `KNOWN` (everybody knows it), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret), `AGENT` (held
-/// to one operation).
+/// Lets agents stop tasks.
+struct Stops;
+
+impl Rights for Stops {
+    fn allow(&self, asked: &Asked) -> Result<(), wire::protocol::Denied> {
+        if asked.action() == "ecs:StopTask" { Ok(()) } else { Err(asked.denied("*".to_owned())) }
+    }
+}
+
+/// Keys `AKID` (long-lived), `KNOWN` (everybody knows it), `SESSION` (token `t`), `OVER` (ended), `ANY` (no secret), `AGENT` (no
+/// administrator's).
 struct Ring;
 
 impl Keys for Ring {
@@ -102,10 +111,9 @@ impl Keys for Ring {
             role: if access_key == "AGENT" { Role::NewAgent } else { Role::User },
         };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
-        let may: Option<&'static [&'static str]> = (access_key == "AGENT").then_some(&["StopTask"]);
         let known = matches!(access_key, "ANY" | "KNOWN");
         let region = (access_key == "ELSEWHERE").then(|| "eu-west-1".into());
-        Some(Arc::new(Key { secret, session_token: token, expires, caller, may, known, region }))
+        Some(Arc::new(Key { secret, session_token: token, expires, caller, known, region }))
     }
 }
 
@@ -166,7 +174,7 @@ async fn start_with(limits: Limits, kernel: Arc<Kernel>) -> Running {
 async fn start_surface(limits: Limits, kernel: Arc<Kernel>, surface: Arc<dyn Surface>) -> Running {
     let config = Config { limits, ..config() };
     let services: Vec<Arc<dyn Service>> = vec![Arc::new(Echo(kernel.clone())), Arc::new(Sts)];
-    let gate = Arc::new(Gate::new(services).unwrap());
+    let gate = Arc::new(Gate::new(services, Arc::new(Stops)).unwrap());
     let door = FrontDoor::new(config, gate, Arc::new(Ring), kernel, vec![surface]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, shutdown) = (listener.local_addr().unwrap(), CancellationToken::new());
@@ -459,16 +467,21 @@ async fn a_body_is_read_only_for_a_key_that_is_known_in_scope_and_in_time() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_held_to_some_operations_may_call_no_other() {
+async fn who_is_no_administrator_may_what_the_gate_is_told() {
     let running = start(Limits::default()).await;
     let mut client = Client::connect(running.address).await;
     let agent = client.with("AGENT", "secret");
     let target = |operation: &str| format!("AmazonEC2ContainerServiceV20141113.{operation}");
     let answer = client.send_as(&agent, &target("DescribeTasks"), b"{\"tasks\":[\"a\"]}").await;
-    let text = "User: arn:aws:iam::000000000000:root is not authorized to perform: ecs:DescribeTasks";
+    let text = "User: arn:aws:iam::000000000000:root is not authorized to perform: ecs:DescribeTasks on resource: * because \
+                no identity-based policy allows the ecs:DescribeTasks action";
     assert_eq!(refused(&answer), (400, "AccessDeniedException".into(), text.into()));
     let answer = client.send_as(&agent, &target("StopTask"), b"{\"task\":\"a\"}").await;
     assert_eq!(refused(&answer).1, "ClusterNotFoundException");
+    // As on AWS, everybody may ask who they are.
+    let sts = agent.scope("eu-west-1", "sts");
+    let answer = client.query_as(&sts, "Action=GetCallerIdentity&Version=2011-06-15").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
 }
 
 #[tokio::test]

@@ -77,6 +77,13 @@ pub struct Caller {
     pub role: Role,
 }
 
+impl Caller {
+    /// The partition that its ARN is of.
+    pub fn partition(&self) -> &str {
+        self.arn.split(':').nth(1).unwrap_or("aws")
+    }
+}
+
 /// What kind of caller a key makes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Role {

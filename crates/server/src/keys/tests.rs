@@ -9,14 +9,19 @@ use wire::Error;
 use super::*;
 use crate::{
     agent_link::{Assignments, Hello, RefusalKind},
-    gate::{Call, Service},
-    services::ecs::tests::Api,
-    services::logs::{Logs, Stores},
+    gate::Gate,
+    rights::Agents,
+    services::{
+        ecs::{Ecs, tests::Api},
+        logs::{Logs, Stores},
+    },
 };
 
 struct World {
     api: Api,
     ring: KeyRing,
+    gate: Gate,
+    _logs: tempfile::TempDir,
 }
 
 const SHARED: &str = "AKIASHARED";
@@ -28,16 +33,30 @@ impl World {
         let ring = KeyRing::new()
             .with_new_agents(&shared, api.homes.runtime().identity())
             .with_agents(api.homes.clone(), OperatorKeys::new("master"));
-        World { api, ring }
+        let dir = tempfile::tempdir().unwrap();
+        let stores = Stores::open(dir.path(), logs::Limits::default(), api.home.place().clone()).unwrap();
+        let ecs = Ecs::new(api.homes.clone()).unwrap();
+        let services: Vec<Arc<dyn crate::gate::Service>> =
+            vec![Arc::new(ecs), Arc::new(Logs::new(stores, "aws"))];
+        let gate = Gate::new(services, Arc::new(Agents::new(api.homes.clone()))).unwrap();
+        World { api, ring, gate, _logs: dir }
     }
 
-    /// Calls by a key, as the front door does: held to the operations that it may call.
+    /// Calls ECS by a key, through the gate.
     async fn call(&self, access_key: &str, operation: &str, input: Value) -> Result<Value, Error> {
+        self.call_of("ecs", access_key, operation, input).await
+    }
+
+    /// Calls a service by a key, through the gate.
+    async fn call_of(
+        &self,
+        service: &str,
+        access_key: &str,
+        operation: &str,
+        input: Value,
+    ) -> Result<Value, Error> {
         let key = self.ring.find(access_key).expect("the key is known");
-        if key.may.is_some_and(|may| !may.contains(&operation)) {
-            return Err(Error::new("AccessDeniedException", 400, operation.to_owned()));
-        }
-        self.api.call_as(key.caller.clone(), operation, input).await
+        self.gate.call(&key.caller, (service, operation), input, ("us-east-1".into(), now())).await
     }
 
     async fn denied(&self, access_key: &str, operation: &str, input: Value) {
@@ -293,15 +312,9 @@ async fn an_agent_writes_into_the_log_groups_of_its_tasks() {
     w.api.ok("RegisterTaskDefinition", json!({"family": "web", "containerDefinitions": [container]})).await;
     let (mine, other) = (w.join(&own(1)).await.unwrap(), w.join(&own(2)).await.unwrap());
     let task = w.task(&mine).await;
-    let dir = tempfile::tempdir().unwrap();
-    let stores = Stores::open(dir.path(), logs::Limits::default(), w.api.home.place().clone()).unwrap();
-    let logs = Logs::new(stores, "aws").with_agents(w.api.homes.clone());
     let call = async |n: usize, operation: &str, input: Value| {
-        let operation = logs_model::SERVICE.operation(operation).unwrap();
-        let caller = w.ring.find(&own(n).access_key_id).unwrap().caller.clone();
-        let (region, origin) = ("us-east-1".into(), Default::default());
-        let call = Call { operation, input, caller, request_id: "r".into(), region, now: now(), origin };
-        logs.call(call).await.map_err(|error| error.code().to_owned())
+        let told = w.call_of("logs", &own(n).access_key_id, operation, input).await;
+        told.map_err(|error| error.code().to_owned())
     };
     let group = |name: &str| json!({"logGroupName": name});
     let stream = |name: &str, stream: &str| json!({"logGroupName": name, "logStreamName": stream});

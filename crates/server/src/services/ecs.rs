@@ -101,7 +101,6 @@ impl Service for Ecs {
         let missing = || errors::server(format!("{name} is listed as built but has no handler."));
         let Entry { built, way } = self.table.get(name).ok_or_else(missing)?;
         let home = self.homes.home(&call.caller.account, &call.region)?;
-        agents::check(&home, &call)?;
         room::check(self.homes.runtime(), built)?;
         match *way {
             Way::Account(handler) => hosted::on_shard(home.account_shard(), handler, call).await,

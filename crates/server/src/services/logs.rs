@@ -1,7 +1,6 @@
 //! CloudWatch Logs: each call carried out by the service's table, on the store of its account and region.
 
 mod stores;
-mod writers;
 
 use std::sync::{Arc, LazyLock};
 
@@ -19,7 +18,6 @@ use super::entry;
 use crate::{
     gate::{Call, Service, Support},
     runtime::{self, By},
-    services::ecs::Homes,
 };
 
 pub use stores::{Stores, stored_bytes};
@@ -28,7 +26,6 @@ pub use stores::{Stores, stored_bytes};
 pub struct Logs {
     stores: Stores,
     partition: Arc<str>,
-    writers: Option<writers::Writers>,
 }
 
 /// What of CloudWatch Logs is built.
@@ -50,9 +47,6 @@ impl Service for Logs {
     }
 
     async fn call(&self, call: Call) -> Result<Bytes, Error> {
-        if let Some(writers) = &self.writers {
-            writers.check(&call)?;
-        }
         let handler = entry(OPERATIONS, &call)?.handler;
         let Call { operation, input, caller, region, now, .. } = call;
         let place = (caller.account.clone(), region);
@@ -78,12 +72,6 @@ impl Service for Logs {
 impl Logs {
     /// The API of these stores. The partition stands in ARNs.
     pub fn new(stores: Stores, partition: &str) -> Logs {
-        Logs { stores, partition: partition.into(), writers: None }
-    }
-
-    /// Holds agents to the log groups of their own tasks, which ECS knows.
-    pub fn with_agents(mut self, homes: Arc<Homes>) -> Logs {
-        self.writers = Some(writers::Writers::new(homes));
-        self
+        Logs { stores, partition: partition.into() }
     }
 }

@@ -45,7 +45,7 @@ pub fn may_speak(state: &Cluster, ctx: &Ctx, id: Option<&InstanceId>) -> Result<
 }
 
 /// What is said to a caller who speaks for another's container instance.
-pub fn not_yours(ctx: &Ctx) -> Error {
+fn not_yours(ctx: &Ctx) -> Error {
     errors::access_denied(format!(
         "User: {} is not the agent of the container instance: each agent speaks for its own.",
         ctx.caller_arn

@@ -12,7 +12,7 @@ pub type Handler = fn(&Who, Value) -> Result<Vec<u8>, Error>;
 
 /// All that is built, by name.
 pub static OPERATIONS: &[Operation<Handler>] =
-    &[Operation::new("GetCallerIdentity", get_caller_identity as Handler)];
+    &[Operation::new("GetCallerIdentity", get_caller_identity as Handler).for_all()];
 
 fn get_caller_identity(who: &Who, input: Value) -> Result<Vec<u8>, Error> {
     json(&describe::get_caller_identity(who, &typed(input)?))

@@ -1,10 +1,10 @@
-//! What agents call, and may: the registration that makes a key a container instance's own, and everything that
-//! an agent then does by that key, of its own container instance alone.
+//! The registration of agents, which makes a key a container instance's own. What an agent may by that key, the gate
+//! knows (`rights/agents`).
 
 use ::ecs::{
     Ctx, account, arn,
-    cluster::{InstanceId, InstanceStatus, Owner, TaskId},
-    instance::{not_yours, register},
+    cluster::{InstanceId, InstanceStatus, Owner},
+    instance::register,
 };
 use agent_protocol::agent_key::AgentKey;
 use bytes::Bytes;
@@ -19,48 +19,6 @@ use crate::{
 
 const NO_KEY: &str = "the key that agents share only brings agents in that make a key of their own. Make one for \
                       this agent by: roadstead agent-key create";
-
-/// Refuses what an agent asks of others than its own cluster, container instance and tasks. Of reports the cluster
-/// sees to it.
-pub fn check(home: &Home, call: &Call) -> Result<(), Error> {
-    let Role::Agent { cluster, instance } = &call.caller.role else { return Ok(()) };
-    let ctx = home.ctx(&call.caller, call.now);
-    let text = |name: &str| call.input.get(name).and_then(|value| value.as_str());
-    let own = match call.operation.name {
-        "ListTagsForResource" => is_own_resource(home, &ctx, (cluster, instance), text("resourceArn")),
-        name => {
-            let in_cluster = arn::cluster_name(&ctx, text("cluster"))? == **cluster;
-            let is_own = |named: &str| {
-                arn::container_instance_id(&ctx, cluster, named).is_ok_and(|id| id == **instance)
-            };
-            let named = call.input.get("containerInstances").and_then(|named| named.as_array());
-            let mut named = named.into_iter().flatten().filter_map(|named| named.as_str());
-            let discovers = name == "DiscoverPollEndpoint";
-            let one = text("containerInstance").filter(|named| discovers && !named.is_empty());
-            in_cluster && one.is_none_or(is_own) && named.all(is_own)
-        }
-    };
-    if own { Ok(()) } else { Err(not_yours(&ctx)) }
-}
-
-/// The container instance itself, and the tasks on it.
-fn is_own_resource(home: &Home, ctx: &Ctx, own: (&str, &str), resource: Option<&str>) -> bool {
-    let (own_cluster, own_instance) = own;
-    let parsed = resource.and_then(arn::Arn::parse).filter(|arn| *arn.account == *ctx.account);
-    match parsed.map(|arn| arn.resource) {
-        Some(arn::Resource::ContainerInstance { cluster, id }) => {
-            cluster == own_cluster && id == own_instance
-        }
-        Some(arn::Resource::Task { cluster, id }) if cluster == own_cluster => {
-            let cluster = home.cluster_by_name(&cluster).map(|cluster| cluster.read());
-            let task = cluster
-                .as_ref()
-                .and_then(|visible| TaskId::parse(&id).and_then(|id| visible.state.task(&id).cloned()));
-            task.is_some_and(|task| task.instance.is_some_and(|id| id.to_string() == own_instance))
-        }
-        _ => false,
-    }
-}
 
 /// RegisterContainerInstance. A new agent's key is bound to its container instance before that is written: an
 /// agent that asks again, because it did not hear the answer, gets the same one.
