@@ -79,6 +79,7 @@ fn create(world: &mut World) {
     };
     let request = ecs::CreateServiceRequest {
         service_name: format!("s{}", world.random.range(0, 5)),
+        client_token: world.random.percent(50).then(|| "t".to_owned()),
         task_definition: Some(definition(world)),
         desired_count: Some(world.random.range(0, 8) as i32),
         deployment_configuration: Some(configuration),

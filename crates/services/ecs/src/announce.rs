@@ -9,7 +9,8 @@
 //! | `ECS Deployment State Change` | a deployment begins, is completed, or has failed |
 //! | `ECS Service Action` | a service says so among its events, or a daemon's desired count changes |
 //!
-//! One step that changes a resource several times makes one event of it. Of one resource they are in order.
+//! One step that changes a resource several times makes one event of it. Of one resource they are in order; of a service its
+//! deployments come first, then what it says, the oldest first.
 
 mod detail;
 #[cfg(test)]
@@ -26,8 +27,8 @@ use state::{
 use crate::{
     arn,
     cluster::{
-        Change, Cluster, ContainerRow, DeploymentRow, InstanceId, InstanceRow, Row, ServiceRow,
-        ServiceStatus, TaskRow, Txn,
+        Change, Cluster, ContainerRow, DeploymentRow, InstanceId, InstanceRow, Row, ServiceEventRow,
+        ServiceRow, ServiceStatus, TaskRow, Txn,
     },
     placement::Refused,
     rows::DeploymentRolloutState as Rollout,
@@ -40,7 +41,8 @@ const DEPLOYMENT: &str = "ECS Deployment State Change";
 const ACTION: &str = "ECS Service Action";
 
 /// How many rows, and how many bytes of them, announcing a change takes at the most: the event, that of a task's
-/// container instance with its row, and as many events that are lost for them.
+/// container instance with its row, those of a service's deployment and desired count, and as many events that are lost
+/// for them.
 pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
     match change {
         Change::Put(Row::Task(row)) => {
@@ -48,7 +50,8 @@ pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
             (5, 2 * row.weight() + 3 * host.map_or(0, |host| host.weight()))
         }
         Change::Put(Row::Instance(row)) => (3, 3 * row.weight()),
-        Change::Put(Row::Service(_)) => (6, 6 * 1024),
+        Change::Put(Row::Service(_)) => (4, 4 * 1024),
+        Change::Put(Row::ServiceEvent(_)) => (2, 2 * 1024),
         _ => (0, 0),
     }
 }
@@ -56,6 +59,7 @@ pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
 /// Says what the rows that a step has changed since `before` make worth saying.
 pub fn announce(txn: &mut Txn, before: &Cluster) {
     let (mut tasks, mut hosts, mut services) = (Vec::new(), BTreeSet::new(), Vec::new());
+    let mut fresh = Vec::new();
     for change in txn.changes() {
         match change {
             Change::Put(Row::Task(row)) => {
@@ -66,6 +70,12 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
             }
             Change::Put(Row::Instance(row)) => drop(hosts.insert(row.id)),
             Change::Put(Row::Service(row)) => services.push(row.clone()),
+            Change::Put(Row::ServiceEvent(row)) => {
+                let known = before.service_event(&row.service, row.number);
+                if known.is_none_or(|known| known.id != row.id) {
+                    fresh.push(row.clone());
+                }
+            }
             _ => {}
         }
     }
@@ -76,6 +86,7 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
     for row in services {
         of_service(txn, before.service(&row.name).map(AsRef::as_ref), &row, &mut events);
     }
+    events.extend(fresh.iter().filter_map(|row| of_what_was_said(txn, row)));
     contract::tell(txn, events);
 }
 
@@ -123,7 +134,7 @@ fn instance_differs(old: &InstanceRow, new: &InstanceRow) -> bool {
         || old.ec2_instance_id != new.ec2_instance_id
 }
 
-/// Deployments first, then what the service says, the oldest first.
+/// Its deployments, and what a daemon wants.
 fn of_service(txn: &Txn, old: Option<&ServiceRow>, new: &ServiceRow, events: &mut Vec<Event>) {
     let about = || arn::service(txn.ctx, &txn.state.row.name, &new.name.0);
     for deployment in new.deployments.iter().rev() {
@@ -136,18 +147,17 @@ fn of_service(txn: &Txn, old: Option<&ServiceRow>, new: &ServiceRow, events: &mu
         let said = ("INFO", "SERVICE_DESIRED_COUNT_UPDATED", None);
         events.push(event(ACTION, about(), detail::action(txn, said, txn.now())));
     }
-    let last = old.and_then(|old| old.events.first()).map(|event| &event.id);
-    let fresh = new.events.iter().take_while(|event| Some(&event.id) != last);
-    for fresh in fresh.collect::<Vec<_>>().into_iter().rev() {
-        let Some(said) = said(new, fresh) else { continue };
-        let said = match said {
-            Said::Steady => ("INFO", "SERVICE_STEADY_STATE", None),
-            Said::Stopped => ("INFO", "TASKS_STOPPED", None),
-            Said::Impaired => ("WARN", "SERVICE_TASK_START_IMPAIRED", None),
-            Said::Unplaced(why) => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", Some(Refused::reason_in(why))),
-        };
-        events.push(event(ACTION, about(), detail::action(txn, said, fresh.at)));
-    }
+}
+
+fn of_what_was_said(txn: &Txn, row: &ServiceEventRow) -> Option<Event> {
+    let said = match said(row)? {
+        Said::Steady => ("INFO", "SERVICE_STEADY_STATE", None),
+        Said::Stopped => ("INFO", "TASKS_STOPPED", None),
+        Said::Impaired => ("WARN", "SERVICE_TASK_START_IMPAIRED", None),
+        Said::Unplaced(why) => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", Some(Refused::reason_in(why))),
+    };
+    let about = arn::service(txn.ctx, &txn.state.row.name, &row.service.0);
+    Some(event(ACTION, about, detail::action(txn, said, row.at)))
 }
 
 /// The type and name of the event of a deployment.

@@ -5,6 +5,7 @@
 pub mod change;
 pub mod daemons;
 pub mod facets;
+mod history;
 pub(crate) mod looks;
 pub mod seek;
 mod take;
@@ -31,6 +32,7 @@ use crate::{account::Account, announce, instance, limits, placement::Slots, serv
 
 use daemons::Daemons;
 use facets::Facets;
+use history::History;
 
 pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
@@ -85,6 +87,7 @@ pub struct Cluster {
     pub row: Arc<ClusterRow>,
     instances: OrdMap<InstanceId, Arc<InstanceRow>>,
     services: OrdMap<ServiceName, Arc<ServiceRow>>,
+    history: History,
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
     tokens: OrdMap<String, Arc<TokenRow>>,
     /// Client tokens, the oldest first.
@@ -109,6 +112,7 @@ impl Cluster {
             row: Arc::new(row),
             instances: OrdMap::new(),
             services: OrdMap::new(),
+            history: History::default(),
             tasks: OrdMap::new(),
             tokens: OrdMap::new(),
             tokens_by_age: OrdSet::new(),
@@ -234,6 +238,24 @@ impl Cluster {
         tasks.chain(tokens).collect()
     }
 
+    /// All rows: whatever another belongs to comes behind it, and the cluster's own last.
+    pub fn rows(&self) -> impl Iterator<Item = Row> {
+        let tasks = self.tasks.values().cloned().map(Row::Task);
+        let services = self.services.values().cloned().map(Row::Service);
+        let instances = self.instances.values().cloned().map(Row::Instance);
+        let tokens = self.tokens.values().cloned().map(Row::Token);
+        let outgoing = self.outgoing.waiting().cloned().map(Row::EventOut);
+        let outgoing = outgoing.chain(self.outgoing.sequence().map(Row::from));
+        let own = (!self.gone).then(|| Row::Cluster(self.row.clone()));
+        tasks
+            .chain(self.history.rows())
+            .chain(services)
+            .chain(instances)
+            .chain(tokens)
+            .chain(outgoing)
+            .chain(own)
+    }
+
     /// How many services and container instances there are, INACTIVE ones too.
     pub fn counts(&self) -> (usize, usize) {
         (self.services.len(), self.instances.len())
@@ -277,9 +299,10 @@ impl Domain for Cluster {
             Key::Cluster(()) => self.row.forget_at.filter(|_| !self.gone),
             Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
             Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
+            Key::ServiceToken(name) => self.service_token(name).map(|row| row.forget_at),
             Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
-            Key::EventOut(_) | Key::Sequence(()) => None,
+            Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => None,
         }
     }
 
@@ -291,6 +314,8 @@ impl Domain for Cluster {
             }
             Change::Put(Row::Instance(row)) => self.put_instance(row),
             Change::Put(Row::Service(row)) => self.put_service(row),
+            Change::Put(Row::ServiceEvent(row)) => self.history.put_event(row),
+            Change::Put(Row::ServiceToken(row)) => self.history.put_token(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
             Change::Put(Row::Token(row)) => {
                 self.forget_token(&row.token);
@@ -302,6 +327,8 @@ impl Domain for Cluster {
             Change::Delete(Key::Cluster(())) => self.gone = true,
             Change::Delete(Key::Instance(id)) => self.delete_instance(id),
             Change::Delete(Key::Service(name)) => self.delete_service(name),
+            Change::Delete(Key::ServiceEvent(id)) => self.history.forget_event(id),
+            Change::Delete(Key::ServiceToken(name)) => self.history.forget_token(name),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
             Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
@@ -331,8 +358,8 @@ impl Domain for Cluster {
     fn forgets(&self, key: &Key) -> bool {
         match key {
             Key::Service(name) => self.services.get(name).is_some_and(|row| row.forget_at.is_some()),
-            Key::Task(_) | Key::Instance(_) | Key::Token(_) | Key::Cluster(()) => true,
-            Key::EventOut(_) | Key::Sequence(()) => false,
+            Key::Task(_) | Key::Instance(_) | Key::ServiceToken(_) | Key::Token(_) | Key::Cluster(()) => true,
+            Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => false,
         }
     }
 

@@ -2,7 +2,7 @@
 //! cluster is, and when it may go, is decided here.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/clusters.html>
 
-use ::state::contract::Tells;
+use ::state::Table;
 use ecs_model::{self as ecs, ClusterField, KeyValuePair, errors};
 use wire::Error;
 
@@ -98,16 +98,9 @@ pub fn delete_cluster(
 /// Forgets a cluster that is INACTIVE long enough, with all that is left of it; its own row last, and in the
 /// next steps if this one has no room for all.
 pub fn forget(txn: &mut Txn) {
-    let state = &txn.state;
-    let tasks = state.tasks().map(|row| Key::Task(row.id));
-    let services = state.services().map(|row| Key::Service(row.name.clone()));
-    let instances = state.instances().map(|row| Key::Instance(row.id));
-    let tokens = state.tokens().map(|row| Key::Token(row.token.clone()));
-    let events = state.outgoing().waiting().map(|row| Key::EventOut(row.sequence));
-    let sequence = state.outgoing().sequence().map(|_| Key::Sequence(()));
-    let rows = tasks.chain(services).chain(instances).chain(tokens).chain(events).chain(sequence);
-    let rows: Vec<Key> = rows.take(::state::limits::STEP_CHANGES + 1).collect();
-    for key in rows.into_iter().chain([Key::Cluster(())]) {
+    let keys = txn.state.rows().map(|row| row.key());
+    let keys: Vec<Key> = keys.take(::state::limits::STEP_CHANGES + 1).collect();
+    for key in keys {
         if txn.full() {
             return;
         }

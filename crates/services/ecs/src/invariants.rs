@@ -5,7 +5,10 @@ mod indexes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cluster::{Cluster, Desired, InstanceId, InstanceRow, Resources, ServiceStatus, TaskStatus},
+    cluster::{
+        Cluster, Desired, InstanceId, InstanceRow, Resources, ServiceEventRow, ServiceStatus, TaskStatus,
+    },
+    limits,
     placement::slots::Slot,
 };
 
@@ -15,6 +18,7 @@ pub fn check(state: &Cluster) -> Vec<String> {
     hosts(state, &mut broken);
     tasks(state, &mut broken);
     services(state, &mut broken);
+    histories(state, &mut broken);
     indexes::check(state, &mut broken);
     broken
 }
@@ -108,4 +112,28 @@ fn services(state: &Cluster, broken: &mut Vec<String>) {
             }
         }
     }
+}
+
+/// What a service has said is its newest events, without a gap, and nothing is kept of a service that is not there.
+fn histories(state: &Cluster, broken: &mut Vec<String>) {
+    let mut last: Option<&ServiceEventRow> = None;
+    for event in state.all_service_events() {
+        let ServiceEventRow { service, number, .. } = event.as_ref();
+        if state.service(service).is_none() {
+            broken.push(format!("event {number} is of service {service}, which is not there"));
+        }
+        if last.is_some_and(|last| last.service == *service && last.number + 1 != *number) {
+            broken.push(format!("no event of service {service} comes before its event {number}"));
+        }
+        last = Some(event);
+    }
+    for row in state.services() {
+        let said = state.service_events(&row.name).count();
+        if said > limits::SERVICE_EVENTS {
+            broken.push(format!("service {} keeps {said} events", row.name));
+        }
+    }
+    let tokens = state.service_tokens().filter(|row| state.service(&row.service).is_none());
+    broken
+        .extend(tokens.map(|row| format!("a client token made service {}, which is not there", row.service)));
 }

@@ -28,7 +28,7 @@ pub fn is_full(most: usize, all: usize, live: impl FnOnce() -> usize) -> bool {
 
 /// STOPPED tasks that a cluster remembers; beyond, the oldest are forgotten before their hour is over.
 pub const STOPPED_TASKS: usize = 100_000;
-/// RunTask client tokens that a cluster remembers; beyond, the oldest are forgotten before their day is over.
+/// RunTask client tokens that a cluster remembers, besides those that made its services; beyond, the oldest are forgotten before their day is over.
 pub const TOKENS: usize = 200_000;
 /// Families of task definitions (ECS names no limit).
 pub const FAMILIES: usize = 100_000;
@@ -40,7 +40,8 @@ pub const AGENT_KEYS: usize = 100_000;
 pub const UNUSED_KEY_KEPT_MS: i64 = 86_400_000;
 /// Tags on a resource.
 pub const TAGS: usize = 50;
-/// Events that a service keeps.
+/// Events that a service keeps, the newest.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html>
 pub const SERVICE_EVENTS: usize = 100;
 /// Attributes of a container instance.
 pub const ATTRIBUTES: usize = 200;
@@ -51,7 +52,8 @@ pub const REASON_LENGTH: usize = 1024;
 pub const STOPPED_TASK_KEPT_MS: i64 = 3_600_000;
 /// An INACTIVE cluster, service or container instance can be described for an hour.
 pub const INACTIVE_KEPT_MS: i64 = 3_600_000;
-/// A RunTask client token is good for a day.
+/// A client token is good for a day; that of a service no longer than the service is remembered.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html> (it says so of RunTask alone)
 pub const TOKEN_KEPT_MS: i64 = 86_400_000;
 /// An event that says the same is repeated after six hours.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages.html>

@@ -371,14 +371,6 @@ pub struct DeploymentRow {
     pub not_before: Option<Timestamp>,
 }
 
-/// An event of a service, as DescribeServices lists it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct EventRow {
-    pub id: String,
-    pub at: Timestamp,
-    pub message: String,
-}
-
 /// A service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ServiceRow {
@@ -403,14 +395,8 @@ pub struct ServiceRow {
     pub role_arn: Option<String>,
     pub created_at: Timestamp,
     pub created_by: Option<String>,
-    pub client_token: Option<String>,
-    /// SHA-256 of the request that made it, token and all.
-    #[serde(default)]
-    pub request: String,
     /// Newest (PRIMARY) first.
     pub deployments: Vec<DeploymentRow>,
-    /// Newest first, at most 100.
-    pub events: Vec<EventRow>,
     /// Whether the last event said that it has reached a steady state.
     pub steady: bool,
     /// The last reason given for a task that could not be placed; the same one is not repeated at once.
@@ -419,11 +405,34 @@ pub struct ServiceRow {
     pub wake_at: Option<Timestamp>,
     /// When an INACTIVE service is forgotten.
     pub forget_at: Option<Timestamp>,
+    /// What the row of an earlier version held that has rows of its own; only while it is read.
+    #[serde(skip)]
+    pub held: Option<Box<Held>>,
 }
 
 /// ECS treats a service that never had a value so.
 fn disabled() -> AvailabilityZoneRebalancing {
     AvailabilityZoneRebalancing::Disabled
+}
+
+/// An event of a service, as DescribeServices lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceEventRow {
+    pub service: ServiceName,
+    /// Counts up by one with each event of the service.
+    pub number: u64,
+    pub id: String,
+    pub at: Timestamp,
+    pub message: String,
+}
+
+/// That a CreateService with a client token made a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceTokenRow {
+    pub service: ServiceName,
+    /// SHA-256 of the request, token and all.
+    pub request: String,
+    pub forget_at: Timestamp,
 }
 
 /// A RunTask client token and what it made.

@@ -15,6 +15,7 @@ pub(crate) mod tests;
 pub mod update;
 
 use ecs_model::errors;
+use state::Table;
 use wire::{Error, Timestamp};
 
 use crate::{
@@ -28,6 +29,7 @@ use crate::{
 
 /// Brings a service as far as it can go now.
 pub fn settle(txn: &mut Txn, name: &ServiceName) {
+    txn.take_over(name);
     let Some(service) = txn.state.service(name).cloned() else { return };
     match service.status {
         ServiceStatus::Active => rollout::advance(txn, service.as_ref().clone()),
@@ -56,6 +58,7 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     let now = txn.now();
     let due = |at: &Timestamp| *at <= now;
     if row.forget_at.as_ref().is_some_and(due) {
+        forget_history(txn, name);
         txn.delete(Key::Service(name.clone()));
         return;
     }
@@ -65,6 +68,12 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     }
     txn.state.daemon_retries(name);
     txn.put_service(row);
+}
+
+/// Forgets what a service has said, and the client token that made it.
+fn forget_history(txn: &mut Txn, name: &ServiceName) {
+    let beside: Vec<Key> = txn.state.beside_service(name).map(|row| row.key()).collect();
+    beside.into_iter().for_each(|key| txn.delete(key));
 }
 
 /// The clock was set back: the service waits no longer than one does.
@@ -105,10 +114,11 @@ pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
 pub fn failed_health(txn: &mut Txn, task: &TaskId) {
     let Some(task) = txn.state.task(task).cloned() else { return };
     count_outcome(txn, &task, true);
-    let Some((name, _)) = &task.service else { return };
-    let Some(mut row) = txn.state.service(name).map(|row| row.as_ref().clone()) else { return };
-    events::add(txn, &mut row, &format!("(task {}) failed container health checks.", task.id));
-    txn.put_service(row);
+    if let Some((name, _)) = &task.service
+        && txn.state.service(name).is_some()
+    {
+        events::add(txn, name, &format!("(task {}) failed container health checks.", task.id));
+    }
 }
 
 fn by_itself(task: &TaskRow) -> bool {

@@ -40,12 +40,14 @@ pub struct World {
     pub listened: bool,
     /// What the last batch changed.
     pub changed: Vec<Key>,
+    /// What it has stored.
+    pub stored: Changes,
     /// How many rows it looked at.
     pub looked: usize,
 }
 
 /// The last change of each row.
-type Changes = BTreeMap<Key, Change>;
+pub type Changes = BTreeMap<Key, Change>;
 
 /// An identifier for a name of at most 16 bytes; identifiers sort as their names do.
 pub fn id(name: &str) -> Id128 {
@@ -95,6 +97,7 @@ impl World {
             ids: Ids::new(7),
             listened: false,
             changed: Vec::new(),
+            stored: Changes::new(),
             looked: 0,
         };
         for _ in 0..2 {
@@ -149,6 +152,7 @@ impl World {
         );
         self.state = done.state;
         self.changed = done.keys.into_iter().collect();
+        self.stored = done.sink;
         (reply, done.broken)
     }
 

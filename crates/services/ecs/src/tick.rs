@@ -3,7 +3,7 @@
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ClusterRow, InstanceRow, Key, TaskRow, TokenRow, Txn, Writes},
+    cluster::{ClusterRow, InstanceRow, Key, ServiceTokenRow, TaskRow, TokenRow, Txn, Writes},
     clusters, instance, limits, service, task,
 };
 
@@ -13,9 +13,9 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::Service(name) => service::woken(txn, &name),
         Key::Task(id) => task::report::forget(txn, &id),
         Key::Instance(id) => instance::state::forget(txn, &id),
-        Key::Token(token) => txn.delete(Key::Token(token)),
+        Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
-        Key::EventOut(_) | Key::Sequence(()) => {}
+        Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
 
@@ -39,6 +39,13 @@ pub fn set_back(txn: &mut Txn, key: Key) {
                 txn.put_instance(InstanceRow { forget_at, ..row.as_ref().clone() });
             }
         }
+        Key::ServiceToken(name) => {
+            let Some(row) = txn.state.service_token(&name).cloned() else { return };
+            let forget_at = row.forget_at.min(now.plus_millis(limits::TOKEN_KEPT_MS));
+            if forget_at != row.forget_at {
+                txn.put(ServiceTokenRow { forget_at, ..row.as_ref().clone() });
+            }
+        }
         Key::Token(token) => {
             let Some(row) = txn.state.token(&token).cloned() else { return };
             let forget_at = row.forget_at.min(now.plus_millis(limits::TOKEN_KEPT_MS));
@@ -54,7 +61,7 @@ pub fn set_back(txn: &mut Txn, key: Key) {
             }
         }
         Key::Service(name) => service::set_back(txn, &name),
-        Key::EventOut(_) | Key::Sequence(()) => {}
+        Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
 

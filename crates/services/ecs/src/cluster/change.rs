@@ -9,6 +9,8 @@ state::rows! {
     "cluster" Cluster(ClusterRow, ()): |_row| (),
     "instance" Instance(InstanceRow, InstanceId): |row| row.id,
     "service" Service(ServiceRow, ServiceName): |row| row.name.clone(),
+    "service-event" ServiceEvent(ServiceEventRow, (ServiceName, u64)): |row| (row.service.clone(), row.number),
+    "service-token" ServiceToken(ServiceTokenRow, ServiceName): |row| row.service.clone(),
     "task" Task(TaskRow, TaskId): |row| row.id,
     "token" Token(TokenRow, String): |row| row.token.clone(),
     "event-out" EventOut(EventOut, u64): |row| row.sequence,

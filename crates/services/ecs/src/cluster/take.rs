@@ -44,7 +44,21 @@ impl Cluster {
         }
     }
 
+    /// A row of an earlier version is taken apart: what it holds stands among the rows of its kind at once, and is
+    /// written down as such when the service is settled.
     pub(super) fn put_service(&mut self, row: &Arc<ServiceRow>) {
+        let apart = row.held.as_ref().map(|held| {
+            for event in &held.events {
+                self.apply(&Change::Put(Row::from(event.clone())));
+            }
+            if let Some(token) = &held.token {
+                self.apply(&Change::Put(Row::from(token.clone())));
+            }
+            self.agenda.mark(Mark::Service(row.name.clone()));
+            Arc::new(ServiceRow { held: None, ..row.as_ref().clone() })
+        });
+        self.history.set_unwritten(&row.name, apart.is_some());
+        let row = apart.as_ref().unwrap_or(row);
         self.waiting.row(row);
         if row.status != ServiceStatus::Active || !row.daemon() {
             self.daemons.forget(&row.name);
@@ -62,6 +76,7 @@ impl Cluster {
             self.totals.service(&old, Way::Out);
             self.facets.service(Some(&old), None);
         }
+        self.history.set_unwritten(name, false);
         self.waiting.forget(name);
         self.daemons.forget(name);
     }

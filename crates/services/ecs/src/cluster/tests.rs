@@ -1,6 +1,7 @@
 //! What one step may change, so that it always fits into one commit of the store: whatever waits behind it,
 //! however long the rows are.
 
+mod earlier;
 mod lists;
 mod scale;
 
@@ -34,23 +35,6 @@ fn room_for_more_services_than_a_step_can_take_is_used_in_several() {
     world.pass(0);
     assert_eq!(placed(&world), 1400);
     assert_ne!(world.state.agenda().wake_at(), Some(Timestamp(0)), "nothing is left unfinished");
-}
-
-#[test]
-fn services_with_long_histories_are_settled_in_steps_that_fit() {
-    let mut world = World::new();
-    wait_for_room(&mut world, 40);
-    let rows: Vec<ServiceRow> = world.state.services().map(|row| row.as_ref().clone()).collect();
-    for mut row in rows {
-        let event = EventRow { id: "e".to_owned(), at: world.ctx.now, message: "x".repeat(4000) };
-        row.events = vec![event; 100];
-        world.state.apply(&Change::Put(Row::Service(Arc::new(row))));
-    }
-    world.host(1_000_000);
-    world.pass(0);
-    assert_eq!(placed(&world), 40);
-    // All of them wake at once.
-    world.pass(crate::limits::PLACEMENT_RETRY_MS);
 }
 
 #[test]
@@ -94,6 +78,7 @@ fn a_weight_is_no_less_than_what_the_store_takes() {
     let tags: Vec<_> = (0..50).map(|n| json!({"key": format!("k{n}"), "value": "v".repeat(250)})).collect();
     let service = json!({
         "serviceName": "s", "taskDefinition": "port", "desiredCount": 3, "tags": tags, "propagateTags": "SERVICE",
+        "clientToken": "t",
         "placementConstraints": [{"type": "memberOf", "expression": "agentConnected == true"}],
     });
     world.call(create_service, service).unwrap();
@@ -106,12 +91,7 @@ fn a_weight_is_no_less_than_what_the_store_takes() {
     world
         .call(standing::deregister_container_instance, json!({"containerInstance": host, "force": true}))
         .unwrap();
-    let mut rows = vec![Row::Cluster(world.state.row.clone())];
-    rows.extend(world.state.instances().cloned().map(Row::Instance));
-    rows.extend(world.state.services().cloned().map(Row::Service));
-    rows.extend(world.state.tasks().cloned().map(Row::Task));
-    rows.extend(world.state.tokens().cloned().map(Row::Token));
-    for row in rows {
+    for row in world.state.rows() {
         let (weight, size) =
             (Change::Put(row.clone()).weight(), row.encode().len() + Row::path(&row.key()).len());
         assert!((size..size * 4 + 2048).contains(&weight), "{:?}: {weight} for {size}", row.key());

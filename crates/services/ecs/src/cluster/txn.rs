@@ -1,6 +1,6 @@
 //! What commands write of a cluster, and whom that touches.
 
-use super::{Cluster, Key, Mark, rows::*};
+use super::{Change, Cluster, Key, Mark, Row, rows::*};
 
 /// A command at work on a cluster.
 pub type Txn<'a> = state::Txn<'a, Cluster>;
@@ -15,6 +15,9 @@ pub trait Writes {
 
     /// Writes a service and marks it for settling.
     fn put_service(&mut self, row: ServiceRow);
+
+    /// Writes a service whose stored row is of an earlier version as this one does, with what that row holds of others.
+    fn take_over(&mut self, service: &ServiceName);
 
     /// Writes a task: its service is settled again, and daemons whose task is missing where one has stopped.
     fn put_task(&mut self, row: TaskRow);
@@ -52,7 +55,20 @@ impl Writes for Txn<'_> {
 
     fn put_service(&mut self, row: ServiceRow) {
         self.mark(Mark::Service(row.name.clone()));
+        if self.state.is_unwritten(&row.name) {
+            // In the same step, so that a crash leaves either all of it in the old row or nothing.
+            let held: Vec<Row> = self.state.beside_service(&row.name).collect();
+            held.into_iter().for_each(|row| self.record(Change::Put(row)));
+        }
         self.put(row);
+    }
+
+    fn take_over(&mut self, service: &ServiceName) {
+        if self.state.is_unwritten(service)
+            && let Some(row) = self.state.service(service).cloned()
+        {
+            self.put_service(row.as_ref().clone());
+        }
     }
 
     fn put_task(&mut self, mut row: TaskRow) {

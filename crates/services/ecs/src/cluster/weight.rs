@@ -1,12 +1,15 @@
 //! About how many bytes a row takes in the store, from the lengths of its texts.
 
-use state::Row;
+use state::{Row, Unreadable};
 
 use super::rows::*;
+use crate::limits;
 
 /// A row without its lists and long texts.
 const ROW: usize = 1024;
-/// An element of a list (a container, an event, a tag) without its texts.
+/// A row that has no lists, without its texts.
+const SMALL: usize = 384;
+/// An element of a list (a container, a constraint, a tag) without its texts.
 const ELEMENT: usize = 128;
 /// A container of a task.
 const CONTAINER: usize = 640;
@@ -30,8 +33,32 @@ impl Row for TaskRow {
 }
 
 impl Row for ServiceRow {
+    const VERSION: u32 = 2;
+
     fn weight(&self) -> usize {
         service(self)
+    }
+
+    fn upgrade(version: u32, json: &str) -> Result<ServiceRow, Unreadable> {
+        if version != 1 {
+            return Err(Unreadable::Older(version));
+        }
+        let row: ServiceRow = serde_json::from_str(json)?;
+        let held: ServiceInVersion1 = serde_json::from_str(json)?;
+        let forget_at = row.created_at.plus_millis(limits::TOKEN_KEPT_MS);
+        Ok(ServiceRow { held: Some(Box::new(held.apart(&row.name, forget_at))), ..row })
+    }
+}
+
+impl Row for ServiceEventRow {
+    fn weight(&self) -> usize {
+        SMALL + 2 * self.service.0.len() + self.message.len()
+    }
+}
+
+impl Row for ServiceTokenRow {
+    fn weight(&self) -> usize {
+        SMALL + 2 * self.service.0.len() + self.request.len()
     }
 }
 
@@ -64,11 +91,9 @@ fn over(over: &ContainerOverride) -> usize {
 }
 
 fn service(row: &ServiceRow) -> usize {
-    let events = row.events.iter().map(|event| ELEMENT + event.message.len());
     let constraints =
         row.placement_constraints.iter().filter_map(|constraint| constraint.expression.as_ref());
-    ROW + events.sum::<usize>()
-        + constraints.map(|expression| ELEMENT + expression.len()).sum::<usize>()
+    ROW + constraints.map(|expression| ELEMENT + expression.len()).sum::<usize>()
         + ELEMENT * row.placement_strategy.len()
         + CONTAINER * row.deployments.len()
         + row.unplaced.as_ref().map_or(0, |(why, _)| why.len())

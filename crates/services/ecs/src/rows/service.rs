@@ -1,7 +1,48 @@
 //! What rows of services are made of.
 
 use serde::{Deserialize, Serialize};
-use wire::string_enum;
+use wire::{Timestamp, string_enum};
+
+use super::{ServiceEventRow, ServiceName, ServiceTokenRow};
+
+/// Rows of their own that the row of a service held in an earlier version.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Held {
+    pub events: Vec<ServiceEventRow>,
+    pub token: Option<ServiceTokenRow>,
+}
+
+/// What version 1 of the row of a service had besides.
+#[derive(Debug, Deserialize)]
+pub struct ServiceInVersion1 {
+    client_token: Option<String>,
+    /// SHA-256 of the request that made it, token and all; the first ones had none.
+    #[serde(default)]
+    request: String,
+    /// Newest first.
+    events: Vec<ServiceEventInVersion1>,
+}
+
+/// An event in it.
+#[derive(Debug, Deserialize)]
+struct ServiceEventInVersion1 {
+    id: String,
+    at: Timestamp,
+    message: String,
+}
+
+impl ServiceInVersion1 {
+    /// The rows that are made of it; the client token is good until `forget_at`.
+    pub fn apart(self, service: &ServiceName, forget_at: Timestamp) -> Held {
+        let request = Some(self.request).filter(|request| self.client_token.is_some() && !request.is_empty());
+        let token = request.map(|request| ServiceTokenRow { service: service.clone(), request, forget_at });
+        let event = |(number, event): (u64, ServiceEventInVersion1)| {
+            let ServiceEventInVersion1 { id, at, message } = event;
+            ServiceEventRow { service: service.clone(), number, id, at, message }
+        };
+        Held { events: (1..).zip(self.events.into_iter().rev()).map(event).collect(), token }
+    }
+}
 
 /// How deployments go, as it was given: what holds stands beside it in the row.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

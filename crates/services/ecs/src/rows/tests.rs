@@ -43,8 +43,10 @@ fn inner(row: &str) -> Value {
     serde_json::from_str::<Value>(row).unwrap()["row"].take()
 }
 
-fn enveloped(row: &Value) -> String {
-    format!("{{\"v\":1,\"row\":{row}}}")
+/// The row of another one's version.
+fn enveloped(row: &Value, like: &str) -> String {
+    let version = &serde_json::from_str::<Value>(like).unwrap()["v"];
+    format!("{{\"v\":{version},\"row\":{row}}}")
 }
 
 #[test]
@@ -75,7 +77,10 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             "agent-key" => of::<account::AgentKeyRow>(&mut seen, row),
             "cluster" => of::<ClusterRow>(&mut seen, row),
             "instance" => of::<InstanceRow>(&mut seen, row),
+            "service" if row.starts_with("{\"v\":1,") => of::<ServiceInVersion1>(&mut seen, row),
             "service" => of::<ServiceRow>(&mut seen, row),
+            "service-event" => of::<ServiceEventRow>(&mut seen, row),
+            "service-token" => of::<ServiceTokenRow>(&mut seen, row),
             "task" => of::<TaskRow>(&mut seen, row),
             "token" => of::<TokenRow>(&mut seen, row),
             "event-out" => of::<EventOut>(&mut seen, row),
@@ -83,7 +88,7 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             other => panic!("no kind is called {other}"),
         }
     }
-    assert_eq!(kinds.len(), 11, "{kinds:?}");
+    assert_eq!(kinds.len(), 13, "{kinds:?}");
     assert_eq!(seen.missing(), BTreeMap::new());
 }
 
@@ -113,7 +118,8 @@ fn members_that_nobody_knows_are_ignored() {
         {
             let mut more = whole.clone();
             more.pointer_mut(at).unwrap()["membersOfTomorrow"] = serde_json::json!([{"a": 1}]);
-            assert_eq!(rewritten(domain, key, &enveloped(&more)), rewritten(domain, key, row), "{key} {at}");
+            let more = enveloped(&more, row);
+            assert_eq!(rewritten(domain, key, &more), rewritten(domain, key, row), "{key} {at}");
         }
     }
 }
@@ -140,9 +146,33 @@ fn members_that_are_missing_have_a_default() {
                 }
                 let mut less = whole.clone();
                 less.pointer_mut(at).unwrap().as_object_mut().unwrap().remove(name);
-                rewritten(domain, key, &enveloped(&less));
+                rewritten(domain, key, &enveloped(&less, row));
             }
         }
+    }
+}
+
+/// What a service said, and the client token that made it, were in its row once.
+#[test]
+fn the_row_of_a_service_of_version_1_is_taken_apart() {
+    let (_, key, row) = golden().find(|(_, key, _)| *key == "service/s").unwrap();
+    assert!(row.starts_with("{\"v\":1,"));
+    let Ok(cluster::Row::Service(read)) = cluster::Row::decode(key, row.as_bytes()) else { panic!("{row}") };
+    let held = read.held.as_ref().unwrap();
+    let rows = held.events.iter().cloned().map(cluster::Row::from);
+    let rows = rows.chain(held.token.clone().map(cluster::Row::from));
+    let written: Vec<(String, Vec<u8>)> =
+        rows.map(|row| (cluster::Row::path(&row.key()), row.encode())).collect();
+    let golden = golden().filter(|(_, key, _)| key.starts_with("service-"));
+    let golden: Vec<_> = golden.map(|(_, key, row)| (key.to_owned(), row.as_bytes().to_vec())).collect();
+    assert_eq!(written, golden);
+    // The first ones did not know the request, and not each had a client token.
+    for (member, without) in [("request", serde_json::json!("")), ("client_token", Value::Null)] {
+        let mut less = inner(row);
+        less[member] = without;
+        let read = cluster::Row::decode(key, enveloped(&less, row).as_bytes());
+        let Ok(cluster::Row::Service(read)) = read else { panic!("{less}") };
+        assert_eq!(read.held.as_ref().unwrap().token, None, "{member}");
     }
 }
 

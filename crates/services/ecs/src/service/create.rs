@@ -8,7 +8,7 @@ use crate::{
     cluster::{
         DeploymentId, DeploymentRolloutState, DeploymentRow, LaunchType, PlacementConstraint,
         PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus,
-        TaskDefinitionId, Txn, Writes,
+        ServiceTokenRow, TaskDefinitionId, Txn, Writes,
     },
     convert::Stored,
     limits, placement, tags,
@@ -23,7 +23,7 @@ pub fn create_service(
     let name = ServiceName(name(&request.service_name)?);
     run::check_token(request.client_token.as_deref(), limits::SERVICE_TOKEN_LENGTH)?;
     let digest = run::fingerprint(&request);
-    if let Some(answer) = existing(txn, &name, request.client_token.is_some(), &digest)? {
+    if let Some(answer) = existing(txn, &name, &digest)? {
         return Ok(answer);
     }
     admit(txn, &request)?;
@@ -69,15 +69,19 @@ pub fn create_service(
         role_arn: None,
         created_at: txn.now(),
         created_by: Some(txn.ctx.caller_arn.to_string()),
-        client_token: request.client_token,
-        request: digest,
         deployments: vec![deployment(txn, definition.id())],
-        events: Vec::new(),
         steady: false,
         unplaced: None,
         wake_at: None,
         forget_at: None,
+        held: None,
     };
+    // Of an INACTIVE one of this name.
+    super::forget_history(txn, &name);
+    if request.client_token.is_some() {
+        let forget_at = txn.now().plus_millis(limits::TOKEN_KEPT_MS);
+        txn.put(ServiceTokenRow { service: name, request: digest, forget_at });
+    }
     txn.put_service(row.clone());
     Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
 }
@@ -96,11 +100,11 @@ fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
     controller(request.deployment_controller.as_ref())
 }
 
-/// The same request again gives the same service; another one of that name is refused.
+/// The same request with the same client token gives the same service again; another one of that name is refused.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>
 fn existing(
     txn: &Txn,
     name: &ServiceName,
-    with_token: bool,
     digest: &str,
 ) -> Result<Option<ecs::CreateServiceResponse>, Error> {
     let Some(row) = txn.state.service(name) else { return Ok(None) };
@@ -109,7 +113,7 @@ fn existing(
         ServiceStatus::Draining => {
             Err(errors::invalid_parameter("Unable to Start a service that is still Draining."))
         }
-        ServiceStatus::Active if with_token && row.request == digest => {
+        ServiceStatus::Active if txn.state.service_token(name).is_some_and(|made| made.request == digest) => {
             let service = Some(describe::service(&txn.state, txn.ctx, row, true));
             Ok(Some(ecs::CreateServiceResponse { service }))
         }

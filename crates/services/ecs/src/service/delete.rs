@@ -48,8 +48,7 @@ pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
         stopped.push(id);
     }
     if !stopped.is_empty() {
-        events::add(txn, &mut row, &events::stopped(&stopped));
-        txn.put_service(row);
+        events::add(txn, &row.name, &events::stopped(&stopped));
     } else if tally.live() == 0 {
         row.status = ServiceStatus::Inactive;
         row.deployments.clear();

@@ -6,7 +6,9 @@ use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, DeploymentRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, Tally},
+    cluster::{
+        Cluster, DeploymentRow, Scheduling, ServiceEventRow, ServiceName, ServiceRow, ServiceStatus, Tally,
+    },
     convert::Shown,
     limits,
     task::describe::missing,
@@ -57,7 +59,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         deployment_configuration: Some(configuration(row)),
         deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d)).collect()),
         role_arn: row.role_arn.clone(),
-        events: Some(row.events.iter().map(event).collect()),
+        events: Some(state.service_events(&row.name).map(|row| event(row)).collect()),
         created_at: Some(row.created_at),
         placement_constraints: Some(row.placement_constraints.shown()),
         placement_strategy: Some(row.placement_strategy.shown()),
@@ -117,7 +119,7 @@ fn deployment(tally: &Tally, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRo
     }
 }
 
-fn event(row: &crate::cluster::EventRow) -> ecs::ServiceEvent {
+fn event(row: &ServiceEventRow) -> ecs::ServiceEvent {
     ecs::ServiceEvent {
         id: Some(row.id.clone()),
         created_at: Some(row.at),

@@ -4,7 +4,7 @@
 use wire::Timestamp;
 
 use crate::{
-    cluster::{EventRow, ServiceRow, TaskId, Txn},
+    cluster::{ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes},
     limits,
 };
 
@@ -26,8 +26,9 @@ pub enum Said<'a> {
 }
 
 /// What an event of a service says.
-pub fn said<'a>(service: &ServiceRow, event: &'a EventRow) -> Option<Said<'a>> {
-    let text = event.message.strip_prefix("(service ")?.strip_prefix(&*service.name.0)?.strip_prefix(") ")?;
+pub fn said(event: &ServiceEventRow) -> Option<Said<'_>> {
+    let text =
+        event.message.strip_prefix("(service ")?.strip_prefix(&*event.service.0)?.strip_prefix(") ")?;
     match text {
         STEADY => Some(Said::Steady),
         text if text.starts_with(IMPAIRED) => Some(Said::Impaired),
@@ -36,35 +37,45 @@ pub fn said<'a>(service: &ServiceRow, event: &'a EventRow) -> Option<Said<'a>> {
     }
 }
 
-/// Adds an event to a service's list, newest first.
-pub fn add(txn: &mut Txn, service: &mut ServiceRow, text: &str) {
-    let message = format!("(service {}) {text}", service.name);
-    service.events.insert(0, EventRow { id: txn.ids.uuid(), at: txn.ctx.now, message });
-    service.events.truncate(limits::SERVICE_EVENTS);
+/// Adds an event to what a service has said; the oldest one goes for it once there are 100.
+pub fn add(txn: &mut Txn, service: &ServiceName, text: &str) {
+    txn.take_over(service);
+    let (id, at, message) = (txn.ids.uuid(), txn.now(), message(service, text));
+    let number = txn.state.next_service_event(service);
+    txn.put(ServiceEventRow { service: service.clone(), number, id, at, message });
+    while let Some(oldest) = txn.state.surplus_service_event(service) {
+        txn.delete(oldest);
+    }
 }
 
 /// Adds an event unless the same one was the last of its kind within six hours.
-pub fn add_once(txn: &mut Txn, service: &mut ServiceRow, text: &str) {
+pub fn add_once(txn: &mut Txn, service: &ServiceName, text: &str) {
     let since = txn.ctx.now.plus_millis(-limits::EVENT_REPEATED_MS);
     add_once_since(txn, service, since, text);
 }
 
 /// Says once of the PRIMARY deployment that the percentages leave no way to replace tasks.
-pub fn add_blocked(txn: &mut Txn, service: &mut ServiceRow) {
+pub fn add_blocked(txn: &mut Txn, service: &ServiceRow) {
     let text = "was unable to stop or start tasks during a deployment because of the service deployment configuration. \
                 Update the minimumHealthyPercent or maximumPercent value and try again.";
     let since = service.deployments.first().map_or(txn.ctx.now, |primary| primary.created_at);
-    add_once_since(txn, service, since, text);
+    add_once_since(txn, &service.name, since, text);
 }
 
-/// Adds an event unless the same one is there since then and since the last steady state.
-fn add_once_since(txn: &mut Txn, service: &mut ServiceRow, since: Timestamp, text: &str) {
-    let message = format!("(service {}) {text}", service.name);
-    let steady = |event: &&EventRow| event.message.ends_with(STEADY);
-    let recent = service.events.iter().take_while(|event| event.at >= since && !steady(event));
-    if !recent.into_iter().any(|event| event.message == message) {
+/// Adds an event unless the same one is there since then and since the last steady state: no other is looked at.
+fn add_once_since(txn: &mut Txn, service: &ServiceName, since: Timestamp, text: &str) {
+    let message = message(service, text);
+    let steady = |event: &ServiceEventRow| event.message.ends_with(STEADY);
+    let events = txn.state.service_events(service);
+    let is_said =
+        events.take_while(|event| event.at >= since && !steady(event)).any(|event| event.message == message);
+    if !is_said {
         add(txn, service, text);
     }
+}
+
+fn message(service: &ServiceName, text: &str) -> String {
+    format!("(service {service}) {text}")
 }
 
 /// `was unable to place a task because …`

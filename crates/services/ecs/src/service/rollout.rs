@@ -147,7 +147,7 @@ fn start(
 /// Says which tasks were started, if any.
 pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, started: &[TaskId]) {
     if !started.is_empty() {
-        events::add(txn, service, &events::started(started));
+        events::add(txn, &service.name, &events::started(started));
         service.steady = false;
     }
 }
@@ -193,7 +193,7 @@ fn origin(
 /// Says why a task has no place, once until that changes, and looks again a little later.
 pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, why: &str) {
     let now = txn.now();
-    events::add_once(txn, service, &events::unplaced(why));
+    events::add_once(txn, &service.name, &events::unplaced(why));
     service.unplaced = Some((why.to_owned(), now));
     service.wake_at = Some(now.plus_millis(limits::PLACEMENT_RETRY_MS));
     service.steady = false;
@@ -215,7 +215,7 @@ pub fn stop_all(txn: &mut Txn, service: &mut ServiceRow, chosen: &[TaskId]) {
         stopped.extend(task::stop::want(txn, id, code, reason).map(|row| row.id));
     }
     if !stopped.is_empty() {
-        events::add(txn, service, &events::stopped(&stopped));
+        events::add(txn, &service.name, &events::stopped(&stopped));
         service.steady = false;
     }
 }
@@ -226,7 +226,7 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     if primary.not_before.is_some() && primary.consecutive_failures > limits::FREE_FAILURES {
         let more = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
-        events::add_once(txn, service, &format!("{} {more}", events::IMPAIRED));
+        events::add_once(txn, &service.name, &format!("{} {more}", events::IMPAIRED));
     }
     let share = tally.share(&primary.id);
     let ready = share.class(Class { leaving: false, standing: Standing::Healthy }).len();
@@ -243,11 +243,11 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
         first.rollout = DeploymentRolloutState::Completed;
         first.rollout_reason = format!("ECS deployment {} completed.", first.id);
         first.updated_at = now;
-        events::add(txn, service, &format!("(deployment {}) deployment completed.", primary.id));
+        events::add(txn, &service.name, &format!("(deployment {}) deployment completed.", primary.id));
     }
     if !service.steady {
         service.steady = true;
-        events::add(txn, service, events::STEADY);
+        events::add(txn, &service.name, events::STEADY);
     }
 }
 

@@ -6,11 +6,11 @@ use ecs_model::{self as ecs, DeploymentRolloutState};
 use serde_json::{Value, json};
 use state::Domain;
 
-use super::{create, delete, list, update};
+use super::{create, delete, events, list, update};
 use crate::{
     cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskStatus},
     instance::state::{deregister_container_instance, update_container_instances_state},
-    task,
+    limits, task,
     testing::{World, on_account, refusal},
 };
 
@@ -167,6 +167,41 @@ fn the_same_creation_again_gives_the_same_service_and_another_is_refused() {
         let refused = refusal(world.call(create::create_service, request));
         assert_eq!(refused.1, "Creation of service was not idempotent.");
     }
+    // For a day.
+    let again = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1, "clientToken": "t"});
+    world.pass(limits::TOKEN_KEPT_MS - 1);
+    assert!(world.call(create::create_service, again.clone()).is_ok());
+    world.pass(1);
+    assert_eq!(world.state.service_tokens().count(), 0);
+    assert!(world.call(create::create_service, again).is_err());
+}
+
+#[test]
+fn the_newest_hundred_events_are_kept_and_they_go_with_their_service() {
+    let mut world = World::new();
+    world.host(1000);
+    create(&mut world, 1, json!({"clientToken": "t"}));
+    for n in 0..150 {
+        let say = |txn: &mut crate::Txn| {
+            events::add(txn, &"s".into(), &n.to_string());
+            Ok(())
+        };
+        world.run(say).unwrap();
+    }
+    let said = world.events("s");
+    assert_eq!((said.len(), said[0].as_str(), said[99].as_str()), (100, "50", "149"));
+    world.call(delete::delete_service, json!({"service": "s", "force": true})).unwrap();
+    world.obey();
+    assert_eq!(world.events("s").len(), 100, "it is INACTIVE, and can be described");
+    // Another one of its name has said nothing, and its maker's token is not the first one's.
+    create(&mut world, 1, json!({}));
+    assert_eq!(world.events("s"), ["has started 1 tasks: (task)."]);
+    assert_eq!(world.state.service_tokens().count(), 0);
+    world.call(delete::delete_service, json!({"service": "s", "force": true})).unwrap();
+    world.obey();
+    world.pass(limits::INACTIVE_KEPT_MS);
+    let left = world.state.all_service_events().count();
+    assert_eq!((world.state.services().count(), left), (0, 0));
 }
 
 #[test]

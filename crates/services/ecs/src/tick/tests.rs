@@ -103,6 +103,8 @@ fn times_from_while_the_clock_was_ahead_are_brought_into_line() {
     let right = world.ctx.now;
     // An hour ahead: a task stops, a service finds no room, another is deleted, a token is used.
     world.ctx.now = right.plus_millis(HOUR);
+    let made = json!({"serviceName": "made", "taskDefinition": "web", "desiredCount": 0, "clientToken": "t"});
+    world.call(create_service, made).unwrap();
     let tasks = world.live();
     for task in &tasks {
         world.report(task, "STOPPED", Some(1));
@@ -125,6 +127,8 @@ fn times_from_while_the_clock_was_ahead_are_brought_into_line() {
             row.forget_at.is_none_or(|at| at <= right.plus_millis(limits::STOPPED_TASK_KEPT_MS))
         })
     );
+    let good_until: Vec<_> = state.service_tokens().map(|row| row.forget_at).collect();
+    assert_eq!(good_until, [right.plus_millis(limits::TOKEN_KEPT_MS)]);
     for row in state.services() {
         let latest = row.wakes_at().unwrap_or(right);
         assert!(latest <= right.plus_millis(limits::BACKOFF_LONGEST_MS), "{}: {latest:?}", row.name);

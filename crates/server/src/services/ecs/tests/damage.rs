@@ -30,7 +30,9 @@ async fn filled() -> Filled {
     api.define().await;
     api.define().await;
     let instance = api.host().await;
-    let service = json!({"cluster": "c", "serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1});
+    let mut service =
+        json!({"cluster": "c", "serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1});
+    service["clientToken"] = json!("t");
     api.ok("CreateService", service).await;
     let run = json!({"cluster": "c", "taskDefinition": "web:2", "clientToken": "t"});
     let run = api.ok("RunTask", run).await["tasks"][0]["taskArn"].as_str().unwrap().to_owned();
@@ -69,9 +71,10 @@ fn named(arn: &str) -> acs::TaskIdentifier {
 async fn a_row_that_cannot_be_read_is_set_aside_and_nothing_else_stops() {
     let filled = filled().await;
     let kinds: BTreeSet<&str> = filled.rows.keys().map(|key| kind(key)).collect();
-    let expected =
-        ["agent-key", "cluster", "family", "instance", "service", "setting", "task", "td", "token"];
-    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected);
+    let of_services = ["service", "service-event", "service-token"];
+    let before = ["agent-key", "cluster", "family", "instance"].into_iter();
+    let expected = before.chain(of_services).chain(["setting", "task", "td", "token"]);
+    assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     for key in filled.rows.keys() {
         for damaged in [cut(&filled.rows[key]), of_another_key(key, &filled.rows[key])] {
             let mut rows = filled.rows.clone();
@@ -111,6 +114,7 @@ fn of_another_key(key: &str, value: &[u8]) -> Vec<u8> {
         "agent-key" => "access_key",
         "instance" | "task" => "id",
         "setting" => "principal",
+        "service-event" | "service-token" => "service",
         "token" => "token",
         _ => "name",
     };
@@ -160,6 +164,24 @@ async fn a_service_that_was_set_aside_is_made_again_under_its_name() {
     api.ok("CreateService", service).await;
     let listed = api.ok("ListTasks", json!({"cluster": "c", "serviceName": "s"})).await;
     assert_eq!(listed["taskArns"].as_array().unwrap().len(), 1);
+    let described = api.ok("DescribeServices", json!({"cluster": "c", "services": ["s"]})).await;
+    let said = described["services"][0]["events"].as_array().unwrap().len();
+    assert_eq!(said, 1, "what the lost one said is not said by this one");
+}
+
+/// The ids of all that services have said, in their rows or in rows of its own.
+fn said(rows: &Rows) -> BTreeSet<String> {
+    let mut ids = BTreeSet::new();
+    for (key, value) in rows {
+        let row = serde_json::from_slice::<Value>(value).map(|mut value| value["row"].take());
+        let text = |row: &Value| row["id"].as_str().unwrap().to_owned();
+        match (kind(key), row) {
+            ("service", Ok(row)) => ids.extend(row["events"].as_array().into_iter().flatten().map(text)),
+            ("service-event", Ok(row)) => drop(ids.insert(text(&row))),
+            _ => {}
+        }
+    }
+    ids
 }
 
 /// Rows as each version wrote them, one a line: key, a tab, the row. A version that changes what it writes adds a
@@ -175,7 +197,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11-29.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-29-service-events.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
@@ -199,9 +221,17 @@ async fn rows_of_every_version_are_read() {
         assert_eq!(aside::list(store.as_ref()), Ok(Vec::new()));
         let tasks = api.ok("ListTasks", json!({"cluster": "c"})).await;
         assert_eq!(tasks["taskArns"].as_array().unwrap().len(), 2);
+        // The start has taken over what is stored otherwise than before.
+        let described = api.ok("DescribeServices", json!({"cluster": "c", "services": ["s"]})).await;
+        let shown = described["services"][0]["events"].as_array().unwrap().iter();
+        let shown: BTreeSet<String> = shown.map(|event| event["id"].as_str().unwrap().to_owned()).collect();
+        let now = self::rows(store.as_ref());
+        assert!(!shown.is_empty() && shown == said(&rows) && shown == said(&now), "{shown:?}");
+        let service = &now[&format!("{OWN}c/service/s")];
+        assert!(service.starts_with(b"{\"v\":2,"), "{}", String::from_utf8_lossy(service));
         files += 1;
     }
-    assert!(files >= 3);
+    assert!(files >= 4);
 }
 
 #[tokio::test]

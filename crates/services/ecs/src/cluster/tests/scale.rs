@@ -1,6 +1,8 @@
 //! Thousands of tasks and hosts: what a step changes, and whom it tells, is of what it is about, and not of how much
 //! there is besides.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::*;
@@ -8,6 +10,7 @@ use state::Id128;
 
 use crate::{
     instance::state::{connection, update_container_instances_state},
+    service::events,
     task::{report::submit_task_state_change, stop::stop_task},
     testing::from,
 };
@@ -93,6 +96,61 @@ fn a_step_is_as_large_as_what_it_is_about() {
     }
     assert_eq!(seen[0], seen[1], "with 4 hosts and with 400");
     assert!(seen[1].iter().all(|(_, (rows, told))| *rows <= 4 && *told <= 2), "{:?}", seen[1]);
+}
+
+/// What the last step has put and deleted, by kind, and the bytes of the rows that are no task's.
+fn written(world: &World) -> (BTreeMap<&'static str, usize>, usize) {
+    let (mut changes, mut bytes) = (BTreeMap::<&str, usize>::new(), 0);
+    for (key, change) in &world.stored {
+        let kind = match (key, change) {
+            (Key::Task(_), _) => "task",
+            (Key::Service(_), Change::Put(_)) => "service",
+            (Key::ServiceEvent(_), Change::Put(_)) => "event",
+            (Key::ServiceEvent(_), Change::Delete(_)) => "event that goes",
+            other => panic!("{other:?}"),
+        };
+        *changes.entry(kind).or_default() += 1;
+        bytes += match change {
+            Change::Put(row) if kind != "task" => Row::path(key).len() + row.encode().len(),
+            _ => 0,
+        };
+    }
+    (changes, bytes)
+}
+
+#[test]
+fn one_report_writes_little_though_its_service_has_said_much() {
+    let mut world = World::new();
+    world.host(1_000_000);
+    world
+        .call(create_service, json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 3}))
+        .unwrap();
+    world.obey();
+    for n in 0..2 * crate::limits::SERVICE_EVENTS {
+        let say = |txn: &mut Txn| {
+            events::add(txn, &"s".into(), &format!("{n}: {}", "x".repeat(1000)));
+            Ok(())
+        };
+        world.run(say).unwrap();
+        assert!(world.changed.len() <= 2, "one comes, and one goes");
+    }
+    let begins = |world: &World| {
+        let new = world.state.tasks().find(|row| row.last == TaskStatus::Pending);
+        new.map(|row| row.id.to_string())
+    };
+    let one = world.live().remove(0);
+    for (status, task, most) in [
+        // Another one is started, and that is said.
+        ("STOPPED", Some(one), vec![("event", 1), ("event that goes", 1), ("service", 1), ("task", 2)]),
+        ("RUNNING", None, vec![("service", 1), ("task", 1)]),
+    ] {
+        let task = task.or_else(|| begins(&world)).unwrap();
+        world.report(&task, status, Some(0));
+        let (changes, bytes) = written(&world);
+        assert_eq!(changes.into_iter().collect::<Vec<_>>(), most, "{status}");
+        assert!(bytes < 2048, "{status}: {bytes} bytes");
+    }
+    assert_eq!(world.service("s").events.unwrap().len(), crate::limits::SERVICE_EVENTS);
 }
 
 /// A steady service of that many tasks on that many hosts, and daemons.
