@@ -28,7 +28,8 @@ pub fn is_full(most: usize, all: usize, live: impl FnOnce() -> usize) -> bool {
 
 /// STOPPED tasks that a cluster remembers; beyond, the oldest are forgotten before their hour is over.
 pub const STOPPED_TASKS: usize = 100_000;
-/// RunTask client tokens that a cluster remembers, besides those that made its services; beyond, the oldest are forgotten before their day is over.
+/// RunTask client tokens that a cluster remembers, besides one for each service; beyond, the oldest are forgotten before
+/// their day is over.
 pub const TOKENS: usize = 200_000;
 /// Families of task definitions (ECS names no limit).
 pub const FAMILIES: usize = 100_000;
