@@ -20,14 +20,48 @@ def rows(state):
         return dict(db.execute("SELECT key, value FROM entries"))
 
 
-def old(key, value):
-    """The key and the value that a row had: `<account>/<region>/ecs/<shard>/<row>` and JSON in an envelope."""
+def apart(key):
+    """The shard, the kind and the id of a row of ECS: `<account>/<region>/ecs/<shard>/<kind>/<id>`."""
     _, _, service, shard, row = key.split("/", 4)
     assert service == "ecs", key
-    told = value.decode()
-    head = '{"v":1,"row":'
-    assert told.startswith(head) and told.endswith("}"), told
-    return ("a/" if shard == "@" else f"c/{shard}/") + row, told[len(head):-1].encode()
+    kind, _, name = row.partition("/")
+    return shard, kind, name
+
+
+def told(value):
+    """The version of a row and its JSON, out of the envelope."""
+    head, _, row = value.decode().partition(',"row":')
+    assert head.startswith('{"v":') and row.endswith("}"), value
+    return int(head.removeprefix('{"v":')), row[:-1]
+
+
+def with_history(service, beside):
+    """The row of a service as its first version was: it held what the service said, and the client token that made it."""
+    events = sorted((row for kind, row in beside if kind == "service-event"), key=lambda row: -row["number"])
+    requests = [row["request"] for kind, row in beside if kind == "service-token"]
+    row = json.loads(service)
+    row["events"] = [{name: event[name] for name in ("id", "at", "message")} for event in events]
+    row["client_token"], row["request"] = ("token", requests[0]) if requests else (None, "")
+    return json.dumps(row, separators=(",", ":"))
+
+
+def old(found):
+    """The keys, the values and the revisions that rows had."""
+    within = {}
+    for key, value, _ in found:
+        shard, kind, name = apart(key)
+        if kind.startswith("service-"):
+            within.setdefault((shard, name.split("/")[0]), []).append((kind, json.loads(told(value)[1])))
+    for key, value, revision in found:
+        shard, kind, name = apart(key)
+        version, row = told(value)
+        if kind == "service":
+            row = with_history(row, within.get((shard, name), []))
+        elif kind.startswith("service-"):
+            continue
+        else:
+            assert version == 1, key
+        yield ("a/" if shard == "@" else f"c/{shard}/") + key.split("/", 4)[4], row.encode(), revision
 
 
 def put(db, key, value, revision):
@@ -39,12 +73,10 @@ def put(db, key, value, revision):
 def rewrite(state, more=0):
     """Makes every row what it was, and adds so many revisions of a task definition. No program may have the file."""
     with contextlib.closing(sqlite3.connect(state)) as db:
-        found = list(db.execute("SELECT key, value, revision FROM entries"))
+        found = list(old(list(db.execute("SELECT key, value, revision FROM entries"))))
         db.execute("DELETE FROM entries")
         sample = None
         for key, value, revision in found:
-            assert not key.startswith("aside/"), key
-            key, value = old(key, value)
             put(db, key, value, revision)
             sample = value if key.startswith("a/td/") else sample
         last = db.execute("SELECT revision FROM state").fetchone()[0]
@@ -57,4 +89,4 @@ def rewrite(state, more=0):
     # Whoever closed it last took the log away, which has blocks of its own while the program keeps it.
     pathlib.Path(f"{state}-wal").touch(0o600)
     subprocess.run(["fallocate", "--keep-size", "--length", str(4 << 20), f"{state}-wal"], check=True)
-    return [old(key, value)[0] for key, value, _ in found]
+    return [key for key, _, _ in found]

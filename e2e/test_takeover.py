@@ -35,8 +35,9 @@ class Running:
         definition = roadstead.define("app", container(
             script="echo begun; trap 'exit 3' TERM; while :; do sleep 0.05; done", logConfiguration=awslogs()))
         roadstead.ecs.put_account_setting_default(name="containerInsights", value="enabled")
-        roadstead.ecs.create_service(cluster=CLUSTER, serviceName="web", taskDefinition=definition, desiredCount=2,
-                                     tags=[{"key": "kept", "value": "yes"}])
+        self.service = {"cluster": CLUSTER, "serviceName": "web", "taskDefinition": definition, "desiredCount": 2,
+                        "tags": [{"key": "kept", "value": "yes"}], "clientToken": "token"}
+        roadstead.ecs.create_service(**self.service)
         self.alone = roadstead.run(definition, tags=[{"key": "kept", "value": "yes"}])[0]
         roadstead.wait("services_stable", services=["web"])
         self.arns = sorted(roadstead.ecs.list_tasks(cluster=CLUSTER)["taskArns"])
@@ -45,10 +46,16 @@ class Running:
             roadstead.running(arn)
         self.pids = self.first()
         roadstead.output(self.alone)
-        self.told = self.asked()
+        self.told, self.said = self.asked(), self.events()
+        assert len(self.said) >= 3, self.said
 
     def first(self):
         return {arn: self.roadstead.first(arn, "main") for arn in self.arns}
+
+    def events(self):
+        """What the service has said, the newest first."""
+        events = self.roadstead.ecs.describe_services(cluster=CLUSTER, services=["web"])["services"][0]["events"]
+        return [(event["id"], event["createdAt"], event["message"]) for event in events]
 
     def asked(self):
         """What stays as it is."""
@@ -70,6 +77,10 @@ class Running:
         roadstead = self.roadstead
         until(lambda: self.asked() == self.told, what=Told(self))
         assert sorted(roadstead.ecs.list_tasks(cluster=CLUSTER)["taskArns"]) == self.arns
+        said = self.events()
+        assert said[len(said) - len(self.said):] == self.said, (said, self.said)
+        # The client token is known still: the same request makes nothing.
+        roadstead.ecs.create_service(**self.service)
         assert roadstead.output(self.alone) == ["begun"]
 
     def ends(self):
