@@ -33,9 +33,6 @@ pub use reply::ReplyBody;
 pub use service::{Key, Keys, Origin, Peers};
 pub use surface::{Site, Surface, SurfaceCall};
 
-/// How many connections at a time are looked up.
-const ASKING: usize = 4;
-
 /// The listener with all that stands behind it.
 pub struct FrontDoor {
     config: Config,
@@ -45,8 +42,6 @@ pub struct FrontDoor {
     gate: Arc<Gate>,
     verifier: Verifier,
     bodies: bodies::Bodies,
-    /// How many at a time may ask `peers`: what it does may cost as much as the host has processes.
-    asking: tokio::sync::Semaphore,
     /// Replies that are streams.
     streams: Arc<tokio::sync::Semaphore>,
 }
@@ -128,10 +123,10 @@ impl FrontDoor {
         surfaces: Vec<Arc<dyn Surface>>,
     ) -> Self {
         let bodies = bodies::Bodies::new(config.limits.all_bodies_bytes);
-        let (verifier, asking) = (Verifier::default(), tokio::sync::Semaphore::new(ASKING));
+        let verifier = Verifier::default();
         let streams = Arc::new(tokio::sync::Semaphore::new(config.limits.streams));
         let surfaces = surface::in_order(surfaces);
-        Self { config, keys, peers, surfaces, gate, verifier, bodies, asking, streams }
+        Self { config, keys, peers, surfaces, gate, verifier, bodies, streams }
     }
 }
 

@@ -1,13 +1,16 @@
 //! Whose a connection from this very host is. Only the kernel is asked, about the client's own socket: which user
 //! made it, in which control group, and which process holds it. Whatever cannot be told is a no. It is asked once a
-//! connection, and only where a key is used that everybody knows.
+//! connection, and only where a key is used that everybody knows. Which process holds it costs as much as the host
+//! has processes, so that waits for a turn ([`turns`]); the kernel says the rest at once.
 
 mod diag;
 mod process;
+mod turns;
 
-use std::collections::BTreeSet;
+use async_trait::async_trait;
 
 use crate::front_door::{Ends, Peers};
+use turns::Turns;
 
 /// Why a connection is none of the users'.
 #[derive(Debug, thiserror::Error)]
@@ -26,24 +29,31 @@ enum Error {
 
 /// The users of this host whom the known key pair serves, outside of containers.
 pub struct LocalUsers {
-    users: BTreeSet<u32>,
+    turns: Turns,
 }
 
 impl LocalUsers {
     /// These users, by their numbers.
     pub fn new(users: impl IntoIterator<Item = u32>) -> Self {
-        Self { users: users.into_iter().collect() }
+        Self { turns: Turns::new(users) }
     }
 
-    fn check(&self, ends: &Ends) -> Result<(), Error> {
-        let client = diag::client(ends)?;
-        if !self.users.contains(&client.user) {
-            return Err(Error::User(client.user));
+    async fn check(&self, ends: Ends) -> Result<(), Error> {
+        let client = diag::client(&ends)?;
+        let user = client.user;
+        if !self.turns.has(user) {
+            return Err(Error::User(user));
         }
-        process::outside_containers(&client)?;
-        // All that was found is about the socket at the other end only if that one is still there: with it gone,
-        // another one may have taken its place in the meantime.
-        diag::is_open(ends)
+        process::made_outside_containers(&client)?;
+        let look = move || {
+            // Nobody waits for what is said of a client that has left meanwhile.
+            diag::is_open(&ends)?;
+            process::held_outside_containers(&client)?;
+            // All that was found is about the socket at the other end only if that one is still there: with it gone,
+            // another one may have taken its place in the meantime.
+            diag::is_open(&ends)
+        };
+        self.turns.take(user, look).await
     }
 }
 
@@ -59,9 +69,10 @@ pub fn check_kernel() -> Result<(), String> {
     diag::client(&ends).map(drop).map_err(|error| error.to_string())
 }
 
+#[async_trait]
 impl Peers for LocalUsers {
-    fn admit(&self, ends: &Ends) -> Result<(), String> {
-        self.check(ends).map_err(|error| error.to_string())
+    async fn admit(&self, ends: &Ends) -> Result<(), String> {
+        self.check(*ends).await.map_err(|error| error.to_string())
     }
 }
 

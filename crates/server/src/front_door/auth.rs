@@ -31,7 +31,7 @@ impl FrontDoor {
     ) -> Result<Arc<Key>, Refusal> {
         let key = self.keys.find(&signature.access_key).ok_or(Refusal::UnknownKey)?;
         if key.known {
-            let admitted = connection.admitted(&self.peers, &self.asking).await;
+            let admitted = connection.admitted(&*self.peers).await;
             admitted.map_err(|why| not_for_all(&signature.access_key, &why))?;
         }
         if key.secret.is_none() {

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 
 use super::Peers;
@@ -38,15 +38,8 @@ impl Connection {
         Self { ends, place, framing: Default::default(), stopping, admitted: OnceCell::new() }
     }
 
-    /// What `peers` says of this connection, which is asked once, when its turn among `asking` comes.
-    pub async fn admitted(&self, peers: &Arc<dyn Peers>, asking: &Semaphore) -> Result<(), String> {
-        let ask = || async {
-            let (peers, ends) = (peers.clone(), self.ends);
-            // It is never closed.
-            let _turn = asking.acquire().await;
-            let asked = tokio::task::spawn_blocking(move || peers.admit(&ends)).await;
-            asked.unwrap_or_else(|error| Err(error.to_string()))
-        };
-        self.admitted.get_or_init(ask).await.clone()
+    /// What `peers` says of this connection, which is asked once.
+    pub async fn admitted(&self, peers: &dyn Peers) -> Result<(), String> {
+        self.admitted.get_or_init(|| peers.admit(&self.ends)).await.clone()
     }
 }

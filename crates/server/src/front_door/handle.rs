@@ -39,7 +39,7 @@ impl FrontDoor {
         if parts.uri.path() == "/health" && parts.method == Method::GET {
             return health();
         }
-        if connection.place.reserved && connection.admitted(&self.peers, &self.asking).await.is_err() {
+        if connection.place.reserved && connection.admitted(&*self.peers).await.is_err() {
             let error = Error::unavailable("Too many requests are being answered; try again");
             return refuse(&parts, &error);
         }

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use async_trait::async_trait;
 use http::{
     HeaderMap,
     header::{HOST, HeaderName, HeaderValue},
@@ -65,8 +66,9 @@ pub trait Keys: Send + Sync {
 }
 
 /// Who is at the other end of a connection.
+#[async_trait]
 pub trait Peers: Send + Sync {
     /// Whether a key that everybody knows serves this connection, and why not. Asked once a connection, before a
-    /// body is read; it may wait for the kernel.
-    fn admit(&self, ends: &Ends) -> Result<(), String>;
+    /// body is read. How many may be looked up at a time is its own to say.
+    async fn admit(&self, ends: &Ends) -> Result<(), String>;
 }

@@ -18,6 +18,7 @@ use wire::Timestamp;
 use super::*;
 use crate::{
     gate::{Asked, Built, Call, Caller, Gate, Rights, Role, Service, Support},
+    keys::administrator,
     services::sts::Sts,
 };
 use client::{Answer, Client, HOST, TARGET, pairs};
@@ -74,8 +75,9 @@ struct Kernel {
     go: tokio::sync::Notify,
 }
 
+#[async_trait]
 impl Peers for Kernel {
-    fn admit(&self, ends: &Ends) -> Result<(), String> {
+    async fn admit(&self, ends: &Ends) -> Result<(), String> {
         assert!(ends.peer.ip().is_loopback() && ends.cookie != 0);
         self.asked.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         if self.admits { Ok(()) } else { Err("this connection belongs to user 65534".to_owned()) }
@@ -103,13 +105,8 @@ impl Keys for Ring {
             "OVER" => (Some("t".to_owned()), Some(NOW)),
             _ => return None,
         };
-        let caller = Caller {
-            account: "000000000000".into(),
-            arn: "arn:aws:iam::000000000000:root".into(),
-            user_id: "000000000000".into(),
-            access_key: access_key.into(),
-            role: if access_key == "AGENT" { Role::NewAgent } else { Role::User },
-        };
+        let role = if access_key == "AGENT" { Role::NewAgent } else { Role::User };
+        let caller = Caller { role, ..administrator("aws", "000000000000", access_key) };
         let secret = (access_key != "ANY").then(|| "secret".to_owned());
         let known = matches!(access_key, "ANY" | "KNOWN");
         let region = (access_key == "ELSEWHERE").then(|| "eu-west-1".into());

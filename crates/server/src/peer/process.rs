@@ -22,15 +22,20 @@ static UNIFIED: LazyLock<Option<(PathBuf, File)>> = LazyLock::new(|| {
     Some((path, file))
 });
 
-/// Fails for a socket that a container's process made or holds, and where that cannot be told.
-pub(super) fn outside_containers(client: &Client) -> Result<(), Error> {
-    let own = fs::read_to_string("/proc/self/cgroup").map_err(|error| Error::Unknown(error.to_string()))?;
+/// Fails for a socket that was made in a container, as far as it has a control group (v2). Quick.
+pub(super) fn made_outside_containers(client: &Client) -> Result<(), Error> {
     // Where it was made cannot be changed by handing it on.
     if let Some(path) = client.group.map(path_of).transpose()?.flatten()
-        && let Some(found) = container(&path, group_of(&own, "0").unwrap_or_default())
+        && let Some(found) = container(&path, group_of(&own_groups()?, "0").unwrap_or_default())
     {
         return Err(Error::Contained(found.to_owned()));
     }
+    Ok(())
+}
+
+/// Fails for a socket that a container's process holds, and where that cannot be told. Looks through all processes.
+pub(super) fn held_outside_containers(client: &Client) -> Result<(), Error> {
+    let own = own_groups()?;
     // Where sockets have no group of their own, each of those that hold it counts: one that a container's process handed
     // on to another is still its own.
     let all = if has_hierarchies_of_v1(&own) { usize::MAX } else { 1 };
@@ -40,6 +45,10 @@ pub(super) fn outside_containers(client: &Client) -> Result<(), Error> {
         found = true;
     }
     if found { Ok(()) } else { Err(Error::NoProcess) }
+}
+
+fn own_groups() -> Result<String, Error> {
+    fs::read_to_string("/proc/self/cgroup").map_err(|error| Error::Unknown(error.to_string()))
 }
 
 /// Fails for a process in a container.
