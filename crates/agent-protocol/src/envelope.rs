@@ -67,6 +67,20 @@ where
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
 
+/// Messages that say something in words, and no more.
+macro_rules! texts {
+    ($($name:ident,)*) => {$(
+        #[doc = concat!("`", stringify!($name), "`.")]
+        #[derive(Debug, Clone, PartialEq, Default, ::serde::Serialize, ::serde::Deserialize)]
+        #[serde(default)]
+        pub struct $name {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            pub message: Option<String>,
+        }
+    )*};
+}
+pub(crate) use texts;
+
 /// The enum of a socket's messages, with `encode`, `decode` and `From` for each.
 macro_rules! messages {
     ($($name:ident,)*) => {

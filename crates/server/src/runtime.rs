@@ -9,6 +9,8 @@ mod load;
 pub mod outbox;
 mod shard;
 mod shards;
+#[cfg(test)]
+pub(crate) mod testing;
 
 use std::sync::Arc;
 

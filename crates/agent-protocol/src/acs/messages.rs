@@ -6,12 +6,15 @@ use crate::envelope::null_is_empty;
 
 use super::{Attachment, ElasticNetworkInterface, IAMRoleCredentials, Task};
 
-/// `AccessDeniedException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AccessDeniedException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
+crate::envelope::texts! {
+    AccessDeniedException,
+    BadRequestException,
+    CloseMessage,
+    ErrorMessage,
+    InactiveInstanceException,
+    InvalidClusterException,
+    InvalidInstanceException,
+    ServerException,
 }
 
 /// `AckRequest`.
@@ -66,22 +69,6 @@ pub struct AttachTaskNetworkInterfacesMessage {
     pub elastic_network_interfaces: Vec<ElasticNetworkInterface>,
 }
 
-/// `BadRequestException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct BadRequestException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `CloseMessage`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct CloseMessage {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
 /// `ConfirmAttachmentMessage`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -102,14 +89,6 @@ pub struct ConfirmAttachmentMessage {
     pub wait_timeout_ms: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub attachment: Option<Attachment>,
-}
-
-/// `ErrorMessage`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ErrorMessage {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }
 
 /// `HeartbeatAckRequest`.
@@ -159,30 +138,6 @@ pub struct IAMRoleCredentialsMessage {
     pub message_id: Option<String>,
 }
 
-/// `InactiveInstanceException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InactiveInstanceException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `InvalidClusterException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InvalidClusterException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `InvalidInstanceException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InvalidInstanceException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
 /// `NackRequest`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -229,14 +184,6 @@ pub struct PerformUpdateMessage {
     pub update_info: Option<UpdateInfo>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
-}
-
-/// `ServerException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ServerException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }
 
 /// `StageUpdateMessage`.

@@ -7,36 +7,15 @@ use crate::envelope::null_is_empty;
 use super::{InstanceMetrics, InstanceStatus, TaskHealth, TaskMetric};
 use wire::Timestamp;
 
-/// `AckPublishHealth`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AckPublishHealth {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `AckPublishInstanceStatus`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AckPublishInstanceStatus {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `AckPublishMetric`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct AckPublishMetric {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `BadRequestException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct BadRequestException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
+crate::envelope::texts! {
+    AckPublishHealth,
+    AckPublishInstanceStatus,
+    AckPublishMetric,
+    BadRequestException,
+    InvalidParameterException,
+    ResourceValidationException,
+    ServerException,
+    StopTelemetrySessionMessage,
 }
 
 /// `HealthMetadata`.
@@ -71,14 +50,6 @@ pub struct InstanceStatusMetadata {
     pub container_instance: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
-}
-
-/// `InvalidParameterException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct InvalidParameterException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }
 
 /// `MetricsMetadata`.
@@ -133,28 +104,4 @@ pub struct PublishMetricsRequest {
     pub task_metrics: Vec<TaskMetric>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timestamp: Option<Timestamp>,
-}
-
-/// `ResourceValidationException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ResourceValidationException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `ServerException`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct ServerException {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-/// `StopTelemetrySessionMessage`.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct StopTelemetrySessionMessage {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
 }

@@ -6,13 +6,16 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use state::{
-    Agenda, Change, Domain, ShardId, Txn,
+    Agenda, Change, Domain, Txn,
     contract::{Event, Outgoing, SequenceRow, tell},
 };
 use store::{Store, memory::Memory};
 
 use super::*;
-use crate::runtime::{Found, Shards, load};
+use crate::runtime::{
+    Shards,
+    testing::{self, place, plain, until},
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct NoteRow {
@@ -46,23 +49,7 @@ struct Notes {
 }
 
 impl Domain for Notes {
-    type Rows = Row;
-    type Mark = ();
-    type Ports = ();
-
-    const SERVICE: &'static str = "notes";
-
-    fn new(_shard: &ShardId) -> Notes {
-        Notes::default()
-    }
-
-    fn agenda(&self) -> &Agenda<Key, ()> {
-        &self.agenda
-    }
-
-    fn agenda_mut(&mut self) -> &mut Agenda<Key, ()> {
-        &mut self.agenda
-    }
+    plain!("notes", (), Key::Sequence(()));
 
     fn take(&mut self, change: &Change<Row>) {
         match change {
@@ -88,12 +75,6 @@ impl Domain for Notes {
         };
         let events = notes.map(event).collect();
         tell(txn, events);
-    }
-
-    fn settle(_txn: &mut Txn<Notes>, (): ()) {}
-
-    fn marked(&self, (): &()) -> Key {
-        Key::Sequence(())
     }
 
     fn gone(&self) -> bool {
@@ -164,34 +145,14 @@ impl EventBus for Forgetful {
 }
 
 fn open(store: &Arc<Memory>, bus: &Arc<Forgetful>) -> Shards<Notes> {
-    let mut found = Found::default();
-    load::load(store.as_ref(), Timestamp(1), &mut [&mut found]).unwrap();
     let bus: Arc<dyn EventBus> = bus.clone();
-    let started = Arc::new(move |shard: &Shard<Notes>| start(shard, bus.clone()));
-    Shards::start(found, "aws", store.clone() as Arc<dyn Store>, Arc::new(|_| ()), started)
-}
-
-fn place() -> Place {
-    ("111111111111".into(), "us-east-1".into())
+    testing::open(store, move |shard| start(shard, bus.clone()))
 }
 
 async fn write(shard: &Shard<Notes>, numbers: std::ops::Range<usize>) {
     for number in numbers {
-        let put = move |txn: &mut Txn<Notes>| {
-            txn.put(NoteRow { text: format!("n{number}") });
-            Ok(())
-        };
-        shard.execute("", put).await.unwrap();
+        testing::write(shard, [NoteRow { text: format!("n{number}") }]).await.unwrap();
     }
-}
-
-async fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let reached = async {
-        while !reached() {
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), reached).await.expect(what);
 }
 
 fn all(numbers: std::ops::Range<usize>) -> Vec<String> {

@@ -5,13 +5,15 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use state::{Agenda, Change, Domain, ShardId, Txn, outbox::Outbox};
+use state::{Agenda, Change, Domain, Txn, outbox::Outbox};
 use store::{Store, memory::Memory};
-use tokio::sync::Notify;
 use wire::Timestamp;
 
 use super::*;
-use crate::runtime::{Found, Shards, load};
+use crate::runtime::{
+    Shards,
+    testing::{self, place, plain, until},
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LetterRow {
@@ -57,23 +59,7 @@ impl Letters {
 }
 
 impl Domain for Letters {
-    type Rows = Row;
-    type Mark = ();
-    type Ports = ();
-
-    const SERVICE: &'static str = "letters";
-
-    fn new(_shard: &ShardId) -> Letters {
-        Letters::default()
-    }
-
-    fn agenda(&self) -> &Agenda<Key, ()> {
-        &self.agenda
-    }
-
-    fn agenda_mut(&mut self) -> &mut Agenda<Key, ()> {
-        &mut self.agenda
-    }
+    plain!("letters", (), Key::Letter(Id128(0)));
 
     fn take(&mut self, change: &Change<Row>) {
         match change {
@@ -84,12 +70,6 @@ impl Domain for Letters {
             }
             Change::Delete(Key::Letter(id)) => self.forget(*id),
         }
-    }
-
-    fn settle(_txn: &mut Txn<Letters>, (): ()) {}
-
-    fn marked(&self, (): &()) -> Key {
-        Key::Letter(Id128(0))
     }
 }
 
@@ -133,7 +113,6 @@ impl Sends for Letters {
 #[derive(Default)]
 struct Post {
     seen: Mutex<Vec<(String, String, u32)>>,
-    delivered: Notify,
 }
 
 #[async_trait]
@@ -150,36 +129,24 @@ impl Calls for Post {
         match times {
             0 => Err(Error::unavailable("not yet")),
             1 => panic!("a call that breaks an assertion"),
-            _ => {
-                self.delivered.notify_one();
-                Ok(json!({}))
-            }
+            _ => Ok(json!({})),
         }
     }
 }
 
 fn open(store: &Arc<Memory>, post: &Arc<Post>) -> Shards<Letters> {
-    let mut found = Found::default();
-    load::load(store.as_ref(), Timestamp(1), &mut [&mut found]).unwrap();
     let calls: Arc<dyn Calls> = post.clone();
-    let started = Arc::new(move |shard: &Shard<Letters>| start(shard, calls.clone()));
-    Shards::start(found, "aws", store.clone() as Arc<dyn Store>, Arc::new(|_| ()), started)
+    testing::open(store, move |shard| start(shard, calls.clone()))
 }
 
 async fn write(shard: &Shard<Letters>, number: u128, text: &str) {
     let row = LetterRow { id: Id128(number), text: text.to_owned(), attempts: 0, at: Timestamp(0) };
-    let put = |txn: &mut Txn<Letters>| {
-        txn.put(row);
-        Ok(())
-    };
-    shard.execute("", put).await.unwrap();
+    testing::write(shard, [row]).await.unwrap();
 }
 
-async fn until_empty(shards: &Shards<Letters>, post: &Post) {
-    while shards.all().iter().any(|shard| !shard.read().state.outbox.is_empty()) {
-        let heard = tokio::time::timeout(Duration::from_millis(50), post.delivered.notified()).await;
-        drop(heard);
-    }
+async fn until_empty(shards: &Shards<Letters>) {
+    let is_empty = |shard: &Shard<Letters>| shard.read().state.outbox.is_empty();
+    until("all are delivered", || shards.all().iter().all(is_empty)).await;
 }
 
 #[tokio::test]
@@ -191,7 +158,7 @@ async fn what_waits_is_called_until_it_succeeds_and_no_more() {
         write(&shard, 1, "a").await;
         write(&shard, 2, "b").await;
     }
-    until_empty(&shards, &post).await;
+    until_empty(&shards).await;
     let mut seen = post.seen.lock().clone();
     seen.sort();
     let places = ["111111111111/eu-west-1", "111111111111/us-east-1"];
@@ -219,7 +186,7 @@ async fn what_waited_when_the_program_ended_is_called_by_the_next() {
     }
     let shards = open(&store, &post);
     assert_eq!(shards.all().len(), 1);
-    until_empty(&shards, &post).await;
+    until_empty(&shards).await;
     assert_eq!(post.seen.lock().len(), 300);
     let left = store.range(&store::Span::prefix("111111111111/us-east-1/letters/"), 0).unwrap();
     assert!(left.entries.is_empty());
@@ -229,10 +196,10 @@ async fn what_waited_when_the_program_ended_is_called_by_the_next() {
 async fn an_outbox_that_breaks_an_assertion_begins_anew() {
     let (store, post) = (Arc::new(Memory::new()), Arc::new(Post::default()));
     let shards = open(&store, &post);
-    let shard = shards.of(&("111111111111".into(), "us-east-1".into())).unwrap();
+    let shard = shards.of(&place()).unwrap();
     write(&shard, 1, "poison").await;
     write(&shard, 2, "a").await;
-    until_empty(&shards, &post).await;
+    until_empty(&shards).await;
     let delivered = post.seen.lock().iter().filter(|(_, _, times)| *times == 2).count();
     assert_eq!(delivered, 2);
 }

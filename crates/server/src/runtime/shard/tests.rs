@@ -7,6 +7,7 @@ use state::Agenda;
 use store::memory::Memory;
 
 use super::*;
+use crate::runtime::testing::{self, plain};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextRow {
@@ -45,23 +46,7 @@ enum Timer {
 }
 
 impl Domain for Texts {
-    type Rows = Row;
-    type Mark = ();
-    type Ports = Timer;
-
-    const SERVICE: &'static str = "texts";
-
-    fn new(_shard: &ShardId) -> Texts {
-        Texts::default()
-    }
-
-    fn agenda(&self) -> &Agenda<Key, ()> {
-        &self.agenda
-    }
-
-    fn agenda_mut(&mut self) -> &mut Agenda<Key, ()> {
-        &mut self.agenda
-    }
+    plain!("texts", Timer, Key::Text(String::new()));
 
     fn timer(&self, Key::Text(key): &Key) -> Option<Timestamp> {
         (key == "wake" && self.rows.contains_key(key)).then_some(Timestamp(0))
@@ -77,12 +62,6 @@ impl Domain for Texts {
     fn due(txn: &mut Txn<Texts>, _key: Key) {
         assert!(*txn.ports != Timer::Panics, "a timer that breaks an assertion");
         txn.put(TextRow { key: "k".repeat(2000), value: "1".to_owned() });
-    }
-
-    fn settle(_txn: &mut Txn<Texts>, (): ()) {}
-
-    fn marked(&self, (): &()) -> Key {
-        Key::Text(String::new())
     }
 }
 
@@ -101,12 +80,7 @@ fn setting(store: Arc<dyn Store>, timer: Timer) -> Setting<Texts> {
 }
 
 async fn write(shard: &Shard<Texts>, key: &str, value: &str) -> Result<(), Error> {
-    let row = TextRow { key: key.to_owned(), value: value.to_owned() };
-    let put = |txn: &mut Txn<Texts>| {
-        txn.put(row);
-        Ok(())
-    };
-    shard.execute("", put).await
+    testing::write(shard, [TextRow { key: key.to_owned(), value: value.to_owned() }]).await
 }
 
 fn keys(shard: &Shard<Texts>) -> Vec<String> {

@@ -16,6 +16,7 @@ use super::*;
 use crate::{
     agent_link::{Assignment, Assignments, Hello, RefusalKind, Session},
     gate::{Call, Caller, Service},
+    keys::administrator,
     runtime::{Identity, now},
 };
 
@@ -41,14 +42,7 @@ impl Api {
 
     /// Carries out one operation, as the account's administrator.
     pub async fn call(&self, operation: &str, input: Value) -> Result<Value, Error> {
-        let caller = Caller {
-            account: "000000000000".into(),
-            arn: "arn:aws:iam::000000000000:root".into(),
-            user_id: "000000000000".into(),
-            access_key: "AKIA".into(),
-            role: crate::gate::Role::User,
-        };
-        self.call_as(caller, operation, input).await
+        self.call_as(administrator("aws", "000000000000", "AKIA"), operation, input).await
     }
 
     /// Carries out one operation, as somebody.
@@ -312,12 +306,7 @@ impl Api {
     }
 
     async fn until(&self, what: &str, mut reached: impl FnMut(&Api) -> bool) {
-        let reached = async {
-            while !reached(self) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        tokio::time::timeout(Duration::from_secs(20), reached).await.expect(what);
+        crate::runtime::testing::until(what, || reached(self)).await;
     }
 }
 

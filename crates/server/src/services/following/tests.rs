@@ -2,12 +2,15 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use state::{Agenda, Change, Domain, ShardId, Txn, contract::EventOut};
-use store::{Store, memory::Memory};
+use state::{Agenda, Change, Domain, Txn, contract::EventOut};
+use store::memory::Memory;
 use wire::Timestamp;
 
 use super::*;
-use crate::runtime::{Found, Identity, Runtime, Shards};
+use crate::runtime::{
+    Shards,
+    testing::{self, place, plain},
+};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct TextRow {
@@ -38,35 +41,13 @@ struct Texts {
 }
 
 impl Domain for Texts {
-    type Rows = Row;
-    type Mark = ();
-    type Ports = ();
-
-    const SERVICE: &'static str = "texts";
-
-    fn new(_shard: &ShardId) -> Texts {
-        Texts::default()
-    }
-
-    fn agenda(&self) -> &Agenda<Key, ()> {
-        &self.agenda
-    }
-
-    fn agenda_mut(&mut self) -> &mut Agenda<Key, ()> {
-        &mut self.agenda
-    }
+    plain!("texts", (), Key::Text(0));
 
     fn take(&mut self, change: &Change<Row>) {
         match change {
             Change::Put(Row::Text(row)) => drop(self.texts.insert(row.number, row.text.clone())),
             Change::Delete(Key::Text(number)) => drop(self.texts.remove(number)),
         }
-    }
-
-    fn settle(_txn: &mut Txn<Texts>, (): ()) {}
-
-    fn marked(&self, (): &()) -> Key {
-        Key::Text(0)
     }
 }
 
@@ -102,10 +83,6 @@ impl Bus for Texts {
     }
 }
 
-fn place() -> Place {
-    ("111111111111".into(), "us-east-1".into())
-}
-
 struct Plane {
     shards: Arc<Shards<Texts>>,
     following: Arc<Following<Texts>>,
@@ -114,23 +91,15 @@ struct Plane {
 
 impl Plane {
     fn open(store: &Arc<Memory>) -> Plane {
-        let mut found = Found::default();
-        let (account, region, partition) = ("000000000000".into(), "us-east-1".into(), "aws".into());
-        let identity = Identity { account, region, partition };
-        drop(Runtime::open(store.clone(), identity, &mut [&mut found]).unwrap());
-        let (ports, started) = (Arc::new(|_: &Place| ()), Arc::new(|_: &Shard<Texts>| ()));
-        let shards = Arc::new(Shards::start(found, "aws", store.clone() as Arc<dyn Store>, ports, started));
+        let shards = Arc::new(testing::open(store, |_: &Shard<Texts>| ()));
         let (of, stop) = (shards.clone(), CancellationToken::new());
         let following = Following::new(Arc::new(move |place: &Place| of.of(place)), stop.clone());
         Plane { shards, following: Arc::new(following), stop }
     }
 
     async fn write(&self, numbers: std::ops::Range<u64>) {
-        let put = |txn: &mut Txn<Texts>| {
-            numbers.for_each(|number| txn.put(TextRow { number, text: json!({"n": number}).to_string() }));
-            Ok(())
-        };
-        self.shards.of(&place()).unwrap().execute("", put).await.unwrap();
+        let row = |number: u64| TextRow { number, text: json!({"n": number}).to_string() };
+        testing::write(&self.shards.of(&place()).unwrap(), numbers.map(row)).await.unwrap();
     }
 }
 
