@@ -92,7 +92,7 @@ pub struct Timers {
     pub output_flush: Duration,
     /// Between looks at which images may go.
     pub image_cleanup_interval: Duration,
-    /// Between publications of metrics and health.
+    /// Between publications of metrics. Health is told when it changes; what was not taken, at the next of these.
     pub publish_interval: Duration,
     /// A connection without a word from the server this long is closed, and made again.
     pub heartbeat_timeout: Duration,

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use store::{Commit, Condition, Entry, Span, Store, aside};
 use tokio::sync::oneshot;
 
-use crate::task::TaskState;
+use crate::task::{TaskState, id_in};
 
 const INSTANCE: &str = "instance";
 const ACS: &str = "acs";
@@ -229,7 +229,7 @@ impl Ledger {
             let Some(id) = key.strip_prefix("task/").and_then(|rest| rest.strip_suffix("/assignment")) else {
                 continue;
             };
-            let is_own = |arn: &String| arn.rsplit('/').next() == Some(id);
+            let is_own = |arn: &String| id_in(arn) == id;
             let record = self.record_in(rows.get(&record_key(id)), id);
             match self.parse(entry, |task: &acs::Task| task.arn.iter().any(is_own)) {
                 Some(assignment) => tasks.written.push((id.to_owned(), Written { assignment, record })),
@@ -246,7 +246,7 @@ impl Ledger {
 
     fn record_in(&self, entry: Option<&Entry>, id: &str) -> Record {
         let fresh = || Record { boot_id: self.boot_id.to_string(), ..Record::default() };
-        let is_own = |arn: &String| arn.rsplit('/').next() == Some(id);
+        let is_own = |arn: &String| id_in(arn) == id;
         let reports_own = |record: &Record| record.reports.iter().all(|one| one.task.iter().all(is_own));
         match entry {
             Some(entry) => {

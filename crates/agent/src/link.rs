@@ -1,6 +1,7 @@
 //! The agent's end of the agent link: registration, then the two web sockets, each kept up for ever.
 
 mod acs;
+mod health;
 mod registration;
 mod socket;
 mod tcs;

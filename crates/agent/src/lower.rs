@@ -11,7 +11,10 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use agent_protocol::acs;
 
-use crate::{admission::Needs, task::Task};
+use crate::{
+    admission::Needs,
+    task::{Task, id_in},
+};
 
 /// What lowering needs to know of the host.
 #[derive(Debug, Clone, Default)]
@@ -31,7 +34,7 @@ const MAX_CONTAINERS: usize = 64;
 /// Lowers one task.
 pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
     let arn = task.arn.clone().filter(|arn| !arn.is_empty()).ok_or_else(|| Error("no ARN".into()))?;
-    let id = arn.rsplit('/').next().unwrap_or_default().to_owned();
+    let id = id_in(&arn).to_owned();
     if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return Err(Error(format!("the ARN {arn} does not end in a task id")));
     }

@@ -11,7 +11,7 @@ use crate::admission::Needs;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     pub arn: String,
-    /// The last part of the ARN; names the task towards the engine.
+    /// As [`id_in`] the ARN.
     pub id: engine::TaskId,
     pub cluster_arn: String,
     pub family: String,
@@ -118,6 +118,11 @@ pub struct AwsLogs {
     pub create_group: bool,
     /// `awslogs-datetime-format` and `awslogs-multiline-pattern`: a line that matches starts a new event.
     pub event_start: [Option<String>; 2],
+}
+
+/// A task's name towards the engine: the last part of its ARN.
+pub fn id_in(arn: &str) -> &str {
+    arn.rsplit('/').next().unwrap_or_default()
 }
 
 impl Task {

@@ -15,6 +15,8 @@ mod adoption;
 mod broken;
 #[path = "it/disk.rs"]
 mod disk;
+#[path = "it/health.rs"]
+mod health;
 #[path = "it/keys.rs"]
 mod keys;
 #[path = "it/life.rs"]
@@ -109,6 +111,7 @@ impl World {
     async fn kill_agent(&mut self) {
         let agent = self.agent.take().unwrap();
         tokio::task::spawn_blocking(move || agent.shutdown_timeout(Duration::from_secs(10))).await.unwrap();
+        self.server.agent_left();
     }
 
     /// Runs a task of one container and waits until it is reported RUNNING.

@@ -8,7 +8,12 @@ use engine::FoundTask;
 use tokio_util::sync::CancellationToken;
 
 use super::{Host, actor};
-use crate::{api, ledger, lower, panics::caught_now, plan, task::Task};
+use crate::{
+    api, ledger, lower,
+    panics::caught_now,
+    plan,
+    task::{Task, id_in},
+};
 
 /// A task whose assignment cannot be read.
 pub(super) struct Held {
@@ -82,7 +87,7 @@ impl Host {
 
     /// Takes up a task whose assignment could not be read, now that it has come again. False when there is none.
     pub(super) async fn take_up(self: &Arc<Host>, assignment: &acs::Task) -> Result<bool, ledger::Error> {
-        let id = assignment.arn.as_deref().and_then(|arn| arn.rsplit('/').next()).unwrap_or_default();
+        let id = assignment.arn.as_deref().map(id_in).unwrap_or_default();
         let Some(Held { record, found }) = self.held.lock().remove(id) else { return Ok(false) };
         let written = ledger::Written { assignment: assignment.clone(), record };
         if let Err((error, _)) = self.adopt_task(id, written, found.as_ref()) {

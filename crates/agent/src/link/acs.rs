@@ -5,25 +5,21 @@ use std::{collections::BTreeMap, time::Duration};
 
 use agent_protocol::acs::{self, Message};
 use ecs_model as ecs;
-use futures_util::{SinkExt, StreamExt, stream::FuturesUnordered};
-use tokio::time::{Instant, timeout};
-use tokio_tungstenite::tungstenite;
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::time::Instant;
 
 use super::{
     Link,
-    socket::{self, Socket, Target},
+    socket::{self, End, Heard, STEADY, Socket, Target},
 };
 use crate::{
-    api::{self, BackOff, random_fraction},
+    api::{self, BackOff},
     ledger::{self, AcsCursor},
-    task::Known,
+    task::{Known, id_in},
 };
 
 /// After the control plane said that the instance is deregistered.
 const INACTIVE_WAIT: Duration = Duration::from_secs(3600);
-const SEND: Duration = Duration::from_secs(180);
-/// A connection that lived this long starts the back-off over.
-const STEADY: Duration = Duration::from_secs(60);
 /// Assignments that are being written down at once.
 const MAX_WRITING: usize = 512;
 
@@ -89,8 +85,6 @@ struct Session<'a> {
     heard_at: Instant,
 }
 
-/// Why a connection ended.
-type End = String;
 /// A payload whose tasks are on disk, or not.
 type Written = (Option<String>, Result<(), ledger::Error>);
 
@@ -104,13 +98,12 @@ impl<'a> Session<'a> {
 
     async fn run(mut self) -> End {
         let timers = self.link.host.timers.clone();
-        let until = Instant::now() + timers.reconnect_after.mul_f64(1.0 + random_fraction() / 6.0);
+        let expires = socket::expires(&timers);
         // Payloads are written side by side, so that they share an fsync.
         let mut writing = FuturesUnordered::new();
         let end = loop {
-            let silent_at = self.heard_at + timers.heartbeat_timeout;
             let outcome = tokio::select! {
-                frame = self.socket.next(), if writing.len() < MAX_WRITING => match self.hear(frame).await {
+                heard = self.socket.next(), if writing.len() < MAX_WRITING => match self.hear(heard).await {
                     Ok(Some(payload)) => {
                         writing.push(self.take(payload));
                         Ok(())
@@ -119,8 +112,7 @@ impl<'a> Session<'a> {
                     Err(end) => Err(end),
                 },
                 Some(written) = writing.next() => self.written(written).await,
-                () = tokio::time::sleep_until(silent_at) => Err("the server is silent".to_owned()),
-                () = tokio::time::sleep_until(until) => Err("ConnectionExpired: Reconnect to continue".to_owned()),
+                end = socket::over(&timers, self.heard_at, expires) => Err(end),
             };
             if let Err(end) = outcome {
                 break end;
@@ -129,22 +121,13 @@ impl<'a> Session<'a> {
         if let Err(error) = self.link.host.ledger.set_acs(*self.cursor).await {
             tracing::warn!(%error, "the ledger cannot be written");
         }
-        // Best effort: the server may be gone.
-        let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
+        socket::close(self.socket).await;
         end
     }
 
     /// Answers a payload that is to be taken in.
-    async fn hear(
-        &mut self,
-        frame: Option<Result<tungstenite::Message, tungstenite::Error>>,
-    ) -> Result<Option<acs::PayloadMessage>, End> {
-        let text = match frame {
-            Some(Ok(tungstenite::Message::Text(text))) => text,
-            Some(Ok(tungstenite::Message::Close(_))) | None => return Err("closed by the server".into()),
-            Some(Ok(_)) => return Ok(None),
-            Some(Err(error)) => return Err(error.to_string()),
-        };
+    async fn hear(&mut self, heard: Heard) -> Result<Option<acs::PayloadMessage>, End> {
+        let Some(text) = socket::text(heard)? else { return Ok(None) };
         let message = match Message::decode(&text) {
             Ok(message) => message,
             Err(error) => {
@@ -206,12 +189,7 @@ impl<'a> Session<'a> {
     }
 
     async fn send(&mut self, message: impl Into<Message>) -> Result<(), End> {
-        let sending = self.socket.send(tungstenite::Message::text(message.into().encode()));
-        match timeout(SEND, sending).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err("the server does not read".into()),
-        }
+        socket::send(&mut self.socket, message.into().encode()).await
     }
 
     async fn manifest(&mut self, manifest: acs::TaskManifestMessage) -> Result<(), End> {
@@ -263,7 +241,7 @@ impl<'a> Session<'a> {
             return;
         }
         for task in ack.stop_tasks {
-            if let Some(id) = task.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next()) {
+            if let Some(id) = task.task_arn.as_deref().map(id_in) {
                 tracing::warn!(task = id, "the control plane does not want this task; stopping it");
                 self.link.host.stop(id);
             }

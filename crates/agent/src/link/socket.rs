@@ -1,22 +1,40 @@
-//! Dials a web socket of the agent link: signed upgrade, refusals decoded.
+//! A web socket of the agent link: signed upgrade, refusals decoded; frames of text, each way; its end.
 
 use std::time::Duration;
 
+use futures_util::SinkExt;
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
-use tokio::net::TcpStream;
+use tokio::{
+    net::TcpStream,
+    time::{Instant, sleep_until, timeout},
+};
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{self, handshake::client::generate_key, protocol::WebSocketConfig},
+    tungstenite::{self, Utf8Bytes, handshake::client::generate_key, protocol::WebSocketConfig},
 };
 use wire::sigv4;
 
-use crate::api::{Api, now};
+use crate::{
+    Timers,
+    api::{Api, now, random_fraction},
+};
 
 /// A connected socket.
 pub(super) type Socket = WebSocketStream<TcpStream>;
 
+/// What comes of waiting for a frame.
+pub(super) type Heard = Option<Result<tungstenite::Message, tungstenite::Error>>;
+/// Why a connection ended.
+pub(super) type End = String;
+
+/// A connection that lived this long starts the back-off over.
+pub(super) const STEADY: Duration = Duration::from_secs(60);
 /// Dial and handshake together.
 const DIAL: Duration = Duration::from_secs(30);
+/// How long a frame may take to be taken.
+const SEND: Duration = Duration::from_secs(180);
+/// How long a farewell may take.
+const CLOSE: Duration = Duration::from_secs(1);
 /// Longest frame that is read.
 const MAX_FRAME: usize = 4 << 20;
 
@@ -67,7 +85,7 @@ impl Target {
 
     /// Connects.
     pub(super) async fn dial(&self, api: &Api) -> Result<Socket, Error> {
-        let dialing = tokio::time::timeout(DIAL, self.connect(api));
+        let dialing = timeout(DIAL, self.connect(api));
         dialing.await.map_err(|_| Error::Transport("no web socket in time".into()))?
     }
 
@@ -95,6 +113,44 @@ impl Target {
             Err(error) => Err(Error::Transport(error.to_string())),
         }
     }
+}
+
+/// The text of a frame, if it has any.
+pub(super) fn text(heard: Heard) -> Result<Option<Utf8Bytes>, End> {
+    match heard {
+        Some(Ok(tungstenite::Message::Text(text))) => Ok(Some(text)),
+        Some(Ok(tungstenite::Message::Close(_))) | None => Err("closed by the server".into()),
+        Some(Ok(_)) => Ok(None),
+        Some(Err(error)) => Err(error.to_string()),
+    }
+}
+
+/// Sends a frame of text.
+pub(super) async fn send(socket: &mut Socket, text: String) -> Result<(), End> {
+    match timeout(SEND, socket.send(tungstenite::Message::text(text))).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) => Err(error.to_string()),
+        Err(_) => Err("the server does not read".into()),
+    }
+}
+
+/// When a connection that begins now is made anew.
+pub(super) fn expires(timers: &Timers) -> Instant {
+    Instant::now() + timers.reconnect_after.mul_f64(1.0 + random_fraction() / 6.0)
+}
+
+/// Waits until a connection has to end: nothing was heard since then for too long, or it expires.
+pub(super) async fn over(timers: &Timers, heard_at: Instant, expires: Instant) -> End {
+    tokio::select! {
+        () = sleep_until(heard_at + timers.heartbeat_timeout) => "the server is silent".into(),
+        () = sleep_until(expires) => "ConnectionExpired: Reconnect to continue".into(),
+    }
+}
+
+/// Ends a connection.
+pub(super) async fn close(mut socket: Socket) {
+    // Best effort: the server may be gone.
+    let _ = timeout(CLOSE, socket.close(None)).await;
 }
 
 /// `{"type":"X","message":{"message":"text"}}` or `{"X":"text"}`.

@@ -1,27 +1,26 @@
-//! The agent's end of TCS: publishes metrics and health every 20 s, and health as soon as it changes. Each
-//! frame is signed.
+//! The agent's end of TCS: publishes metrics every 20 s, which keeps the socket open, and the health that changed when it
+//! does. Each frame is signed.
 
 use std::time::Duration;
 
 use agent_protocol::tcs::{self, Frame, Message};
-use futures_util::{SinkExt, StreamExt};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_tungstenite::tungstenite;
+use futures_util::StreamExt;
+use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
     Link, acs,
-    socket::{self, Socket, Target},
+    health::Told,
+    socket::{self, End, STEADY, Socket, Target},
 };
 use crate::{
-    api::{self, BackOff, random_fraction},
+    api::{self, BackOff},
     metrics::Sampler,
-    task::Known,
 };
 
-/// Most tasks in one message.
+/// Most tasks in one message, as Amazon's agent has it.
 const TASKS_PER_MESSAGE: usize = 10;
-const SEND: Duration = Duration::from_secs(180);
-const STEADY: Duration = Duration::from_secs(60);
+/// How long a verdict that has changed waits for others, so that what changes together is told together.
+const GATHER: Duration = Duration::from_millis(50);
 
 /// Keeps the socket up.
 pub(super) async fn run(link: Link) {
@@ -50,37 +49,46 @@ async fn connect(link: &Link) -> Result<(Target, Socket), socket::Error> {
     Ok((target, socket))
 }
 
-async fn session(link: &Link, target: &Target, mut socket: Socket, sampler: &mut Sampler) -> String {
+async fn session(link: &Link, target: &Target, mut socket: Socket, sampler: &mut Sampler) -> End {
     let timers = &link.host.timers;
-    let until = Instant::now() + timers.reconnect_after.mul_f64(1.0 + random_fraction() / 6.0);
+    let expires = socket::expires(timers);
     let mut publish = interval(timers.publish_interval);
     publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
+    let (mut told, mut tell_at) = (Told::default(), None);
     loop {
+        let gathered = async move {
+            match tell_at {
+                Some(at) => tokio::time::sleep_until(at).await,
+                None => std::future::pending().await,
+            }
+        };
         let outcome = tokio::select! {
-            frame = socket.next() => match frame {
-                Some(Ok(tungstenite::Message::Text(text))) => {
-                    if Message::decode(&text).is_ok() {
-                        heard_at = Instant::now();
-                    }
-                    Ok(())
+            heard = socket.next() => socket::text(heard).map(|text| {
+                let Some(Ok(message)) = text.map(|text| Message::decode(&text)) else { return };
+                heard_at = Instant::now();
+                if is_refusal(&message) {
+                    tracing::debug!(?message, "something is not taken; all health is told again");
+                    told = Told::default();
                 }
-                Some(Ok(tungstenite::Message::Close(_))) | None => Err("closed by the server".into()),
-                Some(Ok(_)) => Ok(()),
-                Some(Err(error)) => Err(error.to_string()),
-            },
+            }),
             _ = publish.tick() => {
-                let all = metrics(link, sampler.take()).into_iter().chain(health(link));
+                let all = metrics(link, &sampler.take()).into_iter().chain(health(link, &mut told));
                 send_all(link, target, &mut socket, all).await
             }
-            () = link.host.health_changed.notified() => send_all(link, target, &mut socket, health(link)).await,
+            () = link.host.health_changed.notified() => {
+                tell_at.get_or_insert_with(|| Instant::now() + GATHER);
+                Ok(())
+            }
+            () = gathered => {
+                tell_at = None;
+                send_all(link, target, &mut socket, health(link, &mut told)).await
+            }
             () = sampler.sample() => Ok(()),
-            () = tokio::time::sleep_until(heard_at + timers.heartbeat_timeout) => Err("the server is silent".into()),
-            () = tokio::time::sleep_until(until) => Err("ConnectionExpired: Reconnect to continue".into()),
+            end = socket::over(timers, heard_at, expires) => Err(end),
         };
         if let Err(end) = outcome {
-            // Best effort: the server may be gone.
-            let _ = timeout(Duration::from_secs(1), socket.close(None)).await;
+            socket::close(socket).await;
             return end;
         }
     }
@@ -91,7 +99,7 @@ async fn send_all(
     target: &Target,
     socket: &mut Socket,
     messages: impl IntoIterator<Item = Message>,
-) -> Result<(), String> {
+) -> Result<(), End> {
     for message in messages {
         let body = message.encode();
         let headers = target.sign(&link.host.api, body.as_bytes()).map_err(|error| error.to_string())?;
@@ -107,88 +115,65 @@ async fn send_all(
             }
         }
         let frame = Frame { headers: lines, body: &body }.write();
-        match timeout(SEND, socket.send(tungstenite::Message::text(frame))).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => return Err(error.to_string()),
-            Err(_) => return Err("the server does not read".into()),
-        }
+        socket::send(socket, frame).await?;
     }
     Ok(())
 }
 
-/// The messages for one period's metrics.
-fn metrics(link: &Link, tasks: Vec<tcs::TaskMetric>) -> Vec<Message> {
+/// Whether the control plane says that it did not take something; of what, it does not say.
+fn is_refusal(message: &Message) -> bool {
+    matches!(
+        message,
+        Message::BadRequestException(_)
+            | Message::InvalidParameterException(_)
+            | Message::ResourceValidationException(_)
+            | Message::ServerException(_)
+    )
+}
+
+/// The messages for one period's metrics; one that says so where nothing runs.
+fn metrics(link: &Link, tasks: &[tcs::TaskMetric]) -> Vec<Message> {
     let id = uuid::Uuid::new_v4().to_string();
-    let message = |task_metrics: Vec<tcs::TaskMetric>, idle: bool, fin: bool| -> Message {
+    let message = |(task_metrics, fin): (&[tcs::TaskMetric], bool)| -> Message {
         tcs::PublishMetricsRequest {
             metadata: Some(tcs::MetricsMetadata {
                 cluster: Some(link.instance.cluster.clone()),
                 container_instance: Some(link.instance.arn.clone()),
                 message_id: Some(id.clone()),
-                idle: Some(idle),
+                idle: Some(task_metrics.is_empty()),
                 fin: Some(fin),
             }),
-            task_metrics,
+            task_metrics: task_metrics.to_vec(),
             timestamp: Some(api::now()),
             ..Default::default()
         }
         .into()
     };
-    if tasks.is_empty() {
-        return vec![message(Vec::new(), true, true)];
-    }
-    let parts: Vec<Vec<_>> = tasks.chunks(TASKS_PER_MESSAGE).map(<[_]>::to_vec).collect();
-    let last = parts.len() - 1;
-    parts.into_iter().enumerate().map(|(index, part)| message(part, false, index == last)).collect()
+    if tasks.is_empty() { vec![message((tasks, true))] } else { parts(tasks).map(message).collect() }
 }
 
-/// The messages for the verdicts of health checks; none where there are no checks.
-fn health(link: &Link) -> Vec<Message> {
-    let tasks: Vec<tcs::TaskHealth> = link
-        .host
-        .snapshots()
-        .into_iter()
-        .filter(|t| t.known < Known::Stopped)
-        .filter_map(task_health)
-        .collect();
-    let last = tasks.len().div_ceil(TASKS_PER_MESSAGE).saturating_sub(1);
+/// The messages for the verdicts of health checks that are still to be told; none where there are none.
+fn health(link: &Link, told: &mut Told) -> Vec<Message> {
+    let tasks = told.news(link.host.snapshots());
     let id = uuid::Uuid::new_v4().to_string();
-    let message = |(index, part): (usize, &[tcs::TaskHealth])| -> Message {
+    let message = |(tasks, fin): (&[tcs::TaskHealth], bool)| -> Message {
         tcs::PublishHealthRequest {
             metadata: Some(tcs::HealthMetadata {
                 cluster: Some(link.instance.cluster.clone()),
                 container_instance: Some(link.instance.arn.clone()),
                 message_id: Some(id.clone()),
-                fin: Some(index == last),
+                fin: Some(fin),
             }),
-            tasks: part.to_vec(),
+            tasks: tasks.to_vec(),
             timestamp: Some(api::now()),
         }
         .into()
     };
-    tasks.chunks(TASKS_PER_MESSAGE).enumerate().map(message).collect()
+    parts(&tasks).map(message).collect()
 }
 
-fn task_health(task: crate::host::Snapshot) -> Option<tcs::TaskHealth> {
-    let containers: Vec<tcs::ContainerHealth> = task
-        .containers
-        .into_iter()
-        .filter_map(|container| {
-            let (status, since_ms, output) = container.health?;
-            Some(tcs::ContainerHealth {
-                container_name: Some(container.id.name),
-                health_status: Some(status.as_str().to_owned()),
-                status_since: Some(wire::Timestamp(since_ms)),
-                status_message: Some(output).filter(|output| !output.is_empty()),
-            })
-        })
-        .collect();
-    let found = !containers.is_empty();
-    found.then_some(tcs::TaskHealth {
-        task_arn: Some(task.arn),
-        cluster_arn: Some(task.cluster_arn),
-        task_definition_family: Some(task.family),
-        task_definition_version: Some(task.version),
-        containers,
-    })
+/// What goes into one message each, and whether it is the last one.
+fn parts<T>(tasks: &[T]) -> impl Iterator<Item = (&[T], bool)> {
+    let last = tasks.len().div_ceil(TASKS_PER_MESSAGE).saturating_sub(1);
+    tasks.chunks(TASKS_PER_MESSAGE).enumerate().map(move |(index, part)| (part, index == last))
 }

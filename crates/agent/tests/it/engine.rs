@@ -29,6 +29,8 @@ struct State {
     log: Vec<String>,
     /// Images that cannot be pulled.
     missing: Vec<String>,
+    /// Tasks whose health checks fail.
+    sick: Vec<TaskId>,
     /// What it panics at, and how often yet.
     breaks: BTreeMap<String, usize>,
 }
@@ -129,6 +131,11 @@ impl FakeEngine {
     /// The engine panics at what `log` would call so, that many times.
     pub fn breaks(&self, what: &str, times: usize) {
         self.state.lock().breaks.insert(what.into(), times);
+    }
+
+    /// Its health checks fail from now on.
+    pub fn sicken(&self, task: &str) {
+        self.state.lock().sick.push(task.into());
     }
 
     pub fn missing(&self, image: &str) {
@@ -256,8 +263,9 @@ impl Engine for FakeEngine {
     }
 
     async fn exec(&self, id: &ContainerId, exec: &ExecSpec) -> Result<ExecOutcome, Error> {
-        self.state.lock().asked(format!("exec {}", id.name));
-        let healthy = exec.command == ["healthy"];
+        let mut state = self.state.lock();
+        state.asked(format!("exec {}", id.name));
+        let healthy = exec.command == ["healthy"] && !state.sick.contains(&id.task);
         Ok(ExecOutcome { code: Some(i32::from(!healthy)), output: b"probed".to_vec() })
     }
 

@@ -173,17 +173,7 @@ async fn heartbeats_are_answered_and_telemetry_flows() {
         .await;
     w.server.until("idle metrics", |heard| heard.tcs.iter().find_map(idle)).await;
 
-    let config = r#"{"Healthcheck":{"Test":["CMD","healthy"],"Interval":100000000,"Retries":1}}"#;
-    let checked = with(app(), json!({"healthCheckType": "docker", "dockerConfig": {"config": config}}));
-    w.server.assign(task("t1", json!([checked]))).await;
-    let healthy = |message: &tcs::Message| match message {
-        tcs::Message::PublishHealthRequest(health) => {
-            let status = health.tasks.first()?.containers.first()?.health_status.clone()?;
-            (status == "HEALTHY").then_some(())
-        }
-        _ => None,
-    };
-    w.server.until("the container is healthy", |heard| heard.tcs.iter().find_map(healthy)).await;
+    w.run("t1").await;
     let measured = |message: &tcs::Message| match message {
         tcs::Message::PublishMetricsRequest(metrics) => metrics.task_metrics.first().cloned(),
         _ => None,

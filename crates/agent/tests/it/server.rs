@@ -53,7 +53,7 @@ pub struct FakeServer {
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     /// What an ACS connection is refused with.
     pub refuse_acs: Arc<Mutex<Option<String>>>,
-    /// (operation, error): the next call of each operation is refused so, though heard.
+    /// (operation or type of a TCS message, error): the next of each is refused so, though heard.
     pub refuse: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
 }
 
@@ -65,6 +65,14 @@ struct Shared {
     connections: Arc<Mutex<Vec<AbortHandle>>>,
     refuse_acs: Arc<Mutex<Option<String>>>,
     refuse: Arc<Mutex<Vec<(&'static str, &'static str)>>>,
+}
+
+impl Shared {
+    /// What the next of that name is refused with.
+    fn refusal(&self, name: &str) -> Option<&'static str> {
+        let mut refuse = self.refuse.lock();
+        refuse.iter().position(|(of, _)| *of == name).map(|at| refuse.remove(at).1)
+    }
 }
 
 impl FakeServer {
@@ -125,6 +133,11 @@ impl FakeServer {
         self.serve(listener.await);
     }
 
+    /// What is sent from now on waits for the next agent, also where the end of the last one's socket is yet to be seen.
+    pub fn agent_left(&self) {
+        *self.to_agent.lock() = None;
+    }
+
     pub async fn send(&self, message: impl Into<acs::Message>) {
         let frame = message.into().encode();
         eventually("an agent is connected", || self.to_agent.lock().as_ref()?.send(frame.clone()).ok()).await;
@@ -168,6 +181,29 @@ impl Heard {
 
     pub fn report(&self, task: &str, status: &str) -> Option<Value> {
         self.reports(task).into_iter().rev().find(|report| report["status"] == status)
+    }
+
+    /// Each message about health: `task container verdict` of all in it.
+    pub fn health(&self) -> Vec<Vec<String>> {
+        let mut all = Vec::new();
+        for message in &self.tcs {
+            let tcs::Message::PublishHealthRequest(health) = message else { continue };
+            let mut verdicts = Vec::new();
+            for task in &health.tasks {
+                let id = task.task_arn.as_ref().unwrap().rsplit('/').next().unwrap();
+                for seen in &task.containers {
+                    let (name, status) = (&seen.container_name, &seen.health_status);
+                    verdicts.push(format!("{id} {} {}", name.as_ref().unwrap(), status.as_ref().unwrap()));
+                }
+            }
+            all.push(verdicts);
+        }
+        all
+    }
+
+    /// How often metrics were heard.
+    pub fn periods(&self) -> usize {
+        self.tcs.iter().filter(|message| matches!(message, tcs::Message::PublishMetricsRequest(_))).count()
     }
 
     pub fn lines(&self, stream: &str) -> Vec<String> {
@@ -214,8 +250,7 @@ fn call(shared: &Shared, operation: &str, input: Value) -> Response<Full<Bytes>>
     heard.calls.push((operation.to_owned(), input.clone()));
     let text = |name: &str| input[name].as_str().unwrap_or_default().to_owned();
     let stream = (text("logGroupName"), text("logStreamName"));
-    let mut refuse = shared.refuse.lock();
-    let refused = refuse.iter().position(|(name, _)| *name == operation).map(|at| refuse.remove(at).1);
+    let refused = shared.refusal(operation);
     let answer = match operation {
         _ if refused.is_some() => Err(refused.unwrap_or_default()),
         "RegisterContainerInstance" => Ok(json!({"containerInstance": {
@@ -307,7 +342,13 @@ async fn serve_socket(
                 Some(Ok(tungstenite::Message::Text(text))) => {
                     let frame = tcs::Frame::parse(&text).unwrap();
                     assert!(frame.header("authorization").is_some());
-                    shared.heard.lock().tcs.push(tcs::Message::decode(frame.body).unwrap());
+                    let message = tcs::Message::decode(frame.body).unwrap();
+                    let refused = shared.refusal(message.name());
+                    shared.heard.lock().tcs.push(message);
+                    if let Some(error) = refused {
+                        let answer = json!({"type": error, "message": {"message": "as the test has it"}});
+                        let _ = socket.send(tungstenite::Message::text(answer.to_string())).await;
+                    }
                 }
                 Some(Ok(_)) => {}
                 _ => return,

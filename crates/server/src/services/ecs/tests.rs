@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ::ecs::cluster::{InstanceId, Writes};
-use agent_protocol::acs;
+use agent_protocol::{acs, tcs};
 use ecs_model as ecs;
 use serde_json::{Value, json};
 use store::{Store, memory::Memory};
@@ -66,7 +66,11 @@ impl Api {
     /// A host of 1000 MiB whose agent is connected; gives its ARN.
     async fn host(&self) -> String {
         let number = |name: &str| json!({"name": name, "type": "INTEGER", "integerValue": 1000});
-        let request = json!({"cluster": "c", "totalResources": [number("CPU"), number("MEMORY")]});
+        let attributes =
+            ["ecs.capability.container-health-check", "com.amazonaws.ecs.capability.docker-remote-api.1.24"]
+                .map(|name| json!({"name": name}));
+        let resources = [number("CPU"), number("MEMORY")];
+        let request = json!({"cluster": "c", "totalResources": resources, "attributes": attributes});
         let reply = self.ok("RegisterContainerInstance", request).await;
         let arn = reply["containerInstance"]["containerInstanceArn"].as_str().unwrap().to_owned();
         let id = InstanceId::parse(arn.rsplit('/').next().unwrap()).unwrap();
@@ -185,6 +189,53 @@ async fn commands_that_come_together_all_happen_once() {
     assert_eq!(arn(&one), arn(&same), "the second of a batch sees what the first did");
     assert_ne!(arn(&one), arn(&other));
     assert_eq!(api.tasks(), 2);
+}
+
+/// Amazon's agent tells all health every 20 s, whether or not anything has changed.
+#[tokio::test]
+async fn health_is_written_where_it_differs_and_costs_no_commit_where_it_does_not() {
+    let store = Arc::new(Memory::new());
+    let api = Api::open(store.clone()).await;
+    let check = json!({"command": ["CMD", "true"]});
+    let containers = ["app", "side"].map(|name| {
+        json!({"name": name, "image": "busybox", "memory": 10, "essential": name == "app", "healthCheck": check})
+    });
+    api.ok("RegisterTaskDefinition", json!({"family": "web", "containerDefinitions": containers})).await;
+    let instance = api.host().await;
+    let tasks = [api.run().await, api.run().await];
+    let mut telemetry = api.homes.telemetry(hello(&instance), api.home.place()).await.unwrap();
+    let mut tell = async |verdicts: &[(&str, &str, &str)]| {
+        let container = |(task, name, status): &(&str, &str, &str)| tcs::TaskHealth {
+            task_arn: Some((*task).to_owned()),
+            containers: vec![tcs::ContainerHealth {
+                container_name: Some((*name).to_owned()),
+                health_status: Some((*status).to_owned()),
+                ..tcs::ContainerHealth::default()
+            }],
+            ..tcs::TaskHealth::default()
+        };
+        let tasks = verdicts.iter().map(container).collect();
+        let before = store.revision();
+        telemetry.health(tcs::PublishHealthRequest { tasks, ..Default::default() }).await.unwrap();
+        store.revision() - before
+    };
+    let [one, two] = [&*tasks[0], &*tasks[1]];
+    assert_eq!(tell(&[(one, "app", "UNKNOWN"), (two, "app", "UNKNOWN")]).await, 0, "tasks begin so");
+    let all = [(one, "app", "HEALTHY"), (one, "side", "UNKNOWN"), (two, "app", "HEALTHY")];
+    assert_eq!(tell(&all).await, 1);
+    for _ in 0..3 {
+        assert_eq!(tell(&all).await, 0);
+    }
+    // What is not told stays as it is.
+    assert_eq!(tell(&[(one, "side", "UNHEALTHY")]).await, 1);
+    assert_eq!(tell(&[(one, "side", "UNHEALTHY")]).await, 0);
+    let shown = api.ok("DescribeTasks", json!({"cluster": "c", "tasks": tasks})).await;
+    let health =
+        |task: usize, container: usize| &shown["tasks"][task]["containers"][container]["healthStatus"];
+    assert_eq!(
+        [health(0, 0), health(0, 1), health(1, 0), health(1, 1)],
+        ["HEALTHY", "UNHEALTHY", "HEALTHY", "UNKNOWN"]
+    );
 }
 
 #[tokio::test]
