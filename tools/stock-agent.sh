@@ -18,6 +18,12 @@ done
 as_root=()
 [ "$(id -u)" -eq 0 ] || as_root=(sudo)
 
+# Docker makes its rules with iptables; nginx ends TLS before the control plane.
+missing=()
+command -v iptables > /dev/null || missing+=(iptables)
+command -v nginx > /dev/null || missing+=(nginx-light)
+[ ${#missing[@]} -eq 0 ] || "${as_root[@]}" apt-get install -y -qq "${missing[@]}" > /dev/null
+
 # Where Docker is not installed, Debian's is unpacked, never installed; `make bench` uses the same folder.
 docker=()
 if ! command -v dockerd > /dev/null; then
