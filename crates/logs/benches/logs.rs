@@ -25,6 +25,7 @@ fn main() {
     filter(&logs, "nowhere");
     idle(&logs);
     drop(logs);
+    streams();
     let start = Instant::now();
     let logs = Logs::open(dir.path(), Limits::default()).expect("a filled store");
     println!("open with 1,016 streams: {:?}", start.elapsed());
@@ -114,6 +115,49 @@ fn idle(logs: &Logs) {
     let used = resident_kib();
     logs.maintain(NOW + 3_600_000).expect("housekeeping");
     println!("resident with 1,016 streams: {used} KiB in use, {} KiB idle", resident_kib());
+}
+
+/// What each stream takes of memory, and what one costs that has to make room by another's going.
+fn streams() {
+    const MOST: usize = 100_000;
+    const CLIENTS: usize = 64;
+    let dir = tempfile::tempdir_in(".").expect("a directory for the store");
+    let logs =
+        Logs::open(dir.path(), Limits { streams_max: MOST, ..Limits::default() }).expect("an empty store");
+    logs.create_log_group("g", Default::default(), NOW).expect("a group");
+    let make = |from: usize, to: usize| {
+        let start = Instant::now();
+        std::thread::scope(|scope| {
+            for client in 0..CLIENTS {
+                let logs = &logs;
+                scope.spawn(move || {
+                    for number in (from + client..to).step_by(CLIENTS) {
+                        let stream = format!("web/app/{number:032x}");
+                        logs.create_log_stream("g", &stream, NOW).expect("a stream");
+                        logs.put_log_events_wait(batch(&stream, 0, 1), NOW).expect("a durable put");
+                    }
+                });
+            }
+        });
+        (to - from) as f64 / start.elapsed().as_secs_f64()
+    };
+    let before = resident_kib();
+    let rate = make(0, MOST);
+    let bytes = |used: u64| used.saturating_sub(before) * 1024 / MOST as u64;
+    println!(
+        "{MOST} streams with an event each: {} bytes of memory each, made at {rate:.0}/s",
+        bytes(resident_kib())
+    );
+    let rate = make(MOST, MOST + MOST / 2);
+    println!("beyond the limit: {rate:.0}/s, {} bytes of memory each", bytes(resident_kib()));
+    drop(logs);
+    let start = Instant::now();
+    let logs =
+        Logs::open(dir.path(), Limits { streams_max: MOST, ..Limits::default() }).expect("a filled store");
+    println!("open with {MOST} streams: {:?}", start.elapsed());
+    let start = Instant::now();
+    (0..MOST / 64).for_each(|i| logs.create_log_stream("g", &format!("n{i}"), NOW + 1).expect("a stream"));
+    println!("the first {} streams beyond after that: {:?}", MOST / 64, start.elapsed());
 }
 
 fn resident_kib() -> u64 {

@@ -4,9 +4,9 @@
 //! then lets readers see it. The log is written anew, as the shortest log that gives the same catalog, once
 //! most of it is history.
 
-use std::fs::{self, File, OpenOptions};
+use std::cmp::Reverse;
+use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,18 +15,28 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::group::GroupFiles;
-use crate::segment;
 use crate::types::Tags;
 
+mod log;
 mod recover;
+
+pub(crate) use log::{CatalogLog, look};
 
 /// One version of all groups and streams.
 #[derive(Clone, Default)]
 pub(crate) struct Catalog {
     pub groups: OrdMap<Arc<str>, Arc<Group>>,
+    /// Over all groups.
     pub stream_count: usize,
+    /// The names of the groups that have streams, by how many they have; of those that have as many the oldest last.
+    pub by_size: OrdMap<(usize, Reverse<u64>), Arc<str>>,
+    /// Streams that gave way to others since the store was made.
+    pub gave_way: u64,
     next_id: u64,
 }
+
+/// The name of each stream of a group that is not deleted.
+pub(crate) type Names = OrdMap<u64, Arc<str>>;
 
 /// One log group.
 #[derive(Clone)]
@@ -37,8 +47,7 @@ pub(crate) struct Group {
     pub retention_days: Option<i32>,
     pub tags: Arc<Tags>,
     pub streams: OrdMap<Arc<str>, Stream>,
-    /// The name of each stream that is not deleted.
-    pub names: OrdMap<u64, Arc<str>>,
+    pub names: Names,
     pub files: Arc<GroupFiles>,
 }
 
@@ -53,17 +62,46 @@ pub(crate) struct Stream {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "t")]
 pub(crate) enum Change {
-    NextId { id: u64 },
-    CreateGroup { id: u64, name: String, at: i64, tags: Tags },
-    DeleteGroup { name: String },
-    SetRetention { name: String, days: Option<i32> },
-    SetTags { name: String, tags: Tags },
-    CreateStream { group: String, id: u64, name: String, at: i64 },
-    DeleteStream { group: String, name: String },
+    NextId {
+        id: u64,
+        /// Streams that gave way before the log was written anew.
+        #[serde(default)]
+        gave_way: u64,
+    },
+    CreateGroup {
+        id: u64,
+        name: String,
+        at: i64,
+        tags: Tags,
+    },
+    DeleteGroup {
+        name: String,
+    },
+    SetRetention {
+        name: String,
+        days: Option<i32>,
+    },
+    SetTags {
+        name: String,
+        tags: Tags,
+    },
+    CreateStream {
+        group: String,
+        id: u64,
+        name: String,
+        at: i64,
+    },
+    DeleteStream {
+        group: String,
+        name: String,
+        /// Nobody asked for it: it made room for newer ones.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        gave_way: bool,
+    },
 }
 
 impl Change {
-    /// Whether there is more afterwards.
+    /// Whether there is more afterwards, which a full disk does not take.
     pub fn is_creation(&self) -> bool {
         matches!(self, Change::CreateGroup { .. } | Change::CreateStream { .. })
     }
@@ -82,7 +120,10 @@ impl Catalog {
     /// Makes one change. The change has been checked, or comes from the log; what no longer fits is passed over.
     pub fn apply(&mut self, change: &Change, dir: &Path) {
         match change {
-            Change::NextId { id } => self.next_id = self.next_id.max(*id),
+            Change::NextId { id, gave_way } => {
+                self.next_id = self.next_id.max(*id);
+                self.gave_way = self.gave_way.max(*gave_way);
+            }
             Change::CreateGroup { id, name, at, tags } => {
                 self.next_id = self.next_id.max(id + 1);
                 let name: Arc<str> = name.as_str().into();
@@ -100,42 +141,53 @@ impl Catalog {
             }
             Change::DeleteGroup { name } => {
                 if let Some(group) = self.groups.remove(name.as_str()) {
-                    self.stream_count -= group.streams.len();
+                    self.resized(&group, group.streams.len(), 0);
                 }
             }
             Change::SetRetention { name, days } => self.change(name, |group| group.retention_days = *days),
             Change::SetTags { name, tags } => self.change(name, |group| group.tags = Arc::new(tags.clone())),
             Change::CreateStream { group, id, name, at } => {
                 self.next_id = self.next_id.max(id + 1);
-                self.stream_count += usize::from(self.groups.contains_key(group.as_str()));
                 self.change(group, |group| {
                     let name: Arc<str> = name.as_str().into();
                     group.names.insert(*id, Arc::clone(&name));
                     group.streams.insert(name, Stream { id: *id, created_ms: *at });
                 });
             }
-            Change::DeleteStream { group, name } => {
-                let mut gone = 0;
+            Change::DeleteStream { group, name, gave_way } => {
+                self.gave_way += u64::from(*gave_way);
                 self.change(group, |group| {
                     if let Some(stream) = group.streams.remove(name.as_str()) {
                         group.names.remove(&stream.id);
-                        gone = 1;
                     }
                 });
-                self.stream_count -= gone;
             }
         }
     }
 
     fn change(&mut self, name: &str, change: impl FnOnce(&mut Group)) {
-        if let Some(group) = self.groups.get_mut(name) {
-            change(Arc::make_mut(group));
+        let Some(group) = self.groups.get_mut(name) else { return };
+        let before = group.streams.len();
+        change(Arc::make_mut(group));
+        let (group, after) = (Arc::clone(group), group.streams.len());
+        self.resized(&group, before, after);
+    }
+
+    /// A group has another number of streams, 0 when it is gone.
+    fn resized(&mut self, group: &Group, before: usize, after: usize) {
+        if before == after {
+            return;
+        }
+        self.stream_count = self.stream_count + after - before;
+        self.by_size.remove(&(before, Reverse(group.id)));
+        if after > 0 {
+            self.by_size.insert((after, Reverse(group.id)), Arc::clone(&group.name));
         }
     }
 
     /// The shortest list of changes that gives this catalog.
     fn snapshot(&self) -> Vec<Change> {
-        let mut changes = vec![Change::NextId { id: self.next_id }];
+        let mut changes = vec![Change::NextId { id: self.next_id, gave_way: self.gave_way }];
         for group in self.groups.values() {
             let name = group.name.to_string();
             changes.push(Change::CreateGroup {
@@ -168,177 +220,6 @@ impl Catalog {
 /// Where a group's segments lie.
 pub(crate) fn group_dir(dir: &Path, id: u64) -> PathBuf {
     dir.join("groups").join(id.to_string())
-}
-
-/// The log of changes on disk.
-pub(crate) struct CatalogLog {
-    dir: PathBuf,
-    file: File,
-    len: u64,
-    changes: usize,
-    /// A write or sync failed: what the file holds is not known, so it is written anew first.
-    spoiled: bool,
-}
-
-impl CatalogLog {
-    /// Reads the log, cutting a change that a crash left half written at its end. What is damaged otherwise is
-    /// passed over: the log is kept as it was beside the new one, and what the lost changes named is found again.
-    pub fn open(dir: &Path) -> Result<(Self, Catalog)> {
-        let path = dir.join("catalog.log");
-        let is_new = !path.exists();
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path);
-        let file = file.map_err(Error::write)?;
-        if is_new {
-            segment::sync_parent(&path).map_err(Error::write)?;
-        }
-        let bytes = fs::read(&path).map_err(Error::read)?;
-        let mut catalog = Catalog { next_id: 1, ..Catalog::default() };
-        let mut past = recover::Past::default();
-        let (mut len, mut changes, mut gaps) = (0, 0, Vec::new());
-        loop {
-            while let Some((commit, frame_len)) = decode(&bytes[len..]) {
-                for change in &commit {
-                    past.note(change, &catalog);
-                    catalog.apply(change, dir);
-                }
-                len += frame_len;
-                changes += commit.len();
-            }
-            let Some(next) = next_frame(&bytes, len) else { break };
-            gaps.push((len, next - len));
-            len = next;
-        }
-        let has_odd_tail = len < bytes.len() && !is_cut_short(&bytes[len..]);
-        let mut log = Self { dir: dir.to_owned(), file, len: len as u64, changes, spoiled: false };
-        if !gaps.is_empty() || has_odd_tail {
-            if has_odd_tail {
-                gaps.push((len, bytes.len() - len));
-            }
-            log.keep_damaged(&path, &gaps)?;
-            past.recover(dir, &mut catalog)?;
-            log.rewrite(&catalog)?;
-        } else if len < bytes.len() {
-            log.file.set_len(len as u64).and_then(|()| log.file.sync_data()).map_err(Error::write)?;
-        }
-        log.keep_room();
-        Ok((log, catalog))
-    }
-
-    fn keep_damaged(&self, path: &Path, gaps: &[(usize, usize)]) -> Result<()> {
-        let kept =
-            (1..).map(|n| self.dir.join(format!("catalog.log.damaged-{n}"))).find(|path| !path.exists());
-        let kept = kept.expect("a directory has a free name");
-        fs::copy(path, &kept).and_then(|_| segment::sync_parent(&kept)).map_err(Error::write)?;
-        for (offset, bytes) in gaps {
-            let (path, kept) = (path.display(), kept.display());
-            tracing::error!(%path, offset, bytes, %kept, "the catalog of the logs is damaged here; changes are lost");
-        }
-        Ok(())
-    }
-
-    /// Puts changes on disk. On an error none of them is kept.
-    pub fn append(&mut self, changes: &[Change], before: &Catalog) -> Result<()> {
-        if self.spoiled {
-            self.rewrite(before)?;
-        } else if self.changes > 2 * before.size() + 4096 {
-            // It only becomes shorter by this; a full disk does without.
-            let _ = self.rewrite(before);
-        }
-        let mut bytes = Vec::new();
-        encode(changes, &mut bytes);
-        let written = self.file.write_all_at(&bytes, self.len).and_then(|()| self.file.sync_data());
-        if let Err(error) = written {
-            let _ = self.file.set_len(self.len);
-            // The refused changes may be on the disk, whole. A log written anew does not have them; where it cannot
-            // be written, the next change tries again.
-            self.spoiled = true;
-            let _ = self.rewrite(before);
-            return Err(Error::write(error));
-        }
-        self.len += bytes.len() as u64;
-        self.changes += changes.len();
-        self.keep_room();
-        Ok(())
-    }
-
-    /// Whether the disk is so full that the file's own room is for deletions alone.
-    pub fn is_full(&self) -> bool {
-        let free = rustix::fs::fstatvfs(&self.file).map(|stat| stat.f_bavail.saturating_mul(stat.f_frsize));
-        free.is_ok_and(|free| free < 2 * ROOM_BYTES)
-    }
-
-    /// Gives the file blocks beyond its end, so that a group can be deleted when the disk is full. Where that
-    /// cannot be, a full disk is as it would be without.
-    fn keep_room(&self) {
-        let kept = rustix::fs::FallocateFlags::KEEP_SIZE;
-        let _ = rustix::fs::fallocate(&self.file, kept, self.len, ROOM_BYTES);
-    }
-
-    fn rewrite(&mut self, catalog: &Catalog) -> Result<()> {
-        let changes = catalog.snapshot();
-        let mut bytes = Vec::new();
-        for commit in changes.chunks(1000) {
-            encode(commit, &mut bytes);
-        }
-        let (path, part) = (self.dir.join("catalog.log"), self.dir.join("catalog.log-part"));
-        segment::write_durably(&part, &bytes).map_err(Error::write)?;
-        let file = OpenOptions::new().read(true).write(true).open(&part).map_err(Error::write)?;
-        fs::rename(&part, &path).and_then(|()| segment::sync_parent(&path)).map_err(Error::write)?;
-        (self.file, self.len, self.changes, self.spoiled) = (file, bytes.len() as u64, changes.len(), false);
-        Ok(())
-    }
-}
-
-/// What the file keeps beyond its end, in bytes.
-const ROOM_BYTES: u64 = 64 << 10;
-const FRAME_HEAD: usize = 8;
-const FRAME_MAX: usize = 1 << 30;
-
-/// One frame a commit, so that a torn one is torn whole.
-fn encode(commit: &[Change], bytes: &mut Vec<u8>) {
-    let start = bytes.len();
-    bytes.extend_from_slice(&[0; FRAME_HEAD]);
-    serde_json::to_writer(&mut *bytes, commit)
-        .expect("a change has string keys and a vector takes all bytes");
-    let body = &bytes[start + FRAME_HEAD..];
-    let (len, crc) = ((body.len() as u32).to_le_bytes(), crc32fast::hash(body).to_le_bytes());
-    bytes[start..start + 4].copy_from_slice(&len);
-    bytes[start + 4..start + FRAME_HEAD].copy_from_slice(&crc);
-}
-
-fn decode(bytes: &[u8]) -> Option<(Vec<Change>, usize)> {
-    let head = bytes.get(..FRAME_HEAD)?;
-    let len = body_len(head)?;
-    let body = bytes.get(FRAME_HEAD..FRAME_HEAD + len)?;
-    if crc32fast::hash(body) != crate::record::u32_at(head, 4) {
-        return None;
-    }
-    Some((serde_json::from_slice(body).ok()?, FRAME_HEAD + len))
-}
-
-fn body_len(head: &[u8]) -> Option<usize> {
-    let len = crate::record::u32_at(head, 0) as usize;
-    (2..=FRAME_MAX).contains(&len).then_some(len)
-}
-
-/// Where the next whole frame behind `from` begins.
-fn next_frame(bytes: &[u8], from: usize) -> Option<usize> {
-    // A frame of changes is a list: its brackets tell most places apart without a checksum.
-    let may_begin = |at: &usize| {
-        let head = bytes.get(*at..*at + FRAME_HEAD).and_then(body_len);
-        let body = head.and_then(|len| bytes.get(*at + FRAME_HEAD..*at + FRAME_HEAD + len));
-        body.is_some_and(|body| body.starts_with(b"[{") && body.ends_with(b"}]"))
-    };
-    (from + 1..bytes.len()).filter(may_begin).find(|&at| decode(&bytes[at..]).is_some())
-}
-
-/// Whether the end of the log is a frame that was not written to its end.
-fn is_cut_short(rest: &[u8]) -> bool {
-    let Some(head) = rest.get(..FRAME_HEAD) else { return true };
-    let body = &rest[FRAME_HEAD..];
-    // A whole body behind a head that claims more is damage.
-    let is_short = body_len(head).is_some_and(|len| len > body.len());
-    rest.iter().all(|&byte| byte == 0) || (is_short && serde_json::from_slice::<Vec<Change>>(body).is_err())
 }
 
 /// Takes away the directories of groups that are no longer in the catalog.

@@ -83,7 +83,7 @@ pub(crate) fn streams(group: &Group, request: &DescribeLogStreams, now_ms: i64) 
     if request.order_by == OrderBy::LastEventTime && request.log_stream_name_prefix.is_some() {
         return Err(Error::invalid("Cannot order by LastEventTime with a logStreamNamePrefix."));
     }
-    let loaded = group.files.read(now_ms)?;
+    let loaded = group.files.read(&group.names, now_ms)?;
     let prefix = request.log_stream_name_prefix.as_deref().unwrap_or_default();
     let from_prefix = group.streams.range::<_, str>((Bound::Included(prefix), Bound::Unbounded));
     let mut entries: Vec<(Place<'_>, Stream)> = from_prefix

@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use crate::catalog::Names;
 use crate::error::{Error, Result};
 use crate::limits::{DAY_MS, Limits};
 use crate::record::{Batch, Head};
@@ -35,7 +36,7 @@ pub(crate) struct GroupFiles {
 pub(crate) struct Loaded {
     pub sealed: Vec<Arc<Sealed>>,
     pub active: Active,
-    /// Over all segments; streams that were deleted may linger.
+    /// Over all segments, without streams that were deleted before they were read.
     pub streams: HashMap<u64, StreamSpan>,
 }
 
@@ -57,6 +58,7 @@ pub(crate) struct Appended {
     file: Arc<File>,
     heads: Vec<Head>,
     is_named: bool,
+    names: Names,
 }
 
 impl GroupFiles {
@@ -74,23 +76,38 @@ impl GroupFiles {
         &self.dir
     }
 
-    /// What the group holds, for reading; loads it if need be.
-    pub fn read(&self, now_ms: i64) -> Result<impl std::ops::Deref<Target = Loaded> + '_> {
+    /// What the group holds, for reading; loads it if need be. `names` are the group's, of whichever version.
+    pub fn read(&self, names: &Names, now_ms: i64) -> Result<impl std::ops::Deref<Target = Loaded> + '_> {
         self.last_used_ms.fetch_max(now_ms, Ordering::Relaxed);
         loop {
             if let Ok(loaded) = RwLockReadGuard::try_map(self.loaded.read(), Option::as_ref) {
                 return Ok(loaded);
             }
-            drop(self.write()?);
+            drop(self.write(names)?);
         }
     }
 
-    fn write(&self) -> Result<parking_lot::MappedRwLockWriteGuard<'_, Loaded>> {
+    fn write(&self, names: &Names) -> Result<parking_lot::MappedRwLockWriteGuard<'_, Loaded>> {
         let mut loaded = self.loaded.write();
         if loaded.is_none() {
-            *loaded = Some(load(&self.dir)?);
+            *loaded = Some(load(&self.dir, names)?);
         }
         Ok(RwLockWriteGuard::map(loaded, |loaded| loaded.as_mut().expect("loaded just above")))
+    }
+
+    /// The numbers of all streams that the files tell of, deleted ones too, in order.
+    pub fn streams_found(&self) -> Result<Vec<u64>> {
+        let mut found: Vec<u64> = load(&self.dir, &Names::new())?.streams.into_keys().collect();
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// A stream was deleted.
+    pub fn forget(&self, stream: u64) {
+        self.streams_deleted.store(true, Ordering::Relaxed);
+        if let Some(loaded) = self.loaded.write().as_mut() {
+            loaded.streams.remove(&stream);
+        }
     }
 
     /// Bytes on disk, without loading.
@@ -109,9 +126,15 @@ impl GroupFiles {
 
     /// Writes batches after the last one. Nothing is visible until [`GroupFiles::publish`]; on an error nothing
     /// was kept.
-    pub fn append(&self, batches: &mut [Batch], limits: &Limits, now_ms: i64) -> Result<Appended> {
+    pub fn append(
+        &self,
+        names: &Names,
+        batches: &mut [Batch],
+        limits: &Limits,
+        now_ms: i64,
+    ) -> Result<Appended> {
         self.last_used_ms.fetch_max(now_ms, Ordering::Relaxed);
-        let mut loaded = self.write()?;
+        let mut loaded = self.write(names)?;
         if loaded.active.is_full(limits, now_ms) {
             loaded.roll(&self.dir)?;
         }
@@ -132,7 +155,8 @@ impl GroupFiles {
             let _ = file.set_len(start);
             return Err(Error::write(error));
         }
-        Ok(Appended { file, heads: batches.iter().map(|batch| batch.head).collect(), is_named })
+        let heads = batches.iter().map(|batch| batch.head).collect();
+        Ok(Appended { file, heads, is_named, names: names.clone() })
     }
 
     /// Syncs what [`GroupFiles::append`] wrote.
@@ -144,7 +168,7 @@ impl GroupFiles {
         synced.map_err(|error| {
             // After a failed sync the kernel may hold pages as clean that never reached the disk, so this file
             // takes no more; what it held before was synced before.
-            if let Ok(mut loaded) = self.write() {
+            if let Ok(mut loaded) = self.write(&appended.names) {
                 let _ = appended.file.set_len(loaded.active.contents.len);
                 loaded.active.spoiled = true;
                 // The refused batches may be on the disk, whole. Its index says where the file ends, so with that
@@ -157,7 +181,7 @@ impl GroupFiles {
 
     /// Lets readers see what is now on disk.
     pub fn publish(&self, appended: &Appended) -> Result<()> {
-        let mut loaded = self.write()?;
+        let mut loaded = self.write(&appended.names)?;
         loaded.active.is_named = true;
         for head in &appended.heads {
             loaded.active.contents.push(head);
@@ -176,33 +200,40 @@ impl GroupFiles {
         if self.loaded.read().is_none() && !may_expire && !litter {
             return Ok(());
         }
-        let mut loaded = self.write()?;
+        let mut loaded = self.write(plan.names)?;
         let expired =
             cutoff.is_some_and(|cutoff| loaded.active.newest().is_some_and(|newest| newest < cutoff));
         if expired || loaded.active.is_old(plan.limits, plan.now_ms) {
             loaded.roll(&self.dir)?;
         }
-        let (doomed, kept): (Vec<_>, Vec<_>) = loaded.sealed.iter().cloned().partition(|sealed| {
-            let old = cutoff.is_some_and(|cutoff| sealed.max_timestamp < cutoff);
-            old || (litter && !has_live_stream(sealed, plan.is_live))
-        });
+        let is_old = |sealed: &Sealed| cutoff.is_some_and(|cutoff| sealed.max_timestamp < cutoff);
+        let is_litter =
+            |sealed: &Sealed| litter && !sealed.has_live_stream(|id| plan.names.contains_key(&id));
+        let (doomed, kept): (Vec<_>, Vec<_>) =
+            loaded.sealed.iter().cloned().partition(|sealed| is_old(sealed) || is_litter(sealed));
         let oldest = kept.iter().map(|sealed| sealed.max_timestamp).chain(loaded.active.newest()).min();
         self.note_expiry(oldest, plan.retention_days);
         let idle = plan.now_ms - self.last_used_ms.load(Ordering::Relaxed) >= plan.limits.idle_ms;
         drop(loaded);
-        for sealed in &doomed {
-            sealed.delete().map_err(Error::write)?;
+        let deleted: Result<()> = doomed.iter().try_for_each(|sealed| sealed.delete()).map_err(Error::write);
+        if deleted.is_err() && litter {
+            self.streams_deleted.store(true, Ordering::Relaxed);
         }
-        if idle || !doomed.is_empty() {
-            *self.loaded.write() = None;
+        // Litter holds nothing of the streams that there are, so what is known of those stays.
+        let stays_known = !idle && deleted.is_ok() && !doomed.iter().any(|sealed| is_old(sealed));
+        let mut loaded = self.loaded.write();
+        if !stays_known {
+            *loaded = None;
+        } else if let Some(loaded) = loaded.as_mut().filter(|_| !doomed.is_empty()) {
+            loaded.sealed = kept;
         }
-        Ok(())
+        deleted
     }
 
     /// Deletes the oldest closed segments until `bytes` are gone, at least one; closes the active one when there
     /// is no other. Answers how many bytes went: 0 when nothing is left.
-    pub fn shed(&self, bytes: u64) -> Result<u64> {
-        let mut loaded = self.write()?;
+    pub fn shed(&self, names: &Names, bytes: u64) -> Result<u64> {
+        let mut loaded = self.write(names)?;
         if loaded.sealed.is_empty() && !loaded.active.contents.batches.is_empty() {
             loaded.roll(&self.dir)?;
         }
@@ -244,14 +275,7 @@ pub(crate) struct Maintenance<'a> {
     pub now_ms: i64,
     pub limits: &'a Limits,
     pub retention_days: Option<i32>,
-    pub is_live: &'a dyn Fn(u64) -> bool,
-}
-
-fn has_live_stream(sealed: &Sealed, is_live: &dyn Fn(u64) -> bool) -> bool {
-    match Sealed::load(&sealed.path) {
-        Ok(Some((_, spans))) => spans.iter().any(|&(stream, _)| is_live(stream)),
-        _ => true,
-    }
+    pub names: &'a Names,
 }
 
 impl Loaded {
@@ -321,8 +345,11 @@ impl Active {
     }
 }
 
-/// Reads what a group's directory holds, cutting a torn end.
-fn load(dir: &Path) -> Result<Loaded> {
+/// Reads what a group's directory holds, cutting a torn end. Streams without a name were deleted, and cost no
+/// memory, unless they may be newer than the names: numbers rise.
+fn load(dir: &Path, names: &Names) -> Result<Loaded> {
+    let newest = names.get_max().map_or(0, |(id, _)| *id);
+    let is_there = |(stream, _): &(u64, StreamSpan)| *stream > newest || names.contains_key(stream);
     let paths = segment_paths(dir).map_err(Error::read)?;
     let mut loaded = Loaded { sealed: Vec::new(), active: Active::after(dir, 0), streams: HashMap::new() };
     for (place, path) in paths.iter().enumerate() {
@@ -330,7 +357,7 @@ fn load(dir: &Path) -> Result<Loaded> {
         if let Some((sealed, spans)) = Sealed::load(path)? {
             loaded.active = Active::after(dir, sealed.last_sequence);
             loaded.sealed.push(Arc::new(sealed));
-            merge(&mut loaded.streams, spans);
+            merge(&mut loaded.streams, spans.into_iter().filter(is_there));
             continue;
         }
         let file = OpenOptions::new().read(true).write(true).open(path);
@@ -338,7 +365,8 @@ fn load(dir: &Path) -> Result<Loaded> {
         let writable = file.is_ok();
         let file = file.or_else(|_| File::open(path)).map_err(Error::read)?;
         let mut contents = segment::scan(&file, path)?;
-        merge(&mut loaded.streams, contents.streams.iter().map(|(&stream, &span)| (stream, span)));
+        let spans = contents.streams.iter().map(|(&stream, &span)| (stream, span));
+        merge(&mut loaded.streams, spans.filter(is_there));
         let known = loaded.active.contents.last_sequence.max(first_sequence(path).saturating_sub(1));
         contents.last_sequence = contents.last_sequence.max(known);
         if contents.has_odd_tail {

@@ -35,12 +35,16 @@ pub const RETENTION_DAYS: [i32; 22] =
 pub(crate) const HOUR_MS: i64 = 60 * 60 * 1000;
 pub(crate) const DAY_MS: i64 = 24 * HOUR_MS;
 
-/// This store's own bounds. [`Limits::default`] suits one machine; tests make them small.
+/// The bounds of a [`crate::Pool`]. [`Limits::default`] suits one machine; tests make them small.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Most log groups; beyond it CreateLogGroup answers `LimitExceededException`.
+    /// Most log groups of one store; beyond it CreateLogGroup answers `LimitExceededException`.
     pub groups_max: usize,
-    /// Most log streams over all groups: their names are held in memory.
+    /// Most log groups of all stores together; beyond it the answer is the same.
+    pub groups_max_in_all: usize,
+    /// Most log streams of all groups of all stores together: their names are held in memory, some 500 bytes each.
+    /// Beyond it the oldest streams of the largest group give way. None is refused: "There is no limit on the number of
+    /// log streams that you can create for a log group" (CloudWatch Logs API Reference, CreateLogStream).
     pub streams_max: usize,
     /// A segment file is closed once it is this long, in bytes.
     pub segment_bytes: u64,
@@ -49,19 +53,19 @@ pub struct Limits {
     /// A segment file is closed once its first batch is this old, in milliseconds, so that retention, which
     /// deletes whole files, is never late by more.
     pub segment_age_ms: i64,
-    /// Most bytes of puts that may wait for the disk; beyond it puts answer [`crate::Error::Overloaded`].
+    /// Most bytes of puts that may wait for the disk, of all stores; beyond it puts answer [`crate::Error::Overloaded`].
     pub queue_bytes: usize,
     /// Most bytes that one FilterLogEvents page reads before it answers with what it found and a token.
     pub scan_bytes: u64,
-    /// Most bytes that all segments together may take. Beyond it the group that holds the most gives its oldest
-    /// segments away, so that one that floods takes the room of no other. Stores may share one limit: [`crate::Quota`].
+    /// Most bytes that all segments of all stores together may take. Beyond it the group that holds the most gives its
+    /// oldest segments away, so that one that floods takes the room of no other.
     pub total_bytes: u64,
     /// A group that nobody used for this long gives back its memory and its open file, in milliseconds.
     pub idle_ms: i64,
 }
 
 impl Limits {
-    /// These limits for a store that may take so many bytes. Segments are short enough for what goes at once to
+    /// These limits for stores that may take so many bytes. Segments are short enough for what goes at once to
     /// be a small part of it.
     #[must_use]
     pub fn with_total_bytes(self, total_bytes: u64) -> Self {
@@ -74,6 +78,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             groups_max: 10_000,
+            groups_max_in_all: 100_000,
             streams_max: 200_000,
             segment_bytes: 32 << 20,
             segment_batches: 32_768,

@@ -37,7 +37,7 @@ pub(crate) fn get(group: &Group, request: &GetLogEvents, now_ms: i64) -> Result<
         is_wanted_stream: &|id| id == stream,
         matches: &|_| true,
     };
-    let page = query.run(Snapshot::take(&*group.files.read(now_ms)?, &query))?;
+    let page = query.run(Snapshot::take(&*group.files.read(&group.names, now_ms)?, &query))?;
     // An empty page stays where the caller was, so that its token comes back unchanged.
     let here = token.map_or(range.start, |(_, at)| at);
     let before = page.events.first().map_or(here, |event| event.position);
@@ -79,7 +79,7 @@ pub(crate) fn filter(
         },
         matches: &|message| pattern.matches(message),
     };
-    let page = query.run(Snapshot::take(&*group.files.read(now_ms)?, &query))?;
+    let page = query.run(Snapshot::take(&*group.files.read(&group.names, now_ms)?, &query))?;
     let mut events: Vec<_> = page.events.into_iter().filter_map(|found| filtered(group, found)).collect();
     if direction == Direction::Backward {
         events.reverse();

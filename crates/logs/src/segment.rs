@@ -9,6 +9,7 @@ use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -250,6 +251,8 @@ pub(crate) struct Sealed {
     pub max_timestamp: i64,
     /// The index was made again, for it or the segment was found damaged.
     mended: Mutex<bool>,
+    /// A stream in it that was there at the last look, so that the next one costs nothing; 0 before the first.
+    keeper: AtomicU64,
 }
 
 impl Sealed {
@@ -268,6 +271,7 @@ impl Sealed {
             max_timestamp,
             path,
             mended: Mutex::new(false),
+            keeper: AtomicU64::new(0),
         })
     }
 
@@ -301,6 +305,7 @@ impl Sealed {
             min_timestamp: u64_at(&bytes, 40).cast_signed(),
             max_timestamp: u64_at(&bytes, 48).cast_signed(),
             mended: Mutex::new(false),
+            keeper: AtomicU64::new(0),
         };
         let spans = bytes[INDEX_HEAD_LEN..]
             .chunks_exact(STREAM_LEN)
@@ -308,6 +313,21 @@ impl Sealed {
             .map(|(id, _, span)| (id, span));
         let spans = spans.collect();
         Ok(Some((sealed, spans)))
+    }
+
+    /// Whether any stream in it is still there. One whose index cannot be read may have one.
+    pub fn has_live_stream(&self, is_live: impl Fn(u64) -> bool) -> bool {
+        let keeper = self.keeper.load(Ordering::Relaxed);
+        if keeper != 0 && is_live(keeper) {
+            return true;
+        }
+        let Ok(Some((_, spans))) = Self::load(&self.path) else { return true };
+        // The one that was written to last stays the longest.
+        let live = spans.iter().filter(|(stream, _)| is_live(*stream));
+        let last =
+            live.max_by_key(|(stream, span)| (span.last_ingestion, *stream)).map(|(stream, _)| *stream);
+        self.keeper.store(last.unwrap_or(0), Ordering::Relaxed);
+        last.is_some()
     }
 
     /// The batches of the streams that `wanted` names, in order of arrival.

@@ -1,32 +1,29 @@
 //! The handle: one method an operation. It checks the request, asks the catalog and the groups, and hands every
 //! change to the writer. No file is touched here.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
-use std::thread;
 
 use arc_swap::ArcSwap;
 
-use crate::catalog::{self, Catalog, CatalogLog, Change, Group};
+use crate::catalog::{Catalog, Change, Group};
 use crate::check;
 use crate::describe;
 use crate::error::{Error, Result};
 use crate::limits::Limits;
+use crate::pool::{Pool, Writer};
 use crate::put;
-use crate::quota::Quota;
 use crate::read;
 use crate::record::{Batch, Position, digits};
-use crate::segment;
 use crate::types::{
     DescribeLogGroups, DescribeLogStreams, FilterLogEvents, FilterLogEventsOutput, GetLogEvents,
     GetLogEventsOutput, ListLogGroups, LogGroup, LogStream, Page, PutLogEvents, PutLogEventsOutput, Tags,
 };
-use crate::writer::{Put, Writer};
+use crate::writer::Put;
 
-/// The log store of one data directory. Clones are handles to the same store. The last one dropped stops the
-/// writer after it has answered all that waits. All methods may block on the disk except
+/// The log store of one data directory. Clones are handles to the same store. The last one dropped waits until the
+/// writer has answered all that the store asked. All methods may block on the disk except
 /// [`Logs::put_log_events`]; call the others from a thread that may wait.
 #[derive(Clone)]
 pub struct Logs {
@@ -34,47 +31,31 @@ pub struct Logs {
 }
 
 struct Inner {
-    // First, so that the writer has ended before the rest goes.
     writer: Writer,
     catalog: Arc<ArcSwap<Catalog>>,
-    limits: Limits,
 }
 
 impl Logs {
-    /// Opens the store in `dir`, which is made if absent. The caller makes sure that no other process has it.
+    /// Opens the store in `dir` in a pool of its own. The caller makes sure that no other process has it.
+    ///
+    /// # Errors
+    /// Those of [`Pool::new`] and [`Pool::open`].
     pub fn open(dir: &Path, limits: Limits) -> Result<Self> {
-        let quota = Quota::new(limits.total_bytes);
-        Self::open_within(dir, limits, &quota)
+        Pool::new(limits)?.open(dir)
     }
 
-    /// The same, where several stores share one limit: `quota` counts instead of [`Limits::total_bytes`].
-    pub fn open_within(dir: &Path, limits: Limits, quota: &Quota) -> Result<Self> {
-        fs::create_dir_all(dir.join("groups")).map_err(Error::write)?;
-        segment::sync_parent(&dir.join("groups")).map_err(Error::write)?;
-        let (log, catalog) = CatalogLog::open(dir)?;
-        let (path, known) = (dir.to_owned(), catalog.clone());
-        // A deletion that was cut short; nobody waits for it.
-        let _ = thread::Builder::new()
-            .name("logs-delete".into())
-            .spawn(move || catalog::remove_orphans(&path, &known));
-        let catalog = Arc::new(ArcSwap::from_pointee(catalog));
-        let writer = Writer::start(dir.to_owned(), log, Arc::clone(&catalog), limits.clone(), quota.clone())?;
-        Ok(Self { inner: Arc::new(Inner { writer, catalog, limits }) })
+    pub(crate) fn new(writer: Writer, catalog: Arc<ArcSwap<Catalog>>) -> Self {
+        Self { inner: Arc::new(Inner { writer, catalog }) }
     }
 
     /// CreateLogGroup.
     pub fn create_log_group(&self, log_group_name: &str, tags: Tags, now_ms: i64) -> Result<()> {
         check::new_group_name(log_group_name)?;
         check::tags(&tags)?;
-        let (name, groups_max) = (log_group_name.to_owned(), self.inner.limits.groups_max);
+        let name = log_group_name.to_owned();
         self.change(move |catalog| {
             if catalog.groups.contains_key(name.as_str()) {
                 return Err(Error::ResourceAlreadyExists("The specified log group already exists"));
-            }
-            if catalog.groups.len() >= groups_max {
-                return Err(Error::LimitExceeded(format!(
-                    "This store holds at most {groups_max} log groups."
-                )));
             }
             Ok(Some(Change::CreateGroup { id: catalog.next_id(), name, at: now_ms, tags }))
         })
@@ -97,19 +78,14 @@ impl Logs {
         describe::list_groups(&self.inner.catalog.load_full(), request)
     }
 
-    /// CreateLogStream.
+    /// CreateLogStream. Where there are as many streams as [`Limits::streams_max`], of all stores in the pool, older ones
+    /// give way.
     pub fn create_log_stream(&self, log_group_name: &str, log_stream_name: &str, now_ms: i64) -> Result<()> {
         check::new_stream_name(log_stream_name)?;
         let (group, name) = (log_group_name.to_owned(), log_stream_name.to_owned());
-        let streams_max = self.inner.limits.streams_max;
         self.change(move |catalog| {
             if catalog.group(&group)?.streams.contains_key(name.as_str()) {
                 return Err(Error::ResourceAlreadyExists("The specified log stream already exists"));
-            }
-            if catalog.stream_count >= streams_max {
-                return Err(Error::LimitExceeded(format!(
-                    "This store holds at most {streams_max} log streams."
-                )));
             }
             Ok(Some(Change::CreateStream { group, id: catalog.next_id(), name, at: now_ms }))
         })
@@ -119,7 +95,7 @@ impl Logs {
     pub fn delete_log_stream(&self, log_group_name: &str, log_stream_name: &str) -> Result<()> {
         let name = log_stream_name.to_owned();
         self.change_group(log_group_name, move |group| match group.streams.contains_key(name.as_str()) {
-            true => Ok(Some(Change::DeleteStream { group: group.name.to_string(), name })),
+            true => Ok(Some(Change::DeleteStream { group: group.name.to_string(), name, gave_way: false })),
             false => Err(Error::STREAM_MISSING),
         })
     }
@@ -157,7 +133,6 @@ impl Logs {
         self.inner.writer.put(Put {
             group: Arc::clone(&group.name),
             group_id: group.id,
-            files: Arc::clone(&group.files),
             batch: Batch::encode(stream, events, now_ms),
             now_ms,
             done: Box::new(move |kept| done(kept.map(|()| output))),
@@ -180,7 +155,7 @@ impl Logs {
 
     /// FilterLogEvents: one page over the streams of a group.
     pub fn filter_log_events(&self, request: &FilterLogEvents, now_ms: i64) -> Result<FilterLogEventsOutput> {
-        read::filter(&*self.group(&request.log_group_name)?, request, &self.inner.limits, now_ms)
+        read::filter(&*self.group(&request.log_group_name)?, request, self.inner.writer.limits(), now_ms)
     }
 
     /// PutRetentionPolicy (`Some`, one of [`crate::RETENTION_DAYS`]) and DeleteRetentionPolicy (`None`).

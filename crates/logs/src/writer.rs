@@ -1,21 +1,23 @@
 //! The one thread that writes. It takes all that waits, puts it on disk with one sync a touched file, lets
 //! readers see it, and answers. Nothing is answered before it is on disk.
 
-use std::collections::VecDeque;
-use std::path::PathBuf;
+mod crowd;
+mod store;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
-use std::{fs, io};
 
-use arc_swap::ArcSwap;
-use parking_lot::{Condvar, Mutex};
-
-use crate::catalog::{Catalog, CatalogLog, Change};
+use crate::catalog::{Catalog, Change, Group};
 use crate::error::{Error, Result};
-use crate::group::{Appended, GroupFiles, Maintenance};
+use crate::group::Appended;
 use crate::limits::Limits;
-use crate::quota::{Member, Quota};
+use crate::quota::Quota;
 use crate::record::Batch;
+use crowd::Crowd;
+use store::Draft;
+
+pub(crate) use store::Store;
 
 /// Called once with a request's answer, from the writer's thread.
 pub(crate) type Done = Box<dyn FnOnce(Result<()>) + Send>;
@@ -26,272 +28,198 @@ pub(crate) type Plan = Box<dyn FnOnce(&Catalog) -> Result<Option<Change>> + Send
 pub(crate) struct Put {
     pub group: Arc<str>,
     pub group_id: u64,
-    pub files: Arc<GroupFiles>,
     pub batch: Batch,
     pub now_ms: i64,
     pub done: Done,
 }
 
-enum Work {
-    Put(Put),
-    Change(Plan, Done),
-    Maintain(i64, Done),
+/// What a store, by its number, asks for.
+pub(crate) enum Work {
+    Open(u64, Box<Store>),
+    Put(u64, Put),
+    Change(u64, Plan, Done),
+    Maintain(u64, i64, Done),
+    Close(u64, Done),
 }
 
-/// What waits for the writer.
-#[derive(Default)]
-struct Queue {
-    work: VecDeque<Work>,
-    put_bytes: usize,
-    is_closed: bool,
-}
-
-struct Shared {
-    queue: Mutex<Queue>,
-    arrived: Condvar,
-    queue_bytes: usize,
-}
-
-/// The way to the writer's thread. Dropping it lets the thread answer all that waits, then stops it.
-pub(crate) struct Writer {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Writer {
-    pub fn start(
-        dir: PathBuf,
-        log: CatalogLog,
-        catalog: Arc<ArcSwap<Catalog>>,
-        limits: Limits,
-        quota: Quota,
-    ) -> Result<Self> {
-        let queue_bytes = limits.queue_bytes;
-        let shared = Arc::new(Shared { queue: Mutex::default(), arrived: Condvar::new(), queue_bytes });
-        let member = quota.join(&dir, Arc::clone(&catalog));
-        let mut rounds = Rounds { dir, log, catalog, limits, quota, member };
-        let seen = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("logs-writer".into()).spawn(move || {
-            while let Some(work) = seen.take() {
-                rounds.run(work);
-            }
-        });
-        Ok(Self { shared, thread: Some(thread.map_err(Error::write)?) })
-    }
-
-    pub fn put(&self, put: Put) {
-        let bytes = put.batch.head.len();
-        let mut queue = self.shared.queue.lock();
-        if queue.put_bytes > 0 && queue.put_bytes + bytes > self.shared.queue_bytes {
-            drop(queue);
-            return (put.done)(Err(Error::Overloaded));
+impl Work {
+    /// Answers without doing it.
+    pub fn refuse(self, error: Error) {
+        match self {
+            Self::Open(..) => {}
+            Self::Put(_, Put { done, .. })
+            | Self::Change(.., done)
+            | Self::Maintain(.., done)
+            | Self::Close(_, done) => done(Err(error)),
         }
-        queue.put_bytes += bytes;
-        queue.work.push_back(Work::Put(put));
-        self.shared.arrived.notify_one();
-    }
-
-    pub fn change(&self, plan: Plan, done: Done) {
-        self.push(Work::Change(plan, done));
-    }
-
-    pub fn maintain(&self, now_ms: i64, done: Done) {
-        self.push(Work::Maintain(now_ms, done));
-    }
-
-    fn push(&self, work: Work) {
-        self.shared.queue.lock().work.push_back(work);
-        self.shared.arrived.notify_one();
-    }
-}
-
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.shared.queue.lock().is_closed = true;
-        self.shared.arrived.notify_one();
-        let Some(thread) = self.thread.take() else { return };
-        // The last handle may be dropped by a `done`, on the writer's own thread.
-        if thread.thread().id() != thread::current().id() {
-            let _ = thread.join();
-        }
-    }
-}
-
-impl Shared {
-    /// All that waits, once something does; nothing once closed and empty.
-    fn take(&self) -> Option<VecDeque<Work>> {
-        let mut queue = self.queue.lock();
-        while queue.work.is_empty() {
-            if queue.is_closed {
-                return None;
-            }
-            self.arrived.wait(&mut queue);
-        }
-        queue.put_bytes = 0;
-        Some(std::mem::take(&mut queue.work))
     }
 }
 
 /// The writer's own state.
-struct Rounds {
-    dir: PathBuf,
-    log: CatalogLog,
-    catalog: Arc<ArcSwap<Catalog>>,
+pub(crate) struct Rounds {
     limits: Limits,
+    stores: BTreeMap<u64, Store>,
     quota: Quota,
-    member: Arc<Member>,
+    crowd: Crowd,
 }
 
+/// Changes that wait, by store.
+type Requests = BTreeMap<u64, Vec<(Plan, Done)>>;
+
 impl Rounds {
-    fn run(&mut self, work: VecDeque<Work>) {
-        let (mut changes, mut puts, mut maintains) = (Vec::new(), Vec::new(), Vec::new());
+    pub fn new(limits: Limits) -> Self {
+        let (quota, crowd) = (Quota::new(limits.total_bytes), Crowd::new(limits.streams_max));
+        Self { limits, stores: BTreeMap::new(), quota, crowd }
+    }
+
+    /// Whether there is something to do though nothing waits.
+    pub fn has_more(&self) -> bool {
+        self.crowd.has_more()
+    }
+
+    /// Does what waits, and a little of what is to be done otherwise.
+    pub fn run(&mut self, work: VecDeque<Work>) {
+        let (mut changes, mut puts, mut maintains, mut closes) =
+            (Requests::new(), Vec::new(), Vec::new(), Vec::new());
         for work in work {
             match work {
-                Work::Put(put) => puts.push(put),
-                Work::Change(plan, done) => changes.push((plan, done)),
-                Work::Maintain(now_ms, done) => maintains.push((now_ms, done)),
+                Work::Open(id, store) => {
+                    self.stores.insert(id, *store);
+                    self.quota.count_again();
+                    self.crowd.count_again();
+                }
+                Work::Put(id, put) => puts.push((id, put)),
+                Work::Change(id, plan, done) => changes.entry(id).or_default().push((plan, done)),
+                Work::Maintain(id, now_ms, done) => maintains.push((id, now_ms, done)),
+                Work::Close(id, done) => closes.push((id, done)),
             }
         }
-        let member = Arc::clone(&self.member);
-        // Changes first: a put that was queued before its group's deletion may be refused, never kept for nobody.
-        if !changes.is_empty() {
-            let _busy = member.begin();
-            self.change(changes);
+        // What waits to be written is not old.
+        for (id, put) in &puts {
+            if let Some(store) = self.stores.get_mut(id) {
+                store.wrote(put.group_id, put.batch.head.stream, put.now_ms);
+            }
         }
+        // Changes first: a put that was queued before its group's deletion may be refused, never kept for nobody.
+        self.change(changes);
         if !puts.is_empty() {
             self.put(puts);
         }
-        for (now_ms, done) in maintains {
-            let outcome = {
-                let _busy = member.begin();
-                self.maintain(now_ms)
-            };
+        for (id, now_ms, done) in maintains {
+            self.crowd.try_again();
+            done(
+                self.stores.get(&id).map_or(Err(Error::Closed), |store| store.maintain(now_ms, &self.limits)),
+            );
             self.quota.count_again();
-            done(outcome);
+        }
+        for (id, done) in closes {
+            self.stores.remove(&id);
+            self.quota.count_again();
+            done(Ok(()));
         }
     }
 
-    fn change(&mut self, requests: Vec<(Plan, Done)>) {
-        let before = self.catalog.load_full();
-        let mut after = (*before).clone();
-        let (mut changes, mut waiting) = (Vec::new(), Vec::new());
-        let is_full = self.log.is_full();
-        for (plan, done) in requests {
-            match plan(&after) {
-                Err(error) => done(Err(error)),
-                Ok(Some(change)) if is_full && change.is_creation() => {
-                    done(Err(Error::write(io::ErrorKind::StorageFull.into())));
+    fn change(&mut self, requests: Requests) {
+        let mut drafts: BTreeMap<u64, Draft> = BTreeMap::new();
+        let mut groups = 0;
+        if !requests.is_empty() {
+            groups = self.stores.values().map(|store| store.catalog().groups.len()).sum();
+        }
+        for (id, requests) in requests {
+            let Some(store) = self.stores.get(&id) else {
+                requests.into_iter().for_each(|(_, done)| done(Err(Error::Closed)));
+                continue;
+            };
+            let (mut draft, is_full) = (store.draft(), store.is_full());
+            for (plan, done) in requests {
+                let before = draft.after.groups.len();
+                match plan(&draft.after).and_then(|change| self.admit(change, &draft, (groups, is_full))) {
+                    Err(error) => done(Err(error)),
+                    Ok(change) => draft.take(change, Some(done)),
                 }
-                Ok(None) => waiting.push(done),
-                Ok(Some(change)) => {
-                    after.apply(&change, &self.dir);
-                    changes.push(change);
-                    waiting.push(done);
-                }
+                groups = groups + draft.after.groups.len() - before;
             }
+            drafts.insert(id, draft);
         }
-        let kept = if changes.is_empty() { Ok(()) } else { self.log.append(&changes, &before) };
-        if kept.is_ok() {
-            self.catalog.store(Arc::new(after));
-            changes.iter().for_each(|change| follow(change, &before));
+        self.crowd.give_way(&mut self.stores, &mut drafts);
+        // What makes room may be of another store than what takes it: nobody hears of one before the other is done.
+        let mut answers = Vec::new();
+        for (id, mut draft) in drafts {
+            let Some(store) = self.stores.get_mut(&id) else { continue };
+            let (gone, waiting) = (draft.gave_way(), std::mem::take(&mut draft.waiting));
+            let kept = store.commit(draft);
+            answers
+                .extend(waiting.into_iter().map(|done| (done, kept.as_ref().copied().map_err(Error::again))));
+            self.crowd.went(store.dir(), gone, kept);
         }
-        for done in waiting {
-            done(kept.as_ref().copied().map_err(Error::again));
+        self.crowd.settle(&self.stores);
+        answers.into_iter().for_each(|(done, kept)| done(kept));
+    }
+
+    /// Whether a change may be made, where all stores have so many groups.
+    fn admit(
+        &self,
+        change: Option<Change>,
+        draft: &Draft,
+        (groups, is_full): (usize, bool),
+    ) -> Result<Option<Change>> {
+        let Limits { groups_max, groups_max_in_all, streams_max, .. } = self.limits;
+        let refuse = |text| Err(Error::LimitExceeded(text));
+        match &change {
+            Some(change) if is_full && change.is_creation() => {
+                Err(Error::write(io::ErrorKind::StorageFull.into()))
+            }
+            Some(Change::CreateGroup { .. }) if draft.after.groups.len() >= groups_max => {
+                refuse(format!("This store holds at most {groups_max} log groups."))
+            }
+            Some(Change::CreateGroup { .. }) if groups >= groups_max_in_all => {
+                refuse(format!("All stores together hold at most {groups_max_in_all} log groups."))
+            }
+            Some(Change::CreateStream { .. }) if self.crowd.is_shut(&self.stores) => refuse(format!(
+                "There are {streams_max} log streams, as many as there may be, and the oldest cannot be deleted."
+            )),
+            _ => Ok(change),
         }
     }
 
-    fn put(&mut self, puts: Vec<Put>) {
+    fn put(&mut self, puts: Vec<(u64, Put)>) {
         // Room is made before it is taken: where none can be made, nothing more is written.
-        let wanted = puts.iter().map(|put| put.batch.head.len() as u64).sum();
-        if let Err(error) = self.quota.make_room(wanted) {
-            for put in puts {
+        let wanted = puts.iter().map(|(_, put)| put.batch.head.len() as u64).sum();
+        if let Err(error) = self.quota.make_room(wanted, &self.stores) {
+            for (_, put) in puts {
                 (put.done)(Err(error.again()));
             }
             return;
         }
-        let (catalog, member) = (self.catalog.load_full(), Arc::clone(&self.member));
-        let _busy = member.begin();
-        let mut groups: Vec<GroupRound> = Vec::new();
-        for put in puts {
-            let group = catalog.groups.get(&put.group).filter(|group| group.id == put.group_id);
-            match group {
+        let mut groups: BTreeMap<(u64, u64), GroupRound> = BTreeMap::new();
+        for (id, put) in puts {
+            let catalog = self.stores.get(&id).map(Store::catalog);
+            let group = catalog.as_ref().and_then(|catalog| catalog.groups.get(&put.group));
+            match group.filter(|group| group.id == put.group_id) {
                 None => (put.done)(Err(Error::GROUP_MISSING)),
                 Some(group) if !group.names.contains_key(&put.batch.head.stream) => {
                     (put.done)(Err(Error::STREAM_MISSING));
                 }
-                Some(_) => match groups.iter_mut().find(|round| round.id == put.group_id) {
-                    Some(round) => round.push(put),
-                    None => groups.push(GroupRound::new(put)),
-                },
+                Some(group) => {
+                    groups.entry((id, group.id)).or_insert_with(|| GroupRound::new(group)).push(put);
+                }
             }
         }
         // All writes before the first sync, so that the kernel can carry them out together.
-        for round in &mut groups {
-            let appended = round.files.append(&mut round.batches, &self.limits, round.now_ms);
+        for round in groups.values_mut() {
+            let Group { files, names, .. } = &*round.group;
+            let appended = files.append(names, &mut round.batches, &self.limits, round.now_ms);
             round.appended = Some(appended);
         }
-        for round in groups {
+        for round in groups.into_values() {
             round.finish();
         }
-    }
-
-    fn maintain(&mut self, now_ms: i64) -> Result<()> {
-        let catalog = self.catalog.load();
-        let mut may_load = Self::LOADS_A_ROUND;
-        let mut outcome = Ok(());
-        for group in catalog.groups.values() {
-            if group.retention_days.is_some() && group.files.expiry_unknown() {
-                if may_load == 0 {
-                    continue;
-                }
-                may_load -= 1;
-            }
-            let done = group.files.maintain(&Maintenance {
-                now_ms,
-                limits: &self.limits,
-                retention_days: group.retention_days,
-                is_live: &|stream| group.names.contains_key(&stream),
-            });
-            // One group's failure keeps no other from its turn.
-            outcome = outcome.and(done);
-        }
-        outcome
-    }
-
-    /// Groups whose files one round of housekeeping may read to learn what expires: puts wait meanwhile.
-    const LOADS_A_ROUND: usize = 8;
-}
-
-/// What a change asks for beyond the catalog.
-fn follow(change: &Change, before: &Catalog) {
-    match change {
-        Change::DeleteGroup { name } => {
-            let Some(group) = before.groups.get(name.as_str()) else { return };
-            let dir = group.files.dir().to_owned();
-            // Large directories take a while; if this is cut short, the next open takes up the rest.
-            let _ = thread::Builder::new().name("logs-delete".into()).spawn(move || fs::remove_dir_all(dir));
-        }
-        Change::DeleteStream { group, .. } => {
-            if let Some(group) = before.groups.get(group.as_str()) {
-                group.files.streams_deleted.store(true, std::sync::atomic::Ordering::Relaxed);
-            }
-        }
-        Change::SetRetention { name, .. } => {
-            if let Some(group) = before.groups.get(name.as_str()) {
-                group.files.forget_expiry();
-            }
-        }
-        Change::NextId { .. }
-        | Change::CreateGroup { .. }
-        | Change::SetTags { .. }
-        | Change::CreateStream { .. } => {}
     }
 }
 
 /// The batches of one group in one round.
 struct GroupRound {
-    id: u64,
-    files: Arc<GroupFiles>,
+    group: Arc<Group>,
     batches: Vec<Batch>,
     dones: Vec<Done>,
     now_ms: i64,
@@ -299,15 +227,8 @@ struct GroupRound {
 }
 
 impl GroupRound {
-    fn new(put: Put) -> Self {
-        Self {
-            id: put.group_id,
-            files: put.files,
-            batches: vec![put.batch],
-            dones: vec![put.done],
-            now_ms: put.now_ms,
-            appended: None,
-        }
+    fn new(group: &Arc<Group>) -> Self {
+        Self { group: Arc::clone(group), batches: Vec::new(), dones: Vec::new(), now_ms: 0, appended: None }
     }
 
     fn push(&mut self, put: Put) {
@@ -318,8 +239,8 @@ impl GroupRound {
 
     fn finish(self) {
         let kept = self.appended.unwrap_or(Err(Error::Closed)).and_then(|appended| {
-            self.files.sync(&appended)?;
-            self.files.publish(&appended)
+            self.group.files.sync(&appended)?;
+            self.group.files.publish(&appended)
         });
         for done in self.dones {
             done(kept.as_ref().copied().map_err(Error::again));

@@ -5,6 +5,7 @@
 mod it {
     mod api;
     mod crash;
+    mod crowd;
     mod disk_full;
     mod model;
     mod retention;

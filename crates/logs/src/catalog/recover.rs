@@ -27,7 +27,7 @@ impl Past {
             Change::CreateStream { group, id, name, at } if !catalog.groups.contains_key(group.as_str()) => {
                 self.strays.insert(*id, (group.clone(), name.clone(), *at));
             }
-            Change::DeleteStream { group, name } => match catalog.groups.get(group.as_str()) {
+            Change::DeleteStream { group, name, .. } => match catalog.groups.get(group.as_str()) {
                 Some(known) => self.deleted.extend(known.streams.get(name.as_str()).map(|stream| stream.id)),
                 None => self.forget(|(of, stream, _)| of == group && stream == name),
             },
@@ -90,10 +90,8 @@ impl Past {
 /// cannot be read: what it holds is not lost for that.
 fn streams(catalog: &Catalog, group: &str) -> Vec<u64> {
     let Some(group) = catalog.groups.get(group) else { return Vec::new() };
-    let Ok(loaded) = group.files.read(0) else { return Vec::new() };
-    let mut streams: Vec<u64> =
-        loaded.streams.keys().copied().filter(|id| !group.names.contains_key(id)).collect();
-    streams.sort_unstable();
+    let mut streams = group.files.streams_found().unwrap_or_default();
+    streams.retain(|id| !group.names.contains_key(id));
     streams
 }
 

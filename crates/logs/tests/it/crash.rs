@@ -88,6 +88,86 @@ fn writing_process() {
     });
 }
 
+/// Streams that there may be while [`crowding_process`] makes more.
+const CROWD: usize = 30;
+
+fn crowded() -> Limits {
+    Limits { streams_max: CROWD, ..small() }
+}
+
+#[test]
+fn kill_9_leaves_the_newest_streams_and_no_more_than_there_may_be() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    for round in 0..KILLS {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "it::crash::crowding_process", "--nocapture"])
+            .env(DIR, dir.path())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map(Killed)
+            .unwrap();
+        let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
+        let mut seen = 0;
+        for line in lines.map_while(Result::ok) {
+            let Some(number) = line.strip_prefix("ack ") else { continue };
+            acknowledged = number.parse().unwrap();
+            seen += 1;
+            if seen == 40 + round * 7 {
+                child.0.kill().unwrap();
+            }
+        }
+        drop(child);
+        let told = logs::stored_streams(dir.path());
+        assert!(told.held <= CROWD, "{told:?}, round {round}");
+        let logs = Logs::open(dir.path(), crowded()).unwrap();
+        // The newest are whole; one more may have been made that was not acknowledged.
+        for number in acknowledged - (CROWD as i64 - 2)..=acknowledged {
+            assert_eq!(
+                texts(&all(&logs, "g", &format!("n{number}"), NOW)),
+                [number.to_string()],
+                "round {round}"
+            );
+        }
+        assert_eq!(filter_all(&logs, filter()).len(), told.held - empty(&logs), "round {round}");
+        // What went is counted once each: the group began with `n0`.
+        let made = newest(&logs) + 1;
+        assert_eq!(told.held as i64 + told.gave_way as i64, made, "round {round}");
+    }
+    assert!(acknowledged > 40 * KILLS as i64);
+}
+
+/// The streams of `g` by name; none before it is there.
+fn streams(logs: &Logs) -> Vec<logs::LogStream> {
+    let request = logs::DescribeLogStreams { log_group_name: "g".into(), ..Default::default() };
+    logs.describe_log_streams(&request, NOW).map(|page| page.items).unwrap_or_default()
+}
+
+fn empty(logs: &Logs) -> usize {
+    streams(logs).iter().filter(|stream| stream.last_event_timestamp.is_none()).count()
+}
+
+/// The highest number of a stream; -1 without any.
+fn newest(logs: &Logs) -> i64 {
+    let number = |stream: logs::LogStream| stream.log_stream_name[1..].parse().unwrap();
+    streams(logs).into_iter().map(number).max().unwrap_or(-1)
+}
+
+/// As [`writing_process`]: makes streams, each with its number as the one event, and goes on counting where it was.
+#[test]
+fn crowding_process() {
+    let Some(dir) = std::env::var_os(DIR).map(PathBuf::from) else { return };
+    let logs = Logs::open(&dir, crowded()).unwrap();
+    let _ = logs.create_log_group("g", Default::default(), NOW);
+    for number in newest(&logs) + 1.. {
+        logs.create_log_stream("g", &format!("n{number}"), NOW + number).unwrap();
+        let event = [(NOW + number, number.to_string())];
+        let event = event.each_ref().map(|(at, text)| (*at, text.as_str()));
+        logs.put_log_events_wait(batch("g", &format!("n{number}"), &event), NOW + number).unwrap();
+        println!("ack {number}");
+    }
+}
+
 fn files(dir: &Path, extension: &str) -> Vec<PathBuf> {
     let groups = fs::read_dir(dir.join("groups")).unwrap().flatten();
     let mut files: Vec<_> = groups

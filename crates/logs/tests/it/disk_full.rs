@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use logs::{Error, Limits, Logs};
+use logs::{Error, Limits, Logs, Pool, stored_streams};
 use rustix::fs::{IFlags, ioctl_getflags, ioctl_setflags};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_change, unmount};
 use rustix::thread::UnshareFlags;
@@ -76,6 +76,37 @@ fn a_full_disk_refuses_writes_until_there_is_room() {
     assert_eq!(events.len() as i64, kept + 1);
     assert_eq!(events.last().unwrap().message, "after");
     assert_eq!(logs.describe_log_groups(&Default::default()).unwrap().items.len(), groups + 1);
+}
+
+#[test]
+fn streams_that_cannot_give_way_shut_the_door_until_there_is_room() {
+    let (dir, here) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let _disk = small_disk(dir.path());
+    let pool = Pool::new(Limits { streams_max: 120, ..Limits::default() }).unwrap();
+    let (full, other) = (pool.open(&dir.path().join("logs")).unwrap(), pool.open(here.path()).unwrap());
+    for logs in [&full, &other] {
+        logs.create_log_group("g", Default::default(), NOW).unwrap();
+    }
+    // Names so long that the room which the catalog keeps is not enough for the deletion of all.
+    let name = |i: i64| format!("{i:04}{}", "\u{1F512}".repeat(508));
+    (0..120).for_each(|i| full.create_log_stream("g", &name(i), NOW + i).unwrap());
+    let filler = fs::File::create(dir.path().join("filler")).unwrap();
+    let mut filled = &filler;
+    while std::io::Write::write_all(&mut filled, &[0; 4096]).is_ok() {}
+    let make = |i: i64| other.create_log_stream("g", &format!("s{i}"), NOW);
+    let (made, refused) = (0..120).find_map(|i| Some((i, make(i).err()?))).expect("the disk is full");
+    assert!((20..60).contains(&made), "{made}");
+    assert!(refused.to_string().contains("the oldest cannot be deleted"), "{refused}");
+    let held = || stored_streams(&dir.path().join("logs")).held + stored_streams(here.path()).held;
+    // One came before the disk was known to refuse.
+    assert_eq!(held(), 121);
+    put(&other, "s1", &[(0, "others are written to")]).unwrap();
+
+    fs::remove_file(dir.path().join("filler")).unwrap();
+    drop(filler);
+    other.maintain(NOW).unwrap();
+    make(made).unwrap();
+    assert!((119..=120).contains(&held()), "{}", held());
 }
 
 /// Makes every segment refuse to be written, as a disk does that the kernel made read-only, or lets it again.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use logs::{Limits, Logs, PutLogEvents, Quota, stored_bytes};
+use logs::{Limits, Logs, Pool, PutLogEvents, stored_bytes};
 
 use super::support::*;
 
@@ -85,6 +85,34 @@ fn segments_of_deleted_streams_alone_go() {
 }
 
 #[test]
+fn what_is_known_of_the_streams_that_stay_stays_right_while_segments_go() {
+    let (dir, logs) = store(small());
+    for (stream, at) in [("old", 0), ("s", 100)] {
+        let _ = logs.create_log_stream("g", stream, NOW);
+        for i in at..at + 8 {
+            put(&logs, stream, &[(i, stream)]).unwrap();
+        }
+    }
+    logs.delete_log_stream("g", "old").unwrap();
+    // The second time no segment is looked into again.
+    for _ in 0..2 {
+        logs.maintain(NOW).unwrap();
+        assert_eq!(segments(dir.path()), 2);
+        let request = logs::DescribeLogStreams { log_group_name: "g".into(), ..Default::default() };
+        let stream = &logs.describe_log_streams(&request, NOW).unwrap().items[0];
+        let times = (stream.first_event_timestamp, stream.last_event_timestamp);
+        assert_eq!(times, (Some(NOW + 100), Some(NOW + 107)));
+        assert_eq!(all(&logs, "g", "s", NOW).len(), 8);
+    }
+    logs.create_log_stream("g", "t", NOW).unwrap();
+    put(&logs, "t", &[(200, "t")]).unwrap();
+    logs.delete_log_stream("g", "s").unwrap();
+    logs.maintain(NOW).unwrap();
+    assert_eq!(segments(dir.path()), 1);
+    assert_eq!(texts(&all(&logs, "g", "t", NOW)), ["t"]);
+}
+
+#[test]
 fn a_deleted_groups_files_go() {
     let (dir, logs) = store(small());
     put(&logs, "s", &[(0, "m")]).unwrap();
@@ -123,11 +151,10 @@ fn a_flood_pushes_out_its_own_and_nothing_else() {
     assert_eq!(all(&logs, "g", "s", NOW).last().unwrap().message, "500 last");
 }
 
-/// Opens a store with a group and a stream, within a limit that others share.
-fn within(quota: &Quota) -> (tempfile::TempDir, Logs) {
+/// Opens a store with a group and a stream, within limits that others share.
+fn within(pool: &Pool) -> (tempfile::TempDir, Logs) {
     let dir = tempfile::tempdir().unwrap();
-    let limits = Limits { segment_bytes: 20_000, ..Limits::default() };
-    let logs = Logs::open_within(dir.path(), limits, quota).unwrap();
+    let logs = pool.open(dir.path()).unwrap();
     logs.create_log_group("g", Default::default(), NOW).unwrap();
     logs.create_log_stream("g", "s", NOW).unwrap();
     (dir, logs)
@@ -138,8 +165,9 @@ fn stores_share_one_limit_and_whoever_holds_the_most_gives() {
     const ALL: u64 = 200_000;
     // The index of a segment that closes is counted at the next look.
     const SLACK: u64 = 20_000;
-    let quota = Quota::new(ALL);
-    let ((quiet_dir, quiet), (loud_dir, loud)) = (within(&quota), within(&quota));
+    let limits = Limits { segment_bytes: 20_000, total_bytes: ALL, ..Limits::default() };
+    let pool = Pool::new(limits).unwrap();
+    let ((quiet_dir, quiet), (loud_dir, loud)) = (within(&pool), within(&pool));
     let text = "y".repeat(2_000);
     let held = || stored_bytes(quiet_dir.path()) + stored_bytes(loud_dir.path());
     put(&quiet, "s", &[(0, "kept")]).unwrap();

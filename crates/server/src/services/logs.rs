@@ -20,7 +20,7 @@ use crate::{
     runtime::{self, By},
 };
 
-pub use stores::{Stores, stored_bytes};
+pub use stores::{Stores, stored_bytes, stored_streams};
 
 /// The CloudWatch Logs API of all accounts and regions.
 pub struct Logs {

@@ -1,6 +1,6 @@
 //! A store for each account and region, so that none sees another's groups: of the one whose control plane it was
 //! when the folder was made, in the folder itself, and the others' below `of/<account>/<region>`, opened when they are
-//! first asked for. All share one limit of what they may take on disk.
+//! first asked for. All share one pool: one thread that writes, and the limits.
 
 use std::{
     collections::BTreeMap,
@@ -8,12 +8,12 @@ use std::{
     sync::Arc,
 };
 
-use logs::{Error, Limits, Logs, Quota};
+use logs::{Error, Limits, Logs, Pool, StoredStreams};
 use parking_lot::RwLock;
 
 use crate::runtime::Place;
 
-/// Accounts and regions that may have logs: each costs a thread and some open files.
+/// Accounts and regions that may have logs: each costs an open file, and a look where the largest is sought.
 const MOST: usize = 1000;
 
 /// The file that says whose the folder itself is: `<account>/<region>`.
@@ -25,8 +25,7 @@ pub struct Stores(Arc<Inner>);
 
 struct Inner {
     root: PathBuf,
-    limits: Limits,
-    quota: Quota,
+    pool: Pool,
     most: usize,
     open: RwLock<BTreeMap<Place, Logs>>,
 }
@@ -37,14 +36,13 @@ impl Stores {
     /// # Errors
     /// That of the first which cannot be opened.
     pub fn open(root: &Path, limits: Limits, own: Place) -> Result<Stores, Error> {
-        let quota = Quota::new(limits.total_bytes);
-        let at = |path: &Path| Logs::open_within(path, limits.clone(), &quota);
-        let mut open = BTreeMap::from([(owner(root, own), at(root)?)]);
+        let pool = Pool::new(limits)?;
+        let mut open = BTreeMap::from([(owner(root, own), pool.open(root)?)]);
         for (place, path) in others(root) {
-            open.insert(place, at(&path)?);
+            open.insert(place, pool.open(&path)?);
         }
         let (root, open) = (root.to_owned(), RwLock::new(open));
-        Ok(Stores(Arc::new(Inner { root, limits, quota, most: MOST, open })))
+        Ok(Stores(Arc::new(Inner { root, pool, most: MOST, open })))
     }
 
     /// That of an account in a region. It may wait for the disk where there is none yet.
@@ -67,7 +65,7 @@ impl Stores {
         }
         let path = self.0.root.join("of").join(&*place.0).join(&*place.1);
         std::fs::create_dir_all(&path).map_err(Error::write)?;
-        let logs = Logs::open_within(&path, self.0.limits.clone(), &self.0.quota)?;
+        let logs = self.0.pool.open(&path)?;
         open.insert(place.clone(), logs.clone());
         Ok(logs)
     }
@@ -87,6 +85,13 @@ impl Stores {
 pub fn stored_bytes(root: &Path) -> u64 {
     let others = others(root).map(|(_, path)| logs::stored_bytes(&path));
     logs::stored_bytes(root) + others.sum::<u64>()
+}
+
+/// The streams of all of them in the folder `root`, whether or not they are open.
+pub fn stored_streams(root: &Path) -> StoredStreams {
+    let mut all = logs::stored_streams(root);
+    others(root).for_each(|(_, path)| all += logs::stored_streams(&path));
+    all
 }
 
 /// Whose the folder itself is, as it says. One that does not is `own`'s from now on, whatever is configured later.
@@ -168,6 +173,37 @@ mod tests {
         let refused = stores.of(&b).err().unwrap().to_string();
         assert_eq!(refused, "Logs are kept for at most 1 accounts and regions.");
         assert_eq!(groups(&stores, &a), Vec::<String>::new());
+    }
+
+    #[test]
+    fn streams_of_one_account_give_way_to_its_own_and_not_to_those_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let limits = Limits { streams_max: 20, ..Limits::default() };
+        let places = ["us-east-1", "eu-west-1", "eu-west-2"].map(|region| place("000000000000", region));
+        let make = |stores: &Stores, place: &Place, streams: std::ops::Range<i64>| {
+            let logs = stores.of(place).unwrap();
+            let _ = logs.create_log_group("g", Default::default(), NOW);
+            streams.for_each(|i| logs.create_log_stream("g", &format!("s{i}"), NOW + i).unwrap());
+        };
+        let held = |stores: &Stores, place: &Place| {
+            let request = logs::DescribeLogStreams { log_group_name: "g".into(), ..Default::default() };
+            stores.of(place).unwrap().describe_log_streams(&request, NOW).unwrap().items.len()
+        };
+        let stores = Stores::open(dir.path(), limits.clone(), places[0].clone()).unwrap();
+        make(&stores, &places[0], 0..5);
+        make(&stores, &places[1], 0..100);
+        make(&stores, &places[2], 0..5);
+        assert_eq!(places.each_ref().map(|place| held(&stores, place)), [5, 10, 5]);
+        let told = stored_streams(dir.path());
+        assert_eq!((told.held, told.gave_way), (20, 90));
+        drop(stores);
+        // A limit that was lowered is kept from the start on.
+        let limits = Limits { streams_max: 10, ..limits };
+        let stores = Stores::open(dir.path(), limits, places[0].clone()).unwrap();
+        make(&stores, &places[2], 5..6);
+        let [a, b, c] = places.each_ref().map(|place| held(&stores, place));
+        assert!(a + b + c == 10 && a.abs_diff(b) <= 1 && b.abs_diff(c) <= 1, "{a} {b} {c}");
+        assert_eq!(stored_streams(dir.path()), StoredStreams { held: 10, gave_way: 101 });
     }
 
     #[test]
