@@ -218,6 +218,48 @@ def test_an_absent_reader_holds_nobody_up(roadstead):
     assert 400 * int(told[-1][0]) < int(told[-1][1]) < 500 * int(told[-1][0])
 
 
+def test_more_streams_than_there_may_be_start_all_tasks_and_the_oldest_goes(fresh):
+    """CloudWatch Logs knows no limit of streams, so none is refused: each task has its own, and the oldest give way."""
+    most = 12
+    roadstead = fresh(f"[logs]\nmax_streams = {most}\n")
+    quiet = roadstead.finish(roadstead.define("quiet", container(script="echo kept", logConfiguration=awslogs("/quiet"))))
+    short = roadstead.define("short", container(script="echo here", logConfiguration=awslogs("/short")))
+    arns = []
+    for _ in range(3):
+        batch = roadstead.run(short, count=6)
+        assert all(exit_codes(roadstead.stopped(arn)) == {"main": 0} for arn in batch)
+        for arn in batch:
+            assert roadstead.output(arn, group="/short") == ["here"]
+        arns += batch
+
+    def streams(group):
+        return {stream["logStreamName"] for stream in roadstead.logs.describe_log_streams(logGroupName=group)["logStreams"]}
+
+    def as_told():
+        checks = json.loads(roadstead.cli("doctor", "--json", check=False).stdout)["checks"]
+        return next(check for check in checks if check["name"] == "log-streams")
+
+    def check():
+        kept = streams("/short")
+        assert len(kept) == most - 1 and {f"t/main/{task_id(arn)}" for arn in arns[-6:]} <= kept
+        assert f"t/main/{task_id(quiet['taskArn'])}" in streams("/quiet")
+        assert not kept & {f"t/main/{task_id(arn)}" for arn in arns[:6]}
+        for arn in arns[-6:]:
+            assert roadstead.messages("/short", f"t/main/{task_id(arn)}") == ["here"]
+        assert roadstead.messages("/quiet", f"t/main/{task_id(quiet['taskArn'])}") == ["kept"]
+        told = as_told()
+        assert told["status"] == "warn" and told["detail"] == f"{most} of {most}; 7 of the oldest gave way to new ones so far"
+
+    check()
+    assert "there are as many log streams as there may be" in roadstead.log_tail()
+    roadstead.kill()
+    roadstead.up()
+    check()
+    arn = roadstead.finish(short)["taskArn"]
+    assert roadstead.output(arn, group="/short") == ["here"]
+    assert as_told()["detail"].endswith("; 8 of the oldest gave way to new ones so far")
+
+
 def test_a_flood_keeps_to_its_limit_and_pushes_out_its_own_past_alone(fresh):
     """All logs together have a limit; the group of somebody who writes little keeps all that it has."""
     limit_mib = 16

@@ -120,11 +120,13 @@ pub struct Images {
 }
 
 /// CloudWatch Logs of this control plane.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct Logs {
     /// MiB that all log groups together may take; 0 is a tenth of the disk, at most 10 GiB. Default 0.
     pub max_size_mib: u64,
+    /// Log streams that all log groups together may have: each costs memory. Default 200,000.
+    pub max_streams: usize,
 }
 
 /// The container network of this host.
@@ -184,6 +186,12 @@ impl Default for Agent {
 impl Default for Images {
     fn default() -> Images {
         Images { insecure_registries: Vec::new(), minimum_age_minutes: 60, high_water_percent: 85 }
+    }
+}
+
+impl Default for Logs {
+    fn default() -> Logs {
+        Logs { max_size_mib: 0, max_streams: logs::Limits::default().streams_max }
     }
 }
 
@@ -310,6 +318,9 @@ impl Config {
         }
         if self.logs.max_size_mib != 0 && self.logs.max_size_mib < 16 {
             return refuse("logs.max_size_mib", "at least 16, or 0 for a tenth of the disk");
+        }
+        if !(10..=10_000_000).contains(&self.logs.max_streams) {
+            return refuse("logs.max_streams", "from 10 to 10000000");
         }
         if !(1..=99).contains(&self.images.high_water_percent) {
             return refuse("images.high_water_percent", "from 1 to 99");

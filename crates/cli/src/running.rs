@@ -253,7 +253,8 @@ fn refuse_nothing(state: &std::path::Path, is_lost: bool, remains: &[&str]) -> a
 
 fn open_logs(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<Stores> {
     let path = dir.path().join("logs");
-    let limits = logs::Limits::default().with_total_bytes(config.logs.max_bytes(dir.path()));
+    let limits = logs::Limits { streams_max: config.logs.max_streams, ..logs::Limits::default() };
+    let limits = limits.with_total_bytes(config.logs.max_bytes(dir.path()));
     let own = (config.server.account.as_str().into(), config.server.region.as_str().into());
     let logs = Stores::open(&path, limits, own)
         .with_context(|| format!("cannot open the logs in {}", path.display()))?;

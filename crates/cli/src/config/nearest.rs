@@ -24,6 +24,7 @@ pub const KEYS: &[&str] = &[
     "images.minimum_age_minutes",
     "images.high_water_percent",
     "logs.max_size_mib",
+    "logs.max_streams",
     "network.subnet",
     "network.dynamic_ports",
     "accounts",

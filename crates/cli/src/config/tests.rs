@@ -45,6 +45,7 @@ fn bad_configurations_are_refused_in_these_words() {
             "agent.image_pull_behavior: one of default, always, prefer-cached",
         ),
         ("[logs]\nmax_size_mib = 3", "logs.max_size_mib: at least 16, or 0 for a tenth of the disk"),
+        ("[logs]\nmax_streams = 9", "logs.max_streams: from 10 to 10000000"),
     ] {
         assert_eq!(read(text).unwrap_err(), words);
     }

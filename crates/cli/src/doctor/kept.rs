@@ -1,5 +1,6 @@
 //! What a data directory keeps: rows that were set aside, and how full its logs are.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use super::{Args, Check};
@@ -21,6 +22,7 @@ pub(super) fn run(args: &Args) -> Vec<Check> {
     checks.extend(before_accounts(&args.data_dir));
     if logs.is_dir() {
         checks.push(fill(server::services::logs::stored_bytes(&logs), args.logs.max_bytes(&logs), &logs));
+        checks.push(streams(server::services::logs::stored_streams(&logs), args.logs.max_streams));
     }
     checks
 }
@@ -54,6 +56,21 @@ fn fill(held: u64, most: u64, logs: &Path) -> Check {
     Check::ok("logs", detail)
 }
 
+/// Near the limit, or with streams that went: whoever misses one learns why.
+fn streams(stored: logs::StoredStreams, most: usize) -> Check {
+    let logs::StoredStreams { held, gave_way } = stored;
+    let mut detail = format!("{held} of {most}");
+    if gave_way > 0 {
+        let _ = write!(detail, "; {gave_way} of the oldest gave way to new ones so far");
+    }
+    if held >= most - most / 8 {
+        let mend = "nothing, if the oldest streams of the largest group may go, with their events; else set \
+                    `logs.max_streams` higher, or delete groups and streams that nobody needs";
+        return Check::warn("log-streams", detail, mend);
+    }
+    Check::ok("log-streams", detail)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::Status;
@@ -75,5 +92,15 @@ mod tests {
             assert_eq!(check.status, status, "{check:?}");
             assert!(check.detail.contains(&format!("{} of 100 MiB", held >> 20)), "{check:?}");
         }
+    }
+
+    #[test]
+    fn streams_that_give_way_are_told() {
+        let check = |held, gave_way| streams(logs::StoredStreams { held, gave_way }, 80);
+        assert_eq!(check(69, 0), Check::ok("log-streams", "69 of 80"));
+        assert_eq!(check(70, 0).status, Status::Warn);
+        let told = check(79, 1234);
+        assert_eq!(told.detail, "79 of 80; 1234 of the oldest gave way to new ones so far");
+        assert!(told.mend.is_some_and(|mend| mend.contains("logs.max_streams")));
     }
 }
