@@ -88,6 +88,8 @@ fn filled() -> World {
     for n in 0..120 {
         say(&mut world, "long", &format!("{n}"));
     }
+    // What the event bus hears of too.
+    say(&mut world, "long", events::STEADY);
     world.call(delete_service, json!({"service": "gone", "force": true})).unwrap();
     world.obey();
     world
