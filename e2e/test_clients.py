@@ -258,8 +258,8 @@ resource "aws_ecs_service" "replica" {
   desired_count         = var.count_of_tasks
   wait_for_steady_state = true
   deployment_circuit_breaker {
-    enable   = false
-    rollback = false
+    enable   = true
+    rollback = true
   }
   ordered_placement_strategy {
     type  = "binpack"

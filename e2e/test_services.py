@@ -221,3 +221,72 @@ def test_a_deployment_that_its_percentages_block_says_so(roadstead, service):
     roadstead.ecs.update_service(cluster=CLUSTER, service="blocked", deploymentConfiguration={"minimumHealthyPercent": 0})
     roadstead.wait("services_stable", services=["blocked"])
     assert tell(roadstead, "blocked")["taskDefinition"] == second
+
+
+def newest_deployment(roadstead, name):
+    """The newest deployment of a service, as it is listed and described."""
+    brief = roadstead.ecs.list_service_deployments(cluster=CLUSTER, service=name)["serviceDeployments"][0]
+    answer = roadstead.ecs.describe_service_deployments(serviceDeploymentArns=[brief["serviceDeploymentArn"]])
+    assert not answer["failures"]
+    (shown,) = answer["serviceDeployments"]
+    assert {name: shown[name] for name in brief if name in shown and name != "status"}.items() <= shown.items()
+    return shown
+
+
+def test_a_deployment_whose_image_is_missing_is_rolled_back(roadstead, service):
+    good = roadstead.define("breaking", container(script=SLEEP))
+    bad = roadstead.define("breaking", container(image="127.0.0.1:9/no/such:1", script="true"))
+    service("breaking", good, 1)
+    roadstead.wait("services_stable", services=["breaking"])
+    first = until(lambda: (shown := newest_deployment(roadstead, "breaking"))["status"] == "SUCCESSFUL" and shown)
+    assert first["sourceServiceRevisions"] == []
+    old = tell(roadstead, "breaking")["deployments"][0]["id"]
+    task = tasks_of(roadstead, "breaking")[0]
+    breaker = {"enable": True, "rollback": True}
+    begun = roadstead.ecs.update_service(cluster=CLUSTER, service="breaking", taskDefinition=bad,
+                                         deploymentConfiguration={"deploymentCircuitBreaker": breaker})["service"]
+    new = begun["deployments"][0]["id"]
+    shown = newest_deployment(roadstead, "breaking")
+    assert shown["targetServiceRevision"]["arn"].rsplit("/")[-1] == new.removeprefix("ecs-svc/")
+    assert [source["arn"].rsplit("/")[-1] for source in shown["sourceServiceRevisions"]] == [old.removeprefix("ecs-svc/")]
+    shown = until(lambda: (shown := newest_deployment(roadstead, "breaking"))["status"] == "ROLLBACK_SUCCESSFUL" and shown,
+                  what="ROLLBACK_SUCCESSFUL")
+    assert shown["statusReason"] == "Service deployment rolled back because the circuit breaker threshold was exceeded."
+    assert shown["rollback"]["serviceRevisionArn"].endswith(old.removeprefix("ecs-svc/"))
+    assert shown["deploymentCircuitBreaker"] == {"status": "TRIGGERED", "failureCount": 3, "threshold": 3}
+    roadstead.wait("services_stable", services=["breaking"])
+    told = tell(roadstead, "breaking")
+    assert [(d["id"], d["rolloutState"]) for d in told["deployments"]] == [(old, "COMPLETED")]
+    assert told["taskDefinition"] == good and "currentServiceDeployment" not in told
+    assert [t["taskArn"] for t in tasks_of(roadstead, "breaking")] == [task["taskArn"]], "it ran all along"
+    said = events(roadstead, "breaking")
+    assert f"(service breaking) (deployment {new}) deployment failed: tasks failed to start." in said
+    assert f"(service breaking) rolling back to deployment {old}." in said
+    arns = [shown["targetServiceRevision"]["arn"], shown["rollback"]["serviceRevisionArn"]]
+    revisions = roadstead.ecs.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"]
+    assert [revision["taskDefinition"] for revision in revisions] == [bad, good]
+    assert revisions[0]["containerImages"] == [{"containerName": "main", "image": "127.0.0.1:9/no/such:1"}]
+
+
+def test_a_deployment_is_stopped_and_rolled_back(roadstead, service):
+    good = roadstead.define("stopped", container(script=SLEEP))
+    never = {"command": ["CMD", "false"], "interval": 300, "startPeriod": 300}
+    slow = roadstead.define("stopped", container(script=SLEEP, healthCheck=never))
+    service("stopped", good, 1)
+    roadstead.wait("services_stable", services=["stopped"])
+    roadstead.ecs.update_service(cluster=CLUSTER, service="stopped", taskDefinition=slow)
+    until(lambda: tell(roadstead, "stopped")["runningCount"] == 2, what="both run")
+    going = newest_deployment(roadstead, "stopped")
+    assert going["status"] == "IN_PROGRESS"
+    assert tell(roadstead, "stopped")["currentServiceDeployment"] == going["serviceDeploymentArn"]
+    arn = going["serviceDeploymentArn"]
+    assert roadstead.ecs.stop_service_deployment(serviceDeploymentArn=arn, stopType="ROLLBACK")["serviceDeploymentArn"] == arn
+    until(lambda: newest_deployment(roadstead, "stopped")["status"] == "ROLLBACK_SUCCESSFUL", what="ROLLBACK_SUCCESSFUL")
+    roadstead.wait("services_stable", services=["stopped"])
+    assert {task["taskDefinitionArn"] for task in tasks_of(roadstead, "stopped")} == {good}
+    with pytest.raises(roadstead.ecs.exceptions.ConflictException):
+        roadstead.ecs.stop_service_deployment(serviceDeploymentArn=arn)
+    with pytest.raises(roadstead.ecs.exceptions.ServiceDeploymentNotFoundException):
+        roadstead.ecs.stop_service_deployment(serviceDeploymentArn=arn[:-1] + ("a" if arn[-1] != "a" else "b"))
+    with pytest.raises(roadstead.ecs.exceptions.NamespaceNotFoundException):
+        roadstead.ecs.list_services_by_namespace(namespace="none")

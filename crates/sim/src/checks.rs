@@ -2,7 +2,10 @@
 
 use ::ecs::{
     Cluster,
-    cluster::{Change, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus, TaskStopCode},
+    cluster::{
+        Change, DeploymentRolloutState, Desired, Row, ServiceRow, ServiceStatus, TaskRow, TaskStatus,
+        TaskStopCode,
+    },
     invariants,
     service::plan::Want,
 };
@@ -18,9 +21,17 @@ pub fn after_step(before: &Cluster, after: &Cluster, changes: &[Change]) -> Opti
     forward_only(before, changes).or_else(|| floors(before, after))
 }
 
-/// No task goes back, and no reason is replaced.
+/// No task goes back, no reason is replaced, and no deployment that has ended changes.
 fn forward_only(before: &Cluster, changes: &[Change]) -> Option<String> {
     for change in changes {
+        if let Change::Put(Row::ServiceDeployment(row)) = change
+            && let Some(old) = before.service_deployment_by_number(&(row.service.clone(), row.number))
+            && (old.status.has_ended()
+                && (old.status, &old.end) != (row.status, &row.end)
+                && old.id == row.id)
+        {
+            return Some(format!("deployment {} changed after its end", row.id));
+        }
         let Change::Put(Row::Task(row)) = change else { continue };
         let Some(old) = before.task(&row.id) else { continue };
         if row.last < old.last || row.desired < old.desired {
@@ -77,6 +88,7 @@ fn want(service: &ServiceRow) -> Want {
         minimum_healthy_percent: service.minimum_healthy_percent,
         maximum_percent: service.maximum_percent,
         may_start: true,
+        stalled: false,
     }
 }
 
@@ -120,6 +132,7 @@ pub fn at_rest(world: &World) -> Option<String> {
                     || service.unplaced.is_some()
                     || service.task_definition.family.starts_with("crash")
                     || service.deployments.len() > 1 && service.deployments[0].consecutive_failures > 0
+                    || service.deployments[0].rollout == DeploymentRolloutState::Failed
             }
         };
         if !settled {

@@ -17,6 +17,8 @@ pub fn reread(state: &Cluster, mut is_earlier: impl FnMut() -> bool) -> Result<C
         let value = match &row {
             Row::ServiceEvent(row) if earlier.contains(&&row.service) => continue,
             Row::ServiceToken(row) if earlier.contains(&&row.service) => continue,
+            Row::ServiceRevision(row) if earlier.contains(&&row.service) => continue,
+            Row::ServiceDeployment(row) if earlier.contains(&&row.service) => continue,
             Row::Service(row) if earlier.contains(&&row.name) => in_version_1(state, row)?,
             row => row.encode(),
         };

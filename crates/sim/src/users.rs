@@ -1,7 +1,7 @@
 //! Users: they run tasks, make, change and delete services, stop tasks, and drain hosts.
 
 use ::ecs::{
-    account,
+    account, arn,
     cluster::{Desired, InstanceStatus, ServiceStatus},
     instance, service, task,
 };
@@ -42,7 +42,7 @@ pub fn register_definitions(world: &mut World) {
 
 /// Does one thing. What ECS refuses is refused; that is part of life.
 pub fn act(world: &mut World) {
-    match world.random.range(0, 11) {
+    match world.random.range(0, 12) {
         0 | 1 => run_tasks(world),
         2 | 3 => create(world),
         4 | 5 => update(world),
@@ -51,6 +51,7 @@ pub fn act(world: &mut World) {
         8 => delete(world),
         9 => start_on(world),
         10 => deregister_definition(world),
+        11 => stop_deployment(world),
         _ => daemon(world),
     }
 }
@@ -75,6 +76,7 @@ fn create(world: &mut World) {
     let configuration = ecs::DeploymentConfiguration {
         minimum_healthy_percent: Some(percent),
         maximum_percent: Some(100 + world.random.range(0, 10) as i32 * 10),
+        deployment_circuit_breaker: world.random.percent(50).then(|| breaker(world)),
         ..Default::default()
     };
     let request = ecs::CreateServiceRequest {
@@ -86,6 +88,24 @@ fn create(world: &mut World) {
         ..Default::default()
     };
     world.command(|txn| service::create::create_service(txn, request)).ok();
+}
+
+fn breaker(world: &mut World) -> ecs::DeploymentCircuitBreaker {
+    ecs::DeploymentCircuitBreaker {
+        enable: true,
+        rollback: world.random.percent(70),
+        reset_on_healthy_task: world.random.percent(30).then_some(false),
+        ..Default::default()
+    }
+}
+
+/// Asks for the newest deployment of a service to be rolled back.
+fn stop_deployment(world: &mut World) {
+    let service = format!("s{}", world.random.range(0, 5)).as_str().into();
+    let Some(row) = world.state.service_deployment(&service) else { return };
+    let arn = arn::service_deployment(&world.ctx(), &world.state.row.name, &service.0, &row.id);
+    let request = ecs::StopServiceDeploymentRequest { service_deployment_arn: arn, stop_type: None };
+    world.command(|txn| service::deployment::stop::stop_service_deployment(txn, request)).ok();
 }
 
 fn daemon(world: &mut World) {

@@ -51,10 +51,17 @@ impl Ids {
         format!("{a}-{b}-{c}-{d}-{e}")
     }
 
-    /// 19 decimal digits, the first not 0: a deployment.
-    pub fn digits19(&mut self) -> String {
+    /// A number of 19 decimal digits: a revision of a service.
+    pub fn number19(&mut self) -> u64 {
         const FIRST: u64 = 1_000_000_000_000_000_000;
-        (FIRST + (self.high.next() ^ self.low.next()) % (9 * FIRST)).to_string()
+        FIRST + (self.high.next() ^ self.low.next()) % (9 * FIRST)
+    }
+
+    /// 21 characters of base64url: a deployment of a service.
+    pub fn base64url21(&mut self) -> String {
+        const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let bits = self.id().0;
+        (0..21).map(|at| char::from(DIGITS[(bits >> (6 * at) & 63) as usize])).collect()
     }
 
     /// 64 bits, the seed of one choice.
@@ -89,11 +96,15 @@ mod tests {
     fn identifiers_have_their_form_and_follow_the_seed() {
         let (mut one, mut same, mut other) = (Ids::new(7), Ids::new(7), Ids::new(7 << 64));
         for _ in 0..1000 {
-            let (id, uuid, digits) = (one.id(), one.uuid(), one.digits19());
-            assert_eq!((id, &uuid, &digits), (same.id(), &same.uuid(), &same.digits19()));
+            let (id, uuid, digits) = (one.id(), one.uuid(), one.number19().to_string());
+            assert_eq!((id, &uuid, &digits), (same.id(), &same.uuid(), &same.number19().to_string()));
+            let short = one.base64url21();
+            assert_eq!(short, same.base64url21());
             assert_ne!(id, other.id());
             assert_eq!(uuid.split('-').map(str::len).collect::<Vec<_>>(), [8, 4, 4, 4, 12]);
             assert!(uuid.as_bytes()[14] == b'4' && b"89ab".contains(&uuid.as_bytes()[19]), "{uuid}");
+            let is_url = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            assert!(short.len() == 21 && short.chars().all(is_url), "{short}");
             assert!(digits.len() == 19 && !digits.starts_with('0'), "{digits}");
             assert!(one.below(3) < 3 && same.below(3) < 3);
         }

@@ -6,6 +6,7 @@
 mod agents;
 mod assignments;
 mod clusters;
+mod deployments;
 mod found;
 mod handle;
 mod home;
@@ -72,6 +73,11 @@ const OUTSIDE: &[(&str, Outside)] = &[
     ("CreateCluster", |_, home, call| Box::pin(clusters::create(home, call))),
     ("DescribeClusters", |_, home, call| Box::pin(async { clusters::describe(home, call) })),
     ("ListClusters", |_, home, call| Box::pin(async { clusters::list(home, call) })),
+    ("DescribeServiceDeployments", |_, home, call| Box::pin(async { deployments::describe(home, call) })),
+    ("DescribeServiceRevisions", |_, home, call| {
+        Box::pin(async { deployments::describe_revisions(home, call) })
+    }),
+    ("StopServiceDeployment", |_, home, call| Box::pin(deployments::stop(home, call))),
     ("StopTask", |_, home, call| Box::pin(stop_task(home, call))),
     ("RegisterContainerInstance", |ecs, home, call| Box::pin(agents::register(&ecs.homes, home, call))),
     ("DiscoverPollEndpoint", |_, home, call| Box::pin(async { link::discover_poll_endpoint(home, call) })),

@@ -87,6 +87,11 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
         .with(&[SETTING])
         .growing(),
     Operation::new("DeleteAccountSetting", write!(settings::delete_account_setting)).with(&[SETTING]),
+    Operation::new("ListServicesByNamespace", read!(service::list::list_services_by_namespace)),
+    // An ARN names the cluster of these.
+    Operation::new("DescribeServiceDeployments", Outside).on(access::deployments),
+    Operation::new("DescribeServiceRevisions", Outside).on(access::revisions),
+    Operation::new("StopServiceDeployment", Outside).on(access::deployment),
     Operation::new("TagResource", Outside).on(access::resource).with(&[Tags("tags")]).growing(),
     Operation::new("UntagResource", Outside).on(access::resource).with(&[TAG_KEYS]),
     Operation::new("ListTagsForResource", Outside).on(access::resource),
@@ -171,6 +176,9 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("ListServices", read!(service::list::list_services))
         .with(&[IN_CLUSTER])
         .refusing(&["resourceManagementType"]),
+    Operation::new("ListServiceDeployments", read!(service::deployment::list::list_service_deployments))
+        .on(access::service)
+        .with(&[IN_CLUSTER]),
     Operation::new("DescribeContainerInstances", read!(instances::describe_container_instances))
         .on(access::instances)
         .with(&[IN_CLUSTER]),

@@ -6,7 +6,7 @@ use std::{borrow::Cow, fmt};
 use ecs_model::errors;
 use wire::Error;
 
-use crate::Ctx;
+use crate::{Ctx, rows::DeploymentId};
 
 /// The longest identifier that is looked at, in bytes; the longest ARN of ECS is below 700.
 const LONGEST: usize = 2048;
@@ -156,6 +156,16 @@ pub fn container(ctx: &Ctx, cluster: &str, task: impl fmt::Display, id: &str) ->
 /// `arn:…:task-definition/FAMILY:REVISION`.
 pub fn task_definition(ctx: &Ctx, family: &str, revision: i32) -> String {
     written(ctx, "task-definition", &[&format!("{family}:{revision}")])
+}
+
+/// `arn:…:service-revision/CLUSTER/SERVICE/DIGITS`.
+pub fn service_revision(ctx: &Ctx, cluster: &str, service: &str, id: DeploymentId) -> String {
+    written(ctx, "service-revision", &[cluster, service, &id.digits()])
+}
+
+/// `arn:…:service-deployment/CLUSTER/SERVICE/ID`.
+pub fn service_deployment(ctx: &Ctx, cluster: &str, service: &str, id: &str) -> String {
+    written(ctx, "service-deployment", &[cluster, service, id])
 }
 
 /// The name of the cluster that a request names by name or ARN; without one, `default`.

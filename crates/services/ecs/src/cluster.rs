@@ -4,6 +4,8 @@
 
 pub mod change;
 pub mod daemons;
+mod deployed;
+mod earlier;
 pub mod facets;
 mod history;
 pub(crate) mod looks;
@@ -31,6 +33,7 @@ use state::{
 use crate::{account::Account, announce, instance, limits, placement::Slots, service, tick};
 
 use daemons::Daemons;
+use deployed::Deployed;
 use facets::Facets;
 use history::History;
 
@@ -88,6 +91,7 @@ pub struct Cluster {
     instances: OrdMap<InstanceId, Arc<InstanceRow>>,
     services: OrdMap<ServiceName, Arc<ServiceRow>>,
     history: History,
+    deployed: Deployed,
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
     tokens: OrdMap<String, Arc<TokenRow>>,
     /// Client tokens, the oldest first.
@@ -113,6 +117,7 @@ impl Cluster {
             instances: OrdMap::new(),
             services: OrdMap::new(),
             history: History::default(),
+            deployed: Deployed::default(),
             tasks: OrdMap::new(),
             tokens: OrdMap::new(),
             tokens_by_age: OrdSet::new(),
@@ -249,6 +254,7 @@ impl Cluster {
         let own = (!self.gone).then(|| Row::Cluster(self.row.clone()));
         tasks
             .chain(self.history.rows())
+            .chain(self.deployed.rows())
             .chain(services)
             .chain(instances)
             .chain(tokens)
@@ -300,9 +306,10 @@ impl Domain for Cluster {
             Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
             Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
             Key::ServiceToken(name) => self.service_token(name).map(|row| row.forget_at),
+            Key::ServiceDeployment(id) => self.service_deployment_by_number(id).and_then(|row| row.forget_at),
             Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
-            Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => None,
+            Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => None,
         }
     }
 
@@ -316,6 +323,8 @@ impl Domain for Cluster {
             Change::Put(Row::Service(row)) => self.put_service(row),
             Change::Put(Row::ServiceEvent(row)) => self.history.put_event(row),
             Change::Put(Row::ServiceToken(row)) => self.history.put_token(row),
+            Change::Put(Row::ServiceRevision(row)) => self.deployed.put_revision(row),
+            Change::Put(Row::ServiceDeployment(row)) => self.deployed.put_deployment(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
             Change::Put(Row::Token(row)) => {
                 self.forget_token(&row.token);
@@ -329,6 +338,8 @@ impl Domain for Cluster {
             Change::Delete(Key::Service(name)) => self.delete_service(name),
             Change::Delete(Key::ServiceEvent(id)) => self.history.forget_event(id),
             Change::Delete(Key::ServiceToken(name)) => self.history.forget_token(name),
+            Change::Delete(Key::ServiceRevision(id)) => self.deployed.forget_revision(id),
+            Change::Delete(Key::ServiceDeployment(id)) => self.deployed.forget_deployment(id),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
             Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
@@ -358,8 +369,13 @@ impl Domain for Cluster {
     fn forgets(&self, key: &Key) -> bool {
         match key {
             Key::Service(name) => self.services.get(name).is_some_and(|row| row.forget_at.is_some()),
-            Key::Task(_) | Key::Instance(_) | Key::ServiceToken(_) | Key::Token(_) | Key::Cluster(()) => true,
-            Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => false,
+            Key::Task(_)
+            | Key::Instance(_)
+            | Key::ServiceDeployment(_)
+            | Key::ServiceToken(_)
+            | Key::Token(_) => true,
+            Key::Cluster(()) => true,
+            Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => false,
         }
     }
 

@@ -1,5 +1,6 @@
 //! What must be true of a cluster after every step. Checked by the simulator, and by tests.
 
+mod deployments;
 mod indexes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,7 @@ pub fn check(state: &Cluster) -> Vec<String> {
     tasks(state, &mut broken);
     services(state, &mut broken);
     histories(state, &mut broken);
+    deployments::check(state, &mut broken);
     indexes::check(state, &mut broken);
     broken
 }

@@ -44,6 +44,19 @@ pub const TAGS: usize = 50;
 /// Events that a service keeps, the newest.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html>
 pub const SERVICE_EVENTS: usize = 100;
+/// A deployment of a service that has ended is shown for 90 days.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html>
+pub const DEPLOYMENT_KEPT_MS: i64 = 90 * 86_400_000;
+/// Deployments that a service keeps, the newest (ECS names no limit).
+pub const SERVICE_DEPLOYMENTS: usize = 100;
+/// Deployments, or revisions, of services that one Describe call may name.
+pub const DESCRIBE_DEPLOYMENTS: usize = 20;
+/// A task whose health nobody checks is healthy once it was RUNNING for so long.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html>
+pub const HEALTHY_AFTER_MS: i64 = 40_000;
+/// The least and the most failures at which the circuit breaker of a deployment gives up, unless it is told otherwise.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>
+pub const BREAKER_THRESHOLD: (i32, i32) = (3, 200);
 /// Attributes of a container instance.
 pub const ATTRIBUTES: usize = 200;
 

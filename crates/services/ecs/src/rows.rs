@@ -9,6 +9,7 @@ mod account;
 mod common;
 mod container;
 mod definition;
+mod deployment;
 mod linux;
 mod service;
 mod task;
@@ -19,7 +20,9 @@ use serde::{Deserialize, Serialize};
 use state::{Id128, row::KeyPart};
 use wire::Timestamp;
 
-pub use self::{account::*, common::*, container::*, definition::*, linux::*, service::*, task::*};
+pub use self::{
+    account::*, common::*, container::*, definition::*, deployment::*, linux::*, service::*, task::*,
+};
 
 /// Declares an identifier that is a string of its own type.
 macro_rules! id {
@@ -89,10 +92,6 @@ id128!(
 id!(
     /// A service's name, unique in its cluster among services that are not INACTIVE.
     ServiceName
-);
-id!(
-    /// `ecs-svc/` and 19 digits: a deployment of a service.
-    DeploymentId
 );
 
 /// A task definition's family and revision.
@@ -352,12 +351,13 @@ pub enum ServiceStatus {
     Inactive,
 }
 
-/// A deployment of a service: the tasks of one task definition and configuration.
+/// A revision of a service that is wanted, or that still has tasks.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DeploymentRow {
     pub id: DeploymentId,
     /// One is PRIMARY, the others are ACTIVE (being replaced).
     pub primary: bool,
+    /// That of its revision: indexes, and starts, need no other row.
     pub task_definition: TaskDefinitionId,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
@@ -369,6 +369,12 @@ pub struct DeploymentRow {
     pub consecutive_failures: u32,
     /// Start no task of this deployment before this time.
     pub not_before: Option<Timestamp>,
+    /// Failures that its circuit breaker counts.
+    #[serde(default)]
+    pub failures: i32,
+    /// When the last of these was.
+    #[serde(default)]
+    pub failed_at: Option<Timestamp>,
 }
 
 /// A service.
@@ -378,7 +384,9 @@ pub struct ServiceRow {
     pub status: ServiceStatus,
     pub scheduling: Scheduling,
     pub desired_count: i32,
+    /// That of the PRIMARY deployment.
     pub task_definition: TaskDefinitionId,
+    /// Likewise.
     pub launch_type: LaunchType,
     pub minimum_healthy_percent: i32,
     pub maximum_percent: i32,
@@ -395,8 +403,11 @@ pub struct ServiceRow {
     pub role_arn: Option<String>,
     pub created_at: Timestamp,
     pub created_by: Option<String>,
-    /// Newest (PRIMARY) first.
+    /// The PRIMARY one first.
     pub deployments: Vec<DeploymentRow>,
+    /// The revision that was COMPLETED last: what one that fails is rolled back to. None while that goes on.
+    #[serde(default)]
+    pub completed: Option<DeploymentId>,
     /// Whether the last event said that it has reached a steady state.
     pub steady: bool,
     /// The last reason given for a task that could not be placed; the same one is not repeated at once.

@@ -1,18 +1,23 @@
 //! Services: the operations on them, and the settling that keeps each at its desired count. Settling runs
 //! once a batch, for the services that it touched and for no other.
 
+mod carry;
+pub mod configuration;
 pub mod create;
-pub mod daemon;
+mod daemon;
 pub mod delete;
+pub mod deployment;
 pub mod describe;
 pub mod events;
 pub mod list;
 pub mod plan;
 mod rebalancing;
+pub mod revision;
 mod rollout;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod update;
+mod view;
 
 use ecs_model::errors;
 use state::Table;
@@ -21,11 +26,13 @@ use wire::{Error, Timestamp};
 use crate::{
     arn,
     cluster::{
-        InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus, TaskId, TaskRow,
-        TaskStopCode, Txn, Writes, waiting::Turn,
+        DeploymentRolloutState, InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus,
+        TaskId, TaskRow, TaskStopCode, Txn, Writes, waiting::Turn,
     },
     limits,
 };
+
+use deployment::breaker;
 
 /// Brings a service as far as it can go now.
 pub fn settle(txn: &mut Txn, name: &ServiceName) {
@@ -70,7 +77,7 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     txn.put_service(row);
 }
 
-/// Forgets what a service has said, and the client token that made it.
+/// Forgets what is kept beside the row of a service.
 fn forget_history(txn: &mut Txn, name: &ServiceName) {
     let beside: Vec<Key> = txn.state.beside_service(name).map(|row| row.key()).collect();
     beside.into_iter().for_each(|key| txn.delete(key));
@@ -106,14 +113,28 @@ pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
         let ended = after.stop.as_ref().map_or(txn.now(), |stop| stop.at);
         let lived = after.started_at.map(|at| ended.millis_since(at));
         // Where the clock was set back meanwhile, nobody knows.
-        count_outcome(txn, after, lived.is_none_or(|ms| (0..limits::SHORT_LIFE_MS).contains(&ms)));
+        let failed = lived.is_none_or(|ms| (0..limits::SHORT_LIFE_MS).contains(&ms));
+        count_outcome(txn, after, failed, breaker::was_never_healthy(after, lived));
+    }
+}
+
+/// A task of a service whose health is checked became healthy.
+pub fn task_healthy(txn: &mut Txn, task: &TaskRow) {
+    let Some((name, id)) = &task.service else { return };
+    let Some(service) = txn.state.service(name).cloned() else { return };
+    let mut row = service.as_ref().clone();
+    if let Some(deployment) = row.deployments.iter_mut().find(|deployment| deployment.id == *id) {
+        breaker::reset(&service, deployment);
+    }
+    if row != *service {
+        txn.put_service(row);
     }
 }
 
 /// A task of a service failed its health checks, and is about to be stopped for it.
 pub fn failed_health(txn: &mut Txn, task: &TaskId) {
     let Some(task) = txn.state.task(task).cloned() else { return };
-    count_outcome(txn, &task, true);
+    count_outcome(txn, &task, true, true);
     if let Some((name, _)) = &task.service
         && txn.state.service(name).is_some()
     {
@@ -126,12 +147,17 @@ fn by_itself(task: &TaskRow) -> bool {
     task.stop.as_ref().is_some_and(|stop| matches!(stop.code, EssentialContainerExited | TaskFailedToStart))
 }
 
-fn count_outcome(txn: &mut Txn, task: &TaskRow, failed: bool) {
-    let Some((name, deployment)) = &task.service else { return };
-    let Some(service) = txn.state.service(name) else { return };
-    let mut row = service.as_ref().clone();
+/// What is counted of a task that ended: whether it failed, which spaces out the next starts, and whether it did before
+/// it was healthy, which its deployment's circuit breaker counts.
+fn count_outcome(txn: &mut Txn, task: &TaskRow, failed: bool, before_healthy: bool) {
+    let Some((name, id)) = &task.service else { return };
+    let Some(service) = txn.state.service(name).cloned() else { return };
+    let (mut row, share) = (service.as_ref().clone(), txn.state.tally(name).share(id));
     let now = txn.now();
-    let Some(deployment) = row.deployments.iter_mut().find(|d| d.id == *deployment) else { return };
+    let Some(deployment) = row.deployments.iter_mut().find(|d| d.id == *id) else { return };
+    if before_healthy && deployment.rollout == DeploymentRolloutState::InProgress {
+        breaker::count(&service, deployment, task, &share, now);
+    }
     if failed {
         deployment.failed_tasks = deployment.failed_tasks.saturating_add(1);
         deployment.consecutive_failures = deployment.consecutive_failures.saturating_add(1);

@@ -3,7 +3,9 @@
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ClusterRow, InstanceRow, Key, ServiceTokenRow, TaskRow, TokenRow, Txn, Writes},
+    cluster::{
+        ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TaskRow, TokenRow, Txn, Writes,
+    },
     clusters, instance, limits, service, task,
 };
 
@@ -15,7 +17,8 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::Instance(id) => instance::state::forget(txn, &id),
         Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
-        Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => {}
+        Key::ServiceDeployment(id) => service::deployment::forget(txn, &id),
+        Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
 
@@ -60,8 +63,15 @@ pub fn set_back(txn: &mut Txn, key: Key) {
                 txn.put_cluster(ClusterRow { forget_at, ..row.as_ref().clone() });
             }
         }
+        Key::ServiceDeployment(id) => {
+            let Some(row) = txn.state.service_deployment_by_number(&id).cloned() else { return };
+            let forget_at = within(row.forget_at, limits::DEPLOYMENT_KEPT_MS);
+            if forget_at != row.forget_at {
+                txn.put_service_deployment(ServiceDeploymentRow { forget_at, ..row.as_ref().clone() });
+            }
+        }
         Key::Service(name) => service::set_back(txn, &name),
-        Key::ServiceEvent(_) | Key::EventOut(_) | Key::Sequence(()) => {}
+        Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
 

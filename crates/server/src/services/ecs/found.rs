@@ -106,8 +106,11 @@ impl Mending<'_> {
             for id in cluster.tasks().map(|row| &row.task_definition) {
                 named(&id.family, id.revision);
             }
-            for id in cluster.services().map(|row| &row.task_definition) {
-                named(&id.family, id.revision);
+            for service in cluster.services() {
+                let revisions = cluster.revisions(&service.name).map(|row| &row.task_definition);
+                for id in revisions.chain([&service.task_definition]) {
+                    named(&id.family, id.revision);
+                }
             }
         }
         for parts in gone.iter().filter(|parts| parts.shard == MAIN) {

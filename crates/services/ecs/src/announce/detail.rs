@@ -85,7 +85,7 @@ pub fn deployment(txn: &Txn, (kind, name): (&str, &str), row: &DeploymentRow) ->
         "eventType": kind,
         "eventName": name,
         "clusterArn": arn::cluster(txn.ctx, &txn.state.row.name),
-        "deploymentId": row.id.0,
+        "deploymentId": row.id.to_string(),
         "updatedAt": row.updated_at.to_iso8601(),
         "reason": row.rollout_reason,
     })

@@ -48,6 +48,21 @@ pub fn service_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "serviceName", |name| arn::service(ctx, cluster_name(input), name))
 }
 
+/// The deployments of services of `serviceDeploymentArns`.
+pub fn deployments(_ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "serviceDeploymentArns", str::to_owned)
+}
+
+/// That of `serviceDeploymentArn`.
+pub fn deployment(_ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "serviceDeploymentArn", str::to_owned)
+}
+
+/// The revisions of services of `serviceRevisionArns`.
+pub fn revisions(_ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "serviceRevisionArns", str::to_owned)
+}
+
 /// The task of `task`.
 pub fn task(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "task", |named| within(input, named, |cluster| arn::task(ctx, cluster, named)))

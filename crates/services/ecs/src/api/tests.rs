@@ -87,6 +87,23 @@ fn operations_are_authorised_on_what_they_name() {
             vec![arn("container-instance/c/1")],
         ),
         ("DeregisterContainerInstance", json!({"containerInstance": "1"}), vec![arn("cluster/default")]),
+        ("ListServiceDeployments", json!({"cluster": "c", "service": "s"}), vec![arn("service/c/s")]),
+        (
+            "DescribeServiceDeployments",
+            json!({"serviceDeploymentArns": [arn("service-deployment/c/s/1")]}),
+            vec![arn("service-deployment/c/s/1")],
+        ),
+        (
+            "DescribeServiceRevisions",
+            json!({"serviceRevisionArns": [arn("service-revision/c/s/1")]}),
+            vec![arn("service-revision/c/s/1")],
+        ),
+        (
+            "StopServiceDeployment",
+            json!({"serviceDeploymentArn": arn("service-deployment/c/s/1")}),
+            vec![arn("service-deployment/c/s/1")],
+        ),
+        ("ListServicesByNamespace", json!({"namespace": "n"}), vec!["*".to_owned()]),
         ("TagResource", json!({"resourceArn": task}), vec![task.clone()]),
         ("PutAccountSetting", json!({"name": "containerInsights"}), vec!["*".to_owned()]),
     ] {

@@ -10,6 +10,8 @@ state::rows! {
     "instance" Instance(InstanceRow, InstanceId): |row| row.id,
     "service" Service(ServiceRow, ServiceName): |row| row.name.clone(),
     "service-event" ServiceEvent(ServiceEventRow, (ServiceName, u64)): |row| (row.service.clone(), row.number),
+    "service-revision" ServiceRevision(ServiceRevisionRow, (ServiceName, DeploymentId)): |row| (row.service.clone(), row.id),
+    "service-deployment" ServiceDeployment(ServiceDeploymentRow, (ServiceName, u64)): |row| (row.service.clone(), row.number),
     "service-token" ServiceToken(ServiceTokenRow, ServiceName): |row| row.service.clone(),
     "task" Task(TaskRow, TaskId): |row| row.id,
     "token" Token(TokenRow, String): |row| row.token.clone(),

@@ -98,7 +98,10 @@ impl Cluster {
     /// The rows that are kept beside the row of a service.
     pub fn beside_service(&self, service: &ServiceName) -> impl Iterator<Item = Row> {
         let events = self.service_events(service).cloned().map(Row::ServiceEvent);
-        events.chain(self.service_token(service).cloned().map(Row::ServiceToken))
+        let deployments = self.service_deployments(service, u64::MAX).cloned().map(Row::ServiceDeployment);
+        let revisions = self.revisions(service).cloned().map(Row::ServiceRevision);
+        let token = self.service_token(service).cloned().map(Row::ServiceToken);
+        events.chain(token).chain(deployments).chain(revisions)
     }
 
     /// Whether these are stored nowhere but in the row of the service, which an earlier version wrote.

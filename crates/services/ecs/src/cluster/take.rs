@@ -54,6 +54,12 @@ impl Cluster {
             if let Some(token) = &held.token {
                 self.apply(&Change::Put(Row::from(token.clone())));
             }
+            for revision in &held.revisions {
+                self.apply(&Change::Put(Row::from(revision.clone())));
+            }
+            if let Some(deployment) = &held.deployment {
+                self.apply(&Change::Put(Row::from(deployment.clone())));
+            }
             self.agenda.mark(Mark::Service(row.name.clone()));
             Arc::new(ServiceRow { held: None, ..row.as_ref().clone() })
         });

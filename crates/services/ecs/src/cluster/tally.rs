@@ -83,6 +83,11 @@ impl Share {
         let until = (now, TaskId(state::Id128(u128::MAX)));
         self.started.range(..=until).next_back().map(|(at, _)| *at)
     }
+
+    /// Whether any of the tasks that shall run started after `since` and until `until`.
+    pub fn has_started_within(&self, since: Timestamp, until: Timestamp) -> bool {
+        self.last_started(until).is_some_and(|last| last > since)
+    }
 }
 
 impl Tally {
@@ -133,7 +138,7 @@ impl Tally {
     /// A task that is not STOPPED is there, or is as this row says from now on; `leaving` is of its container instance.
     pub(super) fn add(&mut self, row: &TaskRow, leaving: bool) {
         let Some((_, deployment)) = &row.service else { return };
-        let share = Arc::make_mut(self.shares.entry(deployment.clone()).or_default());
+        let share = Arc::make_mut(self.shares.entry(*deployment).or_default());
         let (running, pending) = row.counts();
         share.running += running;
         share.pending += pending;

@@ -19,6 +19,9 @@ pub trait Writes {
     /// Writes a service whose stored row is of an earlier version as this one does, with what that row holds of others.
     fn take_over(&mut self, service: &ServiceName);
 
+    /// Writes a deployment of a service.
+    fn put_service_deployment(&mut self, row: ServiceDeploymentRow);
+
     /// Writes a task: its service is settled again, and daemons whose task is missing where one has stopped.
     fn put_task(&mut self, row: TaskRow);
 
@@ -69,6 +72,14 @@ impl Writes for Txn<'_> {
         {
             self.put_service(row.as_ref().clone());
         }
+    }
+
+    fn put_service_deployment(&mut self, row: ServiceDeploymentRow) {
+        self.take_over(&row.service);
+        let old = self.state.service_deployment_by_number(&(row.service.clone(), row.number));
+        let goes_on = old.is_none_or(|old| old.status == row.status || !old.status.has_ended());
+        assert!(goes_on, "what has ended never changes: deployment {} of {}", row.id, row.service);
+        self.put(row);
     }
 
     fn put_task(&mut self, mut row: TaskRow) {

@@ -2,8 +2,7 @@
 
 use state::{Row, Unreadable};
 
-use super::rows::*;
-use crate::limits;
+use super::{earlier, rows::*};
 
 /// A row without its lists and long texts.
 const ROW: usize = 1024;
@@ -33,20 +32,33 @@ impl Row for TaskRow {
 }
 
 impl Row for ServiceRow {
-    const VERSION: u32 = 2;
+    const VERSION: u32 = 3;
 
     fn weight(&self) -> usize {
         service(self)
     }
 
     fn upgrade(version: u32, json: &str) -> Result<ServiceRow, Unreadable> {
-        if version != 1 {
-            return Err(Unreadable::Older(version));
-        }
-        let row: ServiceRow = serde_json::from_str(json)?;
-        let held: ServiceInVersion1 = serde_json::from_str(json)?;
-        let forget_at = row.created_at.plus_millis(limits::TOKEN_KEPT_MS);
-        Ok(ServiceRow { held: Some(Box::new(held.apart(&row.name, forget_at))), ..row })
+        earlier::service(version, json)
+    }
+}
+
+impl Row for ServiceRevisionRow {
+    fn weight(&self) -> usize {
+        let image = |image: &ContainerImage| ELEMENT + image.container_name.len() + image.image.len();
+        let names = 2 * self.service.0.len() + self.task_definition.family.len();
+        SMALL + names + self.images.iter().map(image).sum::<usize>()
+    }
+}
+
+impl Row for ServiceDeploymentRow {
+    fn weight(&self) -> usize {
+        let reasons = [self.status_reason.as_ref(), self.rollback.as_ref().map(|rollback| &rollback.reason)];
+        let tasks = self.end.as_ref().map_or(0, |end| CONTAINER + end.tasks.len() * ELEMENT);
+        ROW + 2 * self.service.0.len()
+            + reasons.into_iter().flatten().map(String::len).sum::<usize>()
+            + ELEMENT / 4 * self.sources.len()
+            + tasks
     }
 }
 

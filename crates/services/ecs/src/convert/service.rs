@@ -34,6 +34,15 @@ convert_enum! { ThresholdType: Count, BoundedPercent, UnboundedPercent }
 
 convert_enum! { DeploymentStrategy: Rolling, BlueGreen, Linear, Canary }
 
+convert! { ContainerImage:
+    always container_name, image;
+    never image_digest;
+}
+
+convert_enum! { ServiceDeploymentStatus: Pending, Successful, Stopped, StopRequested, InProgress, RollbackRequested, RollbackInProgress, RollbackSuccessful, RollbackFailed }
+
+convert_enum! { ServiceDeploymentRollbackMonitorsStatus: Triggered, Monitoring, MonitoringComplete, Disabled }
+
 convert_enum! { DeploymentRolloutState: Completed, Failed, InProgress }
 
 convert_enum! { PlacementConstraintType: DistinctInstance, MemberOf }

@@ -3,13 +3,15 @@
 use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
-use super::{ServiceEventRow, ServiceName, ServiceTokenRow};
+use super::{ServiceDeploymentRow, ServiceEventRow, ServiceName, ServiceRevisionRow, ServiceTokenRow};
 
-/// Rows of their own that the row of a service held in an earlier version.
-#[derive(Debug, Clone, PartialEq)]
+/// Rows of their own that the row of a service held in an earlier version, or that follow from it.
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Held {
     pub events: Vec<ServiceEventRow>,
     pub token: Option<ServiceTokenRow>,
+    pub revisions: Vec<ServiceRevisionRow>,
+    pub deployment: Option<ServiceDeploymentRow>,
 }
 
 /// What version 1 of the row of a service had besides.
@@ -40,7 +42,8 @@ impl ServiceInVersion1 {
             let ServiceEventInVersion1 { id, at, message } = event;
             ServiceEventRow { service: service.clone(), number, id, at, message }
         };
-        Held { events: (1..).zip(self.events.into_iter().rev()).map(event).collect(), token }
+        let events = (1..).zip(self.events.into_iter().rev()).map(event).collect();
+        Held { events, token, ..Held::default() }
     }
 }
 
@@ -63,7 +66,7 @@ pub struct DeploymentConfiguration {
     pub bake_time_in_minutes: Option<i32>,
 }
 
-/// When a deployment is given up. Not built: one that is off, where that was given.
+/// When a deployment is given up.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct DeploymentCircuitBreaker {
@@ -76,7 +79,7 @@ pub struct DeploymentCircuitBreaker {
 }
 
 /// How many failures give a deployment up.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct ThresholdConfiguration {
     pub r#type: ThresholdType,

@@ -81,6 +81,8 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             "service" => of::<ServiceRow>(&mut seen, row),
             "service-event" => of::<ServiceEventRow>(&mut seen, row),
             "service-token" => of::<ServiceTokenRow>(&mut seen, row),
+            "service-revision" => of::<ServiceRevisionRow>(&mut seen, row),
+            "service-deployment" => of::<ServiceDeploymentRow>(&mut seen, row),
             "task" => of::<TaskRow>(&mut seen, row),
             "token" => of::<TokenRow>(&mut seen, row),
             "event-out" => of::<EventOut>(&mut seen, row),
@@ -88,7 +90,7 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             other => panic!("no kind is called {other}"),
         }
     }
-    assert_eq!(kinds.len(), 13, "{kinds:?}");
+    assert_eq!(kinds.len(), 15, "{kinds:?}");
     assert_eq!(seen.missing(), BTreeMap::new());
 }
 
@@ -128,8 +130,19 @@ fn members_that_nobody_knows_are_ignored() {
 #[test]
 fn members_that_are_missing_have_a_default() {
     /// These parts are the row's own.
-    const OWN: [&str; 7] =
-        ["task_definition", "registered", "deployments", "events", "containers", "needs", "stop"];
+    const OWN: [&str; 11] = [
+        "task_definition",
+        "registered",
+        "deployments",
+        "events",
+        "containers",
+        "needs",
+        "stop",
+        "rollback",
+        "breaker",
+        "end",
+        "tasks",
+    ];
     for (domain, key, row) in golden() {
         let (whole, mut all) = (inner(row), Vec::new());
         objects(&whole, "", &mut all);
@@ -163,7 +176,8 @@ fn the_row_of_a_service_of_version_1_is_taken_apart() {
     let rows = rows.chain(held.token.clone().map(cluster::Row::from));
     let written: Vec<(String, Vec<u8>)> =
         rows.map(|row| (cluster::Row::path(&row.key()), row.encode())).collect();
-    let golden = golden().filter(|(_, key, _)| key.starts_with("service-"));
+    let golden =
+        golden().filter(|(_, key, _)| key.starts_with("service-event") || key.starts_with("service-token"));
     let golden: Vec<_> = golden.map(|(_, key, row)| (key.to_owned(), row.as_bytes().to_vec())).collect();
     assert_eq!(written, golden);
     // The first ones did not know the request, and not each had a client token.
@@ -174,6 +188,36 @@ fn the_row_of_a_service_of_version_1_is_taken_apart() {
         let Ok(cluster::Row::Service(read)) = read else { panic!("{less}") };
         assert_eq!(read.held.as_ref().unwrap().token, None, "{member}");
     }
+}
+
+/// What its deployments said of a service is what revisions and deployments say now.
+#[test]
+fn the_row_of_a_service_of_version_2_has_its_revisions_made() {
+    let (_, key, row) = golden().find(|(_, _, row)| row.starts_with("{\"v\":2,")).unwrap();
+    let read = |row: &Value| match cluster::Row::decode(key, enveloped(row, "{\"v\":2}").as_bytes()) {
+        Ok(cluster::Row::Service(read)) => read.as_ref().clone(),
+        other => panic!("{other:?}"),
+    };
+    let mut two = inner(row);
+    let mut old = two["deployments"][0].clone();
+    old["id"] = "ecs-svc/1234567890123456789".into();
+    old["primary"] = false.into();
+    old["rollout"] = "COMPLETED".into();
+    two["deployments"].as_array_mut().unwrap().push(old);
+    let service = read(&two);
+    let held = service.held.as_ref().unwrap();
+    let ids: Vec<DeploymentId> = service.deployments.iter().map(|deployment| deployment.id).collect();
+    assert_eq!(held.revisions.iter().map(|revision| revision.id).collect::<Vec<_>>(), ids);
+    assert_eq!(service.completed, Some(ids[1]));
+    let deployment = held.deployment.as_ref().unwrap();
+    assert_eq!((deployment.target, &*deployment.sources, deployment.id.len()), (ids[0], &ids[1..], 21));
+    assert_eq!(deployment.status, ServiceDeploymentStatus::InProgress);
+    assert_eq!(read(&two).held, service.held, "whenever it is read");
+    two["deployments"][0]["rollout"] = "COMPLETED".into();
+    let ended = read(&two).held.unwrap().deployment.unwrap();
+    assert!(ended.status == ServiceDeploymentStatus::Successful && ended.end.is_some());
+    two["deployments"] = serde_json::json!([]);
+    assert_eq!(read(&two).held, Some(Box::default()), "an INACTIVE one");
 }
 
 /// There may be 100,000 tasks in a cluster, with a container each and more.

@@ -3,12 +3,11 @@
 use ecs_model::{self as ecs, SchedulingStrategy, errors};
 use wire::Error;
 
-use super::{describe, rebalancing};
+use super::{configuration, deployment, describe, rebalancing};
 use crate::{
     cluster::{
-        DeploymentId, DeploymentRolloutState, DeploymentRow, LaunchType, PlacementConstraint,
-        PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus,
-        ServiceTokenRow, TaskDefinitionId, Txn, Writes,
+        LaunchType, PlacementConstraint, PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName,
+        ServiceRow, ServiceStatus, ServiceTokenRow, Txn, Writes,
     },
     convert::Stored,
     limits, placement, tags,
@@ -35,7 +34,9 @@ pub fn create_service(
         _ => Scheduling::Replica,
     };
     let desired_count = desired_count(scheduling, request.desired_count)?;
-    let percents = percents(scheduling, request.deployment_configuration.as_ref(), None)?;
+    let given = request.deployment_configuration;
+    let percents = configuration::percents(scheduling, given.as_ref(), None)?;
+    let deployment_configuration = configuration::merged(None, given)?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let strategy = request.placement_strategy.unwrap_or_default().stored();
     check_placement(scheduling, &definition, &constraints, &strategy)?;
@@ -49,7 +50,7 @@ pub fn create_service(
             strategy: &strategy,
         },
     )?;
-    let row = ServiceRow {
+    let mut row = ServiceRow {
         name: name.clone(),
         status: ServiceStatus::Active,
         scheduling,
@@ -58,7 +59,7 @@ pub fn create_service(
         launch_type: LaunchType::Ec2,
         minimum_healthy_percent: percents.0,
         maximum_percent: percents.1,
-        deployment_configuration: request.deployment_configuration.stored(),
+        deployment_configuration,
         placement_constraints: constraints,
         placement_strategy: strategy,
         availability_zone_rebalancing: rebalancing,
@@ -69,21 +70,28 @@ pub fn create_service(
         role_arn: None,
         created_at: txn.now(),
         created_by: Some(txn.ctx.caller_arn.to_string()),
-        deployments: vec![deployment(txn, definition.id())],
+        deployments: Vec::new(),
+        completed: None,
         steady: false,
         unplaced: None,
         wake_at: None,
         forget_at: None,
         held: None,
     };
-    // Of an INACTIVE one of this name.
-    super::forget_history(txn, &name);
-    if request.client_token.is_some() {
-        let forget_at = txn.now().plus_millis(limits::TOKEN_KEPT_MS);
-        txn.put(ServiceTokenRow { service: name, request: digest, forget_at });
-    }
+    begin_history(txn, name, request.client_token.map(|_| digest));
+    deployment::begin(txn, &mut row);
     txn.put_service(row.clone());
     Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+}
+
+/// What is kept beside the row of a service begins: nothing of an INACTIVE one of its name, and the client token, if one
+/// made it.
+fn begin_history(txn: &mut Txn, service: ServiceName, made_by: Option<String>) {
+    super::forget_history(txn, &service);
+    if let Some(request) = made_by {
+        let forget_at = txn.now().plus_millis(limits::TOKEN_KEPT_MS);
+        txn.put(ServiceTokenRow { service, request, forget_at });
+    }
 }
 
 /// What is refused whatever the service runs.
@@ -97,7 +105,7 @@ fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
             "Network Configuration is not valid for the given networkMode of this task definition.",
         ));
     }
-    controller(request.deployment_controller.as_ref())
+    configuration::controller(request.deployment_controller.as_ref())
 }
 
 /// The same request with the same client token gives the same service again; another one of that name is refused.
@@ -121,23 +129,6 @@ fn existing(
     }
 }
 
-/// A PRIMARY deployment of a task definition that begins now.
-pub fn deployment(txn: &mut Txn, task_definition: TaskDefinitionId) -> DeploymentRow {
-    let id = DeploymentId(format!("ecs-svc/{}", txn.ids.digits19()));
-    DeploymentRow {
-        rollout_reason: format!("ECS deployment {id} in progress."),
-        id,
-        primary: true,
-        task_definition,
-        created_at: txn.now(),
-        updated_at: txn.now(),
-        rollout: DeploymentRolloutState::InProgress,
-        failed_tasks: 0,
-        consecutive_failures: 0,
-        not_before: None,
-    }
-}
-
 fn name(given: &str) -> Result<String, Error> {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     if given.is_empty() {
@@ -152,27 +143,17 @@ fn name(given: &str) -> Result<String, Error> {
     Ok(given.to_owned())
 }
 
-/// Only the rolling controller is built.
-pub fn controller(given: Option<&ecs::DeploymentController>) -> Result<(), Error> {
-    match given.map(|controller| &controller.r#type) {
-        None | Some(ecs::DeploymentControllerType::Ecs) => Ok(()),
-        Some(other) => Err(errors::unsupported_feature(format!(
-            "deploymentController.type {} is not built yet; use ECS. See docs/support.md.",
-            other.as_str()
-        ))),
-    }
-}
-
 /// The desired count that a request gives.
 pub fn desired_count(scheduling: Scheduling, given: Option<i32>) -> Result<i32, Error> {
     match (scheduling, given) {
         (Scheduling::Daemon, Some(_)) => Err(errors::invalid_parameter(
-            "desiredCount cannot be specified for services with DAEMON scheduling strategy.",
+            "The daemon scheduling strategy does not support a desired count for services. Remove the desired count \
+             value and try again",
         )),
         (Scheduling::Daemon, None) => Ok(0),
-        (Scheduling::Replica, None) => Err(errors::invalid_parameter("The desiredCount must be specified.")),
+        (Scheduling::Replica, None) => Err(errors::invalid_parameter("DesiredCount is missing")),
         (Scheduling::Replica, Some(count)) if count < 0 => {
-            Err(errors::invalid_parameter("The desiredCount must not be negative."))
+            Err(errors::invalid_parameter("DesiredCount can not be lesser than 0"))
         }
         (Scheduling::Replica, Some(count)) if count > limits::SERVICE_DESIRED_COUNT => {
             Err(errors::invalid_parameter(format!(
@@ -181,63 +162,6 @@ pub fn desired_count(scheduling: Scheduling, given: Option<i32>) -> Result<i32, 
             )))
         }
         (Scheduling::Replica, Some(count)) => Ok(count),
-    }
-}
-
-/// The effective minimumHealthyPercent and maximumPercent: what is given, else what stands, else the default.
-pub fn percents(
-    scheduling: Scheduling,
-    given: Option<&ecs::DeploymentConfiguration>,
-    standing: Option<(i32, i32)>,
-) -> Result<(i32, i32), Error> {
-    let default = match scheduling {
-        Scheduling::Replica => (100, 200),
-        Scheduling::Daemon => (0, 100),
-    };
-    let (minimum, maximum) = standing.unwrap_or(default);
-    let minimum = given.and_then(|c| c.minimum_healthy_percent).unwrap_or(minimum);
-    let maximum = given.and_then(|c| c.maximum_percent).unwrap_or(maximum);
-    if !(0..=100).contains(&minimum) {
-        return Err(errors::invalid_parameter("minimumHealthyPercent must be between 0 and 100."));
-    }
-    if scheduling == Scheduling::Daemon && maximum != 100 {
-        return Err(errors::invalid_parameter(
-            "maximumPercent must be 100 for services with DAEMON scheduling strategy.",
-        ));
-    }
-    if !(100..=200).contains(&maximum) {
-        return Err(errors::invalid_parameter("maximumPercent must be between 100 and 200."));
-    }
-    if let Some(given) = given {
-        unbuilt(given)?;
-    }
-    if (minimum, maximum) == (100, 100) {
-        return Err(errors::invalid_parameter(
-            "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",
-        ));
-    }
-    Ok((minimum, maximum))
-}
-
-/// What a deployment configuration may hold that is not built is refused by name.
-fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    let breaker = given.deployment_circuit_breaker.as_ref().is_some_and(|breaker| breaker.enable);
-    let strategy = given.strategy.is_some_and(|strategy| strategy != ecs::DeploymentStrategy::Rolling);
-    let named = [
-        ("deploymentCircuitBreaker", breaker),
-        ("alarms", given.alarms.as_ref().is_some_and(|alarms| alarms.enable)),
-        ("strategy", strategy),
-        ("bakeTimeInMinutes", given.bake_time_in_minutes.is_some_and(|minutes| minutes != 0)),
-        ("lifecycleHooks", given.lifecycle_hooks.as_ref().is_some_and(|hooks| !hooks.is_empty())),
-        ("linearConfiguration", given.linear_configuration.is_some()),
-        ("canaryConfiguration", given.canary_configuration.is_some()),
-        ("earlySuccessCriteria", given.early_success_criteria.is_some()),
-    ];
-    match named.iter().find(|(_, present)| *present) {
-        Some((member, _)) => Err(errors::unsupported_feature(format!(
-            "deploymentConfiguration.{member} is not built yet. See docs/support.md."
-        ))),
-        None => Ok(()),
     }
 }
 

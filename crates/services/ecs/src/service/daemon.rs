@@ -2,18 +2,17 @@
 //! costs by the container instances that changed, not by how many there are.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service_scheduler.html>
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use imbl::OrdSet;
 
-use super::{events, rollout};
+use super::{carry, plan, view::View};
 use crate::{
     account::TaskDefinitionRow,
     cluster::{
-        DeploymentId, Desired, InstanceId, InstanceStatus, Mark, ServiceRow, TaskId, TaskRow, TaskStatus,
-        Txn,
+        DeploymentRolloutState, DeploymentRow, Desired, InstanceId, InstanceStatus, Mark, ServiceRow, TaskId,
+        TaskRow, TaskStatus, Txn,
         daemons::{Basis, Place},
-        tally::Standing,
     },
     limits, placement,
 };
@@ -22,8 +21,8 @@ use crate::{
 struct Turn<'a> {
     definition: &'a TaskDefinitionRow,
     wanted: placement::Request,
-    primary: DeploymentId,
-    /// The back-off lets it start tasks.
+    primary: DeploymentRow,
+    /// It has not failed, and no back-off holds it up.
     may_start: bool,
     started: Vec<TaskId>,
     /// Why there was no room, by the first ones that had none.
@@ -45,19 +44,16 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
     else {
         return;
     };
-    let of = Basis {
-        deployment: primary.id.clone(),
-        constraints: constraints.clone(),
-        of_tasks: wanted.of_tasks(),
-    };
+    let of = Basis { deployment: primary.id, constraints: constraints.clone(), of_tasks: wanted.of_tasks() };
     if txn.state.daemon(&service.name).is_none_or(|kept| *kept.of() != of) {
         begin(txn, service, &wanted, of);
     }
     let mut turn = Turn {
         definition: &definition,
         wanted,
-        may_start: primary.not_before.is_none_or(|at| at <= txn.now()),
-        primary: primary.id,
+        may_start: primary.rollout != DeploymentRolloutState::Failed
+            && primary.not_before.is_none_or(|at| at <= txn.now()),
+        primary,
         started: Vec::new(),
         refused: Vec::new(),
         surplus: Vec::new(),
@@ -74,9 +70,9 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
         txn.state.daemon_looked(&service.name, host, found);
     }
     replace(txn, service, &turn);
-    rollout::say_started(txn, service, &turn.started);
+    carry::say_started(txn, service, &turn.started);
     for why in &turn.refused {
-        rollout::unplaced(txn, service, why);
+        carry::unplaced(txn, service, why);
     }
     if txn.state.daemon(&service.name).is_some_and(|kept| kept.lacking().is_empty()) {
         service.unplaced = None;
@@ -107,7 +103,7 @@ impl Turn<'_> {
         let belongs = placement::eligible(&txn.state, &self.wanted, host);
         let own = |task: &TaskRow| {
             let of = task.service.as_ref().filter(|(name, _)| *name == service.name);
-            of.map(|(_, deployment)| *deployment == self.primary)
+            of.map(|(_, deployment)| *deployment == self.primary.id)
         };
         let here = txn.state.tasks_on(host);
         let here: Vec<_> = here.filter_map(|task| Some((task.clone(), own(task)?))).collect();
@@ -128,7 +124,7 @@ impl Turn<'_> {
         }
         match placement::place_on(&txn.state, &self.wanted, host) {
             Ok(()) => {
-                self.started.push(rollout::start_on(txn, service, self.definition, *host));
+                self.started.push(carry::start_on(txn, service, self.definition, *host));
                 Place::Has
             }
             Err(why) => {
@@ -141,36 +137,20 @@ impl Turn<'_> {
     }
 }
 
-/// Stops what must not be where it is, and outdated tasks as minimumHealthyPercent lets them go.
+/// Stops what its controller wants to be stopped; what must not be where it is, and still runs, is looked at again.
 fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
     let Some(kept) = txn.state.daemon(&service.name) else { return };
     let eligible = kept.eligible().len();
     service.desired_count = i32::try_from(eligible).unwrap_or(i32::MAX);
+    let surplus: Vec<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
     let tally = txn.state.tally(&service.name);
-    let is_healthy = |standing: Standing| standing == Standing::Healthy;
-    let healthy = tally.count(|_, class| is_healthy(class.standing));
-    let floor = (eligible * usize::try_from(service.minimum_healthy_percent).unwrap_or(0)).div_ceil(100);
-    let spare = healthy.saturating_sub(floor);
-    let surplus: BTreeSet<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
-    let mut stop: Vec<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
-    for (of_healthy, most) in [(false, limits::SETTLE_TASKS), (true, spare.min(limits::SETTLE_TASKS))] {
-        let outdated = tally.newest(most + surplus.len(), |deployment, class| {
-            *deployment != turn.primary && is_healthy(class.standing) == of_healthy
-        });
-        let outdated = outdated.into_iter().map(|(_, id)| id).filter(|id| !surplus.contains(id));
-        stop.extend(outdated.take(most));
-    }
-    stop.truncate(limits::SETTLE_TASKS);
-    rollout::stop_all(txn, service, &stop);
+    let view = View { service, primary: &turn.primary, tally: &tally, may_start: turn.may_start };
+    let plan = plan::daemon::plan(&view, eligible, &surplus);
+    carry::stop(txn, service, &plan);
     for (host, id) in &turn.surplus {
         if txn.state.task(id).is_some_and(|task| task.desired == Desired::Running) {
             txn.state.daemon_changed(&service.name, host);
             txn.mark(Mark::Service(service.name.clone()));
         }
-    }
-    // All that there can be runs, and is needed: no task is on its way that would let an outdated one go.
-    let full = healthy == tally.count(|_, _| true) && healthy >= eligible;
-    if full && stop.is_empty() && tally.count(|deployment, _| *deployment != turn.primary) > 0 {
-        events::add_blocked(txn, service);
     }
 }

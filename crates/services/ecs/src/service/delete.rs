@@ -4,7 +4,7 @@
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{describe, events, rollout};
+use super::{deployment, describe, events, view::in_order};
 use crate::{
     arn,
     cluster::{ServiceName, ServiceRow, ServiceStatus, TaskStopCode, Txn, Writes},
@@ -30,6 +30,7 @@ pub fn delete_service(
     for deployment in &mut row.deployments {
         deployment.not_before = None;
     }
+    deployment::end(txn, &row);
     txn.put_service(row.clone());
     Ok(ecs::DeleteServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
 }
@@ -37,7 +38,7 @@ pub fn delete_service(
 /// Stops what still runs; once nothing does, the service is INACTIVE.
 pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
     let tally = txn.state.tally(&row.name);
-    let live = rollout::in_order(tally.newest(limits::SETTLE_TASKS, |_, _| true));
+    let live = in_order(tally.newest(limits::SETTLE_TASKS, |_, _| true));
     let mut stopped = Vec::new();
     for id in live {
         if !stopped.is_empty() && txn.full() {

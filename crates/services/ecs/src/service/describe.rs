@@ -4,10 +4,12 @@
 use ecs_model::{self as ecs, DeploymentControllerType, errors};
 use wire::Error;
 
+use super::{configuration, view::revision_tasks};
 use crate::{
     Ctx, arn,
     cluster::{
-        Cluster, DeploymentRow, Scheduling, ServiceEventRow, ServiceName, ServiceRow, ServiceStatus, Tally,
+        Cluster, DeploymentRow, Scheduling, ServiceDeploymentStatus, ServiceEventRow, ServiceName,
+        ServiceRow, ServiceStatus, Tally,
     },
     convert::Shown,
     limits,
@@ -56,9 +58,11 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         pending_count: Some(pending),
         launch_type: Some(row.launch_type.shown()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
-        deployment_configuration: Some(configuration(row)),
+        deployment_configuration: Some(configuration::effective(row).shown()),
         deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d)).collect()),
         role_arn: row.role_arn.clone(),
+        current_service_deployment: current_deployment(state, ctx, row),
+        current_service_revisions: Some(current_revisions(&tally, ctx, cluster, row)),
         events: Some(state.service_events(&row.name).map(|row| event(row)).collect()),
         created_at: Some(row.created_at),
         placement_constraints: Some(row.placement_constraints.shown()),
@@ -86,24 +90,36 @@ fn status(status: ServiceStatus) -> &'static str {
     }
 }
 
-fn configuration(row: &ServiceRow) -> ecs::DeploymentConfiguration {
-    let given = row.deployment_configuration.shown().unwrap_or_default();
-    let off = ecs::DeploymentCircuitBreaker { enable: false, rollback: false, ..Default::default() };
-    ecs::DeploymentConfiguration {
-        maximum_percent: Some(row.maximum_percent),
-        minimum_healthy_percent: Some(row.minimum_healthy_percent),
-        deployment_circuit_breaker: given.deployment_circuit_breaker.or(Some(off)),
-        strategy: given.strategy.or(Some(ecs::DeploymentStrategy::Rolling)),
-        bake_time_in_minutes: given.bake_time_in_minutes.or(Some(0)),
-        ..given
-    }
+/// The deployment that goes on.
+fn current_deployment(state: &Cluster, ctx: &Ctx, row: &ServiceRow) -> Option<String> {
+    let newest = state.service_deployment(&row.name)?;
+    let goes_on = newest.status != ServiceDeploymentStatus::Pending && !newest.status.has_ended();
+    goes_on.then(|| arn::service_deployment(ctx, &state.row.name, &row.name.0, &newest.id))
+}
+
+fn current_revisions(
+    tally: &Tally,
+    ctx: &Ctx,
+    cluster: &str,
+    row: &ServiceRow,
+) -> Vec<ecs::ServiceCurrentRevisionSummary> {
+    let one = |deployment: &DeploymentRow| {
+        let tasks = revision_tasks(row, tally, deployment.id);
+        ecs::ServiceCurrentRevisionSummary {
+            arn: Some(arn::service_revision(ctx, cluster, &row.name.0, deployment.id)),
+            requested_task_count: Some(tasks.requested),
+            running_task_count: Some(tasks.running),
+            pending_task_count: Some(tasks.pending),
+        }
+    };
+    row.deployments.iter().map(one).collect()
 }
 
 fn deployment(tally: &Tally, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRow) -> ecs::Deployment {
     let share = tally.share(&row.id);
     let definition = &row.task_definition;
     ecs::Deployment {
-        id: Some(row.id.0.clone()),
+        id: Some(row.id.to_string()),
         status: Some(if row.primary { "PRIMARY" } else { "ACTIVE" }.to_owned()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         desired_count: Some(if row.primary { service.desired_count } else { 0 }),

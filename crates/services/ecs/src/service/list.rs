@@ -1,10 +1,10 @@
 //! ListServices. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServices.html>
 
-use ecs_model as ecs;
+use ecs_model::{self as ecs, errors};
 use wire::{Error, StringEnum};
 
 use crate::{
-    Ctx, arn,
+    Account, Ctx, arn,
     cluster::{Cluster, LaunchType, Scheduling, ServiceName},
     convert::Stored,
     paging,
@@ -32,4 +32,18 @@ pub fn list_services(
     let (names, next_token) = page.cut(found, |name| name.0.clone());
     let arns = names.iter().map(|name| arn::service(ctx, &state.row.name, &name.0)).collect();
     Ok(ecs::ListServicesResponse { service_arns: Some(arns), next_token })
+}
+
+/// ListServicesByNamespace: no service can be in a namespace, and there is none, until Service Connect is built.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServicesByNamespace.html>
+///
+/// # Errors
+/// `NamespaceNotFoundException`; `InvalidParameterException` for a page that cannot be.
+pub fn list_services_by_namespace(
+    _state: &Account,
+    _ctx: &Ctx,
+    request: &ecs::ListServicesByNamespaceRequest,
+) -> Result<ecs::ListServicesByNamespaceResponse, Error> {
+    paging::read_up_to(PAGE, 100, request.max_results, request.next_token.as_deref())?;
+    Err(errors::namespace_not_found("The specified namespace was not found."))
 }

@@ -28,18 +28,18 @@ fn verdict_of(world: &mut World, host: &InstanceId, task: &str, health: HealthSt
     assert!(left.is_empty());
 }
 
-fn create(world: &mut World, desired: i32, more: Value) -> ecs::Service {
+pub fn create(world: &mut World, desired: i32, more: Value) -> ecs::Service {
     let mut request = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": desired});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     world.call(create::create_service, request).unwrap().service.unwrap()
 }
 
-fn daemon(world: &mut World, definition: &str) {
+pub fn daemon(world: &mut World, definition: &str) {
     let request = json!({"serviceName": "s", "taskDefinition": definition, "schedulingStrategy": "DAEMON"});
     world.call(create::create_service, request).unwrap();
 }
 
-fn update(world: &mut World, more: Value) -> ecs::Service {
+pub fn update(world: &mut World, more: Value) -> ecs::Service {
     let mut request = json!({"service": "s"});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     world.call(update::update_service, request).unwrap().service.unwrap()
@@ -50,12 +50,12 @@ fn drain(world: &mut World, host: &str) {
     world.call(update_container_instances_state, request).unwrap();
 }
 
-fn counts(service: &ecs::Service) -> (i32, i32, i32) {
+pub fn counts(service: &ecs::Service) -> (i32, i32, i32) {
     (service.desired_count.unwrap(), service.running_count.unwrap(), service.pending_count.unwrap())
 }
 
 /// How many tasks of the service are RUNNING and shall stay so.
-fn up(world: &World) -> usize {
+pub fn up(world: &World) -> usize {
     world.state.tasks().filter(|t| t.desired == Desired::Running && t.last == TaskStatus::Running).count()
 }
 
@@ -135,10 +135,11 @@ fn create_service_refuses_what_ecs_refuses() {
         (json!({"deploymentConfiguration": {"maximumPercent": 100}}), "InvalidParameterException"),
         (json!({"deploymentConfiguration": {"minimumHealthyPercent": 101}}), "InvalidParameterException"),
         (
-            json!({"deploymentConfiguration": {"deploymentCircuitBreaker": {"enable": true, "rollback": true}}}),
+            json!({"deploymentConfiguration": {"alarms": {"enable": true, "rollback": true, "alarmNames": ["a"]}}}),
             "UnsupportedFeatureException",
         ),
         (json!({"deploymentController": {"type": "EXTERNAL"}}), "UnsupportedFeatureException"),
+        (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "InvalidParameterException"),
         (json!({"launchType": "FARGATE"}), "UnsupportedFeatureException"),
         (json!({"clientToken": "x".repeat(37)}), "InvalidParameterException"),
         (
@@ -507,7 +508,10 @@ fn a_service_shows_the_deployment_configuration_as_ecs_fills_it_in() {
     let shown = create(&mut world, 0, json!({"deploymentConfiguration": {"maximumPercent": 150}}));
     let shown = serde_json::to_value(shown.deployment_configuration).unwrap();
     let want = json!({
-        "deploymentCircuitBreaker": {"enable": false, "rollback": false},
+        "deploymentCircuitBreaker": {
+            "enable": false, "rollback": false, "resetOnHealthyTask": true,
+            "thresholdConfiguration": {"type": "BOUNDED_PERCENT", "value": 50},
+        },
         "maximumPercent": 150, "minimumHealthyPercent": 100, "strategy": "ROLLING", "bakeTimeInMinutes": 0,
     });
     assert_eq!(shown, want);

@@ -3,7 +3,7 @@
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{create, describe, find_active, rebalancing};
+use super::{configuration, create, deployment, describe, find_active, rebalancing};
 use crate::{
     cluster::{Scheduling, ServiceRow, Txn, Writes},
     convert::Stored,
@@ -16,21 +16,24 @@ pub fn update_service(
     request: ecs::UpdateServiceRequest,
 ) -> Result<ecs::UpdateServiceResponse, Error> {
     let mut row = find_active(txn, &request.service)?;
-    create::controller(request.deployment_controller.as_ref())?;
+    configuration::controller(request.deployment_controller.as_ref())?;
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let definition = match named {
         Some(named) => Some(run::active_definition(txn, named, errors::client)?),
         None => None,
     };
     if let Some(count) = request.desired_count {
+        if count < 0 && !row.daemon() {
+            return Err(errors::invalid_parameter("Task count can not be lesser than 0"));
+        }
         row.desired_count = create::desired_count(row.scheduling, Some(count))?;
         row.unplaced = None;
     }
     let standing = (row.minimum_healthy_percent, row.maximum_percent);
-    let given = request.deployment_configuration.as_ref();
+    let given = request.deployment_configuration;
     (row.minimum_healthy_percent, row.maximum_percent) =
-        create::percents(row.scheduling, given, Some(standing))?;
-    row.deployment_configuration = request.deployment_configuration.stored().or(row.deployment_configuration);
+        configuration::percents(row.scheduling, given.as_ref(), Some(standing))?;
+    row.deployment_configuration = configuration::merged(row.deployment_configuration, given)?;
     row.placement_constraints = request.placement_constraints.stored().unwrap_or(row.placement_constraints);
     row.placement_strategy = request.placement_strategy.stored().unwrap_or(row.placement_strategy);
     row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);
@@ -44,7 +47,7 @@ pub fn update_service(
         row.task_definition = definition.id();
     }
     if moved || request.force_new_deployment == Some(true) {
-        begin(txn, &mut row);
+        deployment::begin(txn, &mut row);
     } else if request.desired_count.is_some()
         && let Some(primary) = row.deployments.first_mut()
     {
@@ -53,16 +56,6 @@ pub fn update_service(
     row.steady = false;
     txn.put_service(row.clone());
     Ok(ecs::UpdateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
-}
-
-/// A new PRIMARY deployment; the one before becomes ACTIVE until its tasks are gone.
-fn begin(txn: &mut Txn, row: &mut ServiceRow) {
-    for old in &mut row.deployments {
-        old.primary = false;
-        old.not_before = None;
-    }
-    row.deployments.insert(0, create::deployment(txn, row.task_definition.clone()));
-    row.unplaced = None;
 }
 
 fn check_placement(txn: &Txn, row: &ServiceRow) -> Result<(), Error> {

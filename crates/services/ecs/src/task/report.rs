@@ -12,6 +12,7 @@ use crate::{
     arn,
     cluster::{
         Desired, HealthStatus, InstanceId, Key, TaskId, TaskRow, TaskStatus, TaskStopCode, Txn, Writes,
+        tally::Standing,
     },
     convert::Stored,
     instance, service,
@@ -67,7 +68,7 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
     {
         let here = |task: &&Arc<TaskRow>| task.instance.as_ref() == Some(from);
         let found = txn.state.task(&id).filter(|task| task.last < TaskStatus::Stopped).filter(here);
-        let Some(task) = found else { continue };
+        let Some(task) = found.cloned() else { continue };
         let mut next = task.as_ref().clone();
         for container in next.containers.iter_mut().filter(|c| c.health_checked) {
             container.health = containers.get(&container.name).copied().unwrap_or(container.health);
@@ -75,8 +76,13 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
         let changed = next.containers != task.containers;
         let sick = next.containers.iter().any(|c| c.essential && c.health == HealthStatus::Unhealthy);
         let replace = sick && next.service.is_some() && next.desired == Desired::Running;
+        let becomes_healthy =
+            task.standing() != Some(Standing::Healthy) && next.standing() == Some(Standing::Healthy);
         if changed {
-            txn.put_task(next);
+            txn.put_task(next.clone());
+        }
+        if becomes_healthy {
+            service::task_healthy(txn, &next);
         }
         if replace {
             let reason = "Task failed container health checks".to_owned();

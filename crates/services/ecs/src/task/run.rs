@@ -147,6 +147,16 @@ pub fn start(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, inst
     TaskRow { version: 1, ..row }
 }
 
+/// Whether the health of a container is checked.
+fn checks_health(definition: &ContainerDefinition) -> bool {
+    definition.health_check.as_ref().is_some_and(|check| health_check_runs(&check.command))
+}
+
+/// Whether the health of a task depends on a check of this container.
+pub fn is_checked(definition: &ContainerDefinition) -> bool {
+    definition.essential.unwrap_or(true) && checks_health(definition)
+}
+
 fn container(definition: &ContainerDefinition, overrides: &TaskOverride, id: String) -> ContainerRow {
     let over = overrides.container_overrides.iter().flatten().find(|o| o.name == definition.name);
     let number = |over: Option<i32>, given: Option<i32>| over.or(given).filter(|n| *n > 0).map(i64::from);
@@ -155,10 +165,7 @@ fn container(definition: &ContainerDefinition, overrides: &TaskOverride, id: Str
         id,
         image: definition.image.clone(),
         essential: definition.essential.unwrap_or(true),
-        health_checked: definition
-            .health_check
-            .as_ref()
-            .is_some_and(|check| health_check_runs(&check.command)),
+        health_checked: checks_health(definition),
         cpu: number(over.and_then(|o| o.cpu), Some(definition.cpu)).unwrap_or(0),
         memory: number(over.and_then(|o| o.memory), definition.memory),
         memory_reservation: number(over.and_then(|o| o.memory_reservation), definition.memory_reservation),

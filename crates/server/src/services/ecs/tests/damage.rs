@@ -71,7 +71,7 @@ fn named(arn: &str) -> acs::TaskIdentifier {
 async fn a_row_that_cannot_be_read_is_set_aside_and_nothing_else_stops() {
     let filled = filled().await;
     let kinds: BTreeSet<&str> = filled.rows.keys().map(|key| kind(key)).collect();
-    let of_services = ["service", "service-event", "service-token"];
+    let of_services = ["service", "service-deployment", "service-event", "service-revision", "service-token"];
     let before = ["agent-key", "cluster", "family", "instance"].into_iter();
     let expected = before.chain(of_services).chain(["setting", "task", "td", "token"]);
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
@@ -114,7 +114,7 @@ fn of_another_key(key: &str, value: &[u8]) -> Vec<u8> {
         "agent-key" => "access_key",
         "instance" | "task" => "id",
         "setting" => "principal",
-        "service-event" | "service-token" => "service",
+        "service-event" | "service-token" | "service-revision" | "service-deployment" => "service",
         "token" => "token",
         _ => "name",
     };
@@ -197,7 +197,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11-29-service-events.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-29-service-revisions.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
@@ -228,7 +228,7 @@ async fn rows_of_every_version_are_read() {
         let now = self::rows(store.as_ref());
         assert!(!shown.is_empty() && shown == said(&rows) && shown == said(&now), "{shown:?}");
         let service = &now[&format!("{OWN}c/service/s")];
-        assert!(service.starts_with(b"{\"v\":2,"), "{}", String::from_utf8_lossy(service));
+        assert!(service.starts_with(b"{\"v\":3,"), "{}", String::from_utf8_lossy(service));
         files += 1;
     }
     assert!(files >= 4);

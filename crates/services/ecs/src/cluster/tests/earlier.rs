@@ -1,4 +1,4 @@
-//! Rows of services as version 1 wrote them, with what they said and their client token within: they are taken over one
+//! Rows of services as version 1 wrote them, with what they said and their client token within, and without revisions: they are taken over one
 //! service at a time, and nothing is lost whenever all ends on the way.
 
 use std::collections::BTreeMap;
@@ -31,6 +31,7 @@ fn disk(state: &Cluster) -> Disk {
     for row in state.rows() {
         let value = match &row {
             Row::ServiceEvent(_) | Row::ServiceToken(_) => continue,
+            Row::ServiceRevision(_) | Row::ServiceDeployment(_) => continue,
             Row::Service(row) => in_version_1(state, row),
             row => row.encode(),
         };
@@ -123,7 +124,9 @@ fn rows_of_version_1_are_taken_over_one_service_at_a_time() {
     // Whatever of it the end of all lets happen.
     for (left, service) in [(2, "long"), (1, "gone"), (0, "short")] {
         let of = |key: &Key| match key {
-            Key::Service(name) | Key::ServiceToken(name) | Key::ServiceEvent((name, _)) => name.0 == service,
+            Key::Service(name) | Key::ServiceToken(name) => name.0 == service,
+            Key::ServiceEvent((name, _)) | Key::ServiceDeployment((name, _)) => name.0 == service,
+            Key::ServiceRevision((name, _)) => name.0 == service,
             other => panic!("{other:?} has nothing to do with it"),
         };
         commit(&mut disk, changes.iter().filter(|(key, _)| of(key)).map(|(_, change)| change));

@@ -89,7 +89,7 @@ fn task(plain: &TaskRow, n: u128, hosts: u128) -> TaskRow {
     row.instance = Some(InstanceId(Id128(n / 2 % hosts)));
     row.task_definition.family = format!("f{}", n % 3);
     row.started_by = (!n.is_multiple_of(4)).then(|| format!("by{}", n % 4));
-    row.service = n.is_multiple_of(5).then(|| ("s1".into(), "d".into()));
+    row.service = n.is_multiple_of(5).then(|| ("s1".into(), DeploymentId(1)));
     if n.is_multiple_of(7) {
         row = crate::task::lifecycle::step(
             &row,

@@ -37,7 +37,7 @@ fn seen(text: &str) -> Vec<Seen> {
 }
 
 fn want(desired: i32, minimum_healthy_percent: i32, maximum_percent: i32) -> Want {
-    Want { desired, minimum_healthy_percent, maximum_percent, may_start: true }
+    Want { desired, minimum_healthy_percent, maximum_percent, may_start: true, stalled: false }
 }
 
 #[test]
@@ -70,6 +70,21 @@ fn examples() {
     }
 }
 
+/// What failed starts nothing, and what runs beside it is kept; only what is too much goes.
+#[test]
+fn a_deployment_that_has_failed_stands_still() {
+    for (want, tasks, stop) in [
+        (want(3, 100, 200), "OOO", vec![]),
+        (want(4, 50, 100), "OO", vec![]),
+        (want(4, 50, 100), "OOOO", vec![]),
+        (want(3, 0, 100), "OOONn", vec![2]),
+        (want(0, 100, 200), "OOn", vec![0, 1, 2]),
+    ] {
+        let plan = plan(&Want { stalled: true, ..want }, &seen(tasks));
+        assert_eq!((plan.start, plan.stop, plan.blocked), (0, stop, false), "{want:?} {tasks}");
+    }
+}
+
 /// Said only where nothing can move and nothing is on its way.
 #[test]
 fn a_deployment_is_blocked_by_its_percentages() {
@@ -98,9 +113,10 @@ proptest! {
         minimum in 0..=100i32,
         maximum in 100..=200i32,
         may_start: bool,
+        stalled: bool,
         tasks in proptest::collection::vec(any::<(bool, bool)>(), 0..20),
     ) {
-        let want = Want { may_start, ..want(desired, minimum, maximum) };
+        let want = Want { may_start, stalled, ..want(desired, minimum, maximum) };
         let tasks: Vec<Seen> = tasks.into_iter().map(|(current, healthy)| Seen { current, healthy }).collect();
         prop_assert_eq!(plan(&want, &tasks), oracle::plan(&want, &tasks));
     }

@@ -30,11 +30,11 @@ pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
     let total = i32::try_from(tasks.len()).unwrap_or(i32::MAX) - surplus;
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
-    let start = if want.may_start { missing.min(room) } else { 0 };
+    let start = if want.may_start && !want.stalled { missing.min(room) } else { 0 };
     stop.extend(replace(want, tasks, start));
     stop.sort_unstable();
     let coming = tasks.iter().any(|task| task.current && !task.healthy);
-    let full = want.may_start && missing > 0 && room == 0;
+    let full = want.may_start && !want.stalled && missing > 0 && room == 0;
     let blocked = full && stop.is_empty() && !coming;
     Plan { start, stop, blocked }
 }
@@ -60,7 +60,7 @@ fn replace(want: &Want, tasks: &[Seen], starting: i32) -> Vec<usize> {
     let spare_healthy = (healthy_outdated - needed).max(0);
     let idle = outdated - healthy_outdated;
     let replaced = (outdated + ready - want.desired).max(0);
-    let stuck = starting == 0 && coming == 0 && ready < want.desired;
+    let stuck = !want.stalled && starting == 0 && coming == 0 && ready < want.desired;
     let most = if stuck { idle + spare_healthy } else { replaced.min(idle + spare_healthy) };
     let mut chosen = pick(tasks, most, |t| !t.current);
     let mut healthy_left = spare_healthy;

@@ -1,0 +1,56 @@
+//! Deployments and revisions of services: what is called about them names its cluster by ARNs alone.
+
+use ::ecs::{
+    Ctx,
+    service::{
+        deployment::{
+            describe,
+            named::{self, Kind},
+            stop,
+        },
+        revision,
+    },
+};
+use bytes::Bytes;
+use ecs_model::{self as ecs, errors};
+use wire::Error;
+
+use super::{ClusterHandle, Home, json};
+use crate::gate::Call;
+
+/// DescribeServiceDeployments.
+pub fn describe(home: &Home, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::DescribeServiceDeploymentsRequest = call.typed()?;
+    let ctx = home.ctx(&call.caller, call.now);
+    let cluster = holding(home, &ctx, Kind::Deployment, &request.service_deployment_arns)?;
+    json(&describe::describe_service_deployments(&cluster.read().state, &ctx, &request)?)
+}
+
+/// DescribeServiceRevisions.
+pub fn describe_revisions(home: &Home, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::DescribeServiceRevisionsRequest = call.typed()?;
+    let ctx = home.ctx(&call.caller, call.now);
+    let cluster = holding(home, &ctx, Kind::Revision, &request.service_revision_arns)?;
+    json(&revision::describe_service_revisions(&cluster.read().state, &ctx, &request)?)
+}
+
+/// StopServiceDeployment.
+pub async fn stop(home: &Home, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::StopServiceDeploymentRequest = call.typed()?;
+    let ctx = home.ctx(&call.caller, call.now);
+    let arn = std::slice::from_ref(&request.service_deployment_arn);
+    let cluster = holding(home, &ctx, Kind::Deployment, arn)?;
+    let run = move |txn: &mut ::ecs::Txn| stop::stop_service_deployment(txn, request);
+    json(&cluster.command(&call.caller, run).await?)
+}
+
+/// The cluster that these are in.
+fn holding(home: &Home, ctx: &Ctx, kind: Kind, arns: &[String]) -> Result<ClusterHandle, Error> {
+    let named = named::read(ctx, kind, arns)?;
+    let missing = || errors::cluster_not_found("Cluster not found.");
+    let cluster = home.cluster_by_name(&named.cluster).ok_or_else(missing)?;
+    match cluster.read().state.row.active {
+        true => Ok(cluster),
+        false => Err(errors::cluster_not_found("The referenced cluster was inactive.")),
+    }
+}

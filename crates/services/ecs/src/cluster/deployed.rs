@@ -1,0 +1,109 @@
+//! The revisions and deployments of services. A look at deployments begins with the newest, and costs what it shows.
+
+use std::sync::Arc;
+
+use imbl::OrdMap;
+
+use super::{Cluster, Key, Row, looks, rows::*};
+use crate::limits;
+
+/// Of all services.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Deployed {
+    revisions: OrdMap<ServiceName, OrdMap<DeploymentId, Arc<ServiceRevisionRow>>>,
+    deployments: OrdMap<ServiceName, OrdMap<u64, Arc<ServiceDeploymentRow>>>,
+}
+
+impl Deployed {
+    pub(super) fn put_revision(&mut self, row: &Arc<ServiceRevisionRow>) {
+        self.revisions.entry(row.service.clone()).or_default().insert(row.id, row.clone());
+    }
+
+    pub(super) fn put_deployment(&mut self, row: &Arc<ServiceDeploymentRow>) {
+        self.deployments.entry(row.service.clone()).or_default().insert(row.number, row.clone());
+    }
+
+    pub(super) fn forget_revision(&mut self, (service, id): &(ServiceName, DeploymentId)) {
+        let Some(revisions) = self.revisions.get_mut(service) else { return };
+        revisions.remove(id);
+        if revisions.is_empty() {
+            self.revisions.remove(service);
+        }
+    }
+
+    pub(super) fn forget_deployment(&mut self, (service, number): &(ServiceName, u64)) {
+        let Some(deployments) = self.deployments.get_mut(service) else { return };
+        deployments.remove(number);
+        if deployments.is_empty() {
+            self.deployments.remove(service);
+        }
+    }
+
+    /// All of it.
+    pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
+        let deployments = self.deployments.values().flat_map(OrdMap::values).cloned();
+        let revisions = self.revisions.values().flat_map(OrdMap::values).cloned();
+        deployments.map(Row::ServiceDeployment).chain(revisions.map(Row::ServiceRevision))
+    }
+}
+
+impl Cluster {
+    /// A revision of a service.
+    pub fn revision(&self, service: &ServiceName, id: DeploymentId) -> Option<&Arc<ServiceRevisionRow>> {
+        looks::one();
+        self.deployed.revisions.get(service)?.get(&id)
+    }
+
+    /// All revisions of a service, in order of their numbers.
+    pub fn revisions(&self, service: &ServiceName) -> impl Iterator<Item = &Arc<ServiceRevisionRow>> {
+        let revisions = self.deployed.revisions.get(service).into_iter();
+        revisions.flat_map(OrdMap::values).inspect(|_| looks::one())
+    }
+
+    /// The newest deployment of a service: the only one that may go on.
+    pub fn service_deployment(&self, service: &ServiceName) -> Option<&Arc<ServiceDeploymentRow>> {
+        looks::one();
+        self.deployed.deployments.get(service)?.get_max().map(|(_, row)| row)
+    }
+
+    /// The deployments of a service whose number is below `below`, the newest first.
+    pub fn service_deployments(
+        &self,
+        service: &ServiceName,
+        below: u64,
+    ) -> impl Iterator<Item = &Arc<ServiceDeploymentRow>> {
+        let deployments = self.deployed.deployments.get(service).into_iter();
+        let deployments = deployments.flat_map(move |all| all.range(..below).rev());
+        deployments.map(|(_, row)| row).inspect(|_| looks::one())
+    }
+
+    /// One of them, by the last part of its ARN.
+    pub fn service_deployment_by_id(
+        &self,
+        service: &ServiceName,
+        id: &str,
+    ) -> Option<&Arc<ServiceDeploymentRow>> {
+        self.service_deployments(service, u64::MAX).find(|row| row.id == id)
+    }
+
+    /// One of them, by its number.
+    pub fn service_deployment_by_number(
+        &self,
+        (service, number): &(ServiceName, u64),
+    ) -> Option<&Arc<ServiceDeploymentRow>> {
+        self.deployed.deployments.get(service)?.get(number)
+    }
+
+    /// The revisions, or the deployments, of all services: whether there is a row of these or not.
+    pub fn deployed(&self) -> impl Iterator<Item = &ServiceName> {
+        self.deployed.revisions.keys().chain(self.deployed.deployments.keys())
+    }
+
+    /// The oldest deployment of a service that has more than it keeps.
+    pub fn surplus_service_deployment(&self, service: &ServiceName) -> Option<Key> {
+        let deployments = self.deployed.deployments.get(service)?;
+        let (oldest, _) =
+            deployments.get_min().filter(|_| deployments.len() > limits::SERVICE_DEPLOYMENTS)?;
+        Some(Key::ServiceDeployment((service.clone(), *oldest)))
+    }
+}

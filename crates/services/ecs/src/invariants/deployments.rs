@@ -1,0 +1,69 @@
+//! What services are deployed by: revisions and deployments, and that nothing of them is missing or too much.
+
+use std::collections::BTreeSet;
+
+use crate::{
+    cluster::{Cluster, DeploymentId, DeploymentRolloutState, ServiceRow},
+    limits,
+};
+
+/// What is broken, in words.
+pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
+    for service in state.services() {
+        revisions(state, service, broken);
+        deployments(state, service, broken);
+    }
+    let strays = state.deployed().filter(|name| state.service(name).is_none());
+    broken.extend(strays.map(|name| format!("service {name} is deployed, and not there")));
+}
+
+/// What runs has its revision, and each revision is named by something.
+fn revisions(state: &Cluster, service: &ServiceRow, broken: &mut Vec<String>) {
+    let mut named: BTreeSet<DeploymentId> = service.completed.into_iter().collect();
+    for deployment in &service.deployments {
+        named.insert(deployment.id);
+        let Some(revision) = state.revision(&service.name, deployment.id) else {
+            broken.push(format!("{} of service {} has no revision", deployment.id, service.name));
+            continue;
+        };
+        if revision.task_definition != deployment.task_definition {
+            broken.push(format!("{} of service {} is of another definition", deployment.id, service.name));
+        }
+    }
+    if service.deployments.first().is_some_and(|primary| primary.task_definition != service.task_definition) {
+        broken.push(format!("service {} wants another definition than its PRIMARY deployment", service.name));
+    }
+    for row in state.service_deployments(&service.name, u64::MAX) {
+        named.extend(row.sources.iter().copied().chain([row.target]));
+    }
+    let spare = state.revisions(&service.name).filter(|row| !named.contains(&row.id));
+    broken.extend(spare.map(|row| format!("nothing names {} of service {}", row.id, service.name)));
+}
+
+/// Only the newest goes on, to what is PRIMARY or back from it; one that has ended says how it was.
+fn deployments(state: &Cluster, service: &ServiceRow, broken: &mut Vec<String>) {
+    let newest = state.service_deployment(&service.name).map(|row| row.number);
+    let mut all = 0;
+    for row in state.service_deployments(&service.name, u64::MAX) {
+        all += 1;
+        let ended = row.status.has_ended();
+        for (wrong, what) in [
+            (!ended && Some(row.number) != newest, "goes on, though another one has begun"),
+            (ended != row.end.is_some(), "has an end, and has not ended"),
+            (ended != row.finished_at.is_some(), "has not ended when it ended"),
+            (ended != row.forget_at.is_some(), "is kept for ever"),
+        ] {
+            if wrong {
+                broken.push(format!("deployment {} of service {} {what}: {row:?}", row.id, service.name));
+            }
+        }
+        let Some(primary) = service.deployments.first().filter(|_| !ended) else { continue };
+        let wanted = row.rollback.as_ref().and_then(|rollback| rollback.to).unwrap_or(row.target);
+        if primary.id != wanted || primary.rollout != DeploymentRolloutState::InProgress {
+            broken.push(format!("deployment {} of service {} goes nowhere: {row:?}", row.id, service.name));
+        }
+    }
+    if all > limits::SERVICE_DEPLOYMENTS {
+        broken.push(format!("service {} keeps {all} deployments", service.name));
+    }
+}

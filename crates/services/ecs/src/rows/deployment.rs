@@ -1,0 +1,175 @@
+//! What a service is deployed by: its revisions, and each way from those that it had to another one.
+
+use std::{borrow::Cow, fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+use state::row::KeyPart;
+use wire::{Timestamp, string_enum};
+
+use super::{DeploymentConfiguration, LaunchType, ServiceName, TaskDefinitionId};
+
+/// Names a revision of a service by a number of 19 digits, and `ecs-svc/` with these the tasks of it that are there:
+/// a deployment, as DescribeServices lists it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeploymentId(pub u64);
+
+/// A text that is not `ecs-svc/` and a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a deployment is named by `ecs-svc/` and digits")]
+pub struct NotADeployment;
+
+impl DeploymentId {
+    /// The last part of the ARN of its revision.
+    pub fn digits(self) -> String {
+        format!("{:019}", self.0)
+    }
+}
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ecs-svc/{:019}", self.0)
+    }
+}
+
+impl FromStr for DeploymentId {
+    type Err = NotADeployment;
+
+    fn from_str(text: &str) -> Result<DeploymentId, NotADeployment> {
+        let digits = text.strip_prefix("ecs-svc/").filter(|rest| rest.bytes().all(|b| b.is_ascii_digit()));
+        digits.and_then(|digits| digits.parse().ok()).map(DeploymentId).ok_or(NotADeployment)
+    }
+}
+
+impl Serialize for DeploymentId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for DeploymentId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<DeploymentId, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl KeyPart for DeploymentId {
+    fn write(&self, out: &mut String) {
+        out.push_str(&self.digits());
+    }
+}
+
+/// All of a service that only a deployment changes. It is never changed itself.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-revision.html>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceRevisionRow {
+    pub service: ServiceName,
+    pub id: DeploymentId,
+    pub created_at: Timestamp,
+    pub task_definition: TaskDefinitionId,
+    pub launch_type: LaunchType,
+    /// Of its task definition; none where that was not known any more.
+    #[serde(default)]
+    pub images: Vec<ContainerImage>,
+}
+
+/// Which image a container has.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ContainerImage {
+    pub container_name: String,
+    pub image: String,
+}
+
+/// The way of a service to a revision.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceDeploymentRow {
+    pub service: ServiceName,
+    /// Counts up by one with each of the service.
+    pub number: u64,
+    /// The last part of its ARN: 21 characters of base64url.
+    pub id: String,
+    pub status: ServiceDeploymentStatus,
+    pub status_reason: Option<String>,
+    /// The revisions that had tasks when it began; the newest first.
+    pub sources: Vec<DeploymentId>,
+    pub target: DeploymentId,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub started_at: Option<Timestamp>,
+    pub stopped_at: Option<Timestamp>,
+    pub finished_at: Option<Timestamp>,
+    pub rollback: Option<RollbackRow>,
+    /// What the circuit breaker had counted when it gave up, or was done.
+    pub breaker: Option<BreakerRow>,
+    /// How it was when it ended; until then it is as its service is.
+    pub end: Option<EndRow>,
+    /// When one that has ended is forgotten.
+    pub forget_at: Option<Timestamp>,
+}
+
+/// That a deployment rolls back, or has.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RollbackRow {
+    pub reason: String,
+    pub started_at: Timestamp,
+    /// Which revision is deployed instead; none where there was none.
+    pub to: Option<DeploymentId>,
+}
+
+/// What a circuit breaker has counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BreakerRow {
+    pub status: ServiceDeploymentRollbackMonitorsStatus,
+    pub failures: i32,
+    pub threshold: i32,
+}
+
+/// How a deployment was when it ended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EndRow {
+    pub configuration: DeploymentConfiguration,
+    /// The target's, then the sources'.
+    pub tasks: Vec<RevisionTasks>,
+}
+
+/// How many tasks there are of a revision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RevisionTasks {
+    pub revision: DeploymentId,
+    pub requested: i32,
+    pub running: i32,
+    pub pending: i32,
+}
+
+string_enum! {
+    ServiceDeploymentStatus {
+        Pending = "PENDING",
+        Successful = "SUCCESSFUL",
+        Stopped = "STOPPED",
+        StopRequested = "STOP_REQUESTED",
+        InProgress = "IN_PROGRESS",
+        RollbackRequested = "ROLLBACK_REQUESTED",
+        RollbackInProgress = "ROLLBACK_IN_PROGRESS",
+        RollbackSuccessful = "ROLLBACK_SUCCESSFUL",
+        RollbackFailed = "ROLLBACK_FAILED",
+    }
+}
+
+string_enum! {
+    ServiceDeploymentRollbackMonitorsStatus {
+        Triggered = "TRIGGERED",
+        Monitoring = "MONITORING",
+        MonitoringComplete = "MONITORING_COMPLETE",
+        Disabled = "DISABLED",
+    }
+}
+
+impl ServiceDeploymentStatus {
+    /// Whether nothing happens to it any more.
+    pub fn has_ended(self) -> bool {
+        use ServiceDeploymentStatus::{RollbackFailed, RollbackSuccessful, Stopped, Successful};
+        matches!(self, Successful | Stopped | RollbackSuccessful | RollbackFailed)
+    }
+}

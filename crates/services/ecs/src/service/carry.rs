@@ -1,0 +1,147 @@
+//! Carries plans out: the one place where services start and stop tasks, and say so.
+
+use super::{
+    events,
+    plan::{self, Plan},
+    view::View,
+};
+use crate::{
+    account::TaskDefinitionRow,
+    cluster::{DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId, TaskStopCode, Txn},
+    limits, placement, tags,
+    task::{self, run::Origin},
+};
+
+/// Brings a service of strategy REPLICA further, as its controller plans it.
+pub fn replicas(txn: &mut Txn, service: &mut ServiceRow) {
+    let Some(primary) = service.deployments.first().cloned() else { return };
+    let definition = txn.ports.account.task_definition(&primary.task_definition).cloned();
+    let may_start = definition.is_some() && primary.not_before.is_none_or(|at| at <= txn.now());
+    let tally = txn.state.tally(&service.name);
+    let planned = |service: &ServiceRow, may_start| {
+        plan::rolling::plan(&View { service, primary: &primary, tally: &tally, may_start })
+    };
+    let mut plan = planned(service, may_start);
+    if let Some(definition) = &definition {
+        let started = start(txn, service, &primary, definition, plan.start);
+        if plan.start > 0 && started.is_empty() {
+            // No room for a new one: outdated ones may have to make it.
+            plan = planned(service, false);
+        }
+    }
+    stop(txn, service, &plan);
+}
+
+/// Stops what is to stop of a plan, as much as one step can take, and says so. The others have their turn when the
+/// service is settled again, which stopping these sees to.
+pub fn stop(txn: &mut Txn, service: &mut ServiceRow, plan: &Plan) {
+    if plan.blocked {
+        events::add_blocked(txn, service);
+    }
+    let mut stopped = Vec::new();
+    for id in &plan.stop {
+        if !stopped.is_empty() && txn.full() {
+            break;
+        }
+        let Some((_, deployment)) = txn.state.task(id).and_then(|task| task.service.as_ref()) else {
+            continue;
+        };
+        let reason = format!("Scaling activity initiated by (deployment {deployment})");
+        let code = TaskStopCode::ServiceSchedulerInitiated;
+        stopped.extend(task::stop::want(txn, id, code, reason).map(|row| row.id));
+    }
+    if !stopped.is_empty() {
+        events::add(txn, &service.name, &events::stopped(&stopped));
+        service.steady = false;
+    }
+}
+
+fn start(
+    txn: &mut Txn,
+    service: &mut ServiceRow,
+    primary: &DeploymentRow,
+    definition: &TaskDefinitionRow,
+    count: usize,
+) -> Vec<TaskId> {
+    let origin = origin(service, primary, definition, &txn.state.row.name);
+    let wanted = placement::Request::new(
+        definition,
+        &origin.overrides,
+        &origin.group,
+        &service.placement_constraints,
+        &service.placement_strategy,
+    );
+    let Ok(wanted) = wanted else { return Vec::new() };
+    let mut started = Vec::new();
+    let mut refused = None;
+    while started.len() < count && refused.is_none() && (started.is_empty() || !txn.full()) {
+        match placement::place(&txn.state, &wanted, txn.ids) {
+            Ok(instance) => started.push(task::run::start(txn, definition, origin.clone(), instance).id),
+            Err(why) => refused = Some(why.explain()),
+        }
+    }
+    say_started(txn, service, &started);
+    match refused {
+        Some(why) => {
+            txn.state.waits_for(&service.name, &wanted);
+            unplaced(txn, service, &why);
+        }
+        None => service.unplaced = None,
+    }
+    started
+}
+
+/// Says which tasks were started, if any.
+pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, started: &[TaskId]) {
+    if !started.is_empty() {
+        events::add(txn, &service.name, &events::started(started));
+        service.steady = false;
+    }
+}
+
+/// Starts one task of a deployment on a given container instance, for a daemon.
+pub fn start_on(
+    txn: &mut Txn,
+    service: &ServiceRow,
+    definition: &TaskDefinitionRow,
+    on: InstanceId,
+) -> TaskId {
+    let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
+    task::run::start(txn, definition, origin, on).id
+}
+
+fn origin(
+    service: &ServiceRow,
+    primary: &DeploymentRow,
+    definition: &TaskDefinitionRow,
+    cluster: &str,
+) -> Origin {
+    let mut all = Vec::new();
+    match service.propagate_tags {
+        Some(PropagateTags::TaskDefinition) => all.clone_from(&definition.tags),
+        Some(PropagateTags::Service) => all.clone_from(&service.tags),
+        _ => {}
+    }
+    if service.enable_ecs_managed_tags {
+        let managed =
+            [tags::tag("aws:ecs:clusterName", cluster), tags::tag("aws:ecs:serviceName", &service.name.0)];
+        tags::add_missing(&mut all, &managed);
+    }
+    Origin {
+        group: format!("service:{}", service.name),
+        service: Some((service.name.clone(), primary.id)),
+        started_by: Some(primary.id.to_string()),
+        tags: all,
+        enable_execute_command: service.enable_execute_command,
+        ..Origin::default()
+    }
+}
+
+/// Says why a task has no place, once until that changes, and looks again a little later.
+pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, why: &str) {
+    let now = txn.now();
+    events::add_once(txn, &service.name, &events::unplaced(why));
+    service.unplaced = Some((why.to_owned(), now));
+    service.wake_at = Some(now.plus_millis(limits::PLACEMENT_RETRY_MS));
+    service.steady = false;
+}

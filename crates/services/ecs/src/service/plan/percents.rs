@@ -1,0 +1,117 @@
+//! How many tasks a service starts and stops next, by how many it has: the running count stays within
+//! minimumHealthyPercent and maximumPercent and moves towards the PRIMARY deployment.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html>
+
+/// Tasks of a service that shall run (`desiredStatus` RUNNING), or some of them to stop.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Tasks {
+    /// Of the PRIMARY deployment, on a container instance that is not draining.
+    pub current: Health,
+    /// The others: they are to be replaced.
+    pub outdated: Health,
+}
+
+/// Tasks by their health.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Health {
+    /// RUNNING and not UNHEALTHY: they count as healthy.
+    pub healthy: i32,
+    /// The others.
+    pub not_healthy: i32,
+}
+
+/// What the service wants.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Want {
+    pub desired: i32,
+    pub minimum_healthy_percent: i32,
+    pub maximum_percent: i32,
+    /// The PRIMARY deployment may start tasks now: no back-off, and the last try found room.
+    pub may_start: bool,
+    /// The PRIMARY deployment has failed and starts no task any more: none goes that none can replace.
+    pub stalled: bool,
+}
+
+/// How many tasks to start, and how many of which to stop: of each kind the newest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Plan {
+    pub start: i32,
+    pub stop: Tasks,
+    /// Tasks are to be replaced, but the percentages let none start and none stop, and no task is on its way that
+    /// would change that.
+    pub blocked: bool,
+}
+
+impl Health {
+    /// All of them.
+    pub fn all(self) -> i32 {
+        self.healthy.saturating_add(self.not_healthy)
+    }
+
+    /// At most `most` of them: those that are not healthy first.
+    fn at_most(self, most: i32) -> Health {
+        let not_healthy = self.not_healthy.min(most);
+        Health { healthy: self.healthy.min(most - not_healthy), not_healthy }
+    }
+}
+
+impl Tasks {
+    /// All of them.
+    pub fn all(self) -> i32 {
+        self.current.all().saturating_add(self.outdated.all())
+    }
+}
+
+impl Want {
+    /// The least healthy tasks to keep: the percentage of the desired count, rounded up.
+    pub fn floor(&self) -> i32 {
+        percent(self.desired, self.minimum_healthy_percent).1
+    }
+
+    /// The most tasks to have: the percentage of the desired count, rounded down.
+    pub fn ceiling(&self) -> i32 {
+        percent(self.desired, self.maximum_percent).0
+    }
+}
+
+/// The share rounded down, and rounded up.
+fn percent(count: i32, percent: i32) -> (i32, i32) {
+    let share = i64::from(count.max(0)) * i64::from(percent.max(0));
+    let clamp = |n: i64| i32::try_from(n).unwrap_or(i32::MAX);
+    (clamp(share / 100), clamp((share + 99) / 100))
+}
+
+/// Plans for a service that has `tasks`.
+pub fn plan(want: &Want, tasks: &Tasks) -> Plan {
+    let current = tasks.current.all();
+    let surplus = (current - want.desired).max(0);
+    let total = tasks.all() - surplus;
+    let missing = (want.desired - current).max(0);
+    let room = (want.ceiling() - total).max(0);
+    let start = if want.may_start && !want.stalled { missing.min(room) } else { 0 };
+    // The surplus of current tasks goes, and outdated ones are replaced.
+    let stop = Tasks { current: tasks.current.at_most(surplus), outdated: replace(want, tasks, start) };
+    let full = want.may_start && !want.stalled && missing > 0 && room == 0;
+    let blocked = full && stop.all() == 0 && tasks.current.not_healthy == 0;
+    Plan { start, stop, blocked }
+}
+
+/// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
+/// ones, stops that, they go first, as far as the floor allows.
+fn replace(want: &Want, tasks: &Tasks, starting: i32) -> Health {
+    let outdated = tasks.outdated.all();
+    let current = tasks.current.all().min(want.desired);
+    let ready = tasks.current.healthy.min(want.desired);
+    let coming = current - ready + starting;
+    // What must stay so that no more than `floor` healthy ones are counted on.
+    let needed = (want.floor() - ready).max(0);
+    let spare_healthy = (tasks.outdated.healthy - needed).max(0);
+    let may_go = tasks.outdated.not_healthy + spare_healthy;
+    let replaced = (outdated + ready - want.desired).max(0);
+    let stuck = !want.stalled && starting == 0 && coming == 0 && ready < want.desired;
+    let most = if stuck { may_go } else { replaced.min(may_go) };
+    tasks.outdated.at_most(most)
+}
+
+#[cfg(test)]
+mod tests;

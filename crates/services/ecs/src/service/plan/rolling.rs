@@ -1,0 +1,72 @@
+//! The controller of services that replace their tasks within percentages.
+
+use super::{
+    Plan,
+    percents::{self, Health, Tasks, Want},
+};
+use crate::{
+    cluster::{
+        DeploymentId,
+        tally::{Class, Place, Standing},
+    },
+    limits,
+    service::view::{View, in_order},
+};
+
+/// Plans for a service.
+pub fn plan(view: &View) -> Plan {
+    let want = Want {
+        desired: view.service.desired_count,
+        minimum_healthy_percent: view.service.minimum_healthy_percent,
+        maximum_percent: view.service.maximum_percent,
+        may_start: view.may_start,
+        stalled: view.has_failed(),
+    };
+    let plan = percents::plan(&want, &count(view));
+    // What has not started yet does not start on an instance that is to be emptied.
+    let late = view.tally.newest(limits::SETTLE_TASKS, |_, class| is_late(class));
+    let most = limits::SETTLE_TASKS - late.len();
+    let mut stop = in_order(late);
+    stop.extend(in_order(chosen(view, &plan.stop, most)));
+    let start = usize::try_from(plan.start).unwrap_or(0).min(limits::SETTLE_TASKS);
+    Plan { start, stop, blocked: plan.blocked }
+}
+
+/// What has not started yet, on an instance that is to be emptied.
+fn is_late(class: Class) -> bool {
+    class.leaving && class.standing == Standing::Coming
+}
+
+/// Of the PRIMARY deployment, on a container instance that is not to be emptied.
+fn is_current(view: &View, deployment: &DeploymentId, class: Class) -> bool {
+    *deployment == view.primary.id && !class.leaving
+}
+
+fn count(view: &View) -> Tasks {
+    let of = |current: bool, healthy: bool| {
+        let count = view.tally.count(|deployment, class| {
+            is_current(view, deployment, class) == current
+                && (class.standing == Standing::Healthy) == healthy
+                && !is_late(class)
+        });
+        i32::try_from(count).unwrap_or(i32::MAX)
+    };
+    let health = |current: bool| Health { healthy: of(current, true), not_healthy: of(current, false) };
+    Tasks { current: health(true), outdated: health(false) }
+}
+
+/// The tasks to stop: of each kind the newest.
+fn chosen(view: &View, stop: &Tasks, most: usize) -> Vec<Place> {
+    let mut chosen = Vec::new();
+    for (current, health) in [(true, stop.current), (false, stop.outdated)] {
+        for (healthy, wanted) in [(false, health.not_healthy), (true, health.healthy)] {
+            let wanted = usize::try_from(wanted).unwrap_or(0).min(most - chosen.len());
+            chosen.extend(view.tally.newest(wanted, |deployment, class| {
+                is_current(view, deployment, class) == current
+                    && (class.standing == Standing::Healthy) == healthy
+                    && !is_late(class)
+            }));
+        }
+    }
+    chosen
+}
