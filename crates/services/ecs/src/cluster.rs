@@ -210,6 +210,10 @@ impl Cluster {
         &self.slots
     }
 
+    pub(crate) fn slots_mut(&mut self) -> &mut Slots {
+        &mut self.slots
+    }
+
     /// A service by name.
     pub fn service(&self, name: &ServiceName) -> Option<&Arc<ServiceRow>> {
         looks::one();

@@ -1,24 +1,27 @@
 //! Where a task goes: [`place`] picks the container instance, or [`Refused`] says why none would do.
-//! Pure: reads a [`View`] of the cluster, changes nothing.
+//! Pure: reads the cluster, and changes nothing but what it keeps to find the next one by.
 //!
-//! Cheap filters and the score are one pass over a compact slot of every instance; the costly filters
-//! (attributes, memberOf) are asked only of instances that would win.
+//! The instances that have room come in the order of the strategies, as far as they are asked for; the costly filters
+//! (attributes, memberOf, ports) are asked only of those that would win.
 
 pub mod constraint;
 pub mod filter;
 pub mod query;
 mod refused;
 pub mod score;
+mod search;
 pub mod slots;
+pub mod split;
+mod trie;
 mod view;
 
-use std::{borrow::Cow, cmp::Reverse};
+use std::cmp::Reverse;
 
 use imbl::OrdMap;
 use wire::Error;
 
 use crate::{
-    Ids,
+    Cluster, Ids,
     account::TaskDefinitionRow,
     rows::{
         Attribute, InstanceId, InstanceRow, InstanceStatus, PlacementConstraint, PlacementStrategy,
@@ -31,6 +34,7 @@ pub use filter::Reason;
 pub use refused::Refused;
 pub use score::Strategy;
 pub use slots::Slots;
+use split::Layout;
 
 /// What is in use on one container instance, beside its row.
 #[derive(Debug, Clone, Copy)]
@@ -58,16 +62,6 @@ impl<'a> Candidate<'a> {
     }
 }
 
-/// A cluster as placement sees it, with the tasks that were placed before in the same command.
-pub trait View {
-    /// Every container instance, in the order of their ids.
-    fn candidates(&self) -> impl Iterator<Item = Candidate<'_>>;
-    /// What is asked of each of them first.
-    fn slots(&self) -> Cow<'_, Slots>;
-    /// One of them.
-    fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>>;
-}
-
 /// What a task needs of its host.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Needs {
@@ -86,6 +80,8 @@ pub struct Request {
     constraints: Constraints,
     /// The first decides, the next ones break ties; what is left is decided by chance.
     strategy: Vec<Strategy>,
+    /// How the best one is found by them.
+    layout: Layout,
 }
 
 impl Request {
@@ -109,8 +105,16 @@ impl Request {
             needs: definition.needs(overrides),
             group: group.to_owned(),
             constraints: Constraints::compile(of_definition, constraints)?,
+            layout: score::layout(&strategy),
             strategy,
         })
+    }
+
+    /// Whether what is left of CPU and memory is enough.
+    fn fits(&self, cpu: i64, memory: i64) -> bool {
+        let needs = &self.needs.resources;
+        let enough = |left: i64, needs: i64| needs <= 0 || left >= needs;
+        enough(cpu, needs.cpu) && enough(memory, needs.memory)
     }
 }
 
@@ -149,7 +153,7 @@ impl Request {
         Shape {
             memory: Reverse(resources.memory),
             cpu: resources.cpu,
-            ports: slots::ports(resources).collect(),
+            ports: ports(resources).collect(),
             attributes: attributes.iter().map(|a| (a.name.clone(), a.value.clone())).collect(),
             constraints: constraints.collect(),
             distinct: self.constraints.distinct_instance.then(|| self.group.clone()),
@@ -162,14 +166,25 @@ impl Request {
     }
 }
 
+/// The host ports in it; `true` for udp.
+fn ports(of: &Resources) -> impl Iterator<Item = (bool, u16)> {
+    let number = |udp: bool| move |port: &u16| (udp, *port);
+    of.ports_tcp.iter().map(number(false)).chain(of.ports_udp.iter().map(number(true)))
+}
+
 /// Picks the container instance for one task.
 ///
 /// # Errors
 /// Why no container instance will do.
-pub fn place(view: &impl View, request: &Request, ids: &mut Ids) -> Result<InstanceId, Refused> {
-    match score::pick(view, request, ids.seed()) {
+pub fn place(state: &mut Cluster, request: &Request, ids: &mut Ids) -> Result<InstanceId, Refused> {
+    let seed = ids.seed();
+    if let Some(drawn) = score::drawn(state, request, seed) {
+        return Ok(drawn.row.id);
+    }
+    let split = state.split(&request.layout);
+    match score::pick(state, &split, request, seed) {
         Some(candidate) => Ok(candidate.row.id),
-        None => Err(Refused::by_all(view, request)),
+        None => Err(Refused::by_all(state, request)),
     }
 }
 
@@ -177,15 +192,15 @@ pub fn place(view: &impl View, request: &Request, ids: &mut Ids) -> Result<Insta
 ///
 /// # Errors
 /// Why it cannot.
-pub fn place_on(view: &impl View, request: &Request, id: &InstanceId) -> Result<(), Refused> {
+pub fn place_on(state: &Cluster, request: &Request, id: &InstanceId) -> Result<(), Refused> {
     let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)) };
-    let Some(candidate) = view.candidate(id) else { return Err(refused(Reason::Inactive)) };
+    let Some(candidate) = state.candidate(id) else { return Err(refused(Reason::Inactive)) };
     filter::check(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
 }
 
 /// Whether a task of a DAEMON service belongs on a container instance, whatever runs there now.
-pub fn eligible(view: &impl View, request: &Request, id: &InstanceId) -> bool {
-    view.candidate(id).is_some_and(|candidate| {
+pub fn eligible(state: &Cluster, request: &Request, id: &InstanceId) -> bool {
+    state.candidate(id).is_some_and(|candidate| {
         candidate.row.status == InstanceStatus::Active && filter::suits(&candidate, request).is_none()
     })
 }

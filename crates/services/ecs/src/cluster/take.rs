@@ -16,13 +16,11 @@ impl Cluster {
             Some(slot) => slot,
             None => {
                 let slot = self.slots.allot(&row.id);
-                // Tasks may have been read before their instance.
-                self.slots.fill(slot, &usage.used, &usage.groups);
                 Arc::make_mut(usage).slot = Some(slot);
                 slot
             }
         };
-        self.slots.host(slot, old.as_deref(), row, &usage.used);
+        self.slots.host(slot, row, &usage.used, &usage.groups);
     }
 
     pub(super) fn forget_token(&mut self, token: &str) {
@@ -40,7 +38,7 @@ impl Cluster {
         }
         let Some(usage) = self.usage.remove(id) else { return };
         if let Some(slot) = usage.slot {
-            self.slots.release(slot, row.as_deref(), &usage.used, usage.groups.keys());
+            self.slots.release(slot, &usage.groups);
         }
     }
 
@@ -89,10 +87,15 @@ impl Cluster {
 
     pub(super) fn put_task(&mut self, row: &Arc<TaskRow>) {
         let old = self.tasks.insert(row.id, row.clone());
-        if let Some(old) = &old {
-            self.uncount(old);
+        match &old {
+            Some(old) if old.takes_alike(row) => self.recount(old, row),
+            old => {
+                if let Some(old) = old {
+                    self.uncount(old);
+                }
+                self.count(row);
+            }
         }
-        self.count(row);
         self.facets.task(old.as_deref(), Some(row));
         if old.as_ref().is_some_and(|old| old.counts_alike(row)) {
             return;
@@ -164,9 +167,27 @@ impl Cluster {
         usage.pending += pending;
         usage.tasks.insert(row.id, row.desired);
         usage.used.add(&row.needs);
-        *usage.groups.entry(row.group.clone()).or_default() += 1;
+        let of_group = usage.groups.entry(row.group.clone()).or_default();
+        *of_group += 1;
         if let Some(slot) = usage.slot {
-            self.slots.take(slot, &row.needs, &row.group);
+            self.slots.take(slot, &row.needs, &row.group, *of_group);
+        }
+    }
+
+    /// A task changes that goes on to take the same of the same container instance.
+    fn recount(&mut self, old: &TaskRow, new: &TaskRow) {
+        self.totals.task(old, Way::Out);
+        self.totals.task(new, Way::In);
+        let (was, is) = (old.counts(), new.counts());
+        if was == is && old.desired == new.desired {
+            return;
+        }
+        let Some(usage) = new.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
+        let usage = Arc::make_mut(usage);
+        usage.running += is.0 - was.0;
+        usage.pending += is.1 - was.1;
+        if old.desired != new.desired {
+            usage.tasks.insert(new.id, new.desired);
         }
     }
 
@@ -183,15 +204,14 @@ impl Cluster {
         usage.pending -= pending;
         usage.tasks.remove(&row.id);
         usage.used.subtract(&row.needs);
-        match usage.groups.get_mut(&row.group) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                usage.groups.remove(&row.group);
-            }
+        let of_group = usage.groups.get(&row.group).map_or(0, |count| count - 1);
+        if of_group > 0 {
+            usage.groups.insert(row.group.clone(), of_group);
+        } else {
+            usage.groups.remove(&row.group);
         }
         if let Some(slot) = usage.slot {
-            let reserved = row.instance.as_ref().and_then(|id| self.instances.get(id));
-            self.slots.give(slot, &row.needs, &row.group, reserved.map(|row| &row.registered));
+            self.slots.give(slot, &row.needs, &row.group, of_group);
         }
     }
 }
@@ -206,6 +226,18 @@ impl ServiceRow {
     pub fn wakes_at(&self) -> Option<Timestamp> {
         let deployments = self.deployments.iter().filter_map(|d| d.not_before);
         deployments.chain(self.wake_at).chain(self.forget_at).min()
+    }
+}
+
+impl TaskRow {
+    /// Whether two rows of a task take the same of the same container instance: neither is STOPPED.
+    fn takes_alike(&self, other: &TaskRow) -> bool {
+        let live = |row: &TaskRow| row.last != TaskStatus::Stopped;
+        live(self)
+            && live(other)
+            && self.instance == other.instance
+            && self.group == other.group
+            && self.needs == other.needs
     }
 }
 

@@ -1,5 +1,7 @@
 //! What commands write of a cluster, and whom that touches.
 
+use std::sync::Arc;
+
 use super::{Change, Cluster, Key, Mark, Row, rows::*};
 
 /// A command at work on a cluster.
@@ -22,8 +24,9 @@ pub trait Writes {
     /// Writes a deployment of a service.
     fn put_service_deployment(&mut self, row: ServiceDeploymentRow);
 
-    /// Writes a task: its service is settled again, and daemons whose task is missing where one has stopped.
-    fn put_task(&mut self, row: TaskRow);
+    /// Writes a task: its service is settled again, and daemons whose task is missing where one has stopped. Gives the
+    /// row as it is then.
+    fn put_task(&mut self, row: TaskRow) -> Arc<TaskRow>;
 
     /// Forgets the oldest of what is remembered beyond the limits.
     fn trim(&mut self);
@@ -82,7 +85,7 @@ impl Writes for Txn<'_> {
         self.put(row);
     }
 
-    fn put_task(&mut self, mut row: TaskRow) {
+    fn put_task(&mut self, mut row: TaskRow) -> Arc<TaskRow> {
         let old = self.state.task(&row.id);
         assert!(old.is_none_or(|old| old.last <= row.last), "a task's status only rises: {}", row.id);
         let stopped =
@@ -95,11 +98,13 @@ impl Writes for Txn<'_> {
             }
             self.mark(Mark::Service(service.clone()));
         }
-        self.put(row);
+        let row = Arc::new(row);
+        self.record(Change::Put(Row::Task(row.clone())));
         if let Some(host) = host.filter(|_| stopped) {
             let waiting = self.state.daemons_waiting_on(&host);
             self.touch_daemons(waiting, &host);
         }
+        row
     }
 
     fn trim(&mut self) {

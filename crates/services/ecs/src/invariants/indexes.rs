@@ -17,6 +17,10 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     facets(state, broken);
     tallies(state, broken);
     daemons(state, broken);
+    let splits = state.slots().broken(|| state.candidates());
+    broken.extend(
+        splits.iter().map(|layout| format!("what is kept of {layout:?} is not what would be made anew")),
+    );
     broken.extend(
         state.waiting_broken().map(|is| format!("not those wait for room that do by their rows: {is}")),
     );

@@ -10,8 +10,8 @@ use std::cmp::Ordering;
 
 use wire::Timestamp;
 
-use super::{Candidate, View};
-use crate::cluster::rows::InstanceRow;
+use super::Candidate;
+use crate::cluster::{Cluster, rows::InstanceRow};
 
 pub use parser::Error;
 
@@ -32,8 +32,8 @@ pub fn parse(text: &str) -> Result<Query, Error> {
 
 impl Query {
     /// Whether a container instance is a member.
-    pub fn matches(&self, view: &impl View, row: &InstanceRow) -> bool {
-        view.candidate(&row.id).is_some_and(|candidate| self.holds(&candidate))
+    pub fn matches(&self, state: &Cluster, row: &InstanceRow) -> bool {
+        state.candidate(&row.id).is_some_and(|candidate| self.holds(&candidate))
     }
 
     /// As it was read.

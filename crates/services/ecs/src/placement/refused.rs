@@ -3,9 +3,9 @@
 
 use ecs_model as ecs;
 
-use super::{Reason, Request, View, filter};
+use super::{Reason, Request, filter};
 use crate::{
-    Ctx, arn,
+    Cluster, Ctx, arn,
     cluster::rows::{InstanceId, InstanceStatus},
 };
 
@@ -26,10 +26,10 @@ pub struct Refused {
 
 impl Refused {
     /// Asks every ACTIVE container instance for its reason.
-    pub(super) fn by_all(view: &impl View, request: &Request) -> Refused {
+    pub(super) fn by_all(state: &Cluster, request: &Request) -> Refused {
         let mut refused = Refused { each: Vec::new(), closest: None };
         let mut best = None;
-        for candidate in view.candidates() {
+        for candidate in state.candidates() {
             if candidate.row.status != InstanceStatus::Active {
                 continue;
             }

@@ -1,19 +1,17 @@
 //! Which of the container instances that have room comes first: the placement strategies.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-placement-strategies.html>
 
-use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BTreeSet, BinaryHeap},
-};
-
 use ecs_model::errors;
 use wire::Error;
 
 use super::{
-    Candidate, Request, View, filter,
-    slots::{Slot, Slots, State, digest},
+    Candidate, Request, filter,
+    search::Search,
+    slots::State,
+    split::{Layout, Lead, Split},
 };
 use crate::{
+    cluster::Cluster,
     instance::ZONE,
     rows::{PlacementStrategy, PlacementStrategyType},
 };
@@ -37,19 +35,22 @@ pub enum Strategy {
 }
 
 impl Strategy {
-    /// Reads the strategies of a request, in their order.
+    /// Reads the strategies of a request, in their order, up to the one that leaves it to chance: behind it there is
+    /// nothing to decide.
     pub fn compile(given: &[PlacementStrategy]) -> Result<Vec<Strategy>, Error> {
         if given.len() > MAX_STRATEGIES {
             return Err(errors::invalid_parameter(
                 "Too many placement strategies specified. The maximum is 5.",
             ));
         }
-        given.iter().map(Strategy::of).collect()
+        let mut chain = given.iter().map(Strategy::of).collect::<Result<Vec<_>, _>>()?;
+        chain.truncate(chain.iter().position(|of| *of == Strategy::Random).unwrap_or(chain.len()));
+        Ok(chain)
     }
 
     /// What holds for a service that names none: over the zones, then the instances with the fewest tasks.
     pub fn of_service() -> Vec<Strategy> {
-        vec![Strategy::SpreadAttribute("ecs.availability-zone".to_owned()), Strategy::SpreadInstances]
+        vec![Strategy::SpreadAttribute(ZONE.to_owned()), Strategy::SpreadInstances]
     }
 
     fn of(given: &PlacementStrategy) -> Result<Strategy, Error> {
@@ -75,168 +76,80 @@ impl Strategy {
     }
 }
 
-/// The best instance of those that all filters let through.
-pub(super) fn pick<'v>(view: &'v impl View, request: &Request, seed: u64) -> Option<Candidate<'v>> {
-    let slots = view.slots();
-    // Where any will do, some are tried before all of them are looked at.
-    if request.strategy.iter().all(|strategy| *strategy == Strategy::Random)
-        && let Some(found) = draws(seed, slots.total()).find_map(|slot| drawn(view, &slots, request, slot))
-    {
-        return Some(found);
+/// How a chain of strategies looks for its instance.
+pub(super) fn layout(chain: &[Strategy]) -> Layout {
+    let mut layout = Layout::default();
+    let mut counted = false;
+    for strategy in chain {
+        let lead = match strategy {
+            Strategy::SpreadAttribute(name) if !layout.attributes.contains(name) => {
+                layout.attributes.push(name.clone());
+                continue;
+            }
+            Strategy::BinpackCpu => Lead::Cpu,
+            Strategy::BinpackMemory => Lead::Memory,
+            Strategy::SpreadInstances => {
+                counted = true;
+                continue;
+            }
+            Strategy::Random | Strategy::SpreadAttribute(_) => continue,
+        };
+        // What is counted is held against the slots, as long as nothing else has put them in order before.
+        if layout.lead == Lead::Slot && !counted {
+            layout.lead = lead;
+        }
     }
-    let scan = Scan::new(view, &slots, request, seed);
-    // The costly filters are asked of the best one alone; of the others, in their order, only if it fails.
-    let suits = |entry: &Entry| {
-        let candidate = view.candidate(slots.id(entry.slot)?)?;
-        filter::check(&candidate, request).is_none().then_some(candidate)
-    };
-    let best = scan.entries().min()?;
-    suits(&best).or_else(|| {
-        let mut others: BinaryHeap<Reverse<Entry>> = scan.entries().map(Reverse).collect();
-        std::iter::from_fn(|| others.pop()).skip(1).find_map(|Reverse(entry)| suits(&entry))
-    })
+    layout
 }
 
-/// Slots to try, each as likely as any other. Where one in ten would do, one in a thousand tasks is placed by a look
-/// at all of them.
+/// The best instance of those that all filters let through. The costly filters are asked of the best one alone; of
+/// the others, in their order, only if it fails.
+pub(super) fn pick<'v>(
+    state: &'v Cluster,
+    split: &Split,
+    request: &Request,
+    seed: u64,
+) -> Option<Candidate<'v>> {
+    let mut found = Search::new(split, request, named(seed, state.slots().total()));
+    found.find_map(|slot| suitable(state, request, slot))
+}
+
+/// An instance that will do, where any does: some are tried before it is asked which there are.
+pub(super) fn drawn<'v>(state: &'v Cluster, request: &Request, seed: u64) -> Option<Candidate<'v>> {
+    let slots = state.slots();
+    let any = request.strategy.is_empty();
+    let mut draws = draws(seed, slots.total()).filter(|_| any).filter(|slot| {
+        slots.get(*slot).is_some_and(|slot| slot.state == State::Open && request.fits(slot.cpu, slot.memory))
+    });
+    draws.find_map(|slot| suitable(state, request, slot))
+}
+
+/// Slots to try, each as likely as any other. Where one in ten would do, one in a thousand tasks is placed by a
+/// search.
 pub(super) fn draws(seed: u64, slots: usize) -> impl Iterator<Item = u32> {
     const DRAWS: u64 = 64;
-    let draw = move |number: u64| {
-        let slot = (u128::from(mix(seed, number)) * slots as u128) >> 64;
-        u32::try_from(slot).unwrap_or(u32::MAX)
-    };
-    (1..=DRAWS).filter(move |_| slots > 0).map(draw)
+    (1..=DRAWS).filter(move |_| slots > 0).map(move |number| draw(seed, number, slots))
+}
+
+/// The slot that comes first where the strategies leave a choice.
+pub(super) fn named(seed: u64, slots: usize) -> u32 {
+    draw(seed, 0, slots)
+}
+
+fn draw(seed: u64, number: u64, slots: usize) -> u32 {
+    let slot = (u128::from(mix(seed, number)) * slots as u128) >> 64;
+    u32::try_from(slot).unwrap_or(u32::MAX)
 }
 
 /// The instance of a slot, if it will do.
-fn drawn<'v>(view: &'v impl View, slots: &Slots, request: &Request, at: u32) -> Option<Candidate<'v>> {
-    slots.get(at).filter(|slot| has_room(slot, request))?;
-    let candidate = view.candidate(slots.id(at)?)?;
+fn suitable<'v>(state: &'v Cluster, request: &Request, slot: u32) -> Option<Candidate<'v>> {
+    let candidate = state.candidate(state.slots().id(slot)?)?;
     filter::check(&candidate, request).is_none().then_some(candidate)
 }
 
-/// Whether tasks may come to a slot, and there is enough left of what is counted in it.
-fn has_room(slot: &Slot, request: &Request) -> bool {
-    let needs = &request.needs.resources;
-    let fits = |left: i64, needs: i64| needs <= 0 || left >= needs;
-    slot.state == State::Open && fits(slot.cpu, needs.cpu) && fits(slot.memory, needs.memory)
-}
-
-/// One look at all slots for one request.
-struct Scan<'a> {
-    slots: &'a Slots,
-    request: &'a Request,
-    seed: u64,
-    /// How many tasks of the request's group are in each slot.
-    tasks: Vec<i32>,
-    /// Where a host port that is needed is taken.
-    blocked: BTreeSet<u32>,
-    criteria: Vec<Criterion>,
-}
-
-/// A strategy, with what it must know of all slots.
-enum Criterion {
-    Random,
-    SpreadInstances,
-    /// The value of the attribute in each slot (of the zone it stands in the slot itself), and how many tasks of
-    /// the group there are on all instances of a value.
-    SpreadAttribute(Option<Vec<u64>>, BTreeMap<u64, i64>),
-    BinpackCpu,
-    BinpackMemory,
-}
-
-impl<'a> Scan<'a> {
-    fn new(view: &impl View, slots: &'a Slots, request: &'a Request, seed: u64) -> Scan<'a> {
-        let blocked = slots.blocked(&request.needs.resources);
-        let tasks = slots.group(&request.group);
-        let mut scan = Scan { slots, request, seed, tasks, blocked, criteria: Vec::new() };
-        let strategies = request.strategy.iter().take(MAX_STRATEGIES);
-        scan.criteria = strategies.map(|strategy| scan.criterion(view, strategy)).collect();
-        scan
-    }
-
-    fn criterion(&self, view: &impl View, strategy: &Strategy) -> Criterion {
-        match strategy {
-            Strategy::Random => Criterion::Random,
-            Strategy::SpreadInstances => Criterion::SpreadInstances,
-            Strategy::BinpackCpu => Criterion::BinpackCpu,
-            Strategy::BinpackMemory => Criterion::BinpackMemory,
-            Strategy::SpreadAttribute(name) => {
-                let column = (name != ZONE).then(|| column(view, self.slots.total(), name));
-                let mut tally = BTreeMap::new();
-                for (at, slot) in self.slots.iter().filter(|(_, slot)| slot.state != State::Absent) {
-                    *tally.entry(value(&column, at, slot)).or_default() += self.tasks_in(at);
-                }
-                Criterion::SpreadAttribute(column, tally)
-            }
-        }
-    }
-
-    fn tasks_in(&self, at: u32) -> i64 {
-        self.tasks.get(at as usize).copied().unwrap_or(0).into()
-    }
-
-    /// The slots that have room.
-    fn entries(&self) -> impl Iterator<Item = Entry> {
-        let distinct = self.request.constraints.distinct_instance;
-        self.slots.iter().filter_map(move |(at, slot)| {
-            let room = has_room(slot, self.request);
-            let barred = || (distinct && self.tasks_in(at) > 0) || self.blocked.contains(&at);
-            (room && !barred()).then(|| self.entry(at, slot))
-        })
-    }
-
-    fn entry(&self, at: u32, slot: &Slot) -> Entry {
-        let random = mix(self.seed, slot.salt);
-        let mut key = [0; MAX_STRATEGIES];
-        for (place, criterion) in key.iter_mut().zip(&self.criteria) {
-            *place = match criterion {
-                Criterion::Random => (random >> 1) as i64,
-                Criterion::SpreadInstances => self.tasks_in(at),
-                Criterion::SpreadAttribute(column, tally) => {
-                    tally.get(&value(column, at, slot)).copied().unwrap_or(0)
-                }
-                Criterion::BinpackCpu => slot.cpu,
-                Criterion::BinpackMemory => slot.memory,
-            };
-        }
-        Entry { key, random, slot: at }
-    }
-}
-
-fn value(column: &Option<Vec<u64>>, at: u32, slot: &Slot) -> u64 {
-    column.as_ref().map_or(slot.zone, |column| column.get(at as usize).copied().unwrap_or(0))
-}
-
-/// The values of an attribute, by slot.
-fn column(view: &impl View, slots: usize, attribute: &str) -> Vec<u64> {
-    let mut values = vec![0; slots];
-    // Where the attribute stood on the instance before: agents of one version register the same list.
-    let mut hint = usize::MAX;
-    for candidate in view.candidates() {
-        let attributes = candidate.row.attributes.as_slice();
-        if attributes.get(hint).is_none_or(|there| there.name != attribute) {
-            hint = attributes.iter().position(|there| there.name == attribute).unwrap_or(usize::MAX);
-        }
-        let found = attributes.get(hint).map(|there| there.value.as_deref().unwrap_or_default());
-        if let Some(place) = values.get_mut(candidate.slot as usize) {
-            *place = digest(found);
-        }
-    }
-    values
-}
-
-/// A slot that may be chosen: the least is the best.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Entry {
-    key: [i64; MAX_STRATEGIES],
-    random: u64,
-    slot: u32,
-}
-
-/// A number that looks random, from the seed and what an instance is told apart by.
-pub(super) fn mix(seed: u64, salt: u64) -> u64 {
-    let z = seed ^ salt.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+/// A number that looks random, from the seed and another number.
+fn mix(seed: u64, number: u64) -> u64 {
+    let z = seed ^ number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let z = (z ^ z >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let z = (z ^ z >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
     z ^ z >> 31

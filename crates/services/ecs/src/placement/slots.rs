@@ -1,15 +1,20 @@
-//! What placement asks of every container instance, kept small and side by side, so that asking ten thousand of
-//! them costs little: a [`Slot`] each, and by group and by host port the slots that hold one. An index of the
-//! cluster's rows, changed only where they are applied.
+//! What placement asks of every container instance, kept small: a [`Slot`] each, the slots that hold tasks of a group,
+//! and the [`Split`]s by which the best one is found. An index of the cluster's rows, changed only where they are
+//! applied.
 
-use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use imbl::{OrdMap, OrdSet, Vector};
 
-use crate::{
-    cluster::rows::{InstanceId, InstanceRow, InstanceStatus, Resources},
-    instance::ZONE,
+use super::{
+    Candidate,
+    split::{Layout, Split},
 };
+use crate::cluster::rows::{InstanceId, InstanceRow, InstanceStatus, Resources};
+
+/// Splits that are kept: what the strategies that are in use ask for. One more, and the oldest is made anew when it
+/// is asked for again.
+const KEPT: usize = 4;
 
 /// Whether tasks can be placed on an instance, and count there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -30,22 +35,15 @@ pub struct Slot {
     pub cpu: i64,
     /// MiB that are left.
     pub memory: i64,
-    /// The value of the zone attribute, as [`digest`] gives it.
-    pub zone: u64,
-    /// Of the instance's id; two instances that are equal otherwise are told apart by it.
-    pub salt: u64,
     pub state: State,
 }
 
 impl Slot {
     /// The slot of an instance of which `used` is in use.
     pub fn of(row: &InstanceRow, used: &Resources) -> Slot {
-        let zone = row.attributes.iter().find(|attribute| attribute.name == ZONE);
         Slot {
             cpu: row.registered.cpu.saturating_sub(used.cpu),
             memory: row.registered.memory.saturating_sub(used.memory),
-            zone: digest(zone.map(|zone| zone.value.as_deref().unwrap_or_default())),
-            salt: digest(Some(&row.id.to_string())),
             state: match row.status {
                 InstanceStatus::Inactive => State::Absent,
                 InstanceStatus::Active if row.agent_connected => State::Open,
@@ -60,9 +58,6 @@ pub fn digest(text: Option<&str>) -> u64 {
     text.map_or(0, |text| crate::digest::digest(&[text]))
 }
 
-/// A host port; `true` for udp.
-pub(super) type Port = (bool, u16);
-
 /// All of them. Cloning is cheap.
 #[derive(Debug, Clone, Default)]
 pub struct Slots {
@@ -71,23 +66,11 @@ pub struct Slots {
     free: OrdSet<u32>,
     /// How many tasks of a group are in which slots.
     groups: OrdMap<String, OrdMap<u32, i32>>,
-    /// In which slots a host port is reserved or held.
-    ports: OrdMap<Port, OrdSet<u32>>,
-}
-
-/// The host ports in it.
-pub(super) fn ports(of: &Resources) -> impl Iterator<Item = Port> {
-    let number = |udp: bool| move |port: &u16| (udp, *port);
-    of.ports_tcp.iter().map(number(false)).chain(of.ports_udp.iter().map(number(true)))
+    kept: Vec<Arc<Split>>,
 }
 
 impl Slots {
-    /// Every slot, those of no instance too.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Slot)> {
-        (0..).zip(self.slots.iter())
-    }
-
-    /// How many there are.
+    /// How many there are, those of no instance too.
     pub fn total(&self) -> usize {
         self.slots.len()
     }
@@ -102,15 +85,9 @@ impl Slots {
         self.slots.get(slot as usize)
     }
 
-    /// How many tasks of a group are in each slot.
-    pub fn group(&self, group: &str) -> Vec<i32> {
-        let mut counts = vec![0; self.total()];
-        for (slot, count) in self.groups.get(group).into_iter().flatten() {
-            if let Some(place) = counts.get_mut(*slot as usize) {
-                *place = *count;
-            }
-        }
-        counts
+    /// How many tasks of a group are in a slot.
+    pub fn tasks(&self, slot: u32, group: &str) -> i32 {
+        self.groups.get(group).and_then(|slots| slots.get(&slot)).copied().unwrap_or(0)
     }
 
     /// The slots that hold a task of a group.
@@ -118,9 +95,33 @@ impl Slots {
         self.groups.get(group).into_iter().flat_map(|slots| slots.keys().copied())
     }
 
-    /// The slots in which one of these host ports cannot be had.
-    pub fn blocked(&self, wanted: &Resources) -> BTreeSet<u32> {
-        ports(wanted).filter_map(|port| self.ports.get(&port)).flatten().copied().collect()
+    /// The split of a layout, if it is kept.
+    pub fn split(&self, layout: &Layout) -> Option<Arc<Split>> {
+        self.kept.iter().find(|split| split.layout() == layout).cloned()
+    }
+
+    /// Keeps the split of a layout from now on; `all` are the instances that there are.
+    pub fn keep<'a>(&mut self, layout: &Layout, all: impl Iterator<Item = Candidate<'a>>) -> Arc<Split> {
+        let split = Arc::new(self.anew(layout, all));
+        self.kept.drain(..self.kept.len().saturating_sub(KEPT - 1));
+        self.kept.push(split.clone());
+        split
+    }
+
+    fn anew<'a>(&self, layout: &Layout, all: impl Iterator<Item = Candidate<'a>>) -> Split {
+        let mut split = Split::new(layout.clone());
+        for candidate in all {
+            if let Some(slot) = self.get(candidate.slot) {
+                split.enter(candidate.slot, slot, candidate.row, candidate.groups);
+            }
+        }
+        split
+    }
+
+    /// The layouts of which what is kept is not what would be made anew.
+    pub fn broken<'a, I: Iterator<Item = Candidate<'a>>>(&self, all: impl Fn() -> I) -> Vec<&Layout> {
+        let wrong = self.kept.iter().filter(|split| ***split != self.anew(split.layout(), all()));
+        wrong.map(|split| split.layout()).collect()
     }
 
     /// A slot for an instance that has none.
@@ -138,92 +139,75 @@ impl Slots {
         }
     }
 
-    /// What was in use on an instance before it had a slot.
-    pub fn fill(&mut self, slot: u32, used: &Resources, groups: &OrdMap<String, i32>) {
-        ports(used).for_each(|port| self.hold_port(slot, port));
-        for (group, count) in groups {
-            self.groups.entry(group.clone()).or_default().insert(slot, *count);
+    /// An instance's row is written; `used` and `groups` are what is on it.
+    pub fn host(&mut self, slot: u32, row: &InstanceRow, used: &Resources, groups: &OrdMap<String, i32>) {
+        // Tasks may have been read before their instance.
+        for (group, tasks) in groups {
+            self.set(slot, group, *tasks);
+        }
+        let is = Slot::of(row, used);
+        let was = self.slots.set(slot as usize, is);
+        for split in &mut self.kept {
+            let split = Arc::make_mut(split);
+            split.leave(slot, &was, groups);
+            split.enter(slot, &is, row, groups);
         }
     }
 
-    /// An instance's row is written; `old` is what it was before.
-    pub fn host(&mut self, slot: u32, old: Option<&InstanceRow>, row: &InstanceRow, used: &Resources) {
-        if let Some(old) = old.filter(|old| old.registered != row.registered) {
-            ports(&old.registered).for_each(|port| self.free_port(slot, port));
-            ports(used).for_each(|port| self.hold_port(slot, port));
-        }
-        if old.is_none_or(|old| old.registered != row.registered) {
-            ports(&row.registered).for_each(|port| self.hold_port(slot, port));
-        }
-        self.slots.set(slot as usize, Slot::of(row, used));
-    }
-
-    /// A task of a group takes what it needs.
-    pub fn take(&mut self, slot: u32, needs: &Resources, group: &str) {
+    /// A task of a group takes what it needs; so many of the group are on the instance now.
+    pub fn take(&mut self, slot: u32, needs: &Resources, group: &str, tasks: i32) {
         self.shift(slot, -needs.cpu, -needs.memory);
-        ports(needs).for_each(|port| self.hold_port(slot, port));
-        *self.groups.entry(group.to_owned()).or_default().entry(slot).or_default() += 1;
+        self.count(slot, group, tasks);
     }
 
-    /// A task of a group gives back what it needed; `reserved` ports stay held.
-    pub fn give(&mut self, slot: u32, needs: &Resources, group: &str, reserved: Option<&Resources>) {
+    /// A task of a group gives back what it needed; so many of the group are left on the instance.
+    pub fn give(&mut self, slot: u32, needs: &Resources, group: &str, tasks: i32) {
         self.shift(slot, needs.cpu, needs.memory);
-        for port in ports(needs) {
-            if !reserved.is_some_and(|reserved| ports(reserved).any(|held| held == port)) {
-                self.free_port(slot, port);
-            }
-        }
-        let Some(counts) = self.groups.get_mut(group) else { return };
-        match counts.get_mut(&slot) {
-            Some(count) if *count > 1 => *count -= 1,
-            _ => {
-                counts.remove(&slot);
-            }
-        }
-        if counts.is_empty() {
-            self.groups.remove(group);
-        }
+        self.count(slot, group, tasks);
     }
 
-    /// An instance is gone, with what was in use on it.
-    pub fn release<'a>(
-        &mut self,
-        slot: u32,
-        row: Option<&InstanceRow>,
-        used: &Resources,
-        groups: impl Iterator<Item = &'a String>,
-    ) {
-        let reserved = row.map(|row| &row.registered);
-        reserved.into_iter().chain([used]).flat_map(ports).for_each(|port| self.free_port(slot, port));
-        for group in groups {
-            if let Some(counts) = self.groups.get_mut(group) {
-                counts.remove(&slot);
-                if counts.is_empty() {
-                    self.groups.remove(group);
-                }
-            }
+    /// An instance is gone, with its tasks of these groups.
+    pub fn release(&mut self, slot: u32, groups: &OrdMap<String, i32>) {
+        let was = self.slots.set(slot as usize, Slot::default());
+        for split in &mut self.kept {
+            Arc::make_mut(split).leave(slot, &was, groups);
         }
-        self.slots.set(slot as usize, Slot::default());
+        for group in groups.keys() {
+            self.set(slot, group, 0);
+        }
         self.free.insert(slot);
     }
 
     fn shift(&mut self, slot: u32, cpu: i64, memory: i64) {
-        if let Some(place) = self.slots.get_mut(slot as usize) {
-            place.cpu = place.cpu.saturating_add(cpu);
-            place.memory = place.memory.saturating_add(memory);
+        let Some(is) = self.slots.get_mut(slot as usize) else { return };
+        let was = *is;
+        is.cpu = is.cpu.saturating_add(cpu);
+        is.memory = is.memory.saturating_add(memory);
+        for split in &mut self.kept {
+            Arc::make_mut(split).room(slot, Some(&was), Some(is));
         }
     }
 
-    fn hold_port(&mut self, slot: u32, port: Port) {
-        self.ports.entry(port).or_default().insert(slot);
+    fn count(&mut self, slot: u32, group: &str, tasks: i32) {
+        self.set(slot, group, tasks);
+        let Some(on) = self.slots.get(slot as usize) else { return };
+        for split in &mut self.kept {
+            Arc::make_mut(split).count(slot, on, group, tasks);
+        }
     }
 
-    fn free_port(&mut self, slot: u32, port: Port) {
-        if let Some(held) = self.ports.get_mut(&port) {
-            held.remove(&slot);
-            if held.is_empty() {
-                self.ports.remove(&port);
-            }
+    fn set(&mut self, slot: u32, group: &str, tasks: i32) {
+        if tasks > 0 && !self.groups.contains_key(group) {
+            self.groups.insert(group.to_owned(), OrdMap::new());
+        }
+        let Some(slots) = self.groups.get_mut(group) else { return };
+        if tasks > 0 {
+            slots.insert(slot, tasks);
+        } else {
+            slots.remove(&slot);
+        }
+        if slots.is_empty() {
+            self.groups.remove(group);
         }
     }
 }

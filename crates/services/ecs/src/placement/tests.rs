@@ -11,6 +11,7 @@ use super::*;
 use crate::{
     cluster::{
         Change, Cluster, Key, Row,
+        looks,
         rows::{Desired, Stop, TaskRow, TaskStatus, TaskStopCode, VersionInfo},
     },
     testing::{self, ctx},
@@ -45,27 +46,6 @@ struct Host {
     groups: OrdMap<String, i32>,
 }
 
-impl View for Hosts {
-    fn candidates(&self) -> impl Iterator<Item = Candidate<'_>> {
-        let slotted = (0..).zip(&self.0);
-        slotted.map(|(slot, Host { row, used, groups })| Candidate { row, used, groups, running: 0, slot })
-    }
-
-    fn slots(&self) -> Cow<'_, Slots> {
-        let mut slots = Slots::default();
-        for Host { row, used, groups } in &self.0 {
-            let slot = slots.allot(&row.id);
-            slots.fill(slot, used, groups);
-            slots.host(slot, None, row, used);
-        }
-        Cow::Owned(slots)
-    }
-
-    fn candidate(&self, id: &InstanceId) -> Option<Candidate<'_>> {
-        self.candidates().find(|candidate| candidate.row.id == *id)
-    }
-}
-
 impl Hosts {
     fn of(hosts: &[(&str, i64, i64)]) -> Hosts {
         let host = |(id, cpu, memory): &(&str, i64, i64)| Host {
@@ -85,13 +65,29 @@ impl Hosts {
         self
     }
 
+    /// The same as rows.
+    fn cluster(&self) -> Cluster {
+        let (mut cluster, mut made) = (empty(), 0);
+        for Host { row, used, groups } in &self.0 {
+            cluster.apply(&Change::Put(Row::Instance(row.clone().into())));
+            let one = |(group, count): (&String, &i32)| vec![(group.clone(), Resources::default()); *count as usize];
+            let holders = groups.iter().flat_map(one).chain([("used".to_owned(), used.clone())]);
+            for (group, needs) in holders {
+                made += 1;
+                let row = TaskRow { needs, ..task(&format!("t{made}"), &group, &row.id, &[]) };
+                cluster.apply(&Change::Put(Row::Task(row.into())));
+            }
+        }
+        cluster
+    }
+
     fn host(&mut self, id: &str) -> &mut Host {
         self.0.iter_mut().find(|host| host.row.id.0 == testing::id(id)).unwrap()
     }
 
     /// Places one task and takes what it needs; the instance's name.
     fn place(&mut self, request: &Request, ids: &mut Ids) -> Result<String, Refused> {
-        let id = testing::name(place(self, request, ids)?.0);
+        let id = testing::name(place(&mut self.cluster(), request, ids)?.0);
         let host = self.host(&id);
         host.used.cpu += request.needs.resources.cpu;
         host.used.memory += request.needs.resources.memory;
@@ -167,16 +163,17 @@ fn a_service_without_strategy_spreads_over_zones_then_instances() {
 
 #[test]
 fn without_a_strategy_a_task_goes_anywhere_and_the_seed_decides() {
-    let hosts = Hosts::of(&[("a", 2000, 2000), ("b", 2000, 2000), ("c", 2000, 2000)]);
+    let mut hosts = Hosts::of(&[("a", 2000, 2000), ("b", 2000, 2000), ("c", 2000, 2000)]).cluster();
     let request = request("family:f", json!([]), json!([]));
-    let run = |seed| {
+    let mut run = |seed| {
         let mut ids = Ids::new(seed);
-        (0..30).map(|_| testing::name(place(&hosts, &request, &mut ids).unwrap().0)).collect::<Vec<_>>()
+        (0..30).map(|_| testing::name(place(&mut hosts, &request, &mut ids).unwrap().0)).collect::<Vec<_>>()
     };
-    assert_eq!(run(7), run(7));
-    assert_ne!(run(7), run(8));
+    let chosen = run(7);
+    assert_eq!(chosen, run(7));
+    assert_ne!(chosen, run(8));
     for id in ["a", "b", "c"] {
-        assert!(run(7).iter().any(|chosen| chosen == id), "{id} is never chosen");
+        assert!(chosen.iter().any(|chosen| chosen == id), "{id} is never chosen");
     }
 }
 
@@ -212,7 +209,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
     hosts = hosts.with("lost", &[("gpu", "1"), ("no", "")]);
     hosts.host("full").used.ports_tcp.insert(80);
     let reasons = |hosts: &Hosts, request: &Request| {
-        let refused = place(hosts, request, &mut Ids::new(1)).unwrap_err();
+        let refused = place(&mut hosts.cluster(), request, &mut Ids::new(1)).unwrap_err();
         let failures = refused.failures(&ctx(), "c").into_iter();
         let failures =
             failures.map(|f| (named(f.arn.unwrap().rsplit('/').next().unwrap()), f.reason.unwrap()));
@@ -251,20 +248,20 @@ fn a_named_instance_is_checked_alone_and_a_daemon_belongs_where_it_suits() {
     let mut hosts = Hosts::of(&[("a", 2000, 2000), ("b", 10, 10)]).with("a", &[("disk", "ssd")]);
     let distinct = request("g", json!([{"type": "distinctInstance"}]), json!([]));
     let (a, b) = (InstanceId(testing::id("a")), InstanceId(testing::id("b")));
-    assert_eq!(place_on(&hosts, &distinct, &a), Ok(()));
-    assert_eq!(place_on(&hosts, &distinct, &b).unwrap_err().closest, Some((b, Reason::Cpu)));
+    assert_eq!(place_on(&hosts.cluster(), &distinct, &a), Ok(()));
+    assert_eq!(place_on(&hosts.cluster(), &distinct, &b).unwrap_err().closest, Some((b, Reason::Cpu)));
     assert_eq!(
-        place_on(&hosts, &distinct, &InstanceId(testing::id("x"))).unwrap_err().closest.unwrap().1,
+        place_on(&hosts.cluster(), &distinct, &InstanceId(testing::id("x"))).unwrap_err().closest.unwrap().1,
         Reason::Inactive
     );
     hosts.host("a").groups.insert("g".to_owned(), 1);
     hosts.host("a").row.agent_connected = false;
-    assert!(eligible(&hosts, &distinct, &a), "its own task and a lost connection do not drive it away");
-    assert!(eligible(&hosts, &distinct, &b), "no room now is no reason to stop it");
+    assert!(eligible(&hosts.cluster(), &distinct, &a), "its own task and a lost connection do not drive it away");
+    assert!(eligible(&hosts.cluster(), &distinct, &b), "no room now is no reason to stop it");
     let ssd = request("g", json!([{"type": "memberOf", "expression": "attribute:disk == ssd"}]), json!([]));
-    assert!(eligible(&hosts, &ssd, &a) && !eligible(&hosts, &ssd, &b));
+    assert!(eligible(&hosts.cluster(), &ssd, &a) && !eligible(&hosts.cluster(), &ssd, &b));
     hosts.host("a").row.status = InstanceStatus::Draining;
-    assert!(!eligible(&hosts, &ssd, &a));
+    assert!(!eligible(&hosts.cluster(), &ssd, &a));
 }
 
 #[test]
@@ -352,6 +349,10 @@ proptest! {
             json!([{"type": "binpack", "field": "cpu"}, {"type": "spread", "field": "host"}]),
             json!([{"type": "spread", "field": "attribute:ecs.availability-zone"}, {"type": "binpack", "field": "memory"}]),
             json!([{"type": "spread", "field": "attribute:rack"}, {"type": "spread", "field": "host"}]),
+            json!([{"type": "spread", "field": "host"}, {"type": "binpack", "field": "memory"}]),
+            json!([{"type": "spread", "field": "attribute:rack"}, {"type": "binpack", "field": "cpu"},
+                {"type": "spread", "field": "attribute:ecs.availability-zone"}, {"type": "spread", "field": "host"}]),
+            json!([{"type": "binpack", "field": "memory"}, {"type": "random"}, {"type": "spread", "field": "host"}]),
         ]),
         constraint in prop::sample::select(vec![
             json!([]),
@@ -363,15 +364,25 @@ proptest! {
     ) {
         let mut cluster = empty();
         let mut made = 0;
-        for (kind, which, number) in happenings {
+        let asks = |group: &str| {
+            let mut request = request(group, constraint.clone(), strategy.clone());
+            request.needs.resources.ports_tcp.extend(port);
+            request
+        };
+        for (at, (kind, which, number)) in happenings.into_iter().enumerate() {
             happen(&mut cluster, kind, which, number, &mut made);
+            // What is kept from the first one on is brought forward by what happens after it.
+            let request = asks(["g0", "service:s"][at % 2]);
+            let split = cluster.split(&request.layout);
+            let picked = score::pick(&cluster, &split, &request, seed).map(|candidate| candidate.row.id);
+            prop_assert_eq!(picked, look_at_all(&cluster, &request, seed));
         }
         prop_assert_eq!(crate::invariants::check(&cluster), Vec::<String>::new());
         for group in ["g0", "service:s"] {
-            let mut request = request(group, constraint.clone(), strategy.clone());
-            request.needs.resources.ports_tcp.extend(port);
-            let picked = score::pick(&cluster, &request, seed).map(|candidate| candidate.row.id);
-            prop_assert_eq!(picked, look_at_all(&cluster, &request, seed));
+            let request = asks(group);
+            let draw = score::drawn(&cluster, &request, seed).map(|candidate| candidate.row.id);
+            let drawn = first_drawn(&cluster, &request, seed);
+            prop_assert_eq!(draw, drawn);
         }
     }
 }
@@ -439,21 +450,23 @@ fn happen(cluster: &mut Cluster, kind: u8, which: prop::sample::Index, number: u
     cluster.apply(&Change::Put(Row::Instance(host.into())));
 }
 
+/// Where any will do, the first one that is drawn.
+fn first_drawn(cluster: &Cluster, request: &Request, seed: u64) -> Option<InstanceId> {
+    let there = |slot: u32| cluster.candidates().find(|candidate| candidate.slot == slot);
+    let any = request.strategy.is_empty();
+    let mut drawn = score::draws(seed, cluster.slots().total()).filter(|_| any).filter_map(there);
+    drawn.find(|candidate| filter::check(candidate, request).is_none()).map(|candidate| candidate.row.id)
+}
+
 /// The choice by the rows alone: every filter and every key of every instance, and no index.
 fn look_at_all(cluster: &Cluster, request: &Request, seed: u64) -> Option<InstanceId> {
     let live: Vec<Candidate<'_>> =
         cluster.candidates().filter(|c| c.row.status != InstanceStatus::Inactive).collect();
-    if request.strategy.iter().all(|strategy| *strategy == score::Strategy::Random) {
-        let there = |slot: u32| cluster.candidates().find(|candidate| candidate.slot == slot);
-        let mut drawn = score::draws(seed, cluster.slots().total()).filter_map(there);
-        if let Some(found) = drawn.find(|candidate| filter::check(candidate, request).is_none()) {
-            return Some(found.row.id);
-        }
-    }
+    let named = score::named(seed, cluster.slots().total());
     let key = |candidate: &Candidate<'_>| {
-        let random = score::mix(seed, slots::digest(Some(&candidate.row.id.to_string())));
+        let chance = search::chance(candidate.slot, named);
         let of = |strategy: &score::Strategy| match strategy {
-            score::Strategy::Random => (random >> 1) as i64,
+            score::Strategy::Random => chance.into(),
             score::Strategy::SpreadInstances => candidate.in_group(&request.group),
             score::Strategy::SpreadAttribute(name) => {
                 let same = live.iter().filter(|other| other.attribute(name) == candidate.attribute(name));
@@ -462,10 +475,86 @@ fn look_at_all(cluster: &Cluster, request: &Request, seed: u64) -> Option<Instan
             score::Strategy::BinpackCpu => candidate.row.registered.cpu - candidate.used.cpu,
             score::Strategy::BinpackMemory => candidate.row.registered.memory - candidate.used.memory,
         };
-        (request.strategy.iter().map(of).collect::<Vec<i64>>(), random)
+        (request.strategy.iter().map(of).collect::<Vec<i64>>(), chance)
     };
     let suits = live.iter().filter(|candidate| filter::check(candidate, request).is_none());
     suits.min_by_key(|candidate| key(candidate)).map(|candidate| candidate.row.id)
+}
+
+/// So many instances in three zones and twenty racks, a task of the service `s` on each but three of them.
+fn large(instances: usize) -> Cluster {
+    let mut cluster = empty();
+    let mut ids = Ids::new(1);
+    for at in 0..instances {
+        let mut row = instance("i", 1000, 1000);
+        row.id = InstanceId(ids.id());
+        let attribute = |name: &str, value: String| Attribute { name: name.to_owned(), value: Some(value) };
+        row.attributes.push(attribute("ecs.availability-zone", format!("z{}", at % 3)));
+        row.attributes.push(attribute("rack", format!("r{}", at % 20)));
+        let id = row.id;
+        cluster.apply(&Change::Put(Row::Instance(row.into())));
+        if at >= 3 {
+            let mut row = task("t", "service:s", &id, &[]);
+            row.id = crate::cluster::TaskId(ids.id());
+            row.started_at = Some(Timestamp(0));
+            cluster.apply(&Change::Put(Row::Task(row.into())));
+        }
+    }
+    cluster
+}
+
+/// The most that is looked at to place one of several tasks, one after another.
+fn most_looked_at(instances: usize, strategy: &Value, constraints: &Value) -> usize {
+    let mut cluster = large(instances);
+    let request = request("service:s", constraints.clone(), strategy.clone());
+    let (mut ids, mut most) = (Ids::new(7), 0);
+    // The first one has what is kept made.
+    drop(cluster.split(&request.layout));
+    for at in 0..6 {
+        looks::taken();
+        let Ok(id) = place(&mut cluster, &request, &mut ids) else { break };
+        most = most.max(looks::taken());
+        let mut row = task("t", "service:s", &id, &[]);
+        (row.id, row.needs) = (crate::cluster::TaskId(ids.id()), request.needs.resources.clone());
+        cluster.apply(&Change::Put(Row::Task(row.into())));
+        assert!(at < 3 || constraints[0]["type"] != "distinctInstance", "there are three without a task");
+    }
+    most
+}
+
+#[test]
+fn a_placement_looks_at_no_more_among_many_instances() {
+    let zone = json!({"type": "spread", "field": "attribute:ecs.availability-zone"});
+    let rack = json!({"type": "spread", "field": "attribute:rack"});
+    let host = json!({"type": "spread", "field": "instanceId"});
+    let memory = json!({"type": "binpack", "field": "memory"});
+    let cpu = json!({"type": "binpack", "field": "cpu"});
+    let none = json!([]);
+    let distinct = json!([{"type": "distinctInstance"}]);
+    let member = json!([{"type": "memberOf", "expression": "attribute:rack in [r1, r2, r3, r4, r5, r6, r7, r8]"}]);
+    for (strategy, constraints) in [
+        (json!([]), &none),
+        (json!([]), &distinct),
+        (json!([]), &member),
+        (json!([{"type": "random"}]), &none),
+        (json!([{"type": "random"}]), &distinct),
+        (json!([host]), &none),
+        (json!([host]), &distinct),
+        (json!([zone]), &none),
+        (json!([rack]), &none),
+        (json!([rack, host]), &none),
+        (json!([zone, rack, host]), &none),
+        (json!([memory]), &none),
+        (json!([memory]), &member),
+        (json!([cpu]), &none),
+        (json!([cpu, memory]), &none),
+        (json!([zone, memory]), &none),
+        (json!([zone, cpu]), &none),
+    ] {
+        let (few, many) = [200, 20_000].map(|n| most_looked_at(n, &strategy, constraints)).into();
+        // What grows is the depth of the tries: seven forks, for each of up to thirty groups that tie.
+        assert!(many <= few + 210, "{strategy} {constraints}: {few} looks among few, {many} among many");
+    }
 }
 
 /// `cargo nextest run -p ecs --run-ignored all --no-capture ten_thousand` prints what one placement costs.
@@ -503,7 +592,7 @@ fn ten_thousand_instances() {
         request.needs.attributes = cluster.instance(&hosts[0]).unwrap().attributes[30..36].to_vec();
         let start = std::time::Instant::now();
         for _ in 0..50 {
-            place(&cluster, &request, &mut ids).unwrap();
+            place(&mut cluster, &request, &mut ids).unwrap();
         }
         println!("{group} {strategy}: one placement among 10,000: {:?}", start.elapsed() / 50);
     }

@@ -75,7 +75,7 @@ fn start(
     let mut started = Vec::new();
     let mut refused = None;
     while started.len() < count && refused.is_none() && (started.is_empty() || !txn.full()) {
-        match placement::place(&txn.state, &wanted, txn.ids) {
+        match placement::place(&mut txn.state, &wanted, txn.ids) {
             Ok(instance) => started.push(task::run::start(txn, definition, origin.clone(), instance).id),
             Err(why) => refused = Some(why.explain()),
         }

@@ -107,7 +107,7 @@ fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> 
         return Ok(());
     }
     let freed = after.last == TaskStatus::Stopped && before.last != TaskStatus::Stopped;
-    txn.put_task(after.clone());
+    let after = txn.put_task(after);
     if freed {
         service::task_stopped(txn, &before, &after);
         if let Some(host) = &after.instance {

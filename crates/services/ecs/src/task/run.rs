@@ -59,7 +59,7 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     }
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
     for _ in 0..count {
-        match placement::place(&txn.state, &wanted, txn.ids) {
+        match placement::place(&mut txn.state, &wanted, txn.ids) {
             Ok(instance) => tasks.push(start(txn, &definition, origin.clone(), instance)),
             Err(refused) => {
                 failures.extend(refused.failures(txn.ctx, &txn.state.row.name));
@@ -112,7 +112,12 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
 }
 
 /// Makes a task on a container instance that has room for it.
-pub fn start(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, instance: InstanceId) -> TaskRow {
+pub fn start(
+    txn: &mut Txn,
+    definition: &TaskDefinitionRow,
+    origin: Origin,
+    instance: InstanceId,
+) -> Arc<TaskRow> {
     let needs = definition.needs(&origin.overrides);
     let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
@@ -143,8 +148,7 @@ pub fn start(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, inst
         forget_at: None,
         version: 0,
     };
-    txn.put_task(row.clone());
-    TaskRow { version: 1, ..row }
+    txn.put_task(row)
 }
 
 /// Whether the health of a container is checked.
@@ -297,8 +301,7 @@ fn repeated(txn: &Txn, token: Option<&str>, digest: &str) -> Result<Option<ecs::
         );
         return Err(conflict.with("resourceIds", serde_json::Value::Array(made)));
     }
-    let tasks: Vec<TaskRow> =
-        row.tasks.iter().filter_map(|id| txn.state.task(id)).map(|row| row.as_ref().clone()).collect();
+    let tasks: Vec<Arc<TaskRow>> = row.tasks.iter().filter_map(|id| txn.state.task(id)).cloned().collect();
     Ok(Some(ecs::RunTaskResponse { tasks: Some(shown(txn, &tasks)), failures: Some(Vec::new()) }))
 }
 
@@ -319,8 +322,8 @@ pub fn fingerprint(request: &impl serde::Serialize) -> String {
     hex::encode(Sha256::digest(json))
 }
 
-fn shown(txn: &Txn, tasks: &[TaskRow]) -> Vec<ecs::Task> {
-    let one = |row: &TaskRow| ecs::Task {
+fn shown(txn: &Txn, tasks: &[Arc<TaskRow>]) -> Vec<ecs::Task> {
+    let one = |row: &Arc<TaskRow>| ecs::Task {
         tags: Some(row.tags.shown()),
         ..describe::task(&txn.state, txn.ctx, row)
     };

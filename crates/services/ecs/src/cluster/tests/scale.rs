@@ -241,7 +241,8 @@ fn looked_at(hosts: u128, tasks: u128, daemons: usize) -> Vec<(&'static str, usi
 fn a_step_looks_at_what_it_is_about() {
     let (few, many) = (looked_at(20, 50, 3), looked_at(2000, 5000, 3));
     for ((what, few), (_, many)) in few.iter().zip(&many) {
-        assert!(many <= &(few + 16), "{what} looks at {few} rows of few, and at {many} of many");
+        // A hundred times as many hosts are seven forks more in each of the tries that one stands in.
+        assert!(many <= &(few + 32), "{what} looks at {few} rows of few, and at {many} of many");
     }
 }
 
