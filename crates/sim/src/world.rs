@@ -199,7 +199,7 @@ impl World {
     fn batch<T>(&mut self, work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T) -> T {
         let (ctx, before) = (self.ctx(), self.state.clone());
         let ports = Ports { account: Arc::new(self.account.clone()), listened: self.bus.is_some() };
-        let mut batch = Batch::new(before.clone(), &ports, Changes::new());
+        let mut batch = Batch::new(before.clone(), ports, Changes::new());
         let reply = work(&mut batch, &ctx, &mut self.ids);
         batch.settle(&ctx, &mut self.ids);
         let done = batch.done();

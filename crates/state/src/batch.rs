@@ -32,9 +32,9 @@ pub trait Sink<T: Table> {
 }
 
 /// A batch at work.
-pub struct Batch<'a, D: Domain, S: Sink<D::Rows>> {
+pub struct Batch<D: Domain, S: Sink<D::Rows>> {
     state: D,
-    ports: &'a D::Ports,
+    ports: D::Ports,
     sink: S,
     keys: BTreeSet<KeyOf<D>>,
     bytes: usize,
@@ -53,10 +53,15 @@ pub struct Done<D: Domain, S> {
     pub broken: Vec<KeyOf<D>>,
 }
 
-impl<'a, D: Domain, S: Sink<D::Rows>> Batch<'a, D, S> {
+impl<D: Domain, S: Sink<D::Rows>> Batch<D, S> {
     /// Begins from a state.
-    pub fn new(state: D, ports: &'a D::Ports, sink: S) -> Batch<'a, D, S> {
+    pub fn new(state: D, ports: D::Ports, sink: S) -> Batch<D, S> {
         Batch { state, ports, sink, keys: BTreeSet::new(), bytes: 0, broken: Vec::new() }
+    }
+
+    /// What the next steps see of others.
+    pub fn see(&mut self, ports: D::Ports) {
+        self.ports = ports;
     }
 
     /// The state so far.
@@ -84,7 +89,7 @@ impl<'a, D: Domain, S: Sink<D::Rows>> Batch<'a, D, S> {
         ids: &mut Ids,
         command: impl FnOnce(&mut Txn<D>) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
-        let mut txn = Txn::new(self.state.clone(), self.ports, ctx, ids);
+        let mut txn = Txn::new(self.state.clone(), &self.ports, ctx, ids);
         let before = &self.state;
         let ran = catch_unwind(AssertUnwindSafe(|| {
             let reply = command(&mut txn)?;

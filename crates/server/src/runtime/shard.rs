@@ -1,9 +1,12 @@
 //! One shard at work: its writer alone changes it. Commands queue up; each runs on the state as the one before left
 //! it; what they touched is settled once; the whole batch becomes one commit; only when that is on disk do readers
 //! and followers see the new state, and do clients get their answers. If the commit fails, nothing has happened.
+//!
+//! While a commit is on its way to the disk, the next batch runs on the state that it will leave. That one is stored
+//! behind it and never without it: if the first fails, nothing of the second has happened either.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Weak},
     time::Duration,
@@ -32,7 +35,7 @@ pub struct Setting<D: Domain> {
     /// For example `aws`.
     pub partition: Arc<str>,
     pub store: Arc<dyn Store>,
-    /// What it may read of others, as that stands at the beginning of a batch.
+    /// What it may read of others, as that stands when a step begins: who was answered by one shard is seen by the next.
     pub ports: Arc<dyn Fn() -> D::Ports + Send + Sync>,
 }
 
@@ -88,7 +91,7 @@ impl<D: Domain> Shard<D> {
         let snapshot = ArcSwap::from_pointee(visible);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared { setting, snapshot, followers: RwLock::default() });
-        tokio::spawn(Writer { shared: shared.clone(), queue, clock: None }.run());
+        tokio::spawn(Writer { shared: shared.clone(), queue, clock: None, storing: None }.run());
         Shard { shared, jobs }
     }
 
@@ -159,21 +162,63 @@ struct Writer<D: Domain> {
     queue: mpsc::Receiver<Job<D>>,
     /// How often the clock had been set when times in the rows were last brought into line with it.
     clock: Option<u64>,
+    /// The batch that is on its way to the disk.
+    storing: Option<Storing<D>>,
+}
+
+/// A batch that has run.
+struct Made<D: Domain> {
+    state: Arc<D>,
+    keys: BTreeSet<KeyOf<D>>,
+    answers: Vec<Answer>,
+    /// What [`Writer::clock`] is once it is stored, where that changes.
+    clock: Option<u64>,
+}
+
+/// A batch on its way to the disk.
+struct Storing<D: Domain> {
+    made: Made<D>,
+    told: oneshot::Receiver<Result<Revision, store::Error>>,
+}
+
+/// What has become of the batch that is on its way; never anything where there is none.
+async fn stored<D: Domain>(storing: &mut Option<Storing<D>>) -> Result<Revision, store::Error> {
+    match storing {
+        Some(storing) => (&mut storing.told).await.unwrap_or(Err(store::Error::Closed)),
+        None => std::future::pending().await,
+    }
 }
 
 impl<D: Domain> Writer<D> {
     async fn run(mut self) {
         let mut pause = None;
         loop {
-            let wake = self.shared.snapshot.load().state.agenda().wake_at();
+            let wake = self.newest().agenda().wake_at();
             let due = clock::sleep_until(wake, pause.take(), self.clock);
-            tokio::select! {
+            let done = tokio::select! {
+                biased;
+                outcome = stored(&mut self.storing) => self.over(outcome).is_ok(),
                 job = self.queue.recv() => match job {
-                    Some(job) => if self.guarded(Some(job)).await.is_none() { pause = Some(RETRY) },
-                    None => return,
+                    Some(job) => self.guarded(Some(job)).await.is_some(),
+                    None => break,
                 },
-                () = due => if self.guarded(None).await != Some(true) { pause = Some(RETRY) },
+                () = due => self.guarded(None).await == Some(true),
             };
+            if !done {
+                pause = Some(RETRY);
+            }
+        }
+        if self.storing.is_some() {
+            let outcome = stored(&mut self.storing).await;
+            drop(self.over(outcome));
+        }
+    }
+
+    /// The state that the next batch begins from.
+    fn newest(&self) -> Arc<D> {
+        match &self.storing {
+            Some(storing) => storing.made.state.clone(),
+            None => self.shared.snapshot.load().state.clone(),
         }
     }
 
@@ -187,12 +232,14 @@ impl<D: Domain> Writer<D> {
         done.ok()
     }
 
-    /// Runs what is due and what waits, and settles what that touched. False when the commit failed.
+    /// Runs what is due and what waits, settles what that touched, and sends it to the disk. False when it came to
+    /// nothing, as the batch before it has failed.
     async fn batch(&mut self, first: Option<Job<D>>) -> bool {
-        let before = self.shared.snapshot.load_full();
-        let ports = (self.shared.setting.ports)();
+        let newest = self.newest();
+        let shared = self.shared.clone();
+        let ports = || (shared.setting.ports)();
         let encoded = Encoded::new(&self.shared.setting.id);
-        let mut batch = Batch::new(D::clone(&before.state), &ports, encoded);
+        let mut batch = Batch::new(D::clone(&newest), ports(), encoded);
         let (now, steps) = (clock::now(), clock::steps());
         let own = self.shared.ctx(&By::default(), now);
         let set = match self.clock {
@@ -207,24 +254,31 @@ impl<D: Domain> Writer<D> {
         } else {
             batch.clock(&own, &mut ids(), set);
         }
-        let in_line = batch.changed() == 0;
+        let clock = Some(steps).filter(|_| set != Set::No && batch.changed() == 0);
         let (mut answers, mut next, mut jobs) = (Vec::new(), first, 0);
-        while let Some(job) = next.take() {
-            answers.extend(job(&mut batch, now));
-            jobs += 1;
-            if jobs < BATCH && batch.has_room() {
-                next = self.queue.try_recv().ok();
+        loop {
+            while let Some(job) = next.take() {
+                batch.see(ports());
+                answers.extend(job(&mut batch, now));
+                jobs += 1;
+                if jobs < BATCH && batch.has_room() {
+                    next = self.queue.try_recv().ok();
+                }
+            }
+            if self.storing.is_none() {
+                break;
+            }
+            // What comes while the batch before is stored belongs to this one.
+            tokio::select! {
+                biased;
+                outcome = stored(&mut self.storing) => if let Err(refused) = self.over(outcome) {
+                    refuse(answers, &refused);
+                    return false;
+                },
+                Some(job) = self.queue.recv(), if jobs < BATCH && batch.has_room() => next = Some(job),
             }
         }
         batch.settle(&own, &mut ids());
-        let done = self.commit(batch, &before, answers).await;
-        if set != Set::No && in_line && done {
-            self.clock = Some(steps);
-        }
-        done
-    }
-
-    async fn commit(&self, batch: Batch<'_, D, Encoded>, before: &Visible<D>, answers: Vec<Answer>) -> bool {
         let done = batch.done();
         for key in &done.broken {
             let row = self.shared.setting.id.key(&D::Rows::path(key));
@@ -233,26 +287,47 @@ impl<D: Domain> Writer<D> {
                 "a row breaks an assertion; it is left alone for a minute, the others go on"
             );
         }
-        let stored = if done.keys.is_empty() { Ok(before.revision) } else { self.store(done.sink).await };
-        match stored {
+        let made = Made { state: Arc::new(done.state), keys: done.keys, answers, clock };
+        if made.keys.is_empty() {
+            let revision = self.shared.snapshot.load().revision;
+            self.publish(made, revision);
+        } else {
+            self.storing = Some(Storing { made, told: self.store(done.sink) });
+        }
+        true
+    }
+
+    /// What was on its way has come to its end.
+    ///
+    /// # Errors
+    /// It is not on disk: what those hear who wait for it.
+    fn over(&mut self, outcome: Result<Revision, store::Error>) -> Result<(), Error> {
+        let Some(Storing { made, .. }) = self.storing.take() else { return Ok(()) };
+        match outcome {
             Ok(revision) => {
-                let after = Arc::new(Visible { state: Arc::new(done.state), revision });
-                self.shared.snapshot.store(after.clone());
-                if !done.keys.is_empty() {
-                    let keys: Vec<KeyOf<D>> = done.keys.into_iter().collect();
-                    let delta: Delta<D> = Delta { keys: &keys, before: &before.state, after: &after.state };
-                    self.tell(&delta);
-                }
-                answers.into_iter().for_each(|answer| answer(Ok(())));
-                true
+                self.publish(made, revision);
+                Ok(())
             }
             Err(error) => {
                 tracing::error!(%error, "a change could not be stored");
                 let refused = could_not_be_stored(&error);
-                answers.into_iter().for_each(|answer| answer(Err(refused.clone())));
-                false
+                refuse(made.answers, &refused);
+                Err(refused)
             }
         }
+    }
+
+    /// Shows what is on disk, and lets the answers go.
+    fn publish(&mut self, made: Made<D>, revision: Revision) {
+        let before = self.shared.snapshot.load_full();
+        self.shared.snapshot.store(Arc::new(Visible { state: made.state.clone(), revision }));
+        if !made.keys.is_empty() {
+            let keys: Vec<KeyOf<D>> = made.keys.into_iter().collect();
+            let delta: Delta<D> = Delta { keys: &keys, before: &before.state, after: &made.state };
+            self.tell(&delta);
+        }
+        made.answers.into_iter().for_each(|answer| answer(Ok(())));
+        self.clock = made.clock.or(self.clock);
     }
 
     /// Tells the followers, each for itself: what one breaks costs neither the others nor the answers.
@@ -264,13 +339,18 @@ impl<D: Domain> Writer<D> {
         }
     }
 
-    async fn store(&self, encoded: Encoded) -> Result<Revision, store::Error> {
+    /// Sends it to the disk.
+    fn store(&self, encoded: Encoded) -> oneshot::Receiver<Result<Revision, store::Error>> {
         let changes: Vec<store::Change> = encoded.changes.into_values().collect();
         let (tell, told) = oneshot::channel();
         let commit = Commit { changes, conditions: Vec::new() };
         self.shared.setting.store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
-        told.await.unwrap_or(Err(store::Error::Closed))
+        told
     }
+}
+
+fn refuse(answers: Vec<Answer>, refused: &Error) {
+    answers.into_iter().for_each(|answer| answer(Err(refused.clone())));
 }
 
 fn server(text: impl Into<String>) -> Error {

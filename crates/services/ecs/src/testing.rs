@@ -132,7 +132,7 @@ impl World {
         work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T,
     ) -> (T, Vec<Key>) {
         let ports = Ports { account: Arc::new(self.account.clone()), listened: self.listened };
-        let mut batch = Batch::new(self.state.clone(), &ports, Changes::new());
+        let mut batch = Batch::new(self.state.clone(), ports, Changes::new());
         looks::taken();
         let reply = work(&mut batch, &self.ctx, &mut self.ids);
         batch.settle(&self.ctx, &mut self.ids);

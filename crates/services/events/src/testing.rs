@@ -78,11 +78,11 @@ impl World {
         work: impl FnOnce(&mut Batch<Events, BTreeMap<Key, Change>>, &Ctx, &mut Ids) -> T,
     ) -> T {
         let ports = others();
-        let mut batch = Batch::new(self.state.clone(), &ports, BTreeMap::new());
+        let mut batch = Batch::new(self.state.clone(), ports.clone(), BTreeMap::new());
         let reply = work(&mut batch, &self.ctx, &mut self.ids);
         self.end(batch);
         while self.state.agenda().marks().next().is_some() {
-            let batch = Batch::new(self.state.clone(), &ports, BTreeMap::new());
+            let batch = Batch::new(self.state.clone(), ports.clone(), BTreeMap::new());
             self.end(batch);
         }
         reply

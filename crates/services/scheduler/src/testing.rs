@@ -118,7 +118,7 @@ impl World {
     /// Runs a batch: `work`, and the settling of what it touched.
     pub fn batch<T>(&mut self, work: impl FnOnce(&mut Batch<Scheduler, Changes>, &Ctx, &mut Ids) -> T) -> T {
         let ports: Ports = self.others.clone();
-        let mut batch = Batch::new(self.state.clone(), &ports, Changes::new());
+        let mut batch = Batch::new(self.state.clone(), ports, Changes::new());
         let reply = work(&mut batch, &self.ctx, &mut self.ids);
         batch.settle(&self.ctx, &mut self.ids);
         let done = batch.done();

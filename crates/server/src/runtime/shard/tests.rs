@@ -1,6 +1,9 @@
 //! One writer over a domain of plain texts: what one command, or a timer, does wrong harms no other.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::atomic::{AtomicBool, AtomicUsize, Ordering},
+};
 
 use serde::{Deserialize, Serialize};
 use state::Agenda;
@@ -155,18 +158,147 @@ async fn a_follower_that_breaks_an_assertion_costs_neither_the_others_nor_the_wr
 
 #[tokio::test]
 async fn a_batch_that_breaks_an_assertion_is_heard_of_and_the_writer_goes_on() {
-    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let broken = Arc::new(AtomicBool::new(true));
     let now = broken.clone();
     let setting = Setting {
         ports: Arc::new(move || {
-            assert!(!now.load(std::sync::atomic::Ordering::Relaxed), "a look at another shard");
+            assert!(!now.load(Ordering::Relaxed), "a look at another shard");
             Timer::Panics
         }),
         ..setting(Arc::new(Memory::new()), Timer::Panics)
     };
     let shard = Shard::start(Texts::default(), setting);
     assert_eq!(write(&shard, "one", "1").await.unwrap_err().code(), "ServerException");
-    broken.store(false, std::sync::atomic::Ordering::Relaxed);
+    broken.store(false, Ordering::Relaxed);
     assert_eq!(write(&shard, "two", "1").await, Ok(()));
     assert_eq!(keys(&shard), ["two"]);
+}
+
+/// A store whose disk takes a commit when it is told to.
+#[derive(Default)]
+struct Slow {
+    inner: Memory,
+    waiting: parking_lot::Mutex<VecDeque<(Commit, store::Done)>>,
+}
+
+impl Slow {
+    fn waits(&self) -> usize {
+        self.waiting.lock().len()
+    }
+
+    /// The first that waits is written, or fails.
+    fn let_go(&self, well: bool) {
+        let (commit, done) = self.waiting.lock().pop_front().unwrap();
+        if well { self.inner.submit(commit, done) } else { done(Err(store::Error::Closed)) }
+    }
+}
+
+impl Store for Slow {
+    fn submit(&self, commit: Commit, done: store::Done) {
+        self.waiting.lock().push_back((commit, done));
+    }
+
+    fn revision(&self) -> Revision {
+        self.inner.revision()
+    }
+
+    fn get(&self, key: &str) -> Result<Option<store::Entry>, store::Error> {
+        self.inner.get(key)
+    }
+
+    fn range(&self, span: &store::Span, limit: usize) -> Result<store::Range, store::Error> {
+        self.inner.range(span, limit)
+    }
+
+    fn scan(
+        &self,
+        span: &store::Span,
+        each: &mut dyn FnMut(store::Entry),
+    ) -> Result<Revision, store::Error> {
+        self.inner.scan(span, each)
+    }
+
+    fn watch(&self, span: store::Span, from: Revision) -> Result<store::Watch, store::Error> {
+        self.inner.watch(span, from)
+    }
+
+    fn acquire_lease(&self, name: &str, holder: &str, ttl: Duration) -> Result<store::Lease, store::Error> {
+        self.inner.acquire_lease(name, holder, ttl)
+    }
+
+    fn renew_lease(&self, lease: &store::Lease) -> Result<(), store::Error> {
+        self.inner.renew_lease(lease)
+    }
+
+    fn release_lease(&self, lease: &store::Lease) -> Result<(), store::Error> {
+        self.inner.release_lease(lease)
+    }
+
+    fn backup(&self, to: &std::path::Path) -> Result<(), store::Error> {
+        self.inner.backup(to)
+    }
+
+    fn close(&self) {
+        self.inner.close();
+    }
+
+    fn health(&self) -> store::Health {
+        self.inner.health()
+    }
+}
+
+/// Waits until it holds, while others work.
+async fn until(holds: impl Fn() -> bool) {
+    while !holds() {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_batch_runs_while_the_one_before_is_stored_and_is_nothing_without_it() {
+    for well in [false, true] {
+        let store = Arc::new(Slow::default());
+        let (seen, newer) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+        let look = newer.clone();
+        let ports = move || if look.load(Ordering::Relaxed) { Timer::IsTooLong } else { Timer::Panics };
+        let setting = Setting { ports: Arc::new(ports), ..setting(store.clone(), Timer::Panics) };
+        let shard = Shard::start(Texts::default(), setting);
+        let put = |key: &'static str| {
+            let (shard, seen) = (shard.clone(), seen.clone());
+            let command = move |txn: &mut Txn<Texts>| {
+                let found = (txn.state.rows.len(), *txn.ports == Timer::IsTooLong);
+                txn.put(TextRow { key: key.to_owned(), value: "1".to_owned() });
+                seen.fetch_add(1, Ordering::Relaxed);
+                Ok(found)
+            };
+            tokio::spawn(async move { shard.execute("", command).await })
+        };
+        let one = put("one");
+        until(|| store.waits() == 1).await;
+        let two = put("two");
+        until(|| seen.load(Ordering::Relaxed) == 2).await;
+        // What others have answered meanwhile is seen by whatever comes after it.
+        newer.store(true, Ordering::Relaxed);
+        let three = put("three");
+        until(|| seen.load(Ordering::Relaxed) == 3).await;
+        assert_eq!((store.waits(), keys(&shard)), (1, Vec::new()), "nothing is shown or stored before its time");
+        store.let_go(well);
+        if well {
+            assert_eq!(one.await.unwrap(), Ok((0, false)));
+            assert_eq!(keys(&shard), ["one"]);
+            until(|| store.waits() == 1).await;
+            store.let_go(true);
+            assert_eq!((two.await.unwrap(), three.await.unwrap()), (Ok((1, false)), Ok((2, true))));
+            assert_eq!(keys(&shard), ["one", "three", "two"]);
+        } else {
+            for refused in [one.await.unwrap(), two.await.unwrap(), three.await.unwrap()] {
+                assert_eq!(refused.unwrap_err().code(), "ServerException");
+            }
+            assert_eq!((store.waits(), keys(&shard)), (0, Vec::new()));
+            let again = put("again");
+            until(|| store.waits() == 1).await;
+            store.let_go(true);
+            assert_eq!(again.await.unwrap(), Ok((0, true)));
+        }
+    }
 }

@@ -130,7 +130,7 @@ impl World {
             caller_arn: "".into(),
             agent: None,
         };
-        let mut batch = Batch::new(self.state.clone(), &self.listened, BTreeMap::new());
+        let mut batch = Batch::new(self.state.clone(), self.listened, BTreeMap::new());
         let reply = batch.command(&ctx, &mut self.ids, |txn| Ok(command(txn))).unwrap().unwrap();
         let done = batch.done();
         self.state = done.state;
