@@ -251,6 +251,61 @@ resource "aws_ecs_task_definition" "app" {
     operating_system_family = "LINUX"
   }
 }
+resource "aws_ecs_task_definition" "fargate" {
+  family                   = "terraformed-fargate"
+  network_mode             = "awsvpc"
+  requires_compatibilities = ["FARGATE", "EC2"]
+  cpu                      = "512"
+  memory                   = "1024"
+  pid_mode                 = "task"
+  execution_role_arn       = "arn:aws:iam::000000000000:role/ecsTaskExecutionRole"
+  ephemeral_storage { size_in_gib = 30 }
+  runtime_platform {
+    cpu_architecture        = "ARM64"
+    operating_system_family = "LINUX"
+  }
+  container_definitions = jsonencode([{
+    name              = "web"
+    image             = "000000000000.dkr.ecr.us-east-1.amazonaws.com/web:1"
+    portMappings      = [{ containerPort = 8080, name = "http", appProtocol = "http" }]
+    healthCheck       = { command = ["CMD-SHELL", "true"] }
+    ulimits           = [{ name = "nofile", softLimit = 1024, hardLimit = 4096 }]
+    secrets           = []
+    environmentFiles  = []
+    versionConsistency = "disabled"
+    restartPolicy     = { enabled = true }
+    linuxParameters   = { initProcessEnabled = true }
+    logConfiguration = {
+      logDriver = "awslogs"
+      options   = { "awslogs-group" = "g", "awslogs-region" = "us-east-1", "awslogs-stream-prefix" = "f" }
+    }
+  }])
+  tags = { word = var.word }
+}
+resource "aws_ecs_task_definition" "host" {
+  family   = "terraformed-host"
+  pid_mode = "host"
+  ipc_mode = "task"
+  container_definitions = jsonencode([{
+    name                 = "app"
+    image                = var.image
+    memoryReservation    = 32
+    portMappings         = [{ containerPortRange = "8000-8010" }]
+    resourceRequirements = [{ type = "GPU", value = "1" }]
+    dependsOn            = [{ containerName = "first", condition = "SUCCESS" }]
+  }, {
+    name              = "first"
+    image             = var.image
+    memory            = 32
+    essential         = false
+    disableNetworking = true
+    user              = "worker"
+  }])
+  placement_constraints {
+    type       = "memberOf"
+    expression = "attribute:rack exists"
+  }
+}
 resource "aws_ecs_service" "replica" {
   name                  = "terraformed"
   cluster               = data.aws_ecs_cluster.host.id
@@ -283,7 +338,7 @@ def test_terraform_applies_updates_plans_nothing_and_destroys(roadstead, terrafo
     terraform("init", "-no-color")
     apply = ("apply", "-no-color", "-auto-approve")
     said = terraform(*apply)
-    assert "Apply complete! Resources: 5 added" in said, said
+    assert "Apply complete! Resources: 7 added" in said, said
     assert tell(roadstead, "terraformed")["runningCount"] == 1
     empty = ("plan", "-no-color", "-detailed-exitcode")  # Anything to do is exit code 2.
     assert "No changes." in terraform(*empty)
@@ -297,7 +352,7 @@ def test_terraform_applies_updates_plans_nothing_and_destroys(roadstead, terrafo
     assert "No changes." in terraform(*empty, **changed)
 
     said = terraform("destroy", "-no-color", "-auto-approve", **changed)
-    assert "Destroy complete! Resources: 5 destroyed" in said, said
+    assert "Destroy complete! Resources: 7 destroyed" in said, said
     assert tell(roadstead, "terraformed")["status"] == "INACTIVE"
     assert roadstead.ecs.describe_clusters(clusters=["terraformed"])["clusters"][0]["status"] == "INACTIVE"
     assert not roadstead.logs.describe_log_groups(logGroupNamePrefix="/terraform")["logGroups"]

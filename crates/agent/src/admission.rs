@@ -1,4 +1,4 @@
-//! The host's ledger of CPU, memory and ports. The scheduler has counted what it places here, by the same
+//! The host's ledger of CPU, memory, ports and GPUs. The scheduler has counted what it places here, by the same
 //! numbers, so a task waits only while one that has ended still gives back what it had. Tasks are let in in
 //! the order in which they ask, but one that must wait holds up no other that has room, unless it has been
 //! passed by many: then nobody gets what it waits for before it. Pure.
@@ -19,6 +19,7 @@ pub struct Needs {
     /// Static host ports.
     pub ports_tcp: BTreeSet<u16>,
     pub ports_udp: BTreeSet<u16>,
+    pub gpus: BTreeSet<String>,
 }
 
 /// Who has what, and who waits.
@@ -43,6 +44,7 @@ struct Taken {
     /// By how many.
     ports_tcp: BTreeMap<u16, u32>,
     ports_udp: BTreeMap<u16, u32>,
+    gpus: BTreeMap<String, u32>,
 }
 
 #[derive(Debug)]
@@ -58,7 +60,7 @@ struct Holder {
 enum Phase {
     Waiting,
     Admitted,
-    /// CPU and memory are given back already; the ports not yet.
+    /// CPU, memory and GPUs are given back already; the ports not yet.
     Stopped,
 }
 
@@ -119,7 +121,7 @@ impl Admission {
         admitted
     }
 
-    /// The task's containers have all ended: its CPU and memory are free. Its ports are once the engine has
+    /// The task's containers have all ended: its CPU, memory and GPUs are free. Its ports are once the engine has
     /// given them back. One that still waits does so no more.
     pub fn stopped(&mut self, task: &TaskId) {
         let Some(holder) = self.holders.get_mut(task) else { return };
@@ -191,14 +193,15 @@ impl Admission {
         let room = |has: u64, taken: u64, claimed: u64, needs: u64| {
             needs == 0 || taken.saturating_add(claimed).saturating_add(needs) <= has
         };
-        let free = |ports: &BTreeSet<u16>, taken: &BTreeMap<u16, u32>, claimed: &BTreeMap<u16, u32>| {
-            ports.iter().all(|port| !taken.contains_key(port) && !claimed.contains_key(port))
-        };
+        fn free<T: Ord>(wanted: &BTreeSet<T>, taken: &BTreeMap<T, u32>, claimed: &BTreeMap<T, u32>) -> bool {
+            wanted.iter().all(|one| !taken.contains_key(one) && !claimed.contains_key(one))
+        }
         let taken = &self.taken;
         room(self.cpu, taken.cpu, claimed.cpu, needs.cpu)
             && room(self.memory_mib, taken.memory_mib, claimed.memory_mib, needs.memory_mib)
             && free(&needs.ports_tcp, &taken.ports_tcp, &claimed.ports_tcp)
             && free(&needs.ports_udp, &taken.ports_udp, &claimed.ports_udp)
+            && free(&needs.gpus, &taken.gpus, &claimed.gpus)
     }
 }
 
@@ -208,19 +211,21 @@ impl Taken {
         self.memory_mib = self.memory_mib.saturating_add(needs.memory_mib);
         needs.ports_tcp.iter().for_each(|port| *self.ports_tcp.entry(*port).or_default() += 1);
         needs.ports_udp.iter().for_each(|port| *self.ports_udp.entry(*port).or_default() += 1);
+        needs.gpus.iter().for_each(|gpu| *self.gpus.entry(gpu.clone()).or_default() += 1);
     }
 
     fn give_back_size(&mut self, needs: &Needs) {
         self.cpu = self.cpu.saturating_sub(needs.cpu);
         self.memory_mib = self.memory_mib.saturating_sub(needs.memory_mib);
+        give_back(&mut self.gpus, &needs.gpus);
     }
 }
 
-fn give_back(taken: &mut BTreeMap<u16, u32>, ports: &BTreeSet<u16>) {
-    for port in ports {
-        match taken.get_mut(port) {
+fn give_back<T: Ord>(taken: &mut BTreeMap<T, u32>, held: &BTreeSet<T>) {
+    for one in held {
+        match taken.get_mut(one) {
             Some(count) if *count > 1 => *count -= 1,
-            _ => drop(taken.remove(port)),
+            _ => drop(taken.remove(one)),
         }
     }
 }

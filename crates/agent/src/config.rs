@@ -50,6 +50,8 @@ pub struct Resources {
     /// Host ports that no task gets.
     pub reserved_ports_tcp: Vec<u16>,
     pub reserved_ports_udp: Vec<u16>,
+    /// GPUs by their ids, each with the devices that a container has for it.
+    pub gpus: BTreeMap<String, Vec<PathBuf>>,
 }
 
 impl Resources {
@@ -68,6 +70,7 @@ impl Resources {
             memory_mib: (total_kib >> 10).saturating_sub(reserved_memory_mib),
             reserved_ports_tcp: vec![22, 2375, 2376, 51678, 51679],
             reserved_ports_udp: Vec::new(),
+            gpus: BTreeMap::new(),
         }
     }
 }

@@ -152,7 +152,7 @@ impl Host {
             api: parts.api,
             timers: parts.timers,
             image_pull: parts.image_pull,
-            lowering: lower::Host { region: parts.region },
+            lowering: lower::Host { region: parts.region, gpus: parts.resources.gpus },
             admission: Mutex::new(admission),
             beginning: Arc::new(Semaphore::new(BEGINNING_EACH * processors.max(2))),
             tasks: Mutex::default(),

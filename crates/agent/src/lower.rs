@@ -21,6 +21,8 @@ use crate::{
 pub struct Host {
     /// For `AWS_REGION`, and as the default of the driver `awslogs`.
     pub region: String,
+    /// The devices of each GPU, by its id.
+    pub gpus: BTreeMap<String, Vec<PathBuf>>,
 }
 
 /// An assignment that is not even a task; the stock agent's word for it goes into the report.
@@ -49,6 +51,10 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
     }
     let (volumes, mut refusal) = volumes(task);
     refusal = refusal.or_else(|| unsupported(task));
+    let (pid_mode, ipc_mode) = namespaces(task).unwrap_or_else(|why| {
+        refusal.get_or_insert(why);
+        Default::default()
+    });
     let mut lowered = Task {
         cluster_arn: task.task_cluster_arn.clone().unwrap_or_default(),
         family: task.family.clone().unwrap_or_default(),
@@ -62,6 +68,8 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
             memory_bytes: positive(task.memory).map(mib),
             pids_limit: None,
             volumes,
+            pid_mode,
+            ipc_mode,
         },
         arn,
         id,
@@ -115,12 +123,10 @@ fn docker_volume(config: Option<&acs::DockerVolumeConfiguration>) -> Result<engi
 fn unsupported(task: &acs::Task) -> Option<String> {
     let mode = |mode: &Option<String>| mode.clone().filter(|mode| !mode.is_empty());
     let refused = [
-        ("associations", !task.associations.is_empty()),
+        ("associations", task.associations.iter().any(|one| one.r#type.as_deref() != Some("gpu"))),
         ("proxyConfiguration", task.proxy_configuration.is_some()),
         ("elasticNetworkInterfaces", !task.elastic_network_interfaces.is_empty()),
         ("attachments", !task.attachments.is_empty()),
-        ("pidMode", mode(&task.pid_mode).is_some()),
-        ("ipcMode", mode(&task.ipc_mode).is_some()),
         ("roleCredentials", task.role_credentials.is_some()),
         ("enableFaultInjection", task.enable_fault_injection == Some(true)),
         ("trustedExecutionConfiguration", task.trusted_execution_configuration.is_some()),
@@ -135,6 +141,27 @@ fn unsupported(task: &acs::Task) -> Option<String> {
                 format!("ResourceInitializationError: networkMode {mode} is not supported by this agent")
             })
         })
+}
+
+/// Whose processes and IPC the containers have.
+fn namespaces(task: &acs::Task) -> Result<(engine::PidMode, engine::IpcMode), String> {
+    let unknown = |member: &str, mode: &str| {
+        format!("ResourceInitializationError: {member} {mode} is not supported by this agent")
+    };
+    let pid_mode = match task.pid_mode.as_deref() {
+        None | Some("") => engine::PidMode::Own,
+        Some("task") => engine::PidMode::Task,
+        Some("host") => engine::PidMode::Host,
+        Some(other) => return Err(unknown("pidMode", other)),
+    };
+    let ipc_mode = match task.ipc_mode.as_deref() {
+        None | Some("") => engine::IpcMode::Own,
+        Some("task") => engine::IpcMode::Task,
+        Some("host") => engine::IpcMode::Host,
+        Some("none") => engine::IpcMode::None,
+        Some(other) => return Err(unknown("ipcMode", other)),
+    };
+    Ok((pid_mode, ipc_mode))
 }
 
 /// Names a container that waits for itself, if there is one.
@@ -165,6 +192,7 @@ fn needs(task: &acs::Task, lowered: &Task) -> Needs {
             memory_mib: counted.memory,
             ports_tcp: counted.ports_tcp.iter().copied().collect(),
             ports_udp: counted.ports_udp.iter().copied().collect(),
+            gpus: counted.gpus.iter().cloned().collect(),
         };
     }
     let mut needs = Needs::default();
@@ -184,6 +212,7 @@ fn needs(task: &acs::Task, lowered: &Task) -> Needs {
             }
         }
     }
+    needs.gpus.extend(task.associations.iter().filter_map(|gpu| gpu.name.clone()));
     if let Some(cpu) = task.cpu.filter(|cpu| *cpu > 0.0) {
         needs.cpu = (cpu * 1024.0).round() as u64;
     }

@@ -8,7 +8,7 @@ use wire::Timestamp;
 
 use crate::{
     api::{self, Api, BackOff},
-    task::{ContainerState, Known, Phase, Task, TaskState},
+    task::{Container, ContainerState, Known, Phase, Task, TaskState},
 };
 
 /// Longest `reason`, in bytes; the API takes 1024 characters.
@@ -39,10 +39,10 @@ fn cut(mut text: String) -> String {
 
 /// Every container's part of a report.
 pub fn containers(task: &Task, state: &TaskState) -> Vec<ecs::ContainerStateChange> {
-    task.containers.iter().zip(&state.containers).map(|(c, state)| container(&c.name, state)).collect()
+    task.containers.iter().zip(&state.containers).map(|(c, state)| container(c, state)).collect()
 }
 
-fn container(name: &str, state: &ContainerState) -> ecs::ContainerStateChange {
+fn container(of: &Container, state: &ContainerState) -> ecs::ContainerStateChange {
     let status = match state.phase {
         Phase::Stopped => "STOPPED",
         Phase::Running => "RUNNING",
@@ -51,9 +51,10 @@ fn container(name: &str, state: &ContainerState) -> ecs::ContainerStateChange {
         _ => "PENDING",
     };
     let created = state.created.as_ref();
-    let bindings = created.filter(|_| state.has_run()).map(|created| bindings(&created.bindings));
+    let ports = &of.spec.port_mappings;
+    let bindings = created.filter(|_| state.has_run()).map(|created| bindings(ports, &created.bindings));
     ecs::ContainerStateChange {
-        container_name: Some(name.to_owned()),
+        container_name: Some(of.name.clone()),
         status: Some(status.to_owned()),
         image_digest: state.image_digest.clone(),
         runtime_id: created.map(|created| created.runtime_id.clone()),
@@ -63,18 +64,33 @@ fn container(name: &str, state: &ContainerState) -> ecs::ContainerStateChange {
     }
 }
 
-fn bindings(bindings: &[engine::Binding]) -> Vec<ecs::NetworkBinding> {
-    let one = |binding: &engine::Binding| ecs::NetworkBinding {
-        bind_ip: Some(binding.bind_ip.clone()),
-        container_port: Some(binding.container_port.into()),
-        host_port: Some(binding.host_port.into()),
-        protocol: Some(match binding.protocol {
-            engine::Protocol::Tcp => ecs::TransportProtocol::Tcp,
-            engine::Protocol::Udp => ecs::TransportProtocol::Udp,
-        }),
-        ..ecs::NetworkBinding::default()
-    };
-    bindings.iter().map(one).collect()
+/// One for each port mapping; the engine has one for each port.
+fn bindings(mappings: &[engine::PortMapping], bindings: &[engine::Binding]) -> Vec<ecs::NetworkBinding> {
+    let mut rest = bindings;
+    let mut told = Vec::new();
+    while let Some(first) = rest.first() {
+        let more = mappings.get(told.len()).map_or(0, |mapping| usize::from(mapping.more));
+        let (of_one, others) = rest.split_at((more + 1).min(rest.len()));
+        let last = of_one.last().unwrap_or(first);
+        let mut binding = ecs::NetworkBinding {
+            bind_ip: Some(first.bind_ip.clone()),
+            protocol: Some(match first.protocol {
+                engine::Protocol::Tcp => ecs::TransportProtocol::Tcp,
+                engine::Protocol::Udp => ecs::TransportProtocol::Udp,
+            }),
+            ..ecs::NetworkBinding::default()
+        };
+        if more > 0 {
+            binding.container_port_range = Some(format!("{}-{}", first.container_port, last.container_port));
+            binding.host_port_range = Some(format!("{}-{}", first.host_port, last.host_port));
+        } else {
+            binding.container_port = Some(first.container_port.into());
+            binding.host_port = Some(first.host_port.into());
+        }
+        told.push(binding);
+        rest = others;
+    }
+    told
 }
 
 /// How often a report may be refused for a reason that may pass: some two minutes.
@@ -169,6 +185,39 @@ impl Reporter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_range_of_ports_is_one_binding() {
+        let mapping = |container_port, more| engine::PortMapping {
+            container_port,
+            host_port: None,
+            protocol: engine::Protocol::Tcp,
+            more,
+        };
+        let binding = |container_port, host_port| engine::Binding {
+            bind_ip: "0.0.0.0".into(),
+            container_port,
+            host_port,
+            protocol: engine::Protocol::Tcp,
+        };
+        let told = bindings(
+            &[mapping(80, 0), mapping(8000, 2), mapping(81, 0)],
+            &[
+                binding(80, 5),
+                binding(8000, 32768),
+                binding(8001, 32769),
+                binding(8002, 32770),
+                binding(81, 6),
+            ],
+        );
+        let one = |of: &ecs::NetworkBinding| {
+            let ranges = of.container_port_range.clone().zip(of.host_port_range.clone());
+            (of.container_port.zip(of.host_port), ranges)
+        };
+        let range = ("8000-8002".to_owned(), "32768-32770".to_owned());
+        let expected = [(Some((80, 5)), None), (None, Some(range)), (Some((81, 6)), None)];
+        assert_eq!(told.iter().map(one).collect::<Vec<_>>(), expected);
+    }
 
     #[test]
     fn only_what_may_pass_is_repeated() {

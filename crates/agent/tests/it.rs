@@ -93,6 +93,7 @@ impl World {
                 memory_mib: 1000,
                 reserved_ports_tcp: vec![22],
                 reserved_ports_udp: vec![],
+                gpus: Default::default(),
             },
             timers,
             image_pull: engine::PullBehavior::PreferCached,

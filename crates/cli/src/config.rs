@@ -101,6 +101,8 @@ pub struct Agent {
     pub reserved_ports_udp: Vec<u16>,
     /// Attributes of the container instance.
     pub attributes: std::collections::BTreeMap<String, String>,
+    /// GPUs that tasks can have, by id, each with its devices on this host. Default none.
+    pub gpus: std::collections::BTreeMap<String, Vec<PathBuf>>,
     /// Seconds that a stopped task's containers stay on the host after their end is reported. Default 0.
     pub task_cleanup_wait_seconds: u64,
     /// When images are fetched: `default`, `always` or `prefer-cached`. Default `default`.
@@ -177,6 +179,7 @@ impl Default for Agent {
             reserved_ports: vec![22, 4566],
             reserved_ports_udp: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
+            gpus: std::collections::BTreeMap::new(),
             task_cleanup_wait_seconds: 0,
             image_pull_behavior: "default".to_owned(),
         }

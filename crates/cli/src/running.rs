@@ -318,6 +318,7 @@ pub async fn start_agent(
     let mut resources = agent::Resources::detect(config.agent.reserved_memory);
     resources.reserved_ports_tcp = config.agent.reserved_ports.clone();
     resources.reserved_ports_udp = config.agent.reserved_ports_udp.clone();
+    resources.gpus = config.agent.gpus.clone();
     Ok(agent::Config {
         endpoint: endpoint.to_owned(),
         cluster: config.server.cluster.clone(),

@@ -79,6 +79,38 @@ pub struct TaskSpec {
     pub pids_limit: Option<u64>,
     /// Volumes that containers may mount, by name.
     pub volumes: BTreeMap<String, Volume>,
+    /// Whose processes the containers see.
+    #[serde(default)]
+    pub pid_mode: PidMode,
+    /// Whose IPC the containers have.
+    #[serde(default)]
+    pub ipc_mode: IpcMode,
+}
+
+/// Whose processes a container sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PidMode {
+    /// Its own alone.
+    #[default]
+    Own,
+    /// Those of all containers of its task.
+    Task,
+    /// All of the host.
+    Host,
+}
+
+/// With whom a container shares System V and POSIX IPC, and /dev/shm.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum IpcMode {
+    /// With nobody.
+    #[default]
+    Own,
+    /// With all containers of its task.
+    Task,
+    /// With the host.
+    Host,
+    /// With nobody, and there is no /dev/shm.
+    None,
 }
 
 /// Where a volume's content lives.
@@ -168,6 +200,9 @@ pub struct PortMapping {
     /// `None`: the engine picks one from the dynamic range.
     pub host_port: Option<u16>,
     pub protocol: Protocol,
+    /// So many ports after it belong to it, side by side on both sides; then the engine picks those of the host.
+    #[serde(default)]
+    pub more: u16,
 }
 
 /// A transport protocol.

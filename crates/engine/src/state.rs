@@ -16,6 +16,10 @@ pub struct Capabilities {
     /// The kernel can confine containers by AppArmor profiles.
     pub apparmor: bool,
     pub network_bridge: bool,
+    /// Containers can share processes and IPC, with each other or with the host.
+    pub shared_namespaces: bool,
+    /// Ranges of ports can be published.
+    pub port_ranges: bool,
 }
 
 /// A container that is ready to start.

@@ -11,6 +11,8 @@ mod crash;
 mod host;
 #[path = "it/native.rs"]
 mod native;
+#[path = "it/shared.rs"]
+mod shared;
 #[path = "it/silence.rs"]
 mod silence;
 #[path = "it/walk.rs"]

@@ -397,13 +397,17 @@ fn check(spec: &AttachSpec) -> Result<()> {
 /// In host mode the container binds its ports itself; they are only told back.
 fn host_bindings(spec: &AttachSpec) -> Vec<Binding> {
     let bind_ip = std::net::Ipv4Addr::UNSPECIFIED;
-    let binding = |m: &crate::types::PortMapping| Binding {
-        bind_ip,
-        container_port: m.container_port,
-        host_port: m.host_port.filter(|port| *port != 0).unwrap_or(m.container_port),
-        protocol: m.protocol,
+    let bindings = |m: &crate::types::PortMapping| {
+        let (first, protocol) = (m.container_port, m.protocol);
+        let host_port = m.host_port.filter(|port| *port != 0).unwrap_or(first);
+        (0..=m.more).map(move |n| Binding {
+            bind_ip,
+            container_port: first.saturating_add(n),
+            host_port: host_port.saturating_add(n),
+            protocol,
+        })
     };
-    spec.ports.iter().map(binding).collect()
+    spec.ports.iter().flat_map(bindings).collect()
 }
 
 fn published(attached: &BTreeMap<AttachmentId, Record>) -> Published {

@@ -10,7 +10,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, SockaddrIn, sockopt};
 
 use crate::error::{Error, Result};
-use crate::types::{Binding, PORTS_MAX, PortMapping, Protocol};
+use crate::types::{Binding, PORTS_ALL_MAX, PORTS_MAX, PortMapping, Protocol};
 
 /// What ECS uses where the kernel does not tell its own range.
 const FALLBACK_RANGE: RangeInclusive<u16> = 49153..=65535;
@@ -30,10 +30,16 @@ impl Ports {
         Ports { next: *range.start(), range, taken: BTreeMap::new() }
     }
 
-    /// Takes a host port for each mapping, all or none.
+    /// Takes a host port for each port that is mapped, all or none.
     pub(crate) fn reserve(&mut self, mappings: &[PortMapping]) -> Result<Vec<Binding>> {
         if mappings.len() > PORTS_MAX {
             return Err(Error::Invalid(format!("at most {PORTS_MAX} port mappings a container")));
+        }
+        let all: usize = mappings.iter().map(|m| 1 + usize::from(m.more)).sum();
+        if all > PORTS_ALL_MAX {
+            return Err(Error::Invalid(format!(
+                "at most {PORTS_ALL_MAX} ports a container, with those of ranges"
+            )));
         }
         let mut bindings = Vec::with_capacity(mappings.len());
         // Fixed ports first: a dynamic one must not take what the same container asks for.
@@ -42,7 +48,7 @@ impl Ports {
         let dynamic = mappings.iter().enumerate().filter(|(_, m)| !is_fixed(m));
         for (position, mapping) in fixed.chain(dynamic) {
             match self.reserve_one(mapping) {
-                Ok(binding) => bindings.push((position, binding)),
+                Ok(taken) => bindings.extend(taken.into_iter().map(|binding| (position, binding))),
                 Err(error) => {
                     self.release(&bindings.into_iter().map(|(_, b)| b).collect::<Vec<_>>());
                     return Err(error);
@@ -72,19 +78,24 @@ impl Ports {
         }
     }
 
-    fn reserve_one(&mut self, mapping: &PortMapping) -> Result<Binding> {
-        let PortMapping { container_port, protocol, .. } = *mapping;
-        if container_port == 0 {
-            return Err(Error::Invalid("container port must be 1 to 65535".to_owned()));
+    fn reserve_one(&mut self, mapping: &PortMapping) -> Result<Vec<Binding>> {
+        let PortMapping { container_port: first, protocol, more, .. } = *mapping;
+        if first == 0 || first.checked_add(more).is_none() {
+            return Err(Error::Invalid("container ports must be 1 to 65535".to_owned()));
         }
         let host_port = match mapping.host_port.filter(|port| *port != 0) {
+            Some(_) if more > 0 => {
+                return Err(Error::Invalid("ports of the host cannot be named for a range".to_owned()));
+            }
             Some(port) => {
                 self.take(protocol, port)?;
                 port
             }
-            None => self.take_dynamic(protocol)?,
+            None => self.take_dynamic(protocol, more)?,
         };
-        Ok(Binding { bind_ip: ANY, container_port, host_port, protocol })
+        let binding =
+            |n| Binding { bind_ip: ANY, container_port: first + n, host_port: host_port + n, protocol };
+        Ok((0..=more).map(binding).collect())
     }
 
     fn take(&mut self, protocol: Protocol, port: u16) -> Result<()> {
@@ -97,16 +108,36 @@ impl Ports {
         Ok(())
     }
 
-    fn take_dynamic(&mut self, protocol: Protocol) -> Result<u16> {
+    /// Takes the first port that is free together with so many after it.
+    fn take_dynamic(&mut self, protocol: Protocol, more: u16) -> Result<u16> {
         let (first, last) = (*self.range.start(), *self.range.end());
         let start = if self.range.contains(&self.next) { self.next } else { first };
-        for port in (start..=last).chain(first..start) {
-            if self.take(protocol, port).is_ok() {
-                self.next = port.checked_add(1).unwrap_or(first);
-                return Ok(port);
+        for (from, to) in [(start, last), (first, start.saturating_sub(1))] {
+            let mut tried = Some(from).filter(|_| from <= to);
+            while let Some(port) = tried {
+                match self.take_run(protocol, port, more) {
+                    Ok(()) => {
+                        self.next = (port + more).checked_add(1).unwrap_or(first);
+                        return Ok(port);
+                    }
+                    // No run that holds the port that is not free will do.
+                    Err(not_free) => tried = not_free.checked_add(1).filter(|next| *next <= to),
+                }
             }
         }
         Err(Error::NoFreePort)
+    }
+
+    /// Takes all of a run or none; the error is the first port of it that cannot be had.
+    fn take_run(&mut self, protocol: Protocol, port: u16, more: u16) -> std::result::Result<(), u16> {
+        let end = port.checked_add(more).filter(|end| self.range.contains(end)).ok_or(*self.range.end())?;
+        for (taken, one) in (port..=end).enumerate() {
+            if self.take(protocol, one).is_err() {
+                (port..=end).take(taken).for_each(|one| drop(self.taken.remove(&(protocol, one))));
+                return Err(one);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -138,6 +138,7 @@ fn rebuild(
         container_port: binding.container_port,
         host_port: Some(binding.host_port),
         protocol: binding.protocol,
+        more: 0,
     };
     let spec =
         AttachSpec { id: id.clone(), mode, ports: bindings.iter().map(port).collect(), sysctls: Vec::new() };

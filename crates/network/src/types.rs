@@ -14,6 +14,8 @@ use crate::error::{Error, Result};
 const ID_BYTES_MAX: usize = 512;
 /// Most published ports of one attachment (ECS allows 100 a container).
 pub(crate) const PORTS_MAX: usize = 100;
+/// Most ports of a container, with those of ranges: each is held by a descriptor of the agent's.
+pub(crate) const PORTS_ALL_MAX: usize = 1000;
 
 /// One container's place on the network, as asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,6 +75,10 @@ pub struct PortMapping {
     pub host_port: Option<u16>,
     /// Transport.
     pub protocol: Protocol,
+    /// So many ports after it belong to it: side by side in the container, and side by side on the host, where
+    /// all of them are of the dynamic range. 0 for one port.
+    #[serde(default)]
+    pub more: u16,
 }
 
 /// One published port (ECS `NetworkBinding`).

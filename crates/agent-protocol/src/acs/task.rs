@@ -305,6 +305,9 @@ pub struct TaskNeeds {
     /// Host ports.
     pub ports_tcp: Vec<u16>,
     pub ports_udp: Vec<u16>,
+    /// Ids of GPUs.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub gpus: Vec<String>,
 }
 
 /// `TrustedExecutionConfiguration`.

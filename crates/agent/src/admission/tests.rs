@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn needs(cpu: u64, memory_mib: u64, ports: &[u16]) -> Needs {
-    Needs { cpu, memory_mib, ports_tcp: ports.iter().copied().collect(), ports_udp: BTreeSet::new() }
+    Needs { cpu, memory_mib, ports_tcp: ports.iter().copied().collect(), ..Needs::default() }
 }
 
 fn ids(names: &[&str]) -> Vec<TaskId> {
@@ -96,8 +96,9 @@ enum Deed {
 
 fn deed() -> impl Strategy<Value = Deed> {
     let ports = || proptest::collection::btree_set(1u16..6, 0..3);
-    let needs = (0u64..40, 0u64..40, ports(), ports())
-        .prop_map(|(cpu, memory_mib, ports_tcp, ports_udp)| Needs { cpu, memory_mib, ports_tcp, ports_udp });
+    let needs = (0u64..40, 0u64..40, ports(), ports()).prop_map(|(cpu, memory_mib, ports_tcp, ports_udp)| {
+        Needs { cpu, memory_mib, ports_tcp, ports_udp, ..Needs::default() }
+    });
     prop_oneof![
         4 => needs.prop_map(Deed::Place),
         2 => any::<usize>().prop_map(Deed::End),
@@ -174,4 +175,17 @@ proptest! {
         prop_assert_eq!(host.waiting(), 0);
         prop_assert!(live.keys().all(|id| admitted.contains(id)));
     }
+}
+
+#[test]
+fn a_gpu_is_free_once_the_containers_have_ended() {
+    let with = |gpu: &str| Needs { gpus: [gpu.to_owned()].into(), ..needs(1, 1, &[]) };
+    let mut host = Admission::new(10, 10);
+    let [a, b, c] = ["a", "b", "c"].map(str::to_owned);
+    assert!(host.ask(&a, with("GPU-0")) && host.ask(&c, with("GPU-1")));
+    assert!(!host.ask(&b, with("GPU-0")));
+    host.stopped(&a);
+    assert_eq!(host.admit(), [b]);
+    host.released(&a);
+    assert!(!host.ask(&a, with("GPU-0")), "b has it now");
 }

@@ -202,18 +202,22 @@ fn resources(resources: &Resources) -> Vec<ecs::Resource> {
         integer_value: Some(i32::try_from(value).unwrap_or(i32::MAX)),
         ..ecs::Resource::default()
     };
-    let ports = |name: &str, ports: &[u16]| ecs::Resource {
+    let set = |name: &str, values: Vec<String>| ecs::Resource {
         name: Some(name.to_owned()),
         r#type: Some("STRINGSET".to_owned()),
-        string_set_value: Some(ports.iter().map(u16::to_string).collect()),
+        string_set_value: Some(values),
         ..ecs::Resource::default()
     };
-    vec![
+    let ports = |ports: &[u16]| ports.iter().map(u16::to_string).collect();
+    let mut all = vec![
         integer("CPU", resources.cpu),
         integer("MEMORY", resources.memory_mib),
-        ports("PORTS", &resources.reserved_ports_tcp),
-        ports("PORTS_UDP", &resources.reserved_ports_udp),
-    ]
+        set("PORTS", ports(&resources.reserved_ports_tcp)),
+        set("PORTS_UDP", ports(&resources.reserved_ports_udp)),
+    ];
+    let gpus: Vec<String> = resources.gpus.keys().cloned().collect();
+    all.extend((!gpus.is_empty()).then(|| set("GPU", gpus)));
+    all
 }
 
 /// The attributes that tell what this agent can do, by the stock agent's names: only what is true here.
@@ -237,6 +241,12 @@ fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
         common("apparmor");
     }
     names.push("ecs.capability.container-health-check".into());
+    if engine.shared_namespaces {
+        names.push("ecs.capability.pid-ipc-namespace-sharing".into());
+    }
+    if engine.port_ranges {
+        names.push("ecs.capability.network.container-port-range".into());
+    }
     if engine.task_limits {
         names.push("ecs.capability.task-cpu-mem-limit".into());
         names.push("ecs.capability.increased-task-cpu-limit".into());

@@ -115,6 +115,7 @@ fn fill(context: &Context, source: &acs::Container, container: &mut Container) -
     if let Some(linux) = &source.linux_parameters {
         linux_parameters(linux, spec);
     }
+    gpus(context, &container.name, spec)?;
     let (config, host_config) = docker::parse(source.docker_config.as_ref())?;
     docker::lay_over(&config, &host_config, spec)?;
     if source.health_check_type.as_deref() == Some("docker") {
@@ -123,6 +124,33 @@ fn fill(context: &Context, source: &acs::Container, container: &mut Container) -
     let (driver, policy) = log::lower(host_config.log_config.as_ref(), context, &container.name)?;
     container.log = driver;
     container.spec.output = policy;
+    Ok(())
+}
+
+/// The GPUs that are the container's own: their devices, and the variable by which programs know them.
+fn gpus(context: &Context, name: &str, spec: &mut engine::ContainerSpec) -> Result<(), String> {
+    let all = context.task.associations.iter().filter(|one| one.containers.iter().any(|own| own == name));
+    let ids: Vec<&str> = all.filter_map(|one| one.name.as_deref()).collect();
+    if ids.is_empty() {
+        return Ok(());
+    }
+    for id in &ids {
+        let devices = context.host.gpus.get(*id);
+        let devices =
+            devices.ok_or_else(|| format!("ResourceInitializationError: this host has no GPU {id}"))?;
+        for path in devices {
+            let device = engine::Device {
+                host_path: path.clone(),
+                container_path: path.clone(),
+                permissions: "rwm".into(),
+            };
+            // Some are for all GPUs of a host.
+            if !spec.devices.contains(&device) {
+                spec.devices.push(device);
+            }
+        }
+    }
+    spec.environment.insert("NVIDIA_VISIBLE_DEVICES".to_owned(), ids.join(","));
     Ok(())
 }
 
@@ -196,14 +224,16 @@ fn ports(source: &acs::Container) -> Result<Vec<engine::PortMapping>, String> {
 }
 
 fn port(mapping: &acs::PortMapping) -> Result<engine::PortMapping, String> {
-    if mapping.container_port_range.is_some() {
-        return Err("HostConfigError: containerPortRange is not supported by this agent".into());
-    }
     let number = |port: Option<i64>| {
         u16::try_from(port.unwrap_or(0))
             .map_err(|_| format!("HostConfigError: {} is no port", port.unwrap_or(0)))
     };
-    let container_port = number(mapping.container_port)?;
+    let (container_port, more) = match mapping.container_port_range.as_deref() {
+        Some(range) => {
+            port_range(range).ok_or_else(|| format!("HostConfigError: {range} is no range of ports"))?
+        }
+        None => (number(mapping.container_port)?, 0),
+    };
     let protocol = match mapping.protocol.as_deref() {
         None | Some("" | "tcp") => engine::Protocol::Tcp,
         Some("udp") => engine::Protocol::Udp,
@@ -213,7 +243,14 @@ fn port(mapping: &acs::PortMapping) -> Result<engine::PortMapping, String> {
         return Err("HostConfigError: 0 is no container port".into());
     }
     let host_port = Some(number(mapping.host_port)?).filter(|port| *port != 0);
-    Ok(engine::PortMapping { container_port, host_port, protocol })
+    Ok(engine::PortMapping { container_port, host_port, protocol, more })
+}
+
+/// `FIRST-LAST`: the first, and how many follow.
+fn port_range(text: &str) -> Option<(u16, u16)> {
+    let (first, last) = text.split_once('-')?;
+    let (first, last) = (first.parse::<u16>().ok()?, last.parse::<u16>().ok()?);
+    Some((first, last.checked_sub(first)?))
 }
 
 fn mounts(task: &acs::Task, source: &acs::Container) -> Result<Vec<engine::Mount>, String> {

@@ -19,6 +19,7 @@ pub(super) struct Config {
     tty: Option<bool>,
     open_stdin: Option<bool>,
     hostname: Option<String>,
+    network_disabled: Option<bool>,
     stop_signal: Option<String>,
     healthcheck: Option<Healthcheck>,
 }
@@ -111,6 +112,11 @@ pub(super) fn lay_over(
     spec.interactive = config.open_stdin.unwrap_or(false);
     if let Some(mode) = text(&host.network_mode) {
         spec.network = container::network(Some(&mode))?;
+    }
+    if config.network_disabled == Some(true) {
+        // As Docker has it: a loopback alone, and no port is published.
+        spec.network = engine::NetworkMode::None;
+        spec.port_mappings.clear();
     }
     spec.dns_servers = host.dns.clone().unwrap_or_default();
     spec.dns_search_domains = host.dns_search.clone().unwrap_or_default();

@@ -25,8 +25,14 @@ fn docker(config: &str, host_config: &str) -> serde_json::Value {
     })
 }
 
+fn host() -> Host {
+    let devices = |numbers: &[u8]| numbers.iter().map(|n| format!("/dev/gpu{n}").into()).collect();
+    let gpus = [("GPU-a".to_owned(), devices(&[0, 9])), ("GPU-b".to_owned(), devices(&[1, 9]))].into();
+    Host { region: "us-east-1".into(), gpus }
+}
+
 fn lowered(json: serde_json::Value) -> Task {
-    lower(&acs(json), &Host { region: "us-east-1".into() }).unwrap()
+    lower(&acs(json), &host()).unwrap()
 }
 
 #[test]
@@ -170,7 +176,8 @@ fn what_is_not_carried_out_is_refused() {
         json[member] = value;
         lowered(json).refusal.unwrap_or_default()
     };
-    assert!(with("pidMode", "host".into()).contains("pidMode"));
+    assert!(with("pidMode", "none".into()).contains("pidMode none"));
+    assert!(with("ipcMode", "shareable".into()).contains("ipcMode shareable"));
     assert!(with("networkMode", "awsvpc".into()).contains("awsvpc"));
     assert!(with("volumes", serde_json::json!([{"name": "v", "type": "efs"}])).contains("efs"));
     assert!(with("enableFaultInjection", true.into()).contains("enableFaultInjection"));
@@ -214,4 +221,70 @@ fn what_is_no_task_is_an_error() {
         let task = lower(&acs(json), &Host::default());
         assert!(task.is_err() || value == "arn:x/../../etc", "{member}: {value}");
     }
+}
+
+#[test]
+fn whose_processes_and_ipc_it_has() {
+    let with = |pid: &str, ipc: &str| {
+        let mut json = one(docker("{}", "{}"));
+        (json["pidMode"], json["ipcMode"]) = (pid.into(), ipc.into());
+        let task = lowered(json);
+        assert_eq!(task.refusal, None);
+        (task.spec.pid_mode, task.spec.ipc_mode)
+    };
+    use engine::{IpcMode, PidMode};
+    assert_eq!(with("", ""), (PidMode::Own, IpcMode::Own));
+    assert_eq!(with("task", "none"), (PidMode::Task, IpcMode::None));
+    assert_eq!(with("host", "host"), (PidMode::Host, IpcMode::Host));
+    assert_eq!(with("task", "task"), (PidMode::Task, IpcMode::Task));
+}
+
+#[test]
+fn ranges_of_ports_and_containers_without_a_network() {
+    let mut container = docker("{}", r#"{"NetworkMode":"bridge"}"#);
+    container["portMappings"] = serde_json::json!([
+        {"containerPortRange": "8000-8010", "protocol": "udp"}, {"containerPort": 80}]);
+    let spec = lowered(one(container.clone())).containers.remove(0).spec;
+    let range = engine::PortMapping {
+        container_port: 8000,
+        host_port: None,
+        protocol: engine::Protocol::Udp,
+        more: 10,
+    };
+    assert_eq!(spec.port_mappings[0], range);
+    assert_eq!((spec.port_mappings[1].container_port, spec.port_mappings[1].more), (80, 0));
+    container["dockerConfig"]["config"] = r#"{"NetworkDisabled":true}"#.into();
+    let spec = lowered(one(container.clone())).containers.remove(0).spec;
+    assert_eq!((spec.network, spec.port_mappings.len()), (engine::NetworkMode::None, 0));
+    for wrong in ["9-8", "x", "0-5", "1-70000"] {
+        container["portMappings"] = serde_json::json!([{"containerPortRange": wrong}]);
+        let refusal = lowered(one(container.clone())).containers.remove(0).refusal.unwrap_or_default();
+        assert!(refusal.starts_with("HostConfigError: "), "{wrong}: {refusal}");
+    }
+}
+
+#[test]
+fn gpus_are_devices_of_their_container_alone() {
+    let gpu = |id: &str| serde_json::json!({"name": id, "type": "gpu", "containers": ["app"]});
+    let mut json = one(docker("{}", "{}"));
+    json["associations"] = serde_json::json!([gpu("GPU-a"), gpu("GPU-b")]);
+    json["containers"]
+        .as_array_mut()
+        .unwrap()
+        .push(serde_json::json!({"name": "side", "image": "i", "memory": 8}));
+    let task = lowered(json.clone());
+    assert_eq!(task.refusal, None);
+    let paths = |at: usize| -> Vec<String> {
+        task.containers[at].spec.devices.iter().map(|d| d.host_path.display().to_string()).collect()
+    };
+    assert_eq!(paths(0), ["/dev/gpu0", "/dev/gpu9", "/dev/gpu1"], "what they share, once");
+    assert_eq!(paths(1), [""; 0]);
+    assert_eq!(task.containers[0].spec.environment["NVIDIA_VISIBLE_DEVICES"], "GPU-a,GPU-b");
+    assert!(!task.containers[1].spec.environment.contains_key("NVIDIA_VISIBLE_DEVICES"));
+    assert_eq!(task.needs.gpus.len(), 2);
+    json["associations"][0]["name"] = "GPU-c".into();
+    let refusal = lowered(json.clone()).containers[0].refusal.clone();
+    assert_eq!(refusal.as_deref(), Some("ResourceInitializationError: this host has no GPU GPU-c"));
+    json["associations"][0]["type"] = "elastic-inference".into();
+    assert!(lowered(json).refusal.unwrap().contains("associations"));
 }

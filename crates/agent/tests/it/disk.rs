@@ -27,6 +27,7 @@ pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
             memory_mib: 100,
             reserved_ports_tcp: vec![],
             reserved_ports_udp: vec![],
+            gpus: Default::default(),
         },
         image_pull: engine::PullBehavior::PreferCached,
         disk: None,

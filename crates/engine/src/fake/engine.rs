@@ -32,6 +32,8 @@ impl Engine for Fake {
             privileged: true,
             apparmor: false,
             network_bridge: true,
+            shared_namespaces: true,
+            port_ranges: true,
         }
     }
 
@@ -227,9 +229,10 @@ fn running<'a>(host: &'a mut Host, id: &ContainerId) -> Result<&'a mut FakeConta
 }
 
 fn created(spec: &ContainerSpec) -> Created {
-    let bindings = spec.port_mappings.iter().zip(DYNAMIC_PORT..).map(|(port, dynamic)| Binding {
+    let ports = spec.port_mappings.iter().flat_map(|port| (0..=port.more).map(move |n| (port, n)));
+    let bindings = ports.zip(DYNAMIC_PORT..).map(|((port, n), dynamic)| Binding {
         bind_ip: "0.0.0.0".to_owned(),
-        container_port: port.container_port,
+        container_port: port.container_port + n,
         host_port: port.host_port.filter(|p| *p != 0).unwrap_or(dynamic),
         protocol: port.protocol,
     });

@@ -21,10 +21,11 @@ use super::cgroup::{self, GroupPath, Hierarchy, Limits};
 use super::layout::{ContainerDir, TaskDir};
 use super::plan::{BoundVolume, Confine, Plan};
 use super::proto::Io;
-use crate::spec::{ContainerSpec, NetworkMode, TaskSpec};
+use crate::spec::{ContainerSpec, IpcMode, NetworkMode, PidMode, TaskSpec};
 
 pub(crate) use capabilities::bits as capability_bits;
 pub(crate) use links::{Source as LinkSource, variables as link_variables};
+pub(crate) use mounts::SHM_BYTES;
 pub(crate) use signals::parse as parse_signal;
 
 /// What the host gave a container before its plan is made.
@@ -138,7 +139,16 @@ pub(crate) fn task_limits(task: &TaskSpec) -> Limits {
 }
 
 fn namespaces(given: &Given<'_>) -> Vec<Value> {
-    let mut all: Vec<Value> = ["pid", "mount", "ipc", "uts"].map(|kind| json!({ "type": kind })).into();
+    // The runner says which PID namespace is the task's. Without IPC of its own a container is born in its
+    // supervisor's, which is the task's where that is asked for.
+    let own = [
+        ("pid", given.task.pid_mode != PidMode::Host),
+        ("mount", true),
+        ("ipc", matches!(given.task.ipc_mode, IpcMode::Own | IpcMode::None)),
+        ("uts", true),
+    ];
+    let own = own.into_iter().filter(|(_, own)| *own);
+    let mut all: Vec<Value> = own.map(|(kind, _)| json!({ "type": kind })).collect();
     if let Some(path) = &given.netns {
         all.push(json!({ "type": "network", "path": path }));
     }

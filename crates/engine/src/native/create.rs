@@ -156,6 +156,7 @@ fn attach(
                     Protocol::Tcp => network::Protocol::Tcp,
                     Protocol::Udp => network::Protocol::Udp,
                 },
+                more: port.more,
             })
             .collect(),
         sysctls: bundle::network_sysctls(spec),

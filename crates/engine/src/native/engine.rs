@@ -38,6 +38,8 @@ impl Engine for Native {
             privileged: true,
             apparmor: self.inner.apparmor.is_enabled(),
             network_bridge: self.inner.network.is_some(),
+            shared_namespaces: true,
+            port_ranges: self.inner.network.is_some(),
         }
     }
 

@@ -14,6 +14,7 @@
 //!                supervisor.json                 pid and start time of its supervisor
 //!                supervisor.sock                 where it listens
 //!                supervisor.log                  what it has to say of itself
+//!                .shm/                           where it has what containers share as /dev/shm, in its own mount namespace
 //!                <container>/plan.json           how to run it; never changes
 //!                            rootfs/             where its root is mounted, in its own mount namespace
 //!                            config.json, libcontainer/   libcontainer's, only while it runs
@@ -183,6 +184,11 @@ impl TaskDir {
 
     pub(crate) fn supervisor(&self) -> PathBuf {
         self.run.join("supervisor.json")
+    }
+
+    /// Where a task's containers have their /dev/shm in common: no container has such a name.
+    pub(crate) fn shm(&self) -> PathBuf {
+        self.run.join(".shm")
     }
 
     pub(crate) fn volume(&self, name: &str) -> PathBuf {

@@ -136,8 +136,12 @@ async fn a_container_keeps_its_network_whatever_is_taken_away_in_run() {
     let engine = host.open().await;
     let mut spec = shell("while :; do nc -l -p 80 -e echo here; done");
     spec.network = NetworkMode::Bridge;
-    spec.port_mappings =
-        vec![engine::PortMapping { container_port: 80, host_port: None, protocol: engine::Protocol::Tcp }];
+    spec.port_mappings = vec![engine::PortMapping {
+        container_port: 80,
+        host_port: None,
+        protocol: engine::Protocol::Tcp,
+        more: 0,
+    }];
     let id = host::run(&*engine, &spec).await;
     let created = engine.inspect(&id).await.unwrap().unwrap().created;
     let port = created.bindings[0].host_port;

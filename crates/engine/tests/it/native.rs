@@ -376,7 +376,7 @@ async fn a_container_that_ended_starts_again_where_it_was() {
 async fn a_released_task_gives_its_port_to_another() {
     let host = Host::with_network();
     let engine = host.open().await;
-    let port = PortMapping { container_port: 80, host_port: None, protocol: Protocol::Tcp };
+    let port = PortMapping { container_port: 80, host_port: None, protocol: Protocol::Tcp, more: 0 };
     let spec = ContainerSpec {
         network: NetworkMode::Bridge,
         port_mappings: vec![port.clone()],

@@ -37,8 +37,12 @@ async fn a_container_on_the_bridge_reaches_the_host_and_is_reached() {
     let engine = host.open().await;
     let mut spec = host::shell("echo hello > /index.html; exec httpd -f -p 80 -h /");
     spec.network = NetworkMode::Bridge;
-    spec.port_mappings =
-        vec![engine::PortMapping { container_port: 80, host_port: None, protocol: engine::Protocol::Tcp }];
+    spec.port_mappings = vec![engine::PortMapping {
+        container_port: 80,
+        host_port: None,
+        protocol: engine::Protocol::Tcp,
+        more: 0,
+    }];
     let id = host::run(&*engine, &spec).await;
     let created = engine.inspect(&id).await.unwrap().unwrap().created;
     let port = created.bindings[0].host_port;

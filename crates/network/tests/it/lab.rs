@@ -149,11 +149,11 @@ pub fn id(text: &str) -> AttachmentId {
 }
 
 pub fn tcp(container_port: u16, host_port: u16) -> PortMapping {
-    PortMapping { container_port, host_port: Some(host_port), protocol: Protocol::Tcp }
+    PortMapping { container_port, host_port: Some(host_port), protocol: Protocol::Tcp, more: 0 }
 }
 
 pub fn udp(container_port: u16, host_port: u16) -> PortMapping {
-    PortMapping { container_port, host_port: Some(host_port), protocol: Protocol::Udp }
+    PortMapping { container_port, host_port: Some(host_port), protocol: Protocol::Udp, more: 0 }
 }
 
 pub fn bridge(name: &str, ports: &[PortMapping]) -> AttachSpec {

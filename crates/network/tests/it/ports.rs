@@ -96,7 +96,8 @@ fn dynamic_ports_come_from_the_range_in_turn() {
         config.dynamic_ports = Some(40000..=40003);
         let host = network::Host::open(config).unwrap();
         let _own = TcpListener::bind("0.0.0.0:40001").unwrap();
-        let mapping = network::PortMapping { container_port: 80, host_port: None, protocol: Protocol::Tcp };
+        let mapping =
+            network::PortMapping { container_port: 80, host_port: None, protocol: Protocol::Tcp, more: 0 };
         let a = host.attach(&bridge("a", &[mapping, tcp(81, 40000)])).unwrap();
         let given: Vec<_> = a.bindings.iter().map(|b| (b.container_port, b.host_port)).collect();
         assert_eq!(given, [(80, 40002), (81, 40000)], "in the order asked for, fixed ones first served");
@@ -107,5 +108,43 @@ fn dynamic_ports_come_from_the_range_in_turn() {
         assert!(matches!(host.attach(&bridge("c", &[tcp(80, 0)])), Err(Error::NoFreePort)));
         host.detach(&id("a")).unwrap();
         assert_eq!(host.attach(&bridge("c", &[tcp(80, 0)])).unwrap().bindings[0].host_port, 40000);
+    });
+}
+
+#[test]
+fn a_range_takes_ports_that_lie_side_by_side() {
+    lab(|lab| {
+        let mut config = lab.config();
+        config.dynamic_ports = Some(40000..=40007);
+        let host = network::Host::open(config).unwrap();
+        let _own = TcpListener::bind("0.0.0.0:40002").unwrap();
+        let range = |more: u16| network::PortMapping {
+            container_port: 8000,
+            host_port: None,
+            protocol: Protocol::Tcp,
+            more,
+        };
+        let a = host.attach(&bridge("a", &[range(2), tcp(80, 0)])).unwrap();
+        let given: Vec<_> = a.bindings.iter().map(|b| (b.container_port, b.host_port)).collect();
+        assert_eq!(given, [(8000, 40003), (8001, 40004), (8002, 40005), (80, 40006)], "past what is taken");
+        inside(&a, || serve_tcp("a", 8002));
+        assert!(ask_tcp(UPLINK, 40005).unwrap().starts_with("a from"));
+        assert!(TcpListener::bind("0.0.0.0:40004").is_err(), "each is held");
+        assert!(matches!(host.attach(&bridge("b", &[range(2)])), Err(Error::NoFreePort)));
+        let b = host.attach(&bridge("b", &[range(1)])).unwrap();
+        assert_eq!(b.bindings.iter().map(|b| b.host_port).collect::<Vec<_>>(), [40000, 40001]);
+        host.detach(&id("a")).unwrap();
+        let c = host.attach(&bridge("c", &[range(4)])).unwrap();
+        assert_eq!(
+            c.bindings.iter().map(|b| b.host_port).collect::<Vec<_>>(),
+            [40003, 40004, 40005, 40006, 40007]
+        );
+        for wrong in [
+            network::PortMapping { host_port: Some(9000), ..range(1) },
+            network::PortMapping { container_port: 65535, ..range(1) },
+            range(1000),
+        ] {
+            assert!(matches!(host.attach(&bridge("d", &[wrong])), Err(Error::Invalid(_))), "{wrong:?}");
+        }
     });
 }

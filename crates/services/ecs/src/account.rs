@@ -4,11 +4,13 @@
 pub mod change;
 pub mod describe;
 pub(crate) mod effective;
+mod image;
 pub mod keys;
 pub mod members;
 mod needs;
 pub mod payload;
 pub mod register;
+mod required;
 pub mod retire;
 pub mod settings;
 pub mod tags;

@@ -66,11 +66,7 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
         ])
         .refusing(&[
             "taskRoleArn",
-            "pidMode",
-            "ipcMode",
             "proxyConfiguration",
-            "inferenceAccelerators",
-            "ephemeralStorage",
             "enableFaultInjection",
             "trustedExecutionConfiguration",
         ])

@@ -28,7 +28,7 @@ pub fn check(state: &Cluster) -> Vec<String> {
 /// No host carries more than it has, no port is held twice, and the index of usage is the sum of the tasks.
 fn hosts(state: &Cluster, broken: &mut Vec<String>) {
     let mut used: BTreeMap<&InstanceId, Resources> = BTreeMap::new();
-    let mut ports = BTreeSet::new();
+    let (mut ports, mut gpus) = (BTreeSet::new(), BTreeSet::new());
     for task in state.tasks().filter(|task| task.last != TaskStatus::Stopped) {
         let Some(host) = &task.instance else { continue };
         for port in &task.needs.ports_tcp {
@@ -39,6 +39,11 @@ fn hosts(state: &Cluster, broken: &mut Vec<String>) {
         for port in &task.needs.ports_udp {
             if !ports.insert((host, "udp", *port)) {
                 broken.push(format!("port {port}/udp is held twice on {host}"));
+            }
+        }
+        for gpu in task.needs.gpus.iter() {
+            if !gpus.insert((host, gpu)) {
+                broken.push(format!("GPU {gpu} is held twice on {host}"));
             }
         }
         used.entry(host).or_default().add(&task.needs);

@@ -60,6 +60,11 @@ pub const BREAKER_THRESHOLD: (i32, i32) = (3, 200);
 /// Attributes of a container instance.
 pub const ATTRIBUTES: usize = 200;
 
+/// GPUs of a container instance.
+pub const GPUS: usize = 256;
+/// Bytes of a GPU's id.
+pub const GPU_ID_LENGTH: usize = 128;
+
 /// Characters in a stop reason.
 pub const REASON_LENGTH: usize = 1024;
 /// A STOPPED task can be described for an hour.

@@ -67,6 +67,8 @@ impl<'a> Candidate<'a> {
 pub struct Needs {
     /// CPU, memory and static host ports.
     pub resources: Resources,
+    /// How many GPUs; which is decided once the task is placed.
+    pub gpus: usize,
     /// Attributes that must be there, with that value where one is given.
     pub attributes: Vec<Attribute>,
 }
@@ -124,6 +126,7 @@ impl Request {
 pub struct Shape {
     memory: Reverse<i64>,
     cpu: i64,
+    gpus: usize,
     ports: Vec<(bool, u16)>,
     attributes: Vec<(String, Option<String>)>,
     constraints: Vec<String>,
@@ -137,6 +140,7 @@ impl Shape {
         Shape {
             memory: Reverse(memory),
             cpu: i64::MIN,
+            gpus: 0,
             ports: Vec::new(),
             attributes: Vec::new(),
             constraints: Vec::new(),
@@ -148,11 +152,12 @@ impl Shape {
 impl Request {
     /// What decides where there is room for it.
     pub fn shape(&self) -> Shape {
-        let Needs { resources, attributes } = &self.needs;
+        let Needs { resources, gpus, attributes } = &self.needs;
         let constraints = self.constraints.member_of.iter().map(|query| query.text().to_owned());
         Shape {
             memory: Reverse(resources.memory),
             cpu: resources.cpu,
+            gpus: *gpus,
             ports: ports(resources).collect(),
             attributes: attributes.iter().map(|a| (a.name.clone(), a.value.clone())).collect(),
             constraints: constraints.collect(),

@@ -10,6 +10,7 @@ mod common;
 mod container;
 mod definition;
 mod deployment;
+mod gpus;
 mod linux;
 mod service;
 mod task;
@@ -21,7 +22,7 @@ use state::{Id128, row::KeyPart};
 use wire::Timestamp;
 
 pub use self::{
-    account::*, common::*, container::*, definition::*, deployment::*, linux::*, service::*, task::*,
+    account::*, common::*, container::*, definition::*, deployment::*, gpus::*, linux::*, service::*, task::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -125,6 +126,9 @@ pub struct Resources {
     pub ports_tcp: BTreeSet<u16>,
     /// Host ports, udp.
     pub ports_udp: BTreeSet<u16>,
+    /// A task's are those that it was given.
+    #[serde(default, skip_serializing_if = "Gpus::is_empty")]
+    pub gpus: Gpus,
 }
 
 /// A cluster's own row.
@@ -291,6 +295,9 @@ pub struct ContainerRow {
     pub cpu: i64,
     pub memory: Option<i64>,
     pub memory_reservation: Option<i64>,
+    /// How many of its task's GPUs are its own: each container has the next ones in their order.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub gpus: u16,
     /// PENDING, RUNNING or STOPPED.
     pub status: TaskStatus,
     pub runtime_id: Option<String>,
@@ -419,6 +426,20 @@ pub struct ServiceRow {
     /// What the row of an earlier version held that has rows of its own; only while it is read.
     #[serde(skip)]
     pub held: Option<Box<Held>>,
+}
+
+/// Whether a count is nought.
+fn is_none(count: &u16) -> bool {
+    *count == 0
+}
+
+impl TaskRow {
+    /// The GPUs of a container, by its place in the task.
+    pub fn gpus_of(&self, container: usize) -> impl Iterator<Item = &String> {
+        let before: usize = self.containers.iter().take(container).map(|row| usize::from(row.gpus)).sum();
+        let own = self.containers.get(container).map_or(0, |row| usize::from(row.gpus));
+        self.needs.gpus.iter().skip(before).take(own)
+    }
 }
 
 /// ECS treats a service that never had a value so.

@@ -110,10 +110,16 @@ impl World {
 
     /// Registers a task definition of one container `app` of 100 MiB.
     pub fn define(&mut self, family: &str, more: Value) {
+        self.define_task(family, json!({}), more);
+    }
+
+    /// Likewise, with members of the task too.
+    pub fn define_task(&mut self, family: &str, of_task: Value, more: Value) {
         let mut container = json!({"name": "app", "image": "busybox", "memory": 100, "cpu": 10});
         container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let tags = json!([{"key": "from", "value": "definition"}]);
-        let request = json!({"family": family, "containerDefinitions": [container], "tags": tags});
+        let mut request = json!({"family": family, "containerDefinitions": [container], "tags": tags});
+        request.as_object_mut().unwrap().extend(of_task.as_object().unwrap().clone());
         let ctx = self.ctx.clone();
         on_account(&mut self.account, &ctx, |txn| account::register_task_definition(txn, from(request)))
             .unwrap();
@@ -176,11 +182,20 @@ impl World {
 
     /// A new connected container instance with so many MiB; gives its id.
     pub fn host(&mut self, memory: i32) -> String {
+        self.host_with_gpus(memory, &[])
+    }
+
+    /// Likewise, with GPUs of these ids.
+    pub fn host_with_gpus(&mut self, memory: i32, gpus: &[&str]) -> String {
         let number = |name: &str, value: i32| json!({"name": name, "type": "INTEGER", "integerValue": value});
         let able =
             ["ecs.capability.container-health-check", "com.amazonaws.ecs.capability.docker-remote-api.1.24"];
+        let mut resources = vec![number("CPU", 100_000), number("MEMORY", memory)];
+        if !gpus.is_empty() {
+            resources.push(json!({"name": "GPU", "type": "STRINGSET", "stringSetValue": gpus}));
+        }
         let request = json!({
-            "totalResources": [number("CPU", 100_000), number("MEMORY", memory)],
+            "totalResources": resources,
             "attributes": able.map(|name| json!({"name": name})),
         });
         let registered = self.call(instance::register::register_container_instance, request).unwrap();

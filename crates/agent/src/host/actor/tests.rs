@@ -27,6 +27,7 @@ fn host(engine: &Fake) -> Arc<Host> {
             memory_mib: 100,
             reserved_ports_tcp: vec![],
             reserved_ports_udp: vec![],
+            gpus: Default::default(),
         },
         image_pull: engine::PullBehavior::PreferCached,
         disk: None,

@@ -22,12 +22,13 @@ pub(crate) struct Source {
 pub(super) fn shown(given: &Given<'_>, spec: &ContainerSpec) -> Shown {
     let declared = given.image.exposed_ports.iter().flat_map(|text| exposed(text));
     let mut ports: Vec<Exposed> = declared.take(PORTS_MAX).collect();
-    ports.extend(spec.port_mappings.iter().map(|mapping| {
+    ports.extend(spec.port_mappings.iter().flat_map(|mapping| {
         let protocol = match mapping.protocol {
             Protocol::Tcp => "tcp",
             Protocol::Udp => "udp",
         };
-        Exposed { port: mapping.container_port, protocol: protocol.to_owned() }
+        let all = mapping.container_port..=mapping.container_port.saturating_add(mapping.more);
+        all.map(move |port| Exposed { port, protocol: protocol.to_owned() })
     }));
     // TCP before all others.
     ports.sort_by_key(|p| (p.protocol != "tcp", p.protocol.clone(), p.port));

@@ -8,10 +8,10 @@ use super::Given;
 use crate::native::cgroup::Hierarchy;
 use crate::native::layout;
 use crate::native::plan::{BoundVolume, CopyUp};
-use crate::spec::{ContainerSpec, Volume};
+use crate::spec::{ContainerSpec, IpcMode, Volume};
 
 /// Docker's size of /dev/shm, in bytes.
-const SHM_BYTES: u64 = 64 << 20;
+pub(crate) const SHM_BYTES: u64 = 64 << 20;
 
 /// What other programs may show in place of the kernel's, by runc's rule.
 const SHOWN_IN_PROC: [&str; 10] = [
@@ -153,7 +153,16 @@ fn system(given: &Given<'_>, spec: &ContainerSpec) -> Vec<Value> {
     ];
     out.push(cgroups(given, sys_access));
     out.push(own("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
-    out.push(own("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm]));
+    let shared = |of: &Path| {
+        let options = ["rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"].map(str::to_owned);
+        mount("bind", &of.to_string_lossy(), Path::new("/dev/shm"), &options)
+    };
+    match given.task.ipc_mode {
+        IpcMode::Own => out.push(own("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm])),
+        IpcMode::Task => out.push(shared(&given.task_dir.shm())),
+        IpcMode::Host => out.push(shared(Path::new("/dev/shm"))),
+        IpcMode::None => {}
+    }
     out
 }
 

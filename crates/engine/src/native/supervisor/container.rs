@@ -52,6 +52,13 @@ pub(super) enum News {
     Exited(Exit),
 }
 
+/// Where a container is.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) dir: ContainerDir,
+    pub(super) group: GroupPath,
+}
+
 /// One container.
 #[derive(Debug)]
 pub(super) struct Container {
@@ -74,15 +81,17 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Begins a run. The state on disk must say that it does not run.
+    /// Begins a run, in the PID namespace of `keeper` if there is one. The state on disk must say that it does
+    /// not run.
     pub(super) fn start(
         name: &str,
-        dir: ContainerDir,
-        group: GroupPath,
+        place: Place,
         io: &Io,
         asker: Asker,
         hierarchy: &Hierarchy,
+        keeper: Option<i32>,
     ) -> io::Result<Container> {
+        let Place { dir, group } = place;
         let state: ContainerState =
             layout::last_json(&dir.state())?.ok_or_else(|| io::Error::other("no such container"))?;
         if matches!(state.phase, Phase::Running(_)) {
@@ -108,7 +117,7 @@ impl Container {
         let streams = if io.terminal { None } else { Some(container.open_streams(io)?) };
         match sys::fork_bound()? {
             sys::Fork::Child => {
-                runner::run(Start { dir: &container.dir, hierarchy, streams, status: status_child })
+                runner::run(Start { dir: &container.dir, hierarchy, streams, status: status_child, keeper })
             }
             sys::Fork::Parent(runner) => {
                 sys::set_nonblocking(status.as_fd())?;
@@ -182,7 +191,7 @@ impl Container {
         }
     }
 
-    /// Ends all of it. The first process takes the others of its PID namespace with it.
+    /// Ends all of it. The first process takes the others of a PID namespace of its own with it.
     pub(super) fn kill(&self, hierarchy: &Hierarchy) {
         if self.is_idle() && self.leftover == 0 {
             return;

@@ -90,6 +90,11 @@ impl Exec {
         self.status.iter().chain(&self.output).map(AsFd::as_fd)
     }
 
+    /// Whether it is not known yet which process it is.
+    pub(super) fn is_starting(&self) -> bool {
+        self.pid.is_none()
+    }
+
     pub(super) fn deadline(&self) -> Instant {
         self.deadline
     }

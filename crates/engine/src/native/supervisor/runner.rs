@@ -34,6 +34,8 @@ pub(super) struct Start<'a> {
     /// Standard streams; with a terminal there are none.
     pub(super) streams: Option<[OwnedFd; 3]>,
     pub(super) status: OwnedFd,
+    /// Whose PID namespace the container joins, instead of one of its own.
+    pub(super) keeper: Option<i32>,
 }
 
 /// Runs in the child; never returns.
@@ -61,7 +63,7 @@ fn run_inner(start: Start<'_>) -> io::Result<()> {
     plan.overlay.mount().map_err(flat)?;
     cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
     cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
-    let user = prepare(start.dir, &plan)?;
+    let user = prepare(&start, &plan)?;
     for stream in start.streams.iter().flatten() {
         sys::give(stream.as_fd(), user)?;
     }
@@ -92,7 +94,8 @@ pub(super) fn own_mounts() -> io::Result<()> {
 
 /// Settles what only the mounted root file system can tell, and writes libcontainer's file. Answers whom the
 /// container runs as.
-fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<u32> {
+fn prepare(start: &Start<'_>, plan: &Plan) -> io::Result<u32> {
+    let dir = start.dir;
     let root = Root::open(&plan.overlay.target)?;
     for copy in &plan.copy_up {
         rootfs::copy_up(&root, &copy.container_path, &copy.volume).map_err(|e| {
@@ -115,7 +118,7 @@ fn prepare(dir: &ContainerDir, plan: &Plan) -> io::Result<u32> {
         process.set_user(user.oci());
         uid = user.uid;
     }
-    enter_namespaces(&mut spec)?;
+    enter_namespaces(&mut spec, start.keeper)?;
     let mounts = spec.mounts().clone().unwrap_or_default();
     let left = rootfs::mount(&root, mounts, &dir.groups()).map_err(|refused| not_mounted(plan, &refused))?;
     spec.set_mounts(Some(left));
@@ -136,8 +139,8 @@ fn not_mounted(plan: &Plan, refused: &rootfs::Refused) -> io::Error {
 }
 
 /// Enters those namespaces of the container's that /sys and /dev/mqueue show, so that they can be mounted
-/// here. Its first process is born in them.
-fn enter_namespaces(spec: &mut Spec) -> io::Result<()> {
+/// here. Its first process is born in them, and in the PID namespace of the keeper.
+fn enter_namespaces(spec: &mut Spec, keeper: Option<i32>) -> io::Result<()> {
     let linux = spec.linux_mut().as_mut().and_then(|linux| linux.namespaces_mut().as_mut());
     for namespace in linux.into_iter().flatten() {
         match (namespace.typ(), namespace.path()) {
@@ -149,6 +152,9 @@ fn enter_namespaces(spec: &mut Spec) -> io::Result<()> {
             (LinuxNamespaceType::Ipc, None) => {
                 nix::sched::unshare(CloneFlags::CLONE_NEWIPC)?;
                 namespace.set_path(Some("/proc/self/ns/ipc".into()));
+            }
+            (LinuxNamespaceType::Pid, None) => {
+                namespace.set_path(keeper.map(|pid| format!("/proc/{pid}/ns/pid").into()));
             }
             _ => {}
         }

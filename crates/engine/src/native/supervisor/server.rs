@@ -10,8 +10,9 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use serde::{Deserialize, Serialize};
 
 use super::clients::{Asker, Clients};
-use super::container::{Container, News};
+use super::container::{Container, News, Place};
 use super::exec::{Command, Exec};
+use super::shared::Shared;
 use super::{Spawn, sys};
 use crate::native::cgroup::{GroupPath, Hierarchy};
 use crate::native::layout::{self, Durable, TaskDir};
@@ -46,6 +47,7 @@ struct Server {
     containers: Vec<Container>,
     execs: Vec<Exec>,
     orphans: Vec<(i32, i32)>,
+    shared: Shared,
     /// Asked to leave, and by whom.
     leaving: Option<Asker>,
     /// Who waits until no start is under way.
@@ -110,6 +112,7 @@ impl Server {
         // SAFETY: the name outlives the call.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"roadstead-super".as_ptr()) };
         let children = sys::child_signals()?;
+        let shared = Shared::open(&spawn.dir)?;
         let listener = super::with_socket_path(spawn.dir.run(), layout::SOCKET, |path| {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -133,6 +136,7 @@ impl Server {
             containers: Vec::new(),
             execs: Vec::new(),
             orphans: Vec::new(),
+            shared,
             leaving: None,
             settling: Vec::new(),
             execs_made: 0,
@@ -185,7 +189,12 @@ impl Server {
         self.reap();
         self.turn_containers();
         self.turn_execs();
-        if self.orphans.len() > ORPHANS_MAX {
+        // Where containers see the host's processes, whatever they leave behind comes here too.
+        let awaited =
+            self.containers.iter().any(Container::is_starting) || self.execs.iter().any(Exec::is_starting);
+        if !awaited {
+            self.orphans.clear();
+        } else if self.orphans.len() > ORPHANS_MAX {
             self.orphans.remove(0);
         }
     }
@@ -201,7 +210,8 @@ impl Server {
         while nix::unistd::read(&self.children, &mut buffer).is_ok_and(|bytes| bytes > 0) {}
         while let Some((pid, code)) = sys::reap() {
             let known = self.containers.iter_mut().any(|c| c.reaped(pid, code, &self.hierarchy))
-                || self.execs.iter_mut().any(|e| e.reaped(pid, code));
+                || self.execs.iter_mut().any(|e| e.reaped(pid, code))
+                || self.shared.reaped(pid);
             if !known {
                 self.orphans.push((pid, code));
             }
@@ -314,8 +324,9 @@ impl Server {
             }
             self.containers.swap_remove(at);
         }
-        let (dir, group) = (self.dir.container(name), self.group.child(name));
-        self.containers.push(Container::start(name, dir, group, io, asker, &self.hierarchy)?);
+        let place = Place { dir: self.dir.container(name), group: self.group.child(name) };
+        let keeper = self.shared.keeper()?;
+        self.containers.push(Container::start(name, place, io, asker, &self.hierarchy, keeper)?);
         Ok(())
     }
 

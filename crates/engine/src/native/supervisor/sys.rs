@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use nix::sched::CloneFlags;
 use nix::sys::socket::{
     AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
     socketpair,
@@ -21,6 +22,17 @@ pub(crate) fn fork() -> io::Result<Fork> {
         -1 => Err(io::Error::last_os_error()),
         0 => Ok(Fork::Child),
         pid => Ok(Fork::Parent(pid)),
+    }
+}
+
+/// [`fork`] of a child in new namespaces of some kinds. Of a PID namespace it is the first process.
+pub(crate) fn fork_into(kinds: CloneFlags) -> io::Result<Fork> {
+    let flags = libc::c_long::from(kinds.bits() | libc::SIGCHLD);
+    // SAFETY: as in `fork`; without a stack the child goes on with a copy of this one.
+    match unsafe { libc::syscall(libc::SYS_clone, flags, 0, 0, 0, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        0 => Ok(Fork::Child),
+        pid => i32::try_from(pid).map(Fork::Parent).map_err(io::Error::other),
     }
 }
 

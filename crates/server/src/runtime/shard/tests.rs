@@ -210,11 +210,7 @@ impl Store for Slow {
         self.inner.range(span, limit)
     }
 
-    fn scan(
-        &self,
-        span: &store::Span,
-        each: &mut dyn FnMut(store::Entry),
-    ) -> Result<Revision, store::Error> {
+    fn scan(&self, span: &store::Span, each: &mut dyn FnMut(store::Entry)) -> Result<Revision, store::Error> {
         self.inner.scan(span, each)
     }
 
@@ -281,7 +277,11 @@ async fn a_batch_runs_while_the_one_before_is_stored_and_is_nothing_without_it()
         newer.store(true, Ordering::Relaxed);
         let three = put("three");
         until(|| seen.load(Ordering::Relaxed) == 3).await;
-        assert_eq!((store.waits(), keys(&shard)), (1, Vec::new()), "nothing is shown or stored before its time");
+        assert_eq!(
+            (store.waits(), keys(&shard)),
+            (1, Vec::new()),
+            "nothing is shown or stored before its time"
+        );
         store.let_go(well);
         if well {
             assert_eq!(one.await.unwrap(), Ok((0, false)));

@@ -22,9 +22,11 @@ pub fn describe_task_definition(
     let row = state.find(ctx, &request.task_definition)?.ok_or_else(missing)?;
     let include = request.include.as_deref().unwrap_or_default();
     let with_tags = include.contains(&ecs::TaskDefinitionField::Tags);
+    // When it was asked to be deleted is told by that operation alone.
+    let shown = ecs::TaskDefinition { delete_requested_at: None, ..row.registered.shown() };
     Ok(ecs::DescribeTaskDefinitionResponse {
-        task_definition: Some(row.registered.shown()),
-        tags: with_tags.then(|| row.tags.shown()),
+        task_definition: Some(shown),
+        tags: Some(if with_tags { row.tags.shown() } else { Vec::new() }),
     })
 }
 

@@ -25,13 +25,13 @@ use Support::{Built, NoEffect, Refused, Values};
 const ROLES: &str = "tasks get no credentials of a role yet";
 const EXECUTION: &str =
     "the agent that pulls images and ships logs acts for the account itself and needs no role";
-const FARGATE: &str = "it belongs to Fargate, which is not built yet";
+const FARGATE: &str = "tasks on Fargate are not built yet";
 const FILES: &str = "there is no S3 to read them from yet";
 const VOLUMES: &str = "only host volumes are built so far";
 const CONNECT: &str =
     "names a port for Service Connect and VPC Lattice, which are refused where they are asked for";
-const ACCELERATORS: &str = "GPUs and accelerators are not built yet";
-const NETWORK: &str = "network modes bridge, host and none are built so far";
+const ACCELERATORS: &str = "a task has the GPUs of its definition, each for one container alone";
+const INFERENCE: &str = "Elastic Inference has ended: AWS refuses it too";
 
 /// Members by their path, sorted.
 pub const MEMBERS: &[(&str, Support)] = &[
@@ -42,7 +42,7 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("containerDefinitions.dependsOn", Built),
     ("containerDefinitions.dependsOn.condition", Built),
     ("containerDefinitions.dependsOn.containerName", Built),
-    ("containerDefinitions.disableNetworking", Refused("use networkMode none")),
+    ("containerDefinitions.disableNetworking", Built),
     ("containerDefinitions.dnsSearchDomains", Built),
     ("containerDefinitions.dnsServers", Built),
     ("containerDefinitions.dockerLabels", Built),
@@ -106,7 +106,7 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("containerDefinitions.portMappings", Built),
     ("containerDefinitions.portMappings.appProtocol", NoEffect(CONNECT)),
     ("containerDefinitions.portMappings.containerPort", Built),
-    ("containerDefinitions.portMappings.containerPortRange", Refused("port ranges are not built yet")),
+    ("containerDefinitions.portMappings.containerPortRange", Built),
     ("containerDefinitions.portMappings.hostPort", Built),
     ("containerDefinitions.portMappings.name", NoEffect(CONNECT)),
     ("containerDefinitions.portMappings.protocol", Built),
@@ -118,7 +118,7 @@ pub const MEMBERS: &[(&str, Support)] = &[
         "containerDefinitions.repositoryCredentials.credentialsParameter",
         Refused("Secrets Manager is not built yet"),
     ),
-    ("containerDefinitions.resourceRequirements", Refused(ACCELERATORS)),
+    ("containerDefinitions.resourceRequirements", Built),
     ("containerDefinitions.resourceRequirements.sharingStrategy", Refused(ACCELERATORS)),
     ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps", Refused(ACCELERATORS)),
     (
@@ -126,8 +126,11 @@ pub const MEMBERS: &[(&str, Support)] = &[
         Refused(ACCELERATORS),
     ),
     ("containerDefinitions.resourceRequirements.sharingStrategy.nvidiaMps.memory", Refused(ACCELERATORS)),
-    ("containerDefinitions.resourceRequirements.type", Refused(ACCELERATORS)),
-    ("containerDefinitions.resourceRequirements.value", Refused(ACCELERATORS)),
+    (
+        "containerDefinitions.resourceRequirements.type",
+        Values(&["GPU"], "of the types of resources GPU is built; Elastic Inference has ended"),
+    ),
+    ("containerDefinitions.resourceRequirements.value", Built),
     ("containerDefinitions.restartPolicy", Built),
     ("containerDefinitions.restartPolicy.enabled", Built),
     ("containerDefinitions.restartPolicy.ignoredExitCodes", Built),
@@ -155,17 +158,17 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("containerDefinitions.workingDirectory", Built),
     ("cpu", Built),
     ("enableFaultInjection", Refused("fault injection is not built yet")),
-    ("ephemeralStorage", Refused(FARGATE)),
-    ("ephemeralStorage.sizeInGiB", Refused(FARGATE)),
+    ("ephemeralStorage", Built),
+    ("ephemeralStorage.sizeInGiB", Built),
     ("executionRoleArn", NoEffect(EXECUTION)),
     ("family", Built),
-    ("inferenceAccelerators", Refused(ACCELERATORS)),
-    ("inferenceAccelerators.deviceName", Refused(ACCELERATORS)),
-    ("inferenceAccelerators.deviceType", Refused(ACCELERATORS)),
-    ("ipcMode", Refused("shared IPC namespaces are not built yet")),
+    ("inferenceAccelerators", Refused(INFERENCE)),
+    ("inferenceAccelerators.deviceName", Refused(INFERENCE)),
+    ("inferenceAccelerators.deviceType", Refused(INFERENCE)),
+    ("ipcMode", Built),
     ("memory", Built),
-    ("networkMode", Values(&["bridge", "host", "none"], NETWORK)),
-    ("pidMode", Refused("shared PID namespaces are not built yet")),
+    ("networkMode", Built),
+    ("pidMode", Built),
     ("placementConstraints", Built),
     ("placementConstraints.expression", Built),
     ("placementConstraints.type", Built),
@@ -175,13 +178,10 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("proxyConfiguration.properties.name", Refused("App Mesh is not built")),
     ("proxyConfiguration.properties.value", Refused("App Mesh is not built")),
     ("proxyConfiguration.type", Refused("App Mesh is not built")),
-    (
-        "requiresCompatibilities",
-        Values(&["EC2", "EXTERNAL"], "only container instances are built so far (EC2, EXTERNAL)"),
-    ),
+    ("requiresCompatibilities", Built),
     ("runtimePlatform", Built),
     ("runtimePlatform.cpuArchitecture", Built),
-    ("runtimePlatform.operatingSystemFamily", Values(&["LINUX"], "hosts run Linux")),
+    ("runtimePlatform.operatingSystemFamily", Built),
     ("tags", Built),
     ("tags.key", Built),
     ("tags.value", Built),
@@ -275,18 +275,21 @@ pub const OVERRIDES: &[(&str, Support)] = &[
     ("ephemeralStorage", Refused(FARGATE)),
     ("ephemeralStorage.sizeInGiB", Refused(FARGATE)),
     ("executionRoleArn", NoEffect(EXECUTION)),
-    ("inferenceAcceleratorOverrides", Refused(ACCELERATORS)),
-    ("inferenceAcceleratorOverrides.deviceName", Refused(ACCELERATORS)),
-    ("inferenceAcceleratorOverrides.deviceType", Refused(ACCELERATORS)),
+    ("inferenceAcceleratorOverrides", Refused(INFERENCE)),
+    ("inferenceAcceleratorOverrides.deviceName", Refused(INFERENCE)),
+    ("inferenceAcceleratorOverrides.deviceType", Refused(INFERENCE)),
     ("memory", Built),
     ("taskRoleArn", Refused(ROLES)),
 ];
 
-/// Refuses a task definition that uses what is not built.
+/// Refuses a task definition that uses what is not built, or what has ended.
 ///
 /// # Errors
-/// `UnsupportedFeatureException` that names the member.
+/// `UnsupportedFeatureException` that names the member; where AWS refuses it too, its `ClientException`.
 pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Result<(), Error> {
+    if request.inference_accelerators.as_ref().is_some_and(|list| !list.is_empty()) {
+        return Err(errors::client("Unsupported field 'inferenceAccelerators'."));
+    }
     check_against(MEMBERS, "", request)
 }
 

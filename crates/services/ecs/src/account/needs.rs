@@ -5,13 +5,13 @@ use wire::Error;
 
 use super::{
     TaskDefinitionRow, members, units,
-    validate::{TASK_CPU, TASK_MEMORY},
+    validate::{TASK_CPU, TASK_MEMORY, gpus},
 };
 use crate::{
     placement::Needs,
     rows::{
-        Attribute, CPUArchitecture, ContainerDefinition, ContainerOverride, Resources, TaskOverride,
-        TransportProtocol,
+        Attribute, CPUArchitecture, ContainerDefinition, ContainerOverride, NetworkMode, OSFamily,
+        ResourceType, Resources, TaskOverride, TransportProtocol,
     },
 };
 
@@ -23,7 +23,9 @@ impl TaskDefinitionRow {
     /// What a task needs: the task's own CPU and memory where given, else the sums of its containers'.
     pub fn needs(&self, overrides: &TaskOverride) -> Needs {
         let mut resources = Resources::default();
+        let mut gpus = 0;
         for container in self.containers() {
+            gpus += usize::from(container.gpus());
             let over = override_of(overrides, container);
             // Nought is none, as at registration.
             let number = |over: Option<i32>, given: Option<i32>| {
@@ -34,8 +36,11 @@ impl TaskDefinitionRow {
             let soft = number(over.and_then(|over| over.memory_reservation), container.memory_reservation);
             resources.cpu += cpu.unwrap_or(0);
             resources.memory += soft.or(hard).unwrap_or(0);
-            for mapping in &container.port_mappings {
-                let port = u16::try_from(mapping.host_port).ok().filter(|port| *port > 0);
+            // In `awsvpc` the ports are on the task's own address.
+            let on_host = self.registered.network_mode != Some(NetworkMode::Awsvpc);
+            for mapping in container.port_mappings.iter().filter(|_| on_host) {
+                let port =
+                    mapping.host_port.and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
                 match mapping.protocol {
                     TransportProtocol::Udp => resources.ports_udp.extend(port),
                     TransportProtocol::Tcp => resources.ports_tcp.extend(port),
@@ -45,7 +50,7 @@ impl TaskDefinitionRow {
         let (cpu, memory) = self.size(overrides);
         resources.cpu = cpu.unwrap_or(resources.cpu);
         resources.memory = memory.unwrap_or(resources.memory);
-        Needs { resources, attributes: self.needed_attributes() }
+        Needs { resources, gpus, attributes: self.needed_attributes() }
     }
 
     /// The task's own CPU units and MiB, where given.
@@ -70,8 +75,11 @@ impl TaskDefinitionRow {
             Some(CPUArchitecture::Arm64) => need("ecs.cpu-architecture", "arm64"),
             None => {}
         }
-        if platform.operating_system_family.is_some() {
-            need("ecs.os-type", "linux");
+        match platform.operating_system_family {
+            // What agents have always said of Linux.
+            Some(OSFamily::Linux) => need("ecs.os-type", "linux"),
+            Some(windows) => need("ecs.os-family", windows.as_str()),
+            None => {}
         }
         attributes
     }
@@ -113,6 +121,15 @@ impl TaskDefinitionRow {
             return Err(invalid("Invalid 'memory' setting for task.".to_owned()));
         }
         Ok(())
+    }
+}
+
+impl ContainerDefinition {
+    /// How many GPUs it has for itself.
+    pub fn gpus(&self) -> u16 {
+        let all = self.resource_requirements.iter().flatten();
+        let counts = all.filter(|one| one.r#type == ResourceType::Gpu).filter_map(|one| one.value.as_deref());
+        counts.filter_map(gpus).sum()
     }
 }
 

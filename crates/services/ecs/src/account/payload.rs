@@ -6,7 +6,7 @@ mod docker;
 
 use agent_protocol::acs;
 
-use super::{TaskDefinitionRow, effective::docker_api, needs::override_of};
+use super::{TaskDefinitionRow, needs::override_of, required::docker_api};
 use crate::{
     Ctx, arn,
     cluster::Cluster,
@@ -49,9 +49,12 @@ pub fn payload(
         memory,
         launch_type: Some(LaunchType::Ec2.as_str().to_owned()),
         network_mode: Some(mode(registered).as_str().to_owned()),
+        pid_mode: registered.pid_mode.map(|mode| mode.as_str().to_owned()),
+        ipc_mode: registered.ipc_mode.map(|mode| mode.as_str().to_owned()),
         service_name: task.service.as_ref().map(|(name, _)| name.0.clone()),
         group: Some(task.group.clone()),
         needs: Some(needs(&task.needs)),
+        associations: associations(task),
         ..acs::Task::default()
     }
 }
@@ -76,7 +79,21 @@ fn needs(counted: &Resources) -> acs::TaskNeeds {
         memory: u64::try_from(counted.memory).unwrap_or(0),
         ports_tcp: counted.ports_tcp.iter().copied().collect(),
         ports_udp: counted.ports_udp.iter().copied().collect(),
+        gpus: counted.gpus.iter().cloned().collect(),
     }
+}
+
+/// Each GPU with its container.
+fn associations(task: &TaskRow) -> Vec<acs::Association> {
+    let all = task.containers.iter().enumerate();
+    let of = all.flat_map(|(at, container)| task.gpus_of(at).map(move |id| (id, container)));
+    of.map(|(id, container)| acs::Association {
+        name: Some(id.clone()),
+        r#type: Some("gpu".to_owned()),
+        content: Some(acs::EncodedString { value: Some(String::new()), encoding: Some("base64".to_owned()) }),
+        containers: vec![container.name.clone()],
+    })
+    .collect()
 }
 
 fn volume(volume: &Volume) -> acs::Volume {
@@ -148,10 +165,10 @@ fn restart_policy(given: &ContainerRestartPolicy) -> acs::RestartPolicy {
 
 fn port_mapping(given: &PortMapping) -> acs::PortMapping {
     acs::PortMapping {
-        container_port: Some(given.container_port.into()),
-        host_port: Some(given.host_port.into()),
+        container_port: given.container_port.map(i64::from),
+        host_port: given.host_port.map(i64::from),
+        container_port_range: given.container_port_range.clone(),
         protocol: Some(given.protocol.as_str().to_owned()),
-        ..acs::PortMapping::default()
     }
 }
 

@@ -22,6 +22,7 @@ pub fn register_task_definition(
 ) -> Result<ecs::RegisterTaskDefinitionResponse, Error> {
     let ctx = txn.ctx;
     members::check(&request)?;
+    let tagged = request.tags.is_some();
     let given_tags = request.tags.clone().unwrap_or_default();
     tags::check(&given_tags)?;
     validate::check(&request)?;
@@ -41,7 +42,7 @@ pub fn register_task_definition(
     let row = TaskDefinitionRow { registered, tags: given_tags.stored(), log_mode };
     let reply = ecs::RegisterTaskDefinitionResponse {
         task_definition: Some(row.registered.shown()),
-        tags: (!row.tags.is_empty()).then(|| row.tags.shown()),
+        tags: tagged.then(|| row.tags.shown()),
     };
     txn.put(family);
     txn.put(row);

@@ -8,7 +8,7 @@ use wire::Error;
 
 use super::{tags as tagging, *};
 use crate::{
-    cluster::rows::Resources,
+    cluster::rows::{Resources, TaskOverride},
     testing::{ctx, on_account},
 };
 
@@ -93,14 +93,99 @@ fn the_registered_document_is_echoed_with_the_defaults_of_ecs() {
 }
 
 #[test]
-fn in_host_mode_the_host_ports_are_the_containers() {
+fn host_ports_are_the_containers_where_the_network_is_not_theirs() {
     let mut state = Account::default();
-    let mut value = minimal("host");
-    value["networkMode"] = json!("host");
-    value["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80}]);
-    let definition = register(&mut state, value).unwrap();
-    let mapping = &definition.container_definitions.as_ref().unwrap()[0].port_mappings.as_ref().unwrap()[0];
-    assert_eq!((mapping.host_port, mapping.container_port), (Some(80), Some(80)));
+    for (mode, host_port) in [("host", 80), ("awsvpc", 80), ("bridge", 0)] {
+        let mut value = minimal("ports");
+        value["networkMode"] = json!(mode);
+        value["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80}]);
+        let definition = register(&mut state, value).unwrap();
+        let mapping =
+            &definition.container_definitions.as_ref().unwrap()[0].port_mappings.as_ref().unwrap()[0];
+        assert_eq!((mapping.host_port, mapping.container_port), (Some(host_port), Some(80)), "{mode}");
+    }
+}
+
+#[test]
+fn what_is_given_is_echoed_and_nothing_else_is_made_up() {
+    let given = json!({
+        "family": "f", "networkMode": "awsvpc", "cpu": "1024", "memory": "2048", "requiresCompatibilities": [],
+        "pidMode": "task", "ephemeralStorage": {"sizeInGiB": 40},
+        "runtimePlatform": {"cpuArchitecture": "ARM64", "operatingSystemFamily": "LINUX"},
+        "containerDefinitions": [{"name": "c", "image": "i", "command": [], "ulimits": [],
+            "versionConsistency": "disabled",
+            "portMappings": [{"containerPortRange": "8000-8010", "protocol": "udp", "name": "range"}]}]});
+    let mut expected = given.clone();
+    let container = &mut expected["containerDefinitions"][0];
+    for (member, value) in [("cpu", json!(0)), ("essential", json!(true))] {
+        container[member] = value;
+    }
+    for member in ["environment", "mountPoints", "volumesFrom", "systemControls"] {
+        container[member] = json!([]);
+    }
+    let shown = register(&mut Account::default(), given).unwrap();
+    let mut shown = serde_json::to_value(shown).unwrap();
+    let made = shown.as_object_mut().unwrap();
+    for derived in [
+        "taskDefinitionArn",
+        "revision",
+        "status",
+        "requiresAttributes",
+        "compatibilities",
+        "registeredAt",
+        "registeredBy",
+    ] {
+        made.remove(derived).expect(derived);
+    }
+    assert_eq!(
+        (made.remove("volumes"), made.remove("placementConstraints")),
+        (Some(json!([])), Some(json!([])))
+    );
+    assert_eq!(shown, expected);
+}
+
+#[test]
+fn tasks_go_to_hosts_of_their_platform() {
+    let mut state = Account::default();
+    for (platform, asked) in [
+        (json!({"operatingSystemFamily": "LINUX"}), vec![("ecs.os-type", "linux")]),
+        (
+            json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}),
+            vec![("ecs.os-family", "WINDOWS_SERVER_2022_CORE")],
+        ),
+        (json!({"cpuArchitecture": "ARM64"}), vec![("ecs.cpu-architecture", "arm64")]),
+        (json!({}), vec![]),
+    ] {
+        let mut value = minimal("f");
+        value["runtimePlatform"] = platform;
+        register(&mut state, value).unwrap();
+        let attributes = state.resolve(&ctx(), "f").unwrap().needs(&TaskOverride::default()).attributes;
+        let pairs: Vec<_> =
+            attributes.iter().map(|a| (a.name.as_str(), a.value.as_deref().unwrap())).collect();
+        assert_eq!(pairs, asked);
+    }
+}
+
+#[test]
+fn in_awsvpc_no_port_of_the_host_is_taken() {
+    let mut state = Account::default();
+    let mut value = minimal("f");
+    value["containerDefinitions"][0]["portMappings"] = json!([{"containerPort": 80, "hostPort": 80}]);
+    for (mode, count) in [("awsvpc", 0), ("host", 1), ("bridge", 1)] {
+        value["networkMode"] = json!(mode);
+        register(&mut state, value.clone()).unwrap();
+        let needs = state.resolve(&ctx(), "f").unwrap().needs(&TaskOverride::default());
+        assert_eq!(needs.resources.ports_tcp.len(), count, "{mode}");
+    }
+}
+
+#[test]
+fn elastic_inference_has_ended() {
+    let mut value = minimal("f");
+    value["inferenceAccelerators"] = json!([{"deviceName": "d", "deviceType": "eia1.medium"}]);
+    let refused = register(&mut Account::default(), value).unwrap_err();
+    let words = ("ClientException", "Unsupported field 'inferenceAccelerators'.");
+    assert_eq!((refused.code(), refused.message()), words);
 }
 
 #[test]
@@ -138,6 +223,15 @@ fn a_definition_ends_inactive_then_waits_for_its_last_task_then_is_gone() {
     assert!(describe(&state, "web").is_err());
     let deleting = delete(&mut state, &["web:1"]).task_definitions.unwrap();
     assert_eq!(deleting[0].status, Some(ecs::TaskDefinitionStatus::DeleteInProgress));
+    assert_eq!(deleting[0].delete_requested_at, Some(ctx().now));
+    assert_eq!(delete(&mut state, &["web:1"]).task_definitions.unwrap(), deleting, "again changes nothing");
+    let described = describe(&state, "web:1").unwrap();
+    assert_eq!(described.delete_requested_at, None, "DescribeTaskDefinition does not tell it");
+    assert_eq!(described.status, deleting[0].status);
+    assert_eq!(
+        deregister(&mut state, "web:1").unwrap_err().message(),
+        "The task definition could not be deregistered because it is in the process of being deleted."
+    );
     assert_eq!(swept(&mut state, |_| true), 0);
     assert_eq!(swept(&mut state, |_| false), 1);
     assert!(describe(&state, "web:1").is_err());
@@ -154,6 +248,18 @@ fn what_does_not_exist_or_names_no_revision_is_refused() {
     }
     for named in ["web", "web:x", "web:0", "other:1"] {
         assert_eq!(deregister(&mut state, named).unwrap_err().code(), "ClientException", "{named}");
+    }
+    assert_eq!(deregister(&mut state, "web").unwrap_err().message(), "Revision is missing.");
+    let missing = "Unable to deregister task definition.";
+    assert_eq!(deregister(&mut state, "web:2").unwrap_err().message(), missing);
+    let failed: Vec<&str> =
+        vec!["web", "web:x", "arn:aws:ecs:us-east-1:111111111111:task-definition/web:1", "no:1"];
+    let failures = delete(&mut state, &failed).failures.unwrap();
+    let invalid =
+        "The specified task definition identifier is invalid. Specify a valid name or ARN and try again.";
+    let gone = "The specified task definition does not exist. Specify a valid account, family, revision and try again.";
+    for (failure, (named, reason)) in failures.iter().zip(failed.iter().zip([invalid, invalid, gone, gone])) {
+        assert_eq!((failure.arn.as_deref(), failure.reason.as_deref()), (Some(*named), Some(reason)));
     }
     let refused = call(&mut state, delete_task_definitions, json!({"taskDefinitions": vec!["a:1"; 11]}));
     assert_eq!(refused.unwrap_err().code(), "InvalidParameterException");
@@ -234,6 +340,13 @@ fn tags_come_with_registration_and_change_later() {
     assert_eq!(serde_json::to_value(tags).unwrap(), json!({"tags": [{"key": "a", "value": "3"}]}));
     let with = request(json!({"taskDefinition": "web", "include": ["TAGS"]}));
     assert_eq!(describe_task_definition(&state, &ctx(), &with).unwrap().tags.unwrap().len(), 1);
+    let without = request(json!({"taskDefinition": "web"}));
+    assert_eq!(describe_task_definition(&state, &ctx(), &without).unwrap().tags, Some(Vec::new()));
+    let answer = |value: Value| call(&mut Account::default(), register_task_definition, value).unwrap().tags;
+    let mut value = minimal("none");
+    assert_eq!(answer(value.clone()), None, "only where the request has the member");
+    value["tags"] = json!([]);
+    assert_eq!(answer(value), Some(Vec::new()));
     let missing = format!("{arn}0");
     let refused = tagging::list_tags_for_resource(&state, &ctx(), &request(json!({"resourceArn": missing})));
     assert_eq!(refused.unwrap_err().code(), "InvalidParameterException");
@@ -300,7 +413,13 @@ fn needs_are_the_tasks_own_size_or_the_sum_of_its_containers() {
     let needs = |state: &Account, overrides: Value| {
         state.resolve(&ctx(), "f").unwrap().needs(&request(overrides)).resources
     };
-    let ports = |cpu, memory| Resources { cpu, memory, ports_tcp: [8080].into(), ports_udp: [53].into() };
+    let ports = |cpu, memory| Resources {
+        cpu,
+        memory,
+        ports_tcp: [8080].into(),
+        ports_udp: [53].into(),
+        ..Resources::default()
+    };
     assert_eq!(needs(&state, json!({})), ports(30, 80));
     let over = json!({"containerOverrides": [{"name": "b", "cpu": 1, "memory": 60}]});
     assert_eq!(needs(&state, over), ports(11, 110));

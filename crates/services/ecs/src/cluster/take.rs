@@ -248,6 +248,7 @@ impl Resources {
         self.memory += other.memory;
         self.ports_tcp.extend(&other.ports_tcp);
         self.ports_udp.extend(&other.ports_udp);
+        self.gpus.add(&other.gpus);
     }
 
     /// Gives back.
@@ -256,5 +257,8 @@ impl Resources {
         self.memory -= other.memory;
         self.ports_tcp.retain(|port| !other.ports_tcp.contains(port));
         self.ports_udp.retain(|port| !other.ports_udp.contains(port));
+        if !other.gpus.is_empty() {
+            self.gpus = self.gpus.without(&other.gpus);
+        }
     }
 }

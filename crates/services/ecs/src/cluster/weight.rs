@@ -89,6 +89,7 @@ fn task(row: &TaskRow) -> usize {
         + reasons.chain(images).sum::<usize>()
         + ELEMENT * bindings
         + ELEMENT / 8 * (row.needs.ports_tcp.len() + row.needs.ports_udp.len())
+        + ELEMENT * row.needs.gpus.len()
         + row.stop.as_ref().map_or(0, |stop| stop.reason.len())
         + overrides
         + tags(&row.tags)
@@ -116,7 +117,10 @@ fn instance(row: &InstanceRow) -> usize {
     let attributes = row.attributes.iter();
     let attributes = attributes.map(|a| ELEMENT + a.name.len() + a.value.as_ref().map_or(0, String::len));
     let ports = row.registered.ports_tcp.len() + row.registered.ports_udp.len();
-    ROW + attributes.sum::<usize>() + ELEMENT / 8 * ports + tags(&row.tags)
+    ROW + attributes.sum::<usize>()
+        + ELEMENT / 8 * ports
+        + ELEMENT * row.registered.gpus.len()
+        + tags(&row.tags)
 }
 
 fn tags(tags: &[Tag]) -> usize {

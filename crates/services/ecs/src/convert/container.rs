@@ -7,14 +7,13 @@ use crate::rows::*;
 
 convert! { ContainerDefinition:
     always name, image, cpu, port_mappings, environment, mount_points, volumes_from, system_controls;
-    given memory, memory_reservation, links, essential, restart_policy, entry_point, command, linux_parameters, depends_on, start_timeout, stop_timeout, version_consistency, hostname, user, working_directory, disable_networking, privileged, readonly_root_filesystem, dns_servers, dns_search_domains, extra_hosts, docker_security_options, interactive, pseudo_terminal, docker_labels, ulimits, log_configuration, health_check;
-    never repository_credentials, environment_files, secrets, resource_requirements, firelens_configuration, credential_specs;
+    given memory, memory_reservation, links, essential, restart_policy, entry_point, command, linux_parameters, depends_on, start_timeout, stop_timeout, version_consistency, hostname, user, working_directory, disable_networking, privileged, readonly_root_filesystem, dns_servers, dns_search_domains, extra_hosts, docker_security_options, interactive, pseudo_terminal, docker_labels, ulimits, log_configuration, health_check, resource_requirements;
+    never repository_credentials, environment_files, secrets, firelens_configuration, credential_specs;
 }
 
 convert! { PortMapping:
-    always container_port, host_port, protocol;
-    given name, app_protocol;
-    never container_port_range;
+    always protocol;
+    given container_port, host_port, name, app_protocol, container_port_range;
 }
 
 convert! { KeyValuePair:
@@ -60,6 +59,13 @@ convert! { SystemControl:
 convert! { ContainerRestartPolicy:
     given enabled, ignored_exit_codes, restart_attempt_period;
 }
+
+convert! { ResourceRequirement:
+    given value, r#type;
+    never sharing_strategy;
+}
+
+convert_enum! { ResourceType: Gpu, InferenceAccelerator, NeuronDevice }
 
 convert_enum! { TransportProtocol: Tcp, Udp }
 

@@ -7,8 +7,8 @@ use crate::rows::*;
 
 convert! { TaskDefinition:
     always task_definition_arn, container_definitions, family, revision, volumes, status, requires_attributes, placement_constraints, compatibilities;
-    given execution_role_arn, network_mode, runtime_platform, requires_compatibilities, cpu, memory, registered_at, deregistered_at, delete_requested_at, registered_by, enable_fault_injection;
-    never task_role_arn, inference_accelerators, pid_mode, ipc_mode, proxy_configuration, ephemeral_storage, trusted_execution_configuration;
+    given execution_role_arn, network_mode, runtime_platform, requires_compatibilities, cpu, memory, pid_mode, ipc_mode, ephemeral_storage, registered_at, deregistered_at, delete_requested_at, registered_by, enable_fault_injection;
+    never task_role_arn, inference_accelerators, proxy_configuration, trusted_execution_configuration;
 }
 
 convert! { Volume:
@@ -28,6 +28,14 @@ convert! { TaskDefinitionPlacementConstraint:
 convert! { RuntimePlatform:
     given cpu_architecture, operating_system_family;
 }
+
+convert! { EphemeralStorage:
+    given size_in_gib;
+}
+
+convert_enum! { PidMode: Host, Task }
+
+convert_enum! { IpcMode: Host, Task, None }
 
 convert_enum! { NetworkMode: Bridge, Host, Awsvpc, None }
 

@@ -25,12 +25,11 @@ fn of(table: &[(&str, Support)], path: &str) -> Support {
 }
 
 /// Members that the model does not ask for, and the checks of a request do.
-const CHECKED: [(&str, &[&str]); 10] = [
+const CHECKED: [(&str, &[&str]); 9] = [
     ("ContainerDefinition", &["name", "image"]),
     ("ContainerOverride", &["name"]),
     ("KeyValuePair", &["name"]),
     ("MountPoint", &["sourceVolume", "containerPath"]),
-    ("PortMapping", &["containerPort"]),
     ("RegisterTaskDefinitionRequest", &["family", "containerDefinitions"]),
     ("SystemControl", &["namespace", "value"]),
     ("Tag", &["key"]),

@@ -87,13 +87,15 @@ pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) 
     left.memory -= usage.used.memory;
     left.ports_tcp.extend(&usage.used.ports_tcp);
     left.ports_udp.extend(&usage.used.ports_udp);
+    left.gpus = left.gpus.without(&usage.used.gpus);
+    let with_gpus = !row.registered.gpus.is_empty();
     ecs::ContainerInstance {
         container_instance_arn: Some(arn::container_instance(ctx, &state.row.name, row.id)),
         ec2_instance_id: row.ec2_instance_id.clone(),
         version: Some(row.version),
         version_info: Some(row.version_info.shown()),
-        remaining_resources: Some(resources(&left)),
-        registered_resources: Some(resources(&row.registered)),
+        remaining_resources: Some(resources(&left, with_gpus)),
+        registered_resources: Some(resources(&row.registered, with_gpus)),
         status: Some(row.status.as_str().to_owned()),
         agent_connected: Some(row.agent_connected),
         running_tasks_count: Some(usage.running),
@@ -106,7 +108,8 @@ pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) 
     }
 }
 
-fn resources(of: &Resources) -> Vec<ecs::Resource> {
+/// Of a host without GPUs nothing is said of them.
+fn resources(of: &Resources, with_gpus: bool) -> Vec<ecs::Resource> {
     let number = |name: &str, value: i64| ecs::Resource {
         name: Some(name.to_owned()),
         r#type: Some("INTEGER".to_owned()),
@@ -115,18 +118,21 @@ fn resources(of: &Resources) -> Vec<ecs::Resource> {
         integer_value: Some(i32::try_from(value.max(0)).unwrap_or(i32::MAX)),
         string_set_value: None,
     };
-    let set = |name: &str, ports: &std::collections::BTreeSet<u16>| ecs::Resource {
+    let set = |name: &str, values: Vec<String>| ecs::Resource {
         name: Some(name.to_owned()),
         r#type: Some("STRINGSET".to_owned()),
         double_value: Some(0.0),
         long_value: Some(0),
         integer_value: Some(0),
-        string_set_value: Some(ports.iter().map(u16::to_string).collect()),
+        string_set_value: Some(values),
     };
-    vec![
+    let ports = |ports: &std::collections::BTreeSet<u16>| ports.iter().map(u16::to_string).collect();
+    let mut all = vec![
         number("CPU", of.cpu),
         number("MEMORY", of.memory),
-        set("PORTS", &of.ports_tcp),
-        set("PORTS_UDP", &of.ports_udp),
-    ]
+        set("PORTS", ports(&of.ports_tcp)),
+        set("PORTS_UDP", ports(&of.ports_udp)),
+    ];
+    all.extend(with_gpus.then(|| set("GPU", of.gpus.iter().cloned().collect())));
+    all
 }

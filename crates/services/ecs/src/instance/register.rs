@@ -8,7 +8,7 @@ use wire::Error;
 use super::{ARCHITECTURE, ZONE, describe};
 use crate::{
     arn,
-    cluster::{Attribute, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
+    cluster::{Attribute, Gpus, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
     convert::Stored,
     limits, tags,
 };
@@ -146,10 +146,22 @@ fn resources(given: &[ecs::Resource]) -> Result<Resources, Error> {
             Some("MEMORY") => all.memory = number()?,
             Some("PORTS") => all.ports_tcp = ports(resource)?,
             Some("PORTS_UDP") => all.ports_udp = ports(resource)?,
+            Some("GPU") => all.gpus = gpus(resource)?,
             _ => return Err(errors::invalid_parameter("A resource has no name that is known here.")),
         }
     }
     Ok(all)
+}
+
+fn gpus(resource: &ecs::Resource) -> Result<Gpus, Error> {
+    let ids = resource.string_set_value.clone().unwrap_or_default();
+    let fits = |id: &String| {
+        (1..=limits::GPU_ID_LENGTH).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
+    };
+    if ids.len() > limits::GPUS || !ids.iter().all(fits) {
+        return Err(errors::invalid_parameter("A GPU is not valid."));
+    }
+    Ok(ids.into_iter().collect())
 }
 
 fn ports(resource: &ecs::Resource) -> Result<BTreeSet<u16>, Error> {

@@ -20,6 +20,7 @@ pub enum Reason {
     Cpu,
     Memory,
     Ports,
+    Gpu,
 }
 
 impl Reason {
@@ -34,10 +35,11 @@ impl Reason {
             Reason::Cpu => "RESOURCE:CPU",
             Reason::Memory => "RESOURCE:MEMORY",
             Reason::Ports => "RESOURCE:PORTS",
+            Reason::Gpu => "RESOURCE:GPU",
         }
     }
 
-    const ALL: [Reason; 8] = [
+    const ALL: [Reason; 9] = [
         Reason::Inactive,
         Reason::Agent,
         Reason::Attribute,
@@ -46,6 +48,7 @@ impl Reason {
         Reason::Cpu,
         Reason::Memory,
         Reason::Ports,
+        Reason::Gpu,
     ];
 
     /// The reason that a service event gives.
@@ -63,6 +66,7 @@ impl Reason {
             Reason::Cpu => "has insufficient CPU units available".to_owned(),
             Reason::Memory => "has insufficient memory available".to_owned(),
             Reason::Ports => "is already using a port required by your task".to_owned(),
+            Reason::Gpu => "has insufficient GPUs available".to_owned(),
         }
     }
 }
@@ -118,5 +122,9 @@ fn room(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
     };
     let taken = clash(&needs.ports_tcp, &has.ports_tcp, &used.ports_tcp)
         || clash(&needs.ports_udp, &has.ports_udp, &used.ports_udp);
-    taken.then_some(Reason::Ports)
+    if taken {
+        return Some(Reason::Ports);
+    }
+    let gpus = request.needs.gpus;
+    (gpus > 0 && has.gpus.without(&used.gpus).len() < gpus).then_some(Reason::Gpu)
 }

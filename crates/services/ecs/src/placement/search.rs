@@ -111,8 +111,7 @@ impl<'a> Search<'a> {
             return;
         }
         let at_least = |left: i64, needs: i64| if needs > 0 { left.max(needs) } else { left };
-        let (cpu, memory) =
-            (at_least(sum.cpu.least, needs.cpu), at_least(sum.memory.least, needs.memory));
+        let (cpu, memory) = (at_least(sum.cpu.least, needs.cpu), at_least(sum.memory.least, needs.memory));
         let chance = (span.from as u32 ^ self.first) & !(span.free as u32);
         self.push(part, self.key(part, fewest, cpu, memory), chance, Ahead::Some(node));
     }

@@ -10,8 +10,7 @@ use wire::Timestamp;
 use super::*;
 use crate::{
     cluster::{
-        Change, Cluster, Key, Row,
-        looks,
+        Change, Cluster, Key, Row, looks,
         rows::{Desired, Stop, TaskRow, TaskStatus, TaskStopCode, VersionInfo},
     },
     testing::{self, ctx},
@@ -25,7 +24,7 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
         id: InstanceId(testing::id(id)),
         status: InstanceStatus::Active,
         registered_at: Timestamp(0),
-        registered: Resources { cpu, memory, ports_tcp: [22].into(), ports_udp: [].into() },
+        registered: Resources { cpu, memory, ports_tcp: [22].into(), ..Resources::default() },
         attributes: Vec::new(),
         agent_connected: true,
         tags: Vec::new(),
@@ -70,7 +69,9 @@ impl Hosts {
         let (mut cluster, mut made) = (empty(), 0);
         for Host { row, used, groups } in &self.0 {
             cluster.apply(&Change::Put(Row::Instance(row.clone().into())));
-            let one = |(group, count): (&String, &i32)| vec![(group.clone(), Resources::default()); *count as usize];
+            let one = |(group, count): (&String, &i32)| {
+                vec![(group.clone(), Resources::default()); *count as usize]
+            };
             let holders = groups.iter().flat_map(one).chain([("used".to_owned(), used.clone())]);
             for (group, needs) in holders {
                 made += 1;
@@ -199,7 +200,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
         let mut request =
             request("g", json!([{"type": "memberOf", "expression": "!(attribute:no exists)"}]), json!([]));
         request.needs.resources =
-            Resources { cpu, memory, ports_tcp: port.into_iter().collect(), ports_udp: [].into() };
+            Resources { cpu, memory, ports_tcp: port.into_iter().collect(), ..Resources::default() };
         request.needs.attributes = vec![Attribute { name: "gpu".into(), value: Some("1".into()) }];
         request
     };
@@ -256,7 +257,10 @@ fn a_named_instance_is_checked_alone_and_a_daemon_belongs_where_it_suits() {
     );
     hosts.host("a").groups.insert("g".to_owned(), 1);
     hosts.host("a").row.agent_connected = false;
-    assert!(eligible(&hosts.cluster(), &distinct, &a), "its own task and a lost connection do not drive it away");
+    assert!(
+        eligible(&hosts.cluster(), &distinct, &a),
+        "its own task and a lost connection do not drive it away"
+    );
     assert!(eligible(&hosts.cluster(), &distinct, &b), "no room now is no reason to stop it");
     let ssd = request("g", json!([{"type": "memberOf", "expression": "attribute:disk == ssd"}]), json!([]));
     assert!(eligible(&hosts.cluster(), &ssd, &a) && !eligible(&hosts.cluster(), &ssd, &b));
@@ -531,7 +535,8 @@ fn a_placement_looks_at_no_more_among_many_instances() {
     let cpu = json!({"type": "binpack", "field": "cpu"});
     let none = json!([]);
     let distinct = json!([{"type": "distinctInstance"}]);
-    let member = json!([{"type": "memberOf", "expression": "attribute:rack in [r1, r2, r3, r4, r5, r6, r7, r8]"}]);
+    let member =
+        json!([{"type": "memberOf", "expression": "attribute:rack in [r1, r2, r3, r4, r5, r6, r7, r8]"}]);
     for (strategy, constraints) in [
         (json!([]), &none),
         (json!([]), &distinct),

@@ -244,7 +244,8 @@ fn remove<T: Entry>(node: &mut Arc<Node<T>>, number: u64) -> bool {
                 return false;
             }
             fork.recount();
-            if let [Node::Leaf(_, low), Node::Leaf(_, high)] = fork.halves.each_ref().map(|half| half.as_ref())
+            if let [Node::Leaf(_, low), Node::Leaf(_, high)] =
+                fork.halves.each_ref().map(|half| half.as_ref())
                 && low.len() + high.len() <= BUCKET / 2
             {
                 *changed = leaf([low.as_slice(), high].concat());

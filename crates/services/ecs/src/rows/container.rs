@@ -46,7 +46,7 @@ pub struct ContainerDefinition {
     /// Seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout: Option<i32>,
-    /// Without effect.
+    /// Without effect. Where it is given, `enabled` asks for more than the default: to wait rather than to go without.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version_consistency: Option<VersionConsistency>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -55,7 +55,7 @@ pub struct ContainerDefinition {
     pub user: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub working_directory: Option<String>,
-    /// Not built: `false`, where that was given.
+    /// Whether it has a loopback alone.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub disable_networking: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -83,21 +83,39 @@ pub struct ContainerDefinition {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check: Option<HealthCheck>,
     pub system_controls: Vec<SystemControl>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resource_requirements: Option<Vec<ResourceRequirement>>,
+}
+
+/// What a container needs of its host that is not shared out by size.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ResourceRequirement {
+    /// How many.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    pub r#type: ResourceType,
 }
 
 /// A port of a container on its host.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PortMapping {
-    pub container_port: i32,
-    /// 0 is any.
-    pub host_port: i32,
+    /// None, where there is a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_port: Option<i32>,
+    /// 0 is any. None, where there is a range.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub host_port: Option<i32>,
     pub protocol: TransportProtocol,
     /// Without effect, as `app_protocol`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app_protocol: Option<ApplicationProtocol>,
+    /// `FIRST-LAST`: ports side by side, on ports of the host that lie side by side.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container_port_range: Option<String>,
 }
 
 /// A variable of the environment.
@@ -257,6 +275,14 @@ string_enum! {
         Complete = "COMPLETE",
         Success = "SUCCESS",
         Healthy = "HEALTHY",
+    }
+}
+
+string_enum! {
+    ResourceType {
+        Gpu = "GPU",
+        InferenceAccelerator = "InferenceAccelerator",
+        NeuronDevice = "NeuronDevice",
     }
 }
 

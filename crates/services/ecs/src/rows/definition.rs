@@ -34,6 +34,12 @@ pub struct TaskDefinition {
     /// MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
+    /// Whose processes the containers see; without one, each its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pid_mode: Option<PidMode>,
+    /// Whose IPC the containers have; without one, each its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipc_mode: Option<IpcMode>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,6 +48,8 @@ pub struct TaskDefinition {
     pub delete_requested_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub registered_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<EphemeralStorage>,
     /// Not built: `false`, where that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_fault_injection: Option<bool>,
@@ -85,6 +93,30 @@ pub struct RuntimePlatform {
     pub cpu_architecture: Option<CPUArchitecture>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub operating_system_family: Option<OSFamily>,
+}
+
+/// The disk of a task on Fargate.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct EphemeralStorage {
+    /// GiB.
+    #[serde(rename = "sizeInGiB")]
+    pub size_in_gib: i32,
+}
+
+string_enum! {
+    PidMode {
+        Host = "host",
+        Task = "task",
+    }
+}
+
+string_enum! {
+    IpcMode {
+        Host = "host",
+        Task = "task",
+        None = "none",
+    }
 }
 
 string_enum! {

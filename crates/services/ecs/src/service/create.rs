@@ -29,10 +29,9 @@ pub fn create_service(
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
     let definition = run::active_definition(txn, named, errors::client)?;
-    let scheduling = match request.scheduling_strategy {
-        Some(SchedulingStrategy::Daemon) => Scheduling::Daemon,
-        _ => Scheduling::Replica,
-    };
+    run::network(&definition, request.network_configuration.is_some())?;
+    let is_daemon = request.scheduling_strategy == Some(SchedulingStrategy::Daemon);
+    let scheduling = if is_daemon { Scheduling::Daemon } else { Scheduling::Replica };
     let desired_count = desired_count(scheduling, request.desired_count)?;
     let given = request.deployment_configuration;
     let percents = configuration::percents(scheduling, given.as_ref(), None)?;
@@ -100,11 +99,6 @@ fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
         return Err(errors::client("The number of services in this cluster has reached its limit."));
     }
     run::launch_type(request.launch_type)?;
-    if request.network_configuration.is_some() {
-        return Err(errors::invalid_parameter(
-            "Network Configuration is not valid for the given networkMode of this task definition.",
-        ));
-    }
     configuration::controller(request.deployment_controller.as_ref())
 }
 

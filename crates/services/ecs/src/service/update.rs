@@ -22,6 +22,9 @@ pub fn update_service(
         Some(named) => Some(run::active_definition(txn, named, errors::client)?),
         None => None,
     };
+    if let Some(definition) = &definition {
+        run::network(definition, request.network_configuration.is_some())?;
+    }
     if let Some(count) = request.desired_count {
         if count < 0 && !row.daemon() {
             return Err(errors::invalid_parameter("Task count can not be lesser than 0"));

@@ -60,7 +60,9 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         connectivity: row.connectivity_at.map(|_| connectivity),
         connectivity_at: row.connectivity_at,
         container_instance_arn: row.instance.as_ref().map(|id| arn::container_instance(ctx, cluster, id)),
-        containers: Some(row.containers.iter().map(|c| container(ctx, cluster, row, &task_arn, c)).collect()),
+        containers: Some(
+            (0..row.containers.len()).map(|at| container(ctx, cluster, row, &task_arn, at)).collect(),
+        ),
         cpu: Some(row.needs.cpu.to_string()),
         created_at: Some(row.created_at),
         desired_status: Some(row.desired.as_str().to_owned()),
@@ -107,7 +109,9 @@ pub fn health(row: &TaskRow) -> HealthStatus {
     checked.fold(HealthStatus::Healthy, worst)
 }
 
-fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, row: &ContainerRow) -> ecs::Container {
+/// The container at a place of the task.
+fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, at: usize) -> ecs::Container {
+    let row = &task.containers[at];
     ecs::Container {
         container_arn: Some(arn::container(ctx, cluster, task.id, &row.id)),
         task_arn: Some(task_arn.to_owned()),
@@ -124,6 +128,7 @@ fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, row: &Con
         cpu: Some(row.cpu.to_string()),
         memory: row.memory.map(|mib| mib.to_string()),
         memory_reservation: row.memory_reservation.map(|mib| mib.to_string()),
+        gpu_ids: (row.gpus > 0).then(|| task.gpus_of(at).cloned().collect()),
         ..Default::default()
     }
 }

@@ -12,9 +12,9 @@ use crate::{
     account::{TaskDefinitionRow, health_check_runs},
     arn,
     cluster::{
-        ContainerDefinition, ContainerRow, DeploymentId, Desired, HealthStatus, InstanceId, InstanceStatus,
-        LaunchType, ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow, TaskStatus,
-        TokenRow, Txn, Writes,
+        ContainerDefinition, ContainerRow, DeploymentId, Desired, Gpus, HealthStatus, InstanceId,
+        InstanceStatus, LaunchType, NetworkMode, ServiceName, Tag, TaskDefinitionStatus, TaskId,
+        TaskOverride, TaskRow, TaskStatus, TokenRow, Txn, Writes,
     },
     convert::{Shown, Stored},
     limits, placement, tags,
@@ -43,12 +43,8 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
         return Err(errors::invalid_parameter("Count must be between 1 and 10."));
     }
     launch_type(request.launch_type)?;
-    if request.network_configuration.is_some() {
-        return Err(errors::invalid_parameter(
-            "Network Configuration is not valid for the given networkMode of this task definition.",
-        ));
-    }
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
+    network(&definition, request.network_configuration.is_some())?;
     let origin = origin(txn, &definition, Given::of_run(&request))?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let strategy = request.placement_strategy.unwrap_or_default().stored();
@@ -86,12 +82,8 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
     if request.container_instances.len() > limits::START_TASK_INSTANCES {
         return Err(errors::invalid_parameter("Container instances cannot have more than 10 elements."));
     }
-    if request.network_configuration.is_some() {
-        return Err(errors::invalid_parameter(
-            "Network Configuration is not valid for the given networkMode of this task definition.",
-        ));
-    }
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
+    network(&definition, request.network_configuration.is_some())?;
     let origin = origin(txn, &definition, Given::of_start(&request))?;
     let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &[], &[])?;
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
@@ -118,7 +110,8 @@ pub fn start(
     origin: Origin,
     instance: InstanceId,
 ) -> Arc<TaskRow> {
-    let needs = definition.needs(&origin.overrides);
+    let mut needs = definition.needs(&origin.overrides);
+    needs.resources.gpus = free_gpus(txn, &instance).iter().take(needs.gpus).cloned().collect();
     let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
     let row = TaskRow {
@@ -161,6 +154,15 @@ pub fn is_checked(definition: &ContainerDefinition) -> bool {
     definition.essential.unwrap_or(true) && checks_health(definition)
 }
 
+/// Those of a container instance that no task has.
+fn free_gpus(txn: &Txn, instance: &InstanceId) -> Gpus {
+    let registered = txn.state.instance(instance).map(|row| row.registered.gpus.clone()).unwrap_or_default();
+    match txn.state.usage(instance) {
+        Some(usage) if !registered.is_empty() => registered.without(&usage.used.gpus),
+        _ => registered,
+    }
+}
+
 fn container(definition: &ContainerDefinition, overrides: &TaskOverride, id: String) -> ContainerRow {
     let over = overrides.container_overrides.iter().flatten().find(|o| o.name == definition.name);
     let number = |over: Option<i32>, given: Option<i32>| over.or(given).filter(|n| *n > 0).map(i64::from);
@@ -173,6 +175,7 @@ fn container(definition: &ContainerDefinition, overrides: &TaskOverride, id: Str
         cpu: number(over.and_then(|o| o.cpu), Some(definition.cpu)).unwrap_or(0),
         memory: number(over.and_then(|o| o.memory), definition.memory),
         memory_reservation: number(over.and_then(|o| o.memory_reservation), definition.memory_reservation),
+        gpus: definition.gpus(),
         status: TaskStatus::Pending,
         runtime_id: None,
         image_digest: None,
@@ -273,6 +276,26 @@ pub fn launch_type(given: Option<ecs::LaunchType>) -> Result<(), Error> {
             "launchType {} is not built yet; use EC2. See docs/support.md.",
             other.as_str()
         ))),
+    }
+}
+
+/// Whether tasks of a definition can have the network that a request asks for, or does not.
+///
+/// # Errors
+/// `InvalidParameterException` where definition and request disagree, `UnsupportedFeatureException` for `awsvpc`.
+pub fn network(definition: &TaskDefinitionRow, given: bool) -> Result<(), Error> {
+    match (definition.registered.network_mode, given) {
+        (Some(NetworkMode::Awsvpc), false) => Err(errors::invalid_parameter(
+            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+        )),
+        (Some(NetworkMode::Awsvpc), true) => Err(errors::unsupported_feature(
+            "tasks of networkMode awsvpc are not built yet; register a revision with bridge, host or none. See \
+             docs/support.md.",
+        )),
+        (_, true) => Err(errors::invalid_parameter(
+            "Network Configuration is not valid for the given networkMode of this task definition.",
+        )),
+        (_, false) => Ok(()),
     }
 }
 

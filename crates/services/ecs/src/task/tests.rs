@@ -103,6 +103,95 @@ fn run_task_refuses_what_ecs_refuses() {
     assert_eq!(world.state.tasks().count(), 0);
 }
 
+/// Definitions for Fargate can be registered before there are hosts for them; what runs of them says why it cannot.
+#[test]
+fn tasks_in_awsvpc_or_on_fargate_are_refused_with_the_reason() {
+    let mut world = World::new();
+    let instance = world.host(1000);
+    world.define_task("vpc", json!({"networkMode": "awsvpc", "cpu": "256", "memory": "512"}), json!({}));
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-1"]}});
+    let (no, yes) = (Value::Null, &network);
+    for (definition, network, launch_type, code, words) in [
+        (
+            "vpc",
+            &no,
+            "EC2",
+            "InvalidParameterException",
+            "Network Configuration must be provided when networkMode 'awsvpc'",
+        ),
+        ("vpc", yes, "EC2", "UnsupportedFeatureException", "tasks of networkMode awsvpc are not built yet"),
+        ("vpc", yes, "FARGATE", "UnsupportedFeatureException", "launchType FARGATE is not built yet"),
+        (
+            "web",
+            yes,
+            "EC2",
+            "InvalidParameterException",
+            "Network Configuration is not valid for the given networkMode",
+        ),
+    ] {
+        let mut request = json!({"taskDefinition": definition});
+        if !network.is_null() {
+            request["networkConfiguration"] = network.clone();
+        }
+        let mut start = request.clone();
+        start["containerInstances"] = json!([instance]);
+        request["launchType"] = json!(launch_type);
+        let (told, why) = refusal(world.call(run::run_task, request));
+        assert_eq!(told, code, "{why}");
+        assert!(why.starts_with(words), "{why}");
+        if launch_type == "EC2" {
+            assert_eq!(refusal(world.call(run::start_task, start)), (told, why));
+        }
+    }
+}
+
+#[test]
+fn each_task_has_gpus_of_its_own() {
+    let mut world = World::new();
+    let instance = world.host_with_gpus(10_000, &["GPU-c", "GPU-a", "GPU-b"]);
+    world.host(10_000);
+    world.define("two", json!({"resourceRequirements": [{"type": "GPU", "value": "2"}]}));
+    let gpus = |task: &ecs_model::Task| task.containers.as_ref().unwrap()[0].gpu_ids.clone();
+    let ids = |all: &[&str]| Some(all.iter().map(|id| (*id).to_owned()).collect::<Vec<String>>());
+    let first = run_task(&mut world, json!({"taskDefinition": "two", "count": 2}));
+    let failures = first.failures.unwrap();
+    assert_eq!(failures.len(), 2);
+    assert!(failures.iter().all(|failure| failure.reason.as_deref() == Some("RESOURCE:GPU")));
+    let [task] = &first.tasks.unwrap()[..] else { panic!("one has room") };
+    assert_eq!(gpus(task), ids(&["GPU-a", "GPU-b"]));
+    let without = run_task(&mut world, json!({"taskDefinition": "web"})).tasks.unwrap().remove(0);
+    assert_eq!(gpus(&without), None);
+
+    let look = |world: &World| {
+        let request = json!({"containerInstances": [instance]});
+        let told = world.look(crate::instance::describe::describe_container_instances, request).unwrap();
+        let told = told.container_instances.unwrap().remove(0);
+        let of = |all: Option<Vec<ecs_model::Resource>>| {
+            let mut all = all.unwrap().into_iter();
+            all.find(|one| one.name.as_deref() == Some("GPU")).unwrap().string_set_value
+        };
+        (of(told.registered_resources), of(told.remaining_resources))
+    };
+    assert_eq!(look(&world), (ids(&["GPU-a", "GPU-b", "GPU-c"]), ids(&["GPU-c"])));
+    let arn = task.task_arn.clone().unwrap();
+    world.call(stop::stop_task, json!({"task": arn})).unwrap();
+    world.report(arn.rsplit('/').next().unwrap(), "STOPPED", Some(0));
+    assert_eq!(look(&world).1, ids(&["GPU-a", "GPU-b", "GPU-c"]));
+    let next =
+        world.call(run::start_task, json!({"taskDefinition": "two", "containerInstances": [instance]}));
+    assert_eq!(gpus(&next.unwrap().tasks.unwrap()[0]), ids(&["GPU-a", "GPU-b"]));
+}
+
+#[test]
+fn a_task_for_windows_finds_no_host() {
+    let mut world = World::new();
+    world.host(1000);
+    let windows = json!({"runtimePlatform": {"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}});
+    world.define_task("win", windows, json!({}));
+    let failures = run_task(&mut world, json!({"taskDefinition": "win"})).failures.unwrap();
+    assert_eq!(failures[0].reason.as_deref(), Some("ATTRIBUTE"));
+}
+
 #[test]
 fn a_client_token_gives_the_same_tasks_for_a_day() {
     let mut world = World::new();

@@ -23,6 +23,7 @@ pub(super) fn config(given: &ContainerDefinition) -> String {
     text.put("Labels", given.docker_labels.as_ref().filter(|labels| !labels.is_empty()));
     text.put("Tty", given.pseudo_terminal);
     text.put("OpenStdin", given.interactive);
+    text.put("NetworkDisabled", given.disable_networking.filter(|disabled| *disabled));
     text.put("Hostname", given.hostname.as_deref().filter(|name| !name.is_empty()));
     text.put("Healthcheck", given.health_check.as_ref().map(health_check));
     text.finish()

@@ -88,6 +88,39 @@ fn log_options_are_those_of_docker_s_driver() {
 }
 
 #[test]
+fn gpus_and_shared_namespaces_are_said() {
+    let shared =
+        definition(json!({"family": "web", "pidMode": "task", "ipcMode": "none", "containerDefinitions": [
+        {"name": "a", "image": "i", "memory": 8, "resourceRequirements": [{"type": "GPU", "value": "2"}]},
+        {"name": "b", "image": "i", "memory": 8, "disableNetworking": true},
+        {"name": "c", "image": "i", "memory": 8, "portMappings": [{"containerPortRange": "80-90"}],
+         "resourceRequirements": [{"type": "GPU", "value": "1"}]}]}));
+    let container = |name: &str, gpus: u16| {
+        json!({"name": name, "id": name, "image": "i", "essential": true, "health_checked": false, "cpu": 0,
+            "memory": 8, "gpus": gpus, "status": "Pending", "network_bindings": [], "health": "UNKNOWN"})
+    };
+    let task: TaskRow = serde_json::from_value(
+        json!({"id": "00000000000000000000000000000123", "task_definition": {"family": "web", "revision": 1},
+        "group": "family:web", "launch_type": "EC2", "desired": "Running", "last": "Pending",
+        "containers": [container("a", 2), container("b", 0), container("c", 1)], "tags": [],
+        "enable_execute_command": false, "created_at": 0, "version": 1, "overrides": {},
+        "needs": {"cpu": 0, "memory": 24, "ports_tcp": [], "ports_udp": [], "gpus": ["G3", "G1", "G2"]}}),
+    )
+    .unwrap();
+    let cluster = crate::rows::ClusterRow::plain("blue");
+    let payload = payload(&task, &shared, &Cluster::of(cluster), "http://here:1", &ctx());
+    assert_eq!((payload.pid_mode.as_deref(), payload.ipc_mode.as_deref()), (Some("task"), Some("none")));
+    let given: Vec<(String, Vec<String>)> =
+        payload.associations.into_iter().map(|gpu| (gpu.name.unwrap(), gpu.containers)).collect();
+    let to = |gpu: &str, container: &str| (gpu.to_owned(), vec![container.to_owned()]);
+    assert_eq!(given, [to("G1", "a"), to("G2", "a"), to("G3", "c")]);
+    assert_eq!(payload.needs.unwrap().gpus, ["G1", "G2", "G3"]);
+    let range = &payload.containers[2].port_mappings[0];
+    assert_eq!((range.container_port, range.container_port_range.as_deref()), (None, Some("80-90")));
+    assert_eq!(rendered(&shared, json!({}))[1]["config"], json!({"NetworkDisabled": true}));
+}
+
+#[test]
 fn the_task_is_named_and_sized_and_its_overrides_are_merged() {
     let sized = definition(json!({"family": "web", "cpu": "256", "memory": "512", "networkMode": "bridge",
         "volumes": [{"name": "data"}, {"name": "etc", "host": {"sourcePath": "/etc"}}],

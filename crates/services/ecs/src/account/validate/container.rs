@@ -4,11 +4,13 @@ use std::{collections::BTreeSet, net::IpAddr};
 
 use ecs_model as ecs;
 
-use super::{Outcome, Task, is_path, linux, log, name, require, require_of};
+use super::{Outcome, Task, is_path, linux, log, name, require, require_of, resources};
 
 /// MiB; what Docker gives at least.
 const MIN_MEMORY: i32 = 4;
-/// Seconds. ECS names a limit only for Fargate (120).
+/// Seconds.
+const MIN_TIMEOUT: i32 = 2;
+/// Seconds. ECS names a limit only for Fargate.
 const MAX_TIMEOUT: i32 = 86_400;
 const MAX_IGNORED_EXIT_CODES: usize = 50;
 
@@ -17,16 +19,14 @@ pub(super) fn check(container: &ecs::ContainerDefinition, task: &Task<'_>) -> Ou
     name("Container.name", given)?;
     image(container.image.as_deref().unwrap_or_default())?;
     size(given, container, task)?;
-    environment(given, container)?;
+    environment(given, container, task)?;
     network(given, container)?;
     mounts(given, container, task)?;
     health_check(given, container.health_check.as_ref())?;
     restart_policy(given, container.restart_policy.as_ref())?;
-    for (member, seconds) in
-        [("startTimeout", container.start_timeout), ("stopTimeout", container.stop_timeout)]
-    {
-        within(given, member, seconds, 1, MAX_TIMEOUT)?;
-    }
+    timeout(given, "start", container.start_timeout)?;
+    timeout(given, "stop", container.stop_timeout)?;
+    resources::check(given, container)?;
     linux::check(given, container, task)?;
     log::check(given, container.log_configuration.as_ref())
 }
@@ -56,14 +56,14 @@ fn size(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> Ou
     within(name, "memory", hard, MIN_MEMORY, i32::MAX)?;
     within(name, "memoryReservation", soft, MIN_MEMORY, i32::MAX)?;
     require_of(name, hard.zip(soft).is_none_or(|(hard, soft)| soft <= hard), || {
-        "'memoryReservation' must not be greater than 'memory'.".to_owned()
+        "'memory' must be greater than or equal to 'memoryReservation'".to_owned()
     })?;
-    require_of(name, hard.zip(task.memory).is_none_or(|(hard, task)| i64::from(hard) <= task), || {
-        "The 'memory' setting for container is greater than for the task.".to_owned()
+    require(hard.zip(task.memory).is_none_or(|(hard, task)| i64::from(hard) <= task), || {
+        format!("The 'memory' setting for container '{name}' is greater than for the task")
     })
 }
 
-fn environment(name: &str, container: &ecs::ContainerDefinition) -> Outcome {
+fn environment(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> Outcome {
     for pair in container.environment.iter().flatten() {
         let key = pair.name.as_deref().unwrap_or_default();
         require_of(name, !key.is_empty() && !key.contains('='), || {
@@ -75,7 +75,7 @@ fn environment(name: &str, container: &ecs::ContainerDefinition) -> Outcome {
         "Keys of 'dockerLabels' must not be empty.".to_owned()
     })?;
     let directory = container.working_directory.as_deref().unwrap_or("/");
-    require_of(name, directory.is_empty() || is_path(directory), || {
+    require_of(name, directory.is_empty() || is_path(directory, task), || {
         "'workingDirectory' must be an absolute path.".to_owned()
     })
 }
@@ -110,9 +110,11 @@ fn mounts(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> 
     let mut paths = BTreeSet::new();
     for mount in container.mount_points.iter().flatten() {
         let volume = mount.source_volume.as_deref().unwrap_or("null");
-        require(task.volumes.contains(volume), || format!("Unknown volume '{volume}'."))?;
+        require(task.volumes().iter().any(|known| known.name.as_deref() == Some(volume)), || {
+            format!("Unknown volume '{volume}'.")
+        })?;
         let path = mount.container_path.as_deref().unwrap_or_default();
-        require_of(name, is_path(path), || {
+        require_of(name, is_path(path, task), || {
             "'mountPoints.containerPath' must be an absolute path.".to_owned()
         })?;
         require_of(name, paths.insert(path), || format!("Duplicate 'mountPoints.containerPath': '{path}'."))?;
@@ -132,10 +134,25 @@ fn health_check(name: &str, check: Option<&ecs::HealthCheck>) -> Outcome {
     require_of(name, check.command.len() >= least, || {
         "'healthCheck.command' must name a command.".to_owned()
     })?;
-    within(name, "healthCheck.interval", check.interval, 5, 300)?;
-    within(name, "healthCheck.timeout", check.timeout, 2, 60)?;
-    within(name, "healthCheck.retries", check.retries, 1, 10)?;
-    within(name, "healthCheck.startPeriod", check.start_period, 0, 300)
+    for (member, number, least, most) in [
+        ("interval", check.interval, 5, 300),
+        ("timeout", check.timeout, 2, 60),
+        ("retries", check.retries, 1, 10),
+        ("startPeriod", check.start_period, 0, 300),
+    ] {
+        let (few, many) = (number.is_some_and(|n| n < least), number.is_some_and(|n| n > most));
+        require(!few, || {
+            format!(
+                "Health check {member} must be greater than or equal to the minimum allowed value {least} for container '{name}'"
+            )
+        })?;
+        require(!many, || {
+            format!(
+                "Health check {member} must be less than or equal to the maximum allowed value {most} for container '{name}'"
+            )
+        })?;
+    }
+    Ok(())
 }
 
 /// Whether there is anything to run: Docker knows a command by its first word, and has no check with another one
@@ -146,10 +163,22 @@ pub fn runs(command: &[String]) -> bool {
 
 fn restart_policy(name: &str, policy: Option<&ecs::ContainerRestartPolicy>) -> Outcome {
     let Some(policy) = policy else { return Ok(()) };
-    within(name, "restartPolicy.restartAttemptPeriod", policy.restart_attempt_period, 60, 1800)?;
+    require(policy.restart_attempt_period.is_none_or(|period| (60..=1800).contains(&period)), || {
+        format!("The 'restartAttemptPeriod' setting for container '{name}' must be between 60 and 1800.")
+    })?;
     let codes = policy.ignored_exit_codes.as_deref().unwrap_or_default();
     require_of(name, codes.len() <= MAX_IGNORED_EXIT_CODES, || {
         format!("'restartPolicy.ignoredExitCodes' can not have more than {MAX_IGNORED_EXIT_CODES} elements.")
+    })
+}
+
+/// `which` is start or stop.
+fn timeout(name: &str, which: &str, seconds: Option<i32>) -> Outcome {
+    require(seconds.is_none_or(|seconds| seconds >= MIN_TIMEOUT), || {
+        format!("Granular {which} timeout on container '{name}' must be at least {MIN_TIMEOUT} seconds.")
+    })?;
+    require(seconds.is_none_or(|seconds| seconds <= MAX_TIMEOUT), || {
+        format!("Granular {which} timeout on container '{name}' must be at most {MAX_TIMEOUT} seconds.")
     })
 }
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use ecs_model::{self as ecs, NetworkMode};
+use ecs_model::{self as ecs, IpcMode, NetworkMode};
 use wire::go;
 
-use super::{Outcome, Task, container::within, is_path, require_of};
+use super::{Outcome, Task, container::within, is_path, require, require_of};
 
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_KernelCapabilities.html>
 const CAPABILITIES: &[&str] = &[
@@ -111,7 +111,7 @@ const IPC_CONTROLS: &[&str] = &[
 pub(super) fn check(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>) -> Outcome {
     if let Some(parameters) = &container.linux_parameters {
         memory(name, container, parameters)?;
-        mounts(name, parameters)?;
+        mounts(name, parameters, task)?;
         capabilities(name, parameters)?;
     }
     ulimits(name, container.ulimits.as_deref().unwrap_or_default())?;
@@ -128,11 +128,11 @@ fn memory(name: &str, container: &ecs::ContainerDefinition, parameters: &ecs::Li
     })
 }
 
-fn mounts(name: &str, parameters: &ecs::LinuxParameters) -> Outcome {
+fn mounts(name: &str, parameters: &ecs::LinuxParameters, task: &Task<'_>) -> Outcome {
     let mut paths = BTreeSet::new();
     for tmpfs in parameters.tmpfs.iter().flatten() {
         let path = tmpfs.container_path.as_str();
-        require_of(name, is_path(path) && paths.insert(path), || {
+        require_of(name, is_path(path, task) && paths.insert(path), || {
             "'linuxParameters.tmpfs.containerPath' must be an absolute path, each once.".to_owned()
         })?;
         within(name, "linuxParameters.tmpfs.size", Some(tmpfs.size), 1, i32::MAX)?;
@@ -146,7 +146,7 @@ fn mounts(name: &str, parameters: &ecs::LinuxParameters) -> Outcome {
     for device in parameters.devices.iter().flatten() {
         let inside =
             device.container_path.as_deref().filter(|path| !path.is_empty()).unwrap_or(&device.host_path);
-        require_of(name, is_path(&device.host_path) && is_path(inside), || {
+        require_of(name, is_path(&device.host_path, task) && is_path(inside, task), || {
             "Paths of 'linuxParameters.devices' must be absolute.".to_owned()
         })?;
     }
@@ -170,14 +170,15 @@ fn ulimits(name: &str, ulimits: &[ecs::Ulimit]) -> Outcome {
         require_of(name, seen.insert(what), || format!("Duplicate 'ulimits.name': '{what}'."))?;
         let (soft, hard) = (ulimit.soft_limit, ulimit.hard_limit);
         let ordered = hard == -1 || (soft != -1 && soft <= hard);
-        require_of(name, soft >= -1 && hard >= -1 && ordered, || {
-            format!("The soft limit of ulimit '{what}' must not be greater than its hard limit.")
+        require_of(name, soft >= -1 && hard >= -1, || {
+            format!("Limits of ulimit '{what}' must be at least -1.")
         })?;
+        require(ordered, || format!("Soft limit exceeds hard limit for ulimit {what}"))?;
     }
     Ok(())
 }
 
-/// Network controls need a network of the container's own.
+/// Controls need a network, or an IPC namespace, that is not the host's.
 fn controls(name: &str, controls: &[ecs::SystemControl], task: &Task<'_>) -> Outcome {
     let mut seen = BTreeSet::new();
     for control in controls {
@@ -190,6 +191,10 @@ fn controls(name: &str, controls: &[ecs::SystemControl], task: &Task<'_>) -> Out
         })?;
         require_of(name, !(network && task.mode == NetworkMode::Host), || {
             format!("'systemControls' of namespace '{what}' are not supported when networkMode=host.")
+        })?;
+        let shared = task.request.ipc_mode == Some(IpcMode::Host);
+        require_of(name, network || !shared, || {
+            format!("'systemControls' of namespace '{what}' are not supported when ipcMode=host.")
         })?;
         require_of(name, control.value.as_deref().is_some_and(|value| !value.is_empty()), || {
             format!("'systemControls.value' of '{what}' must be specified.")

@@ -65,16 +65,23 @@ fn depends_on<'a>(
     for dependency in container.depends_on.iter().flatten() {
         let target = dependency.container_name.as_str();
         let found = task.container(target).filter(|_| target != name);
-        require_of(name, found.is_some(), || format!("Unknown container '{target}' in 'dependsOn'."))?;
+        // ECS's own words, with its stray sign.
+        require(found.is_some(), || {
+            format!("Cannot depend on container + '{target}' because it does not exist")
+        })?;
         let Some(found) = found else { continue };
         match dependency.condition {
             ContainerCondition::Start => {}
             ContainerCondition::Healthy => {
                 let check = found.health_check.as_ref();
-                let which = check.map_or("", |_| " whose command begins with CMD or CMD-SHELL");
+                require(check.is_some(), || {
+                    "A dependency container with HEALTHY condition must have health check configured"
+                        .to_owned()
+                })?;
                 require_of(name, check.is_some_and(|check| runs(&check.command)), || {
                     format!(
-                        "'dependsOn' condition HEALTHY needs a health check of container '{target}'{which}."
+                        "'dependsOn' condition HEALTHY needs a health check of container '{target}' whose command \
+                         begins with CMD or CMD-SHELL."
                     )
                 })?;
             }

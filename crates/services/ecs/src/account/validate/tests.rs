@@ -6,6 +6,8 @@ use wire::Error;
 use crate::account::{Account, register_task_definition};
 use crate::testing::{ctx, on_account};
 
+mod compatibility;
+mod modes;
 mod names;
 
 /// Two containers, with nothing wrong.
@@ -61,12 +63,7 @@ fn family_containers_and_size() {
         (0..11).map(|n| json!({"name": format!("c{n}"), "image": "i", "memory": 8})).collect();
     let twice = json!([{"name": "x", "image": "i", "memory": 8}, {"name": "x", "image": "i", "memory": 8}]);
     let idle = json!([{"name": "x", "image": "i", "memory": 8, "essential": false}]);
-    let troubleshoot =
-        "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
-    let (cpu, memory) = (
-        format!("Invalid 'cpu' setting for task. {troubleshoot}"),
-        format!("Invalid 'memory' setting for task. {troubleshoot}"),
-    );
+    let (cpu, memory) = ("Invalid 'cpu' setting for task.", "Invalid 'memory' setting for task.");
     table(
         "ClientException",
         &[
@@ -79,26 +76,26 @@ fn family_containers_and_size() {
                 json!(many),
                 "Too many containers in the task definition. The maximum is 10.",
             ),
-            ("containerDefinitions", twice, "Container names must be unique. Duplicate name: 'x'."),
-            ("containerDefinitions", idle, "Task definition does not have any essential container."),
-            ("cpu", json!("half"), &cpu),
-            ("cpu", json!("64"), &cpu),
-            ("cpu", json!("200000"), &cpu),
-            ("memory", json!("1 TB"), &memory),
-            ("memory", json!("0"), &memory),
+            ("containerDefinitions", twice, "Container names must be unique within a task definition"),
+            ("containerDefinitions", idle, "Task definition doesn't have any essential container"),
+            ("cpu", json!("half"), cpu),
+            ("cpu", json!("64"), cpu),
+            ("cpu", json!("200000"), cpu),
+            ("memory", json!("1 TB"), memory),
+            ("memory", json!("0"), memory),
             (
                 "memory",
                 json!("70"),
                 "The total memory of the containers (128 MiB) is greater than the 'memory' setting for the task.",
             ),
-            ("memory", json!("32"), "-The 'memory' setting for container is greater than for the task."),
+            ("memory", json!("32"), "The 'memory' setting for container 'a' is greater than for the task"),
             ("a.command", json!(["a\0b"]), "Task definition contains invalid characters."),
         ],
     );
     let mut value = good();
     set(&mut value, "/cpu", json!("128"));
     set(&mut value, "/containerDefinitions/0/cpu", json!(129));
-    let words = "The total 'cpu' of the containers (129) is greater than the 'cpu' setting for the task.";
+    let words = "The sum of all container 'cpu' values cannot be greater than the value of the task 'cpu'.";
     assert_eq!(register(&value).unwrap_err().message(), words);
     let big = refusal("/containerDefinitions/0/command", json!(["x".repeat(70_000)]));
     assert!(
@@ -118,7 +115,11 @@ fn one_container() {
             ("a.image", json!("$IMAGE"), "Container.image contains invalid characters."),
             ("a.memory", json!(0), "-At least one of 'memory' or 'memoryReservation' must be specified."),
             ("a.memory", json!(3), "-'memory' must be at least 4."),
-            ("a.memoryReservation", json!(65), "-'memoryReservation' must not be greater than 'memory'."),
+            (
+                "a.memoryReservation",
+                json!(65),
+                "-'memory' must be greater than or equal to 'memoryReservation'",
+            ),
             ("a.cpu", json!(-1), "-'cpu' must be at least 0."),
             (
                 "a.environment",
@@ -163,29 +164,54 @@ fn one_container() {
             (
                 "a.healthCheck",
                 json!({"command": ["CMD", "x"], "interval": 4}),
-                "-'healthCheck.interval' must be between 5 and 300.",
+                "Health check interval must be greater than or equal to the minimum allowed value 5 for container 'a'",
             ),
             (
                 "a.healthCheck",
                 json!({"command": ["CMD", "x"], "timeout": 61}),
-                "-'healthCheck.timeout' must be between 2 and 60.",
+                "Health check timeout must be less than or equal to the maximum allowed value 60 for container 'a'",
             ),
             (
                 "a.healthCheck",
                 json!({"command": ["CMD", "x"], "retries": 0}),
-                "-'healthCheck.retries' must be between 1 and 10.",
+                "Health check retries must be greater than or equal to the minimum allowed value 1 for container 'a'",
             ),
             (
                 "a.healthCheck",
                 json!({"command": ["CMD", "x"], "startPeriod": 301}),
-                "-'healthCheck.startPeriod' must be between 0 and 300.",
+                "Health check startPeriod must be less than or equal to the maximum allowed value 300 for container 'a'",
             ),
-            ("a.stopTimeout", json!(-1), "-'stopTimeout' must be between 1 and 86400."),
-            ("a.startTimeout", json!(-1), "-'startTimeout' must be between 1 and 86400."),
+            ("a.stopTimeout", json!(1), "Granular stop timeout on container 'a' must be at least 2 seconds."),
+            (
+                "a.startTimeout",
+                json!(-1),
+                "Granular start timeout on container 'a' must be at least 2 seconds.",
+            ),
+            (
+                "a.startTimeout",
+                json!(86_401),
+                "Granular start timeout on container 'a' must be at most 86400 seconds.",
+            ),
+            ("executionRoleArn", json!("arn:aws:s3:::r"), "Role is not valid"),
+            (
+                "a.resourceRequirements",
+                json!([{"type": "GPU", "value": "0"}]),
+                "-'resourceRequirements' of type GPU must have a value from 1 to 64.",
+            ),
+            (
+                "a.resourceRequirements",
+                json!([{"type": "GPU"}]),
+                "-'resourceRequirements' of type GPU must have a value from 1 to 64.",
+            ),
+            (
+                "a.resourceRequirements",
+                json!([{"type": "GPU", "value": "1"}, {"type": "GPU", "value": "1"}]),
+                "-'resourceRequirements' can have one of type GPU.",
+            ),
             (
                 "a.restartPolicy",
                 json!({"enabled": true, "restartAttemptPeriod": 59}),
-                "-'restartPolicy.restartAttemptPeriod' must be between 60 and 1800.",
+                "The 'restartAttemptPeriod' setting for container 'a' must be between 60 and 1800.",
             ),
             (
                 "a.restartPolicy",
@@ -240,7 +266,7 @@ fn linux_parameters_and_limits() {
             (
                 "a.ulimits",
                 json!([{"name": "nofile", "softLimit": 2, "hardLimit": 1}]),
-                "-The soft limit of ulimit 'nofile' must not be greater than its hard limit.",
+                "Soft limit exceeds hard limit for ulimit nofile",
             ),
             (
                 "a.ulimits",
@@ -436,7 +462,7 @@ fn ports_and_links() {
             json!([{"containerPort": 1, "hostPort": 2}]),
             "When networkMode=host, the host ports and container ports in port mappings must match.",
         ),
-        ("host", "links", json!(["b"]), "Links are not supported when networkMode=host."),
+        ("host", "links", json!(["b"]), "Links are not supported when networkMode=host"),
     ] {
         let mut value = good();
         set(&mut value, "/networkMode", json!(mode));
@@ -455,12 +481,12 @@ fn order_of_containers() {
     table(
         "ClientException",
         &[
-            ("a.dependsOn", on("x", "START"), "-Unknown container 'x' in 'dependsOn'."),
-            ("a.dependsOn", on("a", "START"), "-Unknown container 'a' in 'dependsOn'."),
+            ("a.dependsOn", on("x", "START"), "Cannot depend on container + 'x' because it does not exist"),
+            ("a.dependsOn", on("a", "START"), "Cannot depend on container + 'a' because it does not exist"),
             (
                 "b.dependsOn",
                 on("a", "HEALTHY"),
-                "Invalid setting for container 'b'. 'dependsOn' condition HEALTHY needs a health check of container 'a'.",
+                "A dependency container with HEALTHY condition must have health check configured",
             ),
             (
                 "b.dependsOn",
@@ -507,18 +533,8 @@ fn placement_constraints_and_tags() {
 #[test]
 fn what_is_not_built_is_refused_by_name() {
     for (pointer, to, named) in [
-        ("networkMode", json!("awsvpc"), "networkMode awsvpc"),
-        ("requiresCompatibilities", json!(["EC2", "FARGATE"]), "requiresCompatibilities FARGATE"),
         ("taskRoleArn", json!("arn:aws:iam::000000000000:role/r"), "taskRoleArn"),
-        ("pidMode", json!("host"), "pidMode"),
-        ("ipcMode", json!("task"), "ipcMode"),
         ("enableFaultInjection", json!(true), "enableFaultInjection"),
-        ("ephemeralStorage", json!({"sizeInGiB": 30}), "ephemeralStorage"),
-        (
-            "runtimePlatform",
-            json!({"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"}),
-            "runtimePlatform.operatingSystemFamily WINDOWS_SERVER_2022_CORE",
-        ),
         (
             "volumes",
             json!([{"name": "v", "efsVolumeConfiguration": {"fileSystemId": "fs"}}]),
@@ -527,18 +543,23 @@ fn what_is_not_built_is_refused_by_name() {
         ("a/secrets", json!([{"name": "S", "valueFrom": "arn"}]), "containerDefinitions.secrets"),
         (
             "a/resourceRequirements",
-            json!([{"type": "GPU", "value": "1"}]),
-            "containerDefinitions.resourceRequirements",
+            json!([{"type": "NeuronDevice", "value": "ALL"}]),
+            "containerDefinitions.resourceRequirements.type NeuronDevice",
+        ),
+        (
+            "a/resourceRequirements",
+            json!([{"type": "GPU", "value": "ALL"}]),
+            "containerDefinitions.resourceRequirements.value ALL",
+        ),
+        (
+            "a/resourceRequirements",
+            json!([{"type": "GPU", "sharingStrategy": {"nvidiaMps": {"memory": 1}}}]),
+            "containerDefinitions.resourceRequirements.sharingStrategy",
         ),
         (
             "a/logConfiguration",
             json!({"logDriver": "splunk"}),
             "containerDefinitions.logConfiguration.logDriver splunk",
-        ),
-        (
-            "a/portMappings",
-            json!([{"containerPortRange": "80-90"}]),
-            "containerDefinitions.portMappings.containerPortRange",
         ),
     ] {
         let pointer = match pointer.strip_prefix("a/") {

@@ -17,6 +17,7 @@ fn container(name: &str, essential: bool) -> ContainerRow {
         cpu: 0,
         memory: None,
         memory_reservation: None,
+        gpus: 0,
         status: TaskStatus::Pending,
         runtime_id: None,
         image_digest: None,
