@@ -38,8 +38,14 @@ fn revision(service: &ServiceRow, of: &DeploymentRow) -> ServiceRevisionRow {
 
 /// The way to the PRIMARY deployment.
 fn deployment(service: &ServiceRow, primary: &DeploymentRow) -> ServiceDeploymentRow {
-    let ended = primary.rollout == DeploymentRolloutState::Completed;
-    let at_end = Some(primary.updated_at).filter(|_| ended);
+    let status = match primary.rollout {
+        DeploymentRolloutState::Completed => ServiceDeploymentStatus::Successful,
+        DeploymentRolloutState::InProgress if service.status == ServiceStatus::Active => {
+            ServiceDeploymentStatus::InProgress
+        }
+        DeploymentRolloutState::InProgress | DeploymentRolloutState::Failed => ServiceDeploymentStatus::Stopped,
+    };
+    let at_end = Some(primary.updated_at).filter(|_| status.has_ended());
     let of_target = RevisionTasks {
         revision: primary.id,
         requested: service.desired_count,
@@ -52,17 +58,14 @@ fn deployment(service: &ServiceRow, primary: &DeploymentRow) -> ServiceDeploymen
         number: 1,
         // The same one whenever it is read.
         id: Ids::new(u128::from(primary.id.0)).base64url21(),
-        status: match ended {
-            true => ServiceDeploymentStatus::Successful,
-            false => ServiceDeploymentStatus::InProgress,
-        },
+        status,
         status_reason: None,
         sources: service.deployments.iter().skip(1).map(|source| source.id).collect(),
         target: primary.id,
         created_at: primary.created_at,
         updated_at: primary.updated_at,
         started_at: Some(primary.created_at),
-        stopped_at: None,
+        stopped_at: at_end.filter(|_| status == ServiceDeploymentStatus::Stopped),
         finished_at: at_end,
         rollback: None,
         breaker: None,

@@ -216,6 +216,9 @@ fn the_row_of_a_service_of_version_2_has_its_revisions_made() {
     two["deployments"][0]["rollout"] = "COMPLETED".into();
     let ended = read(&two).held.unwrap().deployment.unwrap();
     assert!(ended.status == ServiceDeploymentStatus::Successful && ended.end.is_some());
+    two["deployments"][0]["rollout"] = "FAILED".into();
+    let failed = read(&two).held.unwrap().deployment.unwrap();
+    assert!(failed.status == ServiceDeploymentStatus::Stopped && failed.stopped_at.is_some());
     two["deployments"] = serde_json::json!([]);
     assert_eq!(read(&two).held, Some(Box::default()), "an INACTIVE one");
 }
