@@ -43,7 +43,9 @@ fn deployment(service: &ServiceRow, primary: &DeploymentRow) -> ServiceDeploymen
         DeploymentRolloutState::InProgress if service.status == ServiceStatus::Active => {
             ServiceDeploymentStatus::InProgress
         }
-        DeploymentRolloutState::InProgress | DeploymentRolloutState::Failed => ServiceDeploymentStatus::Stopped,
+        DeploymentRolloutState::InProgress | DeploymentRolloutState::Failed => {
+            ServiceDeploymentStatus::Stopped
+        }
     };
     let at_end = Some(primary.updated_at).filter(|_| status.has_ended());
     let of_target = RevisionTasks {

@@ -59,11 +59,6 @@ pub struct Search<'a> {
     order: BinaryHeap<Reverse<(Key, u32, usize)>>,
 }
 
-/// How far a slot is from the one that chance has named.
-pub(super) fn chance(slot: u32, named: u32) -> u32 {
-    (slot ^ named).reverse_bits()
-}
-
 impl<'a> Search<'a> {
     /// Begins; `named` is the slot that comes first where the strategies leave a choice.
     pub fn new(split: &'a Split, request: &'a Request, named: u32) -> Search<'a> {

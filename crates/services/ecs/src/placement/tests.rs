@@ -468,7 +468,8 @@ fn look_at_all(cluster: &Cluster, request: &Request, seed: u64) -> Option<Instan
         cluster.candidates().filter(|c| c.row.status != InstanceStatus::Inactive).collect();
     let named = score::named(seed, cluster.slots().total());
     let key = |candidate: &Candidate<'_>| {
-        let chance = search::chance(candidate.slot, named);
+        // How far the slot is from the one that chance has named.
+        let chance = (candidate.slot ^ named).reverse_bits();
         let of = |strategy: &score::Strategy| match strategy {
             score::Strategy::Random => chance.into(),
             score::Strategy::SpreadInstances => candidate.in_group(&request.group),
