@@ -174,7 +174,7 @@ def test_what_the_kernel_or_the_image_refuses_says_so(roadstead):
 
 def test_start_timeout(roadstead):
     """A dependent waits so long for a container, and no longer."""
-    slow = container("slow", "trap 'exit 3' TERM; sleep 60 & wait", startTimeout=1, essential=False)
+    slow = container("slow", "trap 'exit 3' TERM; sleep 60 & wait", startTimeout=2, essential=False)
     main = container("main", "true", dependsOn=[{"containerName": "slow", "condition": "COMPLETE"}])
     task = roadstead.finish(roadstead.define("impatient", slow, main))
     # 143 is what the ECS agent says of a container that it never started for this.
