@@ -58,7 +58,9 @@ pub fn add_once(txn: &mut Txn, service: &ServiceName, text: &str) {
 pub fn add_blocked(txn: &mut Txn, service: &ServiceRow) {
     let text = "was unable to stop or start tasks during a deployment because of the service deployment configuration. \
                 Update the minimumHealthyPercent or maximumPercent value and try again.";
-    let since = service.deployments.first().map_or(txn.ctx.now, |primary| primary.created_at);
+    // Was the clock set back since it was made, what is said now is not later than that: all that is remembered counts.
+    let made = service.deployments.first().map_or(txn.ctx.now, |primary| primary.created_at);
+    let since = if made <= txn.ctx.now { made } else { Timestamp(i64::MIN) };
     add_once_since(txn, &service.name, since, text);
 }
 

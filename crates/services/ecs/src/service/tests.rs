@@ -545,6 +545,25 @@ fn full_instances_keep_no_daemon_from_the_others() {
     assert!(world.events("s").len() <= 12, "{:?}", world.events("s"));
 }
 
+/// Otherwise what was said was never said of this deployment, and each word was a reason for the next. (The simulator's
+/// seed 421.)
+#[test]
+fn a_blocked_deployment_says_so_once_where_the_clock_was_set_back_behind_its_beginning() {
+    let mut world = World::new();
+    world.host(1000);
+    let percents = json!({"deploymentConfiguration": {"minimumHealthyPercent": 50, "maximumPercent": 100}});
+    create(&mut world, 1, percents);
+    world.obey();
+    world.pass(60_000);
+    update(&mut world, json!({"taskDefinition": "web:2"}));
+    for _ in 0..3 {
+        world.ctx.now = world.ctx.now.plus_millis(-20_000);
+        update(&mut world, json!({"enableECSManagedTags": false}));
+        let said = world.events("s").iter().filter(|event| event.contains("unable to stop or start")).count();
+        assert_eq!(said, 1, "{:?}", world.events("s"));
+    }
+}
+
 /// Once a deployment, however often the service is looked at; and what helps is to change the percentages.
 #[test]
 fn a_deployment_that_its_percentages_block_says_so() {
