@@ -64,6 +64,8 @@ class Place:
         self.task = started["tasks"][0]["taskArn"]
         self.service = self.ecs.create_service(
             cluster=SAME, serviceName=SAME, taskDefinition=SAME, desiredCount=0, tags=tags)["service"]["serviceArn"]
+        deployment = self.ecs.list_service_deployments(cluster=SAME, service=SAME)["serviceDeployments"][0]
+        self.deployment, self.revision = deployment["serviceDeploymentArn"], deployment["targetServiceRevisionArn"]
         where = {"logGroupName": SAME, "logStreamName": SAME}
         self.logs.create_log_group(logGroupName=SAME, tags={"place": self.mark})
         self.logs.create_log_stream(**where)
@@ -128,6 +130,8 @@ CASES = {
     "DescribeClusters": lambda p: p.ecs.describe_clusters(clusters=[SAME], include=["TAGS"]),
     "DescribeContainerInstances": lambda p: p.ecs.describe_container_instances(
         cluster=SAME, containerInstances=[p.instance], include=["TAGS"]),
+    "DescribeServiceDeployments": lambda p: p.ecs.describe_service_deployments(serviceDeploymentArns=[p.deployment]),
+    "DescribeServiceRevisions": lambda p: p.ecs.describe_service_revisions(serviceRevisionArns=[p.revision]),
     "DescribeServices": lambda p: p.ecs.describe_services(cluster=SAME, services=[SAME], include=["TAGS"]),
     "DescribeTaskDefinition": lambda p: p.ecs.describe_task_definition(taskDefinition=SAME, include=["TAGS"]),
     "DescribeTasks": lambda p: p.ecs.describe_tasks(cluster=SAME, tasks=[p.task], include=["TAGS"]),
@@ -135,7 +139,10 @@ CASES = {
     "ListAttributes": lambda p: p.ecs.list_attributes(cluster=SAME, targetType="container-instance", attributeName="place"),
     "ListClusters": lambda p: p.ecs.list_clusters(),
     "ListContainerInstances": lambda p: p.ecs.list_container_instances(cluster=SAME),
+    "ListServiceDeployments": lambda p: p.ecs.list_service_deployments(cluster=SAME, service=SAME),
     "ListServices": lambda p: p.ecs.list_services(cluster=SAME),
+    # There are no namespaces, here as anywhere.
+    "ListServicesByNamespace": lambda p: [p.mark, refused(lambda: p.ecs.list_services_by_namespace(namespace=SAME))],
     "ListTagsForResource": lambda p: [
         *[p.ecs.list_tags_for_resource(resourceArn=arn) for arn in (p.cluster, p.definition, p.instance, p.task, p.service)],
         p.logs.list_tags_for_resource(resourceArn=p.group),
@@ -239,7 +246,6 @@ BY_ARN = {
     "definition": [
         lambda p, arn: p.ecs.describe_task_definition(taskDefinition=arn),
         lambda p, arn: p.ecs.deregister_task_definition(taskDefinition=arn),
-        lambda p, arn: p.ecs.delete_task_definitions(taskDefinitions=[arn]),
         lambda p, arn: p.ecs.run_task(cluster=SAME, taskDefinition=arn),
         lambda p, arn: p.ecs.create_service(cluster=SAME, serviceName="x", taskDefinition=arn, desiredCount=0),
         lambda p, arn: p.ecs.update_service(cluster=SAME, service=SAME, taskDefinition=arn),
@@ -278,6 +284,13 @@ def test_arns_of_other_places_are_refused_as_ecs_words_it(two):
             assert not found["tasks"] and found["failures"][0]["reason"] == "MISSING", found
             found = place.ecs.describe_container_instances(cluster=SAME, containerInstances=[other.instance.rsplit("/", 1)[-1]])
             assert not found["containerInstances"] and found["failures"][0]["reason"] == "MISSING", found
+            found = place.ecs.delete_task_definitions(taskDefinitions=[other.definition])
+            assert not found["taskDefinitions"] and [failed["arn"] for failed in found["failures"]] == [other.definition], found
+            for call in (lambda: place.ecs.list_service_deployments(cluster=SAME, service=other.service),
+                         lambda: place.ecs.describe_service_deployments(serviceDeploymentArns=[other.deployment]),
+                         lambda: place.ecs.describe_service_revisions(serviceRevisionArns=[other.revision]),
+                         lambda: place.ecs.stop_service_deployment(serviceDeploymentArn=other.deployment)):
+                assert refused(call)
     apart(two)
 
 
