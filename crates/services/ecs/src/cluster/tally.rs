@@ -180,14 +180,18 @@ impl TaskRow {
         }
     }
 
+    /// Whether anybody checks its health.
+    pub fn is_checked(&self) -> bool {
+        self.containers.iter().any(|container| container.essential && container.health_checked)
+    }
+
     /// How far it has come; `None` where it shall not run.
     pub fn standing(&self) -> Option<Standing> {
         if self.desired != Desired::Running {
             return None;
         }
-        let checked = || self.containers.iter().any(|c| c.essential && c.health_checked);
         Some(match self.last {
-            TaskStatus::Running if !checked() || describe::health(self) == HealthStatus::Healthy => {
+            TaskStatus::Running if !self.is_checked() || describe::health(self) == HealthStatus::Healthy => {
                 Standing::Healthy
             }
             last if last < TaskStatus::Running => Standing::Coming,

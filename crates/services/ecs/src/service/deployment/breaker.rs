@@ -86,7 +86,7 @@ pub fn count(
     let resets = configuration::breaker(service).resets;
     let since = deployment.failed_at.unwrap_or(Timestamp(0)).plus_millis(-limits::HEALTHY_AFTER_MS);
     let until = now.plus_millis(-limits::HEALTHY_AFTER_MS);
-    if resets && !is_checked(task) && share.has_started_within(since, until) {
+    if resets && !task.is_checked() && share.has_started_within(since, until) {
         deployment.failures = 0;
     }
     deployment.failures = deployment.failures.saturating_add(1);
@@ -102,15 +102,10 @@ pub fn reset(service: &ServiceRow, deployment: &mut DeploymentRow) {
 
 /// Whether a task that ended by itself was never healthy: a failure to start.
 pub fn was_never_healthy(task: &TaskRow, lived: Option<i64>) -> bool {
-    match is_checked(task) {
+    match task.is_checked() {
         true => describe::health(task) != HealthStatus::Healthy,
         false => lived.is_none_or(|ms| (0..limits::HEALTHY_AFTER_MS).contains(&ms)),
     }
-}
-
-/// Whether anybody checks the health of a task.
-pub fn is_checked(task: &TaskRow) -> bool {
-    task.containers.iter().any(|container| container.essential && container.health_checked)
 }
 
 #[cfg(test)]
