@@ -36,7 +36,23 @@ const ALLOWED: [(&str, &[&str]); 16] = [
         ],
     ),
     ("cli", &["*"]),
-    ("sim", &["wire", "ecs-model", "state", "ecs"]),
+    // A whole control plane with its agents: what runs is what is simulated.
+    (
+        "sim",
+        &[
+            "wire",
+            "ecs-model",
+            "agent-protocol",
+            "state",
+            "ecs",
+            "events",
+            "scheduler",
+            "server",
+            "agent",
+            "engine",
+            "store",
+        ],
+    ),
     // Drives the binary from outside, as a user does.
     ("e2e", &[]),
     ("xtask", &[]),
