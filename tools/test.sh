@@ -19,7 +19,8 @@ cargo clippy --workspace --all-targets --all-features --locked --quiet -- -D war
 
 step "building the tests and the program"
 cargo test --workspace --all-features --locked --quiet --no-run
-cargo build --locked --quiet --package cli --package e2e
+# Of the same features as the tests, which `--examples` (there are none) has cargo ask for: nothing is compiled twice.
+cargo build --workspace --all-features --locked --quiet --bins --examples
 
 step "unit, property, conformance and simulation tests"
 cargo test --workspace --all-features --locked --quiet

@@ -106,7 +106,10 @@ const ROW: &str = ",\"row\":";
 
 /// Writes a row in its envelope.
 pub fn encode<R: Row>(row: &R) -> Vec<u8> {
-    let mut out = format!("{HEAD}{}{ROW}", R::VERSION).into_bytes();
+    let mut out = Vec::with_capacity(row.weight() + HEAD.len() + ROW.len() + 8);
+    out.extend_from_slice(HEAD.as_bytes());
+    out.extend_from_slice(R::VERSION.to_string().as_bytes());
+    out.extend_from_slice(ROW.as_bytes());
     serde_json::to_writer(&mut out, row).expect("rows have string keys and finite numbers only");
     out.push(b'}');
     out

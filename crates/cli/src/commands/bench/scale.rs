@@ -13,6 +13,8 @@ use ecs::{
     instance, service,
     task::{report, run, stop},
 };
+use ecs_model::{ContainerStateChange, SubmitTaskStateChangeRequest};
+use futures_util::{StreamExt, stream};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use server::{
@@ -256,20 +258,24 @@ impl World {
 
 /// The agents report these tasks, all at once.
 async fn told_all(cluster: &ClusterHandle, tasks: Vec<String>, status: &'static str) -> anyhow::Result<()> {
-    let mut working = JoinSet::new();
-    for task in tasks {
-        let container = json!({"containerName": "app", "status": status});
-        let request = read(json!({"task": task, "status": status, "containers": [container]}))?;
-        let cluster = cluster.clone();
-        working.spawn(async move {
-            cluster.execute("", |txn| report::submit_task_state_change(txn, request)).await.map_err(said)
-        });
-        if working.len() >= CALLERS {
-            working.join_next().await.context("one works")???;
-        }
-    }
-    while let Some(done) = working.join_next().await {
-        done??;
+    let told = tasks.into_iter().map(|task| {
+        let container = ContainerStateChange {
+            container_name: Some("app".to_owned()),
+            status: Some(status.to_owned()),
+            ..Default::default()
+        };
+        let request = SubmitTaskStateChangeRequest {
+            task: Some(task),
+            status: Some(status.to_owned()),
+            containers: Some(vec![container]),
+            ..Default::default()
+        };
+        cluster.execute("", |txn| report::submit_task_state_change(txn, request))
+    });
+    // Not tasks of their own: an agent's reports come on the connection that it has.
+    let mut told = stream::iter(told).buffer_unordered(CALLERS);
+    while let Some(done) = told.next().await {
+        done.map_err(said)?;
     }
     Ok(())
 }
