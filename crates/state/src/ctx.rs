@@ -64,6 +64,13 @@ impl Ids {
         (0..21).map(|at| char::from(DIGITS[(bits >> (6 * at) & 63) as usize])).collect()
     }
 
+    /// 43 characters of base64url: a hook that a deployment came to.
+    pub fn base64url43(&mut self) -> String {
+        let mut text = self.base64url21() + &self.base64url21() + &self.base64url21();
+        text.truncate(43);
+        text
+    }
+
     /// 64 bits, the seed of one choice.
     pub fn seed(&mut self) -> u64 {
         self.low.next()

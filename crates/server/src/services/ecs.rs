@@ -78,6 +78,7 @@ const OUTSIDE: &[(&str, Outside)] = &[
         Box::pin(async { deployments::describe_revisions(home, call) })
     }),
     ("StopServiceDeployment", |_, home, call| Box::pin(deployments::stop(home, call))),
+    ("ContinueServiceDeployment", |_, home, call| Box::pin(deployments::proceed(home, call))),
     ("StopTask", |_, home, call| Box::pin(stop_task(home, call))),
     ("RegisterContainerInstance", |ecs, home, call| Box::pin(agents::register(&ecs.homes, home, call))),
     ("DiscoverPollEndpoint", |_, home, call| Box::pin(async { link::discover_poll_endpoint(home, call) })),

@@ -7,6 +7,7 @@
 //! | `ECS Task State Change` | a task is made; its `lastStatus`, its `desiredStatus` or a container's `lastStatus` changes |
 //! | `ECS Container Instance State Change` | one is registered; its status, agent, attributes or resources change, those that tasks leave included |
 //! | `ECS Deployment State Change` | a deployment begins, is completed, or has failed |
+//! | `ECS Hook State Change` | a deployment comes to a hook; somebody, or its timeout, says how it goes on |
 //! | `ECS Service Action` | a service says so among its events, or a daemon's desired count changes |
 //!
 //! One step that changes a resource several times makes one event of it. Of one resource they are in order; of a service its
@@ -27,8 +28,8 @@ use state::{
 use crate::{
     arn,
     cluster::{
-        Change, Cluster, ContainerRow, DeploymentRow, InstanceId, InstanceRow, Row, ServiceEventRow,
-        ServiceRow, ServiceStatus, TaskRow, Txn,
+        Change, Cluster, ContainerRow, DeploymentRow, InstanceId, InstanceRow, Row, ServiceDeploymentRow,
+        ServiceEventRow, ServiceRow, ServiceStatus, TaskRow, Txn,
     },
     placement::Refused,
     rows::DeploymentRolloutState as Rollout,
@@ -39,6 +40,7 @@ const TASK: &str = "ECS Task State Change";
 const INSTANCE: &str = "ECS Container Instance State Change";
 const DEPLOYMENT: &str = "ECS Deployment State Change";
 const ACTION: &str = "ECS Service Action";
+const HOOK: &str = "ECS Hook State Change";
 
 /// How many rows, and how many bytes of them, announcing a change takes at the most: the event, that of a task's
 /// container instance with its row, those of a service's deployment and desired count, and as many events that are lost
@@ -52,6 +54,10 @@ pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
         Change::Put(Row::Instance(row)) => (3, 3 * row.weight()),
         Change::Put(Row::Service(_)) => (4, 4 * 1024),
         Change::Put(Row::ServiceEvent(_)) => (2, 2 * 1024),
+        Change::Put(Row::ServiceDeployment(row)) => {
+            let hooks = row.stage.as_ref().map_or(0, |stage| stage.hooks.len());
+            (2 * hooks, 2 * 1024 * hooks)
+        }
         _ => (0, 0),
     }
 }
@@ -59,7 +65,7 @@ pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
 /// Says what the rows that a step has changed since `before` make worth saying.
 pub fn announce(txn: &mut Txn, before: &Cluster) {
     let (mut tasks, mut hosts, mut services) = (Vec::new(), BTreeSet::new(), Vec::new());
-    let mut fresh = Vec::new();
+    let (mut fresh, mut hooked) = (Vec::new(), Vec::new());
     for change in txn.changes() {
         match change {
             Change::Put(Row::Task(row)) => {
@@ -70,6 +76,9 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
             }
             Change::Put(Row::Instance(row)) => drop(hosts.insert(row.id)),
             Change::Put(Row::Service(row)) => services.push(row.clone()),
+            Change::Put(Row::ServiceDeployment(row)) => {
+                hooked.extend(row.stage.as_ref().map(|_| row.clone()));
+            }
             Change::Put(Row::ServiceEvent(row)) => {
                 let known = before.service_event(&row.service, row.number);
                 if known.is_none_or(|known| known.id != row.id) {
@@ -85,6 +94,9 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
     }
     for row in services {
         of_service(txn, before.service(&row.name).map(AsRef::as_ref), &row, &mut events);
+    }
+    for row in hooked {
+        of_hooks(txn, before, &row, &mut events);
     }
     events.extend(fresh.iter().filter_map(|row| of_what_was_said(txn, row)));
     contract::tell(txn, events);
@@ -146,6 +158,18 @@ fn of_service(txn: &Txn, old: Option<&ServiceRow>, new: &ServiceRow, events: &mu
     if new.status == ServiceStatus::Active && old.is_some_and(counted) {
         let said = ("INFO", "SERVICE_DESIRED_COUNT_UPDATED", None);
         events.push(event(ACTION, about(), detail::action(txn, said, txn.now())));
+    }
+}
+
+/// The hooks of a deployment.
+fn of_hooks(txn: &Txn, before: &Cluster, row: &ServiceDeploymentRow, events: &mut Vec<Event>) {
+    let old = before.service_deployment_by_number(&(row.service.clone(), row.number));
+    let old = old.and_then(|old| old.stage.as_ref()).map(|stage| stage.hooks.as_slice()).unwrap_or_default();
+    let about = arn::service_deployment(txn.ctx, &txn.state.row.name, &row.service.0, &row.id);
+    for hook in row.stage.iter().flat_map(|stage| &stage.hooks) {
+        if !old.iter().any(|old| old.id == hook.id && old.status == hook.status) {
+            events.push(event(HOOK, about.clone(), detail::hook(txn, row, hook)));
+        }
     }
 }
 

@@ -88,6 +88,7 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
     Operation::new("DescribeServiceDeployments", Outside).on(access::deployments),
     Operation::new("DescribeServiceRevisions", Outside).on(access::revisions),
     Operation::new("StopServiceDeployment", Outside).on(access::deployment),
+    Operation::new("ContinueServiceDeployment", Outside).on(access::deployment),
     Operation::new("TagResource", Outside).on(access::resource).with(&[Tags("tags")]).growing(),
     Operation::new("UntagResource", Outside).on(access::resource).with(&[TAG_KEYS]),
     Operation::new("ListTagsForResource", Outside).on(access::resource),

@@ -310,7 +310,9 @@ impl Domain for Cluster {
             Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
             Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
             Key::ServiceToken(name) => self.service_token(name).map(|row| row.forget_at),
-            Key::ServiceDeployment(id) => self.service_deployment_by_number(id).and_then(|row| row.forget_at),
+            Key::ServiceDeployment(id) => {
+                self.service_deployment_by_number(id).and_then(|row| row.wakes_at())
+            }
             Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
             Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => None,
@@ -373,11 +375,10 @@ impl Domain for Cluster {
     fn forgets(&self, key: &Key) -> bool {
         match key {
             Key::Service(name) => self.services.get(name).is_some_and(|row| row.forget_at.is_some()),
-            Key::Task(_)
-            | Key::Instance(_)
-            | Key::ServiceDeployment(_)
-            | Key::ServiceToken(_)
-            | Key::Token(_) => true,
+            Key::ServiceDeployment(id) => {
+                self.service_deployment_by_number(id).is_some_and(|row| row.status.has_ended())
+            }
+            Key::Task(_) | Key::Instance(_) | Key::ServiceToken(_) | Key::Token(_) => true,
             Key::Cluster(()) => true,
             Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => false,
         }

@@ -54,7 +54,7 @@ macro_rules! same {
     };
 }
 
-same!(String, bool, i32, Timestamp, BTreeMap<String, String>);
+same!(String, bool, i32, f64, Timestamp, BTreeMap<String, String>);
 
 impl<A: Stored> Stored for Option<A> {
     type Row = Option<A::Row>;

@@ -57,6 +57,34 @@ pub const HEALTHY_AFTER_MS: i64 = 40_000;
 /// The least and the most failures at which the circuit breaker of a deployment gives up, unless it is told otherwise.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-circuit-breaker.html>
 pub const BREAKER_THRESHOLD: (i32, i32) = (3, 200);
+/// The longest bake time of a deployment, or of a step of one, in minutes.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html>
+pub const BAKE_MINUTES: i32 = 1440;
+/// The least step of a LINEAR deployment, in tenths of a percent; its step and bake time where nothing is said.
+pub const LEAST_STEP_TENTHS: i32 = 30;
+/// In percent.
+pub const STEP_PERCENT: f64 = 10.0;
+/// Between two steps.
+pub const STEP_BAKE_MINUTES: i32 = 6;
+/// The least first step of a CANARY deployment, in tenths of a percent; the step and its bake time where nothing is said.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html>
+pub const LEAST_CANARY_TENTHS: i32 = 1;
+/// In percent.
+pub const CANARY_PERCENT: f64 = 5.0;
+/// Before all traffic follows.
+pub const CANARY_BAKE_MINUTES: i32 = 10;
+/// PAUSE hooks of a service.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
+pub const PAUSE_HOOKS: usize = 10;
+/// The longest time that a hook pauses, in minutes.
+pub const PAUSE_MINUTES: i32 = 20_160;
+/// Where nothing is said.
+pub const PAUSE_DEFAULT_MINUTES: i32 = 1440;
+/// A stage without a hook lasts no longer; then its deployment fails.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html>
+pub const STAGE_MS: i64 = 86_400_000;
+/// Nor does a deployment that goes by stages.
+pub const STAGED_DEPLOYMENT_MS: i64 = 30 * 86_400_000;
 /// Attributes of a container instance.
 pub const ATTRIBUTES: usize = 200;
 

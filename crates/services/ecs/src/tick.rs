@@ -6,7 +6,9 @@ use crate::{
     cluster::{
         ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TaskRow, TokenRow, Txn, Writes,
     },
-    clusters, instance, limits, service, task,
+    clusters, instance, limits,
+    service::{self, deployment::stages},
+    task,
 };
 
 /// The time of a row has come.
@@ -17,7 +19,7 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::Instance(id) => instance::state::forget(txn, &id),
         Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
-        Key::ServiceDeployment(id) => service::deployment::forget(txn, &id),
+        Key::ServiceDeployment(id) => service::deployment::woken(txn, &id),
         Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => {}
     }
 }
@@ -66,8 +68,9 @@ pub fn set_back(txn: &mut Txn, key: Key) {
         Key::ServiceDeployment(id) => {
             let Some(row) = txn.state.service_deployment_by_number(&id).cloned() else { return };
             let forget_at = within(row.forget_at, limits::DEPLOYMENT_KEPT_MS);
-            if forget_at != row.forget_at {
-                txn.put_service_deployment(ServiceDeploymentRow { forget_at, ..row.as_ref().clone() });
+            let stage = row.stage.as_ref().map(|stage| stages::set_back(stage, now));
+            if forget_at != row.forget_at || stage != row.stage {
+                txn.put_service_deployment(ServiceDeploymentRow { forget_at, stage, ..row.as_ref().clone() });
             }
         }
         Key::Service(name) => service::set_back(txn, &name),

@@ -6,7 +6,7 @@ use ::ecs::{
         deployment::{
             describe,
             named::{self, Kind},
-            stop,
+            proceed, stop,
         },
         revision,
     },
@@ -41,6 +41,16 @@ pub async fn stop(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let arn = std::slice::from_ref(&request.service_deployment_arn);
     let cluster = holding(home, &ctx, Kind::Deployment, arn)?;
     let run = move |txn: &mut ::ecs::Txn| stop::stop_service_deployment(txn, request);
+    json(&cluster.command(&call.caller, run).await?)
+}
+
+/// ContinueServiceDeployment.
+pub async fn proceed(home: &Home, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::ContinueServiceDeploymentRequest = call.typed()?;
+    let ctx = home.ctx(&call.caller, call.now);
+    let arn = std::slice::from_ref(&request.service_deployment_arn);
+    let cluster = holding(home, &ctx, Kind::Deployment, arn)?;
+    let run = move |txn: &mut ::ecs::Txn| proceed::continue_service_deployment(txn, request);
     json(&cluster.command(&call.caller, run).await?)
 }
 

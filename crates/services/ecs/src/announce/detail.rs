@@ -6,7 +6,10 @@ use wire::Timestamp;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, DeploymentRow, InstanceRow, TaskRow, Txn},
+    cluster::{
+        Cluster, DeploymentLifecycleHookStatus, DeploymentRow, HookRow, InstanceRow, ServiceDeploymentRow,
+        TaskRow, Txn,
+    },
     instance, task,
 };
 
@@ -88,6 +91,32 @@ pub fn deployment(txn: &Txn, (kind, name): (&str, &str), row: &DeploymentRow) ->
         "deploymentId": row.id.to_string(),
         "updatedAt": row.updated_at.to_iso8601(),
         "reason": row.rollout_reason,
+    })
+}
+
+/// A hook of a deployment.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_hook_state_change_events.html>
+pub fn hook(txn: &Txn, row: &ServiceDeploymentRow, hook: &HookRow) -> Value {
+    use DeploymentLifecycleHookStatus::{AwaitingAction, Failed, InProgress, Succeeded, TimedOut};
+    let (kind, name) = match hook.status {
+        AwaitingAction => ("INFO", "HOOK_AWAITING_ACTION"),
+        InProgress => ("INFO", "HOOK_IN_PROGRESS"),
+        Succeeded => ("INFO", "HOOK_SUCCEEDED"),
+        Failed => ("ERROR", "HOOK_FAILED"),
+        TimedOut => ("ERROR", "HOOK_TIMED_OUT"),
+    };
+    let (cluster, service) = (&txn.state.row.name, &row.service.0);
+    json!({
+        "eventType": kind,
+        "eventName": name,
+        "hookId": hook.id,
+        "hookType": "PAUSE",
+        "expiresAt": hook.expires_at.to_iso8601(),
+        "lifecycleStage": hook.stage.as_str(),
+        "clusterArn": arn::cluster(txn.ctx, cluster),
+        "serviceArn": arn::service(txn.ctx, cluster, service),
+        "serviceDeploymentArn": arn::service_deployment(txn.ctx, cluster, service, &row.id),
+        "updatedAt": row.updated_at.to_iso8601(),
     })
 }
 

@@ -103,6 +103,11 @@ fn operations_are_authorised_on_what_they_name() {
             json!({"serviceDeploymentArn": arn("service-deployment/c/s/1")}),
             vec![arn("service-deployment/c/s/1")],
         ),
+        (
+            "ContinueServiceDeployment",
+            json!({"serviceDeploymentArn": arn("service-deployment/c/s/1"), "hookId": "h"}),
+            vec![arn("service-deployment/c/s/1")],
+        ),
         ("ListServicesByNamespace", json!({"namespace": "n"}), vec!["*".to_owned()]),
         ("TagResource", json!({"resourceArn": task}), vec![task.clone()]),
         ("PutAccountSetting", json!({"name": "containerInsights"}), vec!["*".to_owned()]),

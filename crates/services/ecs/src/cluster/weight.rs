@@ -55,10 +55,14 @@ impl Row for ServiceDeploymentRow {
     fn weight(&self) -> usize {
         let reasons = [self.status_reason.as_ref(), self.rollback.as_ref().map(|rollback| &rollback.reason)];
         let tasks = self.end.as_ref().map_or(0, |end| CONTAINER + end.tasks.len() * ELEMENT);
+        let hooks = self.stage.as_ref().map_or(0, |stage| SMALL + 2 * ELEMENT * stage.hooks.len());
+        let courses = self.course.iter().chain(self.end.as_ref().map(|end| &end.configuration));
         ROW + 2 * self.service.0.len()
             + reasons.into_iter().flatten().map(String::len).sum::<usize>()
             + ELEMENT / 4 * self.sources.len()
             + tasks
+            + hooks
+            + courses.map(course).sum::<usize>()
     }
 }
 
@@ -103,10 +107,18 @@ fn over(over: &ContainerOverride) -> usize {
     ELEMENT * 2 + command.chain(environment).sum::<usize>()
 }
 
+/// How deployments go: hooks and alarms.
+fn course(configuration: &DeploymentConfiguration) -> usize {
+    let hooks = configuration.lifecycle_hooks.as_ref().map_or(0, Vec::len);
+    let alarms = configuration.alarms.iter().flat_map(|alarms| &alarms.alarm_names);
+    2 * ELEMENT * hooks + alarms.map(|name| ELEMENT / 8 + name.len()).sum::<usize>()
+}
+
 fn service(row: &ServiceRow) -> usize {
     let constraints =
         row.placement_constraints.iter().filter_map(|constraint| constraint.expression.as_ref());
-    ROW + constraints.map(|expression| ELEMENT + expression.len()).sum::<usize>()
+    ROW + row.deployment_configuration.as_ref().map_or(0, course)
+        + constraints.map(|expression| ELEMENT + expression.len()).sum::<usize>()
         + ELEMENT * row.placement_strategy.len()
         + CONTAINER * row.deployments.len()
         + row.unplaced.as_ref().map_or(0, |(why, _)| why.len())

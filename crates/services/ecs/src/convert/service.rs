@@ -6,8 +6,25 @@ use super::{Shown, Stored, convert, convert_enum};
 use crate::rows::*;
 
 convert! { DeploymentConfiguration:
-    given deployment_circuit_breaker, maximum_percent, minimum_healthy_percent, alarms, strategy, bake_time_in_minutes;
-    never lifecycle_hooks, linear_configuration, canary_configuration, early_success_criteria;
+    given deployment_circuit_breaker, maximum_percent, minimum_healthy_percent, alarms, strategy, bake_time_in_minutes, lifecycle_hooks, linear_configuration, canary_configuration;
+    never early_success_criteria;
+}
+
+convert! { DeploymentLifecycleHook:
+    given target_type, lifecycle_stages, timeout_configuration;
+    never hook_target_arn, role_arn, hook_details;
+}
+
+convert! { DeploymentLifecycleHookTimeoutConfiguration:
+    given timeout_in_minutes, action;
+}
+
+convert! { LinearConfiguration:
+    given step_percent, step_bake_time_in_minutes;
+}
+
+convert! { CanaryConfiguration:
+    given canary_percent, canary_bake_time_in_minutes;
 }
 
 convert! { DeploymentCircuitBreaker:
@@ -41,7 +58,36 @@ convert! { ContainerImage:
 
 convert_enum! { ServiceDeploymentStatus: Pending, Successful, Stopped, StopRequested, InProgress, RollbackRequested, RollbackInProgress, RollbackSuccessful, RollbackFailed }
 
+impl Shown for Stage {
+    type Api = ecs::ServiceDeploymentLifecycleStage;
+
+    /// What is shown has no name of its own for the stage before a shift.
+    fn shown(&self) -> Self::Api {
+        use ecs::ServiceDeploymentLifecycleStage as Shown;
+        match self {
+            Stage::ReconcileService => Shown::ReconcileService,
+            Stage::PreScaleUp => Shown::PreScaleUp,
+            Stage::ScaleUp => Shown::ScaleUp,
+            Stage::PostScaleUp => Shown::PostScaleUp,
+            Stage::TestTrafficShift => Shown::TestTrafficShift,
+            Stage::PostTestTrafficShift => Shown::PostTestTrafficShift,
+            Stage::PreProductionTrafficShift | Stage::ProductionTrafficShift => Shown::ProductionTrafficShift,
+            Stage::PostProductionTrafficShift => Shown::PostProductionTrafficShift,
+            Stage::BakeTime => Shown::BakeTime,
+            Stage::CleanUp => Shown::CleanUp,
+        }
+    }
+}
+
 convert_enum! { ServiceDeploymentRollbackMonitorsStatus: Triggered, Monitoring, MonitoringComplete, Disabled }
+
+convert_enum! { DeploymentLifecycleHookTargetType: AwsLambda, Pause }
+
+convert_enum! { DeploymentLifecycleHookStage: ReconcileService, PreScaleUp, PostScaleUp, TestTrafficShift, PostTestTrafficShift, PreProductionTrafficShift, ProductionTrafficShift, PostProductionTrafficShift }
+
+convert_enum! { DeploymentLifecycleHookAction: Rollback, Continue }
+
+convert_enum! { DeploymentLifecycleHookStatus: AwaitingAction, InProgress, Succeeded, Failed, TimedOut }
 
 convert_enum! { DeploymentRolloutState: Completed, Failed, InProgress }
 

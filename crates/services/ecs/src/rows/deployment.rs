@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use state::row::KeyPart;
 use wire::{Timestamp, string_enum};
 
-use super::{DeploymentConfiguration, LaunchType, ServiceName, TaskDefinitionId};
+use super::{
+    DeploymentConfiguration, DeploymentLifecycleHookAction, DeploymentLifecycleHookStage, LaunchType,
+    ServiceName, TaskDefinitionId,
+};
 
 /// Names a revision of a service by a number of 19 digits, and `ecs-svc/` with these the tasks of it that are there:
 /// a deployment, as DescribeServices lists it.
@@ -107,6 +110,43 @@ pub struct ServiceDeploymentRow {
     pub end: Option<EndRow>,
     /// When one that has ended is forgotten.
     pub forget_at: Option<Timestamp>,
+    /// By what stages it goes, as its service was configured when it began; none where it goes by none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub course: Option<DeploymentConfiguration>,
+    /// The stage that it is at, or was at when it ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageRow>,
+}
+
+/// The stage that a deployment is at.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageRow {
+    pub stage: Stage,
+    /// When it came to it.
+    pub since: Timestamp,
+    /// Look at it again at this time, whatever happens before.
+    pub wake_at: Option<Timestamp>,
+    /// How many steps of the shift of production traffic have begun.
+    pub step: u32,
+    /// How much of the test traffic is to go to the target, in tenths of a percent: the sources have the rest.
+    pub test: i32,
+    /// Likewise of the production traffic.
+    pub production: i32,
+    /// The hooks of the last stage that had any.
+    pub hooks: Vec<HookRow>,
+}
+
+/// A hook that a deployment came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HookRow {
+    /// `ecs-pause-` and 43 characters of base64url.
+    pub id: String,
+    pub stage: Stage,
+    pub status: DeploymentLifecycleHookStatus,
+    pub expires_at: Timestamp,
+    /// What comes when it expires.
+    pub timeout_action: DeploymentLifecycleHookAction,
 }
 
 /// That a deployment rolls back, or has.
@@ -163,6 +203,57 @@ string_enum! {
         Monitoring = "MONITORING",
         MonitoringComplete = "MONITORING_COMPLETE",
         Disabled = "DISABLED",
+    }
+}
+
+string_enum! {
+    DeploymentLifecycleHookStatus {
+        AwaitingAction = "AWAITING_ACTION",
+        InProgress = "IN_PROGRESS",
+        Succeeded = "SUCCEEDED",
+        Failed = "FAILED",
+        TimedOut = "TIMED_OUT",
+    }
+}
+
+string_enum! {
+    Stage {
+        ReconcileService = "RECONCILE_SERVICE",
+        PreScaleUp = "PRE_SCALE_UP",
+        ScaleUp = "SCALE_UP",
+        PostScaleUp = "POST_SCALE_UP",
+        TestTrafficShift = "TEST_TRAFFIC_SHIFT",
+        PostTestTrafficShift = "POST_TEST_TRAFFIC_SHIFT",
+        PreProductionTrafficShift = "PRE_PRODUCTION_TRAFFIC_SHIFT",
+        ProductionTrafficShift = "PRODUCTION_TRAFFIC_SHIFT",
+        PostProductionTrafficShift = "POST_PRODUCTION_TRAFFIC_SHIFT",
+        BakeTime = "BAKE_TIME",
+        CleanUp = "CLEAN_UP",
+    }
+}
+
+impl Stage {
+    /// What hooks call it that run at it; the others have none.
+    pub fn of_hooks(self) -> Option<DeploymentLifecycleHookStage> {
+        use DeploymentLifecycleHookStage as Hooked;
+        Some(match self {
+            Stage::ReconcileService => Hooked::ReconcileService,
+            Stage::PreScaleUp => Hooked::PreScaleUp,
+            Stage::PostScaleUp => Hooked::PostScaleUp,
+            Stage::TestTrafficShift => Hooked::TestTrafficShift,
+            Stage::PostTestTrafficShift => Hooked::PostTestTrafficShift,
+            Stage::PreProductionTrafficShift => Hooked::PreProductionTrafficShift,
+            Stage::ProductionTrafficShift => Hooked::ProductionTrafficShift,
+            Stage::PostProductionTrafficShift => Hooked::PostProductionTrafficShift,
+            Stage::ScaleUp | Stage::BakeTime | Stage::CleanUp => return None,
+        })
+    }
+}
+
+impl ServiceDeploymentRow {
+    /// The earliest time at which it must be looked at again.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        self.stage.as_ref().and_then(|stage| stage.wake_at).into_iter().chain(self.forget_at).min()
     }
 }
 

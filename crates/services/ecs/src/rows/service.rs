@@ -61,9 +61,56 @@ pub struct DeploymentConfiguration {
     pub alarms: Option<DeploymentAlarms>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub strategy: Option<DeploymentStrategy>,
-    /// Not built: 0, where that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bake_time_in_minutes: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle_hooks: Option<Vec<DeploymentLifecycleHook>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub linear_configuration: Option<LinearConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_configuration: Option<CanaryConfiguration>,
+}
+
+/// Where a deployment pauses.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentLifecycleHook {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target_type: Option<DeploymentLifecycleHookTargetType>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lifecycle_stages: Option<Vec<DeploymentLifecycleHookStage>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_configuration: Option<DeploymentLifecycleHookTimeoutConfiguration>,
+}
+
+/// For how long it pauses at the most, and what comes then.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentLifecycleHookTimeoutConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timeout_in_minutes: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub action: Option<DeploymentLifecycleHookAction>,
+}
+
+/// The steps of a LINEAR deployment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LinearConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub step_bake_time_in_minutes: Option<i32>,
+}
+
+/// The first step of a CANARY deployment.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CanaryConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub canary_bake_time_in_minutes: Option<i32>,
 }
 
 /// When a deployment is given up.
@@ -129,6 +176,33 @@ string_enum! {
         BlueGreen = "BLUE_GREEN",
         Linear = "LINEAR",
         Canary = "CANARY",
+    }
+}
+
+string_enum! {
+    DeploymentLifecycleHookTargetType {
+        AwsLambda = "AWS_LAMBDA",
+        Pause = "PAUSE",
+    }
+}
+
+string_enum! {
+    DeploymentLifecycleHookStage {
+        ReconcileService = "RECONCILE_SERVICE",
+        PreScaleUp = "PRE_SCALE_UP",
+        PostScaleUp = "POST_SCALE_UP",
+        TestTrafficShift = "TEST_TRAFFIC_SHIFT",
+        PostTestTrafficShift = "POST_TEST_TRAFFIC_SHIFT",
+        PreProductionTrafficShift = "PRE_PRODUCTION_TRAFFIC_SHIFT",
+        ProductionTrafficShift = "PRODUCTION_TRAFFIC_SHIFT",
+        PostProductionTrafficShift = "POST_PRODUCTION_TRAFFIC_SHIFT",
+    }
+}
+
+string_enum! {
+    DeploymentLifecycleHookAction {
+        Rollback = "ROLLBACK",
+        Continue = "CONTINUE",
     }
 }
 

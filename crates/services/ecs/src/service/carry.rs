@@ -12,18 +12,43 @@ use crate::{
     task::{self, run::Origin},
 };
 
-/// Brings a service of strategy REPLICA further, as its controller plans it.
+/// Brings a service of strategy REPLICA further, as its controller plans it: all of it at once, or each of its revisions by
+/// itself.
 pub fn replicas(txn: &mut Txn, service: &mut ServiceRow) {
-    let Some(primary) = service.deployments.first().cloned() else { return };
-    let definition = txn.ports.account.task_definition(&primary.task_definition).cloned();
-    let may_start = definition.is_some() && primary.not_before.is_none_or(|at| at <= txn.now());
+    let tally = txn.state.tally(&service.name);
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let Some(counts) = plan::stages::counts(service, going, &tally) else {
+        let Some(primary) = service.deployments.first().cloned() else { return };
+        return carry_out(txn, service, &primary, plan::rolling::plan);
+    };
+    service.unplaced = None;
+    for (id, count) in counts {
+        let Some(revision) = service.deployments.iter().find(|deployment| deployment.id == id).cloned()
+        else {
+            continue;
+        };
+        let unplaced = service.unplaced.take();
+        carry_out(txn, service, &revision, |view| plan::fleet::plan(view, count));
+        service.unplaced = unplaced.or(service.unplaced.take());
+    }
+}
+
+/// Carries out what is planned for a revision.
+fn carry_out(
+    txn: &mut Txn,
+    service: &mut ServiceRow,
+    revision: &DeploymentRow,
+    planned: impl Fn(&View) -> Plan,
+) {
+    let definition = txn.ports.account.task_definition(&revision.task_definition).cloned();
+    let may_start = definition.is_some() && revision.not_before.is_none_or(|at| at <= txn.now());
     let tally = txn.state.tally(&service.name);
     let planned = |service: &ServiceRow, may_start| {
-        plan::rolling::plan(&View { service, primary: &primary, tally: &tally, may_start })
+        planned(&View { service, primary: revision, tally: &tally, may_start })
     };
     let mut plan = planned(service, may_start);
     if let Some(definition) = &definition {
-        let started = start(txn, service, &primary, definition, plan.start);
+        let started = start(txn, service, revision, definition, plan.start);
         if plan.start > 0 && started.is_empty() {
             // No room for a new one: outdated ones may have to make it.
             plan = planned(service, false);

@@ -6,11 +6,17 @@ use wire::Error;
 
 use crate::{
     cluster::{
-        DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentStrategy, Scheduling, ServiceRow,
-        ThresholdConfiguration, ThresholdType,
+        CanaryConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentStrategy,
+        LinearConfiguration, Scheduling, ServiceDeploymentRow, ServiceRow, ThresholdConfiguration,
+        ThresholdType,
     },
     convert::Stored,
+    limits,
 };
+
+mod check;
+#[cfg(test)]
+mod tests;
 
 /// The circuit breaker of a service's deployments, with what ECS fills in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +48,8 @@ pub fn breaker(service: &ServiceRow) -> Breaker {
 pub fn effective(service: &ServiceRow) -> DeploymentConfiguration {
     let given = service.deployment_configuration.clone().unwrap_or_default();
     let breaker = breaker(service);
+    let strategy = given.strategy.unwrap_or_default();
+    let of = |which: DeploymentStrategy| strategy == which;
     DeploymentConfiguration {
         deployment_circuit_breaker: Some(DeploymentCircuitBreaker {
             enable: breaker.enable,
@@ -52,23 +60,76 @@ pub fn effective(service: &ServiceRow) -> DeploymentConfiguration {
         maximum_percent: Some(service.maximum_percent),
         minimum_healthy_percent: Some(service.minimum_healthy_percent),
         alarms: given.alarms,
-        strategy: given.strategy.or(Some(DeploymentStrategy::Rolling)),
+        strategy: Some(strategy),
         bake_time_in_minutes: given.bake_time_in_minutes.or(Some(0)),
+        lifecycle_hooks: given.lifecycle_hooks.filter(|hooks| !hooks.is_empty()),
+        linear_configuration: of(DeploymentStrategy::Linear).then(|| linear(given.linear_configuration)),
+        canary_configuration: of(DeploymentStrategy::Canary).then(|| canary(given.canary_configuration)),
+    }
+}
+
+fn linear(given: Option<LinearConfiguration>) -> LinearConfiguration {
+    let given = given.unwrap_or_default();
+    LinearConfiguration {
+        step_percent: given.step_percent.or(Some(limits::STEP_PERCENT)),
+        step_bake_time_in_minutes: given.step_bake_time_in_minutes.or(Some(limits::STEP_BAKE_MINUTES)),
+    }
+}
+
+fn canary(given: Option<CanaryConfiguration>) -> CanaryConfiguration {
+    let given = given.unwrap_or_default();
+    CanaryConfiguration {
+        canary_percent: given.canary_percent.or(Some(limits::CANARY_PERCENT)),
+        canary_bake_time_in_minutes: given.canary_bake_time_in_minutes.or(Some(limits::CANARY_BAKE_MINUTES)),
+    }
+}
+
+/// The stages of a deployment that begins now, with what ECS fills in; none where it just rolls. What is written of them
+/// later is of the next deployment.
+pub fn course(service: &ServiceRow) -> Option<DeploymentConfiguration> {
+    let given = effective(service);
+    let rolls = given.strategy == Some(DeploymentStrategy::Rolling);
+    let plain = rolls && given.bake_time_in_minutes == Some(0) && given.lifecycle_hooks.is_none();
+    (!plain).then_some(given)
+}
+
+/// What holds for a deployment of a service: by what stages it goes stands since it began, and the rest is as it is now.
+pub fn of_deployment(service: &ServiceRow, row: &ServiceDeploymentRow) -> DeploymentConfiguration {
+    let now = effective(service);
+    let Some(course) = row.course.clone() else {
+        let (strategy, bake_time_in_minutes) = (Some(DeploymentStrategy::Rolling), Some(0));
+        let (linear_configuration, canary_configuration, lifecycle_hooks) = (None, None, None);
+        return DeploymentConfiguration {
+            strategy,
+            bake_time_in_minutes,
+            lifecycle_hooks,
+            linear_configuration,
+            canary_configuration,
+            ..now
+        };
+    };
+    DeploymentConfiguration {
+        deployment_circuit_breaker: now.deployment_circuit_breaker,
+        maximum_percent: now.maximum_percent,
+        minimum_healthy_percent: now.minimum_healthy_percent,
+        ..course
     }
 }
 
 /// What stands once `given` has been taken in: each member that it has replaces the one that stood, and so do those of
-/// the circuit breaker.
+/// the circuit breaker. Steps of another strategy than the one that stands then are forgotten.
 ///
 /// # Errors
 /// `InvalidParameterException` for what cannot be, `UnsupportedFeatureException` for what is not built.
 pub fn merged(
+    scheduling: Scheduling,
     standing: Option<DeploymentConfiguration>,
     given: Option<ecs::DeploymentConfiguration>,
 ) -> Result<Option<DeploymentConfiguration>, Error> {
     let Some(given) = given else { return Ok(standing) };
-    check(&given)?;
-    let (old, new) = (standing.unwrap_or_default(), given.stored());
+    let old = standing.unwrap_or_default();
+    check::all(scheduling, old.strategy.unwrap_or_default(), &given)?;
+    let new = given.stored();
     let breaker = match (old.deployment_circuit_breaker, new.deployment_circuit_breaker) {
         (Some(old), Some(new)) => Some(DeploymentCircuitBreaker {
             reset_on_healthy_task: new.reset_on_healthy_task.or(old.reset_on_healthy_task),
@@ -77,13 +138,20 @@ pub fn merged(
         }),
         (old, new) => new.or(old),
     };
+    let strategy = new.strategy.or(old.strategy);
+    let of = |which: DeploymentStrategy| strategy == Some(which);
+    let linear = new.linear_configuration.or(old.linear_configuration);
+    let canary = new.canary_configuration.or(old.canary_configuration);
     Ok(Some(DeploymentConfiguration {
         deployment_circuit_breaker: breaker,
         maximum_percent: new.maximum_percent.or(old.maximum_percent),
         minimum_healthy_percent: new.minimum_healthy_percent.or(old.minimum_healthy_percent),
         alarms: new.alarms.or(old.alarms),
-        strategy: new.strategy.or(old.strategy),
+        strategy,
         bake_time_in_minutes: new.bake_time_in_minutes.or(old.bake_time_in_minutes),
+        lifecycle_hooks: new.lifecycle_hooks.or(old.lifecycle_hooks),
+        linear_configuration: linear.filter(|_| of(DeploymentStrategy::Linear)),
+        canary_configuration: canary.filter(|_| of(DeploymentStrategy::Canary)),
     }))
 }
 
@@ -145,35 +213,5 @@ pub fn controller(given: Option<&ecs::DeploymentController>) -> Result<(), Error
             "deploymentController.type {} is not built yet; use ECS. See docs/support.md.",
             other.as_str()
         ))),
-    }
-}
-
-fn check(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    unbuilt(given)?;
-    let breaker = given.deployment_circuit_breaker.as_ref();
-    let Some(threshold) = breaker.and_then(|breaker| breaker.threshold_configuration.as_ref()) else {
-        return Ok(());
-    };
-    let most = if threshold.r#type == ecs::ThresholdType::Count { i32::MAX } else { 100 };
-    bounded("thresholdConfiguration value", threshold.value, 1, most)
-}
-
-/// What a deployment configuration may hold that is not built is refused by name.
-fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    let strategy = given.strategy.is_some_and(|strategy| strategy != ecs::DeploymentStrategy::Rolling);
-    let named = [
-        ("alarms", given.alarms.as_ref().is_some_and(|alarms| alarms.enable)),
-        ("strategy", strategy),
-        ("bakeTimeInMinutes", given.bake_time_in_minutes.is_some_and(|minutes| minutes != 0)),
-        ("lifecycleHooks", given.lifecycle_hooks.as_ref().is_some_and(|hooks| !hooks.is_empty())),
-        ("linearConfiguration", given.linear_configuration.is_some()),
-        ("canaryConfiguration", given.canary_configuration.is_some()),
-        ("earlySuccessCriteria", given.early_success_criteria.is_some()),
-    ];
-    match named.iter().find(|(_, present)| *present) {
-        Some((member, _)) => Err(errors::unsupported_feature(format!(
-            "deploymentConfiguration.{member} is not built yet. See docs/support.md."
-        ))),
-        None => Ok(()),
     }
 }

@@ -35,7 +35,7 @@ pub fn create_service(
     let desired_count = desired_count(scheduling, request.desired_count)?;
     let given = request.deployment_configuration;
     let percents = configuration::percents(scheduling, given.as_ref(), None)?;
-    let deployment_configuration = configuration::merged(None, given)?;
+    let deployment_configuration = configuration::merged(scheduling, None, given)?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let strategy = request.placement_strategy.unwrap_or_default().stored();
     check_placement(scheduling, &definition, &constraints, &strategy)?;

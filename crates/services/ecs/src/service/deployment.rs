@@ -7,6 +7,8 @@ pub mod describe;
 pub mod life;
 pub mod list;
 pub mod named;
+pub mod proceed;
+pub mod stages;
 pub mod stop;
 #[cfg(test)]
 mod tests;
@@ -16,8 +18,8 @@ use super::{configuration, events, revision, view::revision_tasks};
 use crate::{
     cluster::{
         Cluster, DeploymentId, DeploymentRolloutState, DeploymentRow, EndRow, Key, RevisionTasks,
-        ServiceDeploymentRow, ServiceDeploymentStatus, ServiceName, ServiceRow, TaskDefinitionId, Txn,
-        Writes,
+        ServiceDeploymentRow, ServiceDeploymentStatus, ServiceName, ServiceRow, StageRow, TaskDefinitionId,
+        Txn, Writes,
     },
     limits,
 };
@@ -26,10 +28,12 @@ use crate::{
 pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
     let reason = "Service deployment stopped because a new service deployment was started.";
     happens(txn, service, &Happening::Stopped { reason });
-    let sources = service.deployments.iter().map(|old| old.id).collect();
+    let sources: Vec<DeploymentId> = service.deployments.iter().map(|old| old.id).collect();
     let target = revision::make(txn, service);
     make_primary(service, fresh(txn, target, service.task_definition.clone()));
     let before = txn.state.service_deployment(&service.name).map_or(0, |newest| newest.number);
+    let course = configuration::course(service);
+    let stage = course.as_ref().map(|_| stages::at_first(&sources, txn.now()));
     let row = ServiceDeploymentRow {
         service: service.name.clone(),
         number: before + 1,
@@ -47,6 +51,8 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
         breaker: None,
         end: None,
         forget_at: None,
+        course,
+        stage,
     };
     txn.put_service_deployment(row);
     while let Some(Key::ServiceDeployment(oldest)) = txn.state.surplus_service_deployment(&service.name) {
@@ -59,7 +65,10 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
 pub fn turn(txn: &mut Txn, service: &mut ServiceRow) {
     let Some(row) = txn.state.service_deployment(&service.name).cloned() else { return };
     match row.status {
-        ServiceDeploymentStatus::Pending => happens(txn, service, &Happening::Started),
+        ServiceDeploymentStatus::Pending => {
+            happens(txn, service, &Happening::Started);
+            stages::begin(txn, service);
+        }
         ServiceDeploymentStatus::RollbackRequested => fail(txn, service, &row, &REQUESTED),
         ServiceDeploymentStatus::InProgress if breaker::has_tripped(service) => {
             let rollback = configuration::breaker(service).rollback;
@@ -90,8 +99,12 @@ pub fn end(txn: &mut Txn, service: &ServiceRow) {
     );
 }
 
-/// A deployment has been shown for long enough.
-pub fn forget(txn: &mut Txn, id: &(ServiceName, u64)) {
+/// The time of a deployment has come: it has been shown for long enough, or is to be looked at again.
+pub fn woken(txn: &mut Txn, id: &(ServiceName, u64)) {
+    let Some(row) = txn.state.service_deployment_by_number(id).cloned() else { return };
+    if row.forget_at.is_none_or(|at| at > txn.now()) {
+        return stages::woken(txn, &row);
+    }
     txn.delete(Key::ServiceDeployment(id.clone()));
     if let Some(service) = txn.state.service(&id.0).cloned() {
         revision::prune(txn, &service);
@@ -139,6 +152,7 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
     match candidate(txn, service, failed) {
         Some((to, task_definition)) => {
             events::add(txn, &name, &format!("rolling back to deployment {to}."));
+            stages::turn_back(txn, service);
             happens(txn, service, &Happening::RollsBack { to, reason: why.status_reason });
             let known = service.deployments.iter().position(|old| old.id == to);
             let mut primary = match known {
@@ -212,8 +226,9 @@ fn ended(txn: &Txn, service: &ServiceRow, row: ServiceDeploymentRow) -> ServiceD
     let counted = row.breaker.unwrap_or_else(|| breaker::counted(service, &row));
     ServiceDeploymentRow {
         breaker: Some(breaker::done(counted)),
+        stage: row.stage.as_ref().map(|stage| StageRow { wake_at: None, ..stage.clone() }),
         end: Some(EndRow {
-            configuration: configuration::effective(service),
+            configuration: configuration::of_deployment(service, &row),
             tasks: tasks(&txn.state, service, &row),
         }),
         forget_at: Some(txn.now().plus_millis(limits::DEPLOYMENT_KEPT_MS)),

@@ -4,12 +4,12 @@
 use ecs_model::{self as ecs, DeploymentControllerType, errors};
 use wire::Error;
 
-use super::{configuration, view::revision_tasks};
+use super::{configuration, plan::stages, view::revision_tasks};
 use crate::{
     Ctx, arn,
     cluster::{
-        Cluster, DeploymentRow, Scheduling, ServiceDeploymentStatus, ServiceEventRow, ServiceName,
-        ServiceRow, ServiceStatus, Tally,
+        Cluster, DeploymentId, DeploymentRow, Scheduling, ServiceDeploymentStatus, ServiceEventRow,
+        ServiceName, ServiceRow, ServiceStatus, Tally,
     },
     convert::Shown,
     limits,
@@ -45,6 +45,8 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
     let cluster = &state.row.name;
     let tally = state.tally(&row.name);
     let (running, pending) = tally.counts();
+    let going = state.service_deployment(&row.name).map(AsRef::as_ref);
+    let counts = stages::counts(row, going, &tally).unwrap_or_default();
     let definition = &row.task_definition;
     ecs::Service {
         service_arn: Some(arn::service(ctx, cluster, &row.name.0)),
@@ -59,7 +61,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         launch_type: Some(row.launch_type.shown()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         deployment_configuration: Some(configuration::effective(row).shown()),
-        deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d)).collect()),
+        deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d, &counts)).collect()),
         role_arn: row.role_arn.clone(),
         current_service_deployment: current_deployment(state, ctx, row),
         current_service_revisions: Some(current_revisions(&tally, ctx, cluster, row)),
@@ -115,14 +117,22 @@ fn current_revisions(
     row.deployments.iter().map(one).collect()
 }
 
-fn deployment(tally: &Tally, ctx: &Ctx, service: &ServiceRow, row: &DeploymentRow) -> ecs::Deployment {
+/// `counts`: how many tasks revisions are to have, where each has a count of its own.
+fn deployment(
+    tally: &Tally,
+    ctx: &Ctx,
+    service: &ServiceRow,
+    row: &DeploymentRow,
+    counts: &[(DeploymentId, i32)],
+) -> ecs::Deployment {
     let share = tally.share(&row.id);
+    let of_its_own = counts.iter().find(|(id, _)| *id == row.id).map_or(0, |(_, count)| *count);
     let definition = &row.task_definition;
     ecs::Deployment {
         id: Some(row.id.to_string()),
         status: Some(if row.primary { "PRIMARY" } else { "ACTIVE" }.to_owned()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
-        desired_count: Some(if row.primary { service.desired_count } else { 0 }),
+        desired_count: Some(if row.primary { service.desired_count } else { of_its_own }),
         pending_count: Some(share.pending),
         running_count: Some(share.running),
         failed_tasks: Some(row.failed_tasks),

@@ -2,8 +2,10 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html>
 
 pub mod daemon;
+pub mod fleet;
 pub mod percents;
 pub mod rolling;
+pub mod stages;
 
 pub use percents::Want;
 

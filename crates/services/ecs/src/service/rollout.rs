@@ -1,6 +1,10 @@
 //! One service, one step further: what becomes of its deployment, what its controller wants, and what is said of it.
 
-use super::{carry, configuration, daemon, deployment, events};
+use super::{
+    carry, configuration, daemon,
+    deployment::{self, stages},
+    events, plan,
+};
 use crate::{
     cluster::{
         DeploymentRolloutState, DeploymentRow, ServiceRow, Tally, Txn, Writes,
@@ -13,7 +17,13 @@ use crate::{
 pub fn advance(txn: &mut Txn, before: ServiceRow) {
     let mut service = before.clone();
     let tally = txn.state.tally(&service.name);
-    service.deployments.retain(|deployment| deployment.primary || tally.share(&deployment.id).live > 0);
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let counts = plan::stages::counts(&service, going, &tally).unwrap_or_default();
+    // One that is to have tasks stays, also where it has lost them all.
+    let is_wanted = |id| counts.iter().any(|(of, count)| *of == id && *count > 0);
+    service.deployments.retain(|deployment| {
+        deployment.primary || is_wanted(deployment.id) || tally.share(&deployment.id).live > 0
+    });
     deployment::turn(txn, &mut service);
     if service.daemon() {
         daemon::advance(txn, &mut service);
@@ -36,15 +46,25 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     }
     let share = tally.share(&primary.id);
     let ready = share.class(Class { leaving: false, standing: Standing::Healthy }).len();
-    let all_ready = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
-    if !all_ready || tally.count(|_, _| true) != ready || service.deployments.len() > 1 {
-        service.steady &= all_ready;
+    let has_all = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
+    let all_ready = has_all && share.count(|_| true) == ready;
+    let is_alone = tally.count(|_, _| true) == ready && service.deployments.len() == 1;
+    let is_staged = stages::goes_by_stages(txn, service);
+    let is_ready = all_ready && (is_alone || is_staged) && is_proven(txn, service, &primary, &share);
+    if is_staged {
+        stages::advance(txn, service, is_ready);
+    }
+    if !all_ready || !is_alone {
+        service.steady &= has_all;
         return;
     }
-    if !is_proven(txn, service, &primary, &share) {
+    let Some(primary) = service.deployments.first().filter(|now| is_ready && now.id == primary.id) else {
         return;
-    }
+    };
     if primary.rollout == DeploymentRolloutState::InProgress {
+        if !stages::may_complete(txn, service) {
+            return;
+        }
         deployment::complete(txn, service);
     }
     if !service.steady {

@@ -36,7 +36,8 @@ pub fn update_service(
     let given = request.deployment_configuration;
     (row.minimum_healthy_percent, row.maximum_percent) =
         configuration::percents(row.scheduling, given.as_ref(), Some(standing))?;
-    row.deployment_configuration = configuration::merged(row.deployment_configuration, given)?;
+    row.deployment_configuration =
+        configuration::merged(row.scheduling, row.deployment_configuration, given)?;
     row.placement_constraints = request.placement_constraints.stored().unwrap_or(row.placement_constraints);
     row.placement_strategy = request.placement_strategy.stored().unwrap_or(row.placement_strategy);
     row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);

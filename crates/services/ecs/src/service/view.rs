@@ -9,7 +9,7 @@ use crate::cluster::{
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     pub service: &'a ServiceRow,
-    /// What it wants.
+    /// What it wants, or that of its revisions that is planned for.
     pub primary: &'a DeploymentRow,
     pub tally: &'a Tally,
     /// A task can be started now: its task definition is known, no back-off holds it up, and there may be room.

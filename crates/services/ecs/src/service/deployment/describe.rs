@@ -7,12 +7,13 @@ use wire::Error;
 use super::{
     breaker,
     named::{self, Kind},
+    stages,
 };
 use crate::{
     Ctx, arn,
     cluster::{
-        BreakerRow, Cluster, DeploymentConfiguration, EndRow, RevisionTasks, RollbackRow,
-        ServiceDeploymentRow, ServiceRow,
+        BreakerRow, Cluster, DeploymentConfiguration, EndRow, HookRow, RevisionTasks, RollbackRow,
+        ServiceDeploymentRow, ServiceRow, StageRow,
     },
     convert::Shown,
     service::configuration,
@@ -41,7 +42,7 @@ pub fn describe_service_deployments(
     Ok(ecs::DescribeServiceDeploymentsResponse { service_deployments, failures })
 }
 
-/// A deployment as the API shows it. One that rolls within percentages has no stages and no traffic.
+/// A deployment as the API shows it. One that just rolls has no stages; only those that go by all of them shift traffic.
 fn shown(
     state: &Cluster,
     ctx: &Ctx,
@@ -52,12 +53,16 @@ fn shown(
     let EndRow { configuration, tasks } = row.end.clone().unwrap_or_else(|| now(state, service, row));
     let counted = row.breaker.unwrap_or_else(|| breaker::counted(service, row));
     let revision = |id| arn::service_revision(ctx, cluster, name, id);
-    let summary = |tasks: &RevisionTasks| ecs::ServiceRevisionSummary {
-        arn: Some(revision(tasks.revision)),
-        requested_task_count: Some(tasks.requested),
-        running_task_count: Some(tasks.running),
-        pending_task_count: Some(tasks.pending),
-        ..Default::default()
+    let summary = |tasks: &RevisionTasks| {
+        let (test, production) = stages::traffic(service, row, tasks.revision).unzip();
+        ecs::ServiceRevisionSummary {
+            arn: Some(revision(tasks.revision)),
+            requested_task_count: Some(tasks.requested),
+            running_task_count: Some(tasks.running),
+            pending_task_count: Some(tasks.pending),
+            requested_test_traffic_weight: test,
+            requested_production_traffic_weight: production,
+        }
     };
     let rollback = |rollback: &RollbackRow| ecs::Rollback {
         reason: Some(rollback.reason.clone()),
@@ -77,16 +82,32 @@ fn shown(
         target_service_revision: tasks.first().map(summary),
         status: Some(row.status.shown()),
         status_reason: row.status_reason.clone(),
+        lifecycle_stage: row.stage.as_ref().map(|stage| stage.stage.shown()),
+        lifecycle_hook_details: row.stage.as_ref().map(hooks).filter(|hooks| !hooks.is_empty()),
         rollback: row.rollback.as_ref().map(rollback),
         deployment_circuit_breaker: Some(circuit_breaker(counted)),
         alarms: Some(alarms(&configuration)),
         deployment_configuration: Some(configuration.shown()),
-        ..Default::default()
     }
 }
 
+fn hooks(stage: &StageRow) -> Vec<ecs::DeploymentLifecycleHookDetail> {
+    let one = |hook: &HookRow| ecs::DeploymentLifecycleHookDetail {
+        hook_id: Some(hook.id.clone()),
+        target_type: Some(ecs::DeploymentLifecycleHookTargetType::Pause),
+        target_arn: None,
+        status: Some(hook.status.shown()),
+        expires_at: Some(hook.expires_at),
+        timeout_action: Some(hook.timeout_action.shown()),
+    };
+    stage.hooks.iter().map(one).collect()
+}
+
 fn now(state: &Cluster, service: &ServiceRow, row: &ServiceDeploymentRow) -> EndRow {
-    EndRow { configuration: configuration::effective(service), tasks: super::tasks(state, service, row) }
+    EndRow {
+        configuration: configuration::of_deployment(service, row),
+        tasks: super::tasks(state, service, row),
+    }
 }
 
 fn circuit_breaker(counted: BreakerRow) -> ecs::ServiceDeploymentCircuitBreaker {

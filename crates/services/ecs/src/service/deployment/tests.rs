@@ -2,6 +2,7 @@
 
 mod breaker;
 mod show;
+mod stages;
 
 use std::collections::BTreeSet;
 

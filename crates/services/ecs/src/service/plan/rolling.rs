@@ -15,19 +15,26 @@ use crate::{
 
 /// Plans for a service.
 pub fn plan(view: &View) -> Plan {
+    within(view, view.service.desired_count, |_| true)
+}
+
+/// Plans for those revisions of a service that `which` names, as if there were no others: so many tasks are wanted of the
+/// PRIMARY one.
+pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) -> Plan {
     let want = Want {
-        desired: view.service.desired_count,
+        desired,
         minimum_healthy_percent: view.service.minimum_healthy_percent,
         maximum_percent: view.service.maximum_percent,
         may_start: view.may_start,
         stalled: view.has_failed(),
     };
-    let plan = percents::plan(&want, &count(view));
+    let plan = percents::plan(&want, &count(view, &which));
     // What has not started yet does not start on an instance that is to be emptied.
-    let late = view.tally.newest(limits::SETTLE_TASKS, |_, class| is_late(class));
+    let late =
+        view.tally.newest(limits::SETTLE_TASKS, |deployment, class| which(deployment) && is_late(class));
     let most = limits::SETTLE_TASKS - late.len();
     let mut stop = in_order(late);
-    stop.extend(in_order(chosen(view, &plan.stop, most)));
+    stop.extend(in_order(chosen(view, &which, &plan.stop, most)));
     let start = usize::try_from(plan.start).unwrap_or(0).min(limits::SETTLE_TASKS);
     Plan { start, stop, blocked: plan.blocked }
 }
@@ -42,10 +49,11 @@ fn is_current(view: &View, deployment: &DeploymentId, class: Class) -> bool {
     *deployment == view.primary.id && !class.leaving
 }
 
-fn count(view: &View) -> Tasks {
+fn count(view: &View, which: &impl Fn(&DeploymentId) -> bool) -> Tasks {
     let of = |current: bool, healthy: bool| {
         let count = view.tally.count(|deployment, class| {
-            is_current(view, deployment, class) == current
+            which(deployment)
+                && is_current(view, deployment, class) == current
                 && (class.standing == Standing::Healthy) == healthy
                 && !is_late(class)
         });
@@ -56,13 +64,14 @@ fn count(view: &View) -> Tasks {
 }
 
 /// The tasks to stop: of each kind the newest.
-fn chosen(view: &View, stop: &Tasks, most: usize) -> Vec<Place> {
+fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, most: usize) -> Vec<Place> {
     let mut chosen = Vec::new();
     for (current, health) in [(true, stop.current), (false, stop.outdated)] {
         for (healthy, wanted) in [(false, health.not_healthy), (true, health.healthy)] {
             let wanted = usize::try_from(wanted).unwrap_or(0).min(most - chosen.len());
             chosen.extend(view.tally.newest(wanted, |deployment, class| {
-                is_current(view, deployment, class) == current
+                which(deployment)
+                    && is_current(view, deployment, class) == current
                     && (class.standing == Standing::Healthy) == healthy
                     && !is_late(class)
             }));

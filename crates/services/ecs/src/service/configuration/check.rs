@@ -1,0 +1,154 @@
+//! What a request may say of how deployments go. Amazon ECS documents the bounds, and of their messages few.
+//! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentConfiguration.html>
+
+use ecs_model::{self as ecs, DeploymentLifecycleHookStage, DeploymentLifecycleHookTargetType, errors};
+use wire::Error;
+
+use super::bounded;
+use crate::{
+    cluster::{DeploymentStrategy, Scheduling},
+    convert::Stored,
+    limits,
+};
+
+/// Checks all of it, of a service with the strategy `standing` before.
+///
+/// # Errors
+/// `InvalidParameterException` for what cannot be, `UnsupportedFeatureException` for what is not built.
+pub(super) fn all(
+    scheduling: Scheduling,
+    standing: DeploymentStrategy,
+    given: &ecs::DeploymentConfiguration,
+) -> Result<(), Error> {
+    unbuilt(given)?;
+    threshold(given)?;
+    let strategy = given.strategy.stored().unwrap_or(standing);
+    if scheduling == Scheduling::Daemon && strategy != DeploymentStrategy::Rolling {
+        return Err(errors::invalid_parameter(format!(
+            "The daemon scheduling strategy does not support the {strategy} deployment strategy. Use ROLLING, and try \
+             again."
+        )));
+    }
+    if let Some(minutes) = given.bake_time_in_minutes {
+        bounded("bakeTimeInMinutes", minutes, 0, limits::BAKE_MINUTES)?;
+    }
+    shift(strategy, given)?;
+    hooks(scheduling, given.lifecycle_hooks.as_deref().unwrap_or_default())
+}
+
+fn threshold(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
+    let breaker = given.deployment_circuit_breaker.as_ref();
+    let Some(threshold) = breaker.and_then(|breaker| breaker.threshold_configuration.as_ref()) else {
+        return Ok(());
+    };
+    let most = if threshold.r#type == ecs::ThresholdType::Count { i32::MAX } else { 100 };
+    bounded("thresholdConfiguration value", threshold.value, 1, most)
+}
+
+/// How traffic shifts: by steps of the strategy that is to stand.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_LinearConfiguration.html>
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CanaryConfiguration.html>
+fn shift(strategy: DeploymentStrategy, given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
+    for (member, is_given, of) in [
+        ("linearConfiguration", given.linear_configuration.is_some(), DeploymentStrategy::Linear),
+        ("canaryConfiguration", given.canary_configuration.is_some(), DeploymentStrategy::Canary),
+    ] {
+        if is_given && strategy != of {
+            return Err(errors::invalid_parameter(format!(
+                "{member} is only valid when the deployment strategy is {of}."
+            )));
+        }
+    }
+    let linear = given.linear_configuration.clone().unwrap_or_default();
+    let canary = given.canary_configuration.clone().unwrap_or_default();
+    let (least_step, least_canary) = (limits::LEAST_STEP_TENTHS, limits::LEAST_CANARY_TENTHS);
+    percent("linearConfiguration stepPercent", linear.step_percent, least_step)?;
+    percent("canaryConfiguration canaryPercent", canary.canary_percent, least_canary)?;
+    for (what, minutes) in [
+        ("linearConfiguration stepBakeTimeInMinutes", linear.step_bake_time_in_minutes),
+        ("canaryConfiguration canaryBakeTimeInMinutes", canary.canary_bake_time_in_minutes),
+    ] {
+        bounded(what, minutes.unwrap_or(0), 0, limits::BAKE_MINUTES)?;
+    }
+    Ok(())
+}
+
+/// A percentage of traffic goes by tenths.
+fn percent(what: &str, given: Option<f64>, least: i32) -> Result<(), Error> {
+    let Some(given) = given else { return Ok(()) };
+    let least = f64::from(least) / 10.0;
+    let tenths = given * 10.0;
+    if !(least..=100.0).contains(&given) || (tenths - tenths.round()).abs() > 1e-6 {
+        return Err(errors::invalid_parameter(format!(
+            "{what} must be a multiple of 0.1 between {least:.1} and 100.0"
+        )));
+    }
+    Ok(())
+}
+
+/// Hooks pause. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
+fn hooks(scheduling: Scheduling, given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
+    for hook in given {
+        let target = hook.target_type.unwrap_or(DeploymentLifecycleHookTargetType::AwsLambda);
+        if target == DeploymentLifecycleHookTargetType::AwsLambda {
+            return Err(errors::unsupported_feature(
+                "deploymentConfiguration.lifecycleHooks of targetType AWS_LAMBDA are not built yet; use PAUSE. See \
+                 docs/support.md.",
+            ));
+        }
+        pause(hook)?;
+    }
+    if given.len() > limits::PAUSE_HOOKS {
+        let most = limits::PAUSE_HOOKS;
+        return Err(errors::invalid_parameter(format!("lifecycleHooks can have at most {most} PAUSE hooks")));
+    }
+    if scheduling == Scheduling::Daemon && !given.is_empty() {
+        return Err(errors::unsupported_feature(
+            "deploymentConfiguration.lifecycleHooks of services with DAEMON scheduling strategy are not built yet. See \
+             docs/support.md.",
+        ));
+    }
+    Ok(())
+}
+
+fn pause(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
+    let given = [
+        ("hookTargetArn", hook.hook_target_arn.is_some()),
+        ("roleArn", hook.role_arn.is_some()),
+        ("hookDetails", hook.hook_details.is_some()),
+    ];
+    if let Some((member, _)) = given.iter().find(|(_, is_given)| *is_given) {
+        return Err(errors::invalid_parameter(format!(
+            "{member} is not supported for PAUSE lifecycle hooks."
+        )));
+    }
+    let stages = hook.lifecycle_stages.as_deref().unwrap_or_default();
+    if stages.is_empty() {
+        return Err(errors::invalid_parameter("lifecycleStages cannot be empty."));
+    }
+    let shifts = [
+        DeploymentLifecycleHookStage::TestTrafficShift,
+        DeploymentLifecycleHookStage::ProductionTrafficShift,
+    ];
+    if let Some(stage) = stages.iter().find(|stage| shifts.contains(stage)) {
+        return Err(errors::invalid_parameter(format!(
+            "PAUSE lifecycle hooks are not supported at the {stage} lifecycle stage."
+        )));
+    }
+    let timeout = hook.timeout_configuration.as_ref().and_then(|timeout| timeout.timeout_in_minutes);
+    bounded("timeoutConfiguration timeoutInMinutes", timeout.unwrap_or(1), 1, limits::PAUSE_MINUTES)
+}
+
+/// What a deployment configuration may hold that is not built is refused by name.
+fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
+    let named = [
+        ("alarms", given.alarms.as_ref().is_some_and(|alarms| alarms.enable)),
+        ("earlySuccessCriteria", given.early_success_criteria.is_some()),
+    ];
+    match named.iter().find(|(_, present)| *present) {
+        Some((member, _)) => Err(errors::unsupported_feature(format!(
+            "deploymentConfiguration.{member} is not built yet. See docs/support.md."
+        ))),
+        None => Ok(()),
+    }
+}
