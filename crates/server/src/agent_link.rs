@@ -14,6 +14,8 @@ use std::{sync::Arc, time::Duration};
 
 use agent_protocol::{acs, tcs};
 use async_trait::async_trait;
+use futures_util::{Sink, Stream};
+use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_util::task::TaskTracker;
 
 pub use agent_protocol::acs::Connect as Hello;
@@ -42,6 +44,25 @@ impl AgentLink {
         let registry = || Arc::new(Registry::new(limits.max_links));
         AgentLink { acs: registry(), tcs: registry(), assignments, limits, sessions: TaskTracker::new() }
     }
+}
+
+/// A web socket, as its frames. What there is of it without HTTP and without bytes.
+pub trait Frames:
+    Stream<Item = Result<Message, tungstenite::Error>>
+    + Sink<Message, Error = tungstenite::Error>
+    + Unpin
+    + Send
+    + 'static
+{
+}
+
+impl<T> Frames for T where
+    T: Stream<Item = Result<Message, tungstenite::Error>>
+        + Sink<Message, Error = tungstenite::Error>
+        + Unpin
+        + Send
+        + 'static
+{
 }
 
 /// Times and sizes of the link.

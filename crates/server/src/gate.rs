@@ -26,6 +26,7 @@ use wire::{
 use crate::{
     front_door::Origin,
     runtime::{self, By, Place, outbox::Calls},
+    world,
 };
 
 pub use call::{Call, Caller, Role, Service};
@@ -132,7 +133,7 @@ impl Gate {
         let mounted = mounted.ok_or_else(|| unknown(format!("Roadstead has no service {service}")))?;
         let found = mounted.schema.operation(operation);
         let found = found.ok_or_else(|| unknown(format!("{service} has no operation {operation}")))?;
-        let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
+        let request_id = world::uuid().hyphenated().to_string();
         let around = Around { request_id, region, now, origin: Origin::default() };
         let known = mounted.admit(found).map_err(told)?;
         let output = mounted.carry_out(known, caller, input, around).await.map_err(told)?;

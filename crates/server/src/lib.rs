@@ -8,3 +8,4 @@ pub mod peer;
 pub mod rights;
 pub mod runtime;
 pub mod services;
+pub mod world;

@@ -18,13 +18,17 @@ use state::{Ctx, Id128, Ids};
 use store::Store;
 use wire::Timestamp;
 
-use crate::gate::{Caller, Role};
+use crate::{
+    gate::{Caller, Role},
+    world,
+};
 
 pub use aside::Aside;
+pub(crate) use clock::Clock;
 pub use clock::{now, undoubted};
 pub use load::{Loads, Lost};
 pub(crate) use shard::could_not_be_stored;
-pub use shard::{Setting, Shard, Visible};
+pub use shard::{Follow, Setting, Shard, Visible};
 pub use shards::{Found, PortsOf, Shards, Started};
 
 /// An account and a region.
@@ -121,5 +125,5 @@ pub(crate) fn context(
 }
 
 fn ids() -> Ids {
-    Ids::new(uuid::Uuid::new_v4().as_u128())
+    Ids::new(world::uuid().as_u128())
 }

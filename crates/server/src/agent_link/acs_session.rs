@@ -1,10 +1,7 @@
 //! One ACS socket: sends assignments, one task a message, and holds back the next when too many are not
 //! acknowledged. What was not acknowledged is not kept here: the next session starts with the full set.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{collections::VecDeque, time::Duration};
 
 use agent_protocol::acs::{self, Message};
 use futures_util::{SinkExt, StreamExt};
@@ -15,7 +12,8 @@ use tokio_tungstenite::tungstenite::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Assignment, Limits, Role, Session, handshake::Socket};
+use super::{Assignment, Frames, Limits, Role, Session};
+use crate::{runtime, world};
 
 /// Why it ended, where nothing is wrong: deregistered, replaced by a newer socket, or the server stops.
 pub(super) const ENDED_HERE: &str = "ended by the server";
@@ -26,8 +24,8 @@ const MAX_REASON: usize = 123;
 /// Why a socket ended, for the log.
 pub(super) type End = String;
 
-struct Link<'a> {
-    socket: Socket,
+struct Link<'a, S> {
+    socket: S,
     limits: &'a Limits,
     cluster_arn: String,
     instance_arn: String,
@@ -38,8 +36,8 @@ struct Link<'a> {
 }
 
 /// Serves the socket until either side ends it.
-pub(super) async fn serve(
-    socket: Socket,
+pub(super) async fn serve<S: Frames>(
+    socket: S,
     mut session: Box<dyn Session>,
     limits: &Limits,
     end: CancellationToken,
@@ -62,20 +60,22 @@ pub(super) async fn serve(
     close(&mut link.socket, &why).await;
 }
 
-impl Link<'_> {
+impl<S: Frames> Link<'_, S> {
     async fn run(&mut self, session: &mut dyn Session, end: CancellationToken) -> Result<(), End> {
         self.manifest(session).await?;
         let mut heartbeat = heartbeat(self.limits.heartbeat);
         loop {
             let room = self.unacked.len() < self.limits.max_unacked;
             tokio::select! {
+                // What is rare comes first, and what is heard last: assignments that nobody acknowledges end by themselves.
+                biased;
                 () = end.cancelled() => return Ok(()),
-                frame = self.socket.next() => self.hear(session, frame).await?,
+                _ = heartbeat.tick() => self.beat().await?,
                 assignment = session.next(), if room => match assignment {
                     Some(assignment) => self.assign(session, assignment).await?,
                     None => return Ok(()),
                 },
-                _ = heartbeat.tick() => self.beat().await?,
+                frame = self.socket.next() => self.hear(session, frame).await?,
             }
         }
     }
@@ -191,7 +191,7 @@ impl Link<'_> {
 }
 
 /// What reading a web socket answers.
-pub(super) type Heard = Option<Result<tungstenite::Message, tungstenite::Error>>;
+type Heard = Option<Result<tungstenite::Message, tungstenite::Error>>;
 
 /// The text of a frame; none for a frame that only keeps the socket alive.
 pub(super) fn text(frame: Heard) -> Result<Option<tungstenite::Utf8Bytes>, End> {
@@ -205,7 +205,7 @@ pub(super) fn text(frame: Heard) -> Result<Option<tungstenite::Utf8Bytes>, End> 
 }
 
 /// Sends one frame, within the time allowed for it.
-pub(super) async fn send(socket: &mut Socket, frame: String, limits: &Limits) -> Result<(), End> {
+pub(super) async fn send(socket: &mut impl Frames, frame: String, limits: &Limits) -> Result<(), End> {
     let sending = socket.send(tungstenite::Message::text(frame));
     match tokio::time::timeout(limits.send_timeout, sending).await {
         Ok(Ok(())) => Ok(()),
@@ -216,11 +216,11 @@ pub(super) async fn send(socket: &mut Socket, frame: String, limits: &Limits) ->
 
 /// Ends a socket with a code that agents take for an orderly end: they connect again at once. Without any,
 /// they count it as a failure.
-pub(super) async fn close(socket: &mut Socket, why: &str) {
+pub(super) async fn close(socket: &mut impl Frames, why: &str) {
     let reason = why.chars().filter(char::is_ascii).take(MAX_REASON).collect::<String>().into();
     let frame = CloseFrame { code: CloseCode::Away, reason };
     let closing = async {
-        let _ = socket.close(Some(frame)).await;
+        let _ = socket.send(tungstenite::Message::Close(Some(frame))).await;
         // A socket that is dropped with something unread in it is reset, and the frame may be lost.
         while let Some(Ok(_)) = socket.next().await {}
     };
@@ -235,10 +235,9 @@ pub(super) fn heartbeat(period: Duration) -> Interval {
 }
 
 pub(super) fn message_id() -> String {
-    uuid::Uuid::new_v4().to_string()
+    world::uuid().to_string()
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    runtime::now().as_millis()
 }

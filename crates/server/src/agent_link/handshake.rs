@@ -12,15 +12,16 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{ACS_PATH, AgentLink, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
+use super::{ACS_PATH, AgentLink, Frames, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
 use crate::{
     front_door::{Origin, ReplyBody, Site, Surface, SurfaceCall},
     gate::Caller,
     runtime::Place,
+    world,
 };
 
 /// A web socket to an agent.
-pub(super) type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
+type Socket = WebSocketStream<TokioIo<hyper::upgrade::Upgraded>>;
 
 #[async_trait]
 impl Surface for AgentLink {
@@ -53,10 +54,12 @@ impl Surface for AgentLink {
             (Err(refusal), _) => Err(refusal),
             (Ok((key, upgrade)), ACS_PATH) => {
                 let origin = Origin::of(&call.parts.headers).to_string();
-                self.acs(connect, &call.caller, &place, &origin, upgrade).await.map(|()| key)
+                let socket = socket(upgrade, self.limits.clone());
+                self.acs(connect, &call.caller, &place, &origin, socket).await.map(|()| key)
             }
             (Ok((key, upgrade)), TCS_PATH) => {
-                self.tcs(connect, &call.caller, &place, upgrade).await.map(|()| key)
+                let socket = socket(upgrade, self.limits.clone());
+                self.tcs(connect, &call.caller, &place, socket).await.map(|()| key)
             }
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
         };
@@ -73,46 +76,54 @@ impl Surface for AgentLink {
 }
 
 impl AgentLink {
-    async fn acs(
+    /// Begins the ACS session of whoever calls, over a socket that comes about once this has answered.
+    ///
+    /// # Errors
+    /// What the caller is refused with.
+    pub async fn acs<S: Frames>(
         &self,
         connect: Connect,
         caller: &Caller,
         place: &Place,
         origin: &str,
-        on_upgrade: hyper::upgrade::OnUpgrade,
+        socket: impl Future<Output = Option<S>> + Send + 'static,
     ) -> Result<(), Refusal> {
         named(&connect)?;
         let seat = self.acs.take(&self.assignments.identify(&connect, caller, place)?).await?;
         let session = self.assignments.connect(connect, place, origin).await?;
         let limits = self.limits.clone();
-        self.sessions.spawn(async move {
-            match socket(on_upgrade, &limits).await {
+        world::spawn(self.sessions.track_future(async move {
+            match socket.await {
                 Some(socket) => acs_session::serve(socket, session, &limits, seat.end()).await,
                 None => drop(session),
             }
             // Last: the next session may only begin once this one is gone.
             drop(seat);
-        });
+        }));
         Ok(())
     }
 
-    async fn tcs(
+    /// Begins a TCS session, likewise.
+    ///
+    /// # Errors
+    /// What the caller is refused with.
+    pub async fn tcs<S: Frames>(
         &self,
         connect: Connect,
         caller: &Caller,
         place: &Place,
-        on_upgrade: hyper::upgrade::OnUpgrade,
+        socket: impl Future<Output = Option<S>> + Send + 'static,
     ) -> Result<(), Refusal> {
         named(&connect)?;
         let seat = self.tcs.take(&self.assignments.identify(&connect, caller, place)?).await?;
         let telemetry = self.assignments.telemetry(connect, place).await?;
         let limits = self.limits.clone();
-        self.sessions.spawn(async move {
-            if let Some(socket) = socket(on_upgrade, &limits).await {
+        world::spawn(self.sessions.track_future(async move {
+            if let Some(socket) = socket.await {
                 tcs_session::serve(socket, telemetry, &limits, seat.end()).await;
             }
             drop(seat);
-        });
+        }));
         Ok(())
     }
 }
@@ -150,7 +161,7 @@ fn accept_key(headers: &HeaderMap) -> Result<String, Refusal> {
 }
 
 /// Waits for `101` to be sent, then speaks web socket.
-async fn socket(on_upgrade: hyper::upgrade::OnUpgrade, limits: &Limits) -> Option<Socket> {
+async fn socket(on_upgrade: hyper::upgrade::OnUpgrade, limits: Limits) -> Option<Socket> {
     let upgraded = tokio::time::timeout(limits.send_timeout, on_upgrade).await;
     let upgraded = match upgraded {
         Ok(Ok(upgraded)) => upgraded,

@@ -6,14 +6,13 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Limits, Refusal, Telemetry,
+    Frames, Limits, Refusal, Telemetry,
     acs_session::{ENDED_HERE, End, close, heartbeat, send, text},
-    handshake::Socket,
 };
 
 /// Serves the socket until either side ends it.
 pub(super) async fn serve(
-    mut socket: Socket,
+    mut socket: impl Frames,
     mut telemetry: Box<dyn Telemetry>,
     limits: &Limits,
     end: CancellationToken,
@@ -25,7 +24,7 @@ pub(super) async fn serve(
 }
 
 async fn run(
-    socket: &mut Socket,
+    socket: &mut impl Frames,
     telemetry: &mut dyn Telemetry,
     limits: &Limits,
     end: CancellationToken,
@@ -34,7 +33,15 @@ async fn run(
     let mut heard_at = Instant::now();
     loop {
         let answer = tokio::select! {
+            biased;
             () = end.cancelled() => return Ok(()),
+            _ = heartbeat.tick() => {
+                // An agent publishes every 20 s, even when idle.
+                if heard_at.elapsed() > limits.silence {
+                    return Err("the agent is silent".into());
+                }
+                Some(tcs::HeartbeatMessage { healthy: Some(true) }.into())
+            }
             frame = socket.next() => {
                 let text = text(frame)?;
                 heard_at = Instant::now();
@@ -42,13 +49,6 @@ async fn run(
                     Some(text) => hear(telemetry, &text).await?,
                     None => None,
                 }
-            }
-            _ = heartbeat.tick() => {
-                // An agent publishes every 20 s, even when idle.
-                if heard_at.elapsed() > limits.silence {
-                    return Err("the agent is silent".into());
-                }
-                Some(tcs::HeartbeatMessage { healthy: Some(true) }.into())
             }
         };
         if let Some(answer) = answer {

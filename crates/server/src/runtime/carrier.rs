@@ -11,6 +11,7 @@ use tokio::sync::watch;
 use wire::{Error, Timestamp};
 
 use super::{Place, shard::Shard};
+use crate::world;
 
 /// Events that are given to the bus together, at most.
 const TOGETHER: usize = 256;
@@ -82,7 +83,7 @@ pub fn start<D: Tells>(shard: &Shard<D>, bus: Arc<dyn EventBus>) {
         }
     }));
     let shard = shard.downgrade();
-    tokio::spawn(async move {
+    world::spawn(async move {
         let (mut wait, mut lost) = (RETRY.0, 0);
         loop {
             let Some(held) = shard.upgrade() else { return };

@@ -14,6 +14,8 @@ use std::{
 use parking_lot::Mutex;
 use wire::Timestamp;
 
+use crate::world;
+
 /// The longest sleep without a look at the clock: a clock that is set is noticed within it.
 const LONGEST: Duration = Duration::from_secs(30);
 /// What is off by no more than this was corrected, not set.
@@ -24,7 +26,8 @@ const DOUBT_MS: i64 = 3_600_000;
 static CLOCK: Clock = Clock::new();
 static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
-struct Clock {
+/// What was seen of a wall clock.
+pub(crate) struct Clock {
     /// The newest time that was told.
     newest: AtomicI64,
     /// By how much the wall clock is before the time that has passed since the start; none looked yet at the least.
@@ -41,7 +44,7 @@ struct Doubt {
 }
 
 impl Clock {
-    const fn new() -> Clock {
+    pub(crate) const fn new() -> Clock {
         Clock {
             newest: AtomicI64::new(0),
             offset: AtomicI64::new(i64::MIN),
@@ -51,7 +54,7 @@ impl Clock {
     }
 
     /// `read` gives the wall clock and the time since the start, in milliseconds.
-    fn tell(&self, read: impl Fn() -> (i64, i64)) -> i64 {
+    fn tell(&self, read: &dyn Fn() -> (i64, i64)) -> i64 {
         let (wall, passed) = read();
         let off = (wall - passed).saturating_sub(self.offset.load(Ordering::Relaxed));
         if off.abs() <= STEP_MS {
@@ -80,8 +83,8 @@ impl Clock {
     }
 
     /// The time without what the clock was set ahead of late.
-    fn tell_undoubted(&self, read: impl Fn() -> (i64, i64)) -> i64 {
-        let told = self.tell(&read);
+    fn tell_undoubted(&self, read: &dyn Fn() -> (i64, i64)) -> i64 {
+        let told = self.tell(read);
         let doubt = self.doubt.lock();
         let ahead = if read().1 < doubt.until { doubt.ahead } else { 0 };
         told.saturating_sub(ahead)
@@ -90,13 +93,18 @@ impl Clock {
 
 /// The time.
 pub fn now() -> Timestamp {
-    Timestamp(CLOCK.tell(read))
+    Timestamp(at(Clock::tell))
 }
 
 /// The time for what deletes by age and cannot be undone: for an hour after the clock was set ahead, the time that it
 /// would be without that.
 pub fn undoubted() -> Timestamp {
-    Timestamp(CLOCK.tell_undoubted(read))
+    Timestamp(at(Clock::tell_undoubted))
+}
+
+/// Looks at the host's clock, or that of the world which this thread is in.
+fn at<R>(look: impl Fn(&Clock, &dyn Fn() -> (i64, i64)) -> R) -> R {
+    world::other_clock(&look).unwrap_or_else(|| look(&CLOCK, &read))
 }
 
 /// The wall clock and the time since the start, in milliseconds.
@@ -109,7 +117,7 @@ fn read() -> (i64, i64) {
 
 /// How often the clock was set since the program started.
 pub(super) fn steps() -> u64 {
-    CLOCK.steps.load(Ordering::Relaxed)
+    at(|clock, _| clock.steps.load(Ordering::Relaxed))
 }
 
 /// Waits for a time, or for `pause` if that is longer; for ever when nothing waits. Ends early when the clock was
@@ -146,7 +154,7 @@ mod tests {
             (HOUR + STEP_MS + 3, 11 * HOUR + 3, 11 * HOUR + 3, 2),
             (HOUR + STEP_MS + 4, 0, 0, 3),
         ] {
-            let now = clock.tell(|| (wall, passed));
+            let now = clock.tell(&|| (wall, passed));
             assert_eq!((now, clock.steps.load(Ordering::Relaxed)), (told, steps), "{wall}");
         }
     }
@@ -169,7 +177,7 @@ mod tests {
             (3 * HOUR, 19 * HOUR, 7 * HOUR),
             (3 * HOUR + 1, 19 * HOUR + 1, 19 * HOUR + 1),
         ] {
-            assert_eq!(clock.tell_undoubted(|| (wall, passed)), told, "{passed}");
+            assert_eq!(clock.tell_undoubted(&|| (wall, passed)), told, "{passed}");
         }
     }
 }

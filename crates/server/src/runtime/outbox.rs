@@ -18,6 +18,7 @@ use super::{
     Place, clock,
     shard::{Shard, WeakShard},
 };
+use crate::world;
 
 /// Calls of one shard that are under way at a time.
 const TOGETHER: usize = 32;
@@ -43,7 +44,7 @@ pub fn start<D: Sends>(shard: &Shard<D>, calls: Arc<dyn Calls>) {
         tell.send_replace(());
     }));
     let shard = shard.downgrade();
-    tokio::spawn(async move {
+    world::spawn(async move {
         let mut wait = RETRY.0;
         loop {
             let work = AssertUnwindSafe(run(&shard, &calls, &mut told));
@@ -94,7 +95,7 @@ async fn run<D: Sends>(shard: &WeakShard<D>, calls: &Arc<dyn Calls>, told: &mut 
         let wake = visible.state.outbox().wake_after(now);
         drop((visible, held));
         tokio::select! {
-            changed = told.changed() => if changed.is_err() { return End::Shard },
+            biased;
             done = working.join_next(), if !working.is_empty() => {
                 match done {
                     Some(Ok(id)) => drop(under_way.remove(&id)),
@@ -103,6 +104,7 @@ async fn run<D: Sends>(shard: &WeakShard<D>, calls: &Arc<dyn Calls>, told: &mut 
                     None => {}
                 }
             }
+            changed = told.changed() => if changed.is_err() { return End::Shard },
             () = clock::sleep_until(wake, None, Some(clock::steps())) => {}
         }
     }

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use wire::{Error, Timestamp};
 
 use super::{By, clock, context, ids};
+use crate::world;
 
 /// Commands that may wait for a writer; more are answered with an error at once.
 const QUEUE: usize = 4096;
@@ -91,7 +92,7 @@ impl<D: Domain> Shard<D> {
         let snapshot = ArcSwap::from_pointee(visible);
         let (jobs, queue) = mpsc::channel(QUEUE);
         let shared = Arc::new(Shared { setting, snapshot, followers: RwLock::default() });
-        tokio::spawn(Writer { shared: shared.clone(), queue, clock: None, storing: None }.run());
+        world::spawn(Writer { shared: shared.clone(), queue, clock: None, storing: None }.run());
         Shard { shared, jobs }
     }
 

@@ -15,6 +15,7 @@ use super::{ClusterHandle, Home, Homes, json};
 use crate::{
     gate::{Call, Role},
     runtime::By,
+    world,
 };
 
 const NO_KEY: &str = "the key that agents share only brings agents in that make a key of their own. Make one for \
@@ -63,7 +64,7 @@ async fn bind(
     let name = visible.state.row.name.clone();
     let named = request.container_instance_arn.as_deref().filter(|named| !named.is_empty());
     let instance = match named {
-        None => InstanceId(state::Id128(uuid::Uuid::new_v4().as_u128())),
+        None => InstanceId(state::Id128(world::uuid().as_u128())),
         Some(named) => {
             let id = arn::container_instance_id(&ctx, &name, named)?;
             let missing = || errors::client("The referenced container instance was not found.");

@@ -229,14 +229,15 @@ impl Session for Connected {
                 }
             }
             tokio::select! {
-                // Woken before the look, so nothing that changes meanwhile is missed.
-                woken = self.wake.changed() => if woken.is_err() || !self.look() {
-                    return None;
-                },
+                biased;
                 () = tokio::time::sleep_until(self.look_at) => {
                     self.look_at = Instant::now() + COMPARE;
                     self.presence.compare();
                 }
+                // Woken before the look, so nothing that changes meanwhile is missed.
+                woken = self.wake.changed() => if woken.is_err() || !self.look() {
+                    return None;
+                },
             }
         }
     }

@@ -11,7 +11,7 @@ use state::ShardId;
 use wire::Error;
 
 use super::wakers::Wakers;
-use crate::runtime::{By, Shard, Visible};
+use crate::runtime::{By, Follow, Shard, Visible};
 
 /// Reads one cluster and sends commands to its writer.
 #[derive(Clone)]
@@ -63,6 +63,11 @@ impl ClusterHandle {
         command: impl FnOnce(&mut Txn) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
         self.shard.execute(by, command).await
+    }
+
+    /// Has each commit from now on told.
+    pub fn follow(&self, follow: Follow<Cluster>) {
+        self.shard.follow(follow);
     }
 
     /// Up to where the last sweep went.

@@ -21,6 +21,7 @@ use crate::runtime::{
     Identity, Loads, Place, Runtime,
     carrier::{EventBus, NoBus},
 };
+use crate::world;
 
 /// Between looks for task definitions that can be deleted.
 const SWEEP: Duration = Duration::from_secs(5);
@@ -172,7 +173,7 @@ impl Homes {
     /// forgotten, for as long as anybody holds this.
     pub fn sweep(self: &Arc<Homes>) {
         let homes = Arc::downgrade(self);
-        tokio::spawn(async move {
+        world::spawn(async move {
             loop {
                 tokio::time::sleep(SWEEP).await;
                 let Some(homes) = homes.upgrade() else { return };

@@ -13,7 +13,10 @@ use super::{
     ClusterHandle,
     assignments::{Link, refusal},
 };
-use crate::agent_link::{Refusal, RefusalKind};
+use crate::{
+    agent_link::{Refusal, RefusalKind},
+    world,
+};
 
 /// Between comparisons of a session with its row.
 pub(super) const COMPARE: Duration = Duration::from_secs(30);
@@ -49,7 +52,7 @@ impl Presence {
             return;
         }
         let (link, session, version) = (self.link.clone(), self.session, self.version.clone());
-        tokio::spawn(async move {
+        world::spawn(async move {
             // Compared again if it fails.
             if let Err(refusal) = connection(&link, session, Some(version)).await {
                 tracing::warn!(%refusal, "a connection could not be recorded");
@@ -61,8 +64,8 @@ impl Presence {
 impl Drop for Presence {
     fn drop(&mut self) {
         let (link, session) = (self.link.clone(), self.session);
-        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
-            runtime.spawn(async move {
+        if tokio::runtime::Handle::try_current().is_ok() {
+            world::spawn(async move {
                 let mut wait = RETRY.0;
                 while let Err(refusal) = connection(&link, session, None).await {
                     tracing::warn!(%refusal, ?wait, "a lost connection could not be recorded; trying again");
