@@ -1,13 +1,35 @@
-//! The simulator: one cluster, many fake agents and users on a virtual clock, and faults drawn from
-//! a seed. After every step the invariants are checked; when the faults end, everything must come to rest
-//! where it was asked to. One seed is one history: `ROADSTEAD_SIM_SEED=n cargo test -p sim` replays it.
+//! The simulator: a whole control plane, its agents and its users on one thread, on a clock that passes when nothing else
+//! is left to do, with faults drawn from a seed. The runtime, its domains, the gate and the agent link are the program's
+//! own, and so is the agent's planner; simulated are the disk below the store, the network, the engines, and whoever calls.
+//!
+//! After every step the promises are checked, and when the faults end everything must come to rest where it was asked to.
+//! One seed is one history, to the last bit. [`Break`] has deliberate bugs, each of which must be found.
 
-mod agents;
-mod carrier;
+// Domains are deep.
+#![recursion_limit = "256"]
+
+mod actor;
+mod agent;
+mod alarm;
+mod breaks;
+mod bus;
 mod checks;
+mod disk;
+mod fate;
+mod history;
+mod logs;
+mod machine;
+mod many;
+mod network;
+mod process;
 mod random;
+mod record;
 mod restart;
+mod server;
+mod store;
 mod users;
 mod world;
 
-pub use world::{Failure, Outcome, run};
+pub use breaks::Break;
+pub use history::{Failure, Options, Outcome, run};
+pub use many::{Amount, many};

@@ -1,43 +1,72 @@
 //! Many histories, and the replay of one.
 
-use std::time::Instant;
+// The lint's exception for tests does not reach the helpers of an integration test.
+#![allow(clippy::unwrap_used)]
 
-/// Seeds of every run; more with `ROADSTEAD_LONG=1`.
-const SEEDS: u64 = 300;
+use std::time::{Duration, Instant};
+
+use sim::{Amount, Break, Options};
+
+/// How long histories are lived through in every run; for the hours of a night with `ROADSTEAD_LONG=1`.
+const TIME: Duration = Duration::from_secs(110);
+const LONG: Duration = Duration::from_secs(8 * 3600);
 
 #[test]
 fn no_history_breaks_a_promise() {
-    let seeds = if std::env::var_os("ROADSTEAD_LONG").is_some() { 20_000 } else { SEEDS };
+    let time = if std::env::var_os("ROADSTEAD_LONG").is_some() { LONG } else { TIME };
     let began = Instant::now();
-    let (mut steps, mut tasks, mut faults) = (0, 0, 0);
-    for seed in 0..seeds {
-        match sim::run(seed) {
-            Ok(outcome) => {
-                steps += outcome.steps;
-                tasks += outcome.tasks_started;
-                faults += outcome.faults + outcome.restarts;
-            }
-            Err(failure) => panic!("{failure}"),
-        }
-    }
-    println!("{seeds} histories: {steps} steps, {tasks} tasks, {faults} faults in {:?}", began.elapsed());
+    let all = sim::many(Options::of(0), Amount { histories: u64::MAX, time: Some(time) });
+    let all = all.unwrap_or_else(|failure| panic!("{failure}"));
+    println!("{all} in {:?}", began.elapsed());
+    let each = |count: u64| count / all.histories.max(1);
     assert!(
-        steps > seeds * 100 && tasks > seeds * 10 && faults > seeds,
-        "the histories are too quiet to prove anything"
+        each(all.steps) > 100 && each(all.started) > 10 && each(all.restarts) > 0 && each(all.faults) > 5,
+        "the histories are too quiet to prove anything: {all:?}"
     );
 }
 
+/// One history, or `ROADSTEAD_SIM_HISTORIES` of them, with all that is to be said of each.
 #[test]
 fn replay() {
     let Ok(seed) = std::env::var("ROADSTEAD_SIM_SEED") else { return };
-    let seed = seed.parse().expect("ROADSTEAD_SIM_SEED is a number");
-    match sim::run(seed) {
-        Ok(outcome) => println!("seed {seed}: {outcome:?}"),
-        Err(failure) => panic!("{failure}"),
+    let seed: u64 = seed.parse().expect("ROADSTEAD_SIM_SEED is a number");
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let minutes = number("ROADSTEAD_SIM_MINUTES").and_then(|minutes| minutes.try_into().ok());
+    let broken = std::env::var("ROADSTEAD_SIM_BREAK").ok().and_then(|name| Break::named(&name));
+    let tells = std::env::var_os("ROADSTEAD_SIM_TELL").is_some();
+    let mut failures = 0;
+    for seed in seed..seed + number("ROADSTEAD_SIM_HISTORIES").unwrap_or(1) {
+        let (usual, began) = (Options::of(seed), Instant::now());
+        match sim::run(Options { minutes: minutes.unwrap_or(usual.minutes), broken, tells, ..usual }) {
+            Ok(outcome) => println!("seed {seed}: {outcome:?} in {:?}", began.elapsed()),
+            Err(failure) => {
+                failures += 1;
+                println!("{failure} (in {:?})", began.elapsed());
+            }
+        }
     }
+    assert_eq!(failures, 0);
 }
 
 #[test]
 fn the_same_seed_is_the_same_history() {
-    assert_eq!(sim::run(7), sim::run(7));
+    for seed in [7, 8] {
+        let one = sim::run(Options::of(seed));
+        assert_eq!(one, sim::run(Options::of(seed)));
+    }
+}
+
+/// Each deliberate bug is found within some seeds.
+#[test]
+fn every_deliberate_bug_is_found() {
+    let mut missed = Vec::new();
+    for (name, bug) in Break::ALL {
+        let found =
+            (0..30).find_map(|seed| sim::run(Options { broken: Some(*bug), ..Options::of(seed) }).err());
+        match found {
+            Some(failure) => println!("{name}: {failure}"),
+            None => missed.push(*name),
+        }
+    }
+    assert!(missed.is_empty(), "not found: {missed:?}");
 }
