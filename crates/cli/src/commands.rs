@@ -9,6 +9,7 @@ pub mod doctor;
 pub mod down;
 pub mod env;
 pub mod events;
+pub mod explain;
 pub mod failures;
 pub mod image;
 pub mod repair;

@@ -53,6 +53,8 @@ enum Command {
     Repair(commands::repair::Args),
     /// Show the events of the default event bus
     Events(commands::events::Args),
+    /// Say why a task, service, deployment or container instance is in its state
+    Explain(commands::explain::Args),
     /// List the calls of rules and schedules that were given up
     Failures(commands::failures::Args),
     /// Measure a control plane, as `make bench` does
@@ -95,6 +97,9 @@ impl Command {
             Command::Events(_) => {
                 "`roadstead env`, which says how to reach the control plane, or docs/events.md"
             }
+            Command::Explain(_) => {
+                "`--cluster` where it is not in `default`, or `roadstead env`, which says how to reach the control plane"
+            }
             Command::Failures(_) => "`--data-dir` of a control plane on this host",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
@@ -116,6 +121,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Backup(args) => commands::backup::run(args),
         Command::Repair(args) => commands::repair::run(args),
         Command::Events(args) => commands::events::run(args),
+        Command::Explain(args) => commands::explain::run(args),
         Command::Failures(args) => commands::failures::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

@@ -208,6 +208,7 @@ async fn start_server(
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
     surfaces.push(Arc::new(link));
+    surfaces.push(Arc::new(server::services::ecs::Explaining::new(control.clone())));
     let front = Arc::new(FrontDoor::new(front, gate, keys, users, surfaces));
     Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
 }

@@ -7,6 +7,7 @@ mod agents;
 mod assignments;
 mod clusters;
 mod deployments;
+mod explaining;
 mod found;
 mod handle;
 mod home;
@@ -40,6 +41,7 @@ use wire::Error;
 use super::hosted;
 use crate::gate::{Call, Service, Support, Wrong};
 
+pub use explaining::{Explaining, PATH as EXPLAIN};
 pub use handle::ClusterHandle;
 pub use home::Home;
 pub use homes::Homes;

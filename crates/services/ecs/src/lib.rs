@@ -11,6 +11,7 @@ pub mod cluster;
 pub mod clusters;
 pub mod convert;
 mod digest;
+pub mod explain;
 pub mod instance;
 pub mod invariants;
 pub mod limits;

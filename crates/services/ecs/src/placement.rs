@@ -171,6 +171,23 @@ impl Request {
     }
 }
 
+impl Request {
+    /// Why a container instance does not take it now.
+    pub(crate) fn refused_by(&self, candidate: &Candidate<'_>) -> Option<Reason> {
+        filter::check(candidate, self)
+    }
+
+    /// What it needs of its host.
+    pub fn needs(&self) -> &Needs {
+        &self.needs
+    }
+
+    /// What has to apply to its host.
+    pub fn member_of(&self) -> Vec<&str> {
+        self.constraints.member_of.iter().map(query::Query::text).collect()
+    }
+}
+
 /// The host ports in it; `true` for udp.
 fn ports(of: &Resources) -> impl Iterator<Item = (bool, u16)> {
     let number = |udp: bool| move |port: &u16| (udp, *port);

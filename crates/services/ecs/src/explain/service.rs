@@ -1,0 +1,105 @@
+//! Why a service is in its state.
+
+use ecs_model::errors;
+use wire::Error;
+
+use super::{Explanation, Look, count, refusals};
+use crate::{
+    arn,
+    cluster::{
+        DeploymentRow, ServiceName, ServiceRow, ServiceStatus, Tally,
+        tally::{Class, Standing},
+    },
+};
+
+pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
+    let name = ServiceName(arn::service_name(look.ctx, &look.state.row.name, named)?);
+    let row = look.state.service(&name).ok_or_else(|| errors::service_not_found("Service not found."))?;
+    let tally = look.state.tally(&name);
+    let (running, pending) = tally.counts();
+    let wanted = match row.daemon() {
+        true => "one task on each container instance that suits".to_owned(),
+        false => format!("desired {}", row.desired_count),
+    };
+    let status = match row.status {
+        ServiceStatus::Active => "ACTIVE",
+        ServiceStatus::Draining => "DRAINING",
+        ServiceStatus::Inactive => "INACTIVE",
+    };
+    let state = format!("{status}, {wanted}, running {running}, pending {pending}");
+    let mut told = Explanation::new(format!("service {name}"), state, Some(row.created_at));
+    match row.status {
+        ServiceStatus::Active => active(look, row, &tally, &mut told),
+        ServiceStatus::Draining => {
+            told.because.push("it was deleted".to_owned());
+            told.waits_for.push(format!("the end of {}", count(tally.live(), "task")));
+        }
+        ServiceStatus::Inactive => told.because.push("it was deleted, and has no task left".to_owned()),
+    }
+    Ok(told)
+}
+
+fn active(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explanation) {
+    if row.steady {
+        told.because.push("it has reached a steady state".to_owned());
+        return;
+    }
+    wants(look, row, tally, told);
+    let is_told = |message: &str| row.unplaced.as_ref().is_some_and(|(why, _)| message.contains(why));
+    if let Some(event) = look.state.service_events(&row.name).next().filter(|event| !is_told(&event.message))
+    {
+        told.because.push(format!("the last it said, at {}: {}", event.at.to_iso8601(), event.message));
+    }
+}
+
+/// What it lacks, and what stands in the way.
+pub fn wants(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explanation) {
+    let Some(primary) = row.deployments.first() else { return };
+    back_off(look, row, primary, told);
+    if let Some((why, at)) = &row.unplaced {
+        told.because.push(format!("since {}: it was unable to place a task because {why}", at.to_iso8601()));
+        told.waits_for.push("room for its next task".to_owned());
+        if let Some(request) = refusals::request(look, row, primary) {
+            refusals::add(look, &request, told);
+        }
+    }
+    let share = tally.share(&primary.id);
+    let standing = |standing| share.count(|class: Class| class.standing == standing);
+    let (coming, unhealthy) = (standing(Standing::Coming), standing(Standing::Unhealthy));
+    if coming > 0 {
+        told.waits_for.push(format!("{} of its PRIMARY deployment to be RUNNING", count(coming, "task")));
+    }
+    if unhealthy > 0 {
+        told.waits_for.push(format!("{} of its PRIMARY deployment to be HEALTHY", count(unhealthy, "task")));
+    }
+    let old: usize = tally.shares().filter(|(id, _)| **id != primary.id).map(|(_, share)| share.live).sum();
+    if old > 0 {
+        told.waits_for.push(format!("{} of earlier revisions to be replaced", count(old, "task")));
+    }
+    let leaving = share.count(|class| class.leaving);
+    if leaving > 0 {
+        told.waits_for
+            .push(format!("{} on DRAINING container instances to be replaced", count(leaving, "task")));
+    }
+}
+
+fn back_off(look: Look<'_>, row: &ServiceRow, primary: &DeploymentRow, told: &mut Explanation) {
+    if look.account.task_definition(&primary.task_definition).is_none() {
+        let definition = &primary.task_definition;
+        told.because.push(format!("its task definition {definition} is not known any more"));
+        told.would_change.push(format!("UpdateService of {} with another task definition", row.name));
+    }
+    let failures = primary.consecutive_failures;
+    let Some(at) = primary.not_before.filter(|at| *at > look.ctx.now) else { return };
+    told.because.push(format!(
+        "{} in a row: the last {} of its PRIMARY deployment did not stay",
+        count(failures as usize, "failure"),
+        if failures == 1 { "task" } else { "tasks" }
+    ));
+    told.waits_for.push(format!("the next attempt, at {}", at.to_iso8601()));
+    told.would_change.push(format!(
+        "a task that stays; `aws ecs describe-tasks` of the STOPPED ones (`aws ecs list-tasks \
+         --service-name {} --desired-status STOPPED`) says why they ended; UpdateService begins anew at once",
+        row.name
+    ));
+}
