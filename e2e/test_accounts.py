@@ -50,6 +50,9 @@ class Place:
     def fill(self):
         tags = self.tags
         self.ecs.put_account_setting_default(name="containerInsights", value=self.insights)
+        group = {"autoScalingGroupArn": self.mark}
+        self.provider = self.ecs.create_capacity_provider(
+            name=SAME, autoScalingGroupProvider=group, tags=tags)["capacityProvider"]["capacityProviderArn"]
         self.cluster = self.ecs.create_cluster(clusterName=SAME, tags=tags)["cluster"]["clusterArn"]
         define = {"containerDefinitions": [container(script="true")], "tags": tags}
         self.definition = self.ecs.register_task_definition(family=SAME, **define)["taskDefinition"]["taskDefinitionArn"]
@@ -127,6 +130,7 @@ def settings(place):
 
 
 CASES = {
+    "DescribeCapacityProviders": lambda p: p.ecs.describe_capacity_providers(include=["TAGS"]),
     "DescribeClusters": lambda p: p.ecs.describe_clusters(clusters=[SAME], include=["TAGS"]),
     "DescribeContainerInstances": lambda p: p.ecs.describe_container_instances(
         cluster=SAME, containerInstances=[p.instance], include=["TAGS"]),
@@ -144,7 +148,7 @@ CASES = {
     # There are no namespaces, here as anywhere.
     "ListServicesByNamespace": lambda p: [p.mark, refused(lambda: p.ecs.list_services_by_namespace(namespace=SAME))],
     "ListTagsForResource": lambda p: [
-        *[p.ecs.list_tags_for_resource(resourceArn=arn) for arn in (p.cluster, p.definition, p.instance, p.task, p.service)],
+        *[p.ecs.list_tags_for_resource(resourceArn=arn) for arn in (p.cluster, p.definition, p.instance, p.task, p.service, p.provider)],
         p.logs.list_tags_for_resource(resourceArn=p.group),
         *[p.events.list_tags_for_resource(ResourceARN=arn) for arn in (p.bus, p.rule)],
         p.scheduler.list_tags_for_resource(ResourceArn=p.schedules)],
@@ -286,7 +290,11 @@ def test_arns_of_other_places_are_refused_as_ecs_words_it(two):
             assert not found["containerInstances"] and found["failures"][0]["reason"] == "MISSING", found
             found = place.ecs.delete_task_definitions(taskDefinitions=[other.definition])
             assert not found["taskDefinitions"] and [failed["arn"] for failed in found["failures"]] == [other.definition], found
-            for call in (lambda: place.ecs.list_service_deployments(cluster=SAME, service=other.service),
+            found = place.ecs.describe_capacity_providers(capacityProviders=[other.provider])
+            assert not found["capacityProviders"] and found["failures"][0]["reason"] == "MISSING", found
+            for call in (lambda: place.ecs.delete_capacity_provider(capacityProvider=other.provider),
+                         lambda: place.ecs.tag_resource(resourceArn=other.provider, tags=[{"key": "place", "value": "moved"}]),
+                         lambda: place.ecs.list_service_deployments(cluster=SAME, service=other.service),
                          lambda: place.ecs.describe_service_deployments(serviceDeploymentArns=[other.deployment]),
                          lambda: place.ecs.describe_service_revisions(serviceRevisionArns=[other.revision]),
                          lambda: place.ecs.stop_service_deployment(serviceDeploymentArn=other.deployment)):

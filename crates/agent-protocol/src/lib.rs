@@ -7,4 +7,7 @@ pub mod agent_key;
 mod envelope;
 pub mod tcs;
 
+/// The attribute by which a host says to which capacity provider it belongs.
+pub const CAPACITY_PROVIDER: &str = "roadstead.capacity-provider";
+
 pub use envelope::EnvelopeError;

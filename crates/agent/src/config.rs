@@ -23,6 +23,8 @@ pub struct Config {
     pub engine: Arc<dyn engine::Engine>,
     /// The user's own attributes; sent when the instance is first registered.
     pub attributes: BTreeMap<String, String>,
+    /// The capacity provider that this host belongs to: said at each registration.
+    pub capacity_provider: Option<String>,
     pub resources: Resources,
     pub timers: Timers,
     /// `ECS_IMAGE_PULL_BEHAVIOR`.

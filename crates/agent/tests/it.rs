@@ -88,6 +88,7 @@ impl World {
             begins_anew: self.begins_anew,
             engine: self.engine.clone(),
             attributes: [("rack".to_string(), "7".to_string())].into(),
+            capacity_provider: Some("blue".to_string()),
             resources: agent::Resources {
                 cpu: 2048,
                 memory_mib: 1000,

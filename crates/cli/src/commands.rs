@@ -4,6 +4,7 @@ pub mod agent;
 pub mod agent_key;
 pub mod backup;
 pub mod bench;
+pub mod capacity;
 mod client;
 pub mod doctor;
 pub mod down;

@@ -101,6 +101,8 @@ pub struct Agent {
     pub reserved_ports_udp: Vec<u16>,
     /// Attributes of the container instance.
     pub attributes: std::collections::BTreeMap<String, String>,
+    /// The capacity provider that this host belongs to; empty for none. Default none.
+    pub capacity_provider: String,
     /// GPUs that tasks can have, by id, each with its devices on this host. Default none.
     pub gpus: std::collections::BTreeMap<String, Vec<PathBuf>>,
     /// Seconds that a stopped task's containers stay on the host after their end is reported. Default 0.
@@ -179,6 +181,7 @@ impl Default for Agent {
             reserved_ports: vec![22, 4566],
             reserved_ports_udp: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
+            capacity_provider: String::new(),
             gpus: std::collections::BTreeMap::new(),
             task_cleanup_wait_seconds: 0,
             image_pull_behavior: "default".to_owned(),
@@ -315,6 +318,12 @@ impl Config {
         }
         if server.accept_any_credentials && !server.listen.ip().is_loopback() {
             return refuse("server.accept_any_credentials", "only where the listener is on loopback");
+        }
+        if !self.agent.capacity_provider.is_empty() && !word(&self.agent.capacity_provider) {
+            return refuse(
+                "agent.capacity_provider",
+                "a capacity provider's name has up to 255 letters, digits, hyphens and underscores",
+            );
         }
         if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
             return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");

@@ -57,6 +57,8 @@ enum Command {
     Explain(commands::explain::Args),
     /// List the calls of rules and schedules that were given up
     Failures(commands::failures::Args),
+    /// Say how much of what each capacity provider has is needed
+    Capacity(commands::capacity::Args),
     /// Measure a control plane, as `make bench` does
     Bench(commands::bench::Args),
     /// Check that this machine can run tasks, and say how to mend what is missing
@@ -100,7 +102,7 @@ impl Command {
             Command::Explain(_) => {
                 "`--cluster` where it is not in `default`, or `roadstead env`, which says how to reach the control plane"
             }
-            Command::Failures(_) => "`--data-dir` of a control plane on this host",
+            Command::Failures(_) | Command::Capacity(_) => "`--data-dir` of a control plane on this host",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
             }
@@ -123,6 +125,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Events(args) => commands::events::run(args),
         Command::Explain(args) => commands::explain::run(args),
         Command::Failures(args) => commands::failures::run(args),
+        Command::Capacity(args) => commands::capacity::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     }

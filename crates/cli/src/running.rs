@@ -332,6 +332,7 @@ pub async fn start_agent(
         data_dir: dir.path().join("agent"),
         engine: Arc::new(engine),
         attributes: config.agent.attributes.clone(),
+        capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
         resources,
         timers: agent::Timers { task_cleanup_wait: config.agent.task_cleanup_wait(), ..Default::default() },
         image_pull: match config.agent.image_pull_behavior.as_str() {

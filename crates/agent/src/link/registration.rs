@@ -3,7 +3,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use agent_protocol::agent_key::{self, AgentKey};
+use agent_protocol::{
+    CAPACITY_PROVIDER,
+    agent_key::{self, AgentKey},
+};
 use ecs_model as ecs;
 use wire::sigv4::Credentials;
 
@@ -176,6 +179,9 @@ fn request(config: &Config, before: Option<&Instance>, key: &Key) -> ecs::Regist
     if before.is_none() {
         let own = config.attributes.iter().map(|(name, value)| (name.clone(), value.clone()));
         attributes.extend(own);
+    }
+    if let Some(provider) = &config.capacity_provider {
+        attributes.insert(CAPACITY_PROVIDER.to_owned(), provider.clone());
     }
     let brought = key.own.as_ref().filter(|_| !key.bound);
     let attribute = |(name, value): (String, String)| ecs::Attribute {

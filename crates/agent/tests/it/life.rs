@@ -49,6 +49,9 @@ async fn registration_tells_what_the_host_has() {
     assert_eq!(operation, "RegisterContainerInstance");
     let has = |name: &str| input["attributes"].as_array().unwrap().iter().any(|a| a["name"] == name);
     assert!(has("ecs.capability.container-ordering") && has("rack"));
+    let provider =
+        input["attributes"].as_array().unwrap().iter().find(|a| a["name"] == "roadstead.capacity-provider");
+    assert_eq!(provider.unwrap()["value"], "blue");
     assert!(!has("ecs.capability.task-eni"), "not built");
     assert_eq!(input["totalResources"][0]["integerValue"], 2048);
 }

@@ -18,6 +18,7 @@ pub const KEYS: &[&str] = &[
     "agent.reserved_ports",
     "agent.reserved_ports_udp",
     "agent.attributes",
+    "agent.capacity_provider",
     "agent.gpus",
     "agent.task_cleanup_wait_seconds",
     "agent.image_pull_behavior",

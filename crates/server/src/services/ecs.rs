@@ -5,6 +5,7 @@
 
 mod agents;
 mod assignments;
+mod capacity;
 mod clusters;
 mod deployments;
 mod explaining;
@@ -75,6 +76,9 @@ const OUTSIDE: &[(&str, Outside)] = &[
     ("CreateCluster", |_, home, call| Box::pin(clusters::create(home, call))),
     ("DescribeClusters", |_, home, call| Box::pin(async { clusters::describe(home, call) })),
     ("ListClusters", |_, home, call| Box::pin(async { clusters::list(home, call) })),
+    ("CreateCapacityProvider", |_, home, call| Box::pin(capacity::create(home, call))),
+    ("DeleteCapacityProvider", |_, home, call| Box::pin(capacity::delete(home, call))),
+    ("DescribeCapacityProviders", |_, home, call| Box::pin(async { capacity::describe(home, call) })),
     ("DescribeServiceDeployments", |_, home, call| Box::pin(async { deployments::describe(home, call) })),
     ("DescribeServiceRevisions", |_, home, call| {
         Box::pin(async { deployments::describe_revisions(home, call) })

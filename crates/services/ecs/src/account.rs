@@ -9,6 +9,7 @@ pub mod keys;
 pub mod members;
 mod needs;
 pub mod payload;
+pub mod providers;
 pub mod register;
 mod required;
 pub mod retire;
@@ -20,16 +21,16 @@ mod validate;
 use std::sync::Arc;
 
 use ecs_model::errors;
-use imbl::OrdMap;
+use imbl::{OrdMap, OrdSet};
 use state::{Agenda, Domain, ShardId};
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use crate::{
     Ctx, arn, limits,
     rows::{InstanceId, TaskDefinitionId, TaskDefinitionStatus},
 };
 
-pub use crate::rows::{AgentKeyRow, FamilyRow, SettingRow, TaskDefinitionRow};
+pub use crate::rows::{AgentKeyRow, CapacityProviderRow, FamilyRow, SettingRow, TaskDefinitionRow};
 pub use change::{Change, Key, Row, SettingId};
 pub use describe::{describe_task_definition, list_task_definition_families, list_task_definitions};
 pub use register::register_task_definition;
@@ -51,10 +52,13 @@ pub struct Account {
     agent_keys: OrdMap<String, Arc<AgentKeyRow>>,
     /// The access key of each container instance (by cluster and id) that has one.
     key_of: OrdMap<(String, InstanceId), String>,
+    providers: OrdMap<String, Arc<CapacityProviderRow>>,
+    /// Those of which something is begun.
+    providers_unsettled: OrdSet<String>,
     agenda: Agenda<Key, Never>,
 }
 
-/// Nothing of an account is settled, or waits for a time.
+/// Nothing of an account is settled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Never {}
 
@@ -67,6 +71,8 @@ impl Domain for Account {
     type Ports = ();
 
     const SERVICE: &'static str = "ecs";
+    const KEPT_MS: i64 = limits::INACTIVE_KEPT_MS;
+    const SHORTEST_MS: i64 = limits::INACTIVE_KEPT_MS;
 
     fn new(_shard: &ShardId) -> Account {
         Account::default()
@@ -80,6 +86,31 @@ impl Domain for Account {
         &mut self.agenda
     }
 
+    fn timer(&self, key: &Key) -> Option<Timestamp> {
+        match key {
+            Key::CapacityProvider(name) => self.provider_row(name)?.forget_at,
+            _ => None,
+        }
+    }
+
+    fn due(txn: &mut Txn, key: Key) {
+        txn.delete(key);
+    }
+
+    fn forgets(&self, key: &Key) -> bool {
+        matches!(key, Key::CapacityProvider(_))
+    }
+
+    fn set_back(txn: &mut Txn, key: Key) {
+        let Key::CapacityProvider(name) = &key else { return };
+        let Some(row) = txn.state.provider_row(name) else { return };
+        let latest = txn.now().plus_millis(limits::INACTIVE_KEPT_MS);
+        if row.forget_at.is_some_and(|at| at > latest) {
+            let row = CapacityProviderRow { forget_at: Some(latest), ..row.clone() };
+            txn.put(row);
+        }
+    }
+
     fn take(&mut self, change: &Change) {
         match change {
             Change::Put(Row::TaskDefinition(row)) => self.put_definition(row),
@@ -87,10 +118,12 @@ impl Domain for Account {
                 self.families.insert(row.name.clone(), row.clone());
             }
             Change::Put(Row::AgentKey(row)) => self.put_key(row),
+            Change::Put(Row::CapacityProvider(row)) => self.put_provider(row),
             Change::Put(Row::Setting(row)) => {
                 let id = SettingId { principal: row.principal.clone(), name: row.name };
                 self.settings.insert(id, row.clone());
             }
+            Change::Delete(Key::CapacityProvider(name)) => self.forget_provider(name),
             Change::Delete(Key::AgentKey(access_key)) => self.forget_key(access_key),
             Change::Delete(Key::TaskDefinition(id)) => self.forget(id),
             Change::Delete(Key::Family(name)) => {
@@ -127,6 +160,13 @@ impl state::Row for FamilyRow {
 impl state::Row for SettingRow {
     fn weight(&self) -> usize {
         128 + self.principal.len()
+    }
+}
+
+impl state::Row for CapacityProviderRow {
+    fn weight(&self) -> usize {
+        let settings = self.managed.as_ref().map_or(0, |managed| 2 * managed.settings.len());
+        1024 + 2 * self.name.len() + settings + 384 * self.tags.len()
     }
 }
 

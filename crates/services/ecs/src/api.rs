@@ -21,6 +21,7 @@ use state::{
 use crate::{
     Account, Cluster,
     account::{self, settings},
+    capacity::attach,
     clusters,
     instance::{attributes, describe as instances, state as instance},
     service,
@@ -39,6 +40,7 @@ const EXECUTION_ROLE: &str =
 const POLL: &str = "every container instance is served at the same address";
 
 const IN_CLUSTER: state::api::Condition = Made("ecs:cluster", access::cluster);
+const STRATEGY: state::api::Condition = Made("ecs:capacity-provider", access::strategy);
 const SETTING: state::api::Condition = Member("ecs:account-setting", "name");
 const TAG_KEYS: state::api::Condition = Member("aws:TagKeys", "tagKeys");
 /// Policies ask for these to be `false`, so they are so where nothing is said.
@@ -50,8 +52,8 @@ const EBS: state::api::Condition = Made("ecs:enable-ebs-volumes", access::ebs);
 pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
     Operation::new("CreateCluster", Outside)
         .on(access::cluster_to_be)
-        .with(&[Tags("tags")])
-        .refusing(&["capacityProviders", "defaultCapacityProviderStrategy", "serviceConnectDefaults"])
+        .with(&[Made("ecs:capacity-provider", access::capacity_providers), Tags("tags")])
+        .refusing(&["serviceConnectDefaults"])
         .growing(),
     Operation::new("DescribeClusters", Outside).on(access::clusters),
     Operation::new("ListClusters", Outside),
@@ -84,6 +86,17 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
         .growing(),
     Operation::new("DeleteAccountSetting", write!(settings::delete_account_setting)).with(&[SETTING]),
     Operation::new("ListServicesByNamespace", read!(service::list::list_services_by_namespace)),
+    // One of managed instances belongs to a cluster, and what is deleted is asked of all.
+    Operation::new("CreateCapacityProvider", Outside)
+        .on(access::provider_to_be)
+        .with(&[Tags("tags")])
+        .without_effect(PROVIDERS)
+        .growing(),
+    Operation::new("UpdateCapacityProvider", write!(account::providers::update_capacity_provider))
+        .on(access::provider_by_name)
+        .without_effect(PROVIDERS),
+    Operation::new("DeleteCapacityProvider", Outside).on(access::provider),
+    Operation::new("DescribeCapacityProviders", Outside).on(access::providers),
     // An ARN names the cluster of these.
     Operation::new("DescribeServiceDeployments", Outside).on(access::deployments),
     Operation::new("DescribeServiceRevisions", Outside).on(access::revisions),
@@ -101,16 +114,15 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .refusing(&["serviceConnectDefaults"])
         .growing(),
     Operation::new("UpdateClusterSettings", write!(clusters::update_cluster_settings)).on(access::cluster),
+    Operation::new("PutClusterCapacityProviders", write!(attach::put_cluster_capacity_providers))
+        .on(access::cluster)
+        .with(&[Made("ecs:capacity-provider", access::capacity_providers)])
+        .growing(),
     Operation::new("DeleteCluster", write!(clusters::delete_cluster)).on(access::cluster),
     Operation::new("RunTask", write!(run::run_task))
         .on(access::definition)
-        .with(&[IN_CLUSTER, EXEC, EBS, Tags("tags")])
-        .refusing(&[
-            "capacityProviderStrategy",
-            "enableExecuteCommand",
-            "platformVersion",
-            "volumeConfigurations",
-        ])
+        .with(&[IN_CLUSTER, STRATEGY, EXEC, EBS, Tags("tags")])
+        .refusing(&["enableExecuteCommand", "platformVersion", "volumeConfigurations"])
         .without_effect(&[("referenceId", CORRELATION)])
         .growing(),
     Operation::new("StartTask", write!(run::start_task))
@@ -132,7 +144,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .refusing(&[
             "loadBalancers",
             "serviceRegistries",
-            "capacityProviderStrategy",
             "platformVersion",
             "healthCheckGracePeriodSeconds",
             "enableExecuteCommand",
@@ -152,7 +163,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .refusing(&[
             "loadBalancers",
             "serviceRegistries",
-            "capacityProviderStrategy",
             "platformVersion",
             "healthCheckGracePeriodSeconds",
             "enableExecuteCommand",
@@ -207,8 +217,18 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .on(access::cluster),
 ];
 
+const PROVIDERS: &[(&str, &str)] = &[
+    (
+        "autoScalingGroupProvider",
+        "nothing scales, drains or protects a group until EC2 Auto Scaling is built; `managedScaling.status` alone counts: \
+         tasks wait for one that is ENABLED",
+    ),
+    ("managedInstancesProvider", "nothing launches instances until EC2 is built"),
+];
+
 const SERVICE: &[state::api::Condition] = &[
     IN_CLUSTER,
+    STRATEGY,
     Made("ecs:task-definition", access::definition),
     EXEC,
     EBS,

@@ -158,6 +158,11 @@ pub fn task_definition(ctx: &Ctx, family: &str, revision: i32) -> String {
     written(ctx, "task-definition", &[&format!("{family}:{revision}")])
 }
 
+/// `arn:…:capacity-provider/NAME`.
+pub fn capacity_provider(ctx: &Ctx, name: &str) -> String {
+    written(ctx, "capacity-provider", &[name])
+}
+
 /// `arn:…:service-revision/CLUSTER/SERVICE/DIGITS`.
 pub fn service_revision(ctx: &Ctx, cluster: &str, service: &str, id: DeploymentId) -> String {
     written(ctx, "service-revision", &[cluster, service, &id.digits()])

@@ -9,6 +9,7 @@ mod earlier;
 pub mod facets;
 mod history;
 pub(crate) mod looks;
+pub mod provisioning;
 pub mod seek;
 mod take;
 pub mod tally;
@@ -30,12 +31,15 @@ use state::{
     contract::{Outgoing, Tells},
 };
 
-use crate::{account::Account, announce, instance, limits, placement::Slots, service, tick};
+use crate::{
+    account::Account, announce, capacity::used::Used, instance, limits, placement::Slots, service, tick,
+};
 
 use daemons::Daemons;
 use deployed::Deployed;
 use facets::Facets;
 use history::History;
+use provisioning::Provisioning;
 
 pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
@@ -102,7 +106,9 @@ pub struct Cluster {
     totals: Totals,
     facets: Facets,
     waiting: Waiting,
+    provisioning: Provisioning,
     daemons: Daemons,
+    used_capacity: Used,
     outgoing: Outgoing,
     agenda: Agenda<Key, Mark>,
     /// Its last row was deleted.
@@ -127,7 +133,9 @@ impl Cluster {
             totals: Totals::default(),
             facets: Facets::default(),
             waiting: Waiting::default(),
+            provisioning: Provisioning::default(),
             daemons: Daemons::default(),
+            used_capacity: Used::default(),
             outgoing: Outgoing::default(),
             agenda: Agenda::default(),
             gone: false,
@@ -276,6 +284,11 @@ impl Cluster {
         &self.totals
     }
 
+    /// By how much capacity providers are used.
+    pub fn used_capacity(&self) -> &Used {
+        &self.used_capacity
+    }
+
     /// How many tasks there are, STOPPED ones too.
     pub fn tasks_kept(&self) -> usize {
         self.tasks.len()
@@ -313,7 +326,10 @@ impl Domain for Cluster {
             Key::ServiceDeployment(id) => {
                 self.service_deployment_by_number(id).and_then(|row| row.wakes_at())
             }
-            Key::Task(id) => self.tasks.get(id).and_then(|row| row.forget_at),
+            Key::Task(id) => {
+                let row = self.tasks.get(id)?;
+                row.forget_at.or(row.waits.as_ref().map(|waits| waits.until))
+            }
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
             Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => None,
         }
@@ -378,7 +394,9 @@ impl Domain for Cluster {
             Key::ServiceDeployment(id) => {
                 self.service_deployment_by_number(id).is_some_and(|row| row.status.has_ended())
             }
-            Key::Task(_) | Key::Instance(_) | Key::ServiceToken(_) | Key::Token(_) => true,
+            // One that waits for room is not about to be forgotten.
+            Key::Task(id) => self.tasks.get(id).is_some_and(|row| row.forget_at.is_some()),
+            Key::Instance(_) | Key::ServiceToken(_) | Key::Token(_) => true,
             Key::Cluster(()) => true,
             Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => false,
         }

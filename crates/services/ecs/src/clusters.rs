@@ -7,13 +7,17 @@ use ecs_model::{self as ecs, ClusterField, KeyValuePair, errors};
 use wire::Error;
 
 use crate::{
-    Ctx, arn,
+    Account, Ctx,
+    account::providers::Kind,
+    arn,
+    capacity::{attach, strategy},
     cluster::{Cluster, ClusterRow, ClusterSetting, ClusterSettingName, Key, Totals, Txn, Writes},
     convert::{Shown, Stored},
     limits, tags,
 };
 
-/// The row of a new cluster.
+/// The row of a new cluster. Whether it may have its capacity providers is asked with the account beside it:
+/// [`attach::check`].
 ///
 /// # Errors
 /// `InvalidParameterException`, `ClientException` for members that do not fit.
@@ -27,7 +31,6 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
     if !settings.iter().any(|s| s.name == Some(ClusterSettingName::ContainerInsights)) {
         settings.push(insights("disabled"));
     }
-    check_providers(request.capacity_providers.as_deref().unwrap_or_default())?;
     check_configuration(request.configuration.as_ref())?;
     Ok(ClusterRow {
         name,
@@ -35,8 +38,10 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
         created_at: ctx.now,
         settings,
         configuration: request.configuration.stored(),
-        capacity_providers: Vec::new(),
-        default_capacity_provider_strategy: Vec::new(),
+        capacity_providers: request.capacity_providers.unwrap_or_default(),
+        default_capacity_provider_strategy: strategy::filled(
+            request.default_capacity_provider_strategy.unwrap_or_default().stored(),
+        ),
         service_connect_defaults: None,
         tags: request.tags.unwrap_or_default().stored(),
         forget_at: None,
@@ -53,7 +58,12 @@ pub fn update_cluster(
     check_configuration(request.configuration.as_ref())?;
     row.configuration = request.configuration.stored().or(row.configuration);
     txn.put_cluster(row);
-    let shown = cluster(&txn.state, txn.ctx, &[ClusterField::Settings, ClusterField::Configurations]);
+    let shown = cluster(
+        &txn.state,
+        &txn.ports.account,
+        txn.ctx,
+        &[ClusterField::Settings, ClusterField::Configurations],
+    );
     Ok(ecs::UpdateClusterResponse { cluster: Some(shown) })
 }
 
@@ -65,7 +75,7 @@ pub fn update_cluster_settings(
     let mut row = txn.state.row.as_ref().clone();
     set(&mut row, request.settings)?;
     txn.put_cluster(row);
-    let shown = cluster(&txn.state, txn.ctx, &[ClusterField::Settings]);
+    let shown = cluster(&txn.state, &txn.ports.account, txn.ctx, &[ClusterField::Settings]);
     Ok(ecs::UpdateClusterSettingsResponse { cluster: Some(shown) })
 }
 
@@ -88,11 +98,17 @@ pub fn delete_cluster(
     if txn.state.tasks_kept() > totals.stopped {
         return Err(errors::cluster_contains_tasks("The Cluster cannot be deleted while Tasks are active."));
     }
+    let managed = |name: &String| matches!(txn.ports.account.provider(name), Some(Kind::Managed { .. }));
+    if txn.state.row.capacity_providers.iter().any(managed) {
+        return Err(errors::cluster_contains_capacity_provider(
+            "The Cluster cannot be deleted while Capacity Providers are active.",
+        ));
+    }
     let mut row = txn.state.row.as_ref().clone();
     row.active = false;
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_cluster(row);
-    Ok(ecs::DeleteClusterResponse { cluster: Some(cluster(&txn.state, txn.ctx, &[])) })
+    Ok(ecs::DeleteClusterResponse { cluster: Some(cluster(&txn.state, &txn.ports.account, txn.ctx, &[])) })
 }
 
 /// Forgets a cluster that is INACTIVE long enough, with all that is left of it; its own row last, and in the
@@ -109,12 +125,14 @@ pub fn forget(txn: &mut Txn) {
 }
 
 /// A cluster as the API shows it, with the parts that are asked for.
-pub fn cluster(state: &Cluster, ctx: &Ctx, include: &[ClusterField]) -> ecs::Cluster {
+pub fn cluster(state: &Cluster, account: &Account, ctx: &Ctx, include: &[ClusterField]) -> ecs::Cluster {
     let row = &state.row;
     let asked = |field: ClusterField| include.contains(&field);
     let totals = state.totals();
     let (running, pending) = totals.task_counts();
     let count = |n: usize| Some(i32::try_from(n).unwrap_or(i32::MAX));
+    let attached = asked(ClusterField::Attachments).then(|| attach::attachments(account, row));
+    let (attachments, attachments_status) = attached.unzip();
     ecs::Cluster {
         cluster_arn: Some(arn::cluster(ctx, &row.name)),
         cluster_name: Some(row.name.clone()),
@@ -129,7 +147,8 @@ pub fn cluster(state: &Cluster, ctx: &Ctx, include: &[ClusterField]) -> ecs::Clu
         settings: Some(if asked(ClusterField::Settings) { row.settings.shown() } else { Vec::new() }),
         capacity_providers: Some(row.capacity_providers.clone()),
         default_capacity_provider_strategy: Some(row.default_capacity_provider_strategy.shown()),
-        attachments: asked(ClusterField::Attachments).then(Vec::new),
+        attachments,
+        attachments_status: attachments_status.flatten(),
         ..Default::default()
     }
 }
@@ -183,15 +202,6 @@ fn check_settings(settings: &[ecs::ClusterSetting]) -> Result<(), Error> {
         }
     }
     Ok(())
-}
-
-fn check_providers(given: &[String]) -> Result<(), Error> {
-    match given.first() {
-        None => Ok(()),
-        Some(_) => {
-            Err(errors::unsupported_feature("capacityProviders are not built yet. See docs/support.md."))
-        }
-    }
 }
 
 fn check_configuration(given: Option<&ecs::ClusterConfiguration>) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 //! described. Here alone the two meet: a member that a new model brings does not compile until it is decided
 //! whether it is stored, and one that it takes away is still read from the rows that have it.
 
+mod capacity;
 mod common;
 mod container;
 mod definition;

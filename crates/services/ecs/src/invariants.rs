@@ -87,6 +87,10 @@ fn tasks(state: &Cluster, broken: &mut Vec<String>) {
         for (wrong, what) in [
             (task.last == TaskStatus::Running && task.started_at.is_none(), "is RUNNING without startedAt"),
             (task.last == TaskStatus::Running && task.instance.is_none(), "is RUNNING nowhere"),
+            (
+                task.waits.is_some() != (task.last == TaskStatus::Provisioning && task.instance.is_none()),
+                "waits for room, or does not, as its status does not say",
+            ),
             (stopped && task.stopped_at.is_none(), "is STOPPED without stoppedAt"),
             (stopped && task.stop.is_none(), "is STOPPED without a reason"),
             (stopped && task.desired != Desired::Stopped, "is STOPPED but shall run"),

@@ -88,6 +88,22 @@ pub const STAGED_DEPLOYMENT_MS: i64 = 30 * 86_400_000;
 /// Attributes of a container instance.
 pub const ATTRIBUTES: usize = 200;
 
+/// Capacity providers of an account and region (ECS names no limit).
+pub const CAPACITY_PROVIDERS: usize = 1000;
+/// Capacity providers of a cluster, and of a strategy.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+pub const CLUSTER_CAPACITY_PROVIDERS: usize = 20;
+/// The greatest base of a capacity provider in a strategy, and the greatest weight.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html>
+pub const STRATEGY_BASE: i32 = 100_000;
+/// Likewise.
+pub const STRATEGY_WEIGHT: i32 = 1000;
+/// Bytes of an Auto Scaling group's ARN.
+/// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AutoScalingGroup.html>
+pub const GROUP_ARN_LENGTH: usize = 1600;
+/// Bytes of all that is asked of managed instances.
+pub const MANAGED_SETTINGS_BYTES: usize = 65_536;
+
 /// GPUs of a container instance.
 pub const GPUS: usize = 256;
 /// Bytes of a GPU's id.
@@ -107,6 +123,12 @@ pub const TOKEN_KEPT_MS: i64 = 86_400_000;
 pub const EVENT_REPEATED_MS: i64 = 6 * 3_600_000;
 /// A service that has no room for a task looks again after this, whatever happens before.
 pub const PLACEMENT_RETRY_MS: i64 = 15_000;
+
+/// Tasks of a cluster that wait in PROVISIONING for capacity.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
+pub const PROVISIONING_TASKS: usize = 500;
+/// One that has waited for so long fails.
+pub const PROVISIONING_MS: i64 = 30 * 60_000;
 
 /// A task that ends by itself sooner than this after it started counts as failed for the back-off.
 pub const SHORT_LIFE_MS: i64 = 60_000;

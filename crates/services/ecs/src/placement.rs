@@ -8,6 +8,7 @@ pub mod constraint;
 pub mod filter;
 pub mod query;
 mod refused;
+mod room;
 pub mod score;
 mod search;
 pub mod slots;
@@ -23,6 +24,7 @@ use wire::Error;
 use crate::{
     Cluster, Ids,
     account::TaskDefinitionRow,
+    capacity,
     rows::{
         Attribute, InstanceId, InstanceRow, InstanceStatus, PlacementConstraint, PlacementStrategy,
         Resources, TaskOverride,
@@ -32,6 +34,7 @@ use crate::{
 pub use constraint::Constraints;
 pub use filter::Reason;
 pub use refused::Refused;
+pub use room::Capacity;
 pub use score::Strategy;
 pub use slots::Slots;
 use split::Layout;
@@ -84,6 +87,8 @@ pub struct Request {
     strategy: Vec<Strategy>,
     /// How the best one is found by them.
     layout: Layout,
+    /// The capacity provider whose instances alone will do.
+    provider: Option<Box<str>>,
 }
 
 impl Request {
@@ -109,7 +114,22 @@ impl Request {
             constraints: Constraints::compile(of_definition, constraints)?,
             layout: score::layout(&strategy),
             strategy,
+            provider: None,
         })
+    }
+
+    /// The same on instances of a capacity provider alone. They are a part of their own, so nothing looks at the others.
+    pub fn of_provider(mut self, provider: &str) -> Request {
+        if !self.layout.attributes.iter().any(|name| name == capacity::ATTRIBUTE) {
+            self.layout.attributes.push(capacity::ATTRIBUTE.to_owned());
+        }
+        self.provider = Some(provider.into());
+        self
+    }
+
+    /// The capacity provider whose instances alone will do.
+    pub fn provider(&self) -> Option<&str> {
+        self.provider.as_deref()
     }
 
     /// Whether what is left of CPU and memory is enough.
@@ -128,6 +148,7 @@ pub struct Shape {
     cpu: i64,
     gpus: usize,
     ports: Vec<(bool, u16)>,
+    provider: Option<Box<str>>,
     attributes: Vec<(String, Option<String>)>,
     constraints: Vec<String>,
     /// The group of which no other task may be there.
@@ -142,6 +163,7 @@ impl Shape {
             cpu: i64::MIN,
             gpus: 0,
             ports: Vec::new(),
+            provider: None,
             attributes: Vec::new(),
             constraints: Vec::new(),
             distinct: None,
@@ -159,6 +181,7 @@ impl Request {
             cpu: resources.cpu,
             gpus: *gpus,
             ports: ports(resources).collect(),
+            provider: self.provider.clone(),
             attributes: attributes.iter().map(|a| (a.name.clone(), a.value.clone())).collect(),
             constraints: constraints.collect(),
             distinct: self.constraints.distinct_instance.then(|| self.group.clone()),
@@ -215,7 +238,8 @@ pub fn place(state: &mut Cluster, request: &Request, ids: &mut Ids) -> Result<In
 /// # Errors
 /// Why it cannot.
 pub fn place_on(state: &Cluster, request: &Request, id: &InstanceId) -> Result<(), Refused> {
-    let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)) };
+    let of_provider = request.provider.is_some();
+    let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)), of_provider };
     let Some(candidate) = state.candidate(id) else { return Err(refused(Reason::Inactive)) };
     filter::check(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
 }

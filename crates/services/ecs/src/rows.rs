@@ -6,6 +6,7 @@
 //! stands in ARCHITECTURE.md.
 
 mod account;
+mod capacity;
 mod common;
 mod container;
 mod definition;
@@ -22,7 +23,8 @@ use state::{Id128, row::KeyPart};
 use wire::Timestamp;
 
 pub use self::{
-    account::*, common::*, container::*, definition::*, deployment::*, gpus::*, linux::*, service::*, task::*,
+    account::*, capacity::*, common::*, container::*, definition::*, deployment::*, gpus::*, linux::*,
+    service::*, task::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -319,7 +321,13 @@ pub struct TaskRow {
     pub service: Option<(ServiceName, DeploymentId)>,
     pub started_by: Option<String>,
     pub instance: Option<InstanceId>,
+    /// Of one that is PROVISIONING.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Box<WaitRow>>,
     pub launch_type: LaunchType,
+    /// Whose container instances alone it may be on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<Box<str>>,
     pub desired: Desired,
     pub last: TaskStatus,
     pub overrides: TaskOverride,
@@ -366,6 +374,9 @@ pub struct DeploymentRow {
     pub primary: bool,
     /// That of its revision: indexes, and starts, need no other row.
     pub task_definition: TaskDefinitionId,
+    /// Likewise; none where there is a launch type instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub rollout: DeploymentRolloutState,
@@ -395,6 +406,12 @@ pub struct ServiceRow {
     pub task_definition: TaskDefinitionId,
     /// Likewise.
     pub launch_type: LaunchType,
+    /// Likewise: over which capacity providers its tasks are distributed; none where the launch type counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// It was created with a strategy, so there is no launch type to go back to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_no_launch_type: bool,
     pub minimum_healthy_percent: i32,
     pub maximum_percent: i32,
     /// As given, for the echo; percents above are the effective ones.

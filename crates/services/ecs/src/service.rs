@@ -29,7 +29,7 @@ use crate::{
         DeploymentRolloutState, InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus,
         TaskId, TaskRow, TaskStopCode, Txn, Writes, waiting::Turn,
     },
-    limits,
+    limits, task,
 };
 
 use deployment::breaker;
@@ -49,6 +49,7 @@ pub fn settle(txn: &mut Txn, name: &ServiceName) {
 /// and then the next one is looked for.
 pub fn room(txn: &mut Txn, host: &InstanceId, behind: Option<&Turn>) {
     if behind.is_none() {
+        task::provisioning::room(txn, host);
         let unknown: Vec<ServiceName> = txn.state.waiting_unknown().cloned().collect();
         unknown.into_iter().for_each(|name| txn.mark(Mark::Service(name)));
     }

@@ -3,6 +3,7 @@
 pub mod describe;
 pub mod lifecycle;
 pub mod list;
+pub mod provisioning;
 pub mod report;
 pub mod run;
 pub mod stop;

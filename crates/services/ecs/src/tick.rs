@@ -3,9 +3,7 @@
 use wire::Timestamp;
 
 use crate::{
-    cluster::{
-        ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TaskRow, TokenRow, Txn, Writes,
-    },
+    cluster::{ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TokenRow, Txn, Writes},
     clusters, instance, limits,
     service::{self, deployment::stages},
     task,
@@ -15,7 +13,7 @@ use crate::{
 pub fn due(txn: &mut Txn, key: Key) {
     match key {
         Key::Service(name) => service::woken(txn, &name),
-        Key::Task(id) => task::report::forget(txn, &id),
+        Key::Task(id) => task::report::due(txn, &id),
         Key::Instance(id) => instance::state::forget(txn, &id),
         Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
@@ -32,9 +30,13 @@ pub fn set_back(txn: &mut Txn, key: Key) {
     match key {
         Key::Task(id) => {
             let Some(row) = txn.state.task(&id).cloned() else { return };
-            let forget_at = within(row.forget_at, limits::STOPPED_TASK_KEPT_MS);
-            if forget_at != row.forget_at {
-                txn.put_task(TaskRow { forget_at, ..row.as_ref().clone() });
+            let mut next = row.as_ref().clone();
+            next.forget_at = within(row.forget_at, limits::STOPPED_TASK_KEPT_MS);
+            if let Some(waits) = &mut next.waits {
+                waits.until = waits.until.min(now.plus_millis(limits::PROVISIONING_MS));
+            }
+            if next != *row.as_ref() {
+                txn.put_task(next);
             }
         }
         Key::Instance(id) => {

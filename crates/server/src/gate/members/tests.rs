@@ -68,7 +68,7 @@ fn what_asks_for_nothing_is_absent() {
             json!({"service": "s"}),
             json!({
                 "loadBalancers": [], "platformVersion": "", "healthCheckGracePeriodSeconds": 0, "monitoring": {},
-                "networkConfiguration": {}, "capacityProviderStrategy": [], "propagateTags": "",
+                "networkConfiguration": {}, "propagateTags": "",
             }),
         ),
         (

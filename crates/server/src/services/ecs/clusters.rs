@@ -17,8 +17,13 @@ pub async fn create(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let ctx = home.ctx(&call.caller, call.now);
     let row = clusters::create_cluster(&ctx, request)?;
     let cluster = home.create_cluster(&call.caller, row).await?;
-    let all = [ecs::ClusterField::Settings, ecs::ClusterField::Tags, ecs::ClusterField::Configurations];
-    let shown = clusters::cluster(&cluster.read().state, &ctx, &all);
+    let all = [
+        ecs::ClusterField::Settings,
+        ecs::ClusterField::Tags,
+        ecs::ClusterField::Configurations,
+        ecs::ClusterField::Attachments,
+    ];
+    let shown = clusters::cluster(&cluster.read().state, &home.account().state, &ctx, &all);
     json(&ecs::CreateClusterResponse { cluster: Some(shown) })
 }
 
@@ -34,11 +39,15 @@ pub fn describe(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     if named.len() > DESCRIBE {
         return Err(errors::invalid_parameter("Clusters cannot have more than 100 elements."));
     }
+    let account = home.account();
     let (mut found, mut failures) = (Vec::new(), Vec::new());
     for name in named {
         let name = ::ecs::arn::cluster_name(&ctx, Some(&name))?;
         match home.cluster_by_name(&name) {
-            Some(cluster) => found.push(clusters::cluster(&cluster.read().state, &ctx, &include)),
+            Some(cluster) => {
+                let state = &cluster.read().state;
+                found.push(clusters::cluster(state, &account.state, &ctx, &include));
+            }
             None => failures.push(missing(::ecs::arn::cluster(&ctx, &name))),
         }
     }

@@ -9,6 +9,7 @@ use ::ecs::{
     Cluster, Ctx,
     account::{self, Account},
     arn,
+    capacity::attach,
     cluster::{ClusterRow, TaskId, Writes},
     instance, limits,
 };
@@ -129,6 +130,11 @@ impl Home {
         self.clusters.write()
     }
 
+    /// Held while a cluster is made.
+    pub(super) fn making(&self) -> &tokio::sync::Mutex<()> {
+        &self.making
+    }
+
     /// What it stands on.
     pub(super) fn runtime(&self) -> &Arc<Runtime> {
         &self.runtime
@@ -144,6 +150,7 @@ impl Home {
     /// One look for what can be deleted.
     pub(super) async fn sweep_once(&self) -> Result<(), Error> {
         self.drop_gone().await;
+        self.settle_providers().await?;
         self.sweep_keys().await?;
         self.sweep_presence().await;
         let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
@@ -226,7 +233,7 @@ impl Home {
     /// Makes a cluster, or gives the ACTIVE one of that name.
     ///
     /// # Errors
-    /// `ClientException` at the limit, or that it could not be stored.
+    /// `ClientException` at the limit, what its capacity providers are refused for, or that it could not be stored.
     pub async fn create_cluster(&self, by: impl Into<By>, row: ClusterRow) -> Result<ClusterHandle, Error> {
         let _making = self.making.lock().await;
         let name = row.name.clone();
@@ -242,6 +249,7 @@ impl Home {
         let fresh = || self.start_cluster(&name, Cluster::new(&shard_id(&self.place, &name)));
         let cluster = known.unwrap_or_else(fresh);
         let put = move |txn: &mut ::ecs::Txn| {
+            attach::check(&txn.ports.account, &row)?;
             txn.put_cluster(row);
             Ok(())
         };

@@ -9,6 +9,7 @@ use ecs_model as ecs;
 use serde_json::{Value, json};
 use store::{Store, memory::Memory};
 
+mod capacity;
 mod damage;
 mod table;
 

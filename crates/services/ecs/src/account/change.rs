@@ -1,6 +1,6 @@
 //! The rows of an account, by kind.
 
-use super::{AgentKeyRow, FamilyRow, SettingRow, TaskDefinitionRow};
+use super::{AgentKeyRow, CapacityProviderRow, FamilyRow, SettingRow, TaskDefinitionRow};
 use crate::rows::{SettingName, TaskDefinitionId};
 
 /// Which setting, and whose (empty: the account's default).
@@ -21,6 +21,7 @@ state::rows! {
     "td" TaskDefinition(TaskDefinitionRow, TaskDefinitionId): |row| row.id(),
     "family" Family(FamilyRow, String): |row| row.name.clone(),
     "setting" Setting(SettingRow, SettingId): |row| SettingId { principal: row.principal.clone(), name: row.name },
+    "capacity-provider" CapacityProvider(CapacityProviderRow, String): |row| row.name.clone(),
     "agent-key" AgentKey(AgentKeyRow, String): |row| row.access_key.clone(),
 }
 

@@ -77,6 +77,9 @@ pub static ABSENT: &[Absent] = &[
     of(TASKS, "referenceId", Empty),
     of(&["RunTask", "CreateService"], "clientToken", Empty),
     of(&["RunTask", "CreateService"], "launchType", Empty),
+    of(&["RunTask", "CreateService"], "capacityProviderStrategy", Empty),
+    of(&["CreateCluster"], "capacityProviders", Empty),
+    of(&["CreateCluster"], "defaultCapacityProviderStrategy", Empty),
     // Services.
     of(SERVICES, "propagateTags", Empty),
     of(SERVICES, "availabilityZoneRebalancing", Empty),

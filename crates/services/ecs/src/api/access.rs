@@ -104,6 +104,39 @@ pub fn definition_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "family", |family| definition_arn(ctx, &format!("{family}:*")))
 }
 
+/// The capacity provider of `name`, which is to be made.
+pub fn provider_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "name", |name| arn::capacity_provider(ctx, name))
+}
+
+/// That of `name`.
+pub fn provider_by_name(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "name", |named| provider_arn(ctx, named))
+}
+
+/// That of `capacityProvider`.
+pub fn provider(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "capacityProvider", |named| provider_arn(ctx, named))
+}
+
+/// Those of `capacityProviders`, or all.
+pub fn providers(ctx: &Ctx, input: &Value) -> Vec<String> {
+    match each(input, "capacityProviders", |named| provider_arn(ctx, named)) {
+        none if none.is_empty() => vec![arn::capacity_provider(ctx, "*")],
+        some => some,
+    }
+}
+
+/// The ARNs of the capacity providers that a cluster is to have.
+pub fn capacity_providers(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "capacityProviders", |named| provider_arn(ctx, named))
+}
+
+/// Those of the capacity provider strategy that the request brings.
+pub fn strategy(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "capacityProviderStrategy.capacityProvider", |named| provider_arn(ctx, named))
+}
+
 /// What `resourceArn` names.
 pub fn resource(_ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "resourceArn", str::to_owned)
@@ -160,6 +193,10 @@ fn each(input: &Value, path: &str, arn: impl Fn(&str) -> String) -> Vec<String> 
 
 fn cluster_arn(ctx: &Ctx, named: &str) -> String {
     if named.starts_with("arn:") { named.to_owned() } else { arn::cluster(ctx, named) }
+}
+
+fn provider_arn(ctx: &Ctx, named: &str) -> String {
+    if named.starts_with("arn:") { named.to_owned() } else { arn::capacity_provider(ctx, named) }
 }
 
 fn definition_arn(ctx: &Ctx, named: &str) -> String {

@@ -108,6 +108,16 @@ fn operations_are_authorised_on_what_they_name() {
             json!({"serviceDeploymentArn": arn("service-deployment/c/s/1"), "hookId": "h"}),
             vec![arn("service-deployment/c/s/1")],
         ),
+        ("CreateCapacityProvider", json!({"name": "p"}), vec![arn("capacity-provider/p")]),
+        ("UpdateCapacityProvider", json!({"name": "p"}), vec![arn("capacity-provider/p")]),
+        (
+            "DeleteCapacityProvider",
+            json!({"capacityProvider": arn("capacity-provider/p")}),
+            vec![arn("capacity-provider/p")],
+        ),
+        ("DescribeCapacityProviders", json!({}), vec![arn("capacity-provider/*")]),
+        ("DescribeCapacityProviders", json!({"capacityProviders": ["p"]}), vec![arn("capacity-provider/p")]),
+        ("PutClusterCapacityProviders", json!({"cluster": "c"}), vec![arn("cluster/c")]),
         ("ListServicesByNamespace", json!({"namespace": "n"}), vec!["*".to_owned()]),
         ("TagResource", json!({"resourceArn": task}), vec![task.clone()]),
         ("PutAccountSetting", json!({"name": "containerInsights"}), vec!["*".to_owned()]),
@@ -132,6 +142,9 @@ fn conditions_have_their_values_from_the_input() {
         "aws:RequestTag/k=v",
     ];
     assert_eq!(of("RunTask", run), expected);
+    let strategy = json!([{"capacityProvider": "p", "weight": 1}]);
+    let by_strategy = of("RunTask", json!({"cluster": "c", "capacityProviderStrategy": strategy}));
+    assert_eq!(by_strategy[1], format!("ecs:capacity-provider={}", arn("capacity-provider/p")));
     let start = of("StartTask", json!({"cluster": "c", "containerInstances": ["1"]}));
     assert_eq!(start[1], format!("ecs:container-instances={}", arn("container-instance/c/1")));
     let vpc = json!({"awsvpcConfiguration": {"subnets": ["a", "b"], "assignPublicIp": "DISABLED"}});

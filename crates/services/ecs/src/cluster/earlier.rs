@@ -32,6 +32,7 @@ fn revision(service: &ServiceRow, of: &DeploymentRow) -> ServiceRevisionRow {
         created_at: of.created_at,
         task_definition: of.task_definition.clone(),
         launch_type: service.launch_type,
+        capacity_provider_strategy: of.capacity_provider_strategy.clone(),
         images: Vec::new(),
     }
 }

@@ -73,12 +73,14 @@ impl Cluster {
         }
         self.totals.service(row, Way::In);
         self.facets.service(old.as_deref(), Some(row));
+        self.used_capacity.service(old.as_deref(), Some(row));
     }
 
     pub(super) fn delete_service(&mut self, name: &ServiceName) {
         if let Some(old) = self.services.remove(name) {
             self.totals.service(&old, Way::Out);
             self.facets.service(Some(&old), None);
+            self.used_capacity.service(Some(&old), None);
         }
         self.history.set_unwritten(name, false);
         self.waiting.forget(name);
@@ -97,6 +99,8 @@ impl Cluster {
             }
         }
         self.facets.task(old.as_deref(), Some(row));
+        self.used_capacity.task(old.as_deref(), Some(row));
+        self.provisioning.task(&row.id, Some(row));
         if old.as_ref().is_some_and(|old| old.counts_alike(row)) {
             return;
         }
@@ -110,6 +114,8 @@ impl Cluster {
         let Some(old) = self.tasks.remove(id) else { return };
         self.uncount(&old);
         self.facets.task(Some(&old), None);
+        self.used_capacity.task(Some(&old), None);
+        self.provisioning.task(id, None);
         self.subtract(&old, self.leaves(&old));
     }
 

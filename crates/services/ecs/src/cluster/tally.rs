@@ -31,6 +31,9 @@ pub struct Class {
 /// Where a task stands among those of its class: older ones first.
 pub type Place = (Timestamp, TaskId);
 
+/// Tasks by class.
+type Classes = [OrdSet<Place>; 6];
+
 /// The tasks of one deployment that are not STOPPED.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
@@ -41,7 +44,9 @@ pub struct Share {
     /// Not STOPPED: a deployment is there as long as any is.
     pub live: usize,
     /// Those that shall run: which of them to stop, and how many there are of each class.
-    shall_run: [OrdSet<Place>; 6],
+    shall_run: Classes,
+    /// Likewise, those that are of a capacity provider, by it.
+    by_provider: OrdMap<Box<str>, Classes>,
     /// When those that shall run have started: how long the youngest has lived.
     started: OrdSet<Place>,
 }
@@ -78,6 +83,34 @@ impl Share {
         Class::all().filter(|class| which(*class)).map(|class| self.class(class).len()).sum()
     }
 
+    /// How many of the tasks that shall run are of a capacity provider and of classes that `which` names.
+    pub fn count_of(&self, provider: &str, which: impl Fn(Class) -> bool) -> usize {
+        let Some(classes) = self.by_provider.get(provider) else { return 0 };
+        Class::all().filter(|class| which(*class)).map(|class| classes[class.index()].len()).sum()
+    }
+
+    /// The tasks of a capacity provider and a class that shall run, the newest first.
+    pub fn newest_of(&self, provider: &str, class: Class) -> impl Iterator<Item = Place> {
+        let classes = self.by_provider.get(provider);
+        classes
+            .into_iter()
+            .flat_map(move |all| all[class.index()].iter().rev())
+            .inspect(|_| looks::one())
+            .copied()
+    }
+
+    /// The capacity providers that any of the tasks that shall run is of.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.by_provider.keys().map(|name| &**name)
+    }
+
+    /// Whether a task that shall run is of a capacity provider.
+    pub fn is_of(&self, provider: &str, place: &Place) -> bool {
+        self.by_provider
+            .get(provider)
+            .is_some_and(|classes| classes.iter().any(|class| class.contains(place)))
+    }
+
     /// When the youngest of the tasks that shall run started, of those that started until `now`.
     pub fn last_started(&self, now: Timestamp) -> Option<Timestamp> {
         let until = (now, TaskId(state::Id128(u128::MAX)));
@@ -87,6 +120,17 @@ impl Share {
     /// Whether any of the tasks that shall run started after `since` and until `until`.
     pub fn has_started_within(&self, since: Timestamp, until: Timestamp) -> bool {
         self.last_started(until).is_some_and(|last| last > since)
+    }
+}
+
+impl Share {
+    fn leave_provider(&mut self, row: &TaskRow, class: usize) {
+        let Some(provider) = &row.capacity_provider else { return };
+        let Some(classes) = self.by_provider.get_mut(provider) else { return };
+        classes[class].remove(&(row.created_at, row.id));
+        if classes.iter().all(OrdSet::is_empty) {
+            self.by_provider.remove(provider);
+        }
     }
 }
 
@@ -144,7 +188,12 @@ impl Tally {
         share.pending += pending;
         share.live += 1;
         if let Some(standing) = row.standing() {
-            share.shall_run[Class { leaving, standing }.index()].insert((row.created_at, row.id));
+            let class = Class { leaving, standing }.index();
+            share.shall_run[class].insert((row.created_at, row.id));
+            if let Some(provider) = &row.capacity_provider {
+                share.by_provider.entry(provider.clone()).or_default()[class]
+                    .insert((row.created_at, row.id));
+            }
             share.started.extend(row.started_at.map(|at| (at, row.id)));
         }
     }
@@ -159,7 +208,9 @@ impl Tally {
         share.pending -= pending;
         share.live -= 1;
         if let Some(standing) = row.standing() {
-            share.shall_run[Class { leaving, standing }.index()].remove(&(row.created_at, row.id));
+            let class = Class { leaving, standing }.index();
+            share.shall_run[class].remove(&(row.created_at, row.id));
+            share.leave_provider(row, class);
             if let Some(at) = row.started_at {
                 share.started.remove(&(at, row.id));
             }
@@ -202,6 +253,8 @@ impl TaskRow {
     /// Whether an index of services counts it as another row of the same task.
     pub(super) fn counts_alike(&self, other: &TaskRow) -> bool {
         let of = |row: &TaskRow| (row.last, row.standing(), row.started_at, row.created_at, row.instance);
-        of(self) == of(other) && self.service == other.service
+        of(self) == of(other)
+            && self.service == other.service
+            && self.capacity_provider == other.capacity_provider
     }
 }

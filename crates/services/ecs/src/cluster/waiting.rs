@@ -29,7 +29,7 @@ struct Alike {
 pub(super) struct Waiting {
     /// Those that were not looked at since a start.
     unknown: OrdSet<ServiceName>,
-    known: OrdMap<ServiceName, Arc<Shape>>,
+    known: OrdMap<ServiceName, OrdSet<Arc<Shape>>>,
     shapes: OrdMap<Arc<Shape>, Alike>,
 }
 
@@ -46,24 +46,28 @@ impl Waiting {
 
     pub(super) fn forget(&mut self, name: &ServiceName) {
         self.unknown.remove(name);
-        let Some(shape) = self.known.remove(name) else { return };
-        let Some(alike) = self.shapes.get_mut(&shape) else { return };
-        alike.names.remove(name);
-        if alike.names.is_empty() {
-            self.shapes.remove(&shape);
+        for shape in self.known.remove(name).into_iter().flatten() {
+            let Some(alike) = self.shapes.get_mut(&shape) else { continue };
+            alike.names.remove(name);
+            if alike.names.is_empty() {
+                self.shapes.remove(&shape);
+            }
         }
     }
 
-    fn note(&mut self, name: &ServiceName, request: &Request) {
-        let shape = request.shape();
-        if self.known.get(name).is_some_and(|known| **known == shape) {
+    fn note<'a>(&mut self, name: &ServiceName, requests: impl Iterator<Item = &'a Request>) {
+        let wanted: Vec<(Arc<Shape>, &Request)> =
+            requests.map(|request| (Arc::new(request.shape()), request)).collect();
+        let shapes: OrdSet<Arc<Shape>> = wanted.iter().map(|(shape, _)| shape.clone()).collect();
+        if self.known.get(name) == Some(&shapes) {
             return;
         }
         self.forget(name);
-        let shape = Arc::new(shape);
-        let made = || Alike { request: Arc::new(request.clone()), names: OrdSet::new() };
-        self.shapes.entry(shape.clone()).or_insert_with(made).names.insert(name.clone());
-        self.known.insert(name.clone(), shape);
+        for (shape, request) in wanted {
+            let made = || Alike { request: Arc::new(request.clone()), names: OrdSet::new() };
+            self.shapes.entry(shape).or_insert_with(made).names.insert(name.clone());
+        }
+        self.known.insert(name.clone(), shapes);
     }
 
     /// What is wrong with it, where `waits` are the services that wait by their rows.
@@ -71,9 +75,13 @@ impl Waiting {
         let here: BTreeSet<&ServiceName> = self.unknown.iter().chain(self.known.keys()).collect();
         let places =
             self.shapes.iter().flat_map(|(shape, alike)| alike.names.iter().map(move |name| (name, shape)));
-        let places: BTreeMap<&ServiceName, &Arc<Shape>> = places.collect();
+        let mut by_name: BTreeMap<&ServiceName, OrdSet<Arc<Shape>>> = BTreeMap::new();
+        places.for_each(|(name, shape)| drop(by_name.entry(name).or_default().insert(shape.clone())));
         let twice = self.unknown.iter().any(|name| self.known.contains_key(name));
-        (here != *waits || !self.known.iter().eq(places) || twice).then(|| format!("{self:?}"))
+        (here != *waits
+            || !self.known.iter().eq(by_name.iter().map(|(name, shapes)| (*name, shapes)))
+            || twice)
+            .then(|| format!("{self:?}"))
     }
 }
 
@@ -87,9 +95,9 @@ impl Cluster {
         self.waiting.broken(&waits.map(|row| &row.name).collect())
     }
 
-    /// A look found no room for a task of a service, which asks for this.
-    pub fn waits_for(&mut self, name: &ServiceName, request: &Request) {
-        self.waiting.note(name, request);
+    /// A look found no room for tasks of a service, which ask for these: one for each capacity provider that has none.
+    pub fn waits_for<'a>(&mut self, name: &ServiceName, requests: impl Iterator<Item = &'a Request>) {
+        self.waiting.note(name, requests);
     }
 
     /// Those that wait, and were not looked at since a start.

@@ -15,7 +15,11 @@ const CONTAINER: usize = 640;
 
 impl Row for ClusterRow {
     fn weight(&self) -> usize {
-        ROW + tags(&self.tags) + ELEMENT * self.settings.len()
+        let names: usize = self.capacity_providers.iter().map(String::len).sum();
+        ROW + tags(&self.tags)
+            + ELEMENT * self.settings.len()
+            + names
+            + strategy(&self.default_capacity_provider_strategy)
     }
 }
 
@@ -47,7 +51,10 @@ impl Row for ServiceRevisionRow {
     fn weight(&self) -> usize {
         let image = |image: &ContainerImage| ELEMENT + image.container_name.len() + image.image.len();
         let names = 2 * self.service.0.len() + self.task_definition.family.len();
-        SMALL + names + self.images.iter().map(image).sum::<usize>()
+        SMALL
+            + names
+            + strategy(&self.capacity_provider_strategy)
+            + self.images.iter().map(image).sum::<usize>()
     }
 }
 
@@ -96,6 +103,10 @@ fn task(row: &TaskRow) -> usize {
         + ELEMENT * row.needs.gpus.len()
         + row.stop.as_ref().map_or(0, |stop| stop.reason.len())
         + overrides
+        + row.waits.as_ref().map_or(0, |waits| {
+            placement(&waits.placement_constraints) + ELEMENT * waits.placement_strategy.len()
+        })
+        + row.capacity_provider.as_ref().map_or(0, |name| name.len())
         + tags(&row.tags)
 }
 
@@ -114,11 +125,18 @@ fn course(configuration: &DeploymentConfiguration) -> usize {
     2 * ELEMENT * hooks + alarms.map(|name| ELEMENT / 8 + name.len()).sum::<usize>()
 }
 
+fn placement(constraints: &[PlacementConstraint]) -> usize {
+    let expressions = constraints.iter().filter_map(|constraint| constraint.expression.as_ref());
+    expressions.map(|expression| ELEMENT + expression.len()).sum()
+}
+
 fn service(row: &ServiceRow) -> usize {
-    let constraints =
-        row.placement_constraints.iter().filter_map(|constraint| constraint.expression.as_ref());
+    let strategies =
+        row.deployments.iter().map(|deployment| strategy(&deployment.capacity_provider_strategy));
     ROW + row.deployment_configuration.as_ref().map_or(0, course)
-        + constraints.map(|expression| ELEMENT + expression.len()).sum::<usize>()
+        + strategies.sum::<usize>()
+        + strategy(&row.capacity_provider_strategy)
+        + placement(&row.placement_constraints)
         + ELEMENT * row.placement_strategy.len()
         + CONTAINER * row.deployments.len()
         + row.unplaced.as_ref().map_or(0, |(why, _)| why.len())
@@ -133,6 +151,10 @@ fn instance(row: &InstanceRow) -> usize {
         + ELEMENT / 8 * ports
         + ELEMENT * row.registered.gpus.len()
         + tags(&row.tags)
+}
+
+fn strategy(strategy: &[CapacityProviderStrategyItem]) -> usize {
+    strategy.iter().map(|item| ELEMENT + item.capacity_provider.len()).sum()
 }
 
 fn tags(tags: &[Tag]) -> usize {

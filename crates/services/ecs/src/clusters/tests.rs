@@ -21,7 +21,6 @@ fn create_cluster_has_defaults_and_refuses_what_is_not_built() {
     for (request, code) in [
         (json!({"clusterName": "a b"}), "InvalidParameterException"),
         (json!({"clusterName": "x".repeat(256)}), "InvalidParameterException"),
-        (json!({"capacityProviders": ["FARGATE"]}), "UnsupportedFeatureException"),
         (json!({"settings": [{"name": "containerInsights", "value": "x"}]}), "InvalidParameterException"),
         (
             json!({"settings": [{"name": "containerInsights", "value": "enabled"}]}),
@@ -65,7 +64,7 @@ fn statistics_count_what_is_there() {
     world.obey();
     let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1});
     world.call(service::create::create_service, service).unwrap();
-    let shown = cluster(&world.state, &world.ctx, &[ClusterField::Statistics]);
+    let shown = cluster(&world.state, &world.account, &world.ctx, &[ClusterField::Statistics]);
     assert_eq!((shown.running_tasks_count, shown.pending_tasks_count), (Some(2), Some(1)));
     assert_eq!((shown.active_services_count, shown.registered_container_instances_count), (Some(1), Some(1)));
     let value = |name: &str| {
@@ -76,7 +75,7 @@ fn statistics_count_what_is_there() {
     assert_eq!(value("pendingEC2TasksCount"), "1");
     assert_eq!(value("activeEC2ServiceCount"), "1");
     assert_eq!(value("runningFargateTasksCount"), "0");
-    assert_eq!(cluster(&world.state, &world.ctx, &[]).statistics, Some(vec![]));
+    assert_eq!(cluster(&world.state, &world.account, &world.ctx, &[]).statistics, Some(vec![]));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use ecs_model::{self as ecs, ContainerInstanceField, ContainerInstanceStatus, er
 use wire::Error;
 
 use crate::{
-    Ctx, arn,
+    Ctx, arn, capacity,
     cluster::{Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Resources, seek::Seek},
     convert::Shown,
     limits, paging,
@@ -92,6 +92,7 @@ pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) 
     ecs::ContainerInstance {
         container_instance_arn: Some(arn::container_instance(ctx, &state.row.name, row.id)),
         ec2_instance_id: row.ec2_instance_id.clone(),
+        capacity_provider_name: capacity::of_instance(row).map(str::to_owned),
         version: Some(row.version),
         version_info: Some(row.version_info.shown()),
         remaining_resources: Some(resources(&left, with_gpus)),

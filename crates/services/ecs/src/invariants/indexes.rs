@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::Timestamp;
 
+use crate::capacity::used::Used;
 use crate::cluster::{
     Cluster, DeploymentId, InstanceId, InstanceStatus, ServiceName, TaskRow, TaskStatus, Totals,
     facets::Facets,
-    tally::{Class, Place, Standing},
+    tally::{Class, Place, Share, Standing},
     totals::Way,
 };
 
@@ -17,9 +18,15 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     facets(state, broken);
     tallies(state, broken);
     daemons(state, broken);
+    used_capacity(state, broken);
     let splits = state.slots().broken(|| state.candidates());
     broken.extend(
         splits.iter().map(|layout| format!("what is kept of {layout:?} is not what would be made anew")),
+    );
+    broken.extend(
+        state
+            .provisioning_broken()
+            .map(|is| format!("not those are PROVISIONING that are by their rows: {is}")),
     );
     broken.extend(
         state.waiting_broken().map(|is| format!("not those wait for room that do by their rows: {is}")),
@@ -59,6 +66,16 @@ fn facets(state: &Cluster, broken: &mut Vec<String>) {
     }
 }
 
+/// Which capacity providers are used.
+fn used_capacity(state: &Cluster, broken: &mut Vec<String>) {
+    let mut made = Used::default();
+    state.tasks().for_each(|row| made.task(None, Some(row)));
+    state.services().for_each(|row| made.service(None, Some(row)));
+    if *state.used_capacity() != made {
+        broken.push(format!("the use of capacity is {:?}, it should be {made:?}", state.used_capacity()));
+    }
+}
+
 fn totals(state: &Cluster, broken: &mut Vec<String>) {
     let mut totals = Totals::default();
     state.instances().for_each(|row| totals.instance(row, Way::In));
@@ -76,6 +93,7 @@ struct Plain {
     pending: i32,
     live: usize,
     shall_run: BTreeMap<(bool, Standing), BTreeSet<Place>>,
+    by_provider: BTreeMap<(Box<str>, bool, Standing), usize>,
     last_started: Option<Timestamp>,
 }
 
@@ -96,6 +114,7 @@ fn tallies(state: &Cluster, broken: &mut Vec<String>) {
                 pending: share.pending,
                 live: share.live,
                 shall_run: classes.map(|class| ((class.leaving, class.standing), of(class))).collect(),
+                by_provider: of_providers(share),
                 last_started: share.last_started(Timestamp(i64::MAX)),
             };
             let shall_be = shares.remove(&(service, deployment)).unwrap_or_default();
@@ -105,6 +124,20 @@ fn tallies(state: &Cluster, broken: &mut Vec<String>) {
         }
     }
     broken.extend(shares.keys().map(|(_, deployment)| format!("the tasks of {deployment} are in no index")));
+}
+
+/// How many tasks an index says are of each capacity provider and class.
+fn of_providers(share: &Share) -> BTreeMap<(Box<str>, bool, Standing), usize> {
+    let mut counts = BTreeMap::new();
+    for provider in share.providers() {
+        for class in Class::all() {
+            let count = share.count_of(provider, |of| of == class);
+            if count > 0 {
+                counts.insert((provider.into(), class.leaving, class.standing), count);
+            }
+        }
+    }
+    counts
 }
 
 impl Plain {
@@ -117,6 +150,9 @@ impl Plain {
         let host = task.instance.as_ref().and_then(|id| state.instance(id));
         let leaving = host.is_some_and(|row| row.status != InstanceStatus::Active);
         self.shall_run.entry((leaving, standing)).or_default().insert((task.created_at, task.id));
+        if let Some(provider) = &task.capacity_provider {
+            *self.by_provider.entry((provider.clone(), leaving, standing)).or_default() += 1;
+        }
         self.last_started = self.last_started.max(task.started_at);
     }
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use super::{Candidate, Request};
-use crate::cluster::rows::InstanceStatus;
+use crate::{capacity, cluster::rows::InstanceStatus};
 
 /// Why not. In the order of the filters: the later, the closer the instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,6 +79,9 @@ pub(super) fn check(candidate: &Candidate<'_>, request: &Request) -> Option<Reas
 
 /// The filters that hold whatever runs on the instance.
 pub(super) fn suits(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    if request.provider.is_some() && capacity::of_instance(candidate.row) != request.provider.as_deref() {
+        return Some(Reason::Attribute);
+    }
     let missing = request.needs.attributes.iter().any(|needed| match candidate.attribute(&needed.name) {
         None => true,
         Some(value) => needed.value.as_deref().is_some_and(|wanted| wanted != value),

@@ -3,10 +3,13 @@
 
 use ecs_model as ecs;
 
-use super::{Reason, Request, filter};
+use super::{Candidate, Reason, Request, filter};
 use crate::{
-    Cluster, Ctx, arn,
-    cluster::rows::{InstanceId, InstanceStatus},
+    Cluster, Ctx, arn, capacity,
+    cluster::{
+        InstanceFacet,
+        rows::{InstanceId, InstanceStatus},
+    },
 };
 
 /// The most container instances that a refusal names.
@@ -14,6 +17,8 @@ const MAX_NAMED: usize = 100;
 
 /// The reason where there is none.
 const NO_INSTANCES: &str = "NO ACTIVE INSTANCES";
+/// The reason where the capacity provider has none.
+const EMPTY_PROVIDER: &str = "EMPTY CAPACITY PROVIDER";
 
 /// Why no container instance takes a task.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,14 +27,24 @@ pub struct Refused {
     pub(super) each: Vec<(InstanceId, Reason)>,
     /// The one that fails at the last filter, and of those the one with the most memory left.
     pub(super) closest: Option<(InstanceId, Reason)>,
+    /// Instances of one capacity provider alone were asked.
+    pub(super) of_provider: bool,
 }
 
 impl Refused {
-    /// Asks every ACTIVE container instance for its reason.
+    /// Asks every ACTIVE container instance for its reason: of a capacity provider, where the request is for one.
     pub(super) fn by_all(state: &Cluster, request: &Request) -> Refused {
-        let mut refused = Refused { each: Vec::new(), closest: None };
+        let Some(provider) = request.provider() else { return Refused::by(state.candidates(), request) };
+        let of_provider = InstanceFacet::AttributeValue(capacity::ATTRIBUTE, provider);
+        let ids = state.seek_instances(of_provider).after(None);
+        Refused::by(ids.filter_map(|id| state.candidate(&id)), request)
+    }
+
+    fn by<'a>(candidates: impl Iterator<Item = Candidate<'a>>, request: &Request) -> Refused {
+        let of_provider = request.provider().is_some();
+        let mut refused = Refused { each: Vec::new(), closest: None, of_provider };
         let mut best = None;
-        for candidate in state.candidates() {
+        for candidate in candidates {
             if candidate.row.status != InstanceStatus::Active {
                 continue;
             }
@@ -55,7 +70,7 @@ impl Refused {
             detail: None,
         };
         if self.each.is_empty() {
-            return vec![failure(arn::cluster(ctx, cluster), NO_INSTANCES)];
+            return vec![failure(arn::cluster(ctx, cluster), self.reason())];
         }
         let named = self.each.iter();
         named
@@ -63,9 +78,20 @@ impl Refused {
             .collect()
     }
 
+    /// The reason of the closest container instance, or that there is none.
+    pub fn reason(&self) -> &'static str {
+        match self.closest {
+            Some((_, reason)) => reason.as_str(),
+            None if self.of_provider => EMPTY_PROVIDER,
+            None => NO_INSTANCES,
+        }
+    }
+
     /// The reason in what [`Refused::explain`] says, as RunTask would name it.
     pub fn reason_in(explained: &str) -> &'static str {
-        Reason::of_event(explained).map_or(NO_INSTANCES, Reason::as_str)
+        let none =
+            if explained.contains("in your capacity provider.") { EMPTY_PROVIDER } else { NO_INSTANCES };
+        Reason::of_event(explained).map_or(none, Reason::as_str)
     }
 
     /// What stands in a service's event after "was unable to place a task because ".
@@ -74,7 +100,10 @@ impl Refused {
         let start = "no container instance met all of its requirements.";
         let end = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
         match &self.closest {
-            None => format!("{start} Reason: No Container Instances were found in your cluster. {end}"),
+            None => {
+                let whose = if self.of_provider { "capacity provider" } else { "cluster" };
+                format!("{start} Reason: No Container Instances were found in your {whose}. {end}")
+            }
             Some((id, reason)) => {
                 let why = reason.in_event();
                 format!("{start} The closest matching (container-instance {id}) {why}. {end}")

@@ -11,10 +11,11 @@ use std::{
 use super::{
     Request, Strategy,
     score::MAX_STRATEGIES,
+    slots::digest,
     split::{self, Held, Lead, Part, Room, Split},
     trie::{Node, Span, Trie},
 };
-use crate::cluster::looks;
+use crate::{capacity, cluster::looks};
 
 /// By what instances are compared: a number for each strategy; the least is the best.
 type Key = [i64; MAX_STRATEGIES];
@@ -82,7 +83,12 @@ impl<'a> Search<'a> {
         };
         let group = split.group(&request.group);
         let spread = spread(layout.attributes.len(), group.into_iter().flatten());
+        let provider = request.provider.as_deref().zip(place(&capacity::ATTRIBUTE.to_owned()));
+        let provider = provider.map(|(name, at)| (at, digest(Some(name))));
         for (part, rooms) in split.parts() {
+            if provider.is_some_and(|(at, provider)| part.get(at) != Some(&provider)) {
+                continue;
+            }
             let Some(root) = rooms.root() else { continue };
             let of = |(value, tasks): (&u64, &BTreeMap<u64, i64>)| tasks.get(value).copied().unwrap_or(0);
             let held = group.and_then(|group| group.get(part));

@@ -14,7 +14,7 @@ use crate::cluster::rows::{InstanceId, InstanceRow, InstanceStatus, Resources};
 
 /// Splits that are kept: what the strategies that are in use ask for. One more, and the oldest is made anew when it
 /// is asked for again.
-const KEPT: usize = 4;
+const KEPT: usize = 8;
 
 /// Whether tasks can be placed on an instance, and count there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

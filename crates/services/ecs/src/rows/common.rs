@@ -48,7 +48,7 @@ pub struct ClusterSetting {
 #[serde(default, rename_all = "camelCase")]
 pub struct ClusterConfiguration {}
 
-/// A share of tasks that a capacity provider has. Nobody gives one yet.
+/// A share of tasks that a capacity provider has. Both numbers are there once a request has been checked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct CapacityProviderStrategyItem {

@@ -7,8 +7,8 @@ use state::row::KeyPart;
 use wire::{Timestamp, string_enum};
 
 use super::{
-    DeploymentConfiguration, DeploymentLifecycleHookAction, DeploymentLifecycleHookStage, LaunchType,
-    ServiceName, TaskDefinitionId,
+    CapacityProviderStrategyItem, DeploymentConfiguration, DeploymentLifecycleHookAction,
+    DeploymentLifecycleHookStage, LaunchType, ServiceName, TaskDefinitionId,
 };
 
 /// Names a revision of a service by a number of 19 digits, and `ecs-svc/` with these the tasks of it that are there:
@@ -71,6 +71,9 @@ pub struct ServiceRevisionRow {
     pub created_at: Timestamp,
     pub task_definition: TaskDefinitionId,
     pub launch_type: LaunchType,
+    /// None where the launch type counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// Of its task definition; none where that was not known any more.
     #[serde(default)]
     pub images: Vec<ContainerImage>,

@@ -1,9 +1,9 @@
 //! What rows of tasks are made of.
 
 use serde::{Deserialize, Serialize};
-use wire::string_enum;
+use wire::{Timestamp, string_enum};
 
-use super::{KeyValuePair, TransportProtocol};
+use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TransportProtocol};
 
 /// What one task has otherwise than its definition.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -20,6 +20,16 @@ pub struct TaskOverride {
     /// MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
+}
+
+/// For what a task waits that has no container instance yet, beside what its definition says.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct WaitRow {
+    /// It fails then.
+    pub until: Timestamp,
+    pub placement_constraints: Vec<PlacementConstraint>,
+    pub placement_strategy: Vec<PlacementStrategy>,
 }
 
 /// What one container has otherwise than its definition.

@@ -7,7 +7,10 @@ use super::{
 };
 use crate::{
     account::TaskDefinitionRow,
-    cluster::{DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId, TaskStopCode, Txn},
+    capacity::distribution::Distribution,
+    cluster::{
+        DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId, TaskStopCode, Txn, tally::Class,
+    },
     limits, placement, tags,
     task::{self, run::Origin},
 };
@@ -97,18 +100,26 @@ fn start(
         &service.placement_strategy,
     );
     let Ok(wanted) = wanted else { return Vec::new() };
+    let share = txn.state.tally(&service.name).share(&primary.id);
+    let stays = |class: Class| !class.leaving;
+    let mut places = Distribution::new(wanted, &primary.capacity_provider_strategy)
+        .having(|provider| share.count_of(provider, stays));
     let mut started = Vec::new();
-    let mut refused = None;
-    while started.len() < count && refused.is_none() && (started.is_empty() || !txn.full()) {
-        match placement::place(&mut txn.state, &wanted, txn.ids) {
-            Ok(instance) => started.push(task::run::start(txn, definition, origin.clone(), instance).id),
-            Err(why) => refused = Some(why.explain()),
+    for _ in 0..count {
+        if places.is_over() || !started.is_empty() && txn.full() {
+            break;
+        }
+        if let Some((place, capacity_provider)) = places.place(txn) {
+            let origin = Origin { capacity_provider, ..origin.clone() };
+            let of_service = (&*service.placement_constraints, &*service.placement_strategy);
+            started.push(task::run::begin(txn, definition, origin, place, of_service).id);
         }
     }
     say_started(txn, service, &started);
-    match refused {
+    let why = places.refused().next().map(|(_, refused)| refused.explain());
+    match why {
         Some(why) => {
-            txn.state.waits_for(&service.name, &wanted);
+            txn.state.waits_for(&service.name, places.refused().map(|(request, _)| request));
             unplaced(txn, service, &why);
         }
         None => service.unplaced = None,

@@ -5,6 +5,7 @@ use wire::Error;
 
 use super::{configuration, deployment, describe, rebalancing};
 use crate::{
+    capacity::wanted,
     cluster::{
         LaunchType, PlacementConstraint, PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName,
         ServiceRow, ServiceStatus, ServiceTokenRow, Txn, Writes,
@@ -26,11 +27,16 @@ pub fn create_service(
         return Ok(answer);
     }
     admit(txn, &request)?;
+    let is_daemon = request.scheduling_strategy == Some(SchedulingStrategy::Daemon);
+    let capacity_provider_strategy =
+        wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?;
+    if is_daemon && !capacity_provider_strategy.is_empty() {
+        return Err(errors::invalid_parameter(STRATEGY_OF_DAEMON));
+    }
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
     let definition = run::active_definition(txn, named, errors::client)?;
     run::network(&definition, request.network_configuration.is_some())?;
-    let is_daemon = request.scheduling_strategy == Some(SchedulingStrategy::Daemon);
     let scheduling = if is_daemon { Scheduling::Daemon } else { Scheduling::Replica };
     let desired_count = desired_count(scheduling, request.desired_count)?;
     let given = request.deployment_configuration;
@@ -56,6 +62,8 @@ pub fn create_service(
         desired_count,
         task_definition: definition.id(),
         launch_type: LaunchType::Ec2,
+        has_no_launch_type: !capacity_provider_strategy.is_empty(),
+        capacity_provider_strategy,
         minimum_healthy_percent: percents.0,
         maximum_percent: percents.1,
         deployment_configuration,
@@ -83,6 +91,10 @@ pub fn create_service(
     Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
 }
 
+/// Those have one task on each container instance, whosever it is.
+pub const STRATEGY_OF_DAEMON: &str = "Specifying a capacity provider strategy is not supported when you create a service \
+                                      using the DAEMON scheduling strategy.";
+
 /// What is kept beside the row of a service begins: nothing of an INACTIVE one of its name, and the client token, if one
 /// made it.
 fn begin_history(txn: &mut Txn, service: ServiceName, made_by: Option<String>) {
@@ -98,7 +110,6 @@ fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
     if limits::is_full(limits::SERVICES, txn.state.counts().0, || txn.state.totals().services_live()) {
         return Err(errors::client("The number of services in this cluster has reached its limit."));
     }
-    run::launch_type(request.launch_type)?;
     configuration::controller(request.deployment_controller.as_ref())
 }
 

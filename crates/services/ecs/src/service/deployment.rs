@@ -13,13 +13,15 @@ pub mod stop;
 #[cfg(test)]
 mod tests;
 
+use std::sync::Arc;
+
 use self::life::Happening;
 use super::{configuration, events, revision, view::revision_tasks};
 use crate::{
     cluster::{
-        Cluster, DeploymentId, DeploymentRolloutState, DeploymentRow, EndRow, Key, RevisionTasks,
-        ServiceDeploymentRow, ServiceDeploymentStatus, ServiceName, ServiceRow, StageRow, TaskDefinitionId,
-        Txn, Writes,
+        CapacityProviderStrategyItem, Cluster, DeploymentId, DeploymentRolloutState, DeploymentRow, EndRow,
+        Key, RevisionTasks, ServiceDeploymentRow, ServiceDeploymentStatus, ServiceName, ServiceRevisionRow,
+        ServiceRow, StageRow, TaskDefinitionId, Txn, Writes,
     },
     limits,
 };
@@ -30,7 +32,8 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
     happens(txn, service, &Happening::Stopped { reason });
     let sources: Vec<DeploymentId> = service.deployments.iter().map(|old| old.id).collect();
     let target = revision::make(txn, service);
-    make_primary(service, fresh(txn, target, service.task_definition.clone()));
+    let primary = fresh(txn, target, service.task_definition.clone(), &service.capacity_provider_strategy);
+    make_primary(service, primary);
     let before = txn.state.service_deployment(&service.name).map_or(0, |newest| newest.number);
     let course = configuration::course(service);
     let stage = course.as_ref().map(|_| stages::at_first(&sources, txn.now()));
@@ -150,20 +153,24 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
         return happens(txn, service, &Happening::Stopped { reason: why.status_reason });
     };
     match candidate(txn, service, failed) {
-        Some((to, task_definition)) => {
+        Some(candidate) => {
+            let to = candidate.id;
             events::add(txn, &name, &format!("rolling back to deployment {to}."));
             stages::turn_back(txn, service);
             happens(txn, service, &Happening::RollsBack { to, reason: why.status_reason });
             let known = service.deployments.iter().position(|old| old.id == to);
             let mut primary = match known {
                 Some(at) => service.deployments.remove(at),
-                None => fresh(txn, to, task_definition),
+                None => {
+                    fresh(txn, to, candidate.task_definition.clone(), &candidate.capacity_provider_strategy)
+                }
             };
             primary.rollout = DeploymentRolloutState::InProgress;
             primary.rollout_reason = format!("{rolls_back}: rolling back to deploymentId {to}.");
             primary.updated_at = now;
             primary.consecutive_failures = 0;
             service.task_definition = primary.task_definition.clone();
+            service.capacity_provider_strategy.clone_from(&primary.capacity_provider_strategy);
             service.completed = None;
             make_primary(service, primary);
         }
@@ -172,19 +179,21 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
 }
 
 /// What a deployment that fails is rolled back to.
-fn candidate(
-    txn: &Txn,
-    service: &ServiceRow,
-    failed: DeploymentId,
-) -> Option<(DeploymentId, TaskDefinitionId)> {
+fn candidate(txn: &Txn, service: &ServiceRow, failed: DeploymentId) -> Option<Arc<ServiceRevisionRow>> {
     let to = txn.state.revision(&service.name, service.completed.filter(|to| *to != failed)?)?;
-    let definition = txn.ports.account.task_definition(&to.task_definition)?;
-    Some((to.id, definition.id()))
+    txn.ports.account.task_definition(&to.task_definition)?;
+    Some(to.clone())
 }
 
 /// A revision that has no tasks yet, IN_PROGRESS.
-fn fresh(txn: &Txn, id: DeploymentId, task_definition: TaskDefinitionId) -> DeploymentRow {
+fn fresh(
+    txn: &Txn,
+    id: DeploymentId,
+    task_definition: TaskDefinitionId,
+    strategy: &[CapacityProviderStrategyItem],
+) -> DeploymentRow {
     DeploymentRow {
+        capacity_provider_strategy: strategy.to_vec(),
         rollout_reason: format!("ECS deployment {id} in progress."),
         id,
         primary: true,

@@ -48,6 +48,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
     let going = state.service_deployment(&row.name).map(AsRef::as_ref);
     let counts = stages::counts(row, going, &tally).unwrap_or_default();
     let definition = &row.task_definition;
+    let by_type = row.capacity_provider_strategy.is_empty();
     ecs::Service {
         service_arn: Some(arn::service(ctx, cluster, &row.name.0)),
         service_name: Some(row.name.0.clone()),
@@ -58,7 +59,8 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         desired_count: Some(row.desired_count),
         running_count: Some(running),
         pending_count: Some(pending),
-        launch_type: Some(row.launch_type.shown()),
+        launch_type: by_type.then(|| row.launch_type.shown()),
+        capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         deployment_configuration: Some(configuration::effective(row).shown()),
         deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d, &counts)).collect()),
@@ -128,6 +130,7 @@ fn deployment(
     let share = tally.share(&row.id);
     let of_its_own = counts.iter().find(|(id, _)| *id == row.id).map_or(0, |(_, count)| *count);
     let definition = &row.task_definition;
+    let by_type = row.capacity_provider_strategy.is_empty();
     ecs::Deployment {
         id: Some(row.id.to_string()),
         status: Some(if row.primary { "PRIMARY" } else { "ACTIVE" }.to_owned()),
@@ -138,7 +141,8 @@ fn deployment(
         failed_tasks: Some(row.failed_tasks),
         created_at: Some(row.created_at),
         updated_at: Some(row.updated_at),
-        launch_type: Some(service.launch_type.shown()),
+        launch_type: by_type.then(|| service.launch_type.shown()),
+        capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         rollout_state: Some(row.rollout.shown()),
         rollout_state_reason: Some(row.rollout_reason.clone()),
         ..Default::default()

@@ -31,6 +31,7 @@ pub fn make(txn: &mut Txn, service: &ServiceRow) -> DeploymentId {
         created_at: txn.now(),
         task_definition: service.task_definition.clone(),
         launch_type: service.launch_type,
+        capacity_provider_strategy: service.capacity_provider_strategy.clone(),
         images,
     });
     id
@@ -75,12 +76,14 @@ pub fn describe_service_revisions(
 
 fn shown(ctx: &Ctx, cluster: &str, row: &ServiceRevisionRow) -> ecs::ServiceRevision {
     let definition = &row.task_definition;
+    let by_type = row.capacity_provider_strategy.is_empty();
     ecs::ServiceRevision {
         service_revision_arn: Some(arn::service_revision(ctx, cluster, &row.service.0, row.id)),
         service_arn: Some(arn::service(ctx, cluster, &row.service.0)),
         cluster_arn: Some(arn::cluster(ctx, cluster)),
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
-        launch_type: Some(row.launch_type.shown()),
+        launch_type: by_type.then(|| row.launch_type.shown()),
+        capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         container_images: Some(row.images.shown()).filter(|images| !images.is_empty()),
         guard_duty_enabled: Some(false),
         created_at: Some(row.created_at),

@@ -5,12 +5,14 @@ use wire::Error;
 
 use super::{configuration, create, deployment, describe, find_active, rebalancing};
 use crate::{
-    cluster::{Scheduling, ServiceRow, Txn, Writes},
+    capacity::wanted,
+    cluster::{CapacityProviderStrategyItem, Scheduling, ServiceRow, Txn, Writes},
     convert::Stored,
     task::run,
 };
 
-/// Changes a service. A new task definition, or forceNewDeployment, begins a new deployment.
+/// Changes a service. A new task definition, or forceNewDeployment, begins a new deployment; another capacity provider
+/// strategy has to come with the latter.
 pub fn update_service(
     txn: &mut Txn,
     request: ecs::UpdateServiceRequest,
@@ -43,6 +45,16 @@ pub fn update_service(
     row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);
     row.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(row.enable_ecs_managed_tags);
     row.enable_execute_command = request.enable_execute_command.unwrap_or(row.enable_execute_command);
+    if let Some(given) = request.capacity_provider_strategy {
+        let strategy = strategy(txn, &row, given)?;
+        if strategy != row.capacity_provider_strategy && request.force_new_deployment != Some(true) {
+            return Err(errors::invalid_parameter(
+                "When switching from launch type to capacity provider strategy on an existing service, or making a change to \
+                 a capacity provider strategy on a service that is already using one, you must force a new deployment.",
+            ));
+        }
+        row.capacity_provider_strategy = strategy;
+    }
     check_placement(txn, &row)?;
     row.availability_zone_rebalancing =
         rebalancing::of_updated(request.availability_zone_rebalancing.stored(), &row)?;
@@ -60,6 +72,31 @@ pub fn update_service(
     row.steady = false;
     txn.put_service(row.clone());
     Ok(ecs::UpdateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+}
+
+/// The capacity provider strategy that a service is to have. Without one it goes back to the launch type that it was
+/// created with, or where there was none, to the default of its cluster.
+fn strategy(
+    txn: &Txn,
+    row: &ServiceRow,
+    given: Vec<ecs::CapacityProviderStrategyItem>,
+) -> Result<Vec<CapacityProviderStrategyItem>, Error> {
+    if !given.is_empty() && row.daemon() {
+        return Err(errors::invalid_parameter(create::STRATEGY_OF_DAEMON));
+    }
+    if !given.is_empty() {
+        return wanted::checked(txn, given);
+    }
+    if !row.has_no_launch_type {
+        return Ok(Vec::new());
+    }
+    match wanted::by_default(txn)? {
+        none if none.is_empty() => Err(errors::invalid_parameter(
+            "No launch type to fall back to for empty capacity provider strategy. Your service was not created with a launch \
+             type.",
+        )),
+        default => Ok(default),
+    }
 }
 
 fn check_placement(txn: &Txn, row: &ServiceRow) -> Result<(), Error> {

@@ -55,6 +55,7 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
     ecs::Task {
         attachments: Some(Vec::new()),
         attributes: Some(host.map(|host| instance::architecture(host)).unwrap_or_default()),
+        capacity_provider_name: row.capacity_provider.as_deref().map(str::to_owned),
         availability_zone: host.and_then(|host| instance::attribute(host, instance::ZONE)),
         cluster_arn: Some(arn::cluster(ctx, cluster)),
         connectivity: row.connectivity_at.map(|_| connectivity),

@@ -16,6 +16,8 @@ pub enum Happening {
     Reported(Report),
     /// Somebody wants it stopped.
     StopWanted { code: TaskStopCode, reason: String },
+    /// It has waited for room for too long.
+    NotProvisioned { reason: String },
     /// Its host is gone for good, and with it whatever ran there.
     HostLost { reason: String },
 }
@@ -54,6 +56,10 @@ pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
     match happening {
         Happening::Reported(report) => reported(&mut next, report, now),
         Happening::StopWanted { code, reason } => stop_wanted(&mut next, *code, reason, now),
+        Happening::NotProvisioned { reason } => {
+            want_stopped(&mut next, TaskStopCode::TaskFailedToStart, reason, now);
+            stopped(&mut next, now);
+        }
         Happening::HostLost { reason } => {
             want_stopped(&mut next, TaskStopCode::TerminationNotice, reason, now);
             stopped(&mut next, now);
@@ -149,6 +155,7 @@ fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Times
 
 fn stopped(task: &mut TaskRow, now: Timestamp) {
     task.last = TaskStatus::Stopped;
+    task.waits = None;
     task.stopped_at = Some(now);
     task.forget_at = Some(now.plus_millis(limits::STOPPED_TASK_KEPT_MS));
     for container in &mut task.containers {

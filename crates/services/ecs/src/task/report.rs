@@ -93,14 +93,20 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
     verdicts
 }
 
-/// Forgets a task that stopped long enough ago.
-pub fn forget(txn: &mut Txn, id: &TaskId) {
-    txn.delete(Key::Task(*id));
+/// The time of a task has come: one that stopped long enough ago is forgotten, and one that waits for room fails.
+pub fn due(txn: &mut Txn, id: &TaskId) {
+    match txn.state.task(id).is_some_and(|task| task.is_provisioning()) {
+        true => super::provisioning::waited(txn, id),
+        false => txn.delete(Key::Task(*id)),
+    }
 }
 
 /// What is reported of a task counts if it comes from where the task runs: a report can end it.
 fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> {
     let Some(before) = id.and_then(|id| txn.state.task(&id)).cloned() else { return Ok(()) };
+    if before.is_provisioning() {
+        return Ok(());
+    }
     instance::may_speak(&txn.state, txn.ctx, before.instance.as_ref())?;
     let after = lifecycle::step(&before, &Happening::Reported(report), txn.now());
     if after == *before {

@@ -11,10 +11,15 @@ use super::describe;
 use crate::{
     account::{TaskDefinitionRow, health_check_runs},
     arn,
+    capacity::{
+        distribution::{Distribution, Place},
+        wanted,
+    },
     cluster::{
         ContainerDefinition, ContainerRow, DeploymentId, Desired, Gpus, HealthStatus, InstanceId,
-        InstanceStatus, LaunchType, NetworkMode, ServiceName, Tag, TaskDefinitionStatus, TaskId,
-        TaskOverride, TaskRow, TaskStatus, TokenRow, Txn, Writes,
+        InstanceStatus, LaunchType, NetworkMode, PlacementConstraint, PlacementStrategy, Resources,
+        ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow, TaskStatus, TokenRow, Txn,
+        WaitRow, Writes,
     },
     convert::{Shown, Stored},
     limits, placement, tags,
@@ -26,6 +31,7 @@ pub struct Origin {
     pub group: String,
     pub service: Option<(ServiceName, DeploymentId)>,
     pub started_by: Option<String>,
+    pub capacity_provider: Option<Box<str>>,
     pub overrides: TaskOverride,
     pub tags: Vec<Tag>,
     pub enable_execute_command: bool,
@@ -42,27 +48,30 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     if !(1..=limits::RUN_TASK_COUNT).contains(&count) {
         return Err(errors::invalid_parameter("Count must be between 1 and 10."));
     }
-    launch_type(request.launch_type)?;
+    let strategy = wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy.clone())?;
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
     network(&definition, request.network_configuration.is_some())?;
     let origin = origin(txn, &definition, Given::of_run(&request))?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
-    let strategy = request.placement_strategy.unwrap_or_default().stored();
+    let order = request.placement_strategy.unwrap_or_default().stored();
     let wanted =
-        placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &strategy)?;
-    if txn.state.totals().instances.active == 0 {
+        placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &order)?;
+    if strategy.is_empty() && txn.state.totals().instances.active == 0 {
         return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
     }
-    let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+    let mut tasks = Vec::new();
+    let mut places = Distribution::new(wanted, &strategy).by_chance();
     for _ in 0..count {
-        match placement::place(&mut txn.state, &wanted, txn.ids) {
-            Ok(instance) => tasks.push(start(txn, &definition, origin.clone(), instance)),
-            Err(refused) => {
-                failures.extend(refused.failures(txn.ctx, &txn.state.row.name));
-                break;
-            }
+        if places.is_over() {
+            break;
+        }
+        if let Some((place, capacity_provider)) = places.place(txn) {
+            let origin = Origin { capacity_provider, ..origin.clone() };
+            tasks.push(begin(txn, &definition, origin, place, (&constraints, &order)));
         }
     }
+    let refused = places.refused().flat_map(|(_, refused)| refused.failures(txn.ctx, &txn.state.row.name));
+    let failures = refused.collect();
     // What started nothing may be tried again with the same token.
     if let Some(token) = request.client_token.filter(|_| !tasks.is_empty()) {
         let ids = tasks.iter().map(|row| row.id).collect();
@@ -112,21 +121,54 @@ pub fn start(
 ) -> Arc<TaskRow> {
     let mut needs = definition.needs(&origin.overrides);
     needs.resources.gpus = free_gpus(txn, &instance).iter().take(needs.gpus).cloned().collect();
+    let row = TaskRow { instance: Some(instance), ..made(txn, definition, origin, needs.resources) };
+    txn.put_task(row)
+}
+
+/// Makes a task where there is a place for it; one that waits for that asks for these constraints and strategies then.
+pub fn begin(
+    txn: &mut Txn,
+    definition: &TaskDefinitionRow,
+    origin: Origin,
+    place: Place,
+    (constraints, order): (&[PlacementConstraint], &[PlacementStrategy]),
+) -> Arc<TaskRow> {
+    let request = match place {
+        Place::On(instance) => return start(txn, definition, origin, instance),
+        Place::Waits(request) => request,
+    };
+    let needs = definition.needs(&origin.overrides).resources;
+    let waits = WaitRow {
+        until: txn.now().plus_millis(limits::PROVISIONING_MS),
+        placement_constraints: constraints.to_vec(),
+        placement_strategy: order.to_vec(),
+    };
+    let made = made(txn, definition, origin, needs);
+    let row = TaskRow { last: TaskStatus::Provisioning, waits: Some(Box::new(waits)), ..made };
+    let row = txn.put_task(row);
+    txn.state.provisions(&row, &request);
+    row
+}
+
+/// A task without a place.
+fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Resources) -> TaskRow {
     let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
-    let row = TaskRow {
+    TaskRow {
         id: TaskId(txn.ids.id()),
         task_definition: definition.id(),
         group: origin.group,
         service: origin.service,
         started_by: origin.started_by,
-        instance: Some(instance),
+        instance: None,
+        waits: None,
         launch_type: LaunchType::Ec2,
+        capacity_provider: origin.capacity_provider,
         desired: Desired::Running,
         last: TaskStatus::Pending,
         overrides: origin.overrides,
         containers,
-        needs: needs.resources,
+        needs,
         tags: origin.tags,
         enable_execute_command: origin.enable_execute_command,
         created_at: txn.now(),
@@ -140,8 +182,7 @@ pub fn start(
         stop: None,
         forget_at: None,
         version: 0,
-    };
-    txn.put_task(row)
+    }
 }
 
 /// Whether the health of a container is checked.
@@ -155,7 +196,7 @@ pub fn is_checked(definition: &ContainerDefinition) -> bool {
 }
 
 /// Those of a container instance that no task has.
-fn free_gpus(txn: &Txn, instance: &InstanceId) -> Gpus {
+pub fn free_gpus(txn: &Txn, instance: &InstanceId) -> Gpus {
     let registered = txn.state.instance(instance).map(|row| row.registered.gpus.clone()).unwrap_or_default();
     match txn.state.usage(instance) {
         Some(usage) if !registered.is_empty() => registered.without(&usage.used.gpus),
@@ -262,6 +303,7 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
         group: given.group.filter(|group| !group.is_empty()).map_or_else(family, str::to_owned),
         service: None,
         started_by: started_by.map(str::to_owned),
+        capacity_provider: None,
         overrides: overrides.stored(),
         tags: all,
         enable_execute_command: given.enable_execute_command,

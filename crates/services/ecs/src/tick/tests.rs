@@ -7,7 +7,7 @@ use state::{Domain, Set};
 
 use super::*;
 use crate::{
-    cluster::{Change, Row, ServiceName, ServiceRow, TaskId},
+    cluster::{Change, Row, ServiceName, ServiceRow, TaskId, TaskRow},
     service::create::create_service,
     task::{run::run_task, stop::stop_task},
     testing::World,

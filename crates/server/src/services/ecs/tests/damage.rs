@@ -39,6 +39,8 @@ async fn filled() -> Filled {
     let listed = json!({"cluster": "c", "serviceName": "s"});
     let of_service = api.ok("ListTasks", listed).await["taskArns"][0].as_str().unwrap().to_owned();
     api.ok("PutAccountSetting", json!({"name": "taskLongArnFormat", "value": "enabled"})).await;
+    let provider = json!({"name": "spot", "autoScalingGroupProvider": {"autoScalingGroupArn": "spot"}});
+    api.ok("CreateCapacityProvider", provider).await;
     let mut rows = rows(store.as_ref());
     let key = json!({"access_key": "AKIAX", "secret": "s", "cluster": "c", "instance": id(&instance), "bound_at": 1.5});
     rows.insert(format!("{OWN}@/agent-key/AKIAX"), format!("{{\"v\":1,\"row\":{key}}}").into_bytes());
@@ -72,7 +74,7 @@ async fn a_row_that_cannot_be_read_is_set_aside_and_nothing_else_stops() {
     let filled = filled().await;
     let kinds: BTreeSet<&str> = filled.rows.keys().map(|key| kind(key)).collect();
     let of_services = ["service", "service-deployment", "service-event", "service-revision", "service-token"];
-    let before = ["agent-key", "cluster", "family", "instance"].into_iter();
+    let before = ["agent-key", "capacity-provider", "cluster", "family", "instance"].into_iter();
     let expected = before.chain(of_services).chain(["setting", "task", "td", "token"]);
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     for key in filled.rows.keys() {
@@ -197,7 +199,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11-29-service-revisions.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-29-capacity.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {

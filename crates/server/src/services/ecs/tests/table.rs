@@ -34,6 +34,6 @@ async fn every_operation_that_is_built_has_a_handler() {
             assert!(!error.message().contains("no handler"), "{}", error.message());
         }
     }
-    let error = api.call("CreateCapacityProvider", json!({})).await.unwrap_err();
+    let error = api.call("AssociateGatewayWithCluster", json!({})).await.unwrap_err();
     assert!(error.message().contains("no handler"), "this is how a missing one shows: {}", error.message());
 }

@@ -5,6 +5,7 @@ use super::{
     percents::{self, Health, Tasks, Want},
 };
 use crate::{
+    capacity::strategy,
     cluster::{
         DeploymentId,
         tally::{Class, Place, Standing},
@@ -63,12 +64,48 @@ fn count(view: &View, which: &impl Fn(&DeploymentId) -> bool) -> Tasks {
     Tasks { current: health(true), outdated: health(false) }
 }
 
-/// The tasks to stop: of each kind the newest.
+/// The tasks of the PRIMARY deployment to stop, of some standings: those of the capacity providers to which the last ones
+/// came, so that what stays is distributed as it was; of each provider the newest. `gone` go already.
+fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place]) -> Vec<Place> {
+    let share = view.tally.share(&view.primary.id);
+    let items = &view.primary.capacity_provider_strategy;
+    let newest = |name: &str| -> Vec<Place> {
+        let of = |standing: &Standing| share.newest_of(name, Class { leaving: false, standing: *standing });
+        let mut all: Vec<Place> = standings.iter().flat_map(|standing| of(standing).take(wanted)).collect();
+        all.sort_unstable();
+        all
+    };
+    let mut may: Vec<Vec<Place>> = items.iter().map(|item| newest(&item.capacity_provider)).collect();
+    let mut have: Vec<usize> =
+        items.iter().map(|item| share.count_of(&item.capacity_provider, |class| !class.leaving)).collect();
+    for (item, have) in items.iter().zip(&mut have) {
+        let of = |place: &&Place| share.is_of(&item.capacity_provider, place);
+        *have -= gone.iter().filter(of).count();
+    }
+    let mut chosen = Vec::new();
+    while chosen.len() < wanted {
+        let Some(at) = strategy::last(items, &have, |at| !may[at].is_empty()) else { break };
+        chosen.extend(may[at].pop());
+        have[at] -= 1;
+    }
+    chosen
+}
+
+/// The tasks to stop: of each kind the newest, and of a strategy as it is distributed.
 fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, most: usize) -> Vec<Place> {
     let mut chosen = Vec::new();
     for (current, health) in [(true, stop.current), (false, stop.outdated)] {
         for (healthy, wanted) in [(false, health.not_healthy), (true, health.healthy)] {
             let wanted = usize::try_from(wanted).unwrap_or(0).min(most - chosen.len());
+            if current && !view.primary.capacity_provider_strategy.is_empty() {
+                let standings: &[Standing] = match healthy {
+                    true => &[Standing::Healthy],
+                    false => &[Standing::Coming, Standing::Unhealthy],
+                };
+                let more = by_strategy(view, standings, wanted, &chosen);
+                chosen.extend(more);
+                continue;
+            }
             chosen.extend(view.tally.newest(wanted, |deployment, class| {
                 which(deployment)
                     && is_current(view, deployment, class) == current
