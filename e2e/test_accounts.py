@@ -139,6 +139,7 @@ CASES = {
     "DescribeServices": lambda p: p.ecs.describe_services(cluster=SAME, services=[SAME], include=["TAGS"]),
     "DescribeTaskDefinition": lambda p: p.ecs.describe_task_definition(taskDefinition=SAME, include=["TAGS"]),
     "DescribeTasks": lambda p: p.ecs.describe_tasks(cluster=SAME, tasks=[p.task], include=["TAGS"]),
+    "GetTaskProtection": lambda p: p.ecs.get_task_protection(cluster=SAME, tasks=[p.task]),
     "ListAccountSettings": settings,
     "ListAttributes": lambda p: p.ecs.list_attributes(cluster=SAME, targetType="container-instance", attributeName="place"),
     "ListClusters": lambda p: p.ecs.list_clusters(),

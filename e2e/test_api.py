@@ -47,7 +47,7 @@ def test_clusters(roadstead):
     assert sorted(pages(ecs, "list_clusters", "clusterArns")) == sorted(
         f"{ARN}:cluster/{name}" for name in ("red", "green", "blue", CLUSTER))
     on = [{"name": "containerInsights", "value": "enabled"}]
-    assert "containerInsights" in refused(ecs.update_cluster_settings, cluster="red", settings=on)[1]
+    assert ecs.update_cluster_settings(cluster="red", settings=on)["cluster"]["settings"] == on
     off = [{"name": "containerInsights", "value": "disabled"}]
     assert ecs.update_cluster_settings(cluster="red", settings=off)["cluster"]["settings"] == off
     assert ecs.update_cluster(cluster="red", settings=off)["cluster"]["settings"] == off
@@ -194,6 +194,13 @@ def test_account_settings(roadstead):
     ecs = roadstead.ecs
     ecs.put_account_setting(name="containerInsights", value="enabled")
     ecs.put_account_setting_default(name="taskLongArnFormat", value="enabled")
+    assert refused(ecs.put_account_setting_default, name="taskLongArnFormat", value="disabled") == (
+        "InvalidParameterException", "You can no longer disable Long Arn settings.")
+    assert refused(ecs.put_account_setting, name="awsvpcTrunking", value="ENABLED") == (
+        "InvalidParameterException", "Invalid setting 'value'")
+    made = ecs.create_cluster(clusterName="watched")["cluster"]
+    assert made["settings"] == [{"name": "containerInsights", "value": "enabled"}]
+    ecs.delete_cluster(cluster="watched")
     mine = pages(ecs, "list_account_settings", "settings", name="containerInsights", effectiveSettings=True)
     assert [(s["name"], s["value"]) for s in mine] == [("containerInsights", "enabled")]
     assert len(pages(ecs, "list_account_settings", "settings", effectiveSettings=True)) > 3

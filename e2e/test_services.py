@@ -49,6 +49,38 @@ def events(roadstead, name):
     return [event["message"] for event in tell(roadstead, name)["events"]]
 
 
+def test_protected_tasks_outlast_scale_in_and_deployments(roadstead, service):
+    """The newest would be chosen, the protected one stays; and it goes once it may."""
+    old, new = (roadstead.define(f"kept-{name}", container(script=SLEEP)) for name in ("old", "new"))
+    service("kept", old, 3)
+    roadstead.wait("services_stable", services=["kept"])
+    kept = max(tasks_of(roadstead, "kept"), key=lambda task: task["createdAt"])["taskArn"]
+
+    def protect(**members):
+        return roadstead.ecs.update_task_protection(cluster=CLUSTER, tasks=[kept], **members)
+
+    told = protect(protectionEnabled=True, expiresInMinutes=30)
+    assert not told["failures"] and told["protectedTasks"][0]["protectionEnabled"]
+    assert roadstead.ecs.get_task_protection(cluster=CLUSTER, tasks=[kept])["protectedTasks"] == told["protectedTasks"]
+    roadstead.ecs.update_service(cluster=CLUSTER, service="kept", desiredCount=1)
+    until(lambda: [task["taskArn"] for task in tasks_of(roadstead, "kept")] == [kept], what="scale-in to the protected task")
+    roadstead.ecs.update_service(cluster=CLUSTER, service="kept", taskDefinition=new)
+    until(lambda: tell(roadstead, "kept")["runningCount"] == 2, what="a new task beside the protected one")
+    assert [d["runningCount"] for d in tell(roadstead, "kept")["deployments"]] == [1, 1]
+    protect(protectionEnabled=True)
+    blocked = roadstead.ecs.update_service(cluster=CLUSTER, service="kept", desiredCount=0)["service"]
+    assert blocked["deployments"][0]["rolloutState"] == "IN_PROGRESS"
+    assert [failure["reason"] for failure in protect(protectionEnabled=True)["failures"]] == ["DEPLOYMENT_BLOCKED"]
+    assert roadstead.task(kept)["desiredStatus"] == "RUNNING"
+    protect(protectionEnabled=False)
+    roadstead.stopped(kept)
+    roadstead.wait("services_stable", services=["kept"])
+    alone = roadstead.run(new)[0]
+    failures = roadstead.ecs.get_task_protection(cluster=CLUSTER, tasks=[alone])["failures"]
+    assert [failure["reason"] for failure in failures] == ["TASK_NOT_VALID"]
+    roadstead.stop(alone)
+
+
 def web(roadstead, family, says="here", **members):
     """A web server whose health is checked."""
     script = f"mkdir -p /tmp/w; echo {says} > /tmp/w/index.html; trap 'exit 0' TERM; httpd -f -p 80 -h /tmp/w & wait"

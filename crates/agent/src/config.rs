@@ -21,6 +21,8 @@ pub struct Config {
     /// Holds `ledger.db`; made if absent.
     pub data_dir: PathBuf,
     pub engine: Arc<dyn engine::Engine>,
+    /// The zone that this host is in, sent with each registration; where there is none the control plane names one.
+    pub availability_zone: Option<String>,
     /// The user's own attributes; sent when the instance is first registered.
     pub attributes: BTreeMap<String, String>,
     /// The capacity provider that this host belongs to: said at each registration.

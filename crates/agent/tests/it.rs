@@ -76,6 +76,7 @@ impl World {
             ..agent::Timers::default()
         };
         let config = agent::Config {
+            availability_zone: None,
             endpoint: format!("http://{}", self.server.address),
             cluster: "default".into(),
             region: "us-east-1".into(),

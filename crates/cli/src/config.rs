@@ -87,6 +87,8 @@ pub struct Server {
     pub known_pair_users: Vec<String>,
     /// Take any key as the account's administrator. Only on loopback. Default false.
     pub accept_any_credentials: bool,
+    /// Seconds after which the tasks of services are replaced whose host's agent is not connected; 0 is never. Default 0.
+    pub agent_lost_after_seconds: u64,
 }
 
 /// This host as a container instance.
@@ -99,6 +101,8 @@ pub struct Agent {
     pub reserved_ports: Vec<u16>,
     /// UDP ports of this host that tasks cannot have. Default none.
     pub reserved_ports_udp: Vec<u16>,
+    /// The zone that this host is in. Default: the region and `a`.
+    pub availability_zone: Option<String>,
     /// Attributes of the container instance.
     pub attributes: std::collections::BTreeMap<String, String>,
     /// The capacity provider that this host belongs to; empty for none. Default none.
@@ -170,6 +174,7 @@ impl Default for Server {
             names: Vec::new(),
             known_pair_users: Vec::new(),
             accept_any_credentials: false,
+            agent_lost_after_seconds: 0,
         }
     }
 }
@@ -180,6 +185,7 @@ impl Default for Agent {
             reserved_memory: 0,
             reserved_ports: vec![22, 4566],
             reserved_ports_udp: Vec::new(),
+            availability_zone: None,
             attributes: std::collections::BTreeMap::new(),
             capacity_provider: String::new(),
             gpus: std::collections::BTreeMap::new(),
@@ -279,11 +285,6 @@ impl Config {
         if !is_account(&server.account) {
             return refuse("server.account", "an account is twelve digits");
         }
-        let word = |text: &str| {
-            !text.is_empty()
-                && text.len() <= 255
-                && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
-        };
         const REGION: &str = "a region has lower-case letters, digits and hyphens only, 32 at the most";
         if !is_region(&server.region) {
             return refuse("server.region", REGION);
@@ -319,15 +320,11 @@ impl Config {
         if server.accept_any_credentials && !server.listen.ip().is_loopback() {
             return refuse("server.accept_any_credentials", "only where the listener is on loopback");
         }
-        if !self.agent.capacity_provider.is_empty() && !word(&self.agent.capacity_provider) {
-            return refuse(
-                "agent.capacity_provider",
-                "a capacity provider's name has up to 255 letters, digits, hyphens and underscores",
-            );
+        let seconds = server.agent_lost_after_seconds;
+        if seconds != 0 && !(5..=604_800).contains(&seconds) {
+            return refuse("server.agent_lost_after_seconds", "from 5 to 604800, or 0 for never");
         }
-        if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
-            return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");
-        }
+        self.check_agent()?;
         if self.logs.max_size_mib != 0 && self.logs.max_size_mib < 16 {
             return refuse("logs.max_size_mib", "at least 16, or 0 for a tenth of the disk");
         }
@@ -339,6 +336,37 @@ impl Config {
         }
         Ok(())
     }
+
+    fn check_agent(&self) -> Result<(), Error> {
+        let refuse = |key, message: &str| Err(Error::Value { key, message: message.to_owned() });
+        if !self.agent.capacity_provider.is_empty() && !word(&self.agent.capacity_provider) {
+            return refuse(
+                "agent.capacity_provider",
+                "a capacity provider's name has up to 255 letters, digits, hyphens and underscores",
+            );
+        }
+        let is_zone = |zone: &String| {
+            (1..=128).contains(&zone.len())
+                && zone.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
+        };
+        if !self.agent.availability_zone.iter().all(is_zone) {
+            return refuse(
+                "agent.availability_zone",
+                "at most 128 letters, digits, hyphens, underscores and dots",
+            );
+        }
+        if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
+            return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");
+        }
+        Ok(())
+    }
+}
+
+/// Whether a text is a name as clusters have it.
+fn word(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 255
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
 }
 
 /// `ROADSTEAD_SERVER_LISTEN=…` is `server.listen`; values are read as TOML where they can be, else as text.

@@ -184,6 +184,8 @@ async fn start_server(
     let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
     let read = Homes::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
     let bus = hosted.iter().find_map(|host| host.event_bus());
+    let lost_after = Some(server.agent_lost_after_seconds).filter(|seconds| *seconds > 0);
+    let read = read.giving_up_after(lost_after.map(Duration::from_secs));
     let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
     let mut surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
     takeover::refuse_another_place(&control, dir.path())?;
@@ -193,7 +195,7 @@ async fn start_server(
     let ctx = own.ctx(&root, runtime::now());
     let request =
         ecs_model::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
-    let row = ecs::clusters::create_cluster(&ctx, request)?;
+    let row = ecs::clusters::create_cluster(&ctx, &own.account().state, request)?;
     own.create_cluster(&root, row).await?;
     let gate = behind_gate(open_logs(config, dir, stop)?, &control, hosted)?;
     let link = AgentLink::new(control.clone(), Default::default());
@@ -331,6 +333,7 @@ pub async fn start_agent(
         },
         data_dir: dir.path().join("agent"),
         engine: Arc::new(engine),
+        availability_zone: config.agent.availability_zone.clone(),
         attributes: config.agent.attributes.clone(),
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
         resources,

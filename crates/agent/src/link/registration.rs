@@ -183,6 +183,8 @@ fn request(config: &Config, before: Option<&Instance>, key: &Key) -> ecs::Regist
     if let Some(provider) = &config.capacity_provider {
         attributes.insert(CAPACITY_PROVIDER.to_owned(), provider.clone());
     }
+    let zone = config.availability_zone.iter().map(|zone| ("ecs.availability-zone".to_owned(), zone.clone()));
+    attributes.extend(zone);
     let brought = key.own.as_ref().filter(|_| !key.bound);
     let attribute = |(name, value): (String, String)| ecs::Attribute {
         name,

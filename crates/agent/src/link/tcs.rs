@@ -1,5 +1,5 @@
-//! The agent's end of TCS: publishes metrics every 20 s, which keeps the socket open, and the health that changed when it
-//! does. Each frame is signed.
+//! The agent's end of TCS: tells at the beginning whether its engine answers, publishes metrics every 20 s, which keeps the
+//! socket open, and the health that changed when it does. Each frame is signed.
 
 use std::time::Duration;
 
@@ -56,6 +56,10 @@ async fn session(link: &Link, target: &Target, mut socket: Socket, sampler: &mut
     publish.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut heard_at = Instant::now();
     let (mut told, mut tell_at) = (Told::default(), None);
+    let status = runtime_status(link).await;
+    if let Err(end) = send_all(link, target, &mut socket, [status]).await {
+        return end;
+    }
     loop {
         let gathered = async move {
             match tell_at {
@@ -118,6 +122,29 @@ async fn send_all(
         socket::send(socket, frame).await?;
     }
     Ok(())
+}
+
+/// Whether the engine answers.
+async fn runtime_status(link: &Link) -> Message {
+    let answer = link.host.engine.list().await;
+    let now = Some(api::now());
+    let status = if answer.is_ok() { "OK" } else { "IMPAIRED" };
+    tcs::PublishInstanceStatusRequest {
+        metadata: Some(tcs::InstanceStatusMetadata {
+            cluster: Some(link.instance.cluster.clone()),
+            container_instance: Some(link.instance.arn.clone()),
+            request_id: Some(uuid::Uuid::new_v4().to_string()),
+        }),
+        statuses: vec![tcs::InstanceStatus {
+            r#type: Some("ContainerRuntime".to_owned()),
+            status: Some(status.to_owned()),
+            status_reason: answer.err().map(|error| error.to_string()),
+            last_updated: now,
+            last_status_change: now,
+        }],
+        timestamp: now,
+    }
+    .into()
 }
 
 /// Whether the control plane says that it did not take something; of what, it does not say.

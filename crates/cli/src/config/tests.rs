@@ -44,6 +44,14 @@ fn bad_configurations_are_refused_in_these_words() {
             "[agent]\nimage_pull_behavior = \"no\"",
             "agent.image_pull_behavior: one of default, always, prefer-cached",
         ),
+        (
+            "[agent]\navailability_zone = \"a b\"",
+            "agent.availability_zone: at most 128 letters, digits, hyphens, underscores and dots",
+        ),
+        (
+            "[server]\nagent_lost_after_seconds = 4",
+            "server.agent_lost_after_seconds: from 5 to 604800, or 0 for never",
+        ),
         ("[logs]\nmax_size_mib = 3", "logs.max_size_mib: at least 16, or 0 for a tenth of the disk"),
         ("[logs]\nmax_streams = 9", "logs.max_streams: from 10 to 10000000"),
     ] {

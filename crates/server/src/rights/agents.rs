@@ -33,6 +33,7 @@ const REGISTERED: &[(&str, Holds)] = &[
     ("ecs:DiscoverPollEndpoint", names_its_own),
     ("ecs:ListTagsForResource", is_its_own),
     ("ecs:RegisterContainerInstance", names_its_own),
+    ("ecs:SubmitAttachmentStateChanges", names_its_own),
     ("ecs:SubmitContainerStateChange", names_its_own),
     ("ecs:SubmitTaskStateChange", names_its_own),
     ("ecs:UpdateContainerInstancesState", names_its_own),

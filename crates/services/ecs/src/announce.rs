@@ -177,6 +177,10 @@ fn of_what_was_said(txn: &Txn, row: &ServiceEventRow) -> Option<Event> {
     let said = match said(row)? {
         Said::Steady => ("INFO", "SERVICE_STEADY_STATE", None),
         Said::Stopped => ("INFO", "TASKS_STOPPED", None),
+        Said::StartedInZone => ("INFO", "TASKS_STARTED", None),
+        Said::OutOfBalance => ("INFO", "SERVICE_REBALANCING_STARTED", None),
+        Said::InBalance => ("INFO", "SERVICE_REBALANCING_COMPLETED", None),
+        Said::UnplacedInZone => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", None),
         Said::Impaired => ("WARN", "SERVICE_TASK_START_IMPAIRED", None),
         Said::Unplaced(why) => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", Some(Refused::reason_in(why))),
     };

@@ -23,15 +23,16 @@ use crate::{
     account::{self, settings},
     capacity::attach,
     clusters,
-    instance::{attributes, describe as instances, state as instance},
+    instance::{agent, attributes, describe as instances, state as instance},
     service,
-    task::{describe, list, report, run},
+    task::{describe, list, protection, report, run},
 };
 
 pub use absent::ABSENT;
 pub use page::nested;
 
-const ONE_ZONE: &str = "all container instances are in one zone until zones can be configured";
+const INSIGHTS: &str =
+    "`containerInsights` is kept and shown; metrics of clusters come when CloudWatch is built";
 const IDENTITY: &str = "the key says who the agent is; a document is read only where it brings the key of a Roadstead agent along";
 const CORRELATION: &str = "only EC2 itself reads it";
 const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
@@ -54,6 +55,7 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
         .on(access::cluster_to_be)
         .with(&[Made("ecs:capacity-provider", access::capacity_providers), Tags("tags")])
         .refusing(&["serviceConnectDefaults"])
+        .without_effect(&[("settings", INSIGHTS)])
         .growing(),
     Operation::new("DescribeClusters", Outside).on(access::clusters),
     Operation::new("ListClusters", Outside),
@@ -112,8 +114,11 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("UpdateCluster", write!(clusters::update_cluster))
         .on(access::cluster)
         .refusing(&["serviceConnectDefaults"])
+        .without_effect(&[("settings", INSIGHTS)])
         .growing(),
-    Operation::new("UpdateClusterSettings", write!(clusters::update_cluster_settings)).on(access::cluster),
+    Operation::new("UpdateClusterSettings", write!(clusters::update_cluster_settings))
+        .on(access::cluster)
+        .without_effect(&[("settings", INSIGHTS)]),
     Operation::new("PutClusterCapacityProviders", write!(attach::put_cluster_capacity_providers))
         .on(access::cluster)
         .with(&[Made("ecs:capacity-provider", access::capacity_providers)])
@@ -134,6 +139,12 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     // A task whose row was set aside is given up.
     Operation::new("StopTask", Outside).on(access::task).with(&[IN_CLUSTER]),
     Operation::new("DescribeTasks", read!(describe::describe_tasks)).on(access::tasks).with(&[IN_CLUSTER]),
+    Operation::new("GetTaskProtection", read!(protection::get_task_protection))
+        .on(access::tasks)
+        .with(&[IN_CLUSTER]),
+    Operation::new("UpdateTaskProtection", write!(protection::update_task_protection))
+        .on(access::tasks)
+        .with(&[IN_CLUSTER]),
     Operation::new("ListTasks", read!(list::list_tasks))
         .on(access::instance_or_all)
         .with(&[IN_CLUSTER])
@@ -154,7 +165,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
             "monitoring",
             "role",
         ])
-        .without_effect(&[("availabilityZoneRebalancing", ONE_ZONE)])
         .growing(),
     // Not one that grows: it may scale to nought.
     Operation::new("UpdateService", write!(service::update::update_service))
@@ -172,8 +182,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
             "gatewayConnectors",
             "monitoring",
             "networkConfiguration",
-        ])
-        .without_effect(&[("availabilityZoneRebalancing", ONE_ZONE)]),
+        ]),
     Operation::new("DeleteService", write!(service::delete::delete_service))
         .on(access::service)
         .with(&[IN_CLUSTER]),
@@ -209,11 +218,16 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .with(&[Tags("tags")])
         .refusing(&["platformDevices"])
         .without_effect(&[("instanceIdentityDocumentSignature", IDENTITY)]),
+    Operation::new("UpdateContainerAgent", write!(agent::update_container_agent))
+        .on(access::instance_of)
+        .with(&[IN_CLUSTER]),
     Operation::new("DiscoverPollEndpoint", Outside).without_effect(&[("containerInstance", POLL)]),
     Operation::new("SubmitTaskStateChange", write!(report::submit_task_state_change))
         .on(access::cluster)
         .without_effect(&[("attachments", NO_ATTACHMENTS), ("managedAgents", NO_ATTACHMENTS)]),
     Operation::new("SubmitContainerStateChange", write!(report::submit_container_state_change))
+        .on(access::cluster),
+    Operation::new("SubmitAttachmentStateChanges", write!(agent::submit_attachment_state_changes))
         .on(access::cluster),
 ];
 

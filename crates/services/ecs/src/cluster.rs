@@ -65,6 +65,8 @@ pub struct Usage {
     pub groups: OrdMap<String, i32>,
     /// Where the instance stands in [`Cluster::slots`].
     pub slot: Option<u32>,
+    /// That of the instance.
+    pub zone: tally::Zone,
 }
 
 /// What is settled on its own.
@@ -85,6 +87,9 @@ pub struct Ports {
     pub account: Arc<Account>,
     /// Somebody may want to hear what happens here. Nothing is written for it while nobody does.
     pub listened: bool,
+    /// After so many milliseconds without its agent the tasks of services on a container instance are given up; `None` is
+    /// never.
+    pub lost_after_ms: Option<i64>,
 }
 
 /// One cluster.
@@ -97,10 +102,14 @@ pub struct Cluster {
     history: History,
     deployed: Deployed,
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
+    /// STOPPED tasks, those that are forgotten first before the others.
+    stopped_by_age: OrdSet<(Timestamp, TaskId)>,
     tokens: OrdMap<String, Arc<TokenRow>>,
     /// Client tokens, the oldest first.
     tokens_by_age: OrdSet<(Timestamp, String)>,
     usage: OrdMap<InstanceId, Arc<Usage>>,
+    /// How many container instances of each zone take tasks, of those where any does.
+    zones: OrdMap<tally::Zone, usize>,
     slots: Slots,
     tallies: OrdMap<ServiceName, Arc<Tally>>,
     totals: Totals,
@@ -125,9 +134,11 @@ impl Cluster {
             history: History::default(),
             deployed: Deployed::default(),
             tasks: OrdMap::new(),
+            stopped_by_age: OrdSet::new(),
             tokens: OrdMap::new(),
             tokens_by_age: OrdSet::new(),
             usage: OrdMap::new(),
+            zones: OrdMap::new(),
             slots: Slots::default(),
             tallies: OrdMap::new(),
             totals: Totals::default(),
@@ -213,6 +224,11 @@ impl Cluster {
         self.usage.get(id)
     }
 
+    /// The zones where a container instance takes tasks, and how many do.
+    pub fn zones(&self) -> &OrdMap<tally::Zone, usize> {
+        &self.zones
+    }
+
     /// What placement asks of every container instance.
     pub fn slots(&self) -> &Slots {
         &self.slots
@@ -249,10 +265,8 @@ impl Cluster {
         let of = |have: usize, most: usize| have.saturating_sub(most).min(FEW);
         let tokens = of(self.tokens.len(), limits::TOKENS);
         let tokens = self.tokens_by_age.iter().take(tokens).map(|(_, token)| Key::Token(token.clone()));
-        // Tokens are remembered for longer: the earliest to be forgotten are tasks, nearly all of them.
-        let tasks = self.agenda.timers().filter(|(_, key)| matches!(key, Key::Task(_)));
-        let tasks = tasks.take(of(self.totals.stopped, limits::STOPPED_TASKS)).map(|(_, key)| key.clone());
-        tasks.chain(tokens).collect()
+        let tasks = self.stopped_by_age.iter().take(of(self.totals.stopped, limits::STOPPED_TASKS));
+        tasks.map(|(_, id)| Key::Task(*id)).chain(tokens).collect()
     }
 
     /// All rows: whatever another belongs to comes behind it, and the cluster's own last.
@@ -320,7 +334,7 @@ impl Domain for Cluster {
     fn timer(&self, key: &Key) -> Option<Timestamp> {
         match key {
             Key::Cluster(()) => self.row.forget_at.filter(|_| !self.gone),
-            Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at),
+            Key::Instance(id) => self.instances.get(id).and_then(|row| row.forget_at.or(row.lost_at)),
             Key::Service(name) => self.services.get(name).and_then(|row| row.wakes_at()),
             Key::ServiceToken(name) => self.service_token(name).map(|row| row.forget_at),
             Key::ServiceDeployment(id) => {
@@ -328,7 +342,7 @@ impl Domain for Cluster {
             }
             Key::Task(id) => {
                 let row = self.tasks.get(id)?;
-                row.forget_at.or(row.waits.as_ref().map(|waits| waits.until))
+                row.forget_at.or(row.waits.as_ref().map(|waits| waits.until)).or(row.protected_until)
             }
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
             Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => None,
@@ -394,9 +408,10 @@ impl Domain for Cluster {
             Key::ServiceDeployment(id) => {
                 self.service_deployment_by_number(id).is_some_and(|row| row.status.has_ended())
             }
-            // One that waits for room is not about to be forgotten.
+            // One that waits for room, or is protected, is not about to be forgotten.
             Key::Task(id) => self.tasks.get(id).is_some_and(|row| row.forget_at.is_some()),
-            Key::Instance(_) | Key::ServiceToken(_) | Key::Token(_) => true,
+            Key::Instance(id) => self.instances.get(id).is_some_and(|row| row.forget_at.is_some()),
+            Key::ServiceToken(_) | Key::Token(_) => true,
             Key::Cluster(()) => true,
             Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => false,
         }

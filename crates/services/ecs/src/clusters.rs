@@ -13,15 +13,21 @@ use crate::{
     capacity::{attach, strategy},
     cluster::{Cluster, ClusterRow, ClusterSetting, ClusterSettingName, Key, Totals, Txn, Writes},
     convert::{Shown, Stored},
-    limits, tags,
+    limits,
+    rows::SettingName,
+    tags,
 };
 
-/// The row of a new cluster. Whether it may have its capacity providers is asked with the account beside it:
-/// [`attach::check`].
+/// The row of a new cluster. Where the request does not say whether it has Container Insights, the account's settings do.
+/// Whether it may have its capacity providers is asked with the account beside it: [`attach::check`].
 ///
 /// # Errors
 /// `InvalidParameterException`, `ClientException` for members that do not fit.
-pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<ClusterRow, Error> {
+pub fn create_cluster(
+    ctx: &Ctx,
+    account: &Account,
+    request: ecs::CreateClusterRequest,
+) -> Result<ClusterRow, Error> {
     let name = arn::cluster_name(ctx, request.cluster_name.as_deref())?;
     tags::check(request.tags.as_deref().unwrap_or_default())?;
     let given = request.settings.unwrap_or_default();
@@ -29,7 +35,7 @@ pub fn create_cluster(ctx: &Ctx, request: ecs::CreateClusterRequest) -> Result<C
     let mut settings = Vec::new();
     replace(&mut settings, given.stored());
     if !settings.iter().any(|s| s.name == Some(ClusterSettingName::ContainerInsights)) {
-        settings.push(insights("disabled"));
+        settings.push(insights(account.setting(ctx, &ctx.caller_arn, SettingName::ContainerInsights)));
     }
     check_configuration(request.configuration.as_ref())?;
     Ok(ClusterRow {
@@ -193,11 +199,6 @@ fn check_settings(settings: &[ecs::ClusterSetting]) -> Result<(), Error> {
         if setting.name.is_none() || !["enabled", "disabled", "enhanced"].contains(&value) {
             return Err(errors::invalid_parameter(
                 "Invalid cluster setting value. Valid values are enabled, disabled and enhanced.",
-            ));
-        }
-        if value != "disabled" {
-            return Err(errors::unsupported_feature(
-                "The cluster setting containerInsights is not built yet; use disabled. See docs/support.md.",
             ));
         }
     }

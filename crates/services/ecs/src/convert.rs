@@ -6,6 +6,7 @@ mod capacity;
 mod common;
 mod container;
 mod definition;
+mod instance;
 mod linux;
 mod service;
 mod task;

@@ -1,7 +1,9 @@
 //! Container instances: registration by agents, and the operations on them.
 
+pub mod agent;
 pub mod attributes;
 pub mod describe;
+pub mod health;
 pub mod register;
 pub mod state;
 #[cfg(test)]

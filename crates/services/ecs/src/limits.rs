@@ -8,6 +8,13 @@ pub const START_TASK_INSTANCES: usize = 10;
 pub const UPDATE_INSTANCES: usize = 10;
 /// Things that one Describe call may name (tasks, container instances, clusters).
 pub const DESCRIBE: usize = 100;
+/// Tasks whose protection one UpdateTaskProtection may change.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateTaskProtection.html>
+pub const UPDATE_PROTECTION: usize = 10;
+/// How many minutes a task is protected for unless it is said, and the least and the most that can be said.
+pub const PROTECTION_MINUTES: i32 = 120;
+/// Likewise.
+pub const PROTECTION_MINUTES_BOUNDS: (i32, i32) = (1, 2880);
 /// Services that one DescribeServices may name.
 pub const DESCRIBE_SERVICES: usize = 10;
 /// Tasks that a service may want. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
@@ -109,6 +116,8 @@ pub const GPUS: usize = 256;
 /// Bytes of a GPU's id.
 pub const GPU_ID_LENGTH: usize = 128;
 
+/// Characters of a wrong text that an error repeats.
+pub const ARN_SHOWN: usize = 256;
 /// Characters in a stop reason.
 pub const REASON_LENGTH: usize = 1024;
 /// A STOPPED task can be described for an hour.
@@ -129,6 +138,10 @@ pub const PLACEMENT_RETRY_MS: i64 = 15_000;
 pub const PROVISIONING_TASKS: usize = 500;
 /// One that has waited for so long fails.
 pub const PROVISIONING_MS: i64 = 30 * 60_000;
+
+/// A zone that has no room for a task of a service that is rebalanced, or where those that started for it have ended, is
+/// tried again after this, whatever happens before.
+pub const REBALANCING_RETRY_MS: i64 = 300_000;
 
 /// A task that ends by itself sooner than this after it started counts as failed for the back-off.
 pub const SHORT_LIFE_MS: i64 = 60_000;

@@ -25,6 +25,8 @@ use crate::{
     Cluster, Ids,
     account::TaskDefinitionRow,
     capacity,
+    cluster::{InstanceFacet, tally::Zone},
+    instance::ZONE,
     rows::{
         Attribute, InstanceId, InstanceRow, InstanceStatus, PlacementConstraint, PlacementStrategy,
         Resources, TaskOverride,
@@ -132,6 +134,12 @@ impl Request {
         self.provider.as_deref()
     }
 
+    /// The same in one zone.
+    pub fn in_zone(&self, zone: &Zone) -> Request {
+        let constraints = Constraints { zone: Some(zone.clone()), ..self.constraints.clone() };
+        Request { constraints, ..self.clone() }
+    }
+
     /// Whether what is left of CPU and memory is enough.
     fn fits(&self, cpu: i64, memory: i64) -> bool {
         let needs = &self.needs.resources;
@@ -151,6 +159,7 @@ pub struct Shape {
     provider: Option<Box<str>>,
     attributes: Vec<(String, Option<String>)>,
     constraints: Vec<String>,
+    zone: Option<Zone>,
     /// The group of which no other task may be there.
     distinct: Option<String>,
 }
@@ -166,6 +175,7 @@ impl Shape {
             provider: None,
             attributes: Vec::new(),
             constraints: Vec::new(),
+            zone: None,
             distinct: None,
         }
     }
@@ -184,6 +194,7 @@ impl Request {
             provider: self.provider.clone(),
             attributes: attributes.iter().map(|a| (a.name.clone(), a.value.clone())).collect(),
             constraints: constraints.collect(),
+            zone: self.constraints.zone.clone(),
             distinct: self.constraints.distinct_instance.then(|| self.group.clone()),
         }
     }
@@ -242,6 +253,14 @@ pub fn place_on(state: &Cluster, request: &Request, id: &InstanceId) -> Result<(
     let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)), of_provider };
     let Some(candidate) = state.candidate(id) else { return Err(refused(Reason::Inactive)) };
     filter::check(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
+}
+
+/// Whether a zone has an ACTIVE container instance on which the task may be, whatever runs there now. Looks at those of
+/// the zone until it finds one.
+pub fn is_in_zone(state: &Cluster, request: &Request, zone: &Zone) -> bool {
+    let (there, here) =
+        (state.seek_instances(InstanceFacet::AttributeValue(ZONE, zone)), request.in_zone(zone));
+    there.after(None).any(|id| eligible(state, &here, &id))
 }
 
 /// Whether a task of a DAEMON service belongs on a container instance, whatever runs there now.

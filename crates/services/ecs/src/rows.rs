@@ -12,6 +12,7 @@ mod container;
 mod definition;
 mod deployment;
 mod gpus;
+mod instance;
 mod linux;
 mod service;
 mod task;
@@ -23,8 +24,8 @@ use state::{Id128, row::KeyPart};
 use wire::Timestamp;
 
 pub use self::{
-    account::*, capacity::*, common::*, container::*, definition::*, deployment::*, gpus::*, linux::*,
-    service::*, task::*,
+    account::*, capacity::*, common::*, container::*, definition::*, deployment::*, gpus::*, instance::*,
+    linux::*, service::*, task::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -222,6 +223,12 @@ pub struct InstanceRow {
     /// from before there was one have it once their agent registers again.
     #[serde(default)]
     pub ec2_instance_id: Option<String>,
+    /// While its agent is away: when the tasks of services on it are given up, if they ever are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lost_at: Option<Timestamp>,
+    /// What its agent says of its host's health, by kind.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub health: Vec<InstanceHealth>,
     /// Rises with each change.
     pub version: i64,
     /// When an INACTIVE instance is forgotten.
@@ -345,6 +352,9 @@ pub struct TaskRow {
     pub execution_stopped_at: Option<Timestamp>,
     pub stopped_at: Option<Timestamp>,
     pub stop: Option<Stop>,
+    /// Until then its service does not choose it to be stopped; none once it shall be stopped for another reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<Timestamp>,
     /// When a STOPPED task is forgotten: an hour after it stopped, as in ECS.
     pub forget_at: Option<Timestamp>,
     /// Rises with each change.
@@ -438,6 +448,9 @@ pub struct ServiceRow {
     pub unplaced: Option<(String, Timestamp)>,
     /// Look again at this time, whatever happens before.
     pub wake_at: Option<Timestamp>,
+    /// While it is rebalanced over zones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rebalancing: Option<RebalancingRow>,
     /// When an INACTIVE service is forgotten.
     pub forget_at: Option<Timestamp>,
     /// What the row of an earlier version held that has rows of its own; only while it is read.

@@ -71,6 +71,9 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
         return;
     }
     row.wake_at = row.wake_at.filter(|at| !due(at));
+    if let Some(rebalancing) = &mut row.rebalancing {
+        rebalancing.not_before = rebalancing.not_before.filter(|at| !due(at));
+    }
     for deployment in &mut row.deployments {
         deployment.not_before = deployment.not_before.filter(|at| !due(at));
     }
@@ -91,6 +94,9 @@ pub fn set_back(txn: &mut Txn, name: &ServiceName) {
     let within = |at: Option<Timestamp>, most: i64| at.map(|at| at.min(now.plus_millis(most)));
     row.forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
     row.wake_at = within(row.wake_at, limits::SHORT_LIFE_MS);
+    if let Some(rebalancing) = &mut row.rebalancing {
+        rebalancing.not_before = within(rebalancing.not_before, limits::REBALANCING_RETRY_MS);
+    }
     for deployment in &mut row.deployments {
         let pause = backoff(deployment.consecutive_failures).unwrap_or_default();
         deployment.not_before = within(deployment.not_before, pause);

@@ -3,6 +3,7 @@
 pub mod describe;
 pub mod lifecycle;
 pub mod list;
+pub mod protection;
 pub mod provisioning;
 pub mod report;
 pub mod run;
@@ -17,6 +18,15 @@ use crate::{
     arn,
     cluster::{TaskId, TaskRow, Txn},
 };
+
+/// The time of a task has come: one that waits for room fails, one that stopped long enough ago is forgotten, and the
+/// protection of another ends.
+pub fn due(txn: &mut Txn, id: &TaskId) {
+    match txn.state.task(id).is_some_and(|task| task.is_provisioning()) {
+        true => provisioning::waited(txn, id),
+        false => protection::due(txn, id),
+    }
+}
 
 /// Finds the task that a request names by id or ARN.
 ///

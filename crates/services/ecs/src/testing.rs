@@ -38,6 +38,8 @@ pub struct World {
     pub ids: Ids,
     /// Whether somebody wants to hear of it.
     pub listened: bool,
+    /// After how long without its agent a container instance is lost to services.
+    pub lost_after_ms: Option<i64>,
     /// What the last batch changed.
     pub changed: Vec<Key>,
     /// What it has stored.
@@ -88,14 +90,15 @@ impl World {
     /// An empty cluster `c`, and two revisions each of the families `web`, `checked` (with a health check)
     /// and `port` (with a static host port).
     pub fn new() -> World {
-        let row = clusters::create_cluster(&ctx(), from(json!({"clusterName": "c"}))).unwrap();
         let account = Account::default();
+        let row = clusters::create_cluster(&ctx(), &account, from(json!({"clusterName": "c"}))).unwrap();
         let mut world = World {
             state: Cluster::of(row),
             account,
             ctx: ctx(),
             ids: Ids::new(7),
             listened: false,
+            lost_after_ms: None,
             changed: Vec::new(),
             stored: Changes::new(),
             looked: 0,
@@ -137,7 +140,11 @@ impl World {
         &mut self,
         work: impl FnOnce(&mut Batch<Cluster, Changes>, &Ctx, &mut Ids) -> T,
     ) -> (T, Vec<Key>) {
-        let ports = Ports { account: Arc::new(self.account.clone()), listened: self.listened };
+        let ports = Ports {
+            account: Arc::new(self.account.clone()),
+            listened: self.listened,
+            lost_after_ms: self.lost_after_ms,
+        };
         let mut batch = Batch::new(self.state.clone(), ports, Changes::new());
         looks::taken();
         let reply = work(&mut batch, &self.ctx, &mut self.ids);
@@ -185,8 +192,17 @@ impl World {
         self.host_with_gpus(memory, &[])
     }
 
+    /// Likewise, in a zone.
+    pub fn host_in(&mut self, zone: &str, memory: i32) -> String {
+        self.host_with(memory, &[], Some(zone))
+    }
+
     /// Likewise, with GPUs of these ids.
     pub fn host_with_gpus(&mut self, memory: i32, gpus: &[&str]) -> String {
+        self.host_with(memory, gpus, None)
+    }
+
+    fn host_with(&mut self, memory: i32, gpus: &[&str], zone: Option<&str>) -> String {
         let number = |name: &str, value: i32| json!({"name": name, "type": "INTEGER", "integerValue": value});
         let able =
             ["ecs.capability.container-health-check", "com.amazonaws.ecs.capability.docker-remote-api.1.24"];
@@ -194,9 +210,12 @@ impl World {
         if !gpus.is_empty() {
             resources.push(json!({"name": "GPU", "type": "STRINGSET", "stringSetValue": gpus}));
         }
+        let able = able.iter().map(|name| json!({"name": name}));
+        let zone = zone.map(|zone| json!({"name": instance::ZONE, "value": zone}));
+        let attributes: Vec<_> = able.chain(zone).collect();
         let request = json!({
             "totalResources": resources,
-            "attributes": able.map(|name| json!({"name": name})),
+            "attributes": attributes,
         });
         let registered = self.call(instance::register::register_container_instance, request).unwrap();
         let arn = registered.container_instance.unwrap().container_instance_arn.unwrap();

@@ -13,8 +13,8 @@ use crate::{
 pub fn due(txn: &mut Txn, key: Key) {
     match key {
         Key::Service(name) => service::woken(txn, &name),
-        Key::Task(id) => task::report::due(txn, &id),
-        Key::Instance(id) => instance::state::forget(txn, &id),
+        Key::Task(id) => task::due(txn, &id),
+        Key::Instance(id) => instance::state::due(txn, &id),
         Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
         Key::ServiceDeployment(id) => service::deployment::woken(txn, &id),
@@ -32,6 +32,8 @@ pub fn set_back(txn: &mut Txn, key: Key) {
             let Some(row) = txn.state.task(&id).cloned() else { return };
             let mut next = row.as_ref().clone();
             next.forget_at = within(row.forget_at, limits::STOPPED_TASK_KEPT_MS);
+            let (_, longest) = limits::PROTECTION_MINUTES_BOUNDS;
+            next.protected_until = within(row.protected_until, i64::from(longest) * 60_000);
             if let Some(waits) = &mut next.waits {
                 waits.until = waits.until.min(now.plus_millis(limits::PROVISIONING_MS));
             }
@@ -42,8 +44,9 @@ pub fn set_back(txn: &mut Txn, key: Key) {
         Key::Instance(id) => {
             let Some(row) = txn.state.instance(&id).cloned() else { return };
             let forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
-            if forget_at != row.forget_at {
-                txn.put_instance(InstanceRow { forget_at, ..row.as_ref().clone() });
+            let lost_at = within(row.lost_at, txn.ports.lost_after_ms.unwrap_or_default());
+            if (forget_at, lost_at) != (row.forget_at, row.lost_at) {
+                txn.put_instance(InstanceRow { forget_at, lost_at, ..row.as_ref().clone() });
             }
         }
         Key::ServiceToken(name) => {

@@ -110,8 +110,8 @@ impl World {
         let homes = Homes::open(Arc::new(store), identity, &mut [])?;
         let (home, by) = (homes.own(), keys::administrator("aws", "000000000000", ""));
         let ctx = home.ctx(&by, server::runtime::now());
-        let row =
-            ecs::clusters::create_cluster(&ctx, read(json!({"clusterName": "scale"}))?).map_err(said)?;
+        let request = read(json!({"clusterName": "scale"}))?;
+        let row = ecs::clusters::create_cluster(&ctx, &home.account().state, request).map_err(said)?;
         let cluster = home.create_cluster(&by, row).await.map_err(said)?;
         let world = World { home, cluster, _homes: homes, folder };
         world.define().await?;

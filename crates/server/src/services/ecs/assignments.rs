@@ -8,13 +8,16 @@ use std::{
 
 use ::ecs::{
     Ctx, account, arn,
-    cluster::{Desired, InstanceId, InstanceStatus, TaskId, TaskRow},
+    cluster::{
+        Desired, InstanceHealth, InstanceHealthCheckType, InstanceId, InstanceStatus, TaskId, TaskRow,
+    },
     instance, task,
 };
 use agent_protocol::{acs, tcs};
 use async_trait::async_trait;
 use ecs_model as ecs;
 use tokio::{sync::watch, time::Instant};
+use wire::Timestamp;
 
 use super::{
     ClusterHandle, Home, Homes,
@@ -128,6 +131,26 @@ impl Link {
         let instance_arn = arn::container_instance(&ctx, &name, instance);
         Ok(Link { cluster, instance, ctx, cluster_arn, instance_arn })
     }
+}
+
+/// What an agent says of its host, in the words of the API; `None` for what the API has no words for.
+fn host_health(seen: tcs::InstanceStatus, at: Timestamp) -> Option<InstanceHealth> {
+    use InstanceHealthCheckType::{AcceleratedCompute, AgentConnectivity, ContainerRuntime, Daemon};
+    // Amazon's agent writes them as its own code has them.
+    let r#type = match seen.r#type?.as_str() {
+        "ContainerRuntime" => ContainerRuntime,
+        "AcceleratedCompute" => AcceleratedCompute,
+        "Daemon" => Daemon,
+        "AgentConnectivity" => AgentConnectivity,
+        other => other.parse().ok()?,
+    };
+    Some(InstanceHealth {
+        r#type,
+        status: seen.status?.parse().ok()?,
+        status_reason: seen.status_reason.filter(|why| !why.is_empty()),
+        updated_at: seen.last_updated.unwrap_or(at),
+        changed_at: seen.last_status_change.unwrap_or(at),
+    })
 }
 
 pub(super) fn refusal(kind: RefusalKind, message: &str) -> Refusal {
@@ -300,8 +323,14 @@ impl Telemetry for Link {
         Ok(())
     }
 
-    async fn instance_status(&mut self, _status: tcs::PublishInstanceStatusRequest) -> Result<(), Refusal> {
-        // As metrics: DescribeContainerInstances refuses CONTAINER_INSTANCE_HEALTH until it is built.
-        Ok(())
+    async fn instance_status(&mut self, told: tcs::PublishInstanceStatusRequest) -> Result<(), Refusal> {
+        let at = now();
+        let found: Vec<_> = told.statuses.into_iter().filter_map(|seen| host_health(seen, at)).collect();
+        let instance = self.instance;
+        let done = self.cluster.execute("", move |txn| {
+            instance::health::report(txn, &instance, found);
+            Ok(())
+        });
+        done.await.map_err(|error| refusal(RefusalKind::Server, error.message()))
     }
 }

@@ -15,7 +15,7 @@ const DESCRIBE: usize = 100;
 pub async fn create(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::CreateClusterRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
-    let row = clusters::create_cluster(&ctx, request)?;
+    let row = clusters::create_cluster(&ctx, &home.account().state, request)?;
     let cluster = home.create_cluster(&call.caller, row).await?;
     let all = [
         ecs::ClusterField::Settings,

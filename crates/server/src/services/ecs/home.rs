@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
+    time::Duration,
 };
 
 use ::ecs::{
@@ -34,6 +35,7 @@ pub struct Home {
     partition: Arc<str>,
     runtime: Arc<Runtime>,
     bus: Arc<dyn EventBus>,
+    lost_after_ms: Option<i64>,
     account: Shard<Account>,
     clusters: RwLock<BTreeMap<String, ClusterHandle>>,
     /// Held while a cluster is made, so that each name has one writer.
@@ -48,6 +50,7 @@ impl Home {
         place: &Place,
         runtime: &Arc<Runtime>,
         bus: &Arc<dyn EventBus>,
+        lost_after: Option<Duration>,
     ) -> Arc<Home> {
         let (place, partition): (Place, Arc<str>) =
             (place.clone(), runtime.identity().partition.as_str().into());
@@ -57,7 +60,9 @@ impl Home {
         let account = Shard::start(found.account, setting);
         let (clusters, making, keys_swept) = Default::default();
         let (runtime, bus) = (runtime.clone(), bus.clone());
-        let home = Home { place, partition, runtime, bus, account, clusters, making, keys_swept };
+        let lost_after_ms = lost_after.and_then(|after| i64::try_from(after.as_millis()).ok());
+        let home =
+            Home { place, partition, runtime, bus, lost_after_ms, account, clusters, making, keys_swept };
         let started = found.clusters.into_iter().map(|(name, state)| {
             let cluster = home.start_cluster(&name, state);
             (name, cluster)
@@ -69,10 +74,11 @@ impl Home {
 
     fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
         let account = self.account.clone();
-        let (bus, place) = (self.bus.clone(), self.place.clone());
+        let (bus, place, lost_after_ms) = (self.bus.clone(), self.place.clone(), self.lost_after_ms);
         let ports = move || ecs::cluster::Ports {
             account: account.read().state.clone(),
             listened: bus.listens(&place, contract::ECS, now()),
+            lost_after_ms,
         };
         let setting = Setting {
             id: shard_id(&self.place, name),

@@ -33,6 +33,8 @@ pub struct Homes {
     runtime: Arc<Runtime>,
     /// Where what happens is told.
     bus: Arc<dyn EventBus>,
+    /// After how long without its agent a container instance is lost to services.
+    lost_after: Option<Duration>,
     homes: RwLock<BTreeMap<Place, Arc<Home>>>,
     /// Of which account and region an agent's key is.
     agent_keys: Arc<RwLock<HashMap<String, Place>>>,
@@ -42,14 +44,20 @@ pub struct Homes {
 pub struct Read {
     found: Found,
     runtime: Arc<Runtime>,
+    lost_after: Option<Duration>,
 }
 
 impl Read {
+    /// After so long without its agent the tasks of services on a container instance are given up; `None` is never.
+    pub fn giving_up_after(self, lost_after: Option<Duration>) -> Read {
+        Read { lost_after, ..self }
+    }
+
     /// Starts the writers of ECS; what happens is told to this bus.
     pub fn start(self, bus: Arc<dyn EventBus>) -> Arc<Homes> {
-        let Read { found, runtime } = self;
+        let Read { found, runtime, lost_after } = self;
         let (homes, agent_keys) = Default::default();
-        let homes = Arc::new(Homes { runtime, bus, homes, agent_keys });
+        let homes = Arc::new(Homes { runtime, bus, lost_after, homes, agent_keys });
         for (place, found) in found.places {
             let home = homes.start_home(&place, found);
             homes.homes.write().insert(place, home);
@@ -73,7 +81,7 @@ impl Homes {
         let mut all: Vec<&mut dyn Loads> = vec![&mut found];
         all.extend(others.iter_mut().map(|other| &mut **other as &mut dyn Loads));
         let runtime = Runtime::open(store, identity, &mut all)?;
-        Ok(Read { found, runtime })
+        Ok(Read { found, runtime, lost_after: None })
     }
 
     /// Reads them and starts the writers of ECS, without an event bus.
@@ -89,7 +97,7 @@ impl Homes {
     }
 
     fn start_home(&self, place: &Place, found: OfPlace) -> Arc<Home> {
-        let home = Home::start(found, place, &self.runtime, &self.bus);
+        let home = Home::start(found, place, &self.runtime, &self.bus, self.lost_after);
         let known = home.account().state.agent_keys_after("", usize::MAX);
         for row in known {
             self.agent_keys.write().entry(row.access_key.clone()).or_insert_with(|| place.clone());

@@ -15,22 +15,39 @@ use crate::{
 /// The longest ARN of a user or role: 512 characters of path, 64 of name.
 const MAX_PRINCIPAL: usize = 700;
 
-/// A setting's values; the first is in force until one is put.
-fn values(name: SettingName) -> &'static [&'static str] {
-    match name {
-        // Opting out of the long formats is no longer possible.
+/// What is known of a setting: its values, of which the first is in force until one is put, and what it does here.
+pub struct Known {
+    pub values: &'static [&'static str],
+    pub effect: &'static str,
+}
+
+/// What is known of a setting.
+pub fn known(name: SettingName) -> Known {
+    const NO_FARGATE: &str = "none: no task runs on Fargate yet";
+    let (values, effect): (&[_], _) = match name {
         SettingName::ServiceLongArnFormat
         | SettingName::TaskLongArnFormat
-        | SettingName::ContainerInstanceLongArnFormat => &["enabled"],
-        SettingName::AwsvpcTrunking | SettingName::FargateFIPSMode | SettingName::FargateEventWindows => {
-            &["disabled", "enabled"]
+        | SettingName::ContainerInstanceLongArnFormat => {
+            (&["enabled"], "none: the long format is the only one, and `disabled` is answered as ECS does")
         }
-        SettingName::ContainerInsights => &["disabled", "enabled", "enhanced"],
-        SettingName::TagResourceAuthorization => &["off", "on"],
-        SettingName::FargateTaskRetirementWaitPeriod => &["7", "0", "14"],
-        SettingName::DefaultLogDriverMode => &["non-blocking", "blocking"],
-        SettingName::GuardDutyActivate => &["off", "on"],
-    }
+        SettingName::AwsvpcTrunking => (&["disabled", "enabled"], "none until `awsvpc` is built"),
+        SettingName::FargateFIPSMode | SettingName::FargateEventWindows => {
+            (&["disabled", "enabled"], NO_FARGATE)
+        }
+        SettingName::FargateTaskRetirementWaitPeriod => (&["7", "0", "14"], NO_FARGATE),
+        SettingName::ContainerInsights => {
+            (&["disabled", "enabled", "enhanced"], "the setting of a cluster that is made without one")
+        }
+        SettingName::TagResourceAuthorization => {
+            (&["off", "on"], "none until there are policies: whoever may make a resource may tag it")
+        }
+        SettingName::DefaultLogDriverMode => (
+            &["non-blocking", "blocking"],
+            "the `mode` of `awslogs` drivers that name none, of task definitions that are registered from then on",
+        ),
+        SettingName::GuardDutyActivate => (&["off", "on"], "none, and it cannot be put, as in ECS"),
+    };
+    Known { values, effect }
 }
 
 /// Lists what was put, or what is in force for a principal.
@@ -112,7 +129,7 @@ fn in_force<'a>(state: &'a Account, ctx: &Ctx, principal: &'a str, name: Setting
     let own = if principal == root(ctx) { None } else { find(principal) };
     match own {
         Some(value) => (value, principal),
-        None => (find("").unwrap_or(values(name)[0]), ""),
+        None => (find("").unwrap_or(known(name).values[0]), ""),
     }
 }
 
@@ -123,19 +140,22 @@ impl Account {
     }
 }
 
+/// Puts a value; its case counts.
+///
+/// # Errors
+/// `InvalidParameterException` for what is no value of the setting, or none that can be put.
 fn put(txn: &mut Txn, principal: String, name: SettingName, value: String) -> Result<ecs::Setting, Error> {
-    let known = values(name);
-    let value = value.to_ascii_lowercase();
+    let values = known(name).values;
     if name == SettingName::GuardDutyActivate {
         return Err(errors::invalid_parameter(
             "guardDutyActivate is managed by Amazon GuardDuty and cannot be modified.",
         ));
     }
-    if !known.contains(&value.as_str()) {
-        return Err(errors::invalid_parameter(format!(
-            "Invalid value for setting {name}: it must be one of {}.",
-            known.join(", ")
-        )));
+    if values == ["enabled"] && value == "disabled" {
+        return Err(errors::invalid_parameter("You can no longer disable Long Arn settings."));
+    }
+    if !values.contains(&value.as_str()) {
+        return Err(errors::invalid_parameter("Invalid setting 'value'"));
     }
     let setting = setting(txn.ctx, name, &value, &principal);
     txn.put(SettingRow { principal, name, value });

@@ -393,11 +393,58 @@ fn settings_fall_back_from_principal_to_account_to_default() {
     assert_eq!(deleted.unwrap().setting.unwrap().value.as_deref(), Some("enabled"));
     assert_eq!(look(&state, effective), insights("enabled", &root));
     assert_eq!(look(&state, json!({"effectiveSettings": true, "maxResults": 100})).len(), 11);
-    for bad in [("containerInsights", "loud"), ("guardDutyActivate", "on"), ("taskLongArnFormat", "disabled")]
-    {
-        let put = json!({"name": bad.0, "value": bad.1});
-        let refused = call(&mut state, settings::put_account_setting, put).unwrap_err();
-        assert_eq!(refused.code(), "InvalidParameterException", "{bad:?}");
+}
+
+#[test]
+fn each_setting_takes_its_values_and_begins_with_its_default() {
+    let long = "You can no longer disable Long Arn settings.";
+    let guarded = "guardDutyActivate is managed by Amazon GuardDuty and cannot be modified.";
+    let invalid = "Invalid setting 'value'";
+    let switch: &[&str] = &["disabled", "enabled"];
+    for (name, default, takes, refused) in [
+        ("serviceLongArnFormat", "enabled", &["enabled"][..], [("disabled", long), ("ENABLED", invalid)]),
+        ("taskLongArnFormat", "enabled", &["enabled"], [("disabled", long), ("on", invalid)]),
+        ("containerInstanceLongArnFormat", "enabled", &["enabled"], [("disabled", long), ("", invalid)]),
+        ("awsvpcTrunking", "disabled", switch, [("on", invalid), ("Enabled", invalid)]),
+        (
+            "containerInsights",
+            "disabled",
+            &["disabled", "enabled", "enhanced"],
+            [("loud", invalid), ("ENHANCED", invalid)],
+        ),
+        ("fargateFIPSMode", "disabled", switch, [("on", invalid), ("off", invalid)]),
+        ("fargateEventWindows", "disabled", switch, [("on", invalid), ("off", invalid)]),
+        ("tagResourceAuthorization", "off", &["off", "on"], [("enabled", invalid), ("disabled", invalid)]),
+        ("fargateTaskRetirementWaitPeriod", "7", &["0", "7", "14"], [("8", invalid), ("disabled", invalid)]),
+        ("guardDutyActivate", "off", &[], [("on", guarded), ("off", guarded)]),
+        (
+            "defaultLogDriverMode",
+            "non-blocking",
+            &["blocking", "non-blocking"],
+            [("enabled", invalid), ("", invalid)],
+        ),
+    ] {
+        let mut state = Account::default();
+        let effective = |state: &Account| {
+            let look = json!({"name": name, "effectiveSettings": true});
+            let reply = settings::list_account_settings(state, &ctx(), &request(look)).unwrap();
+            reply.settings.unwrap().remove(0).value.unwrap()
+        };
+        assert_eq!(effective(&state), default, "{name}");
+        for (value, words) in refused {
+            let put = json!({"name": name, "value": value});
+            let error = call(&mut state, settings::put_account_setting_default, put).unwrap_err();
+            assert_eq!(
+                (error.code(), error.message()),
+                ("InvalidParameterException", words),
+                "{name} {value}"
+            );
+        }
+        for value in takes {
+            let put = json!({"name": name, "value": value});
+            call(&mut state, settings::put_account_setting_default, put).unwrap();
+            assert_eq!(effective(&state), *value, "{name}");
+        }
     }
 }
 

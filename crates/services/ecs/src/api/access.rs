@@ -78,6 +78,11 @@ pub fn instances(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "containerInstances", |named| instance(ctx, input, named))
 }
 
+/// That of `containerInstance`.
+pub fn instance_of(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "containerInstance", |named| instance(ctx, input, named))
+}
+
 /// Those whose attributes are meant.
 pub fn targets(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "attributes.targetId", |named| instance(ctx, input, named))

@@ -1,6 +1,12 @@
-//! The rest of docs/support.md: what of the members inside of task definitions and overrides is built.
+//! The rest of docs/support.md: what of the members inside of task definitions and overrides is built, and what account
+//! settings do.
 
-use crate::account::members;
+use wire::StringEnum;
+
+use crate::{
+    account::{members, settings},
+    rows::SettingName,
+};
 
 /// The members inside of task definitions and overrides that are not built, as `account::members` decides them.
 pub fn nested() -> String {
@@ -33,6 +39,11 @@ pub fn nested() -> String {
     out.push_str("\nThe options of `logConfiguration` that are built; any other is refused.\n\n| driver | options |\n|---|---|\n");
     for (driver, options) in members::LOG_OPTIONS {
         out.push_str(&format!("| `{driver}` | `{}` |\n", options.join("`, `")));
+    }
+    out.push_str("\n## Account settings\n\nThe first value holds until another is put.\n\n| setting | values | effect |\n|---|---|---|\n");
+    for name in SettingName::ALL {
+        let settings::Known { values, effect } = settings::known(*name);
+        out.push_str(&format!("| `{name}` | `{}` | {effect} |\n", values.join("`, `")));
     }
     out
 }

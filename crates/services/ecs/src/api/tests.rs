@@ -76,6 +76,12 @@ fn operations_are_authorised_on_what_they_name() {
             json!({"cluster": "c", "tasks": ["1", task]}),
             vec![arn("task/c/0123"), arn("task/c/1")],
         ),
+        ("GetTaskProtection", json!({"cluster": "c", "tasks": ["1"]}), vec![arn("task/c/1")]),
+        (
+            "UpdateTaskProtection",
+            json!({"cluster": "c", "tasks": [task, "1"]}),
+            vec![arn("task/c/0123"), arn("task/c/1")],
+        ),
         ("ListTasks", json!({"cluster": "c"}), vec![arn("container-instance/c/*")]),
         ("ListTasks", json!({"containerInstance": "1"}), vec![arn("container-instance/default/1")]),
         ("CreateService", json!({"cluster": arn("cluster/c"), "serviceName": "s"}), vec![arn("service/c/s")]),
@@ -86,6 +92,12 @@ fn operations_are_authorised_on_what_they_name() {
             json!({"cluster": "c", "attributes": [{"name": "a", "targetId": "1"}, {"name": "b", "targetId": "1"}]}),
             vec![arn("container-instance/c/1")],
         ),
+        (
+            "UpdateContainerAgent",
+            json!({"cluster": "c", "containerInstance": "1"}),
+            vec![arn("container-instance/c/1")],
+        ),
+        ("SubmitAttachmentStateChanges", json!({"cluster": "c"}), vec![arn("cluster/c")]),
         ("DeregisterContainerInstance", json!({"containerInstance": "1"}), vec![arn("cluster/default")]),
         ("ListServiceDeployments", json!({"cluster": "c", "service": "s"}), vec![arn("service/c/s")]),
         (

@@ -111,6 +111,15 @@ impl Cluster {
         lacking.chain(&self.daemons.of_tasks).cloned().collect()
     }
 
+    /// The daemons on a container instance, if nothing else is there that is not STOPPED.
+    pub fn only_daemons(&self, id: &InstanceId) -> Option<Vec<ServiceName>> {
+        let of = |group: &String| {
+            let name = ServiceName::from(group.strip_prefix("service:")?);
+            self.service(&name).is_some_and(|row| row.daemon()).then_some(name)
+        };
+        self.usage(id)?.groups.keys().map(of).collect()
+    }
+
     /// A daemon is looked at for the first time, or anew: it belongs on `eligible`, and of its places `changed` are
     /// still to be looked at.
     pub fn daemon_begins(

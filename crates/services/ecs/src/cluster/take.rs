@@ -1,6 +1,6 @@
 //! How a change of a row changes the indexes: the only code that does.
 
-use super::{totals::Way, *};
+use super::{tally::Site, totals::Way, *};
 
 impl Cluster {
     pub(super) fn put_instance(&mut self, row: &Arc<InstanceRow>) {
@@ -10,8 +10,13 @@ impl Cluster {
         }
         self.totals.instance(row, Way::In);
         self.facets.instance(old.as_deref(), Some(row));
-        self.left(&row.id, old.as_deref(), Some(row));
+        let was = self.stands(old.as_deref(), -1);
+        let is = self.stands(Some(row), 1);
+        self.moved(&row.id, &was, &is);
         let usage = self.usage.entry(row.id).or_default();
+        if usage.zone != is.zone {
+            Arc::make_mut(usage).zone = is.zone;
+        }
         let slot = match usage.slot {
             Some(slot) => slot,
             None => {
@@ -34,7 +39,8 @@ impl Cluster {
         if let Some(row) = &row {
             self.totals.instance(row, Way::Out);
             self.facets.instance(Some(row), None);
-            self.left(id, Some(row), None);
+            let was = self.stands(Some(row), -1);
+            self.moved(id, &was, &Site::default());
         }
         let Some(usage) = self.usage.remove(id) else { return };
         if let Some(slot) = usage.slot {
@@ -89,6 +95,7 @@ impl Cluster {
 
     pub(super) fn put_task(&mut self, row: &Arc<TaskRow>) {
         let old = self.tasks.insert(row.id, row.clone());
+        self.aged(old.as_deref(), Some(row));
         match &old {
             Some(old) if old.takes_alike(row) => self.recount(old, row),
             old => {
@@ -105,28 +112,55 @@ impl Cluster {
             return;
         }
         if let Some(old) = &old {
-            self.subtract(old, self.leaves(old));
+            self.subtract(old, &self.site(old));
         }
-        self.add(row, self.leaves(row));
+        self.add(row, &self.site(row));
     }
 
     pub(super) fn delete_task(&mut self, id: &TaskId) {
         let Some(old) = self.tasks.remove(id) else { return };
+        self.aged(Some(&old), None);
         self.uncount(&old);
         self.facets.task(Some(&old), None);
         self.used_capacity.task(Some(&old), None);
         self.provisioning.task(id, None);
-        self.subtract(&old, self.leaves(&old));
+        self.subtract(&old, &self.site(&old));
     }
 
-    /// Whether a task is on a container instance that is to be emptied.
-    fn leaves(&self, task: &TaskRow) -> bool {
-        emptied(task.instance.as_ref().and_then(|id| self.instances.get(id)).map(|row| row.as_ref()))
+    fn aged(&mut self, old: Option<&TaskRow>, new: Option<&TaskRow>) {
+        let place = |row: &TaskRow| row.forget_at.map(|at| (at, row.id));
+        let (old, new) = (old.and_then(place), new.and_then(place));
+        if old != new {
+            old.map(|old| self.stopped_by_age.remove(&old));
+            new.map(|new| self.stopped_by_age.insert(new));
+        }
     }
 
-    /// A container instance begins to be emptied, or ends it: the tasks on it are of another class.
-    fn left(&mut self, id: &InstanceId, old: Option<&InstanceRow>, new: Option<&InstanceRow>) {
-        let (was, is) = (emptied(old), emptied(new));
+    /// Where a task is.
+    fn site(&self, task: &TaskRow) -> Site {
+        let host = task.instance.as_ref().and_then(|id| self.instances.get(id));
+        let Some(host) = host else { return Site::default() };
+        let zone = self.usage.get(&host.id).map(|usage| usage.zone.clone()).unwrap_or_default();
+        Site { leaving: emptied(host), zone }
+    }
+
+    /// A container instance begins, or ends, to be as a row says: gives where its tasks are by that.
+    fn stands(&mut self, row: Option<&InstanceRow>, by: isize) -> Site {
+        let Some(row) = row else { return Site::default() };
+        let zone = instance::attribute(row, instance::ZONE).unwrap_or_default();
+        let site = Site { leaving: emptied(row), zone: zone.into() };
+        if row.is_open() {
+            let before = self.zones.get(&site.zone).copied().unwrap_or_default();
+            match before.saturating_add_signed(by) {
+                0 => self.zones.remove(&site.zone),
+                count => self.zones.insert(site.zone.clone(), count),
+            };
+        }
+        site
+    }
+
+    /// The tasks on a container instance are elsewhere, or of another class, as it has changed.
+    fn moved(&mut self, id: &InstanceId, was: &Site, is: &Site) {
         if was == is {
             return;
         }
@@ -139,19 +173,19 @@ impl Cluster {
         }
     }
 
-    fn add(&mut self, row: &TaskRow, leaving: bool) {
+    fn add(&mut self, row: &TaskRow, site: &Site) {
         if let Some((service, _)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) {
-            Arc::make_mut(self.tallies.entry(service.clone()).or_default()).add(row, leaving);
+            Arc::make_mut(self.tallies.entry(service.clone()).or_default()).add(row, site);
         }
     }
 
-    fn subtract(&mut self, row: &TaskRow, leaving: bool) {
+    fn subtract(&mut self, row: &TaskRow, site: &Site) {
         let Some((service, _)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
             return;
         };
         let Some(tally) = self.tallies.get_mut(service) else { return };
         let tally = Arc::make_mut(tally);
-        tally.subtract(row, leaving);
+        tally.subtract(row, site);
         if tally.is_empty() {
             self.tallies.remove(service);
         }
@@ -222,16 +256,24 @@ impl Cluster {
     }
 }
 
-/// Whether a container instance is to be emptied: one that is there and not ACTIVE.
-fn emptied(row: Option<&InstanceRow>) -> bool {
-    row.is_some_and(|row| row.status != InstanceStatus::Active)
+/// Whether a container instance is to be emptied: one that is not ACTIVE.
+fn emptied(row: &InstanceRow) -> bool {
+    row.status != InstanceStatus::Active
+}
+
+impl InstanceRow {
+    /// Whether it takes tasks: it is ACTIVE, and its agent connected.
+    pub fn is_open(&self) -> bool {
+        self.status == InstanceStatus::Active && self.agent_connected
+    }
 }
 
 impl ServiceRow {
     /// The earliest time at which this service must be looked at again.
     pub fn wakes_at(&self) -> Option<Timestamp> {
         let deployments = self.deployments.iter().filter_map(|d| d.not_before);
-        deployments.chain(self.wake_at).chain(self.forget_at).min()
+        let rebalancing = self.rebalancing.and_then(|of| of.not_before);
+        deployments.chain(rebalancing).chain(self.wake_at).chain(self.forget_at).min()
     }
 }
 

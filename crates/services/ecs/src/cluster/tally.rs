@@ -1,7 +1,7 @@
 //! The tasks of one service, counted and in order: what its next step is planned from, without a look at each of
 //! them. An index of the rows of tasks and of container instances, changed only where those are applied.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 use wire::Timestamp;
@@ -26,13 +26,36 @@ pub struct Class {
     /// On a container instance that is to be emptied: one that is there and not ACTIVE.
     pub leaving: bool,
     pub standing: Standing,
+    /// Protected from being chosen to be stopped.
+    pub is_protected: bool,
+}
+
+/// A zone by its name; empty where none is known.
+pub type Zone = Arc<str>;
+
+/// Where a task is, as its service sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Site {
+    /// As of a [`Class`].
+    pub leaving: bool,
+    pub zone: Zone,
+}
+
+/// Tasks of one zone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InZone {
+    pub zone: Zone,
+    /// How many there are.
+    pub tasks: usize,
+    /// Some of those that may go, the newest first.
+    pub may_go: Vec<Place>,
 }
 
 /// Where a task stands among those of its class: older ones first.
 pub type Place = (Timestamp, TaskId);
 
 /// Tasks by class.
-type Classes = [OrdSet<Place>; 6];
+type Classes = [OrdSet<Place>; 12];
 
 /// The tasks of one deployment that are not STOPPED.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -43,9 +66,9 @@ pub struct Share {
     pub pending: i32,
     /// Not STOPPED: a deployment is there as long as any is.
     pub live: usize,
-    /// Those that shall run: which of them to stop, and how many there are of each class.
-    shall_run: Classes,
-    /// Likewise, those that are of a capacity provider, by it.
+    /// Those that shall run, of each class by zone: which of them to stop, and how many there are.
+    shall_run: [OrdMap<Zone, OrdSet<Place>>; 12],
+    /// Those that are of a capacity provider, by it.
     by_provider: OrdMap<Box<str>, Classes>,
     /// When those that shall run have started: how long the youngest has lived.
     started: OrdSet<Place>,
@@ -62,25 +85,62 @@ impl Class {
     /// Every class.
     pub fn all() -> impl Iterator<Item = Class> {
         use Standing::{Coming, Healthy, Unhealthy};
-        let of = |leaving: bool| move |standing: Standing| Class { leaving, standing };
-        let all = [Coming, Unhealthy, Healthy];
-        all.into_iter().map(of(false)).chain(all.into_iter().map(of(true)))
+        let places = [(false, false), (false, true), (true, false), (true, true)];
+        places.into_iter().flat_map(|(leaving, is_protected)| {
+            let of = move |standing| Class { leaving, standing, is_protected };
+            [Coming, Unhealthy, Healthy].into_iter().map(of)
+        })
+    }
+
+    fn of(row: &TaskRow, site: &Site) -> Option<Class> {
+        let (leaving, is_protected) = (site.leaving, row.protected_until.is_some());
+        row.standing().map(|standing| Class { leaving, standing, is_protected })
     }
 
     fn index(self) -> usize {
-        self.standing as usize + if self.leaving { 3 } else { 0 }
+        self.standing as usize + 3 * usize::from(self.leaving) + 6 * usize::from(self.is_protected)
     }
 }
 
 impl Share {
-    /// The tasks of a class, the oldest first.
-    pub fn class(&self, class: Class) -> &OrdSet<Place> {
+    /// The tasks of a class by zone, the oldest first.
+    pub fn class(&self, class: Class) -> &OrdMap<Zone, OrdSet<Place>> {
         &self.shall_run[class.index()]
+    }
+
+    /// How many of the tasks that shall run are of classes that `which` names, in each zone where there are any.
+    pub fn zones(&self, which: impl Fn(Class) -> bool) -> BTreeMap<Zone, usize> {
+        let mut counted = BTreeMap::new();
+        for (zone, tasks) in Class::all().filter(|class| which(*class)).flat_map(|class| self.class(class)) {
+            *counted.entry(zone.clone()).or_default() += tasks.len();
+        }
+        counted
+    }
+
+    /// The tasks that shall run and are of classes that `which` names, by zone; of those that are not protected, at most
+    /// `most` of each.
+    pub fn in_zones(&self, most: usize, which: impl Fn(Class) -> bool) -> Vec<InZone> {
+        let counted = self.zones(&which).into_iter();
+        let mut zones: Vec<_> =
+            counted.map(|(zone, tasks)| InZone { zone, tasks, may_go: Vec::new() }).collect();
+        for class in Class::all().filter(|class| !class.is_protected && which(*class)) {
+            for zone in &mut zones {
+                let tasks = self.class(class).get(&zone.zone).into_iter();
+                zone.may_go
+                    .extend(tasks.flat_map(|tasks| tasks.iter().rev().take(most)).inspect(|_| looks::one()));
+            }
+        }
+        for zone in &mut zones {
+            zone.may_go.sort_unstable_by(|a, b| b.cmp(a));
+            zone.may_go.truncate(most);
+        }
+        zones
     }
 
     /// How many of the tasks that shall run are of classes that `which` names.
     pub fn count(&self, which: impl Fn(Class) -> bool) -> usize {
-        Class::all().filter(|class| which(*class)).map(|class| self.class(class).len()).sum()
+        let of = |class| self.class(class).values().map(OrdSet::len).sum::<usize>();
+        Class::all().filter(|class| which(*class)).map(of).sum()
     }
 
     /// How many of the tasks that shall run are of a capacity provider and of classes that `which` names.
@@ -166,7 +226,9 @@ impl Tally {
         let mut found = Vec::new();
         for (id, share) in &self.shares {
             for class in Class::all().filter(|class| which(id, *class)) {
-                found.extend(share.class(class).iter().rev().take(most).inspect(|_| looks::one()).copied());
+                let zones = share.class(class).values();
+                let newest = zones.flat_map(|tasks| tasks.iter().rev().take(most));
+                found.extend(newest.inspect(|_| looks::one()).copied());
             }
         }
         found.sort_unstable_by(|a, b| b.cmp(a));
@@ -179,19 +241,19 @@ impl Tally {
         self.shares.is_empty()
     }
 
-    /// A task that is not STOPPED is there, or is as this row says from now on; `leaving` is of its container instance.
-    pub(super) fn add(&mut self, row: &TaskRow, leaving: bool) {
+    /// A task that is not STOPPED is there, or is as this row says from now on.
+    pub(super) fn add(&mut self, row: &TaskRow, site: &Site) {
         let Some((_, deployment)) = &row.service else { return };
         let share = Arc::make_mut(self.shares.entry(*deployment).or_default());
         let (running, pending) = row.counts();
         share.running += running;
         share.pending += pending;
         share.live += 1;
-        if let Some(standing) = row.standing() {
-            let class = Class { leaving, standing }.index();
-            share.shall_run[class].insert((row.created_at, row.id));
+        if let Some(class) = Class::of(row, site) {
+            let here = share.shall_run[class.index()].entry(site.zone.clone()).or_default();
+            here.insert((row.created_at, row.id));
             if let Some(provider) = &row.capacity_provider {
-                share.by_provider.entry(provider.clone()).or_default()[class]
+                share.by_provider.entry(provider.clone()).or_default()[class.index()]
                     .insert((row.created_at, row.id));
             }
             share.started.extend(row.started_at.map(|at| (at, row.id)));
@@ -199,7 +261,7 @@ impl Tally {
     }
 
     /// A task is no longer as this row says.
-    pub(super) fn subtract(&mut self, row: &TaskRow, leaving: bool) {
+    pub(super) fn subtract(&mut self, row: &TaskRow, site: &Site) {
         let Some((_, deployment)) = &row.service else { return };
         let Some(share) = self.shares.get_mut(deployment) else { return };
         let share = Arc::make_mut(share);
@@ -207,10 +269,15 @@ impl Tally {
         share.running -= running;
         share.pending -= pending;
         share.live -= 1;
-        if let Some(standing) = row.standing() {
-            let class = Class { leaving, standing }.index();
-            share.shall_run[class].remove(&(row.created_at, row.id));
-            share.leave_provider(row, class);
+        if let Some(class) = Class::of(row, site) {
+            let zones = &mut share.shall_run[class.index()];
+            if let Some(here) = zones.get_mut(&site.zone) {
+                here.remove(&(row.created_at, row.id));
+                if here.is_empty() {
+                    zones.remove(&site.zone);
+                }
+            }
+            share.leave_provider(row, class.index());
             if let Some(at) = row.started_at {
                 share.started.remove(&(at, row.id));
             }
@@ -253,7 +320,9 @@ impl TaskRow {
     /// Whether an index of services counts it as another row of the same task.
     pub(super) fn counts_alike(&self, other: &TaskRow) -> bool {
         let of = |row: &TaskRow| (row.last, row.standing(), row.started_at, row.created_at, row.instance);
+        let is_protected = |row: &TaskRow| row.protected_until.is_some();
         of(self) == of(other)
+            && is_protected(self) == is_protected(other)
             && self.service == other.service
             && self.capacity_provider == other.capacity_provider
     }

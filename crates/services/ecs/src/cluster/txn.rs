@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::{Change, Cluster, Key, Mark, Row, rows::*};
+use crate::instance;
 
 /// A command at work on a cluster.
 pub type Txn<'a> = state::Txn<'a, Cluster>;
@@ -12,7 +13,8 @@ pub trait Writes {
     /// Writes the cluster's own row.
     fn put_cluster(&mut self, row: ClusterRow);
 
-    /// Writes a container instance: daemons look at it again, if it is another for them.
+    /// Writes a container instance: daemons look at it again, if it is another for them; and where it is the first of its
+    /// zone that takes tasks, the services that are rebalanced over zones are settled again.
     fn put_instance(&mut self, row: InstanceRow);
 
     /// Writes a service and marks it for settling.
@@ -52,7 +54,16 @@ impl Writes for Txn<'_> {
     fn put_instance(&mut self, mut row: InstanceRow) {
         row.version += 1;
         let (id, same) = (row.id, self.state.instance(&row.id).is_some_and(|old| alike(old, &row)));
+        let zone = instance::attribute(&row, instance::ZONE).unwrap_or_default();
+        let is_first = row.is_open() && !self.state.zones().contains_key(zone.as_str());
         self.put(row);
+        if is_first {
+            let may_move = |row: &&Arc<ServiceRow>| {
+                row.availability_zone_rebalancing == AvailabilityZoneRebalancing::Enabled
+            };
+            let all: Vec<_> = self.state.services().filter(may_move).map(|row| row.name.clone()).collect();
+            all.iter().for_each(|name| self.touch(name));
+        }
         if !same {
             let all = self.state.daemons().map(|(name, _)| name.clone()).collect();
             self.touch_daemons(all, &id);
@@ -103,6 +114,10 @@ impl Writes for Txn<'_> {
         if let Some(host) = host.filter(|_| stopped) {
             let waiting = self.state.daemons_waiting_on(&host);
             self.touch_daemons(waiting, &host);
+            let drains = self.state.instance(&host).is_some_and(|row| row.status == InstanceStatus::Draining);
+            if let Some(last) = self.state.only_daemons(&host).filter(|_| drains) {
+                self.touch_daemons(last, &host);
+            }
         }
         row
     }

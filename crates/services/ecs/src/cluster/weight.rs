@@ -150,6 +150,11 @@ fn instance(row: &InstanceRow) -> usize {
     ROW + attributes.sum::<usize>()
         + ELEMENT / 8 * ports
         + ELEMENT * row.registered.gpus.len()
+        + row
+            .health
+            .iter()
+            .map(|of| ELEMENT + of.status_reason.as_ref().map_or(0, String::len))
+            .sum::<usize>()
         + tags(&row.tags)
 }
 

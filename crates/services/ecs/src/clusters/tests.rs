@@ -5,31 +5,51 @@ use state::Domain;
 
 use super::*;
 use crate::{
+    account::settings,
     instance::state as standing,
     service, tags as tagging, task,
-    testing::{World, ctx, from, refusal},
+    testing::{World, ctx, from, on_account, refusal},
 };
 
 #[test]
 fn create_cluster_has_defaults_and_refuses_what_is_not_built() {
-    let row = create_cluster(&ctx(), from(json!({}))).unwrap();
+    let row = create_cluster(&ctx(), &Account::default(), from(json!({}))).unwrap();
     assert_eq!((row.name.as_str(), row.active), ("default", true));
     assert_eq!(row.settings, [insights("disabled")]);
     let same = json!({"name": "containerInsights", "value": "disabled"});
-    let row = create_cluster(&ctx(), from(json!({"settings": [same, same]}))).unwrap();
+    let row = create_cluster(&ctx(), &Account::default(), from(json!({"settings": [same, same]}))).unwrap();
     assert_eq!(row.settings, [insights("disabled")], "each setting once");
     for (request, code) in [
         (json!({"clusterName": "a b"}), "InvalidParameterException"),
         (json!({"clusterName": "x".repeat(256)}), "InvalidParameterException"),
         (json!({"settings": [{"name": "containerInsights", "value": "x"}]}), "InvalidParameterException"),
         (
-            json!({"settings": [{"name": "containerInsights", "value": "enabled"}]}),
-            "UnsupportedFeatureException",
+            json!({"settings": [{"name": "containerInsights", "value": "Enabled"}]}),
+            "InvalidParameterException",
         ),
     ] {
         let shown = request.to_string();
-        assert_eq!(refusal(create_cluster(&ctx(), from(request))).0, code, "{shown}");
+        assert_eq!(refusal(create_cluster(&ctx(), &Account::default(), from(request))).0, code, "{shown}");
     }
+}
+
+#[test]
+fn a_cluster_has_container_insights_as_it_is_said_or_as_the_account_has_it() {
+    let (mut account, user) = (Account::default(), "arn:aws:iam::000000000000:user/u");
+    let of = |account: &Account, caller: &str, request: Value| {
+        let ctx = Ctx { caller_arn: caller.into(), ..ctx() };
+        create_cluster(&ctx, account, from(request)).unwrap().settings
+    };
+    let root = ctx().caller_arn;
+    assert_eq!(of(&account, &root, json!({})), [insights("disabled")]);
+    for (principal, value) in [(&*root, "enabled"), (user, "enhanced")] {
+        let put = json!({"name": "containerInsights", "value": value, "principalArn": principal});
+        on_account(&mut account, &ctx(), |txn| settings::put_account_setting(txn, from(put))).unwrap();
+    }
+    assert_eq!(of(&account, &root, json!({})), [insights("enabled")]);
+    assert_eq!(of(&account, user, json!({})), [insights("enhanced")]);
+    let said = json!({"settings": [{"name": "containerInsights", "value": "disabled"}]});
+    assert_eq!(of(&account, user, said), [insights("disabled")]);
 }
 
 #[test]

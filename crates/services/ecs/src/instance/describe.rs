@@ -4,6 +4,7 @@
 use ecs_model::{self as ecs, ContainerInstanceField, ContainerInstanceStatus, errors};
 use wire::Error;
 
+use super::health;
 use crate::{
     Ctx, arn, capacity,
     cluster::{Cluster, InstanceFacet, InstanceId, InstanceRow, InstanceStatus, Resources, seek::Seek},
@@ -26,17 +27,16 @@ pub fn describe_container_instances(
         return Err(errors::invalid_parameter("Container instances cannot have more than 100 elements."));
     }
     let include = request.include.as_deref().unwrap_or_default();
-    if include.contains(&ContainerInstanceField::ContainerInstanceHealth) {
-        return Err(errors::client(
-            "include CONTAINER_INSTANCE_HEALTH is not built yet. See docs/support.md.",
-        ));
-    }
+    let with_health = include.contains(&ContainerInstanceField::ContainerInstanceHealth);
     let with_tags = include.contains(&ContainerInstanceField::Tags);
     let (mut instances, mut failures) = (Vec::new(), Vec::new());
     for named in &request.container_instances {
         let id = arn::container_instance_id(ctx, &state.row.name, named)?;
         match InstanceId::parse(&id).and_then(|id| state.instance(&id)) {
-            Some(row) => instances.push(instance(state, ctx, row, with_tags)),
+            Some(row) => instances.push(ecs::ContainerInstance {
+                health_status: with_health.then(|| health::shown(row)),
+                ..instance(state, ctx, row, with_tags)
+            }),
             None => failures.push(missing(arn::container_instance(ctx, &state.row.name, &id))),
         }
     }

@@ -54,6 +54,8 @@ pub fn register_container_instance(
                 timeline: 0,
                 version_info: request.version_info.unwrap_or_default().stored(),
                 ec2_instance_id: None,
+                lost_at: None,
+                health: Vec::new(),
                 version: 0,
                 forget_at: None,
             }

@@ -1,22 +1,28 @@
 //! What becomes of a container instance: connected or not, draining, deregistered.
 
+use std::{collections::BTreeMap, sync::Arc};
+
 use ecs_model::{self as ecs, ContainerInstanceStatus, errors};
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use super::{describe, find};
 use crate::{
     arn,
     cluster::{
-        Desired, InstanceId, InstanceRow, InstanceStatus, Key, Mark, ServiceName, TaskId, Txn, Writes,
+        Desired, InstanceId, InstanceRow, InstanceStatus, Key, Mark, ServiceName, TaskId, TaskRow,
+        TaskStopCode, Txn, Writes,
     },
     convert::Stored,
     limits, service,
     task::{
+        self,
         describe::missing,
         lifecycle::{self, Happening},
     },
 };
 
+/// Why the tasks of a container instance whose agent is away are stopped.
+pub(super) const LOST: &str = "The agent of the container instance was not connected for too long";
 /// Manifests of one session, at most.
 const MANIFESTS: i64 = 1000;
 
@@ -24,8 +30,12 @@ const MANIFESTS: i64 = 1000;
 pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<ecs::VersionInfo>) {
     let Some(known) = txn.state.instance(id) else { return };
     let mut row = known.as_ref().clone();
+    if row.agent_connected && connected.is_none() {
+        row.lost_at = lost_at(txn);
+    }
     row.agent_connected = connected.is_some();
     if connected.is_some() {
+        row.lost_at = None;
         // Not the revision, which falls when a backup is restored; nor the time alone, which a clock may have been
         // ahead of. There are fewer manifests in a session than milliseconds between two.
         row.timeline = txn.now().0.max(row.timeline + MANIFESTS);
@@ -50,6 +60,17 @@ pub fn disconnect_all(txn: &mut Txn) -> bool {
             return true;
         }
         connection(txn, id, None);
+    }
+    // Whether they are given up at all may be otherwise than when it was set.
+    let away = |row: &&Arc<InstanceRow>| row.status != InstanceStatus::Inactive && !row.agent_connected;
+    let is_other = |row: &&Arc<InstanceRow>| row.lost_at.is_some() != txn.ports.lost_after_ms.is_some();
+    let others: Vec<_> = txn.state.instances().filter(away).filter(is_other).cloned().collect();
+    for row in others {
+        if txn.full() {
+            return true;
+        }
+        let lost_at = lost_at(txn);
+        txn.put_instance(InstanceRow { lost_at, ..row.as_ref().clone() });
     }
     let inactive = txn.state.instances().filter(|row| row.status == InstanceStatus::Inactive);
     let inactive: Vec<InstanceId> = inactive.map(|row| row.id).collect();
@@ -127,6 +148,7 @@ pub fn deregister_container_instance(
     }
     row.status = InstanceStatus::Inactive;
     row.agent_connected = false;
+    row.lost_at = None;
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_instance(row.clone());
     give_up(txn, &row.id);
@@ -151,7 +173,48 @@ pub fn give_up(txn: &mut Txn, id: &InstanceId) {
     }
 }
 
-/// Forgets an instance that is INACTIVE long enough.
-pub fn forget(txn: &mut Txn, id: &InstanceId) {
-    txn.delete(Key::Instance(*id));
+/// When the tasks of services are given up on a container instance whose agent goes away now.
+fn lost_at(txn: &Txn) -> Option<Timestamp> {
+    txn.ports.lost_after_ms.map(|after| txn.now().plus_millis(after))
+}
+
+/// The time of an instance has come: it is INACTIVE long enough to be forgotten, or its agent is away for so long that it
+/// is lost to services.
+pub fn due(txn: &mut Txn, id: &InstanceId) {
+    match txn.state.instance(id) {
+        Some(row) if row.forget_at.is_none() => lost(txn, id),
+        _ => txn.delete(Key::Instance(*id)),
+    }
+}
+
+/// The tasks of services on an instance whose agent is away shall be stopped, and so are replaced elsewhere; its agent
+/// hears of it as soon as it is back. Those of daemons belong there, and stay. What this step has no room for has its turn
+/// in the next one.
+fn lost(txn: &mut Txn, id: &InstanceId) {
+    let Some(row) = txn.state.instance(id).cloned() else { return };
+    let may_go = |task: &&Arc<TaskRow>| task.desired == Desired::Running;
+    let mut of_services: BTreeMap<ServiceName, Vec<TaskId>> = BTreeMap::new();
+    for task in txn.state.tasks_on(id).filter(|_| txn.ports.lost_after_ms.is_some()).filter(may_go) {
+        let Some((name, _)) = &task.service else { continue };
+        if txn.state.service(name).is_some_and(|service| !service.daemon()) {
+            of_services.entry(name.clone()).or_default().push(task.id);
+        }
+    }
+    for (name, tasks) in of_services {
+        let mut stopped = Vec::new();
+        for task in tasks {
+            if txn.full() {
+                break;
+            }
+            let code = TaskStopCode::ServiceSchedulerInitiated;
+            stopped.extend(task::stop::want(txn, &task, code, LOST.to_owned()).map(|row| row.id));
+        }
+        if !stopped.is_empty() {
+            service::events::add(txn, &name, &service::events::stopped(&stopped));
+        }
+        if txn.full() {
+            return;
+        }
+    }
+    txn.put_instance(InstanceRow { lost_at: None, ..row.as_ref().clone() });
 }

@@ -1,9 +1,18 @@
 //! Container instances and their attributes.
 
+use ::state::Domain;
 use serde_json::json;
 
-use super::{attributes, describe, register, state};
-use crate::testing::{World, refusal};
+use super::{agent, attributes, describe, health, register, state};
+use crate::{
+    cluster::{
+        Desired, InstanceHealth, InstanceHealthCheckState as State, InstanceHealthCheckType as Type,
+        InstanceId, Key, TaskStatus,
+    },
+    service::create::create_service,
+    task::run::start_task,
+    testing::{World, refusal},
+};
 
 fn status(world: &World, id: &str) -> String {
     let reply = world.look(describe::describe_container_instances, json!({"containerInstances": [id]}));
@@ -33,6 +42,108 @@ fn an_agent_that_registers_again_keeps_what_users_set() {
     assert_eq!(world.state.instances().count(), 1);
     world.call(state::deregister_container_instance, json!({"containerInstance": id})).unwrap();
     assert_eq!(refusal(world.call(register::register_container_instance, request)).0, "ClientException");
+}
+
+#[test]
+fn the_health_of_a_host_is_what_its_agent_says() {
+    let mut world = World::new();
+    let id = world.host(1000);
+    let shown = |world: &World, include: &[&str]| {
+        let request = json!({"containerInstances": [id], "include": include});
+        let reply = world.look(describe::describe_container_instances, request).unwrap();
+        reply.container_instances.unwrap().remove(0).health_status
+    };
+    let told = |world: &World| {
+        let shown = shown(world, &["CONTAINER_INSTANCE_HEALTH"]).unwrap();
+        let one = |check: ecs_model::InstanceHealthCheckResult| {
+            format!("{} {}", check.r#type.unwrap(), check.status.unwrap())
+        };
+        (
+            shown.overall_status.unwrap().to_string(),
+            shown.details.unwrap().into_iter().map(one).collect::<Vec<_>>(),
+        )
+    };
+    let tell = |world: &mut World, kind: Type, status: State| {
+        let at = world.ctx.now;
+        let check =
+            InstanceHealth { r#type: kind, status, status_reason: None, updated_at: at, changed_at: at };
+        let instance = InstanceId::parse(&id).unwrap();
+        let done = world.run(|txn| {
+            health::report(txn, &instance, vec![check]);
+            Ok(())
+        });
+        done.unwrap();
+    };
+    assert_eq!(shown(&world, &[]), None);
+    assert_eq!(told(&world), ("INSUFFICIENT_DATA".to_owned(), vec![]));
+    tell(&mut world, Type::AcceleratedCompute, State::Ok);
+    tell(&mut world, Type::ContainerRuntime, State::Ok);
+    let both = |first: &str, second: &str| {
+        vec![format!("CONTAINER_RUNTIME {first}"), format!("ACCELERATED_COMPUTE {second}")]
+    };
+    assert_eq!(told(&world), ("OK".to_owned(), both("OK", "OK")));
+    world.pass(60_000);
+    tell(&mut world, Type::ContainerRuntime, State::Ok);
+    assert_eq!(world.changed, [], "what says nothing new is not written");
+    tell(&mut world, Type::ContainerRuntime, State::Impaired);
+    assert_eq!(told(&world), ("IMPAIRED".to_owned(), both("IMPAIRED", "OK")));
+    let changed =
+        shown(&world, &["CONTAINER_INSTANCE_HEALTH"]).unwrap().details.unwrap()[0].last_status_change;
+    assert_eq!(changed, Some(world.ctx.now));
+    world.connect(&id, false);
+    let unknown = "INSUFFICIENT_DATA";
+    assert_eq!(told(&world), (unknown.to_owned(), both(unknown, unknown)));
+}
+
+#[test]
+fn there_is_no_update_for_an_agent() {
+    let mut world = World::new();
+    let request = json!({"totalResources": [{"name": "MEMORY", "type": "INTEGER", "integerValue": 2000}]});
+    let silent = world.call(register::register_container_instance, request.clone()).unwrap();
+    let silent = silent.container_instance.unwrap().container_instance_arn.unwrap();
+    let mut versioned = request;
+    versioned["versionInfo"] = json!({"agentVersion": "1.2.3"});
+    let told = world.call(register::register_container_instance, versioned).unwrap();
+    let told = told.container_instance.unwrap();
+    assert_eq!(told.agent_update_status, None);
+    let gone = world.host(1000);
+    world.call(state::deregister_container_instance, json!({"containerInstance": gone})).unwrap();
+    for (instance, code) in [
+        (silent.as_str(), "MissingVersionException"),
+        (told.container_instance_arn.as_deref().unwrap(), "NoUpdateAvailableException"),
+        (gone.as_str(), "InvalidParameterException"),
+        ("0", "InvalidParameterException"),
+    ] {
+        let refused =
+            refusal(world.call(agent::update_container_agent, json!({"containerInstance": instance})));
+        assert_eq!(refused.0, code, "{instance}");
+    }
+}
+
+#[test]
+fn reports_of_attachments_that_are_not_there_are_heard() {
+    let mut world = World::new();
+    let own = "arn:aws:ecs:us-east-1:000000000000:attachment/c/e0d1";
+    let other = "arn:aws:ecs:us-east-1:111111111111:attachment/c/e0d1";
+    for (attachments, heard) in [
+        (json!([]), true),
+        (json!([{"attachmentArn": own, "status": "ATTACHED"}]), true),
+        (
+            json!([{"attachmentArn": own, "status": "ATTACHED"}, {"attachmentArn": own, "status": "FAILED"}]),
+            true,
+        ),
+        (json!([{"attachmentArn": own, "status": "LOST"}]), false),
+        (json!([{"attachmentArn": other, "status": "ATTACHED"}]), false),
+        (json!([{"attachmentArn": "eni", "status": "ATTACHED"}]), false),
+    ] {
+        let request = json!({"attachments": attachments});
+        let told = world.call(agent::submit_attachment_state_changes, request);
+        match heard {
+            true => assert_eq!(told.unwrap().acknowledgment.as_deref(), Some("ACK")),
+            false => assert_eq!(refusal(told).0, "InvalidParameterException", "{attachments}"),
+        }
+    }
+    assert_eq!(world.changed, []);
 }
 
 #[test]
@@ -158,4 +269,118 @@ fn a_daemon_leaves_an_instance_that_loses_its_attribute() {
     assert_eq!(world.live().len(), 1);
     world.call(attributes::delete_attributes, attribute).unwrap();
     assert_eq!(world.live().len(), 0);
+}
+
+/// A cluster that gives container instances up after a minute, and two of them.
+fn losing() -> (World, [String; 2]) {
+    let mut world = World::new();
+    world.lost_after_ms = Some(60_000);
+    let hosts = [world.host(1000), world.host(1000)];
+    (world, hosts)
+}
+
+/// How many container instances wait for a time.
+fn waiting(world: &World) -> usize {
+    world.state.agenda().timers().filter(|(_, key)| matches!(key, Key::Instance(_))).count()
+}
+
+fn tasks_on(world: &World, host: &str) -> Vec<String> {
+    let host = InstanceId::parse(host).unwrap();
+    let live = world.state.tasks_on(&host);
+    let live = live.filter(|task| task.desired == Desired::Running);
+    let mut groups: Vec<_> = live.map(|task| task.group.clone()).collect();
+    groups.sort();
+    groups
+}
+
+#[test]
+fn the_tasks_of_services_are_replaced_once_an_agent_is_away_for_too_long() {
+    let (mut world, [gone, stays]) = losing();
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 2});
+    world.call(create_service, service).unwrap();
+    let daemon = json!({"serviceName": "d", "taskDefinition": "web", "schedulingStrategy": "DAEMON"});
+    world.call(create_service, daemon).unwrap();
+    let alone = json!({"taskDefinition": "web", "containerInstances": [gone]});
+    world.call(start_task, alone).unwrap();
+    world.obey();
+    let before = ["family:web", "service:d", "service:s"];
+    assert_eq!(tasks_on(&world, &gone), before);
+    world.connect(&gone, false);
+    world.pass(59_999);
+    assert_eq!(tasks_on(&world, &gone), before, "it may come back");
+    world.pass(1);
+    assert_eq!(tasks_on(&world, &gone), ["family:web", "service:d"], "what is not replaced elsewhere stays");
+    assert_eq!(tasks_on(&world, &stays), ["service:d", "service:s", "service:s"]);
+    let stopping = world.state.tasks().find(|task| task.desired == Desired::Stopped).unwrap().clone();
+    assert_eq!(stopping.last, TaskStatus::Stopping, "nobody knows of it before its agent is back");
+    assert_eq!(stopping.stop.as_ref().unwrap().reason, state::LOST);
+    let said = world.events("s");
+    assert!(said.contains(&"has stopped 1 running tasks: (task).".to_owned()), "{said:?}");
+    world.pass(3_600_000);
+    assert_eq!(waiting(&world), 0, "it is lost once");
+    // Its agent is back, and ends what is to be stopped.
+    world.connect(&gone, true);
+    world.obey();
+    assert_eq!(world.service("s").running_count, Some(2));
+    assert_eq!(tasks_on(&world, &gone), ["family:web", "service:d"]);
+}
+
+#[test]
+fn an_agent_that_is_back_in_time_loses_nothing() {
+    let (mut world, [away, _]) = losing();
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 4});
+    world.call(create_service, service).unwrap();
+    world.obey();
+    let before = world.live();
+    for _ in 0..3 {
+        world.connect(&away, false);
+        world.pass(40_000);
+        world.connect(&away, true);
+    }
+    world.pass(600_000);
+    assert_eq!((world.live(), waiting(&world)), (before, 0));
+    // The control plane starts anew: each agent has its time again.
+    world.connect(&away, false);
+    world.pass(40_000);
+    assert!(!world.run(|txn| Ok(state::disconnect_all(txn))).unwrap());
+    world.pass(19_999);
+    assert_eq!(tasks_on(&world, &away).len(), 2);
+    world.pass(1);
+    assert_eq!(tasks_on(&world, &away).len(), 0, "the time of one that was away before goes on");
+}
+
+#[test]
+fn nothing_is_given_up_unless_it_is_asked_for() {
+    let (mut world, [away, other]) = losing();
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 2});
+    world.call(create_service, service).unwrap();
+    world.obey();
+    world.connect(&away, false);
+    // It was asked for, and is not any more since the last start.
+    world.lost_after_ms = None;
+    world.run(|txn| Ok(state::disconnect_all(txn))).unwrap();
+    world.pass(86_400_000);
+    assert_eq!((world.live().len(), waiting(&world)), (2, 0));
+    // And the other way round.
+    world.connect(&other, true);
+    world.lost_after_ms = Some(60_000);
+    world.run(|txn| Ok(state::disconnect_all(txn))).unwrap();
+    world.connect(&other, true);
+    world.pass(60_000);
+    assert_eq!((tasks_on(&world, &away).len(), tasks_on(&world, &other).len()), (0, 2));
+}
+
+/// As many as one step has no room for are given up in several.
+#[test]
+fn a_large_host_is_lost_in_steps_that_fit() {
+    let mut world = World::new();
+    world.lost_after_ms = Some(60_000);
+    let gone = world.host(200_000);
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1500});
+    world.call(create_service, service).unwrap();
+    world.pass(0);
+    assert_eq!(tasks_on(&world, &gone).len(), 1500);
+    world.connect(&gone, false);
+    world.pass(60_000);
+    assert_eq!(tasks_on(&world, &gone).len(), 0);
 }

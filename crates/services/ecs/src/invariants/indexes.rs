@@ -4,12 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use wire::Timestamp;
 
-use crate::capacity::used::Used;
-use crate::cluster::{
-    Cluster, DeploymentId, InstanceId, InstanceStatus, ServiceName, TaskRow, TaskStatus, Totals,
-    facets::Facets,
-    tally::{Class, Place, Share, Standing},
-    totals::Way,
+use crate::{
+    capacity::used::Used,
+    cluster::{
+        Cluster, DeploymentId, InstanceId, InstanceStatus, ServiceName, TaskRow, TaskStatus, Totals,
+        facets::Facets,
+        tally::{Class, Place, Share, Zone},
+        totals::Way,
+    },
+    instance::{ZONE, attribute},
 };
 
 /// What is broken, in words.
@@ -17,6 +20,7 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     totals(state, broken);
     facets(state, broken);
     tallies(state, broken);
+    zones(state, broken);
     daemons(state, broken);
     used_capacity(state, broken);
     let splits = state.slots().broken(|| state.candidates());
@@ -92,9 +96,19 @@ struct Plain {
     running: i32,
     pending: i32,
     live: usize,
-    shall_run: BTreeMap<(bool, Standing), BTreeSet<Place>>,
-    by_provider: BTreeMap<(Box<str>, bool, Standing), usize>,
+    shall_run: BTreeMap<Class, BTreeMap<Zone, BTreeSet<Place>>>,
+    by_provider: BTreeMap<(Box<str>, Class), usize>,
     last_started: Option<Timestamp>,
+}
+
+fn zones(state: &Cluster, broken: &mut Vec<String>) {
+    let mut zones: BTreeMap<Zone, usize> = BTreeMap::new();
+    for row in state.instances().filter(|row| row.is_open()) {
+        *zones.entry(attribute(row, ZONE).unwrap_or_default().into()).or_default() += 1;
+    }
+    if !state.zones().iter().eq(&zones) {
+        broken.push(format!("the zones are {:?}, they should be {zones:?}", state.zones()));
+    }
 }
 
 fn tallies(state: &Cluster, broken: &mut Vec<String>) {
@@ -108,12 +122,15 @@ fn tallies(state: &Cluster, broken: &mut Vec<String>) {
     for (service, tally) in state.tallies() {
         for (deployment, share) in tally.shares() {
             let classes = Class::all().filter(|class| !share.class(*class).is_empty());
-            let of = |class: Class| share.class(class).iter().copied().collect();
+            let of = |class: Class| {
+                let zones = share.class(class).iter();
+                zones.map(|(zone, tasks)| (zone.clone(), tasks.iter().copied().collect())).collect()
+            };
             let is = Plain {
                 running: share.running,
                 pending: share.pending,
                 live: share.live,
-                shall_run: classes.map(|class| ((class.leaving, class.standing), of(class))).collect(),
+                shall_run: classes.map(|class| (class, of(class))).collect(),
                 by_provider: of_providers(share),
                 last_started: share.last_started(Timestamp(i64::MAX)),
             };
@@ -127,13 +144,13 @@ fn tallies(state: &Cluster, broken: &mut Vec<String>) {
 }
 
 /// How many tasks an index says are of each capacity provider and class.
-fn of_providers(share: &Share) -> BTreeMap<(Box<str>, bool, Standing), usize> {
+fn of_providers(share: &Share) -> BTreeMap<(Box<str>, Class), usize> {
     let mut counts = BTreeMap::new();
     for provider in share.providers() {
         for class in Class::all() {
             let count = share.count_of(provider, |of| of == class);
             if count > 0 {
-                counts.insert((provider.into(), class.leaving, class.standing), count);
+                counts.insert((provider.into(), class), count);
             }
         }
     }
@@ -149,10 +166,13 @@ impl Plain {
         let Some(standing) = task.standing() else { return };
         let host = task.instance.as_ref().and_then(|id| state.instance(id));
         let leaving = host.is_some_and(|row| row.status != InstanceStatus::Active);
-        self.shall_run.entry((leaving, standing)).or_default().insert((task.created_at, task.id));
+        let zone: Zone = host.and_then(|row| attribute(row, ZONE)).unwrap_or_default().into();
+        let class = Class { leaving, standing, is_protected: task.protected_until.is_some() };
         if let Some(provider) = &task.capacity_provider {
-            *self.by_provider.entry((provider.clone(), leaving, standing)).or_default() += 1;
+            *self.by_provider.entry((provider.clone(), class)).or_default() += 1;
         }
+        let zones = self.shall_run.entry(class).or_default();
+        zones.entry(zone).or_default().insert((task.created_at, task.id));
         self.last_started = self.last_started.max(task.started_at);
     }
 }

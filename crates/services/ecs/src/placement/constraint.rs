@@ -4,7 +4,10 @@ use ecs_model::errors;
 use wire::Error;
 
 use super::query::{self, Query};
-use crate::rows::{PlacementConstraint, PlacementConstraintType, TaskDefinitionPlacementConstraint};
+use crate::{
+    cluster::tally::Zone,
+    rows::{PlacementConstraint, PlacementConstraintType, TaskDefinitionPlacementConstraint},
+};
 
 /// The most constraints of one task, those of its task definition included.
 pub const MAX_CONSTRAINTS: usize = 10;
@@ -16,6 +19,8 @@ pub struct Constraints {
     pub distinct_instance: bool,
     /// The instance must be a member of each.
     pub member_of: Vec<Query>,
+    /// The instance must be in it.
+    pub zone: Option<Zone>,
 }
 
 impl Constraints {

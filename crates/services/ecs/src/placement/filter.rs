@@ -4,7 +4,11 @@
 use std::collections::BTreeSet;
 
 use super::{Candidate, Request};
-use crate::{capacity, cluster::rows::InstanceStatus};
+use crate::{
+    capacity,
+    cluster::{rows::InstanceStatus, tally::Zone},
+    instance::ZONE,
+};
 
 /// Why not. In the order of the filters: the later, the closer the instance is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,10 +93,11 @@ pub(super) fn suits(candidate: &Candidate<'_>, request: &Request) -> Option<Reas
     if missing {
         return Some(Reason::Attribute);
     }
-    if !request.constraints.member_of.iter().all(|query| query.holds(candidate)) {
-        return Some(Reason::MemberOf);
-    }
-    None
+    let is_there = |zone: &Zone| candidate.attribute(ZONE).unwrap_or_default() == &**zone;
+    let constraints = &request.constraints;
+    let holds = constraints.zone.as_ref().is_none_or(is_there)
+        && constraints.member_of.iter().all(|query| query.holds(candidate));
+    (!holds).then_some(Reason::MemberOf)
 }
 
 /// The filters that look through attributes and tasks.

@@ -47,6 +47,17 @@ impl ServiceInVersion1 {
     }
 }
 
+/// How far a service is rebalanced over zones.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RebalancingRow {
+    /// How many tasks it has for that beyond those that it wants: as many stop elsewhere once all are healthy.
+    pub extra: i32,
+    /// Start none before this time: some of the last ones have ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_before: Option<Timestamp>,
+}
+
 /// How deployments go, as it was given: what holds stands beside it in the row.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

@@ -1,5 +1,7 @@
 //! Carries plans out: the one place where services start and stop tasks, and say so.
 
+use wire::Error;
+
 use super::{
     events,
     plan::{self, Plan},
@@ -71,17 +73,30 @@ pub fn stop(txn: &mut Txn, service: &mut ServiceRow, plan: &Plan) {
         if !stopped.is_empty() && txn.full() {
             break;
         }
-        let Some((_, deployment)) = txn.state.task(id).and_then(|task| task.service.as_ref()) else {
-            continue;
-        };
-        let reason = format!("Scaling activity initiated by (deployment {deployment})");
-        let code = TaskStopCode::ServiceSchedulerInitiated;
-        stopped.extend(task::stop::want(txn, id, code, reason).map(|row| row.id));
+        stopped.extend(stop_one(txn, id));
     }
     if !stopped.is_empty() {
         events::add(txn, &service.name, &events::stopped(&stopped));
         service.steady = false;
     }
+}
+
+/// Stops a task for its service; `None` where it is stopped already.
+pub fn stop_one(txn: &mut Txn, id: &TaskId) -> Option<TaskId> {
+    let (_, deployment) = txn.state.task(id)?.service.as_ref()?;
+    let reason = format!("Scaling activity initiated by (deployment {deployment})");
+    let code = TaskStopCode::ServiceSchedulerInitiated;
+    task::stop::want(txn, id, code, reason).map(|row| row.id)
+}
+
+/// What a task of a deployment asks for of its host.
+///
+/// # Errors
+/// `InvalidParameterException` for a placement constraint or strategy that cannot be read.
+pub fn request(service: &ServiceRow, definition: &TaskDefinitionRow) -> Result<placement::Request, Error> {
+    let group = format!("service:{}", service.name);
+    let constraints = &service.placement_constraints;
+    placement::Request::new(definition, &Default::default(), &group, constraints, &service.placement_strategy)
 }
 
 fn start(
@@ -92,14 +107,7 @@ fn start(
     count: usize,
 ) -> Vec<TaskId> {
     let origin = origin(service, primary, definition, &txn.state.row.name);
-    let wanted = placement::Request::new(
-        definition,
-        &origin.overrides,
-        &origin.group,
-        &service.placement_constraints,
-        &service.placement_strategy,
-    );
-    let Ok(wanted) = wanted else { return Vec::new() };
+    let Ok(wanted) = request(service, definition) else { return Vec::new() };
     let share = txn.state.tally(&service.name).share(&primary.id);
     let stays = |class: Class| !class.leaving;
     let mut places = Distribution::new(wanted, &primary.capacity_provider_strategy)

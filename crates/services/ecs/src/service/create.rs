@@ -82,6 +82,7 @@ pub fn create_service(
         steady: false,
         unplaced: None,
         wake_at: None,
+        rebalancing: None,
         forget_at: None,
         held: None,
     };

@@ -101,6 +101,9 @@ impl Turn<'_> {
     /// Looks at one container instance: starts the task where it is missing, and notes those that must go.
     fn look(&mut self, txn: &mut Txn, service: &ServiceRow, host: &InstanceId) -> Place {
         let belongs = placement::eligible(&txn.state, &self.wanted, host);
+        // A daemon is the last to go where everything goes: those that are there may need it until then.
+        let drains = txn.state.instance(host).is_some_and(|row| row.status == InstanceStatus::Draining);
+        let may_stay = belongs || drains && txn.state.only_daemons(host).is_none();
         let own = |task: &TaskRow| {
             let of = task.service.as_ref().filter(|(name, _)| *name == service.name);
             of.map(|(_, deployment)| *deployment == self.primary.id)
@@ -110,7 +113,8 @@ impl Turn<'_> {
         let mut live: Vec<_> = here.iter().filter(|(task, _)| task.desired == Desired::Running).collect();
         live.sort_by_key(|(task, _)| (task.created_at, task.id));
         let keep = live.iter().find(|(_, current)| *current).or(live.first()).map(|(task, _)| task.id);
-        let goes = live.iter().filter(|(task, _)| !belongs || Some(task.id) != keep);
+        let goes = live.iter().filter(|(task, _)| !may_stay || Some(task.id) != keep);
+        let goes = goes.filter(|(task, _)| task.protected_until.is_none());
         self.surplus.extend(goes.map(|(task, _)| (*host, task.id)));
         if !belongs {
             return Place::NotEligible;

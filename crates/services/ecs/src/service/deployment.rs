@@ -216,6 +216,7 @@ fn make_primary(service: &mut ServiceRow, primary: DeploymentRow) {
         old.not_before = None;
     }
     service.unplaced = None;
+    service.rebalancing = None;
     service.deployments.insert(0, DeploymentRow { primary: true, ..primary });
 }
 

@@ -1,10 +1,12 @@
 //! Service events in ECS's words.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-event-messages-list.html>
 
+use std::collections::BTreeMap;
+
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes},
+    cluster::{ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes, tally::Zone},
     limits,
 };
 
@@ -14,6 +16,11 @@ pub const STEADY: &str = "has reached a steady state.";
 pub const IMPAIRED: &str = "is unable to consistently start tasks successfully.";
 const UNPLACED: &str = "was unable to place a task because ";
 const STOPPED: &str = "has stopped ";
+const STARTED: &str = "has started ";
+const IN_BALANCE: &str = "is AZ balanced with ";
+const OUT_OF_BALANCE: &str = "is not AZ balanced with ";
+const NOT_IN_ZONE: &str = "is unable to place a task in ";
+const NO_INSTANCE: &str = " because no container instance met all of its requirements.";
 
 /// What an event says, where it is one that services send to the event bus too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +29,13 @@ pub enum Said<'a> {
     Impaired,
     /// For this reason.
     Unplaced(&'a str),
+    /// In a zone that has room for none.
+    UnplacedInZone,
     Stopped,
+    /// For its balance over zones.
+    StartedInZone,
+    InBalance,
+    OutOfBalance,
 }
 
 /// What an event of a service says.
@@ -33,6 +46,10 @@ pub fn said(event: &ServiceEventRow) -> Option<Said<'_>> {
         STEADY => Some(Said::Steady),
         text if text.starts_with(IMPAIRED) => Some(Said::Impaired),
         text if text.starts_with(STOPPED) => Some(Said::Stopped),
+        text if text.starts_with(STARTED) && text.contains(" to AZ Rebalance: ") => Some(Said::StartedInZone),
+        text if text.starts_with(IN_BALANCE) => Some(Said::InBalance),
+        text if text.starts_with(OUT_OF_BALANCE) => Some(Said::OutOfBalance),
+        text if text.starts_with(NOT_IN_ZONE) && text.ends_with(NO_INSTANCE) => Some(Said::UnplacedInZone),
         text => text.strip_prefix(UNPLACED).map(Said::Unplaced),
     }
 }
@@ -87,12 +104,50 @@ pub fn unplaced(why: &str) -> String {
 
 /// `has started 2 tasks: (task a) (task b).`
 pub fn started(tasks: &[TaskId]) -> String {
-    format!("has started {} tasks: {}.", tasks.len(), names(tasks))
+    format!("{STARTED}{} tasks: {}.", tasks.len(), names(tasks))
 }
 
 /// `has stopped 2 running tasks: (task a) (task b).`
 pub fn stopped(tasks: &[TaskId]) -> String {
     format!("{STOPPED}{} running tasks: {}.", tasks.len(), names(tasks))
+}
+
+/// `is not AZ balanced with 3 tasks in a and 1 tasks in b. AZ Rebalancing in progress.`
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing-event-messages-list.html>
+pub fn out_of_balance(zones: &BTreeMap<Zone, usize>) -> String {
+    format!("{OUT_OF_BALANCE}{}. AZ Rebalancing in progress.", counts(zones))
+}
+
+/// `is AZ balanced with 2 tasks in a, 2 tasks in b, and 1 tasks in c.`
+pub fn in_balance(zones: &BTreeMap<Zone, usize>) -> String {
+    format!("{IN_BALANCE}{}.", counts(zones))
+}
+
+/// `has started 2 tasks in a to AZ Rebalance: (task x) (task y).`
+pub fn started_in(zone: &str, tasks: &[TaskId]) -> String {
+    format!("{STARTED}{} tasks in {zone} to AZ Rebalance: {}.", tasks.len(), names(tasks))
+}
+
+/// `has stopped 2 running tasks in a due to AZ rebalancing: (task x) (task y).`
+pub fn stopped_in(zone: &str, tasks: &[TaskId]) -> String {
+    format!("{STOPPED}{} running tasks in {zone} due to AZ rebalancing: {}.", tasks.len(), names(tasks))
+}
+
+/// `is unable to place a task in a because no container instance met all of its requirements.`
+pub fn unplaced_in(zone: &str) -> String {
+    format!("{NOT_IN_ZONE}{zone}{NO_INSTANCE}")
+}
+
+fn counts(zones: &BTreeMap<Zone, usize>) -> String {
+    let mut each: Vec<String> =
+        zones.iter().map(|(zone, tasks)| format!("{tasks} tasks in {zone}")).collect();
+    match each.len() {
+        0..=2 => each.join(" and "),
+        more => {
+            each[more - 1].insert_str(0, "and ");
+            each.join(", ")
+        }
+    }
 }
 
 fn names(tasks: &[TaskId]) -> String {

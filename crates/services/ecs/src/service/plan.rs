@@ -6,6 +6,7 @@ pub mod fleet;
 pub mod percents;
 pub mod rolling;
 pub mod stages;
+pub mod zones;
 
 pub use percents::Want;
 

@@ -1,9 +1,14 @@
-//! Which services may have Availability Zone rebalancing, and which have it when nobody says. All container
-//! instances are in one zone so far, so nothing is ever moved by it.
+//! Availability Zone rebalancing: which services may have it, which have it when nobody says, and (`moves`) how it goes.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>
+
+mod moves;
+#[cfg(test)]
+mod tests;
 
 use ecs_model::errors;
 use wire::Error;
+
+pub use self::moves::advance;
 
 use crate::rows::{
     AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, Scheduling,

@@ -3,12 +3,12 @@
 use super::{
     carry, configuration, daemon,
     deployment::{self, stages},
-    events, plan,
+    events, plan, rebalancing,
 };
 use crate::{
     cluster::{
         DeploymentRolloutState, DeploymentRow, ServiceRow, Tally, Txn, Writes,
-        tally::{Class, Share, Standing},
+        tally::{Share, Standing},
     },
     limits, task,
 };
@@ -32,6 +32,7 @@ pub fn advance(txn: &mut Txn, before: ServiceRow) {
     }
     let tally = txn.state.tally(&service.name);
     report(txn, &mut service, &tally);
+    rebalancing::advance(txn, &mut service, &before);
     if service != before {
         txn.put_service(service);
     }
@@ -45,7 +46,7 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
         events::add_once(txn, &service.name, &format!("{} {more}", events::IMPAIRED));
     }
     let share = tally.share(&primary.id);
-    let ready = share.class(Class { leaving: false, standing: Standing::Healthy }).len();
+    let ready = share.count(|class| !class.leaving && class.standing == Standing::Healthy);
     let has_all = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
     let all_ready = has_all && share.count(|_| true) == ready;
     let is_alone = tally.count(|_, _| true) == ready && service.deployments.len() == 1;

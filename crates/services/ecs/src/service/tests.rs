@@ -455,6 +455,39 @@ fn draining_honours_the_percents_and_stops_at_once_what_has_not_started() {
     assert_eq!(world.live().len(), 2, "the two PENDING ones are stopped");
 }
 
+/// What needs the daemon of its host has it until its own end.
+#[test]
+fn a_daemon_is_the_last_to_leave_a_container_instance() {
+    let mut world = World::new();
+    let (one, two) = (world.host(1000), world.host(1000));
+    daemon(&mut world, "web:1");
+    let other = json!({"serviceName": "other", "taskDefinition": "web:1", "desiredCount": 1});
+    world.call(create::create_service, other).unwrap();
+    let alone = json!({"taskDefinition": "web:1", "containerInstances": [one]});
+    let alone = world.call(task::run::start_task, alone).unwrap().tasks.unwrap().remove(0).task_arn.unwrap();
+    world.obey();
+    let on = |world: &World, host: &str| {
+        let id = InstanceId::parse(host).unwrap();
+        let live = world.state.tasks_on(&id).filter(|task| task.desired == Desired::Running);
+        let mut groups: Vec<_> = live.map(|task| task.group.clone()).collect();
+        groups.sort();
+        groups
+    };
+    drain(&mut world, &one);
+    world.obey();
+    assert_eq!(on(&world, &one), ["family:web", "service:s"], "a task of its own is nobody's to stop");
+    assert_eq!(on(&world, &two), ["service:other", "service:s"]);
+    assert_eq!(world.service("s").desired_count, Some(1));
+    world.call(task::stop::stop_task, json!({"task": alone})).unwrap();
+    assert_eq!(on(&world, &one), ["service:s"], "the other one has not stopped yet");
+    world.obey();
+    assert_eq!(on(&world, &one), Vec::<String>::new());
+    // Back again, it has its daemon again.
+    let back = json!({"containerInstances": [one], "status": "ACTIVE"});
+    world.call(update_container_instances_state, back).unwrap();
+    assert_eq!(on(&world, &one), ["service:s"]);
+}
+
 #[test]
 fn a_large_service_starts_and_ends_in_steps_that_fit_into_a_commit() {
     let mut world = World::new();

@@ -33,6 +33,7 @@ pub fn update_service(
         }
         row.desired_count = create::desired_count(row.scheduling, Some(count))?;
         row.unplaced = None;
+        row.rebalancing = None;
     }
     let standing = (row.minimum_healthy_percent, row.maximum_percent);
     let given = request.deployment_configuration;

@@ -144,6 +144,7 @@ fn stop_wanted(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timest
 /// From now on the task shall be stopped. The first reason stands.
 fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
     task.desired = Desired::Stopped;
+    task.protected_until = None;
     task.stopping_at.get_or_insert(now);
     task.stop.get_or_insert_with(|| Stop {
         code,

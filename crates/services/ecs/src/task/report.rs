@@ -11,7 +11,7 @@ use super::lifecycle::{self, ContainerReport, Happening, Report};
 use crate::{
     arn,
     cluster::{
-        Desired, HealthStatus, InstanceId, Key, TaskId, TaskRow, TaskStatus, TaskStopCode, Txn, Writes,
+        Desired, HealthStatus, InstanceId, TaskId, TaskRow, TaskStatus, TaskStopCode, Txn, Writes,
         tally::Standing,
     },
     convert::Stored,
@@ -91,14 +91,6 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
         }
     }
     verdicts
-}
-
-/// The time of a task has come: one that stopped long enough ago is forgotten, and one that waits for room fails.
-pub fn due(txn: &mut Txn, id: &TaskId) {
-    match txn.state.task(id).is_some_and(|task| task.is_provisioning()) {
-        true => super::provisioning::waited(txn, id),
-        false => txn.delete(Key::Task(*id)),
-    }
 }
 
 /// What is reported of a task counts if it comes from where the task runs: a report can end it.

@@ -180,6 +180,7 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
         execution_stopped_at: None,
         stopped_at: None,
         stop: None,
+        protected_until: None,
         forget_at: None,
         version: 0,
     }

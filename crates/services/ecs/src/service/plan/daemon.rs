@@ -26,7 +26,7 @@ pub fn plan(view: &View, eligible: usize, surplus: &[TaskId]) -> Plan {
             break;
         }
         let outdated = view.tally.newest(most + goes.len(), |deployment, class| {
-            is_outdated(*deployment) && is_healthy(class.standing) == of_healthy
+            is_outdated(*deployment) && is_healthy(class.standing) == of_healthy && !class.is_protected
         });
         let outdated = outdated.into_iter().map(|(_, id)| id).filter(|id| !goes.contains(id));
         stop.extend(outdated.take(most));

@@ -24,6 +24,8 @@ pub struct Health {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Want {
     pub desired: i32,
+    /// How many tasks beyond these are no surplus: others stop for them once they run.
+    pub moving: i32,
     pub minimum_healthy_percent: i32,
     pub maximum_percent: i32,
     /// The PRIMARY deployment may start tasks now: no back-off, and the last try found room.
@@ -48,6 +50,12 @@ impl Health {
         self.healthy.saturating_add(self.not_healthy)
     }
 
+    /// Those that are not among `others`, which are some of them.
+    fn without(self, others: Health) -> Health {
+        let healthy = self.healthy.saturating_sub(others.healthy);
+        Health { healthy, not_healthy: self.not_healthy.saturating_sub(others.not_healthy) }
+    }
+
     /// At most `most` of them: those that are not healthy first.
     fn at_most(self, most: i32) -> Health {
         let not_healthy = self.not_healthy.min(most);
@@ -70,8 +78,13 @@ impl Want {
 
     /// The most tasks to have: the percentage of the desired count, rounded down.
     pub fn ceiling(&self) -> i32 {
-        percent(self.desired, self.maximum_percent).0
+        ceiling(self.desired, self.maximum_percent)
     }
+}
+
+/// The most tasks to have of so many that are wanted: the percentage of them, rounded down.
+pub fn ceiling(desired: i32, maximum_percent: i32) -> i32 {
+    percent(desired, maximum_percent).0
 }
 
 /// The share rounded down, and rounded up.
@@ -81,16 +94,17 @@ fn percent(count: i32, percent: i32) -> (i32, i32) {
     (clamp(share / 100), clamp((share + 99) / 100))
 }
 
-/// Plans for a service that has `tasks`.
-pub fn plan(want: &Want, tasks: &Tasks) -> Plan {
+/// Plans for a service that has `tasks`; those that are `protected` of them are not stopped.
+pub fn plan(want: &Want, tasks: &Tasks, protected: &Tasks) -> Plan {
     let current = tasks.current.all();
-    let surplus = (current - want.desired).max(0);
-    let total = tasks.all() - surplus;
+    let surplus =
+        tasks.current.without(protected.current).at_most((current - want.desired - want.moving).max(0));
+    let total = tasks.all() - surplus.all();
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
     let start = if want.may_start && !want.stalled { missing.min(room) } else { 0 };
     // The surplus of current tasks goes, and outdated ones are replaced.
-    let stop = Tasks { current: tasks.current.at_most(surplus), outdated: replace(want, tasks, start) };
+    let stop = Tasks { current: surplus, outdated: replace(want, tasks, protected, start) };
     let full = want.may_start && !want.stalled && missing > 0 && room == 0;
     let blocked = full && stop.all() == 0 && tasks.current.not_healthy == 0;
     Plan { start, stop, blocked }
@@ -98,19 +112,20 @@ pub fn plan(want: &Want, tasks: &Tasks) -> Plan {
 
 /// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
 /// ones, stops that, they go first, as far as the floor allows.
-fn replace(want: &Want, tasks: &Tasks, starting: i32) -> Health {
+fn replace(want: &Want, tasks: &Tasks, protected: &Tasks, starting: i32) -> Health {
+    let free = tasks.outdated.without(protected.outdated);
     let outdated = tasks.outdated.all();
     let current = tasks.current.all().min(want.desired);
     let ready = tasks.current.healthy.min(want.desired);
     let coming = current - ready + starting;
     // What must stay so that no more than `floor` healthy ones are counted on.
     let needed = (want.floor() - ready).max(0);
-    let spare_healthy = (tasks.outdated.healthy - needed).max(0);
-    let may_go = tasks.outdated.not_healthy + spare_healthy;
+    let spare_healthy = (tasks.outdated.healthy - needed).min(free.healthy).max(0);
+    let may_go = free.not_healthy + spare_healthy;
     let replaced = (outdated + ready - want.desired).max(0);
     let stuck = !want.stalled && starting == 0 && coming == 0 && ready < want.desired;
     let most = if stuck { may_go } else { replaced.min(may_go) };
-    tasks.outdated.at_most(most)
+    free.at_most(most)
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use super::{
     Plan,
     percents::{self, Health, Tasks, Want},
+    zones,
 };
 use crate::{
     capacity::strategy,
@@ -24,12 +25,14 @@ pub fn plan(view: &View) -> Plan {
 pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) -> Plan {
     let want = Want {
         desired,
+        moving: view.service.rebalancing.unwrap_or_default().extra,
         minimum_healthy_percent: view.service.minimum_healthy_percent,
         maximum_percent: view.service.maximum_percent,
         may_start: view.may_start,
         stalled: view.has_failed(),
     };
-    let plan = percents::plan(&want, &count(view, &which));
+    let protected = count(view, &which, |class| class.is_protected);
+    let plan = percents::plan(&want, &count(view, &which, |_| true), &protected);
     // What has not started yet does not start on an instance that is to be emptied.
     let late =
         view.tally.newest(limits::SETTLE_TASKS, |deployment, class| which(deployment) && is_late(class));
@@ -42,7 +45,7 @@ pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) 
 
 /// What has not started yet, on an instance that is to be emptied.
 fn is_late(class: Class) -> bool {
-    class.leaving && class.standing == Standing::Coming
+    class.leaving && class.standing == Standing::Coming && !class.is_protected
 }
 
 /// Of the PRIMARY deployment, on a container instance that is not to be emptied.
@@ -50,13 +53,15 @@ fn is_current(view: &View, deployment: &DeploymentId, class: Class) -> bool {
     *deployment == view.primary.id && !class.leaving
 }
 
-fn count(view: &View, which: &impl Fn(&DeploymentId) -> bool) -> Tasks {
+/// The tasks of revisions that `which` names and of classes that `of_class` does.
+fn count(view: &View, which: &impl Fn(&DeploymentId) -> bool, of_class: impl Fn(Class) -> bool) -> Tasks {
     let of = |current: bool, healthy: bool| {
         let count = view.tally.count(|deployment, class| {
             which(deployment)
                 && is_current(view, deployment, class) == current
                 && (class.standing == Standing::Healthy) == healthy
                 && !is_late(class)
+                && of_class(class)
         });
         i32::try_from(count).unwrap_or(i32::MAX)
     };
@@ -70,7 +75,9 @@ fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place
     let share = view.tally.share(&view.primary.id);
     let items = &view.primary.capacity_provider_strategy;
     let newest = |name: &str| -> Vec<Place> {
-        let of = |standing: &Standing| share.newest_of(name, Class { leaving: false, standing: *standing });
+        let of = |standing: &Standing| {
+            share.newest_of(name, Class { leaving: false, standing: *standing, is_protected: false })
+        };
         let mut all: Vec<Place> = standings.iter().flat_map(|standing| of(standing).take(wanted)).collect();
         all.sort_unstable();
         all
@@ -91,7 +98,8 @@ fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place
     chosen
 }
 
-/// The tasks to stop: of each kind the newest, and of a strategy as it is distributed.
+/// The tasks to stop: of each kind the newest that is not protected; of current ones as the strategy distributes them, or of
+/// the zone that has the most.
 fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, most: usize) -> Vec<Place> {
     let mut chosen = Vec::new();
     for (current, health) in [(true, stop.current), (false, stop.outdated)] {
@@ -106,11 +114,18 @@ fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, mos
                 chosen.extend(more);
                 continue;
             }
+            if current && zones::are_spread_over(view.service) {
+                let kind = |class: Class| !class.leaving && (class.standing == Standing::Healthy) == healthy;
+                let zones = view.tally.share(&view.primary.id).in_zones(wanted, kind);
+                chosen.extend(zones::fullest_first(zones, wanted).into_iter().map(|(_, place)| place));
+                continue;
+            }
             chosen.extend(view.tally.newest(wanted, |deployment, class| {
                 which(deployment)
                     && is_current(view, deployment, class) == current
                     && (class.standing == Standing::Healthy) == healthy
                     && !is_late(class)
+                    && !class.is_protected
             }));
         }
     }

@@ -55,6 +55,7 @@ fn pending() -> TaskRow {
         execution_stopped_at: None,
         stopped_at: None,
         stop: None,
+        protected_until: None,
         forget_at: None,
         version: 1,
     }
@@ -144,6 +145,49 @@ fn a_task_without_a_host_stops_at_once_and_a_lost_host_stops_its_tasks() {
     assert_eq!(step(&nowhere, &stop, NOW).last, TaskStatus::Stopped);
     let lost = step(&running(), &Happening::HostLost { reason: "gone".to_owned() }, NOW);
     assert_eq!((lost.last, why(&lost)), (TaskStatus::Stopped, (TaskStopCode::TerminationNotice, "gone")));
+}
+
+/// Every report at every point of a task's life: it goes forward or stays, and what is told twice changes nothing more.
+#[test]
+fn reports_that_come_late_or_twice_change_nothing_that_is_past() {
+    use TaskStatus::{Pending, Running, Stopped, Stopping};
+    let stop = Happening::StopWanted { code: TaskStopCode::UserInitiated, reason: "because".to_owned() };
+    let told = |status: Option<TaskStatus>| {
+        let seen = status.unwrap_or(Running);
+        report(status, &[("app", seen, (seen == Stopped).then_some(3), ""), ("side", seen, None, "")])
+    };
+    let ended = step(&running(), &told(Some(Stopped)), NOW);
+    for (name, task, none, pending, running) in [
+        ("pending", pending(), Pending, Pending, Running),
+        ("running", running(), Running, Running, Running),
+        ("to be stopped before it ran", step(&pending(), &stop, NOW), Stopping, Stopping, Stopping),
+        ("to be stopped", step(&running(), &stop, NOW), Stopping, Stopping, Stopping),
+        ("stopped", ended, Stopped, Stopped, Stopped),
+    ] {
+        let all =
+            [(None, none), (Some(Pending), pending), (Some(Running), running), (Some(Stopped), Stopped)];
+        for (status, expected) in all {
+            let next = step(&task, &told(status), NOW);
+            assert_eq!(next.last, expected, "{name}, told {status:?}");
+            let later = NOW.plus_millis(60_000);
+            assert_eq!(step(&next, &told(status), later), next, "{name}, told {status:?} twice");
+            for (late, _) in all {
+                let after = step(&next, &told(late), later);
+                let past = |row: &TaskRow| (row.started_at, row.stopped_at, row.stop.clone());
+                assert!(after.last >= next.last, "{name}, told {status:?}, then {late:?}");
+                for (before, now) in next.containers.iter().zip(&after.containers) {
+                    assert!(
+                        now.status >= before.status && now.exit_code.or(before.exit_code) == now.exit_code
+                    );
+                }
+                if next.last == Stopped {
+                    assert_eq!(after, next, "{name}, told {status:?}, then {late:?}");
+                } else if after.last == next.last {
+                    assert_eq!(past(&after), past(&next), "{name}, told {status:?}, then {late:?}");
+                }
+            }
+        }
+    }
 }
 
 fn happening() -> impl Strategy<Value = Happening> {

@@ -7,10 +7,10 @@ use proptest::prelude::*;
 use super::{Health, Tasks, Want};
 use oracle::{Plan, Seen, count};
 
-/// The tasks, counted.
-fn counted(tasks: &[Seen]) -> Tasks {
+/// The tasks that `which` names, counted.
+fn counted(tasks: &[Seen], which: impl Fn(&Seen) -> bool) -> Tasks {
     let health = |current: bool| {
-        let of = |healthy: bool| count(tasks, |t| t.current == current && t.healthy == healthy);
+        let of = |healthy: bool| count(tasks, |t| t.current == current && t.healthy == healthy && which(t));
         Health { healthy: of(true), not_healthy: of(false) }
     };
     Tasks { current: health(true), outdated: health(false) }
@@ -18,11 +18,12 @@ fn counted(tasks: &[Seen]) -> Tasks {
 
 /// Plans by counts, and takes what is to stop out of the tasks as the service does: of each kind the newest.
 fn plan(want: &Want, tasks: &[Seen]) -> Plan {
-    let plan = super::plan(want, &counted(tasks));
+    let plan = super::plan(want, &counted(tasks, |_| true), &counted(tasks, |t| t.protected));
     let mut stop = Vec::new();
     for (current, health) in [(true, plan.stop.current), (false, plan.stop.outdated)] {
         for (healthy, most) in [(true, health.healthy), (false, health.not_healthy)] {
-            let all = (0..tasks.len()).rev().filter(|at| tasks[*at] == Seen { current, healthy });
+            let kind = Seen { current, healthy, protected: false };
+            let all = (0..tasks.len()).rev().filter(|at| tasks[*at] == kind);
             stop.extend(all.take(usize::try_from(most).unwrap()));
         }
     }
@@ -31,13 +32,17 @@ fn plan(want: &Want, tasks: &[Seen]) -> Plan {
 }
 
 fn seen(text: &str) -> Vec<Seen> {
-    // N: current and healthy, n: current and not yet; O, o: outdated.
-    let one = |c: char| Seen { current: "Nn".contains(c), healthy: c.is_ascii_uppercase() };
+    // N: current and healthy, n: current and not yet; O, o: outdated; P, p and Q, q: likewise, and protected.
+    let one = |c: char| Seen {
+        current: "NnPp".contains(c),
+        healthy: c.is_ascii_uppercase(),
+        protected: "PpQq".contains(c),
+    };
     text.chars().map(one).collect()
 }
 
 fn want(desired: i32, minimum_healthy_percent: i32, maximum_percent: i32) -> Want {
-    Want { desired, minimum_healthy_percent, maximum_percent, may_start: true, stalled: false }
+    Want { desired, moving: 0, minimum_healthy_percent, maximum_percent, may_start: true, stalled: false }
 }
 
 #[test]
@@ -64,6 +69,21 @@ fn examples() {
         // Outdated ones that never got healthy do not wait for anything.
         (want(2, 100, 150), "Ooo", 0, vec![1, 2]),
         (want(2, 100, 200), "oo", 2, vec![]),
+        // Protected ones are never chosen, and count all the same.
+        (want(1, 100, 200), "NPN", 0, vec![0, 2]),
+        (want(1, 100, 200), "PPN", 0, vec![2]),
+        (want(0, 100, 200), "PpP", 0, vec![]),
+        (want(2, 100, 200), "QO", 2, vec![]),
+        (want(2, 100, 200), "QON", 1, vec![1]),
+        (want(2, 100, 200), "QONN", 0, vec![1]),
+        (want(2, 50, 100), "QO", 0, vec![1]),
+        (want(2, 50, 100), "QN", 0, vec![]),
+        (want(2, 50, 150), "QN", 1, vec![]),
+        (want(2, 100, 200), "QqNN", 0, vec![]),
+        // Those that take the place of others are no surplus.
+        (Want { moving: 1, ..want(2, 100, 200) }, "NNn", 0, vec![]),
+        (Want { moving: 1, ..want(2, 100, 200) }, "NNNn", 0, vec![3]),
+        (Want { moving: 1, ..want(2, 100, 200) }, "N", 1, vec![]),
     ] {
         let plan = plan(&want, &seen(tasks));
         assert_eq!((plan.start, plan.stop), (start, stop), "{want:?} {tasks}");
@@ -101,6 +121,8 @@ fn a_deployment_is_blocked_by_its_percentages() {
         (want(2, 50, 100), "OO", false),
         (want(1, 100, 200), "O", false),
         (Want { may_start: false, ..want(1, 50, 100) }, "O", false),
+        (want(2, 50, 100), "QN", true),
+        (want(2, 50, 150), "QN", false),
     ] {
         assert_eq!(plan(&want, &seen(tasks)).blocked, blocked, "{want:?} {tasks}");
     }
@@ -114,11 +136,16 @@ proptest! {
         maximum in 100..=200i32,
         may_start: bool,
         stalled: bool,
-        tasks in proptest::collection::vec(any::<(bool, bool)>(), 0..20),
+        moving in 0..3i32,
+        tasks in proptest::collection::vec(any::<(bool, bool, bool)>(), 0..20),
     ) {
-        let want = Want { may_start, stalled, ..want(desired, minimum, maximum) };
-        let tasks: Vec<Seen> = tasks.into_iter().map(|(current, healthy)| Seen { current, healthy }).collect();
-        prop_assert_eq!(plan(&want, &tasks), oracle::plan(&want, &tasks));
+        let want = Want { may_start, stalled, moving, ..want(desired, minimum, maximum) };
+        let tasks = tasks.into_iter();
+        let tasks: Vec<Seen> =
+            tasks.map(|(current, healthy, protected)| Seen { current, healthy, protected }).collect();
+        let plan = plan(&want, &tasks);
+        prop_assert!(plan.stop.iter().all(|at| !tasks[*at].protected));
+        prop_assert_eq!(plan, oracle::plan(&want, &tasks));
     }
 
     #[test]
@@ -130,7 +157,7 @@ proptest! {
         slow in proptest::collection::vec(any::<bool>(), 64),
     ) {
         let want = want(desired, minimum, 100 + above);
-        let mut tasks = vec![Seen { current: false, healthy: true }; old];
+        let mut tasks = vec![Seen { current: false, healthy: true, protected: false }; old];
         let healthy = |tasks: &[Seen]| count(tasks, |t| t.healthy);
         let mut slow = slow.into_iter();
         for _ in 0..200 {
@@ -139,7 +166,7 @@ proptest! {
             let mut at = 0;
             tasks.retain(|_| { at += 1; !plan.stop.contains(&(at - 1)) });
             prop_assert!(healthy(&tasks) >= want.floor().min(before.0).min(desired.max(want.floor())));
-            tasks.extend((0..plan.start).map(|_| Seen { current: true, healthy: false }));
+            tasks.extend((0..plan.start).map(|_| Seen { current: true, healthy: false, protected: false }));
             prop_assert!(tasks.len() as i32 <= want.ceiling().max(before.1));
             for task in &mut tasks {
                 if !slow.next().unwrap_or(false) { task.healthy = true; }

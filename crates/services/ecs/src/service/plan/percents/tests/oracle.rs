@@ -9,6 +9,8 @@ pub struct Seen {
     pub current: bool,
     /// RUNNING and not UNHEALTHY: it counts as healthy.
     pub healthy: bool,
+    /// It is not stopped.
+    pub protected: bool,
 }
 
 /// How many tasks to start, and which to stop (positions in the slice).
@@ -25,9 +27,9 @@ pub struct Plan {
 /// be stopped, last first.
 pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
     let current = count(tasks, |t| t.current);
-    let surplus = (current - want.desired).max(0);
+    let surplus = (current - want.desired - want.moving).max(0);
     let mut stop = scale_down(tasks, surplus);
-    let total = i32::try_from(tasks.len()).unwrap_or(i32::MAX) - surplus;
+    let total = i32::try_from(tasks.len() - stop.len()).unwrap_or(i32::MAX);
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
     let start = if want.may_start && !want.stalled { missing.min(room) } else { 0 };
@@ -58,7 +60,8 @@ fn replace(want: &Want, tasks: &[Seen], starting: i32) -> Vec<usize> {
     let healthy_outdated = count(tasks, |t| !t.current && t.healthy);
     let needed = (want.floor() - ready).max(0);
     let spare_healthy = (healthy_outdated - needed).max(0);
-    let idle = outdated - healthy_outdated;
+    let free = |healthy: bool| count(tasks, |t| !t.current && !t.protected && t.healthy == healthy);
+    let (idle, spare_healthy) = (free(false), spare_healthy.min(free(true)));
     let replaced = (outdated + ready - want.desired).max(0);
     let stuck = !want.stalled && starting == 0 && coming == 0 && ready < want.desired;
     let most = if stuck { idle + spare_healthy } else { replaced.min(idle + spare_healthy) };
@@ -74,9 +77,10 @@ fn replace(want: &Want, tasks: &[Seen], starting: i32) -> Vec<usize> {
     chosen
 }
 
-/// At most `most` of those that `which` names: unhealthy ones first, then from the end.
+/// At most `most` of those that `which` names and that are not protected: unhealthy ones first, then from the end.
 fn pick(tasks: &[Seen], most: i32, which: impl Fn(&Seen) -> bool) -> Vec<usize> {
-    let mut found: Vec<usize> = (0..tasks.len()).rev().filter(|at| which(&tasks[*at])).collect();
+    let mut found: Vec<usize> =
+        (0..tasks.len()).rev().filter(|at| which(&tasks[*at]) && !tasks[*at].protected).collect();
     found.sort_by_key(|at| tasks[*at].healthy);
     found.truncate(usize::try_from(most).unwrap_or(0));
     found

@@ -1,0 +1,245 @@
+//! Services that are rebalanced over zones, on a small cluster.
+
+use serde_json::{Value, json};
+
+use crate::{
+    cluster::{AvailabilityZoneRebalancing, Desired, ServiceName, TaskStatus},
+    service::tests::{counts, create, up, update},
+    task::protection,
+    testing::World,
+};
+
+/// How many tasks shall run in zones `a`, `b` and so on.
+fn tasks(world: &World) -> Vec<usize> {
+    let zone = |zone: &&str| {
+        let of = |task: &&std::sync::Arc<crate::cluster::TaskRow>| task.desired == Desired::Running;
+        let there = |id: String| world.task(&id).availability_zone.as_deref() == Some(*zone);
+        world.state.tasks().filter(of).filter(|task| there(task.id.to_string())).count()
+    };
+    let zones: Vec<String> = world.state.zones().keys().map(|zone| zone.to_string()).collect();
+    zones.iter().map(|name| zone(&name.as_str())).collect()
+}
+
+/// A service of four tasks in zone `a`, and room for more in zone `b` since then.
+fn unbalanced(more: Value, memory: i32) -> World {
+    let mut world = World::new();
+    world.host_in("a", 1000);
+    create(&mut world, 4, more);
+    world.obey();
+    world.host_in("b", memory);
+    world
+}
+
+/// What was said since the first steady state.
+fn said(world: &World) -> Vec<String> {
+    let all = world.events("s");
+    let steady = all.iter().position(|event| event == "has reached a steady state.").unwrap();
+    all[steady + 1..].to_vec()
+}
+
+/// The first task that does not run yet runs.
+fn run_one(world: &mut World) -> bool {
+    let coming = |task: &&std::sync::Arc<crate::cluster::TaskRow>| {
+        task.desired == Desired::Running && task.last < TaskStatus::Running
+    };
+    let Some(id) = world.state.tasks().find(coming).map(|task| task.id.to_string()) else { return false };
+    world.report(&id, "RUNNING", None);
+    true
+}
+
+#[test]
+fn tasks_start_in_the_emptiest_zone_and_then_stop_in_the_fullest() {
+    let mut world = unbalanced(json!({}), 1000);
+    assert_eq!(tasks(&world), [4, 2]);
+    assert_eq!(counts(&world.service("s")), (4, 4, 2));
+    assert!(run_one(&mut world));
+    assert_eq!((tasks(&world), up(&world)), (vec![4, 2], 5), "none goes before all have come");
+    assert!(run_one(&mut world));
+    assert_eq!((tasks(&world), up(&world)), (vec![2, 2], 4));
+    world.obey();
+    assert_eq!(
+        said(&world),
+        [
+            "is not AZ balanced with 4 tasks in a and 0 tasks in b. AZ Rebalancing in progress.",
+            "has started 2 tasks in b to AZ Rebalance: (task) (task).",
+            "has stopped 2 running tasks in a due to AZ rebalancing: (task) (task).",
+            "has reached a steady state.",
+            "is AZ balanced with 2 tasks in a and 2 tasks in b.",
+        ]
+    );
+    let shown = world.service("s");
+    assert_eq!((counts(&shown), shown.deployments.unwrap().len()), ((4, 4, 0), 1));
+    world.host_in("c", 1000);
+    world.obey();
+    let mut three = tasks(&world);
+    assert_eq!(
+        said(&world).last().unwrap(),
+        &format!(
+            "is AZ balanced with {} tasks in a, {} tasks in b, and {} tasks in c.",
+            three[0], three[1], three[2]
+        )
+    );
+    three.sort_unstable();
+    assert_eq!(three, [1, 1, 2]);
+}
+
+#[test]
+fn only_services_that_want_it_are_moved() {
+    let mut world = unbalanced(json!({"availabilityZoneRebalancing": "DISABLED"}), 1000);
+    world.obey();
+    assert_eq!((tasks(&world), said(&world)), (vec![4, 0], vec![]));
+    update(&mut world, json!({"availabilityZoneRebalancing": "ENABLED"}));
+    world.obey();
+    assert_eq!(tasks(&world), [2, 2]);
+}
+
+#[test]
+fn one_at_a_time_where_no_more_are_allowed() {
+    let mut world = unbalanced(json!({"deploymentConfiguration": {"maximumPercent": 125}}), 1000);
+    assert_eq!(tasks(&world), [4, 1]);
+    assert!(run_one(&mut world));
+    assert_eq!(tasks(&world), [3, 2], "one has gone, and the next comes");
+    world.obey();
+    assert_eq!(tasks(&world), [2, 2]);
+    let begun = said(&world).iter().filter(|event| event.contains("Rebalancing in progress")).count();
+    assert_eq!(begun, 1, "{:?}", said(&world));
+    // No room above what is wanted: nothing can be moved.
+    let mut world = unbalanced(json!({"deploymentConfiguration": {"maximumPercent": 124}}), 1000);
+    world.obey();
+    assert_eq!((tasks(&world), said(&world)), (vec![4, 0], vec![]));
+}
+
+#[test]
+fn a_zone_without_room_is_said_once_and_has_its_turn_when_room_comes() {
+    let mut world = unbalanced(json!({}), 50);
+    world.obey();
+    let why = "is unable to place a task in b because no container instance met all of its requirements.";
+    let expected =
+        ["is not AZ balanced with 4 tasks in a and 0 tasks in b. AZ Rebalancing in progress.", why];
+    assert_eq!((tasks(&world), said(&world)), (vec![4, 0], expected.map(str::to_owned).to_vec()));
+    assert_eq!(counts(&world.service("s")), (4, 4, 0));
+    world.pass(3_600_000);
+    assert_eq!(said(&world), expected, "the same is not said again");
+    world.host_in("b", 1000);
+    world.obey();
+    assert_eq!(tasks(&world), [2, 2], "at once, as room has come");
+}
+
+/// Container instances of a zone that none of its tasks may ever be on make no zone for it.
+#[test]
+fn a_zone_that_suits_none_of_its_tasks_is_none() {
+    let there = "attribute:ecs.instance-type == big";
+    let mut world = World::new();
+    let first = world.host_in("a", 1000);
+    let big = |world: &mut World, host: &str| {
+        let attribute = json!({"name": "ecs.instance-type", "value": "big", "targetId": host});
+        world.call(crate::instance::attributes::put_attributes, json!({"attributes": [attribute]})).unwrap();
+    };
+    big(&mut world, &first);
+    create(&mut world, 2, json!({"placementConstraints": [{"type": "memberOf", "expression": there}]}));
+    world.obey();
+    let second = world.host_in("b", 1000);
+    world.obey();
+    assert_eq!((tasks(&world), said(&world)), (vec![2, 0], vec![]));
+    big(&mut world, &second);
+    world.obey();
+    assert_eq!(tasks(&world), [1, 1]);
+}
+
+#[test]
+fn tasks_that_do_not_stay_cost_none_of_the_others() {
+    let mut world = unbalanced(json!({}), 1000);
+    for _ in 0..2 {
+        let coming = world.state.tasks().find(|task| task.last < TaskStatus::Running).unwrap();
+        let id = coming.id.to_string();
+        world.report(&id, "STOPPED", Some(1));
+    }
+    assert_eq!(up(&world), 4);
+    // It is tried again every five minutes.
+    for _ in 0..90 {
+        let coming: Vec<String> = world
+            .state
+            .tasks()
+            .filter(|task| task.last < TaskStatus::Running)
+            .map(|task| task.id.to_string())
+            .collect();
+        coming.iter().for_each(|id| world.report(id, "STOPPED", Some(1)));
+        world.pass(10_000);
+        assert_eq!(up(&world), 4);
+    }
+    let starts = said(&world).iter().filter(|event| event.contains("to AZ Rebalance")).count();
+    assert_eq!(starts, 4);
+}
+
+#[test]
+fn another_deployment_or_desired_count_ends_it() {
+    for change in [json!({"desiredCount": 2}), json!({"taskDefinition": "web:2"})] {
+        let mut world = unbalanced(json!({}), 1000);
+        assert_eq!(tasks(&world), [4, 2]);
+        update(&mut world, change.clone());
+        world.obey();
+        let spread = tasks(&world);
+        assert_eq!(spread[0], spread[1], "{change}");
+        assert_eq!(world.service("s").desired_count, Some(2 * spread[0] as i32));
+    }
+}
+
+#[test]
+fn protected_tasks_are_moved_once_they_may_go() {
+    let mut world = World::new();
+    world.host_in("a", 1000);
+    create(&mut world, 2, json!({}));
+    world.obey();
+    let all = json!({"tasks": world.live(), "protectionEnabled": true});
+    world.call(protection::update_task_protection, all).unwrap();
+    world.host_in("b", 1000);
+    world.obey();
+    assert_eq!(tasks(&world), [2, 1], "one more than wanted, until one may go");
+    world.pass(7_200_000);
+    world.obey();
+    assert_eq!(tasks(&world), [1, 1]);
+    assert_eq!(said(&world).last().unwrap(), "is AZ balanced with 1 tasks in a and 1 tasks in b.");
+}
+
+/// Scale-in keeps the balance, of services that are not rebalanced too; not where another strategy comes first.
+#[test]
+fn scale_in_takes_from_the_fullest_zone() {
+    for (strategy, expected) in [
+        (json!([]), Some(vec![1, 1])),
+        (json!([{"type": "spread", "field": "attribute:ecs.availability-zone"}]), Some(vec![1, 1])),
+        (json!([{"type": "random"}]), None),
+    ] {
+        let mut world = World::new();
+        world.host_in("a", 1000);
+        world.host_in("b", 1000);
+        let more = json!({"placementStrategy": strategy, "availabilityZoneRebalancing": "DISABLED"});
+        create(&mut world, 6, more);
+        world.obey();
+        if expected.is_some() {
+            assert_eq!(tasks(&world), [3, 3]);
+        }
+        update(&mut world, json!({"desiredCount": 2}));
+        let is = tasks(&world);
+        assert_eq!(is.iter().sum::<usize>(), 2);
+        assert!(expected.is_none_or(|expected| is == expected), "{strategy}");
+    }
+}
+
+/// A service that is in balance costs the same however many container instances there are.
+#[test]
+fn what_is_in_balance_costs_no_look_at_the_container_instances() {
+    let looked = [2, 200].map(|hosts| {
+        let mut world = World::new();
+        for at in 0..hosts {
+            world.host_in(if at % 2 == 0 { "a" } else { "b" }, 1000);
+        }
+        create(&mut world, 4, json!({}));
+        world.obey();
+        assert_eq!(tasks(&world), [2, 2]);
+        let service = world.state.service(&ServiceName::from("s")).unwrap();
+        assert_eq!(service.availability_zone_rebalancing, AvailabilityZoneRebalancing::Enabled);
+        update(&mut world, json!({"enableECSManagedTags": true}));
+        world.looked
+    });
+    assert_eq!(looked[0], looked[1]);
+}
