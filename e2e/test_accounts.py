@@ -67,6 +67,10 @@ class Place:
         self.task = started["tasks"][0]["taskArn"]
         self.service = self.ecs.create_service(
             cluster=SAME, serviceName=SAME, taskDefinition=SAME, desiredCount=0, tags=tags)["service"]["serviceArn"]
+        external = f"{SAME}-sets"
+        self.ecs.create_service(cluster=SAME, serviceName=external, deploymentController={"type": "EXTERNAL"}, tags=tags)
+        self.set = self.ecs.create_task_set(
+            cluster=SAME, service=external, taskDefinition=SAME, externalId=self.mark, tags=tags)["taskSet"]["taskSetArn"]
         deployment = self.ecs.list_service_deployments(cluster=SAME, service=SAME)["serviceDeployments"][0]
         self.deployment, self.revision = deployment["serviceDeploymentArn"], deployment["targetServiceRevisionArn"]
         where = {"logGroupName": SAME, "logStreamName": SAME}
@@ -137,6 +141,7 @@ CASES = {
     "DescribeServiceDeployments": lambda p: p.ecs.describe_service_deployments(serviceDeploymentArns=[p.deployment]),
     "DescribeServiceRevisions": lambda p: p.ecs.describe_service_revisions(serviceRevisionArns=[p.revision]),
     "DescribeServices": lambda p: p.ecs.describe_services(cluster=SAME, services=[SAME], include=["TAGS"]),
+    "DescribeTaskSets": lambda p: p.ecs.describe_task_sets(cluster=SAME, service=f"{SAME}-sets", include=["TAGS"]),
     "DescribeTaskDefinition": lambda p: p.ecs.describe_task_definition(taskDefinition=SAME, include=["TAGS"]),
     "DescribeTasks": lambda p: p.ecs.describe_tasks(cluster=SAME, tasks=[p.task], include=["TAGS"]),
     "GetTaskProtection": lambda p: p.ecs.get_task_protection(cluster=SAME, tasks=[p.task]),
@@ -177,7 +182,7 @@ CASES = {
 # How many of each there are in every place.
 COUNTS = {
     "DescribeClusters": 1, "DescribeContainerInstances": 1, "DescribeServices": 1, "DescribeTasks": 1, "ListAttributes": 1,
-    "ListContainerInstances": 1, "ListServices": 1, "ListTasks": 1, "DescribeLogStreams": 1, "FilterLogEvents": 1,
+    "ListContainerInstances": 1, "ListServices": 2, "DescribeTaskSets": 1, "ListTasks": 1, "DescribeLogStreams": 1, "FilterLogEvents": 1,
     "GetLogEvents": 1, "ListTaskDefinitionFamilies": 2, "ListTaskDefinitions": 2,
     "ListEventBuses": 2, "ListRuleNamesByTarget": 2, "ListRules": 2, "ListTargetsByRule": 1, "ListScheduleGroups": 2,
     "ListSchedules": 1,
@@ -237,6 +242,11 @@ BY_ARN = {
         lambda p, arn: p.ecs.describe_services(cluster=SAME, services=[arn]),
         lambda p, arn: p.ecs.update_service(cluster=SAME, service=arn, desiredCount=0),
         lambda p, arn: p.ecs.delete_service(cluster=SAME, service=arn, force=True),
+    ],
+    "set": [
+        lambda p, arn: p.ecs.describe_task_sets(cluster=SAME, service=f"{SAME}-sets", taskSets=[arn]),
+        lambda p, arn: p.ecs.delete_task_set(cluster=SAME, service=f"{SAME}-sets", taskSet=arn, force=True),
+        lambda p, arn: p.ecs.update_service_primary_task_set(cluster=SAME, service=f"{SAME}-sets", primaryTaskSet=arn),
     ],
     "task": [
         lambda p, arn: p.ecs.describe_tasks(cluster=SAME, tasks=[arn]), lambda p, arn: p.ecs.stop_task(cluster=SAME, task=arn),
@@ -298,6 +308,7 @@ def test_arns_of_other_places_are_refused_as_ecs_words_it(two):
                          lambda: place.ecs.list_service_deployments(cluster=SAME, service=other.service),
                          lambda: place.ecs.describe_service_deployments(serviceDeploymentArns=[other.deployment]),
                          lambda: place.ecs.describe_service_revisions(serviceRevisionArns=[other.revision]),
+                         lambda: place.ecs.continue_service_deployment(serviceDeploymentArn=other.deployment, hookId="h"),
                          lambda: place.ecs.stop_service_deployment(serviceDeploymentArn=other.deployment)):
                 assert refused(call)
     apart(two)
@@ -315,7 +326,8 @@ def test_what_ends_in_one_place_stays_in_the_others(fresh):
     for place in places[1:]:
         answer = place.ecs.run_task(cluster=SAME, taskDefinition=SAME)
         assert not answer["tasks"] and answer["failures"], answer
-    gone.ecs.delete_service(cluster=SAME, service=SAME, force=True)
+    for service in (SAME, f"{SAME}-sets"):
+        gone.ecs.delete_service(cluster=SAME, service=service, force=True)
     gone.ecs.stop_task(cluster=SAME, task=gone.task)
     gone.ecs.deregister_container_instance(cluster=SAME, containerInstance=gone.instance, force=True)
     gone.ecs.deregister_task_definition(taskDefinition=gone.definition)

@@ -330,6 +330,21 @@ resource "aws_ecs_service" "daemon" {
   task_definition     = aws_ecs_task_definition.app.arn
   scheduling_strategy = "DAEMON"
 }
+resource "aws_ecs_service" "sets" {
+  name          = "terraformed-sets"
+  cluster       = data.aws_ecs_cluster.host.id
+  desired_count = var.count_of_tasks
+  deployment_controller { type = "EXTERNAL" }
+}
+resource "aws_ecs_task_set" "app" {
+  service           = aws_ecs_service.sets.id
+  cluster           = data.aws_ecs_cluster.host.id
+  task_definition   = aws_ecs_task_definition.app.arn
+  external_id       = var.word
+  wait_until_stable = true
+  scale { value = 100 }
+  tags = { word = var.word }
+}
 output "account" { value = data.aws_caller_identity.me.account_id }
 """
 
@@ -338,7 +353,7 @@ def test_terraform_applies_updates_plans_nothing_and_destroys(roadstead, terrafo
     terraform("init", "-no-color")
     apply = ("apply", "-no-color", "-auto-approve")
     said = terraform(*apply)
-    assert "Apply complete! Resources: 7 added" in said, said
+    assert "Apply complete! Resources: 9 added" in said, said
     assert tell(roadstead, "terraformed")["runningCount"] == 1
     empty = ("plan", "-no-color", "-detailed-exitcode")  # Anything to do is exit code 2.
     assert "No changes." in terraform(*empty)
@@ -347,12 +362,13 @@ def test_terraform_applies_updates_plans_nothing_and_destroys(roadstead, terrafo
     terraform(*apply, **changed)
     now = tell(roadstead, "terraformed")
     assert (now["runningCount"], family_revision(now["taskDefinition"])) == (2, "terraformed:2")
+    assert [(one["externalId"], one["runningCount"]) for one in tell(roadstead, "terraformed-sets")["taskSets"]] == [("two", 2)]
     stream = f"t/app/{task_id(roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName='terraformed')['taskArns'][0])}"
     until(lambda: roadstead.messages("/terraform/app", stream) == ["two"], what="the task's output")
     assert "No changes." in terraform(*empty, **changed)
 
     said = terraform("destroy", "-no-color", "-auto-approve", **changed)
-    assert "Destroy complete! Resources: 7 destroyed" in said, said
+    assert "Destroy complete! Resources: 9 destroyed" in said, said
     assert tell(roadstead, "terraformed")["status"] == "INACTIVE"
     assert roadstead.ecs.describe_clusters(clusters=["terraformed"])["clusters"][0]["status"] == "INACTIVE"
     assert not roadstead.logs.describe_log_groups(logGroupNamePrefix="/terraform")["logGroups"]

@@ -158,3 +158,74 @@ def test_a_service_that_rolls_pauses_before_and_behind_it(roadstead, service):
     ended(roadstead, "rolls", "SUCCESSFUL")
     with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException):
         proceed(roadstead, "rolls", second)
+
+
+def task_set(roadstead, name, one):
+    answer = roadstead.ecs.describe_task_sets(cluster=CLUSTER, service=name, taskSets=[one], include=["TAGS"])
+    return answer["taskSets"][0] if answer["taskSets"] else None
+
+
+def is_steady(roadstead, name, one, count):
+    def steady():
+        found = task_set(roadstead, name, one)
+        return found["stabilityStatus"] == "STEADY_STATE" and found["runningCount"] == count
+    until(steady, what=f"{count} tasks of {one}")
+    return task_set(roadstead, name, one)
+
+
+def test_task_sets_are_scaled_and_exchanged_by_somebody_else(roadstead):
+    roadstead.ecs.create_service(
+        cluster=CLUSTER, serviceName="sets", desiredCount=3, deploymentController={"type": "EXTERNAL"})
+    of = {"cluster": CLUSTER, "service": "sets"}
+    first, second = define(roadstead, "sets"), define(roadstead, "sets")
+    blue = roadstead.ecs.create_task_set(
+        **of, taskDefinition=first, scale={"value": 100, "unit": "PERCENT"}, externalId="blue", clientToken="t",
+        tags=[{"key": "colour", "value": "blue"}])["taskSet"]
+    assert blue["status"] == "ACTIVE" and blue["computedDesiredCount"] == 3
+    again = roadstead.ecs.create_task_set(
+        **of, taskDefinition=first, scale={"value": 100, "unit": "PERCENT"}, externalId="blue", clientToken="t",
+        tags=[{"key": "colour", "value": "blue"}])["taskSet"]
+    assert again["id"] == blue["id"]
+    is_steady(roadstead, "sets", blue["id"], 3)
+    roadstead.ecs.update_service_primary_task_set(**of, primaryTaskSet=blue["taskSetArn"])
+    told = roadstead.ecs.describe_services(cluster=CLUSTER, services=["sets"])["services"][0]
+    assert told["taskDefinition"] == first and told["deployments"] == []
+    assert [(one["id"], one["status"]) for one in told["taskSets"]] == [(blue["id"], "PRIMARY")]
+    green = roadstead.ecs.create_task_set(**of, taskDefinition=second, scale={"value": 34, "unit": "PERCENT"})["taskSet"]
+    is_steady(roadstead, "sets", green["id"], 2)
+    assert running(roadstead, "sets") == {1: 3, 2: 2}
+    roadstead.ecs.tag_resource(resourceArn=green["taskSetArn"], tags=[{"key": "colour", "value": "green"}])
+    assert task_set(roadstead, "sets", green["id"])["tags"] == [{"key": "colour", "value": "green"}]
+    roadstead.ecs.update_task_set(**of, taskSet=green["id"], scale={"value": 100, "unit": "PERCENT"})
+    is_steady(roadstead, "sets", green["id"], 3)
+    roadstead.ecs.update_service_primary_task_set(**of, primaryTaskSet=green["id"])
+    with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException, match="Primary TaskSet cannot be deleted"):
+        roadstead.ecs.delete_task_set(**of, taskSet=green["id"])
+    roadstead.ecs.delete_task_set(**of, taskSet=blue["id"], force=True)
+    until(lambda: task_set(roadstead, "sets", blue["id"]) is None, what="blue to be gone")
+    assert running(roadstead, "sets") == {2: 3}
+    roadstead.ecs.update_service(cluster=CLUSTER, service="sets", desiredCount=0)
+    with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException, match="while deployments are active"):
+        roadstead.ecs.delete_service(cluster=CLUSTER, service="sets")
+    roadstead.ecs.delete_task_set(**of, taskSet=green["id"], force=True)
+    until(lambda: task_set(roadstead, "sets", green["id"]) is None, what="green to be gone")
+    roadstead.ecs.delete_service(cluster=CLUSTER, service="sets")
+    roadstead.wait("services_inactive", services=["sets"])
+
+
+def test_a_task_has_time_to_become_healthy(roadstead, service):
+    """Its check fails at first, and would have it replaced."""
+    script = "sleep 8; touch /tmp/ready; trap 'exit 0' TERM; sleep 1000 & wait"
+    check = {"command": ["CMD-SHELL", "test -e /tmp/ready"], "interval": 5, "timeout": 2, "retries": 1}
+    definition = roadstead.define("graceful", container(script=script, healthCheck=check))
+    service("graceful", definition, 1, healthCheckGracePeriodSeconds=600)
+    told = roadstead.ecs.describe_services(cluster=CLUSTER, services=["graceful"])["services"][0]
+    assert told["healthCheckGracePeriodSeconds"] == 600
+
+    def health():
+        arns = roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="graceful")["taskArns"]
+        return [task["healthStatus"] for task in roadstead.tasks(arns)] if arns else []
+    until(lambda: health() == ["UNHEALTHY"], what="a check that fails")
+    first = roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="graceful")["taskArns"]
+    until(lambda: health() == ["HEALTHY"], what="a check that succeeds")
+    assert roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="graceful")["taskArns"] == first

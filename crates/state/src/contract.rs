@@ -1,5 +1,6 @@
 //! Contracts: small rows with one writer and one reader, by which two domains meet without knowing each other.
 
+mod alarms;
 mod bus;
 mod outgoing;
 
@@ -9,6 +10,7 @@ use wire::Timestamp;
 
 use crate::{Row, ShardId};
 
+pub use alarms::{AlarmState, AlarmValue, Alarms, NoAlarms};
 pub use bus::{Bus, Filter};
 pub use outgoing::{Event, Outgoing, SequenceRow, Tells, forget, tell};
 

@@ -28,8 +28,8 @@ use state::{
 use crate::{
     arn,
     cluster::{
-        Change, Cluster, ContainerRow, DeploymentRow, InstanceId, InstanceRow, Row, ServiceDeploymentRow,
-        ServiceEventRow, ServiceRow, ServiceStatus, TaskRow, Txn,
+        Change, Cluster, ContainerRow, DeploymentControllerType, DeploymentRow, InstanceId, InstanceRow, Row,
+        ServiceDeploymentRow, ServiceEventRow, ServiceRow, ServiceStatus, TaskRow, Txn,
     },
     placement::Refused,
     rows::DeploymentRolloutState as Rollout,
@@ -149,7 +149,9 @@ fn instance_differs(old: &InstanceRow, new: &InstanceRow) -> bool {
 /// Its deployments, and what a daemon wants.
 fn of_service(txn: &Txn, old: Option<&ServiceRow>, new: &ServiceRow, events: &mut Vec<Event>) {
     let about = || arn::service(txn.ctx, &txn.state.row.name, &new.name.0);
-    for deployment in new.deployments.iter().rev() {
+    // Task sets are no deployments of ours.
+    let ours = new.deployments.iter().filter(|_| new.controller == DeploymentControllerType::Ecs);
+    for deployment in ours.rev() {
         let known = old.and_then(|old| old.deployments.iter().find(|known| known.id == deployment.id));
         let detail = of_rollout(known, deployment).map(|said| detail::deployment(txn, said, deployment));
         events.extend(detail.map(|detail| event(DEPLOYMENT, about(), detail)));
@@ -174,8 +176,10 @@ fn of_hooks(txn: &Txn, before: &Cluster, row: &ServiceDeploymentRow, events: &mu
 }
 
 fn of_what_was_said(txn: &Txn, row: &ServiceEventRow) -> Option<Event> {
-    let said = match said(row)? {
+    let said = said(row)?;
+    let action = match said {
         Said::Steady => ("INFO", "SERVICE_STEADY_STATE", None),
+        Said::TaskSetSteady(_) => ("INFO", "TASKSET_STEADY_STATE", None),
         Said::Stopped => ("INFO", "TASKS_STOPPED", None),
         Said::StartedInZone => ("INFO", "TASKS_STARTED", None),
         Said::OutOfBalance => ("INFO", "SERVICE_REBALANCING_STARTED", None),
@@ -184,8 +188,12 @@ fn of_what_was_said(txn: &Txn, row: &ServiceEventRow) -> Option<Event> {
         Said::Impaired => ("WARN", "SERVICE_TASK_START_IMPAIRED", None),
         Said::Unplaced(why) => ("ERROR", "SERVICE_TASK_PLACEMENT_FAILURE", Some(Refused::reason_in(why))),
     };
-    let about = arn::service(txn.ctx, &txn.state.row.name, &row.service.0);
-    Some(event(ACTION, about, detail::action(txn, said, row.at)))
+    let (cluster, service) = (&txn.state.row.name, &row.service.0);
+    let mut detail = detail::action(txn, action, row.at);
+    if let Said::TaskSetSteady(set) = said {
+        detail["taskSetArns"] = vec![arn::task_set(txn.ctx, cluster, service, set)].into();
+    }
+    Some(event(ACTION, arn::service(txn.ctx, cluster, service), detail))
 }
 
 /// The type and name of the event of a deployment.

@@ -24,7 +24,7 @@ use crate::{
     capacity::attach,
     clusters,
     instance::{agent, attributes, describe as instances, state as instance},
-    service,
+    service::{self, task_sets},
     task::{describe, list, protection, report, run},
 };
 
@@ -42,6 +42,7 @@ const POLL: &str = "every container instance is served at the same address";
 
 const IN_CLUSTER: state::api::Condition = Made("ecs:cluster", access::cluster);
 const STRATEGY: state::api::Condition = Made("ecs:capacity-provider", access::strategy);
+const OF_SERVICE: state::api::Condition = Made("ecs:service", access::service);
 const SETTING: state::api::Condition = Member("ecs:account-setting", "name");
 const TAG_KEYS: state::api::Condition = Member("aws:TagKeys", "tagKeys");
 /// Policies ask for these to be `false`, so they are so where nothing is said.
@@ -156,7 +157,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
             "loadBalancers",
             "serviceRegistries",
             "platformVersion",
-            "healthCheckGracePeriodSeconds",
             "enableExecuteCommand",
             "serviceConnectConfiguration",
             "volumeConfigurations",
@@ -174,7 +174,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
             "loadBalancers",
             "serviceRegistries",
             "platformVersion",
-            "healthCheckGracePeriodSeconds",
             "enableExecuteCommand",
             "serviceConnectConfiguration",
             "volumeConfigurations",
@@ -193,6 +192,24 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .with(&[IN_CLUSTER])
         .refusing(&["resourceManagementType"]),
     Operation::new("ListServiceDeployments", read!(service::deployment::list::list_service_deployments))
+        .on(access::service)
+        .with(&[IN_CLUSTER]),
+    Operation::new("CreateTaskSet", write!(task_sets::create::create_task_set))
+        .on(access::task_set_to_be)
+        .with(&[IN_CLUSTER, OF_SERVICE, Made("ecs:task-definition", access::definition), Tags("tags")])
+        .refusing(&["loadBalancers", "serviceRegistries", "capacityProviderStrategy", "platformVersion"])
+        .growing(),
+    // Not one that grows: it may scale to nought.
+    Operation::new("UpdateTaskSet", write!(task_sets::change::update_task_set))
+        .on(access::task_set)
+        .with(&[IN_CLUSTER, OF_SERVICE]),
+    Operation::new("DeleteTaskSet", write!(task_sets::change::delete_task_set))
+        .on(access::task_set)
+        .with(&[IN_CLUSTER, OF_SERVICE]),
+    Operation::new("DescribeTaskSets", read!(task_sets::describe::describe_task_sets))
+        .on(access::task_sets)
+        .with(&[IN_CLUSTER, OF_SERVICE]),
+    Operation::new("UpdateServicePrimaryTaskSet", write!(task_sets::change::update_service_primary_task_set))
         .on(access::service)
         .with(&[IN_CLUSTER]),
     Operation::new("DescribeContainerInstances", read!(instances::describe_container_instances))

@@ -14,16 +14,49 @@ const LONGEST: usize = 2048;
 /// The part of an ARN behind the account.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
-    Cluster { name: String },
-    Service { cluster: String, name: String },
-    Task { cluster: String, id: String },
-    ContainerInstance { cluster: String, id: String },
-    TaskDefinition { family: String, revision: i32 },
-    Container { cluster: String, task: String, id: String },
-    CapacityProvider { name: String },
-    TaskSet { cluster: String, service: String, id: String },
-    ServiceDeployment { cluster: String, service: String, id: String },
-    ServiceRevision { cluster: String, service: String, id: String },
+    Cluster {
+        name: String,
+    },
+    Service {
+        cluster: String,
+        name: String,
+    },
+    Task {
+        cluster: String,
+        id: String,
+    },
+    ContainerInstance {
+        cluster: String,
+        id: String,
+    },
+    TaskDefinition {
+        family: String,
+        revision: i32,
+    },
+    Container {
+        cluster: String,
+        task: String,
+        id: String,
+    },
+    CapacityProvider {
+        name: String,
+    },
+    /// Its id is `ecs-svc/` and digits.
+    TaskSet {
+        cluster: String,
+        service: String,
+        id: String,
+    },
+    ServiceDeployment {
+        cluster: String,
+        service: String,
+        id: String,
+    },
+    ServiceRevision {
+        cluster: String,
+        service: String,
+        id: String,
+    },
 }
 
 /// An ARN of the `ecs` service.
@@ -76,7 +109,9 @@ impl Resource {
             }
             ("container", 4) => Resource::Container { cluster: s(1), task: s(2), id: s(3) },
             ("capacity-provider", 2) => Resource::CapacityProvider { name: s(1) },
-            ("task-set", 4) => Resource::TaskSet { cluster: s(1), service: s(2), id: s(3) },
+            ("task-set", 5) if parts[3] == "ecs-svc" => {
+                Resource::TaskSet { cluster: s(1), service: s(2), id: format!("ecs-svc/{}", parts[4]) }
+            }
             ("service-deployment", 4) => {
                 Resource::ServiceDeployment { cluster: s(1), service: s(2), id: s(3) }
             }
@@ -163,6 +198,16 @@ pub fn capacity_provider(ctx: &Ctx, name: &str) -> String {
     written(ctx, "capacity-provider", &[name])
 }
 
+/// `arn:…:task-set/CLUSTER/SERVICE/ecs-svc/DIGITS`.
+pub fn task_set(ctx: &Ctx, cluster: &str, service: &str, id: DeploymentId) -> String {
+    written(ctx, "task-set", &[cluster, service, "ecs-svc", &id.digits()])
+}
+
+/// `arn:…:task-set/CLUSTER/SERVICE`, behind which the ids of its task sets are.
+pub fn task_sets(ctx: &Ctx, cluster: &str, service: &str) -> String {
+    written(ctx, "task-set", &[cluster, service])
+}
+
 /// `arn:…:service-revision/CLUSTER/SERVICE/DIGITS`.
 pub fn service_revision(ctx: &Ctx, cluster: &str, service: &str, id: DeploymentId) -> String {
     written(ctx, "service-revision", &[cluster, service, &id.digits()])
@@ -201,6 +246,25 @@ pub fn service_name(ctx: &Ctx, cluster: &str, given: &str) -> Result<String, Err
     }
     match own(ctx, given)? {
         Resource::Service { cluster: named, name } => same_cluster(&named, cluster).map(|()| name),
+        _ => Err(wrong_type(given)),
+    }
+}
+
+/// The id of the task set that a request names by id or ARN, of the service that it names; none for what can be no such id.
+pub fn task_set_id(
+    ctx: &Ctx,
+    cluster: &str,
+    service: &str,
+    given: &str,
+) -> Result<Option<DeploymentId>, Error> {
+    if !given.starts_with("arn:") {
+        return Ok(given.parse().ok());
+    }
+    match own(ctx, given)? {
+        Resource::TaskSet { cluster: named, service: of, id } if of == service => {
+            same_cluster(&named, cluster).map(|()| id.parse().ok())
+        }
+        Resource::TaskSet { .. } => Ok(None),
         _ => Err(wrong_type(given)),
     }
 }

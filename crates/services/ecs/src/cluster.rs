@@ -28,7 +28,7 @@ use wire::Timestamp;
 
 use state::{
     Agenda, Domain, ShardId,
-    contract::{Outgoing, Tells},
+    contract::{Alarms, Outgoing, Tells},
 };
 
 use crate::{
@@ -90,6 +90,8 @@ pub struct Ports {
     /// After so many milliseconds without its agent the tasks of services on a container instance are given up; `None` is
     /// never.
     pub lost_after_ms: Option<i64>,
+    /// The alarms of its account and region.
+    pub alarms: Arc<dyn Alarms>,
 }
 
 /// One cluster.
@@ -345,7 +347,11 @@ impl Domain for Cluster {
                 row.forget_at.or(row.waits.as_ref().map(|waits| waits.until)).or(row.protected_until)
             }
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
-            Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => None,
+            Key::ServiceEvent(_)
+            | Key::ServiceRevision(_)
+            | Key::TaskSet(_)
+            | Key::EventOut(_)
+            | Key::Sequence(()) => None,
         }
     }
 
@@ -361,6 +367,7 @@ impl Domain for Cluster {
             Change::Put(Row::ServiceToken(row)) => self.history.put_token(row),
             Change::Put(Row::ServiceRevision(row)) => self.deployed.put_revision(row),
             Change::Put(Row::ServiceDeployment(row)) => self.deployed.put_deployment(row),
+            Change::Put(Row::TaskSet(row)) => self.deployed.put_task_set(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
             Change::Put(Row::Token(row)) => {
                 self.forget_token(&row.token);
@@ -376,6 +383,7 @@ impl Domain for Cluster {
             Change::Delete(Key::ServiceToken(name)) => self.history.forget_token(name),
             Change::Delete(Key::ServiceRevision(id)) => self.deployed.forget_revision(id),
             Change::Delete(Key::ServiceDeployment(id)) => self.deployed.forget_deployment(id),
+            Change::Delete(Key::TaskSet(id)) => self.deployed.forget_task_set(id),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
             Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
@@ -413,7 +421,11 @@ impl Domain for Cluster {
             Key::Instance(id) => self.instances.get(id).is_some_and(|row| row.forget_at.is_some()),
             Key::ServiceToken(_) | Key::Token(_) => true,
             Key::Cluster(()) => true,
-            Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => false,
+            Key::ServiceEvent(_)
+            | Key::ServiceRevision(_)
+            | Key::TaskSet(_)
+            | Key::EventOut(_)
+            | Key::Sequence(()) => false,
         }
     }
 

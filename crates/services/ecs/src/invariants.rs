@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
     cluster::{
-        Cluster, Desired, InstanceId, InstanceRow, Resources, ServiceEventRow, ServiceStatus, TaskStatus,
+        Cluster, DeploymentControllerType, Desired, InstanceId, InstanceRow, Resources, ServiceEventRow,
+        ServiceStatus, TaskStatus,
     },
     limits,
     placement::slots::Slot,
@@ -103,11 +104,13 @@ fn tasks(state: &Cluster, broken: &mut Vec<String>) {
     }
 }
 
-/// An ACTIVE service has one PRIMARY deployment, first, and never more tasks than its ceiling.
+/// An ACTIVE service has one PRIMARY deployment, or at the most one PRIMARY task set, first.
 fn services(state: &Cluster, broken: &mut Vec<String>) {
     for service in state.services().filter(|service| service.status == ServiceStatus::Active) {
         let primaries = service.deployments.iter().filter(|d| d.primary).count();
-        if primaries != 1 || !service.deployments[0].primary {
+        let external = service.controller == DeploymentControllerType::External;
+        let first = service.deployments.first().is_some_and(|first| first.primary);
+        if !(primaries == 1 && first || external && primaries == 0) {
             broken.push(format!("service {} has {primaries} PRIMARY deployments", service.name));
         }
         let names: BTreeSet<_> = service.deployments.iter().map(|d| &d.id).collect();

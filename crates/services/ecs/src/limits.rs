@@ -87,11 +87,20 @@ pub const PAUSE_HOOKS: usize = 10;
 pub const PAUSE_MINUTES: i32 = 20_160;
 /// Where nothing is said.
 pub const PAUSE_DEFAULT_MINUTES: i32 = 1440;
+/// How often the alarms of a deployment are looked at (ECS polls them, and does not say how often).
+pub const ALARMS_LOOKED_AT_MS: i64 = 15_000;
+/// The longest bake time that ECS derives from alarms: it is less than five minutes.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-alarm-failure.html>
+pub const ALARM_BAKE_MINUTES: i32 = 5;
+/// Alarms of a service's deployments (ECS names no limit).
+pub const DEPLOYMENT_ALARMS: usize = 100;
 /// A stage without a hook lasts no longer; then its deployment fails.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/blue-green-deployment-how-it-works.html>
 pub const STAGE_MS: i64 = 86_400_000;
 /// Nor does a deployment that goes by stages.
 pub const STAGED_DEPLOYMENT_MS: i64 = 30 * 86_400_000;
+/// Task sets of a service, those that are being deleted included (ECS documents no number; it refuses the sixth).
+pub const TASK_SETS: usize = 5;
 /// Attributes of a container instance.
 pub const ATTRIBUTES: usize = 200;
 

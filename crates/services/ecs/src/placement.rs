@@ -67,6 +67,15 @@ impl<'a> Candidate<'a> {
     }
 }
 
+/// Whether constraints and strategies of a service read well, whatever it is to run.
+///
+/// # Errors
+/// `InvalidParameterException` for one that is wrong.
+pub fn check(constraints: &[PlacementConstraint], strategy: &[PlacementStrategy]) -> Result<(), Error> {
+    Constraints::compile(&[], constraints)?;
+    Strategy::compile(strategy).map(|_| ())
+}
+
 /// What a task needs of its host.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Needs {

@@ -16,6 +16,7 @@ mod instance;
 mod linux;
 mod service;
 mod task;
+mod task_set;
 
 use std::collections::BTreeSet;
 
@@ -25,7 +26,7 @@ use wire::Timestamp;
 
 pub use self::{
     account::*, capacity::*, common::*, container::*, definition::*, deployment::*, gpus::*, instance::*,
-    linux::*, service::*, task::*,
+    linux::*, service::*, task::*, task_set::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -411,8 +412,11 @@ pub struct ServiceRow {
     pub name: ServiceName,
     pub status: ServiceStatus,
     pub scheduling: Scheduling,
+    /// Who deploys it. Of EXTERNAL each task set stands among `deployments`, the PRIMARY one first where there is one.
+    #[serde(default, skip_serializing_if = "is_ecs")]
+    pub controller: DeploymentControllerType,
     pub desired_count: i32,
-    /// That of the PRIMARY deployment.
+    /// That of the PRIMARY deployment; without a family where there is none.
     pub task_definition: TaskDefinitionId,
     /// Likewise.
     pub launch_type: LaunchType,
@@ -426,6 +430,9 @@ pub struct ServiceRow {
     pub maximum_percent: i32,
     /// As given, for the echo; percents above are the effective ones.
     pub deployment_configuration: Option<DeploymentConfiguration>,
+    /// For so long after a task has started, what its health checks find does not count.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub health_check_grace_period_seconds: i32,
     pub placement_constraints: Vec<PlacementConstraint>,
     pub placement_strategy: Vec<PlacementStrategy>,
     #[serde(default = "disabled")]
@@ -463,6 +470,16 @@ fn is_none(count: &u16) -> bool {
     *count == 0
 }
 
+/// Whether it is nought.
+fn is_nought(seconds: &i32) -> bool {
+    *seconds == 0
+}
+
+/// Whether Amazon ECS itself deploys.
+fn is_ecs(controller: &DeploymentControllerType) -> bool {
+    *controller == DeploymentControllerType::Ecs
+}
+
 impl TaskRow {
     /// The GPUs of a container, by its place in the task.
     pub fn gpus_of(&self, container: usize) -> impl Iterator<Item = &String> {
@@ -475,36 +492,6 @@ impl TaskRow {
 /// ECS treats a service that never had a value so.
 fn disabled() -> AvailabilityZoneRebalancing {
     AvailabilityZoneRebalancing::Disabled
-}
-
-/// An event of a service, as DescribeServices lists it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServiceEventRow {
-    pub service: ServiceName,
-    /// Counts up by one with each event of the service.
-    pub number: u64,
-    pub id: String,
-    pub at: Timestamp,
-    pub message: String,
-}
-
-/// That a CreateService with a client token made a service.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ServiceTokenRow {
-    pub service: ServiceName,
-    /// SHA-256 of the request, token and all.
-    pub request: String,
-    pub forget_at: Timestamp,
-}
-
-/// A RunTask client token and what it made.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TokenRow {
-    pub token: String,
-    /// SHA-256 of the request without the token.
-    pub request: String,
-    pub tasks: Vec<TaskId>,
-    pub forget_at: Timestamp,
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@ pub mod delete;
 pub mod deployment;
 pub mod describe;
 pub mod events;
+pub mod grace;
 pub mod list;
 pub mod plan;
 mod rebalancing;
 pub mod revision;
 mod rollout;
+pub mod task_sets;
 #[cfg(test)]
 pub(crate) mod tests;
 pub mod update;
@@ -79,6 +81,13 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     }
     txn.state.daemon_retries(name);
     txn.put_service(row);
+    let Some(row) = txn.state.service(name).cloned() else { return };
+    if let Some(at) = grace::over(txn, &row) {
+        // What was stopped is counted in the row.
+        let Some(row) = txn.state.service(name).cloned() else { return };
+        let wake_at = Some(row.wake_at.map_or(at, |wake| wake.min(at)));
+        txn.put_service(ServiceRow { wake_at, ..row.as_ref().clone() });
+    }
 }
 
 /// Forgets what is kept beside the row of a service.

@@ -1,12 +1,14 @@
 //! Tags of resources, and TagResource, UntagResource and ListTagsForResource on what a cluster holds.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs-using-tags.html>
 
+use std::sync::Arc;
+
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use crate::{
     arn::{Arn, Resource},
-    cluster::{Cluster, InstanceId, ServiceName, Tag, TaskId, Txn, Writes},
+    cluster::{Cluster, InstanceId, ServiceName, Tag, TaskId, TaskSetRow, Txn, Writes},
     convert::{Shown, Stored},
     limits,
 };
@@ -106,6 +108,12 @@ pub fn change(
             change(&mut row.tags)?;
             txn.put_service(row);
         }
+        Resource::TaskSet { service, id, .. } => {
+            let row = task_set(&txn.state, service, &id).ok_or_else(not_found)?;
+            let mut row = row.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put(row);
+        }
         Resource::Task { id, .. } => {
             let mut row =
                 TaskId::parse(&id).and_then(|id| txn.state.task(&id)).ok_or_else(not_found)?.as_ref().clone();
@@ -128,6 +136,9 @@ pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<ecs::Tag>, Error> {
     Ok(match resource(resource_arn)? {
         Resource::Cluster { .. } => state.row.tags.shown(),
         Resource::Service { name, .. } => state.service(&ServiceName(name)).ok_or_else(missing)?.tags.shown(),
+        Resource::TaskSet { service, id, .. } => {
+            task_set(state, service, &id).ok_or_else(missing)?.tags.shown()
+        }
         Resource::Task { id, .. } => {
             TaskId::parse(&id).and_then(|id| state.task(&id)).ok_or_else(missing)?.tags.shown()
         }
@@ -136,6 +147,10 @@ pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<ecs::Tag>, Error> {
         }
         _ => return Err(errors::invalid_parameter("The specified resource cannot be tagged.")),
     })
+}
+
+fn task_set(state: &Cluster, service: String, id: &str) -> Option<Arc<TaskSetRow>> {
+    state.task_set(&ServiceName(service), id.parse().ok()?).cloned()
 }
 
 fn resource(arn: &str) -> Result<Resource, Error> {

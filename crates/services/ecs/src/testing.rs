@@ -8,7 +8,10 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use wire::Error;
 
-use state::{Batch, Domain, Id128, Table};
+use state::{
+    Batch, Domain, Id128, Table,
+    contract::{AlarmState, Alarms},
+};
 
 use crate::{
     Cluster, Ctx, Ids, Txn,
@@ -40,12 +43,24 @@ pub struct World {
     pub listened: bool,
     /// After how long without its agent a container instance is lost to services.
     pub lost_after_ms: Option<i64>,
+    /// What alarms say, by name.
+    pub alarms: Said,
     /// What the last batch changed.
     pub changed: Vec<Key>,
     /// What it has stored.
     pub stored: Changes,
     /// How many rows it looked at.
     pub looked: usize,
+}
+
+/// Alarms that somebody evaluates.
+#[derive(Debug, Clone, Default)]
+pub struct Said(pub BTreeMap<String, AlarmState>);
+
+impl Alarms for Said {
+    fn alarm(&self, name: &str) -> Option<AlarmState> {
+        self.0.get(name).cloned()
+    }
 }
 
 /// The last change of each row.
@@ -99,6 +114,7 @@ impl World {
             ids: Ids::new(7),
             listened: false,
             lost_after_ms: None,
+            alarms: Said::default(),
             changed: Vec::new(),
             stored: Changes::new(),
             looked: 0,
@@ -144,6 +160,7 @@ impl World {
             account: Arc::new(self.account.clone()),
             listened: self.listened,
             lost_after_ms: self.lost_after_ms,
+            alarms: Arc::new(self.alarms.clone()),
         };
         let mut batch = Batch::new(self.state.clone(), ports, Changes::new());
         looks::taken();

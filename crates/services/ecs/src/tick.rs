@@ -18,7 +18,11 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
         Key::ServiceDeployment(id) => service::deployment::woken(txn, &id),
-        Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => {}
+        Key::ServiceEvent(_)
+        | Key::ServiceRevision(_)
+        | Key::TaskSet(_)
+        | Key::EventOut(_)
+        | Key::Sequence(()) => {}
     }
 }
 
@@ -79,7 +83,11 @@ pub fn set_back(txn: &mut Txn, key: Key) {
             }
         }
         Key::Service(name) => service::set_back(txn, &name),
-        Key::ServiceEvent(_) | Key::ServiceRevision(_) | Key::EventOut(_) | Key::Sequence(()) => {}
+        Key::ServiceEvent(_)
+        | Key::ServiceRevision(_)
+        | Key::TaskSet(_)
+        | Key::EventOut(_)
+        | Key::Sequence(()) => {}
     }
 }
 

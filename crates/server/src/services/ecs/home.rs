@@ -79,6 +79,8 @@ impl Home {
             account: account.read().state.clone(),
             listened: bus.listens(&place, contract::ECS, now()),
             lost_after_ms,
+            // Nothing evaluates alarms until CloudWatch is built.
+            alarms: Arc::new(contract::NoAlarms),
         };
         let setting = Setting {
             id: shard_id(&self.place, name),

@@ -9,8 +9,8 @@ use state::api::{
 const DEFINE: &[&str] = &["RegisterTaskDefinition"];
 const TASKS: &[&str] = &["RunTask", "StartTask"];
 const SERVICES: &[&str] = &["CreateService", "UpdateService"];
-const NETWORKED: &[&str] = &["RunTask", "StartTask", "CreateService", "UpdateService"];
-const STARTED: &[&str] = &["RunTask", "CreateService", "UpdateService"];
+const NETWORKED: &[&str] = &["RunTask", "StartTask", "CreateService", "UpdateService", "CreateTaskSet"];
+const STARTED: &[&str] = &["RunTask", "CreateService", "UpdateService", "CreateTaskSet"];
 
 const fn of(operations: &'static [&'static str], member: &'static str, value: Neutral) -> Absent {
     Absent { operations, member, value }
@@ -75,15 +75,14 @@ pub static ABSENT: &[Absent] = &[
     of(TASKS, "startedBy", Empty),
     of(TASKS, "propagateTags", Empty),
     of(TASKS, "referenceId", Empty),
-    of(&["RunTask", "CreateService"], "clientToken", Empty),
-    of(&["RunTask", "CreateService"], "launchType", Empty),
+    of(&["RunTask", "CreateService", "CreateTaskSet"], "clientToken", Empty),
+    of(&["RunTask", "CreateService", "CreateTaskSet"], "launchType", Empty),
     of(&["RunTask", "CreateService"], "capacityProviderStrategy", Empty),
     of(&["CreateCluster"], "capacityProviders", Empty),
     of(&["CreateCluster"], "defaultCapacityProviderStrategy", Empty),
     // Services.
     of(SERVICES, "propagateTags", Empty),
     of(SERVICES, "availabilityZoneRebalancing", Empty),
-    of(SERVICES, "healthCheckGracePeriodSeconds", Zero),
     of(SERVICES, "serviceConnectConfiguration", Off("enabled")),
     of(SERVICES, "deploymentConfiguration.canaryConfiguration", Empty),
     of(SERVICES, "deploymentConfiguration.earlySuccessCriteria", Empty),

@@ -48,6 +48,30 @@ pub fn service_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "serviceName", |name| arn::service(ctx, cluster_name(input), name))
 }
 
+/// The task sets of `service`: which one is to be made is not known yet.
+pub fn task_set_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
+    vec![named_task_set(ctx, input, "*")]
+}
+
+/// The task set of `taskSet`.
+pub fn task_set(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "taskSet", |named| named_task_set(ctx, input, named))
+}
+
+/// Those of `taskSets`; without any, all of the service.
+pub fn task_sets(ctx: &Ctx, input: &Value) -> Vec<String> {
+    match each(input, "taskSets", |named| named_task_set(ctx, input, named)) {
+        none if none.is_empty() => task_set_to_be(ctx, input),
+        some => some,
+    }
+}
+
+fn named_task_set(ctx: &Ctx, input: &Value, named: &str) -> String {
+    let service = text(input, "service").unwrap_or_default();
+    let service = service.rsplit('/').next().unwrap_or(service);
+    within(input, named, |cluster| format!("{}/{named}", arn::task_sets(ctx, cluster, service)))
+}
+
 /// The deployments of services of `serviceDeploymentArns`.
 pub fn deployments(_ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "serviceDeploymentArns", str::to_owned)

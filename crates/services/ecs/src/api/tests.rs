@@ -116,6 +116,27 @@ fn operations_are_authorised_on_what_they_name() {
             vec![arn("service-deployment/c/s/1")],
         ),
         (
+            "CreateTaskSet",
+            json!({"cluster": "c", "service": arn("service/c/s"), "taskDefinition": "web"}),
+            vec![arn("task-set/c/s/*")],
+        ),
+        (
+            "DeleteTaskSet",
+            json!({"cluster": "c", "service": "s", "taskSet": "ecs-svc/1"}),
+            vec![arn("task-set/c/s/ecs-svc/1")],
+        ),
+        (
+            "DescribeTaskSets",
+            json!({"cluster": "c", "service": "s", "taskSets": [arn("task-set/c/s/ecs-svc/1")]}),
+            vec![arn("task-set/c/s/ecs-svc/1")],
+        ),
+        ("DescribeTaskSets", json!({"cluster": "c", "service": "s"}), vec![arn("task-set/c/s/*")]),
+        (
+            "UpdateServicePrimaryTaskSet",
+            json!({"cluster": "c", "service": "s", "primaryTaskSet": "ecs-svc/1"}),
+            vec![arn("service/c/s")],
+        ),
+        (
             "ContinueServiceDeployment",
             json!({"serviceDeploymentArn": arn("service-deployment/c/s/1"), "hookId": "h"}),
             vec![arn("service-deployment/c/s/1")],

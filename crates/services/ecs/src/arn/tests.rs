@@ -13,7 +13,7 @@ fn every_arn_reads_back_as_it_was_written() {
         "task-definition/web:12",
         "container/c/t/id",
         "capacity-provider/cp",
-        "task-set/c/s/1",
+        "task-set/c/s/ecs-svc/0000000000000000001",
         "service-deployment/c/s/d",
         "service-revision/c/s/1",
     ] {

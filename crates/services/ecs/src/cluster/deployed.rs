@@ -1,4 +1,5 @@
-//! The revisions and deployments of services. A look at deployments begins with the newest, and costs what it shows.
+//! The revisions, deployments and task sets of services. A look at deployments begins with the newest, and costs what it
+//! shows.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use crate::limits;
 pub(super) struct Deployed {
     revisions: OrdMap<ServiceName, OrdMap<DeploymentId, Arc<ServiceRevisionRow>>>,
     deployments: OrdMap<ServiceName, OrdMap<u64, Arc<ServiceDeploymentRow>>>,
+    task_sets: OrdMap<ServiceName, OrdMap<DeploymentId, Arc<TaskSetRow>>>,
 }
 
 impl Deployed {
@@ -21,6 +23,18 @@ impl Deployed {
 
     pub(super) fn put_deployment(&mut self, row: &Arc<ServiceDeploymentRow>) {
         self.deployments.entry(row.service.clone()).or_default().insert(row.number, row.clone());
+    }
+
+    pub(super) fn put_task_set(&mut self, row: &Arc<TaskSetRow>) {
+        self.task_sets.entry(row.service.clone()).or_default().insert(row.id, row.clone());
+    }
+
+    pub(super) fn forget_task_set(&mut self, (service, id): &(ServiceName, DeploymentId)) {
+        let Some(sets) = self.task_sets.get_mut(service) else { return };
+        sets.remove(id);
+        if sets.is_empty() {
+            self.task_sets.remove(service);
+        }
     }
 
     pub(super) fn forget_revision(&mut self, (service, id): &(ServiceName, DeploymentId)) {
@@ -43,7 +57,9 @@ impl Deployed {
     pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
         let deployments = self.deployments.values().flat_map(OrdMap::values).cloned();
         let revisions = self.revisions.values().flat_map(OrdMap::values).cloned();
-        deployments.map(Row::ServiceDeployment).chain(revisions.map(Row::ServiceRevision))
+        let sets = self.task_sets.values().flat_map(OrdMap::values).cloned();
+        let deployments = deployments.map(Row::ServiceDeployment).chain(revisions.map(Row::ServiceRevision));
+        deployments.chain(sets.map(Row::TaskSet))
     }
 }
 
@@ -94,9 +110,22 @@ impl Cluster {
         self.deployed.deployments.get(service)?.get(number)
     }
 
-    /// The revisions, or the deployments, of all services: whether there is a row of these or not.
+    /// A task set of a service.
+    pub fn task_set(&self, service: &ServiceName, id: DeploymentId) -> Option<&Arc<TaskSetRow>> {
+        looks::one();
+        self.deployed.task_sets.get(service)?.get(&id)
+    }
+
+    /// All task sets of a service, in order of their numbers.
+    pub fn task_sets(&self, service: &ServiceName) -> impl Iterator<Item = &Arc<TaskSetRow>> {
+        let sets = self.deployed.task_sets.get(service).into_iter();
+        sets.flat_map(OrdMap::values).inspect(|_| looks::one())
+    }
+
+    /// The revisions, or the deployments or task sets, of all services: whether there is a row of these or not.
     pub fn deployed(&self) -> impl Iterator<Item = &ServiceName> {
-        self.deployed.revisions.keys().chain(self.deployed.deployments.keys())
+        let Deployed { revisions, deployments, task_sets } = &self.deployed;
+        revisions.keys().chain(deployments.keys()).chain(task_sets.keys())
     }
 
     /// The oldest deployment of a service that has more than it keeps.

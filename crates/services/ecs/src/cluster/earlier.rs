@@ -74,6 +74,7 @@ fn deployment(service: &ServiceRow, primary: &DeploymentRow) -> ServiceDeploymen
         breaker: None,
         end: at_end.map(|_| EndRow { configuration, tasks: vec![of_target] }),
         forget_at: at_end.map(|at| at.plus_millis(limits::DEPLOYMENT_KEPT_MS)),
+        alarms: None,
         course: None,
         stage: None,
     }

@@ -100,8 +100,9 @@ impl Cluster {
         let events = self.service_events(service).cloned().map(Row::ServiceEvent);
         let deployments = self.service_deployments(service, u64::MAX).cloned().map(Row::ServiceDeployment);
         let revisions = self.revisions(service).cloned().map(Row::ServiceRevision);
+        let sets = self.task_sets(service).cloned().map(Row::TaskSet);
         let token = self.service_token(service).cloned().map(Row::ServiceToken);
-        events.chain(token).chain(deployments).chain(revisions)
+        events.chain(token).chain(deployments).chain(revisions).chain(sets)
     }
 
     /// Whether these are stored nowhere but in the row of the service, which an earlier version wrote.

@@ -69,7 +69,17 @@ impl Row for ServiceDeploymentRow {
             + ELEMENT / 4 * self.sources.len()
             + tasks
             + hooks
+            + self.alarms.iter().flat_map(|alarms| &alarms.triggered).map(String::len).sum::<usize>()
             + courses.map(course).sum::<usize>()
+    }
+}
+
+impl Row for TaskSetRow {
+    fn weight(&self) -> usize {
+        let names = 2 * self.service.0.len() + self.task_definition.family.len();
+        let texts = self.external_id.as_ref().map_or(0, String::len);
+        let token = self.token.as_ref().map_or(0, |(token, digest)| token.len() + digest.len());
+        SMALL + names + texts + token + tags(&self.tags)
     }
 }
 

@@ -81,6 +81,17 @@ impl Shown for Stage {
 
 convert_enum! { ServiceDeploymentRollbackMonitorsStatus: Triggered, Monitoring, MonitoringComplete, Disabled }
 
+impl Shown for DeploymentControllerType {
+    type Api = ecs::DeploymentControllerType;
+
+    fn shown(&self) -> Self::Api {
+        match self {
+            DeploymentControllerType::Ecs => ecs::DeploymentControllerType::Ecs,
+            DeploymentControllerType::External => ecs::DeploymentControllerType::External,
+        }
+    }
+}
+
 convert_enum! { DeploymentLifecycleHookTargetType: AwsLambda, Pause }
 
 convert_enum! { DeploymentLifecycleHookStage: ReconcileService, PreScaleUp, PostScaleUp, TestTrafficShift, PostTestTrafficShift, PreProductionTrafficShift, ProductionTrafficShift, PostProductionTrafficShift }

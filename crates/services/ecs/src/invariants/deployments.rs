@@ -1,16 +1,22 @@
 //! What services are deployed by: revisions and deployments, and that nothing of them is missing or too much.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    cluster::{Cluster, DeploymentId, DeploymentRolloutState, ServiceRow},
+    cluster::{
+        Cluster, DeploymentControllerType, DeploymentId, DeploymentRolloutState, DeploymentRow, ServiceRow,
+        ServiceStatus, TaskSetRow,
+    },
     limits,
 };
 
 /// What is broken, in words.
 pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     for service in state.services() {
-        revisions(state, service, broken);
+        match service.controller {
+            DeploymentControllerType::Ecs => revisions(state, service, broken),
+            DeploymentControllerType::External => task_sets(state, service, broken),
+        }
         deployments(state, service, broken);
     }
     let strays = state.deployed().filter(|name| state.service(name).is_none());
@@ -40,6 +46,22 @@ fn revisions(state: &Cluster, service: &ServiceRow, broken: &mut Vec<String>) {
     broken.extend(spare.map(|row| format!("nothing names {} of service {}", row.id, service.name)));
 }
 
+/// Each task set stands among the deployments of its service, and nothing else does.
+fn task_sets(state: &Cluster, service: &ServiceRow, broken: &mut Vec<String>) {
+    let sets: BTreeMap<DeploymentId, &TaskSetRow> =
+        state.task_sets(&service.name).map(|set| (set.id, set.as_ref())).collect();
+    let here: BTreeMap<DeploymentId, &DeploymentRow> =
+        service.deployments.iter().map(|deployment| (deployment.id, deployment)).collect();
+    if !sets.keys().eq(here.keys()) && service.status == ServiceStatus::Active {
+        broken.push(format!("service {} has the task sets {sets:?}, and keeps {here:?}", service.name));
+    }
+    for (id, deployment) in here {
+        if sets.get(&id).is_some_and(|set| set.task_definition != deployment.task_definition) {
+            broken.push(format!("{id} of service {} is of another definition", service.name));
+        }
+    }
+}
+
 /// Only the newest goes on, to what is PRIMARY or back from it; one that has ended says how it was.
 fn deployments(state: &Cluster, service: &ServiceRow, broken: &mut Vec<String>) {
     let newest = state.service_deployment(&service.name).map(|row| row.number);
@@ -57,7 +79,12 @@ fn deployments(state: &Cluster, service: &ServiceRow, broken: &mut Vec<String>) 
                 broken.push(format!("deployment {} of service {} {what}: {row:?}", row.id, service.name));
             }
         }
-        let Some(primary) = service.deployments.first().filter(|_| !ended) else { continue };
+        let ours = service.controller == DeploymentControllerType::Ecs;
+        if !ours && !ended {
+            broken
+                .push(format!("deployment {} of service {} goes on beside task sets", row.id, service.name));
+        }
+        let Some(primary) = service.deployments.first().filter(|_| !ended && ours) else { continue };
         let wanted = row.rollback.as_ref().and_then(|rollback| rollback.to).unwrap_or(row.target);
         if primary.id != wanted || primary.rollout != DeploymentRolloutState::InProgress {
             broken.push(format!("deployment {} of service {} goes nowhere: {row:?}", row.id, service.name));

@@ -113,12 +113,24 @@ pub struct ServiceDeploymentRow {
     pub end: Option<EndRow>,
     /// When one that has ended is forgotten.
     pub forget_at: Option<Timestamp>,
+    /// The alarms that it is watched by; none where it is by none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alarms: Option<AlarmsRow>,
     /// By what stages it goes, as its service was configured when it began; none where it goes by none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub course: Option<DeploymentConfiguration>,
     /// The stage that it is at, or was at when it ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<StageRow>,
+}
+
+/// What the alarms of a deployment have said.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AlarmsRow {
+    /// DISABLED where one of them was in ALARM when it began: none of them counts then.
+    pub status: ServiceDeploymentRollbackMonitorsStatus,
+    /// Those that were in ALARM when it was given up for them.
+    pub triggered: Vec<String>,
 }
 
 /// The stage that a deployment is at.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
-use super::{ServiceDeploymentRow, ServiceEventRow, ServiceName, ServiceRevisionRow, ServiceTokenRow};
+use super::{ServiceDeploymentRow, ServiceName, ServiceRevisionRow};
 
 /// Rows of their own that the row of a service held in an earlier version, or that follow from it.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -173,11 +173,38 @@ pub struct PlacementStrategy {
     pub field: Option<String>,
 }
 
+/// An event of a service, as DescribeServices lists it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceEventRow {
+    pub service: ServiceName,
+    /// Counts up by one with each event of the service.
+    pub number: u64,
+    pub id: String,
+    pub at: Timestamp,
+    pub message: String,
+}
+
+/// That a CreateService with a client token made a service.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ServiceTokenRow {
+    pub service: ServiceName,
+    /// SHA-256 of the request, token and all.
+    pub request: String,
+    pub forget_at: Timestamp,
+}
+
 string_enum! {
     ThresholdType {
         Count = "COUNT",
         BoundedPercent = "BOUNDED_PERCENT",
         UnboundedPercent = "UNBOUNDED_PERCENT",
+    }
+}
+
+string_enum! {
+    DeploymentControllerType {
+        Ecs = "ECS",
+        External = "EXTERNAL",
     }
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
-use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TransportProtocol};
+use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TaskId, TransportProtocol};
 
 /// What one task has otherwise than its definition.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -68,6 +68,16 @@ pub struct NetworkBinding {
     pub container_port_range: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_port_range: Option<String>,
+}
+
+/// A RunTask client token and what it made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TokenRow {
+    pub token: String,
+    /// SHA-256 of the request without the token.
+    pub request: String,
+    pub tasks: Vec<TaskId>,
+    pub forget_at: Timestamp,
 }
 
 string_enum! {

@@ -11,7 +11,8 @@ use crate::{
     account::TaskDefinitionRow,
     capacity::distribution::Distribution,
     cluster::{
-        DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId, TaskStopCode, Txn, tally::Class,
+        DeploymentControllerType, DeploymentId, DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId,
+        TaskStopCode, Txn, tally::Class,
     },
     limits, placement, tags,
     task::{self, run::Origin},
@@ -22,10 +23,15 @@ use crate::{
 pub fn replicas(txn: &mut Txn, service: &mut ServiceRow) {
     let tally = txn.state.tally(&service.name);
     let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
-    let Some(counts) = plan::stages::counts(service, going, &tally) else {
-        let Some(primary) = service.deployments.first().cloned() else { return };
-        return carry_out(txn, service, &primary, plan::rolling::plan);
-    };
+    if let Some(counts) = plan::stages::counts(service, going, &tally) {
+        fleet(txn, service, counts);
+    } else if let Some(primary) = service.deployments.first().cloned() {
+        carry_out(txn, service, &primary, plan::rolling::plan);
+    }
+}
+
+/// Brings each of these revisions, or task sets, of a service to so many tasks.
+pub fn fleet(txn: &mut Txn, service: &mut ServiceRow, counts: Vec<(DeploymentId, i32)>) {
     service.unplaced = None;
     for (id, count) in counts {
         let Some(revision) = service.deployments.iter().find(|deployment| deployment.id == id).cloned()
@@ -59,12 +65,17 @@ fn carry_out(
             plan = planned(service, false);
         }
     }
-    stop(txn, service, &plan);
+    stop(txn, service, task_set(service, revision), &plan);
 }
 
-/// Stops what is to stop of a plan, as much as one step can take, and says so. The others have their turn when the
-/// service is settled again, which stopping these sees to.
-pub fn stop(txn: &mut Txn, service: &mut ServiceRow, plan: &Plan) {
+/// The task set that a revision is, of a service that has such: what is done is said of it.
+fn task_set(service: &ServiceRow, revision: &DeploymentRow) -> Option<DeploymentId> {
+    (service.controller == DeploymentControllerType::External).then_some(revision.id)
+}
+
+/// Stops what is to stop of a plan, of a task set where one is named, as much as one step can take, and says so. The
+/// others have their turn when the service is settled again, which stopping these sees to.
+pub fn stop(txn: &mut Txn, service: &mut ServiceRow, set: Option<DeploymentId>, plan: &Plan) {
     if plan.blocked {
         events::add_blocked(txn, service);
     }
@@ -76,7 +87,7 @@ pub fn stop(txn: &mut Txn, service: &mut ServiceRow, plan: &Plan) {
         stopped.extend(stop_one(txn, id));
     }
     if !stopped.is_empty() {
-        events::add(txn, &service.name, &events::stopped(&stopped));
+        events::add_of(txn, &service.name, set, &events::stopped(&stopped));
         service.steady = false;
     }
 }
@@ -123,22 +134,23 @@ fn start(
             started.push(task::run::begin(txn, definition, origin, place, of_service).id);
         }
     }
-    say_started(txn, service, &started);
+    let set = task_set(service, primary);
+    say_started(txn, service, set, &started);
     let why = places.refused().next().map(|(_, refused)| refused.explain());
     match why {
         Some(why) => {
             txn.state.waits_for(&service.name, places.refused().map(|(request, _)| request));
-            unplaced(txn, service, &why);
+            unplaced(txn, service, set, &why);
         }
         None => service.unplaced = None,
     }
     started
 }
 
-/// Says which tasks were started, if any.
-pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, started: &[TaskId]) {
+/// Says which tasks were started, if any, of a task set where one is named.
+pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<DeploymentId>, started: &[TaskId]) {
     if !started.is_empty() {
-        events::add(txn, &service.name, &events::started(started));
+        events::add_of(txn, &service.name, set, &events::started(started));
         service.steady = false;
     }
 }
@@ -182,9 +194,9 @@ fn origin(
 }
 
 /// Says why a task has no place, once until that changes, and looks again a little later.
-pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, why: &str) {
+pub fn unplaced(txn: &mut Txn, service: &mut ServiceRow, set: Option<DeploymentId>, why: &str) {
     let now = txn.now();
-    events::add_once(txn, &service.name, &events::unplaced(why));
+    events::add_once(txn, &service.name, set, &events::unplaced(why));
     service.unplaced = Some((why.to_owned(), now));
     service.wake_at = Some(now.plus_millis(limits::PLACEMENT_RETRY_MS));
     service.steady = false;

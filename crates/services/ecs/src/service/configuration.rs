@@ -6,12 +6,13 @@ use wire::Error;
 
 use crate::{
     cluster::{
-        CanaryConfiguration, DeploymentCircuitBreaker, DeploymentConfiguration, DeploymentStrategy,
-        LinearConfiguration, Scheduling, ServiceDeploymentRow, ServiceRow, ThresholdConfiguration,
-        ThresholdType,
+        CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration,
+        DeploymentControllerType, DeploymentStrategy, LinearConfiguration, Scheduling, ServiceDeploymentRow,
+        ServiceRow, ThresholdConfiguration, ThresholdType,
     },
     convert::Stored,
     limits,
+    service::deployment::alarms,
 };
 
 mod check;
@@ -85,11 +86,20 @@ fn canary(given: Option<CanaryConfiguration>) -> CanaryConfiguration {
 }
 
 /// The stages of a deployment that begins now, with what ECS fills in; none where it just rolls. What is written of them
-/// later is of the next deployment.
-pub fn course(service: &ServiceRow) -> Option<DeploymentConfiguration> {
-    let given = effective(service);
+/// later is of the next deployment. `bake`: for how many minutes alarms are watched after the last task, where a service that rolls does not say.
+pub fn course(
+    service: &ServiceRow,
+    bake: impl Fn(&DeploymentAlarms) -> i32,
+) -> Option<DeploymentConfiguration> {
+    let mut given = effective(service);
     let rolls = given.strategy == Some(DeploymentStrategy::Rolling);
-    let plain = rolls && given.bake_time_in_minutes == Some(0) && given.lifecycle_hooks.is_none();
+    let said = service.deployment_configuration.as_ref().and_then(|given| given.bake_time_in_minutes);
+    let watched = alarms::of(&given).is_some();
+    if let Some(alarms) = alarms::of(&given).filter(|_| rolls && said.is_none()) {
+        given.bake_time_in_minutes = Some(bake(alarms));
+    }
+    let bakes = given.bake_time_in_minutes != Some(0);
+    let plain = rolls && !bakes && !watched && given.lifecycle_hooks.is_none();
     (!plain).then_some(given)
 }
 
@@ -197,21 +207,45 @@ fn bounded(what: &str, value: i32, least: i32, most: i32) -> Result<(), Error> {
     Ok(())
 }
 
-/// Only the rolling controller is built.
+/// Who deploys a service, where a request says so.
 ///
 /// # Errors
-/// `InvalidParameterException` for CODE_DEPLOY, as no service can have a load balancer; `UnsupportedFeatureException` for
-/// another one.
-pub fn controller(given: Option<&ecs::DeploymentController>) -> Result<(), Error> {
+/// `InvalidParameterException` for CODE_DEPLOY, as no service can have a load balancer.
+pub fn controller(
+    given: Option<&ecs::DeploymentController>,
+) -> Result<Option<DeploymentControllerType>, Error> {
     match given.map(|controller| &controller.r#type) {
-        None | Some(ecs::DeploymentControllerType::Ecs) => Ok(()),
+        None => Ok(None),
+        Some(ecs::DeploymentControllerType::Ecs) => Ok(Some(DeploymentControllerType::Ecs)),
+        Some(ecs::DeploymentControllerType::External) => Ok(Some(DeploymentControllerType::External)),
         Some(ecs::DeploymentControllerType::CodeDeploy) => Err(errors::invalid_parameter(
             "When specifying the CODE_DEPLOY deployment controller type, the service requires an Application Load \
              Balancer or Network Load Balancer.",
         )),
-        Some(other) => Err(errors::unsupported_feature(format!(
-            "deploymentController.type {} is not built yet; use ECS. See docs/support.md.",
-            other.as_str()
-        ))),
     }
+}
+
+/// How a service of task sets is deployed is not for us to say: of its configuration only the percentages hold.
+///
+/// # Errors
+/// `InvalidParameterException` for anything else.
+pub fn of_task_sets(configuration: Option<&DeploymentConfiguration>) -> Result<(), Error> {
+    let Some(given) = configuration else { return Ok(()) };
+    let strategy = given.strategy.unwrap_or_default() != DeploymentStrategy::Rolling;
+    let breaker = given.deployment_circuit_breaker.as_ref().is_some_and(|breaker| breaker.enable);
+    let hooks = given.lifecycle_hooks.as_ref().is_some_and(|hooks| !hooks.is_empty());
+    for (member, is_given) in [
+        ("strategy", strategy),
+        ("deploymentCircuitBreaker", breaker),
+        ("alarms", given.alarms.as_ref().is_some_and(|alarms| alarms.enable)),
+        ("lifecycleHooks", hooks),
+        ("bakeTimeInMinutes", given.bake_time_in_minutes.is_some_and(|minutes| minutes > 0)),
+    ] {
+        if is_given {
+            return Err(errors::invalid_parameter(format!(
+                "deploymentConfiguration.{member} is only supported for services with the ECS deployment controller."
+            )));
+        }
+    }
+    Ok(())
 }

@@ -1,14 +1,17 @@
 //! CreateService. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CreateService.html>
 
+use std::sync::Arc;
+
 use ecs_model::{self as ecs, SchedulingStrategy, errors};
 use wire::Error;
 
-use super::{configuration, deployment, describe, rebalancing};
+use super::{configuration, deployment, describe, grace, rebalancing};
 use crate::{
+    account::TaskDefinitionRow,
     capacity::wanted,
     cluster::{
-        LaunchType, PlacementConstraint, PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName,
-        ServiceRow, ServiceStatus, ServiceTokenRow, Txn, Writes,
+        DeploymentControllerType, LaunchType, PlacementConstraint, PlacementConstraintType,
+        PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus, ServiceTokenRow, Txn, Writes,
     },
     convert::Stored,
     limits, placement, tags,
@@ -26,25 +29,50 @@ pub fn create_service(
     if let Some(answer) = existing(txn, &name, &digest)? {
         return Ok(answer);
     }
-    admit(txn, &request)?;
+    let controller = admit(txn, &request)?;
+    let definition = match controller {
+        DeploymentControllerType::Ecs => Some(definition(txn, &request)?),
+        DeploymentControllerType::External => None,
+    };
+    let made_by = request.client_token.as_ref().map(|_| digest);
+    let mut row = made(txn, name.clone(), request, definition.as_deref())?;
+    begin_history(txn, name, made_by);
+    if definition.is_some() {
+        deployment::begin(txn, &mut row);
+    }
+    txn.put_service(row.clone());
+    Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+}
+
+/// The row of a service that is asked for; without a task definition it is one of task sets.
+fn made(
+    txn: &Txn,
+    name: ServiceName,
+    request: ecs::CreateServiceRequest,
+    definition: Option<&TaskDefinitionRow>,
+) -> Result<ServiceRow, Error> {
     let is_daemon = request.scheduling_strategy == Some(SchedulingStrategy::Daemon);
-    let capacity_provider_strategy =
-        wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?;
+    let capacity_provider_strategy = match definition {
+        Some(_) => wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?,
+        None => Vec::new(),
+    };
     if is_daemon && !capacity_provider_strategy.is_empty() {
         return Err(errors::invalid_parameter(STRATEGY_OF_DAEMON));
     }
-    let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
-    let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
-    let definition = run::active_definition(txn, named, errors::client)?;
-    run::network(&definition, request.network_configuration.is_some())?;
     let scheduling = if is_daemon { Scheduling::Daemon } else { Scheduling::Replica };
-    let desired_count = desired_count(scheduling, request.desired_count)?;
+    // Task sets may come, and be scaled, later.
+    let desired = request.desired_count.or(definition.is_none().then_some(0));
+    let desired_count = desired_count(scheduling, desired)?;
+    let grace = grace::seconds(request.health_check_grace_period_seconds)?;
     let given = request.deployment_configuration;
     let percents = configuration::percents(scheduling, given.as_ref(), None)?;
     let deployment_configuration = configuration::merged(scheduling, None, given)?;
+    if definition.is_none() {
+        configuration::of_task_sets(deployment_configuration.as_ref())?;
+    }
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let strategy = request.placement_strategy.unwrap_or_default().stored();
-    check_placement(scheduling, &definition, &constraints, &strategy)?;
+    check_placement(scheduling, definition, &constraints, &strategy)?;
     tags::check(request.tags.as_deref().unwrap_or_default())?;
     let rebalancing = rebalancing::of_new(
         request.availability_zone_rebalancing.stored(),
@@ -55,18 +83,23 @@ pub fn create_service(
             strategy: &strategy,
         },
     )?;
-    let mut row = ServiceRow {
-        name: name.clone(),
+    Ok(ServiceRow {
+        name,
         status: ServiceStatus::Active,
         scheduling,
+        controller: match definition {
+            Some(_) => DeploymentControllerType::Ecs,
+            None => DeploymentControllerType::External,
+        },
         desired_count,
-        task_definition: definition.id(),
+        task_definition: definition.map(TaskDefinitionRow::id).unwrap_or_default(),
         launch_type: LaunchType::Ec2,
         has_no_launch_type: !capacity_provider_strategy.is_empty(),
         capacity_provider_strategy,
         minimum_healthy_percent: percents.0,
         maximum_percent: percents.1,
         deployment_configuration,
+        health_check_grace_period_seconds: grace.unwrap_or_default(),
         placement_constraints: constraints,
         placement_strategy: strategy,
         availability_zone_rebalancing: rebalancing,
@@ -85,11 +118,7 @@ pub fn create_service(
         rebalancing: None,
         forget_at: None,
         held: None,
-    };
-    begin_history(txn, name, request.client_token.map(|_| digest));
-    deployment::begin(txn, &mut row);
-    txn.put_service(row.clone());
-    Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+    })
 }
 
 /// Those have one task on each container instance, whosever it is.
@@ -106,12 +135,49 @@ fn begin_history(txn: &mut Txn, service: ServiceName, made_by: Option<String>) {
     }
 }
 
-/// What is refused whatever the service runs.
-fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<(), Error> {
+/// The task definition that a service is to run.
+fn definition(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<Arc<TaskDefinitionRow>, Error> {
+    let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
+    let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
+    let definition = run::active_definition(txn, named, errors::client)?;
+    run::network(&definition, request.network_configuration.is_some())?;
+    Ok(definition)
+}
+
+/// What is refused whatever the service runs, and who deploys it.
+fn admit(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<DeploymentControllerType, Error> {
     if limits::is_full(limits::SERVICES, txn.state.counts().0, || txn.state.totals().services_live()) {
         return Err(errors::client("The number of services in this cluster has reached its limit."));
     }
-    configuration::controller(request.deployment_controller.as_ref())
+    let controller = configuration::controller(request.deployment_controller.as_ref())?.unwrap_or_default();
+    if controller == DeploymentControllerType::External {
+        external(request)?;
+    }
+    Ok(controller)
+}
+
+/// What a service of task sets runs, each of them says.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-external.html>
+fn external(request: &ecs::CreateServiceRequest) -> Result<(), Error> {
+    for (member, is_given) in [
+        ("taskDefinition", request.task_definition.is_some()),
+        ("launchType", request.launch_type.is_some()),
+        ("capacityProviderStrategy", request.capacity_provider_strategy.iter().flatten().next().is_some()),
+        ("networkConfiguration", request.network_configuration.is_some()),
+    ] {
+        if is_given {
+            return Err(errors::invalid_parameter(format!(
+                "{member} is not supported for services with the EXTERNAL deployment controller. Specify it for their task \
+                 sets."
+            )));
+        }
+    }
+    match request.scheduling_strategy {
+        Some(SchedulingStrategy::Daemon) => Err(errors::invalid_parameter(
+            "The EXTERNAL deployment controller does not support the DAEMON scheduling strategy.",
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The same request with the same client token gives the same service again; another one of that name is refused.
@@ -174,7 +240,7 @@ pub fn desired_count(scheduling: Scheduling, given: Option<i32>) -> Result<i32, 
 /// Constraints and strategies must read well before they are kept.
 pub fn check_placement(
     scheduling: Scheduling,
-    definition: &crate::account::TaskDefinitionRow,
+    definition: Option<&TaskDefinitionRow>,
     constraints: &[PlacementConstraint],
     strategy: &[PlacementStrategy],
 ) -> Result<(), Error> {
@@ -186,5 +252,10 @@ pub fn check_placement(
             ));
         }
     }
-    placement::Request::new(definition, &Default::default(), "", constraints, strategy).map(|_| ())
+    match definition {
+        Some(definition) => {
+            placement::Request::new(definition, &Default::default(), "", constraints, strategy).map(|_| ())
+        }
+        None => placement::check(constraints, strategy),
+    }
 }

@@ -70,9 +70,9 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
         txn.state.daemon_looked(&service.name, host, found);
     }
     replace(txn, service, &turn);
-    carry::say_started(txn, service, &turn.started);
+    carry::say_started(txn, service, None, &turn.started);
     for why in &turn.refused {
-        carry::unplaced(txn, service, why);
+        carry::unplaced(txn, service, None, why);
     }
     if txn.state.daemon(&service.name).is_some_and(|kept| kept.lacking().is_empty()) {
         service.unplaced = None;
@@ -150,7 +150,7 @@ fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
     let tally = txn.state.tally(&service.name);
     let view = View { service, primary: &turn.primary, tally: &tally, may_start: turn.may_start };
     let plan = plan::daemon::plan(&view, eligible, &surplus);
-    carry::stop(txn, service, &plan);
+    carry::stop(txn, service, None, &plan);
     for (host, id) in &turn.surplus {
         if txn.state.task(id).is_some_and(|task| task.desired == Desired::Running) {
             txn.state.daemon_changed(&service.name, host);

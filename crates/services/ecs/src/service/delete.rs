@@ -7,7 +7,7 @@ use wire::Error;
 use super::{deployment, describe, events, view::in_order};
 use crate::{
     arn,
-    cluster::{ServiceName, ServiceRow, ServiceStatus, TaskStopCode, Txn, Writes},
+    cluster::{Key, ServiceName, ServiceRow, ServiceStatus, TaskSetRow, TaskStopCode, Txn, Writes},
     limits, task,
 };
 
@@ -22,6 +22,13 @@ pub fn delete_service(
     let forced = request.force == Some(true) || row.daemon();
     if row.status == ServiceStatus::Active && row.desired_count > 0 && !forced {
         return Err(errors::invalid_parameter("The service cannot be stopped while it is scaled above 0."));
+    }
+    if txn.state.task_sets(&row.name).next().is_some() && !forced {
+        return Err(errors::invalid_parameter("The service cannot be stopped while deployments are active."));
+    }
+    let sets: Vec<_> = txn.state.task_sets(&row.name).cloned().collect();
+    for set in sets {
+        txn.put(TaskSetRow { draining: true, scale: 0.0, ..set.as_ref().clone() });
     }
     row.status = ServiceStatus::Draining;
     row.desired_count = 0;
@@ -53,6 +60,9 @@ pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
     } else if tally.live() == 0 {
         row.status = ServiceStatus::Inactive;
         row.deployments.clear();
+        let sets: Vec<Key> =
+            txn.state.task_sets(&row.name).map(|set| Key::TaskSet((set.service.clone(), set.id))).collect();
+        sets.into_iter().for_each(|key| txn.delete(key));
         row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
         txn.put_service(row);
     }

@@ -2,6 +2,7 @@
 //! one is decided by [`life`]; here it is carried out, in its row and in that of its service.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html>
 
+pub mod alarms;
 pub mod breaker;
 pub mod describe;
 pub mod life;
@@ -35,7 +36,8 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
     let primary = fresh(txn, target, service.task_definition.clone(), &service.capacity_provider_strategy);
     make_primary(service, primary);
     let before = txn.state.service_deployment(&service.name).map_or(0, |newest| newest.number);
-    let course = configuration::course(service);
+    let course = configuration::course(service, |alarms| alarms::bake_minutes(txn, alarms));
+    let alarms = alarms::at_first(txn, course.as_ref());
     let stage = course.as_ref().map(|_| stages::at_first(&sources, txn.now()));
     let row = ServiceDeploymentRow {
         service: service.name.clone(),
@@ -54,6 +56,7 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
         breaker: None,
         end: None,
         forget_at: None,
+        alarms,
         course,
         stage,
     };
@@ -76,6 +79,11 @@ pub fn turn(txn: &mut Txn, service: &mut ServiceRow) {
         ServiceDeploymentStatus::InProgress if breaker::has_tripped(service) => {
             let rollback = configuration::breaker(service).rollback;
             fail(txn, service, &row, if rollback { &breaker::ROLLS_BACK } else { &breaker::STOPS });
+        }
+        ServiceDeploymentStatus::InProgress => {
+            if let Some((why, row)) = alarms::look(txn, &row) {
+                fail(txn, service, &row, why);
+            }
         }
         _ => {}
     }
@@ -186,7 +194,7 @@ fn candidate(txn: &Txn, service: &ServiceRow, failed: DeploymentId) -> Option<Ar
 }
 
 /// A revision that has no tasks yet, IN_PROGRESS.
-fn fresh(
+pub(super) fn fresh(
     txn: &Txn,
     id: DeploymentId,
     task_definition: TaskDefinitionId,
@@ -236,6 +244,7 @@ fn ended(txn: &Txn, service: &ServiceRow, row: ServiceDeploymentRow) -> ServiceD
     let counted = row.breaker.unwrap_or_else(|| breaker::counted(service, &row));
     ServiceDeploymentRow {
         breaker: Some(breaker::done(counted)),
+        alarms: row.alarms.clone().map(alarms::done),
         stage: row.stage.as_ref().map(|stage| StageRow { wake_at: None, ..stage.clone() }),
         end: Some(EndRow {
             configuration: configuration::of_deployment(service, &row),

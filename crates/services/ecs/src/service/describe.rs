@@ -1,15 +1,15 @@
 //! DescribeServices, and a service as the API shows it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Service.html>
 
-use ecs_model::{self as ecs, DeploymentControllerType, errors};
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{configuration, plan::stages, view::revision_tasks};
+use super::{configuration, plan::stages, task_sets, view::revision_tasks};
 use crate::{
     Ctx, arn,
     cluster::{
-        Cluster, DeploymentId, DeploymentRow, Scheduling, ServiceDeploymentStatus, ServiceEventRow,
-        ServiceName, ServiceRow, ServiceStatus, Tally,
+        Cluster, DeploymentControllerType, DeploymentId, DeploymentRow, Scheduling, ServiceDeploymentStatus,
+        ServiceEventRow, ServiceName, ServiceRow, ServiceStatus, Tally,
     },
     convert::Shown,
     limits,
@@ -49,6 +49,14 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
     let counts = stages::counts(row, going, &tally).unwrap_or_default();
     let definition = &row.task_definition;
     let by_type = row.capacity_provider_strategy.is_empty();
+    let external = row.controller == DeploymentControllerType::External;
+    let deployments: &[DeploymentRow] = if external { &[] } else { &row.deployments };
+    let task_sets = external.then(|| {
+        state
+            .task_sets(&row.name)
+            .map(|set| task_sets::describe::shown(state, ctx, row, set, with_tags))
+            .collect()
+    });
     ecs::Service {
         service_arn: Some(arn::service(ctx, cluster, &row.name.0)),
         service_name: Some(row.name.0.clone()),
@@ -61,21 +69,26 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         pending_count: Some(pending),
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
-        task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
+        // Without a PRIMARY task set there is none.
+        task_definition: Some(definition)
+            .filter(|definition| !definition.family.is_empty())
+            .map(|definition| arn::task_definition(ctx, &definition.family, definition.revision)),
         deployment_configuration: Some(configuration::effective(row).shown()),
-        deployments: Some(row.deployments.iter().map(|d| deployment(&tally, ctx, row, d, &counts)).collect()),
+        deployments: Some(deployments.iter().map(|d| deployment(&tally, ctx, row, d, &counts)).collect()),
         role_arn: row.role_arn.clone(),
         current_service_deployment: current_deployment(state, ctx, row),
-        current_service_revisions: Some(current_revisions(&tally, ctx, cluster, row)),
+        current_service_revisions: Some(current_revisions(&tally, ctx, cluster, row, deployments)),
         events: Some(state.service_events(&row.name).map(|row| event(row)).collect()),
         created_at: Some(row.created_at),
         placement_constraints: Some(row.placement_constraints.shown()),
         placement_strategy: Some(row.placement_strategy.shown()),
+        health_check_grace_period_seconds: Some(row.health_check_grace_period_seconds),
         scheduling_strategy: Some(match row.scheduling {
             Scheduling::Replica => ecs::SchedulingStrategy::Replica,
             Scheduling::Daemon => ecs::SchedulingStrategy::Daemon,
         }),
-        deployment_controller: Some(ecs::DeploymentController { r#type: DeploymentControllerType::Ecs }),
+        deployment_controller: Some(ecs::DeploymentController { r#type: row.controller.shown() }),
+        task_sets,
         tags: with_tags.then(|| row.tags.shown()),
         created_by: row.created_by.clone(),
         enable_ecs_managed_tags: Some(row.enable_ecs_managed_tags),
@@ -106,6 +119,7 @@ fn current_revisions(
     ctx: &Ctx,
     cluster: &str,
     row: &ServiceRow,
+    deployments: &[DeploymentRow],
 ) -> Vec<ecs::ServiceCurrentRevisionSummary> {
     let one = |deployment: &DeploymentRow| {
         let tasks = revision_tasks(row, tally, deployment.id);
@@ -116,7 +130,7 @@ fn current_revisions(
             pending_task_count: Some(tasks.pending),
         }
     };
-    row.deployments.iter().map(one).collect()
+    deployments.iter().map(one).collect()
 }
 
 /// `counts`: how many tasks revisions are to have, where each has a count of its own.

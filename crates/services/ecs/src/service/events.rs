@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes, tally::Zone},
+    cluster::{DeploymentId, ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes, tally::Zone},
     limits,
 };
 
@@ -21,11 +21,14 @@ const IN_BALANCE: &str = "is AZ balanced with ";
 const OUT_OF_BALANCE: &str = "is not AZ balanced with ";
 const NOT_IN_ZONE: &str = "is unable to place a task in ";
 const NO_INSTANCE: &str = " because no container instance met all of its requirements.";
+const TASK_SET: &str = ", taskSet ";
 
 /// What an event says, where it is one that services send to the event bus too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Said<'a> {
     Steady,
+    /// A task set is.
+    TaskSetSteady(DeploymentId),
     Impaired,
     /// For this reason.
     Unplaced(&'a str),
@@ -40,10 +43,12 @@ pub enum Said<'a> {
 
 /// What an event of a service says.
 pub fn said(event: &ServiceEventRow) -> Option<Said<'_>> {
-    let text =
-        event.message.strip_prefix("(service ")?.strip_prefix(&*event.service.0)?.strip_prefix(") ")?;
+    let rest = event.message.strip_prefix("(service ")?.strip_prefix(&*event.service.0)?;
+    let (of, text) = rest.split_once(") ")?;
+    let set = of.strip_prefix(TASK_SET).and_then(|id| id.parse().ok());
     match text {
-        STEADY => Some(Said::Steady),
+        _ if set.is_none() && !of.is_empty() => None,
+        STEADY => Some(set.map_or(Said::Steady, Said::TaskSetSteady)),
         text if text.starts_with(IMPAIRED) => Some(Said::Impaired),
         text if text.starts_with(STOPPED) => Some(Said::Stopped),
         text if text.starts_with(STARTED) && text.contains(" to AZ Rebalance: ") => Some(Said::StartedInZone),
@@ -56,8 +61,18 @@ pub fn said(event: &ServiceEventRow) -> Option<Said<'_>> {
 
 /// Adds an event to what a service has said; the oldest one goes for it once there are 100.
 pub fn add(txn: &mut Txn, service: &ServiceName, text: &str) {
+    add_of(txn, service, None, text);
+}
+
+/// Likewise, of a task set where one is named.
+pub fn add_of(txn: &mut Txn, service: &ServiceName, set: Option<DeploymentId>, text: &str) {
+    let message = message(service, set, text);
+    put(txn, service, message);
+}
+
+fn put(txn: &mut Txn, service: &ServiceName, message: String) {
     txn.take_over(service);
-    let (id, at, message) = (txn.ids.uuid(), txn.now(), message(service, text));
+    let (id, at) = (txn.ids.uuid(), txn.now());
     let number = txn.state.next_service_event(service);
     txn.put(ServiceEventRow { service: service.clone(), number, id, at, message });
     while let Some(oldest) = txn.state.surplus_service_event(service) {
@@ -65,10 +80,10 @@ pub fn add(txn: &mut Txn, service: &ServiceName, text: &str) {
     }
 }
 
-/// Adds an event unless the same one was the last of its kind within six hours.
-pub fn add_once(txn: &mut Txn, service: &ServiceName, text: &str) {
+/// Adds an event, of a task set where one is named, unless the same one was the last of its kind within six hours.
+pub fn add_once(txn: &mut Txn, service: &ServiceName, set: Option<DeploymentId>, text: &str) {
     let since = txn.ctx.now.plus_millis(-limits::EVENT_REPEATED_MS);
-    add_once_since(txn, service, since, text);
+    add_once_since(txn, service, set, since, text);
 }
 
 /// Says once of the PRIMARY deployment that the percentages leave no way to replace tasks.
@@ -78,23 +93,32 @@ pub fn add_blocked(txn: &mut Txn, service: &ServiceRow) {
     // Was the clock set back since it was made, what is said now is not later than that: all that is remembered counts.
     let made = service.deployments.first().map_or(txn.ctx.now, |primary| primary.created_at);
     let since = if made <= txn.ctx.now { made } else { Timestamp(i64::MIN) };
-    add_once_since(txn, &service.name, since, text);
+    add_once_since(txn, &service.name, None, since, text);
 }
 
 /// Adds an event unless the same one is there since then and since the last steady state: no other is looked at.
-fn add_once_since(txn: &mut Txn, service: &ServiceName, since: Timestamp, text: &str) {
-    let message = message(service, text);
+fn add_once_since(
+    txn: &mut Txn,
+    service: &ServiceName,
+    set: Option<DeploymentId>,
+    since: Timestamp,
+    text: &str,
+) {
+    let message = message(service, set, text);
     let steady = |event: &ServiceEventRow| event.message.ends_with(STEADY);
     let events = txn.state.service_events(service);
     let is_said =
         events.take_while(|event| event.at >= since && !steady(event)).any(|event| event.message == message);
     if !is_said {
-        add(txn, service, text);
+        put(txn, service, message);
     }
 }
 
-fn message(service: &ServiceName, text: &str) -> String {
-    format!("(service {service}) {text}")
+fn message(service: &ServiceName, set: Option<DeploymentId>, text: &str) -> String {
+    match set {
+        Some(set) => format!("(service {service}{TASK_SET}{set}) {text}"),
+        None => format!("(service {service}) {text}"),
+    }
 }
 
 /// `was unable to place a task because …`

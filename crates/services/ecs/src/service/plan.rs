@@ -2,6 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html>
 
 pub mod daemon;
+pub mod external;
 pub mod fleet;
 pub mod percents;
 pub mod rolling;

@@ -3,11 +3,12 @@
 use super::{
     carry, configuration, daemon,
     deployment::{self, stages},
-    events, plan, rebalancing,
+    events, plan, rebalancing, task_sets,
 };
 use crate::{
     cluster::{
-        DeploymentRolloutState, DeploymentRow, ServiceRow, Tally, Txn, Writes,
+        DeploymentControllerType, DeploymentId, DeploymentRolloutState, DeploymentRow, ServiceRow, Tally,
+        Txn, Writes,
         tally::{Share, Standing},
     },
     limits, task,
@@ -16,42 +17,47 @@ use crate::{
 /// Does for the service what can be done now, and writes its row if anything changed.
 pub fn advance(txn: &mut Txn, before: ServiceRow) {
     let mut service = before.clone();
-    let tally = txn.state.tally(&service.name);
-    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
-    let counts = plan::stages::counts(&service, going, &tally).unwrap_or_default();
-    // One that is to have tasks stays, also where it has lost them all.
-    let is_wanted = |id| counts.iter().any(|(of, count)| *of == id && *count > 0);
-    service.deployments.retain(|deployment| {
-        deployment.primary || is_wanted(deployment.id) || tally.share(&deployment.id).live > 0
-    });
-    deployment::turn(txn, &mut service);
-    if service.daemon() {
-        daemon::advance(txn, &mut service);
-    } else {
-        carry::replicas(txn, &mut service);
+    match service.controller {
+        DeploymentControllerType::Ecs => deploy(txn, &mut service, &before),
+        DeploymentControllerType::External => task_sets::advance(txn, &mut service),
     }
-    let tally = txn.state.tally(&service.name);
-    report(txn, &mut service, &tally);
-    rebalancing::advance(txn, &mut service, &before);
     if service != before {
         txn.put_service(service);
     }
 }
 
+/// A service that we deploy ourselves.
+fn deploy(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
+    let tally = txn.state.tally(&service.name);
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let counts = plan::stages::counts(service, going, &tally).unwrap_or_default();
+    // One that is to have tasks stays, also where it has lost them all.
+    let is_wanted = |id| counts.iter().any(|(of, count)| *of == id && *count > 0);
+    service.deployments.retain(|deployment| {
+        deployment.primary || is_wanted(deployment.id) || tally.share(&deployment.id).live > 0
+    });
+    deployment::turn(txn, service);
+    if service.daemon() {
+        daemon::advance(txn, service);
+    } else {
+        carry::replicas(txn, service);
+    }
+    let tally = txn.state.tally(&service.name);
+    report(txn, service, &tally);
+    rebalancing::advance(txn, service, before);
+}
+
 /// Back-off, completion and steadiness, said once each.
 fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let Some(primary) = service.deployments.first().cloned() else { return };
-    if primary.not_before.is_some() && primary.consecutive_failures > limits::FREE_FAILURES {
-        let more = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
-        events::add_once(txn, &service.name, &format!("{} {more}", events::IMPAIRED));
-    }
+    impaired(txn, service, 0, None);
     let share = tally.share(&primary.id);
     let ready = share.count(|class| !class.leaving && class.standing == Standing::Healthy);
     let has_all = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
     let all_ready = has_all && share.count(|_| true) == ready;
     let is_alone = tally.count(|_, _| true) == ready && service.deployments.len() == 1;
     let is_staged = stages::goes_by_stages(txn, service);
-    let is_ready = all_ready && (is_alone || is_staged) && is_proven(txn, service, &primary, &share);
+    let is_ready = all_ready && (is_alone || is_staged) && is_proven(txn, service, 0, &share);
     if is_staged {
         stages::advance(txn, service, is_ready);
     }
@@ -74,15 +80,27 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     }
 }
 
-/// Whether its tasks are believed to stay. After failures in a row that is only once all of them have lived long enough;
-/// until then a crash loop would be called steady each time that it starts. While a circuit breaker watches, tasks whose
-/// health nobody checks are to be healthy first. Then the back-off is forgotten.
-fn is_proven(txn: &Txn, service: &mut ServiceRow, primary: &DeploymentRow, share: &Share) -> bool {
+/// Says once that a deployment, or a task set where one is named, starts no task that stays.
+pub fn impaired(txn: &mut Txn, service: &ServiceRow, at: usize, set: Option<DeploymentId>) {
+    let is_impaired = service.deployments.get(at).is_some_and(|deployment| {
+        deployment.not_before.is_some() && deployment.consecutive_failures > limits::FREE_FAILURES
+    });
+    if is_impaired {
+        let more = "For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.";
+        events::add_once(txn, &service.name, set, &format!("{} {more}", events::IMPAIRED));
+    }
+}
+
+/// Whether the tasks of one of a service's deployments are believed to stay. After failures in a row that is only once all
+/// of them have lived long enough; until then a crash loop would be called steady each time that it starts. While a
+/// circuit breaker watches, tasks whose health nobody checks are to be healthy first. Then the back-off is forgotten.
+pub fn is_proven(txn: &Txn, service: &mut ServiceRow, at: usize, share: &Share) -> bool {
+    let Some(primary) = service.deployments.get(at).cloned() else { return false };
     let now = txn.now();
     let watched = primary.rollout == DeploymentRolloutState::InProgress
         && configuration::breaker(service).enable
         && txn.state.service_deployment(&service.name).is_some_and(|row| row.rollback.is_none())
-        && !has_checks(txn, primary);
+        && !has_checks(txn, &primary);
     let life = match primary.consecutive_failures {
         0 if watched => limits::HEALTHY_AFTER_MS,
         0 => return true,
@@ -95,8 +113,10 @@ fn is_proven(txn: &Txn, service: &mut ServiceRow, primary: &DeploymentRow, share
         service.wake_at = Some(service.wake_at.map_or(at, |wake| wake.min(at)));
         return false;
     }
-    service.deployments[0].consecutive_failures = 0;
-    service.deployments[0].not_before = None;
+    for deployment in service.deployments.iter_mut().filter(|deployment| deployment.id == primary.id) {
+        deployment.consecutive_failures = 0;
+        deployment.not_before = None;
+    }
     true
 }
 

@@ -3,10 +3,10 @@
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{configuration, create, deployment, describe, find_active, rebalancing};
+use super::{configuration, create, deployment, describe, find_active, grace, rebalancing, task_sets};
 use crate::{
     capacity::wanted,
-    cluster::{CapacityProviderStrategyItem, Scheduling, ServiceRow, Txn, Writes},
+    cluster::{CapacityProviderStrategyItem, DeploymentControllerType, Scheduling, ServiceRow, Txn, Writes},
     convert::Stored,
     task::run,
 };
@@ -18,7 +18,11 @@ pub fn update_service(
     request: ecs::UpdateServiceRequest,
 ) -> Result<ecs::UpdateServiceResponse, Error> {
     let mut row = find_active(txn, &request.service)?;
-    configuration::controller(request.deployment_controller.as_ref())?;
+    let controller = configuration::controller(request.deployment_controller.as_ref())?;
+    let controller = controller.unwrap_or(row.controller);
+    if controller == DeploymentControllerType::External {
+        external(&request)?;
+    }
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let definition = match named {
         Some(named) => Some(run::active_definition(txn, named, errors::client)?),
@@ -41,6 +45,8 @@ pub fn update_service(
         configuration::percents(row.scheduling, given.as_ref(), Some(standing))?;
     row.deployment_configuration =
         configuration::merged(row.scheduling, row.deployment_configuration, given)?;
+    row.health_check_grace_period_seconds = grace::seconds(request.health_check_grace_period_seconds)?
+        .unwrap_or(row.health_check_grace_period_seconds);
     row.placement_constraints = request.placement_constraints.stored().unwrap_or(row.placement_constraints);
     row.placement_strategy = request.placement_strategy.stored().unwrap_or(row.placement_strategy);
     row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);
@@ -63,7 +69,9 @@ pub fn update_service(
     if let Some(definition) = definition {
         row.task_definition = definition.id();
     }
-    if moved || request.force_new_deployment == Some(true) {
+    let switched = task_sets::switch::to(txn, &mut row, controller)?;
+    let deploys = controller == DeploymentControllerType::Ecs;
+    if deploys && (moved || switched || request.force_new_deployment == Some(true)) {
         deployment::begin(txn, &mut row);
     } else if request.desired_count.is_some()
         && let Some(primary) = row.deployments.first_mut()
@@ -101,7 +109,29 @@ fn strategy(
 }
 
 fn check_placement(txn: &Txn, row: &ServiceRow) -> Result<(), Error> {
-    let Some(definition) = txn.ports.account.task_definition(&row.task_definition) else { return Ok(()) };
+    let definition = txn.ports.account.task_definition(&row.task_definition).map(AsRef::as_ref);
     let scheduling: Scheduling = row.scheduling;
     create::check_placement(scheduling, definition, &row.placement_constraints, &row.placement_strategy)
+}
+
+/// What a service of task sets runs, each of them says.
+fn external(request: &ecs::UpdateServiceRequest) -> Result<(), Error> {
+    for (what, is_given) in [
+        ("task definition", request.task_definition.as_ref().is_some_and(|named| !named.is_empty())),
+        ("network parameters", request.network_configuration.is_some()),
+    ] {
+        if is_given {
+            return Err(errors::invalid_parameter(format!(
+                "Unable to update {what} on services with an EXTERNAL deployment controller. Use CreateTaskSet to create a \
+                 new task set."
+            )));
+        }
+    }
+    match request.force_new_deployment {
+        Some(true) => Err(errors::invalid_parameter(
+            "Unable to force a new deployment on services with an EXTERNAL deployment controller. Use CreateTaskSet to \
+             create a new task set.",
+        )),
+        _ => Ok(()),
+    }
 }

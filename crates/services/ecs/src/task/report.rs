@@ -10,10 +10,7 @@ use wire::Error;
 use super::lifecycle::{self, ContainerReport, Happening, Report};
 use crate::{
     arn,
-    cluster::{
-        Desired, HealthStatus, InstanceId, TaskId, TaskRow, TaskStatus, TaskStopCode, Txn, Writes,
-        tally::Standing,
-    },
+    cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskRow, TaskStatus, Txn, Writes, tally::Standing},
     convert::Stored,
     instance, service,
 };
@@ -74,8 +71,7 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
             container.health = containers.get(&container.name).copied().unwrap_or(container.health);
         }
         let changed = next.containers != task.containers;
-        let sick = next.containers.iter().any(|c| c.essential && c.health == HealthStatus::Unhealthy);
-        let replace = sick && next.service.is_some() && next.desired == Desired::Running;
+        let sick = service::grace::is_sick(&next) && next.desired == Desired::Running;
         let becomes_healthy =
             task.standing() != Some(Standing::Healthy) && next.standing() == Some(Standing::Healthy);
         if changed {
@@ -84,10 +80,8 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
         if becomes_healthy {
             service::task_healthy(txn, &next);
         }
-        if replace {
-            let reason = "Task failed container health checks".to_owned();
-            service::failed_health(txn, &id);
-            super::stop::want(txn, &id, TaskStopCode::ServiceSchedulerInitiated, reason);
+        if let Some((name, _)) = next.service.as_ref().filter(|_| sick) {
+            service::grace::unhealthy(txn, name, &id);
         }
     }
     verdicts

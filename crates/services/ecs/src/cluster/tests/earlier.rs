@@ -175,7 +175,12 @@ fn a_change_of_a_service_of_version_1_takes_all_of_it_along() {
         let mut world = filled();
         let mut disk = disk(&world.state);
         let before = read(&disk);
-        let ports = Ports { account: Arc::new(world.account.clone()), listened: true, lost_after_ms: None };
+        let ports = Ports {
+            account: Arc::new(world.account.clone()),
+            listened: true,
+            lost_after_ms: None,
+            alarms: Arc::new(world.alarms.clone()),
+        };
         let mut txn = Txn::new(before.clone(), &ports, &world.ctx, &mut world.ids);
         command(&mut txn).unwrap();
         Cluster::announce(&mut txn, &before);

@@ -29,6 +29,15 @@ pub(super) fn all(
              again."
         )));
     }
+    if given.alarms.as_ref().is_some_and(|alarms| alarms.enable && alarms.alarm_names.is_empty()) {
+        return Err(errors::invalid_parameter(
+            "alarmNames cannot be empty when deployment alarms are enabled.",
+        ));
+    }
+    if given.alarms.as_ref().is_some_and(|alarms| alarms.alarm_names.len() > limits::DEPLOYMENT_ALARMS) {
+        let most = limits::DEPLOYMENT_ALARMS;
+        return Err(errors::invalid_parameter(format!("alarmNames can have at most {most} elements.")));
+    }
     if let Some(minutes) = given.bake_time_in_minutes {
         bounded("bakeTimeInMinutes", minutes, 0, limits::BAKE_MINUTES)?;
     }
@@ -141,14 +150,10 @@ fn pause(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
 
 /// What a deployment configuration may hold that is not built is refused by name.
 fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    let named = [
-        ("alarms", given.alarms.as_ref().is_some_and(|alarms| alarms.enable)),
-        ("earlySuccessCriteria", given.early_success_criteria.is_some()),
-    ];
-    match named.iter().find(|(_, present)| *present) {
-        Some((member, _)) => Err(errors::unsupported_feature(format!(
-            "deploymentConfiguration.{member} is not built yet. See docs/support.md."
-        ))),
+    match given.early_success_criteria {
+        Some(_) => Err(errors::unsupported_feature(
+            "deploymentConfiguration.earlySuccessCriteria is not built yet. See docs/support.md.",
+        )),
         None => Ok(()),
     }
 }

@@ -86,7 +86,7 @@ fn shown(
         lifecycle_hook_details: row.stage.as_ref().map(hooks).filter(|hooks| !hooks.is_empty()),
         rollback: row.rollback.as_ref().map(rollback),
         deployment_circuit_breaker: Some(circuit_breaker(counted)),
-        alarms: Some(alarms(&configuration)),
+        alarms: Some(alarms(&configuration, row)),
         deployment_configuration: Some(configuration.shown()),
     }
 }
@@ -118,12 +118,17 @@ fn circuit_breaker(counted: BreakerRow) -> ecs::ServiceDeploymentCircuitBreaker 
     }
 }
 
-/// Nobody watches alarms yet.
-fn alarms(configuration: &DeploymentConfiguration) -> ecs::ServiceDeploymentAlarms {
+/// DISABLED where it is watched by none.
+fn alarms(
+    configuration: &DeploymentConfiguration,
+    row: &ServiceDeploymentRow,
+) -> ecs::ServiceDeploymentAlarms {
     let names = configuration.alarms.as_ref().map(|alarms| alarms.alarm_names.clone());
+    let status = row.alarms.as_ref().map(|alarms| alarms.status.shown());
+    let triggered = row.alarms.as_ref().map(|alarms| alarms.triggered.clone());
     ecs::ServiceDeploymentAlarms {
-        status: Some(ecs::ServiceDeploymentRollbackMonitorsStatus::Disabled),
+        status: status.or(Some(ecs::ServiceDeploymentRollbackMonitorsStatus::Disabled)),
         alarm_names: names.filter(|names| !names.is_empty()),
-        triggered_alarm_names: None,
+        triggered_alarm_names: triggered.filter(|names| !names.is_empty()),
     }
 }

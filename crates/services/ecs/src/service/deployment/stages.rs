@@ -4,7 +4,7 @@
 
 use wire::Timestamp;
 
-use super::{Failure, fail};
+use super::{Failure, alarms, fail};
 use crate::{
     cluster::{
         DeploymentConfiguration, DeploymentId, DeploymentLifecycleHook, DeploymentLifecycleHookStatus,
@@ -65,8 +65,8 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, is_ready: bool) {
         others: service.deployments.len().saturating_sub(1),
     };
     let next = match stages::next(&going, now) {
-        Next::Wait(wake_at) => StageRow { wake_at, ..stage.clone() },
-        Next::Last => StageRow { wake_at: None, ..stage.clone() },
+        Next::Wait(wake_at) => StageRow { wake_at: watched(&row, wake_at, now), ..stage.clone() },
+        Next::Last => StageRow { wake_at: watched(&row, None, now), ..stage.clone() },
         Next::Enter(stage_after) => entered(txn, &course, &stage, stage_after),
         Next::Expire => expired(&stage, now),
         Next::Fail(cause) => {
@@ -192,6 +192,12 @@ fn entered(txn: &mut Txn, course: &DeploymentConfiguration, before: &StageRow, s
         next.hooks = hooks;
     }
     next
+}
+
+/// Alarms are looked at from time to time.
+fn watched(row: &ServiceDeploymentRow, wake_at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    let look = Some(now.plus_millis(limits::ALARMS_LOOKED_AT_MS)).filter(|_| alarms::watches(row));
+    wake_at.into_iter().chain(look).min()
 }
 
 fn expired(stage: &StageRow, now: Timestamp) -> StageRow {

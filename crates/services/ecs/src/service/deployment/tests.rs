@@ -1,5 +1,6 @@
 //! Deployments of a service on a small cluster: how they begin, end, fail, are rolled back and are shown.
 
+mod alarms;
 mod breaker;
 mod show;
 mod stages;

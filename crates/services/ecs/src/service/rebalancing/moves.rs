@@ -95,7 +95,7 @@ fn start(
         return say_balanced(txn, service, &tasks);
     }
     if service.rebalancing.is_none() {
-        events::add_once(txn, &service.name, &events::out_of_balance(&tasks));
+        events::add_once(txn, &service.name, None, &events::out_of_balance(&tasks));
     }
     let mut extra = 0;
     for (zone, count) in missing {
@@ -108,7 +108,7 @@ fn start(
         }
         if refused {
             let why = events::unplaced_in(&zone);
-            events::add_once(txn, &service.name, &why);
+            events::add_once(txn, &service.name, None, &why);
             wait(txn, service, before, &wanted.in_zone(&zone), why);
             let again = retry_at(txn);
             service.wake_at = Some(service.wake_at.map_or(again, |at| at.min(again)));
@@ -149,7 +149,7 @@ fn say_balanced(txn: &mut Txn, service: &mut ServiceRow, tasks: &BTreeMap<Zone, 
 
 /// Where there is no room in a zone the service waits for it, as it does for any: since when is not written anew.
 fn wait(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow, wanted: &Request, why: String) {
-    txn.state.waits_for(&service.name, wanted);
+    txn.state.waits_for(&service.name, std::iter::once(wanted));
     let since = before.unplaced.as_ref().filter(|(known, _)| *known == why).map(|(_, since)| *since);
     service.unplaced = Some((why, since.unwrap_or(txn.now())));
 }

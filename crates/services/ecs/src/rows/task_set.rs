@@ -1,0 +1,32 @@
+//! The sets of tasks that somebody else deploys a service by.
+
+use serde::{Deserialize, Serialize};
+use wire::Timestamp;
+
+use super::{DeploymentId, LaunchType, ServiceName, Tag, TaskDefinitionId};
+
+/// A task set of a service. That it is PRIMARY, and what of it fails, stands among the deployments of its service, under
+/// its number.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TaskSet.html>
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskSetRow {
+    pub service: ServiceName,
+    /// `ecs-svc/` and its digits are its id.
+    pub id: DeploymentId,
+    pub external_id: Option<String>,
+    pub task_definition: TaskDefinitionId,
+    pub launch_type: LaunchType,
+    /// In percent of the service's desired count.
+    pub scale: f64,
+    /// It is deleted, and goes once it has no task any more.
+    pub draining: bool,
+    /// It has what it wants, and all of it is healthy.
+    pub steady: bool,
+    /// Since when it has, or has not.
+    pub steady_at: Timestamp,
+    pub tags: Vec<Tag>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    /// The client token that made it, and the SHA-256 of the request that had it.
+    pub token: Option<(String, String)>,
+}
