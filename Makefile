@@ -9,7 +9,7 @@ BIN := $(CARGO_TARGET_DIR)/release/roadstead
 export ROADSTEAD_VENV := $(VENV)
 export ROADSTEAD_BIN ?= $(BIN)
 
-.PHONY: help setup build demo demo-down test check bench lint codegen
+.PHONY: help setup build demo demo-down test check simulate bench lint codegen
 
 help: ## Say what there is to make
 	@grep -E '^[a-z-]+:.*##' Makefile | sed 's/:.*##/\t/' | expand -t 12
@@ -33,6 +33,9 @@ test: ## Run everything that must hold
 
 check: ## Formatting, lints and unit tests of what changed
 	@tools/check.sh
+
+simulate: build ## Live through simulated histories for a night, from a seed by the clock (HOURS=8, SEED=...)
+	$(BIN) simulate --seed $(or $(SEED),$$(date +%s)000) --hours $(or $(HOURS),8)
 
 bench: build ## Measure, side by side with the peers
 	@tools/bench.sh

@@ -14,4 +14,5 @@ pub mod explain;
 pub mod failures;
 pub mod image;
 pub mod repair;
+pub mod simulate;
 pub mod up;

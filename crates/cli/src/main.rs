@@ -61,6 +61,8 @@ enum Command {
     Capacity(commands::capacity::Args),
     /// Measure a control plane, as `make bench` does
     Bench(commands::bench::Args),
+    /// Live through simulated histories with faults, and check that every promise holds
+    Simulate(commands::simulate::Args),
     /// Check that this machine can run tasks, and say how to mend what is missing
     Doctor(commands::doctor::Args),
 }
@@ -106,6 +108,7 @@ impl Command {
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
             }
+            Command::Simulate(_) => "`roadstead simulate --help`",
             Command::Doctor(_) => "what stands behind `mend`, then `roadstead doctor` again",
         }
     }
@@ -127,6 +130,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Failures(args) => commands::failures::run(args),
         Command::Capacity(args) => commands::capacity::run(args),
         Command::Bench(args) => commands::bench::run(args),
+        Command::Simulate(args) => commands::simulate::run(args),
         Command::Doctor(args) => commands::doctor::run(args),
     }
 }

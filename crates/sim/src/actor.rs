@@ -48,9 +48,13 @@ impl Actor {
     }
 
     fn record(&self, boot: u64) -> Record {
+        // What is never written down.
+        let mut state = self.state.clone();
+        state.admission_asked = false;
+        state.containers.iter_mut().for_each(|container| container.health.probing = false);
         Record {
             boot_id: boot.to_string(),
-            state: self.state.clone(),
+            state,
             reports: self.reports.iter().cloned().collect(),
             removed: self.removed,
             is_lost: false,
@@ -64,8 +68,12 @@ impl Agent {
         let now = self.world.now_ms();
         let Some(actor) = self.tasks.get_mut(id).filter(|actor| !actor.removed) else { return };
         let lasting = matches!(fact, Fact::Started(..) | Fact::Exited(..) | Fact::Vanished(..));
+        let verdicts = |state: &TaskState| -> Vec<_> {
+            state.containers.iter().map(|container| container.health.status).collect()
+        };
+        let before = verdicts(&actor.state);
         plan::apply(&actor.task, &mut actor.state, fact, now);
-        if lasting {
+        if lasting || before != verdicts(&actor.state) {
             self.write_down(id);
         }
         self.step(id);

@@ -5,8 +5,8 @@ use std::{collections::BTreeSet, sync::Arc};
 use ::ecs::{
     Cluster, arn,
     cluster::{
-        DeploymentRolloutState, Desired, Key, ServiceName, ServiceRow, ServiceStatus, TaskRow, TaskStatus,
-        TaskStopCode, tally::Standing,
+        DeploymentRolloutState, Desired, HealthStatus, Key, ServiceName, ServiceRow, ServiceStatus, TaskRow,
+        TaskStatus, TaskStopCode, tally::Standing,
     },
     invariants,
     service::plan::Want,
@@ -117,6 +117,10 @@ fn forward_only(old: &TaskRow, row: &TaskRow) -> Option<String> {
     if old.stop.is_some() && old.stop != row.stop {
         return Some(format!("task {} changed its reason", row.id));
     }
+    let chosen = row.stop.as_ref().filter(|stop| old.stop.is_none() && stop.reason.starts_with("Scaling"));
+    if chosen.is_some_and(|stop| old.protected_until.is_some_and(|until| until > stop.at)) {
+        return Some(format!("task {} is protected, and was chosen to be stopped", row.id));
+    }
     (old.instance.is_some() && old.instance != row.instance)
         .then(|| format!("task {} went from one container instance to another", row.id))
 }
@@ -154,7 +158,7 @@ fn floors(before: &Cluster, after: &Cluster, name: &ServiceName) -> Option<Strin
             let own = task.stop.as_ref().is_some_and(|stop| {
                 stop.code == TaskStopCode::ServiceSchedulerInitiated && stop.reason.starts_with("Scaling")
             });
-            *(if own { &mut stopped } else { &mut lost }) += 1;
+            *(if own && is_sound(task) { &mut stopped } else { &mut lost }) += 1;
         }
     }
     let had = old.map(|old| want(old));
@@ -172,9 +176,16 @@ fn floors(before: &Cluster, after: &Cluster, name: &ServiceName) -> Option<Strin
         .then(|| format!("service {name} started {live} tasks, its ceiling is {ceiling}"))
 }
 
+/// Whether no health check says otherwise: one that failed in the same step was no loss.
+fn is_sound(task: &TaskRow) -> bool {
+    let mut checked = task.containers.iter().filter(|one| one.essential && one.health_checked);
+    checked.all(|one| one.health == HealthStatus::Healthy)
+}
+
 fn want(service: &ServiceRow) -> Want {
     Want {
         desired: service.desired_count,
+        moving: 0,
         minimum_healthy_percent: service.minimum_healthy_percent,
         maximum_percent: service.maximum_percent,
         may_start: true,

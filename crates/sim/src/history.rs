@@ -92,10 +92,10 @@ impl Outcome {
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Outcome { histories, steps, commits, failed_writes, calls, started, events, restarts, .. } = self;
-        let (faults, hours) = (self.faults, self.lasted_ms / 3_600_000);
+        let (faults, hours) = (self.faults, self.lasted_ms as f64 / 3_600_000.0);
         write!(
             f,
-            "{histories} histories of {hours} hours: {calls} calls, {steps} steps, {commits} commits ({failed_writes} failed \
+            "{histories} histories of {hours:.1} hours: {calls} calls, {steps} steps, {commits} commits ({failed_writes} failed \
              writes), {started} containers, {events} events, {restarts} ends of the control plane, {faults} other faults"
         )
     }

@@ -245,8 +245,8 @@ impl User {
         let Some(visible) = server.state() else { return };
         let name = ServiceName(self.service());
         let Some(row) = visible.state.service_deployment(&name) else { return };
-        let hooks = row.stage.iter().flat_map(|stage| &stage.hooks).map(|hook| hook.id.clone());
-        let Some(hook) = hooks.last() else { return };
+        let mut hooks = row.stage.iter().flat_map(|stage| &stage.hooks).map(|hook| hook.id.clone());
+        let Some(hook) = hooks.next_back() else { return };
         let ctx = server.homes.own().ctx("", self.world.now());
         let arn = arn::service_deployment(&ctx, CLUSTER, &name.0, &row.id);
         let action = if self.world.percent(70) { "CONTINUE" } else { "ROLLBACK" };
@@ -421,14 +421,14 @@ impl User {
     pub async fn leave(&self, most: usize) {
         for schedule in 1..=most {
             let name = format!("d{}-{schedule}", self.number);
+            self.world.record.lock().forget(&Thing::Schedule(name.clone()));
             drop(self.insist("scheduler", "DeleteSchedule", json!({"Name": name})).await);
-            self.world.record.lock().forget(&Thing::Schedule(name));
         }
         for rule in 0..2 {
             let name = format!("r{}-{rule}", self.number);
+            self.world.record.lock().forget(&Thing::Rule(name.clone()));
             drop(self.insist("events", "RemoveTargets", json!({"Rule": name, "Ids": ["t"]})).await);
             drop(self.insist("events", "DeleteRule", json!({"Name": name})).await);
-            self.world.record.lock().forget(&Thing::Rule(name));
         }
     }
 }

@@ -352,7 +352,7 @@ async fn keys_go_with_their_container_instances() {
     }
     let forget = |txn: &mut ::ecs::Txn| {
         let all: Vec<InstanceId> = txn.state.instances().map(|row| row.id).collect();
-        all.iter().skip(1).for_each(|id| ::ecs::instance::state::forget(txn, id));
+        all.iter().skip(1).for_each(|id| txn.delete(::ecs::cluster::Key::Instance(*id)));
         Ok(())
     };
     let kept = w.api.home.account().state.agent_keys_after("", 1000).len();
