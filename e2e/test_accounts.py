@@ -53,10 +53,12 @@ class Place:
         group = {"autoScalingGroupArn": self.mark}
         self.provider = self.ecs.create_capacity_provider(
             name=SAME, autoScalingGroupProvider=group, tags=tags)["capacityProvider"]["capacityProviderArn"]
-        self.cluster = self.ecs.create_cluster(clusterName=SAME, tags=tags)["cluster"]["clusterArn"]
+        self.cluster = self.ecs.create_cluster(clusterName=SAME, capacityProviders=[SAME], tags=tags)["cluster"]["clusterArn"]
         define = {"containerDefinitions": [container(script="true")], "tags": tags}
         self.definition = self.ecs.register_task_definition(family=SAME, **define)["taskDefinition"]["taskDefinitionArn"]
         self.ecs.register_task_definition(family=f"of-{self.mark}", **define)
+        self.daemon_definition = self.ecs.register_daemon_task_definition(family=SAME, **define)["daemonTaskDefinitionArn"]
+        self.ecs.register_daemon_task_definition(family=f"of-{self.mark}", **define)
         self.instance = self.ecs.register_container_instance(cluster=SAME, totalResources=NUMBERS, tags=tags)[
             "containerInstance"]["containerInstanceArn"]
         self.ecs.put_attributes(cluster=SAME, attributes=[
@@ -73,6 +75,10 @@ class Place:
             cluster=SAME, service=external, taskDefinition=SAME, externalId=self.mark, tags=tags)["taskSet"]["taskSetArn"]
         deployment = self.ecs.list_service_deployments(cluster=SAME, service=SAME)["serviceDeployments"][0]
         self.deployment, self.revision = deployment["serviceDeploymentArn"], deployment["targetServiceRevisionArn"]
+        made = self.ecs.create_daemon(
+            daemonName=SAME, clusterArn=SAME, daemonTaskDefinitionArn=SAME, capacityProviderArns=[SAME], tags=tags)
+        self.daemon, self.daemon_deployment = made["daemonArn"], made["deploymentArn"]
+        self.daemon_revision = self.ecs.list_daemon_deployments(daemonArn=self.daemon)["daemonDeployments"][0]["targetDaemonRevisionArn"]
         where = {"logGroupName": SAME, "logStreamName": SAME}
         self.logs.create_log_group(logGroupName=SAME, tags={"place": self.mark})
         self.logs.create_log_stream(**where)
@@ -138,6 +144,10 @@ CASES = {
     "DescribeClusters": lambda p: p.ecs.describe_clusters(clusters=[SAME], include=["TAGS"]),
     "DescribeContainerInstances": lambda p: p.ecs.describe_container_instances(
         cluster=SAME, containerInstances=[p.instance], include=["TAGS"]),
+    "DescribeDaemon": lambda p: p.ecs.describe_daemon(daemonArn=p.daemon),
+    "DescribeDaemonDeployments": lambda p: p.ecs.describe_daemon_deployments(daemonDeploymentArns=[p.daemon_deployment]),
+    "DescribeDaemonRevisions": lambda p: p.ecs.describe_daemon_revisions(daemonRevisionArns=[p.daemon_revision]),
+    "DescribeDaemonTaskDefinition": lambda p: p.ecs.describe_daemon_task_definition(daemonTaskDefinition=SAME),
     "DescribeServiceDeployments": lambda p: p.ecs.describe_service_deployments(serviceDeploymentArns=[p.deployment]),
     "DescribeServiceRevisions": lambda p: p.ecs.describe_service_revisions(serviceRevisionArns=[p.revision]),
     "DescribeServices": lambda p: p.ecs.describe_services(cluster=SAME, services=[SAME], include=["TAGS"]),
@@ -149,12 +159,16 @@ CASES = {
     "ListAttributes": lambda p: p.ecs.list_attributes(cluster=SAME, targetType="container-instance", attributeName="place"),
     "ListClusters": lambda p: p.ecs.list_clusters(),
     "ListContainerInstances": lambda p: p.ecs.list_container_instances(cluster=SAME),
+    "ListDaemonDeployments": lambda p: p.ecs.list_daemon_deployments(daemonArn=p.daemon),
+    "ListDaemons": lambda p: p.ecs.list_daemons(clusterArn=SAME),
+    "ListDaemonTaskDefinitions": lambda p: p.ecs.list_daemon_task_definitions(),
     "ListServiceDeployments": lambda p: p.ecs.list_service_deployments(cluster=SAME, service=SAME),
     "ListServices": lambda p: p.ecs.list_services(cluster=SAME),
     # There are no namespaces, here as anywhere.
     "ListServicesByNamespace": lambda p: [p.mark, refused(lambda: p.ecs.list_services_by_namespace(namespace=SAME))],
     "ListTagsForResource": lambda p: [
-        *[p.ecs.list_tags_for_resource(resourceArn=arn) for arn in (p.cluster, p.definition, p.instance, p.task, p.service, p.provider)],
+        *[p.ecs.list_tags_for_resource(resourceArn=arn) for arn in (
+            p.cluster, p.definition, p.daemon_definition, p.instance, p.task, p.service, p.daemon, p.provider)],
         p.logs.list_tags_for_resource(resourceArn=p.group),
         *[p.events.list_tags_for_resource(ResourceARN=arn) for arn in (p.bus, p.rule)],
         p.scheduler.list_tags_for_resource(ResourceArn=p.schedules)],
@@ -183,7 +197,8 @@ CASES = {
 COUNTS = {
     "DescribeClusters": 1, "DescribeContainerInstances": 1, "DescribeServices": 1, "DescribeTasks": 1, "ListAttributes": 1,
     "ListContainerInstances": 1, "ListServices": 2, "DescribeTaskSets": 1, "ListTasks": 1, "DescribeLogStreams": 1, "FilterLogEvents": 1,
-    "GetLogEvents": 1, "ListTaskDefinitionFamilies": 2, "ListTaskDefinitions": 2,
+    "GetLogEvents": 1, "ListTaskDefinitionFamilies": 2, "ListTaskDefinitions": 2, "ListDaemonTaskDefinitions": 2,
+    "ListDaemonDeployments": 1, "ListDaemons": 1,
     "ListEventBuses": 2, "ListRuleNamesByTarget": 2, "ListRules": 2, "ListTargetsByRule": 1, "ListScheduleGroups": 2,
     "ListSchedules": 1,
 }
@@ -257,6 +272,17 @@ BY_ARN = {
         lambda p, arn: p.ecs.deregister_container_instance(cluster=SAME, containerInstance=arn, force=True),
         lambda p, arn: p.ecs.update_container_instances_state(cluster=SAME, containerInstances=[arn], status="DRAINING"),
         lambda p, arn: p.ecs.start_task(cluster=SAME, taskDefinition=SAME, containerInstances=[arn]),
+    ],
+    "daemon": [
+        lambda p, arn: p.ecs.describe_daemon(daemonArn=arn), lambda p, arn: p.ecs.list_daemon_deployments(daemonArn=arn),
+        lambda p, arn: p.ecs.delete_daemon(daemonArn=arn),
+        lambda p, arn: p.ecs.update_daemon(daemonArn=arn, daemonTaskDefinitionArn=SAME, capacityProviderArns=[SAME]),
+    ],
+    "daemon_deployment": [lambda p, arn: p.ecs.describe_daemon_deployments(daemonDeploymentArns=[arn])],
+    "daemon_revision": [lambda p, arn: p.ecs.describe_daemon_revisions(daemonRevisionArns=[arn])],
+    "daemon_definition": [
+        lambda p, arn: p.ecs.describe_daemon_task_definition(daemonTaskDefinition=arn),
+        lambda p, arn: p.ecs.delete_daemon_task_definition(daemonTaskDefinition=arn),
     ],
     "definition": [
         lambda p, arn: p.ecs.describe_task_definition(taskDefinition=arn),

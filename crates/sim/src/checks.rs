@@ -243,10 +243,10 @@ fn tasks(world: &World, state: &Cluster) -> Option<String> {
 }
 
 fn services(state: &Cluster) -> Option<String> {
-    for (name, kept) in state.daemons() {
+    for (whose, kept) in state.residents() {
         let active = state.totals().instances.active;
         if kept.eligible().len() != active || !kept.changed().is_empty() {
-            return Some(format!("daemon {name} is not at rest: {kept:?} among {active} instances"));
+            return Some(format!("{whose:?} is not at rest: {kept:?} among {active} instances"));
         }
     }
     for service in state.services() {

@@ -7,6 +7,7 @@ mod agents;
 mod assignments;
 mod capacity;
 mod clusters;
+mod daemons;
 mod deployments;
 mod explaining;
 mod found;
@@ -83,6 +84,16 @@ const OUTSIDE: &[(&str, Outside)] = &[
     ("DescribeServiceRevisions", |_, home, call| {
         Box::pin(async { deployments::describe_revisions(home, call) })
     }),
+    ("CreateDaemon", |_, home, call| Box::pin(daemons::create(home, call))),
+    ("UpdateDaemon", |_, home, call| Box::pin(daemons::update(home, call))),
+    ("DeleteDaemon", |_, home, call| Box::pin(daemons::delete(home, call))),
+    ("DescribeDaemon", |_, home, call| Box::pin(async { daemons::describe(home, call) })),
+    ("ListDaemons", |_, home, call| Box::pin(async { daemons::list(home, call) })),
+    ("ListDaemonDeployments", |_, home, call| Box::pin(async { daemons::list_deployments(home, call) })),
+    ("DescribeDaemonDeployments", |_, home, call| {
+        Box::pin(async { daemons::describe_deployments(home, call) })
+    }),
+    ("DescribeDaemonRevisions", |_, home, call| Box::pin(async { daemons::describe_revisions(home, call) })),
     ("StopServiceDeployment", |_, home, call| Box::pin(deployments::stop(home, call))),
     ("ContinueServiceDeployment", |_, home, call| Box::pin(deployments::proceed(home, call))),
     ("StopTask", |_, home, call| Box::pin(stop_task(home, call))),

@@ -2,6 +2,7 @@
 //! A persistent map each, so a snapshot is a clone. `Account::take` is the only place that changes them.
 
 pub mod change;
+pub mod daemon;
 pub mod describe;
 pub(crate) mod effective;
 mod image;
@@ -27,7 +28,9 @@ use wire::{Error, Timestamp};
 
 use crate::{
     Ctx, arn, limits,
-    rows::{InstanceId, TaskDefinitionId, TaskDefinitionStatus},
+    rows::{
+        DaemonDefinitionRow, DaemonFamilyRow, InstanceId, TaskDefinitionId, TaskDefinitionStatus, TaskRow,
+    },
 };
 
 pub use crate::rows::{AgentKeyRow, CapacityProviderRow, FamilyRow, SettingRow, TaskDefinitionRow};
@@ -48,6 +51,7 @@ pub struct Account {
     active: OrdMap<String, usize>,
     /// What waits in DELETE_IN_PROGRESS.
     deleting: OrdMap<TaskDefinitionId, ()>,
+    daemons: daemon::Definitions,
     /// The keys of agents, by access key.
     agent_keys: OrdMap<String, Arc<AgentKeyRow>>,
     /// The access key of each container instance (by cluster and id) that has one.
@@ -89,25 +93,28 @@ impl Domain for Account {
     fn timer(&self, key: &Key) -> Option<Timestamp> {
         match key {
             Key::CapacityProvider(name) => self.provider_row(name)?.forget_at,
+            Key::DaemonDefinition(id) => self.daemon_definition(id)?.forget_at,
             _ => None,
         }
     }
 
     fn due(txn: &mut Txn, key: Key) {
-        txn.delete(key);
+        match key {
+            Key::CapacityProvider(_) => txn.delete(key),
+            Key::DaemonDefinition(id) => daemon::retire::forget(txn, id),
+            _ => {}
+        }
     }
 
     fn forgets(&self, key: &Key) -> bool {
-        matches!(key, Key::CapacityProvider(_))
+        matches!(key, Key::CapacityProvider(_) | Key::DaemonDefinition(_))
     }
 
     fn set_back(txn: &mut Txn, key: Key) {
-        let Key::CapacityProvider(name) = &key else { return };
-        let Some(row) = txn.state.provider_row(name) else { return };
-        let latest = txn.now().plus_millis(limits::INACTIVE_KEPT_MS);
-        if row.forget_at.is_some_and(|at| at > latest) {
-            let row = CapacityProviderRow { forget_at: Some(latest), ..row.clone() };
-            txn.put(row);
+        match key {
+            Key::CapacityProvider(name) => providers::retire::set_back(txn, &name),
+            Key::DaemonDefinition(id) => daemon::retire::set_back(txn, &id),
+            _ => {}
         }
     }
 
@@ -117,6 +124,8 @@ impl Domain for Account {
             Change::Put(Row::Family(row)) => {
                 self.families.insert(row.name.clone(), row.clone());
             }
+            Change::Put(Row::DaemonDefinition(row)) => self.daemons.put(row),
+            Change::Put(Row::DaemonFamily(row)) => self.daemons.put_family(row),
             Change::Put(Row::AgentKey(row)) => self.put_key(row),
             Change::Put(Row::CapacityProvider(row)) => self.put_provider(row),
             Change::Put(Row::Setting(row)) => {
@@ -129,6 +138,8 @@ impl Domain for Account {
             Change::Delete(Key::Family(name)) => {
                 self.families.remove(name);
             }
+            Change::Delete(Key::DaemonDefinition(id)) => self.daemons.forget(id),
+            Change::Delete(Key::DaemonFamily(name)) => self.daemons.forget_family(name),
             Change::Delete(Key::Setting(id)) => {
                 self.settings.remove(id);
             }
@@ -157,6 +168,18 @@ impl state::Row for FamilyRow {
     }
 }
 
+impl state::Row for DaemonDefinitionRow {
+    fn weight(&self) -> usize {
+        self.made_of.weight()
+    }
+}
+
+impl state::Row for DaemonFamilyRow {
+    fn weight(&self) -> usize {
+        128 + self.name.len()
+    }
+}
+
 impl state::Row for SettingRow {
     fn weight(&self) -> usize {
         128 + self.principal.len()
@@ -180,6 +203,15 @@ impl Account {
     /// A task definition, whatever its status.
     pub fn task_definition(&self, id: &TaskDefinitionId) -> Option<&Arc<TaskDefinitionRow>> {
         self.definitions.get(id)
+    }
+
+    /// What a task was made of: a task definition, or what a daemon's is made of.
+    pub fn definition_of(&self, task: &TaskRow) -> Option<&TaskDefinitionRow> {
+        let id = &task.task_definition;
+        match task.daemon {
+            Some(_) => self.daemon_definition(id).map(|row| &row.made_of),
+            None => self.task_definition(id).map(AsRef::as_ref),
+        }
     }
 
     /// The newest ACTIVE task definition of a family.

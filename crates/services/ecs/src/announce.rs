@@ -8,11 +8,14 @@
 //! | `ECS Container Instance State Change` | one is registered; its status, agent, attributes or resources change, those that tasks leave included |
 //! | `ECS Deployment State Change` | a deployment begins, is completed, or has failed |
 //! | `ECS Hook State Change` | a deployment comes to a hook; somebody, or its timeout, says how it goes on |
-//! | `ECS Service Action` | a service says so among its events, or a daemon's desired count changes |
+//! | `ECS Service Action` | a service says so among its events, or the desired count of one of strategy DAEMON changes |
+//! | `ECS Daemon Deployment State Change` | the status of a daemon's deployment changes |
+//! | `ECS Daemon Service Action` | a daemon's task does not reach RUNNING, or there is no room for it |
 //!
 //! One step that changes a resource several times makes one event of it. Of one resource they are in order; of a service its
 //! deployments come first, then what it says, the oldest first.
 
+mod daemons;
 mod detail;
 #[cfg(test)]
 mod tests;
@@ -49,11 +52,12 @@ pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
     match change {
         Change::Put(Row::Task(row)) => {
             let host = row.instance.as_ref().and_then(|id| state.instance(id));
-            (5, 2 * row.weight() + 3 * host.map_or(0, |host| host.weight()))
+            let impaired = if row.daemon.is_some() { (1, 2 * 1024) } else { (0, 0) };
+            (5 + impaired.0, 2 * row.weight() + 3 * host.map_or(0, |host| host.weight()) + impaired.1)
         }
         Change::Put(Row::Instance(row)) => (3, 3 * row.weight()),
         Change::Put(Row::Service(_)) => (4, 4 * 1024),
-        Change::Put(Row::ServiceEvent(_)) => (2, 2 * 1024),
+        Change::Put(Row::ServiceEvent(_) | Row::Daemon(_) | Row::DaemonDeployment(_)) => (2, 2 * 1024),
         Change::Put(Row::ServiceDeployment(row)) => {
             let hooks = row.stage.as_ref().map_or(0, |stage| stage.hooks.len());
             (2 * hooks, 2 * 1024 * hooks)
@@ -66,6 +70,7 @@ pub fn room(state: &Cluster, change: &Change) -> (usize, usize) {
 pub fn announce(txn: &mut Txn, before: &Cluster) {
     let (mut tasks, mut hosts, mut services) = (Vec::new(), BTreeSet::new(), Vec::new());
     let (mut fresh, mut hooked) = (Vec::new(), Vec::new());
+    let mut of_daemons = daemons::Changed::default();
     for change in txn.changes() {
         match change {
             Change::Put(Row::Task(row)) => {
@@ -73,6 +78,7 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
                 if before.task(&row.id).is_none_or(|old| task_differs(old, row)) {
                     tasks.push(row.clone());
                 }
+                of_daemons.task(before, row);
             }
             Change::Put(Row::Instance(row)) => drop(hosts.insert(row.id)),
             Change::Put(Row::Service(row)) => services.push(row.clone()),
@@ -85,6 +91,8 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
                     fresh.push(row.clone());
                 }
             }
+            Change::Put(Row::Daemon(row)) => of_daemons.daemon(before, row),
+            Change::Put(Row::DaemonDeployment(row)) => of_daemons.deployment(before, row),
             _ => {}
         }
     }
@@ -99,6 +107,7 @@ pub fn announce(txn: &mut Txn, before: &Cluster) {
         of_hooks(txn, before, &row, &mut events);
     }
     events.extend(fresh.iter().filter_map(|row| of_what_was_said(txn, row)));
+    events.extend(of_daemons.events(txn));
     contract::tell(txn, events);
 }
 

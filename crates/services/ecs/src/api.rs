@@ -20,7 +20,7 @@ use state::{
 
 use crate::{
     Account, Cluster,
-    account::{self, settings},
+    account::{self, daemon, settings},
     capacity::attach,
     clusters,
     instance::{agent, attributes, describe as instances, state as instance},
@@ -82,6 +82,45 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
     Operation::new("ListTaskDefinitionFamilies", read!(account::list_task_definition_families)),
     Operation::new("DeregisterTaskDefinition", write!(account::deregister_task_definition)),
     Operation::new("DeleteTaskDefinitions", write!(account::delete_task_definitions)).on(access::definitions),
+    Operation::new("RegisterDaemonTaskDefinition", write!(daemon::register_daemon_task_definition))
+        .on(access::daemon_definition_to_be)
+        .with(&[
+            Tags("tags"),
+            Made("ecs:privileged", access::privileged),
+            Made("ecs:task-cpu", access::cpu),
+            Made("ecs:task-memory", access::memory),
+        ])
+        .refusing(&["taskRoleArn"])
+        .without_effect(&[("executionRoleArn", EXECUTION_ROLE)])
+        .growing(),
+    Operation::new("DescribeDaemonTaskDefinition", read!(daemon::describe_daemon_task_definition))
+        .on(access::daemon_definition),
+    Operation::new("ListDaemonTaskDefinitions", read!(daemon::list_daemon_task_definitions)),
+    Operation::new("DeleteDaemonTaskDefinition", write!(daemon::delete_daemon_task_definition))
+        .on(access::daemon_definition),
+    // The ARN of a cluster, or of what is in one, names the cluster of these.
+    Operation::new("CreateDaemon", Outside)
+        .on(access::daemon_to_be)
+        .with(CREATED_DAEMON)
+        .refusing(&["enableExecuteCommand"])
+        .growing(),
+    // Not one that grows: it may roll back what does.
+    Operation::new("UpdateDaemon", Outside)
+        .on(access::daemon)
+        .with(DAEMON)
+        .refusing(&["enableExecuteCommand"]),
+    Operation::new("DeleteDaemon", Outside).on(access::daemon).with(&[OF_DAEMON]),
+    Operation::new("DescribeDaemon", Outside).on(access::daemon).with(&[OF_DAEMON]),
+    Operation::new("ListDaemons", Outside).with(&[Made("ecs:cluster", access::cluster_by_arn)]),
+    Operation::new("ListDaemonDeployments", Outside).on(access::daemon).with(&[OF_DAEMON]),
+    Operation::new("DescribeDaemonDeployments", Outside).on(access::daemon_deployments).with(&[
+        Made("ecs:cluster", access::clusters_of_daemon_deployments),
+        Made("ecs:daemon", access::daemons_of_deployments),
+    ]),
+    Operation::new("DescribeDaemonRevisions", Outside).on(access::daemon_revisions).with(&[
+        Made("ecs:cluster", access::clusters_of_daemon_revisions),
+        Made("ecs:daemon", access::daemons_of_revisions),
+    ]),
     Operation::new("ListAccountSettings", read!(settings::list_account_settings)),
     Operation::new("PutAccountSetting", write!(settings::put_account_setting)).with(&[SETTING]).growing(),
     Operation::new("PutAccountSettingDefault", write!(settings::put_account_setting_default))
@@ -146,10 +185,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("UpdateTaskProtection", write!(protection::update_task_protection))
         .on(access::tasks)
         .with(&[IN_CLUSTER]),
-    Operation::new("ListTasks", read!(list::list_tasks))
-        .on(access::instance_or_all)
-        .with(&[IN_CLUSTER])
-        .refusing(&["daemonName"]),
+    Operation::new("ListTasks", read!(list::list_tasks)).on(access::instance_or_all).with(&[IN_CLUSTER]),
     Operation::new("CreateService", write!(service::create::create_service))
         .on(access::service_to_be)
         .with(SERVICE)
@@ -270,6 +306,28 @@ const SERVICE: &[state::api::Condition] = &[
     Made("ecs:auto-assign-public-ip", access::public_ip),
     Member("ecs:subnet", "networkConfiguration.awsvpcConfiguration.subnets"),
     Tags("tags"),
+];
+
+/// The cluster of `daemonArn`.
+const OF_DAEMON: state::api::Condition = Made("ecs:cluster", access::cluster_of_daemon);
+
+const CREATED_DAEMON: &[state::api::Condition] = &[
+    Made("ecs:cluster", access::cluster_by_arn),
+    Made("ecs:daemon-task-definition", access::definition_of_daemon),
+    EXEC,
+    Member("ecs:enable-ecs-managed-tags", "enableECSManagedTags"),
+    Member("ecs:propagate-tags", "propagateTags"),
+    Member("ecs:capacity-provider", "capacityProviderArns"),
+    Tags("tags"),
+];
+
+const DAEMON: &[state::api::Condition] = &[
+    OF_DAEMON,
+    Made("ecs:daemon-task-definition", access::definition_of_daemon),
+    EXEC,
+    Member("ecs:enable-ecs-managed-tags", "enableECSManagedTags"),
+    Member("ecs:propagate-tags", "propagateTags"),
+    Member("ecs:capacity-provider", "capacityProviderArns"),
 ];
 
 #[cfg(test)]

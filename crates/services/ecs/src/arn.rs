@@ -6,57 +6,31 @@ use std::{borrow::Cow, fmt};
 use ecs_model::errors;
 use wire::Error;
 
-use crate::{Ctx, rows::DeploymentId};
+use crate::{
+    Ctx,
+    rows::{DaemonRevisionId, DeploymentId},
+};
 
 /// The longest identifier that is looked at, in bytes; the longest ARN of ECS is below 700.
 const LONGEST: usize = 2048;
 
-/// The part of an ARN behind the account.
+/// The part of an ARN behind the account. The id of a task set is `ecs-svc/` and digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Resource {
-    Cluster {
-        name: String,
-    },
-    Service {
-        cluster: String,
-        name: String,
-    },
-    Task {
-        cluster: String,
-        id: String,
-    },
-    ContainerInstance {
-        cluster: String,
-        id: String,
-    },
-    TaskDefinition {
-        family: String,
-        revision: i32,
-    },
-    Container {
-        cluster: String,
-        task: String,
-        id: String,
-    },
-    CapacityProvider {
-        name: String,
-    },
-    /// Its id is `ecs-svc/` and digits.
-    TaskSet {
-        cluster: String,
-        service: String,
-        id: String,
-    },
-    ServiceDeployment {
-        cluster: String,
-        service: String,
-        id: String,
-    },
-    ServiceRevision {
-        cluster: String,
-        service: String,
-        id: String,
-    },
+    Cluster { name: String },
+    Service { cluster: String, name: String },
+    Task { cluster: String, id: String },
+    ContainerInstance { cluster: String, id: String },
+    TaskDefinition { family: String, revision: i32 },
+    Container { cluster: String, task: String, id: String },
+    CapacityProvider { name: String },
+    TaskSet { cluster: String, service: String, id: String },
+    ServiceDeployment { cluster: String, service: String, id: String },
+    ServiceRevision { cluster: String, service: String, id: String },
+    DaemonTaskDefinition { family: String, revision: i32 },
+    Daemon { cluster: String, name: String },
+    DaemonDeployment { cluster: String, daemon: String, id: String },
+    DaemonRevision { cluster: String, daemon: String, id: String },
 }
 
 /// An ARN of the `ecs` service.
@@ -103,9 +77,8 @@ impl Resource {
             ("task", 3) => Resource::Task { cluster: s(1), id: s(2) },
             ("container-instance", 3) => Resource::ContainerInstance { cluster: s(1), id: s(2) },
             ("task-definition", 2) => {
-                let (family, revision) = parts[1].split_once(':')?;
-                let revision = revision.parse().ok().filter(|revision| *revision > 0)?;
-                Resource::TaskDefinition { family: family.to_owned(), revision }
+                let (family, revision) = revision_of(parts[1])?;
+                Resource::TaskDefinition { family, revision }
             }
             ("container", 4) => Resource::Container { cluster: s(1), task: s(2), id: s(3) },
             ("capacity-provider", 2) => Resource::CapacityProvider { name: s(1) },
@@ -116,9 +89,22 @@ impl Resource {
                 Resource::ServiceDeployment { cluster: s(1), service: s(2), id: s(3) }
             }
             ("service-revision", 4) => Resource::ServiceRevision { cluster: s(1), service: s(2), id: s(3) },
+            ("daemon-task-definition", 2) => {
+                let (family, revision) = revision_of(parts[1])?;
+                Resource::DaemonTaskDefinition { family, revision }
+            }
+            ("daemon", 3) => Resource::Daemon { cluster: s(1), name: s(2) },
+            ("daemon-deployment", 4) => Resource::DaemonDeployment { cluster: s(1), daemon: s(2), id: s(3) },
+            ("daemon-revision", 4) => Resource::DaemonRevision { cluster: s(1), daemon: s(2), id: s(3) },
             _ => return None,
         })
     }
+}
+
+/// `FAMILY:REVISION`.
+fn revision_of(text: &str) -> Option<(String, i32)> {
+    let (family, revision) = text.split_once(':')?;
+    Some((family.to_owned(), revision.parse().ok().filter(|revision| *revision > 0)?))
 }
 
 impl fmt::Display for Resource {
@@ -137,6 +123,16 @@ impl fmt::Display for Resource {
             }
             Resource::ServiceRevision { cluster, service, id } => {
                 write!(f, "service-revision/{cluster}/{service}/{id}")
+            }
+            Resource::DaemonTaskDefinition { family, revision } => {
+                write!(f, "daemon-task-definition/{family}:{revision}")
+            }
+            Resource::Daemon { cluster, name } => write!(f, "daemon/{cluster}/{name}"),
+            Resource::DaemonDeployment { cluster, daemon, id } => {
+                write!(f, "daemon-deployment/{cluster}/{daemon}/{id}")
+            }
+            Resource::DaemonRevision { cluster, daemon, id } => {
+                write!(f, "daemon-revision/{cluster}/{daemon}/{id}")
             }
         }
     }
@@ -193,9 +189,62 @@ pub fn task_definition(ctx: &Ctx, family: &str, revision: i32) -> String {
     written(ctx, "task-definition", &[&format!("{family}:{revision}")])
 }
 
+/// `arn:…:daemon-task-definition/FAMILY:REVISION`.
+pub fn daemon_task_definition(ctx: &Ctx, family: &str, revision: i32) -> String {
+    written(ctx, "daemon-task-definition", &[&format!("{family}:{revision}")])
+}
+
+/// `arn:…:daemon/CLUSTER/NAME`.
+pub fn daemon(ctx: &Ctx, cluster: &str, name: &str) -> String {
+    written(ctx, "daemon", &[cluster, name])
+}
+
+/// `arn:…:daemon-deployment/CLUSTER/DAEMON/ID`.
+pub fn daemon_deployment(ctx: &Ctx, cluster: &str, daemon: &str, id: &str) -> String {
+    written(ctx, "daemon-deployment", &[cluster, daemon, id])
+}
+
+/// `arn:…:daemon-revision/CLUSTER/DAEMON/UUID`.
+pub fn daemon_revision(ctx: &Ctx, cluster: &str, daemon: &str, id: DaemonRevisionId) -> String {
+    let digits = id.to_string();
+    let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
+    written(ctx, "daemon-revision", &[cluster, daemon, &parts.join("-")])
+}
+
+/// Reads the last part of the ARN of a daemon's revision.
+pub fn daemon_revision_id(text: &str) -> Option<DaemonRevisionId> {
+    let is_uuid = text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]);
+    DaemonRevisionId::parse(&text.replace('-', "")).filter(|_| is_uuid)
+}
+
 /// `arn:…:capacity-provider/NAME`.
 pub fn capacity_provider(ctx: &Ctx, name: &str) -> String {
     written(ctx, "capacity-provider", &[name])
+}
+
+/// The name of a capacity provider that a request names by name or ARN.
+///
+/// # Errors
+/// `InvalidParameterException`, also for one of another account or region.
+pub fn capacity_provider_name(ctx: &Ctx, given: &str) -> Result<String, Error> {
+    if !given.starts_with("arn:") {
+        return Ok(given.to_owned());
+    }
+    match own(ctx, given)? {
+        Resource::CapacityProvider { name } => Ok(name),
+        _ => Err(wrong_type(given)),
+    }
+}
+
+/// The cluster and name of the daemon that a request names by ARN.
+///
+/// # Errors
+/// `InvalidParameterException`, also for one of another account or region.
+pub fn daemon_name(ctx: &Ctx, given: &str) -> Result<(String, String), Error> {
+    match own(ctx, given)? {
+        Resource::Daemon { cluster, name } => Ok((cluster, name)),
+        _ => Err(wrong_type(given)),
+    }
 }
 
 /// `arn:…:task-set/CLUSTER/SERVICE/ecs-svc/DIGITS`.
@@ -294,15 +343,32 @@ pub fn container_instance_id(ctx: &Ctx, cluster: &str, given: &str) -> Result<St
 /// The family and, if given, revision that a request names as `family`, `family:revision` or ARN, with or without a
 /// revision.
 pub fn task_definition_name(ctx: &Ctx, given: &str) -> Result<(String, Option<i32>), Error> {
+    definition_name(ctx, given, |resource| match resource {
+        Resource::TaskDefinition { family, revision } => Some((family, revision)),
+        _ => None,
+    })
+}
+
+/// Likewise, of a daemon's task definition.
+pub fn daemon_task_definition_name(ctx: &Ctx, given: &str) -> Result<(String, Option<i32>), Error> {
+    definition_name(ctx, given, |resource| match resource {
+        Resource::DaemonTaskDefinition { family, revision } => Some((family, revision)),
+        _ => None,
+    })
+}
+
+fn definition_name(
+    ctx: &Ctx,
+    given: &str,
+    of_kind: fn(Resource) -> Option<(String, i32)>,
+) -> Result<(String, Option<i32>), Error> {
     if given.starts_with("arn:") {
         // One without a revision is the ARN of nothing, and yet what rules, schedules and services are given that are to
         // run the newest.
-        let is_any = given.rsplit_once(":task-definition/").is_some_and(|(_, name)| !name.contains(':'));
+        let is_any = given.rsplit_once("task-definition/").is_some_and(|(_, name)| !name.contains(':'));
         let whole = if is_any { Cow::from(format!("{given}:1")) } else { given.into() };
-        return match own(ctx, &whole)? {
-            Resource::TaskDefinition { family, revision } => Ok((family, Some(revision).filter(|_| !is_any))),
-            _ => Err(wrong_type(given)),
-        };
+        let (family, revision) = of_kind(own(ctx, &whole)?).ok_or_else(|| wrong_type(given))?;
+        return Ok((family, Some(revision).filter(|_| !is_any)));
     }
     let mut parts = given.splitn(3, ':');
     let (family, revision, more) = (parts.next().unwrap_or_default(), parts.next(), parts.next());
@@ -316,8 +382,11 @@ pub fn task_definition_name(ctx: &Ctx, given: &str) -> Result<(String, Option<i3
     Ok((plain_name(family, "Family")?, revision.transpose()?))
 }
 
-/// An ARN that must be of the caller's account and region.
-fn own(ctx: &Ctx, given: &str) -> Result<Resource, Error> {
+/// What an ARN names, which must be of the caller's account and region.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn own(ctx: &Ctx, given: &str) -> Result<Resource, Error> {
     let arn = Arn::parse(given).ok_or_else(|| wrong_type(given))?;
     if *arn.account != *ctx.account {
         return Err(errors::invalid_parameter(format!(
@@ -347,7 +416,10 @@ fn wrong_type(given: &str) -> Error {
 }
 
 /// Up to 255 letters, digits, hyphens and underscores.
-fn plain_name(given: &str, what: &str) -> Result<String, Error> {
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn plain_name(given: &str, what: &str) -> Result<String, Error> {
     if given.is_empty() {
         return Err(errors::invalid_parameter(format!("{what} cannot be empty.")));
     }

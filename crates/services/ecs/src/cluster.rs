@@ -9,6 +9,7 @@ mod earlier;
 pub mod facets;
 mod history;
 pub(crate) mod looks;
+mod managed;
 pub mod provisioning;
 pub mod seek;
 mod take;
@@ -32,13 +33,15 @@ use state::{
 };
 
 use crate::{
-    account::Account, announce, capacity::used::Used, instance, limits, placement::Slots, service, tick,
+    account::Account, announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service,
+    tick,
 };
 
-use daemons::Daemons;
+use daemons::{Daemons, Resident};
 use deployed::Deployed;
 use facets::Facets;
 use history::History;
+use managed::Managed;
 use provisioning::Provisioning;
 
 pub use crate::rows::{self, *};
@@ -74,6 +77,10 @@ pub struct Usage {
 pub enum Mark {
     /// A container instance was deregistered, and its tasks are given up.
     Instance(InstanceId),
+    /// Something that a daemon looks at has changed.
+    Daemon(DaemonName),
+    /// A container instance may take tasks again, if no daemon holds it.
+    Held(InstanceId),
     /// Something that a service looks at has changed.
     Service(ServiceName),
     /// Room came on a container instance: the services that wait for it have their turn, each settled before the next
@@ -103,6 +110,7 @@ pub struct Cluster {
     services: OrdMap<ServiceName, Arc<ServiceRow>>,
     history: History,
     deployed: Deployed,
+    managed: Managed,
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
     /// STOPPED tasks, those that are forgotten first before the others.
     stopped_by_age: OrdSet<(Timestamp, TaskId)>,
@@ -135,6 +143,7 @@ impl Cluster {
             services: OrdMap::new(),
             history: History::default(),
             deployed: Deployed::default(),
+            managed: Managed::default(),
             tasks: OrdMap::new(),
             stopped_by_age: OrdSet::new(),
             tokens: OrdMap::new(),
@@ -169,6 +178,11 @@ impl Cluster {
     /// The tasks that a service made and that are not forgotten yet.
     pub fn tasks_of_service<'a>(&'a self, name: &'a ServiceName) -> impl Iterator<Item = &'a Arc<TaskRow>> {
         self.tasks_by(TaskFacet::Service(name), Phase::ALL)
+    }
+
+    /// The tasks that a daemon made and that are not forgotten yet.
+    pub fn tasks_of_daemon<'a>(&'a self, name: &'a DaemonName) -> impl Iterator<Item = &'a Arc<TaskRow>> {
+        self.tasks_by(TaskFacet::Daemon(name), Phase::ALL)
     }
 
     /// The tasks of a service, counted and in order.
@@ -284,6 +298,7 @@ impl Cluster {
             .chain(self.history.rows())
             .chain(self.deployed.rows())
             .chain(services)
+            .chain(self.managed.rows())
             .chain(instances)
             .chain(tokens)
             .chain(outgoing)
@@ -342,6 +357,8 @@ impl Domain for Cluster {
             Key::ServiceDeployment(id) => {
                 self.service_deployment_by_number(id).and_then(|row| row.wakes_at())
             }
+            Key::Daemon(name) => self.daemon_row(name).and_then(|row| row.wakes_at()),
+            Key::DaemonDeployment(id) => self.daemon_deployment_by_number(id).and_then(|row| row.forget_at),
             Key::Task(id) => {
                 let row = self.tasks.get(id)?;
                 row.forget_at.or(row.waits.as_ref().map(|waits| waits.until)).or(row.protected_until)
@@ -350,6 +367,7 @@ impl Domain for Cluster {
             Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
             | Key::TaskSet(_)
+            | Key::DaemonRevision(_)
             | Key::EventOut(_)
             | Key::Sequence(()) => None,
         }
@@ -368,6 +386,9 @@ impl Domain for Cluster {
             Change::Put(Row::ServiceRevision(row)) => self.deployed.put_revision(row),
             Change::Put(Row::ServiceDeployment(row)) => self.deployed.put_deployment(row),
             Change::Put(Row::TaskSet(row)) => self.deployed.put_task_set(row),
+            Change::Put(Row::Daemon(row)) => self.put_daemon(row),
+            Change::Put(Row::DaemonRevision(row)) => self.managed.put_revision(row),
+            Change::Put(Row::DaemonDeployment(row)) => self.managed.put_deployment(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
             Change::Put(Row::Token(row)) => {
                 self.forget_token(&row.token);
@@ -384,6 +405,9 @@ impl Domain for Cluster {
             Change::Delete(Key::ServiceRevision(id)) => self.deployed.forget_revision(id),
             Change::Delete(Key::ServiceDeployment(id)) => self.deployed.forget_deployment(id),
             Change::Delete(Key::TaskSet(id)) => self.deployed.forget_task_set(id),
+            Change::Delete(Key::Daemon(name)) => self.delete_daemon(name),
+            Change::Delete(Key::DaemonRevision(id)) => self.managed.forget_revision(id),
+            Change::Delete(Key::DaemonDeployment(id)) => self.managed.forget_deployment(id),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
             Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
@@ -398,6 +422,8 @@ impl Domain for Cluster {
     fn settle(txn: &mut Txn, mark: Mark) {
         match mark {
             Mark::Instance(id) => instance::state::give_up(txn, &id),
+            Mark::Daemon(name) => daemon::settle(txn, &name),
+            Mark::Held(id) => daemon::hold::admit(txn, &id),
             Mark::Service(name) => service::settle(txn, &name),
             Mark::Room(host, behind) => service::room(txn, &host, behind.as_ref()),
         }
@@ -405,7 +431,8 @@ impl Domain for Cluster {
 
     fn marked(&self, mark: &Mark) -> Key {
         match mark {
-            Mark::Instance(id) | Mark::Room(id, _) => Key::Instance(*id),
+            Mark::Instance(id) | Mark::Held(id) | Mark::Room(id, _) => Key::Instance(*id),
+            Mark::Daemon(name) => Key::Daemon(name.clone()),
             Mark::Service(name) => Key::Service(name.clone()),
         }
     }
@@ -416,14 +443,16 @@ impl Domain for Cluster {
             Key::ServiceDeployment(id) => {
                 self.service_deployment_by_number(id).is_some_and(|row| row.status.has_ended())
             }
+            Key::Daemon(name) => self.daemon_row(name).is_some_and(|row| row.forget_at.is_some()),
             // One that waits for room, or is protected, is not about to be forgotten.
             Key::Task(id) => self.tasks.get(id).is_some_and(|row| row.forget_at.is_some()),
             Key::Instance(id) => self.instances.get(id).is_some_and(|row| row.forget_at.is_some()),
-            Key::ServiceToken(_) | Key::Token(_) => true,
+            Key::DaemonDeployment(_) | Key::ServiceToken(_) | Key::Token(_) => true,
             Key::Cluster(()) => true,
             Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
             | Key::TaskSet(_)
+            | Key::DaemonRevision(_)
             | Key::EventOut(_)
             | Key::Sequence(()) => false,
         }
@@ -431,8 +460,10 @@ impl Domain for Cluster {
 
     /// What changes meanwhile is not looked at: a daemon looks at everything once it has its turn again.
     fn set_aside(&mut self, key: &Key, until: Timestamp) {
-        if let Key::Service(name) = key {
-            self.daemon_forgotten(name);
+        match key {
+            Key::Service(name) => self.resident_forgotten(&Resident::from(name)),
+            Key::Daemon(name) => self.resident_forgotten(&Resident::from(name)),
+            _ => {}
         }
         let timer = self.timer(key);
         self.agenda.set_aside(key, timer, until);

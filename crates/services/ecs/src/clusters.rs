@@ -11,7 +11,9 @@ use crate::{
     account::providers::Kind,
     arn,
     capacity::{attach, strategy},
-    cluster::{Cluster, ClusterRow, ClusterSetting, ClusterSettingName, Key, Totals, Txn, Writes},
+    cluster::{
+        Cluster, ClusterRow, ClusterSetting, ClusterSettingName, DaemonStatus, Key, Totals, Txn, Writes,
+    },
     convert::{Shown, Stored},
     limits,
     rows::SettingName,
@@ -100,6 +102,9 @@ pub fn delete_cluster(
         return Err(errors::cluster_contains_services(
             "The Cluster cannot be deleted while Services are active.",
         ));
+    }
+    if txn.state.daemon_rows().any(|row| row.status != DaemonStatus::Deleted) {
+        return Err(errors::client("The Cluster cannot be deleted while Daemons are active."));
     }
     if txn.state.tasks_kept() > totals.stopped {
         return Err(errors::cluster_contains_tasks("The Cluster cannot be deleted while Tasks are active."));

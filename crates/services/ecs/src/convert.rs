@@ -5,6 +5,7 @@
 mod capacity;
 mod common;
 mod container;
+pub mod daemon;
 mod definition;
 mod instance;
 mod linux;

@@ -1,5 +1,6 @@
 //! What must be true of a cluster after every step. Checked by the simulator, and by tests.
 
+mod daemons;
 mod deployments;
 mod indexes;
 
@@ -22,6 +23,7 @@ pub fn check(state: &Cluster) -> Vec<String> {
     services(state, &mut broken);
     histories(state, &mut broken);
     deployments::check(state, &mut broken);
+    daemons::check(state, &mut broken);
     indexes::check(state, &mut broken);
     broken
 }

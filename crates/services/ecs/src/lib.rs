@@ -11,6 +11,7 @@ pub mod capacity;
 pub mod cluster;
 pub mod clusters;
 pub mod convert;
+pub mod daemon;
 mod digest;
 pub mod explain;
 pub mod instance;

@@ -42,6 +42,12 @@ pub const TOKENS: usize = 200_000;
 pub const FAMILIES: usize = 100_000;
 /// Task definitions of all families and statuses (ECS: 1,000,000 of each family).
 pub const TASK_DEFINITIONS: usize = 250_000;
+/// Task definitions of daemons, of all families and statuses (ECS names no limit).
+pub const DAEMON_DEFINITIONS: usize = 100_000;
+/// Daemons of a cluster (ECS names no limit). What a container instance waits for is found by a look at each.
+pub const DAEMONS: usize = 100;
+/// Capacity providers of a daemon (ECS names no limit).
+pub const DAEMON_PROVIDERS: usize = 20;
 /// Keys of agents: what the clusters of a control plane may hold, and those that were deregistered lately.
 pub const AGENT_KEYS: usize = 100_000;
 /// A key whose container instance was never written is forgotten after this.

@@ -28,8 +28,7 @@ use crate::{
     cluster::{InstanceFacet, tally::Zone},
     instance::ZONE,
     rows::{
-        Attribute, InstanceId, InstanceRow, InstanceStatus, PlacementConstraint, PlacementStrategy,
-        Resources, TaskOverride,
+        Attribute, InstanceId, InstanceRow, PlacementConstraint, PlacementStrategy, Resources, TaskOverride,
     },
 };
 
@@ -272,10 +271,21 @@ pub fn is_in_zone(state: &Cluster, request: &Request, zone: &Zone) -> bool {
     there.after(None).any(|id| eligible(state, &here, &id))
 }
 
+/// Likewise, for a task that is started where no other one may be yet: a daemon's.
+///
+/// # Errors
+/// Why it cannot.
+pub fn place_first(state: &Cluster, request: &Request, id: &InstanceId) -> Result<(), Refused> {
+    let of_provider = request.provider.is_some();
+    let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)), of_provider };
+    let Some(candidate) = state.candidate(id) else { return Err(refused(Reason::Inactive)) };
+    filter::check_first(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
+}
+
 /// Whether a task of a DAEMON service belongs on a container instance, whatever runs there now.
 pub fn eligible(state: &Cluster, request: &Request, id: &InstanceId) -> bool {
     state.candidate(id).is_some_and(|candidate| {
-        candidate.row.status == InstanceStatus::Active && filter::suits(&candidate, request).is_none()
+        !candidate.row.status.is_to_be_emptied() && filter::suits(&candidate, request).is_none()
     })
 }
 

@@ -9,6 +9,7 @@ mod account;
 mod capacity;
 mod common;
 mod container;
+mod daemon;
 mod definition;
 mod deployment;
 mod gpus;
@@ -25,8 +26,8 @@ use state::{Id128, row::KeyPart};
 use wire::Timestamp;
 
 pub use self::{
-    account::*, capacity::*, common::*, container::*, definition::*, deployment::*, gpus::*, instance::*,
-    linux::*, service::*, task::*, task_set::*,
+    account::*, capacity::*, common::*, container::*, daemon::*, definition::*, deployment::*, gpus::*,
+    instance::*, linux::*, service::*, task::*, task_set::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -97,6 +98,15 @@ id128!(
 id!(
     /// A service's name, unique in its cluster among services that are not INACTIVE.
     ServiceName
+);
+
+id!(
+    /// A daemon's name, unique in its cluster.
+    DaemonName
+);
+id128!(
+    /// Names a revision of a daemon; the last part of its ARN has the same digits as a UUID.
+    DaemonRevisionId
 );
 
 /// A task definition's family and revision.
@@ -177,15 +187,23 @@ pub enum InstanceStatus {
     Active,
     Draining,
     Inactive,
+    /// A daemon that is critical does not run there yet: it takes no other task, and those that it has stay.
+    Registering,
 }
 
 impl InstanceStatus {
+    /// Whether its tasks are to go.
+    pub fn is_to_be_emptied(self) -> bool {
+        matches!(self, InstanceStatus::Draining | InstanceStatus::Inactive)
+    }
+
     /// The word in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             InstanceStatus::Active => "ACTIVE",
             InstanceStatus::Draining => "DRAINING",
             InstanceStatus::Inactive => "INACTIVE",
+            InstanceStatus::Registering => "REGISTERING",
         }
     }
 }
@@ -209,6 +227,9 @@ pub struct InstanceRow {
     #[serde(default)]
     pub owner: Owner,
     pub status: InstanceStatus,
+    /// It is DRAINING as a critical daemon has failed there: its task is started anew, and then it is ACTIVE again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub repair: bool,
     pub registered_at: Timestamp,
     /// What the agent registered; PORTS are the reserved ones.
     pub registered: Resources,
@@ -283,15 +304,6 @@ impl Desired {
     }
 }
 
-/// Why a task stops or stopped.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Stop {
-    pub code: TaskStopCode,
-    pub reason: String,
-    /// When stopping was decided or seen first.
-    pub at: Timestamp,
-}
-
 /// A container of a task.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ContainerRow {
@@ -327,6 +339,9 @@ pub struct TaskRow {
     pub group: String,
     /// The service that made it, with its deployment.
     pub service: Option<(ServiceName, DeploymentId)>,
+    /// The daemon that made it; its task definition is a daemon's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<Box<OfDaemon>>,
     pub started_by: Option<String>,
     pub instance: Option<InstanceId>,
     /// Of one that is PROVISIONING.
@@ -360,50 +375,6 @@ pub struct TaskRow {
     pub forget_at: Option<Timestamp>,
     /// Rises with each change.
     pub version: i64,
-}
-
-/// How a service spreads its tasks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Scheduling {
-    Replica,
-    Daemon,
-}
-
-/// A service's status, as the API words it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum ServiceStatus {
-    Active,
-    Draining,
-    Inactive,
-}
-
-/// A revision of a service that is wanted, or that still has tasks.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct DeploymentRow {
-    pub id: DeploymentId,
-    /// One is PRIMARY, the others are ACTIVE (being replaced).
-    pub primary: bool,
-    /// That of its revision: indexes, and starts, need no other row.
-    pub task_definition: TaskDefinitionId,
-    /// Likewise; none where there is a launch type instead.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
-    pub created_at: Timestamp,
-    pub updated_at: Timestamp,
-    pub rollout: DeploymentRolloutState,
-    pub rollout_reason: String,
-    /// Tasks of this deployment that failed to reach RUNNING, or to pass their first health check.
-    pub failed_tasks: i32,
-    /// Failures since the last task that stayed; the exponent of the back-off.
-    pub consecutive_failures: u32,
-    /// Start no task of this deployment before this time.
-    pub not_before: Option<Timestamp>,
-    /// Failures that its circuit breaker counts.
-    #[serde(default)]
-    pub failures: i32,
-    /// When the last of these was.
-    #[serde(default)]
-    pub failed_at: Option<Timestamp>,
 }
 
 /// A service.
@@ -478,15 +449,6 @@ fn is_nought(seconds: &i32) -> bool {
 /// Whether Amazon ECS itself deploys.
 fn is_ecs(controller: &DeploymentControllerType) -> bool {
     *controller == DeploymentControllerType::Ecs
-}
-
-impl TaskRow {
-    /// The GPUs of a container, by its place in the task.
-    pub fn gpus_of(&self, container: usize) -> impl Iterator<Item = &String> {
-        let before: usize = self.containers.iter().take(container).map(|row| usize::from(row.gpus)).sum();
-        let own = self.containers.get(container).map_or(0, |row| usize::from(row.gpus));
-        self.needs.gpus.iter().skip(before).take(own)
-    }
 }
 
 /// ECS treats a service that never had a value so.

@@ -29,7 +29,7 @@ use crate::{
     arn,
     cluster::{
         DeploymentRolloutState, InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus,
-        TaskId, TaskRow, TaskStopCode, Txn, Writes, waiting::Turn,
+        TaskId, TaskRow, TaskStopCode, Txn, Writes, daemons::Resident, waiting::Turn,
     },
     limits, task,
 };
@@ -79,7 +79,7 @@ pub fn woken(txn: &mut Txn, name: &ServiceName) {
     for deployment in &mut row.deployments {
         deployment.not_before = deployment.not_before.filter(|at| !due(at));
     }
-    txn.state.daemon_retries(name);
+    txn.state.resident_retries(&Resident::from(name));
     txn.put_service(row);
     let Some(row) = txn.state.service(name).cloned() else { return };
     if let Some(at) = grace::over(txn, &row) {
@@ -125,13 +125,27 @@ pub fn task_started(txn: &mut Txn, task: &TaskRow) {
 /// A task of a service stopped. One that ended by itself, before or soon after it was RUNNING, counts as
 /// failed and spaces out the next starts of its deployment.
 pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
-    if before.stopped_at.is_none() && by_itself(after) {
-        let ended = after.stop.as_ref().map_or(txn.now(), |stop| stop.at);
-        let lived = after.started_at.map(|at| ended.millis_since(at));
-        // Where the clock was set back meanwhile, nobody knows.
-        let failed = lived.is_none_or(|ms| (0..limits::SHORT_LIFE_MS).contains(&ms));
-        count_outcome(txn, after, failed, breaker::was_never_healthy(after, lived));
+    if let Some(ended) = ended(after).filter(|_| before.stopped_at.is_none()) {
+        count_outcome(txn, after, ended.failed, ended.before_healthy);
     }
+}
+
+/// How a task ended that ended by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ended {
+    /// Before or soon after it was RUNNING.
+    pub failed: bool,
+    /// It was never healthy: a failure to start.
+    pub before_healthy: bool,
+}
+
+/// How a task ended by itself; `None` for one that somebody stopped.
+pub fn ended(task: &TaskRow) -> Option<Ended> {
+    let ended = task.stop.as_ref().filter(|_| by_itself(task))?.at;
+    let lived = task.started_at.map(|at| ended.millis_since(at));
+    // Where the clock was set back meanwhile, nobody knows.
+    let failed = lived.is_none_or(|ms| (0..limits::SHORT_LIFE_MS).contains(&ms));
+    Some(Ended { failed, before_healthy: breaker::was_never_healthy(task, lived) })
 }
 
 /// A task of a service whose health is checked became healthy.

@@ -8,7 +8,10 @@ use wire::Error;
 
 use crate::{
     arn::{Arn, Resource},
-    cluster::{Cluster, InstanceId, ServiceName, Tag, TaskId, TaskSetRow, Txn, Writes},
+    cluster::{
+        Cluster, DaemonName, DaemonRow, DaemonStatus, InstanceId, ServiceName, Tag, TaskId, TaskSetRow, Txn,
+        Writes,
+    },
     convert::{Shown, Stored},
     limits,
 };
@@ -114,6 +117,11 @@ pub fn change(
             change(&mut row.tags)?;
             txn.put(row);
         }
+        Resource::Daemon { name, .. } => {
+            let mut row = daemon(&txn.state, name).ok_or_else(not_found)?.as_ref().clone();
+            change(&mut row.tags)?;
+            txn.put_daemon(row);
+        }
         Resource::Task { id, .. } => {
             let mut row =
                 TaskId::parse(&id).and_then(|id| txn.state.task(&id)).ok_or_else(not_found)?.as_ref().clone();
@@ -139,6 +147,7 @@ pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<ecs::Tag>, Error> {
         Resource::TaskSet { service, id, .. } => {
             task_set(state, service, &id).ok_or_else(missing)?.tags.shown()
         }
+        Resource::Daemon { name, .. } => daemon(state, name).ok_or_else(missing)?.tags.shown(),
         Resource::Task { id, .. } => {
             TaskId::parse(&id).and_then(|id| state.task(&id)).ok_or_else(missing)?.tags.shown()
         }
@@ -151,6 +160,10 @@ pub fn of(state: &Cluster, resource_arn: &str) -> Result<Vec<ecs::Tag>, Error> {
 
 fn task_set(state: &Cluster, service: String, id: &str) -> Option<Arc<TaskSetRow>> {
     state.task_set(&ServiceName(service), id.parse().ok()?).cloned()
+}
+
+fn daemon(state: &Cluster, name: String) -> Option<&Arc<DaemonRow>> {
+    state.daemon_row(&DaemonName(name)).filter(|row| row.status != DaemonStatus::Deleted)
 }
 
 fn resource(arn: &str) -> Result<Resource, Error> {

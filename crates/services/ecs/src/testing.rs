@@ -16,6 +16,7 @@ use state::{
 use crate::{
     Cluster, Ctx, Ids, Txn,
     account::{self, Account},
+    capacity,
     cluster::{Change, Desired, InstanceId, Key, Ports, TaskRow, TaskStatus, looks},
     clusters, instance, invariants, service, task,
 };
@@ -221,8 +222,11 @@ impl World {
 
     fn host_with(&mut self, memory: i32, gpus: &[&str], zone: Option<&str>) -> String {
         let number = |name: &str, value: i32| json!({"name": name, "type": "INTEGER", "integerValue": value});
-        let able =
-            ["ecs.capability.container-health-check", "com.amazonaws.ecs.capability.docker-remote-api.1.24"];
+        let able = [
+            "ecs.capability.container-health-check",
+            "com.amazonaws.ecs.capability.docker-remote-api.1.18",
+            "com.amazonaws.ecs.capability.docker-remote-api.1.24",
+        ];
         let mut resources = vec![number("CPU", 100_000), number("MEMORY", memory)];
         if !gpus.is_empty() {
             resources.push(json!({"name": "GPU", "type": "STRINGSET", "stringSetValue": gpus}));
@@ -239,6 +243,43 @@ impl World {
         let id = arn.rsplit('/').next().unwrap().to_owned();
         self.connect(&id, true);
         id
+    }
+
+    /// A new connected container instance of a capacity provider; gives its id.
+    pub fn host_of(&mut self, provider: &str, memory: i32) -> String {
+        let number = |name: &str, value: i32| json!({"name": name, "type": "INTEGER", "integerValue": value});
+        let able = "com.amazonaws.ecs.capability.docker-remote-api.1.18";
+        let request = json!({
+            "totalResources": [number("CPU", 100_000), number("MEMORY", memory)],
+            "attributes": [{"name": able}, {"name": capacity::ATTRIBUTE, "value": provider}],
+        });
+        let registered = self.call(instance::register::register_container_instance, request).unwrap();
+        let arn = registered.container_instance.unwrap().container_instance_arn.unwrap();
+        let id = arn.rsplit('/').next().unwrap().to_owned();
+        self.connect(&id, true);
+        id
+    }
+
+    /// Makes a capacity provider, which does not grow, and gives it to the cluster.
+    pub fn provider(&mut self, name: &str) {
+        let request = json!({"name": name, "autoScalingGroupProvider": {"autoScalingGroupArn": name}});
+        let ctx = self.ctx.clone();
+        let create = account::providers::create;
+        on_account(&mut self.account, &ctx, |txn| create(txn, from(request), None)).unwrap();
+        let put = json!({
+            "cluster": "c", "capacityProviders": [name], "defaultCapacityProviderStrategy": [],
+        });
+        self.call(capacity::attach::put_cluster_capacity_providers, put).unwrap();
+    }
+
+    /// Registers a task definition of daemons, of one container `app` of 100 MiB.
+    pub fn define_daemon(&mut self, family: &str, more: Value) {
+        let mut container = json!({"name": "app", "image": "busybox", "memory": 100, "cpu": 10});
+        container.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let request = json!({"family": family, "containerDefinitions": [container]});
+        let ctx = self.ctx.clone();
+        let register = account::daemon::register_daemon_task_definition;
+        on_account(&mut self.account, &ctx, |txn| register(txn, from(request))).unwrap();
     }
 
     /// The agent's socket opens, or ends.
@@ -296,6 +337,11 @@ impl World {
         let mut live: Vec<_> = self.state.tasks().filter(|task| task.desired == Desired::Running).collect();
         live.sort_by_key(|task| task.created_at);
         live.iter().map(|task| task.id.to_string()).collect()
+    }
+
+    /// How many tasks there are on a container instance that are not STOPPED.
+    pub fn task_count(&self, instance: &str) -> usize {
+        self.state.tasks_on(&InstanceId::parse(instance).unwrap()).count()
     }
 
     /// A task as the API shows it.

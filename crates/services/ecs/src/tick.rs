@@ -4,7 +4,7 @@ use wire::Timestamp;
 
 use crate::{
     cluster::{ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TokenRow, Txn, Writes},
-    clusters, instance, limits,
+    clusters, daemon, instance, limits,
     service::{self, deployment::stages},
     task,
 };
@@ -18,9 +18,12 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
         Key::ServiceDeployment(id) => service::deployment::woken(txn, &id),
+        Key::Daemon(name) => daemon::woken(txn, &name),
+        Key::DaemonDeployment(id) => daemon::deployment::forget(txn, &id),
         Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
         | Key::TaskSet(_)
+        | Key::DaemonRevision(_)
         | Key::EventOut(_)
         | Key::Sequence(()) => {}
     }
@@ -83,9 +86,12 @@ pub fn set_back(txn: &mut Txn, key: Key) {
             }
         }
         Key::Service(name) => service::set_back(txn, &name),
+        Key::Daemon(name) => daemon::set_back(txn, &name),
+        Key::DaemonDeployment(id) => daemon::deployment::kept_from_now(txn, &id),
         Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
         | Key::TaskSet(_)
+        | Key::DaemonRevision(_)
         | Key::EventOut(_)
         | Key::Sequence(()) => {}
     }

@@ -59,7 +59,7 @@ fn what_asks_for_nothing_is_absent() {
             json!({"serviceName": "s"}),
             json!({
                 "role": "", "clientToken": "", "loadBalancers": [], "serviceRegistries": [], "platformVersion": "LATEST",
-                "healthCheckGracePeriodSeconds": 0, "serviceConnectConfiguration": {"enabled": false, "namespace": "n"},
+                "serviceConnectConfiguration": {"enabled": false, "namespace": "n"},
                 "networkConfiguration": {}, "monitoring": {}, "deploymentController": {}, "launchType": "",
             }),
         ),
@@ -67,7 +67,7 @@ fn what_asks_for_nothing_is_absent() {
             "UpdateService",
             json!({"service": "s"}),
             json!({
-                "loadBalancers": [], "platformVersion": "", "healthCheckGracePeriodSeconds": 0, "monitoring": {},
+                "loadBalancers": [], "platformVersion": "", "monitoring": {},
                 "networkConfiguration": {}, "propagateTags": "",
             }),
         ),
@@ -77,7 +77,6 @@ fn what_asks_for_nothing_is_absent() {
             json!({"capacityProviders": [], "serviceConnectDefaults": {"namespace": ""}}),
         ),
         ("ListServices", json!({}), json!({"resourceManagementType": ""})),
-        ("ListTasks", json!({}), json!({"daemonName": ""})),
     ] {
         for (name, value) in members.as_object().unwrap() {
             let mut input = base.clone();
@@ -132,11 +131,6 @@ fn what_asks_for_something_is_refused_by_name() {
         ),
         ("RunTask", json!({"taskDefinition": "f", "platformVersion": "1.4.0"}), "platformVersion"),
         ("CreateService", json!({"serviceName": "s", "role": "r"}), "role"),
-        (
-            "CreateService",
-            json!({"serviceName": "s", "healthCheckGracePeriodSeconds": 1}),
-            "healthCheckGracePeriodSeconds",
-        ),
         (
             "UpdateService",
             json!({"service": "s", "serviceConnectConfiguration": {"enabled": true}}),

@@ -54,7 +54,7 @@ fn is_named(own: &Own, (group, task): (&str, &str)) -> bool {
     let account = own.home.account();
     let logs_there = |id: &TaskId| {
         let task = visible.state.task(id).filter(|task| task.instance.as_ref() == Some(&instance));
-        let definition = task.and_then(|task| account.state.task_definition(&task.task_definition));
+        let definition = task.and_then(|task| account.state.definition_of(task));
         definition.is_some_and(|definition| keys::log_groups(definition).any(|named| named == group))
     };
     let usage = || visible.state.usage(&instance);

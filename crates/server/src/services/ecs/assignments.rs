@@ -207,7 +207,7 @@ impl Connected {
         let visible = self.link.cluster.read();
         let task = visible.state.task(id).filter(|task| task.stopped_at.is_none())?;
         let account = self.link.cluster.account();
-        let definition = account.state.task_definition(&task.task_definition)?;
+        let definition = account.state.definition_of(task)?;
         let payload =
             account::payload::payload(task, definition, &visible.state, &self.endpoint, &self.link.ctx);
         let seq_num = i64::try_from(visible.revision).unwrap_or(i64::MAX);

@@ -5,7 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use ::ecs::{
     Cluster,
     account::{self, Account, FamilyRow},
-    cluster::{Change, ClusterRow, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Row},
+    cluster::{
+        Change, ClusterRow, DaemonFamilyRow, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Row,
+    },
 };
 use state::{
     Domain, Table, Unreadable,
@@ -68,6 +70,7 @@ impl Loads for Found {
                 || gone.iter().any(|parts| parts.shard == MAIN && parts.row.starts_with("agent-key/"));
             let mut mending = Mending { place, now: lost.now, made: &mut made };
             mending.families(found, &gone);
+            mending.daemon_families(found, &gone);
             mending.clusters(found, &gone, keys_lost);
         }
         made
@@ -103,7 +106,7 @@ impl Mending<'_> {
         };
         found.account.task_definitions().for_each(|id| named(&id.family, id.revision));
         for cluster in found.clusters.values() {
-            for id in cluster.tasks().map(|row| &row.task_definition) {
+            for id in cluster.tasks().filter(|row| row.daemon.is_none()).map(|row| &row.task_definition) {
                 named(&id.family, id.revision);
             }
             for service in cluster.services() {
@@ -113,20 +116,45 @@ impl Mending<'_> {
                 }
             }
         }
-        for parts in gone.iter().filter(|parts| parts.shard == MAIN) {
-            let id = parts.row.strip_prefix("td/").and_then(|rest| rest.rsplit_once('/'));
-            if let Some((family, revision)) = id {
-                named(family, revision.parse().unwrap_or(0));
-            }
-        }
+        definitions(gone, "td/").for_each(|(family, revision)| named(family, revision));
         for (name, last_revision) in newest {
             if found.account.last_revision(&name).is_none_or(|known| known < last_revision) {
-                let row = account::Row::from(FamilyRow { name, last_revision });
-                let key = shard_id(self.place, MAIN).key(&account::Row::path(&row.key()));
-                self.made.push((key, row.encode()));
-                found.account.apply(&account::Change::Put(row));
+                self.make(found, FamilyRow { name, last_revision });
             }
         }
+    }
+
+    /// Likewise of daemons' task definitions.
+    fn daemon_families(&mut self, found: &mut OfPlace, gone: &[KeyParts]) {
+        let mut newest: BTreeMap<String, i32> = BTreeMap::new();
+        let mut named = |family: &str, revision: i32| {
+            let known = newest.entry(family.to_owned()).or_default();
+            *known = revision.max(*known);
+        };
+        found.account.daemon_definitions().for_each(|id| named(&id.family, id.revision));
+        for cluster in found.clusters.values() {
+            for id in cluster.tasks().filter(|row| row.daemon.is_some()).map(|row| &row.task_definition) {
+                named(&id.family, id.revision);
+            }
+            for daemon in cluster.daemon_rows() {
+                let revisions = cluster.daemon_revisions(&daemon.name).map(|row| &row.task_definition);
+                revisions.for_each(|id| named(&id.family, id.revision));
+            }
+        }
+        definitions(gone, "daemon-td/").for_each(|(family, revision)| named(family, revision));
+        for (name, last_revision) in newest {
+            if found.account.last_daemon_revision(&name).is_none_or(|known| known < last_revision) {
+                self.make(found, DaemonFamilyRow { name, last_revision });
+            }
+        }
+    }
+
+    /// A row of an account that is made anew.
+    fn make(&mut self, found: &mut OfPlace, row: impl Into<account::Row>) {
+        let row = row.into();
+        let key = shard_id(self.place, MAIN).key(&account::Row::path(&row.key()));
+        self.made.push((key, row.encode()));
+        found.account.apply(&account::Change::Put(row));
     }
 
     fn clusters(&mut self, found: &mut OfPlace, gone: &[KeyParts], keys_lost: bool) {
@@ -173,6 +201,13 @@ impl Mending<'_> {
     }
 }
 
+/// The families and revisions that lost keys of a kind name.
+fn definitions<'a>(gone: &'a [KeyParts<'a>], kind: &'a str) -> impl Iterator<Item = (&'a str, i32)> {
+    let of_account = gone.iter().filter(|parts| parts.shard == MAIN);
+    let named = of_account.filter_map(move |parts| parts.row.strip_prefix(kind)?.rsplit_once('/'));
+    named.map(|(family, revision)| (family, revision.parse().unwrap_or(0)))
+}
+
 /// A container instance of which only the id is left. Nothing is placed on it before its agent has registered
 /// again, and said what it has.
 fn plain_instance(id: InstanceId, owner: Owner, now: Timestamp) -> InstanceRow {
@@ -180,6 +215,7 @@ fn plain_instance(id: InstanceId, owner: Owner, now: Timestamp) -> InstanceRow {
         id,
         owner,
         status: InstanceStatus::Active,
+        repair: false,
         registered_at: now,
         registered: Resources::default(),
         attributes: Vec::new(),

@@ -161,8 +161,10 @@ impl Home {
         self.settle_providers().await?;
         self.sweep_keys().await?;
         self.sweep_presence().await;
-        let mut free: BTreeSet<_> = self.account().state.deleting().cloned().collect();
-        if free.is_empty() {
+        let account = self.account();
+        let mut free: BTreeSet<_> = account.state.deleting().cloned().collect();
+        let mut of_daemons: BTreeSet<_> = account.state.deleting_daemon_definitions().cloned().collect();
+        if free.is_empty() && of_daemons.is_empty() {
             return Ok(());
         }
         // No new reference to any of them can begin, but a batch at work may have looked at the account before,
@@ -173,9 +175,14 @@ impl Home {
         for cluster in self.clusters() {
             let visible = cluster.read();
             free.retain(|id| !visible.state.refers_to(id));
+            of_daemons.retain(|id| !visible.state.daemons_refer_to(id));
         }
-        let sweep = move |txn: &mut account::Txn| Ok(account::sweep(txn, |id| !free.contains(id)));
-        self.account.execute("", sweep).await.map(drop)
+        let sweep = move |txn: &mut account::Txn| {
+            account::sweep(txn, |id| !free.contains(id));
+            account::daemon::sweep(txn, |id| !of_daemons.contains(id));
+            Ok(())
+        };
+        self.account.execute("", sweep).await
     }
 
     /// Compares some container instances of each cluster with their links.

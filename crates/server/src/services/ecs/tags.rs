@@ -67,6 +67,7 @@ fn holding(home: &Home, call: &Call, resource_arn: &str) -> Result<ClusterHandle
         Some(Resource::Cluster { name }) => name,
         Some(
             Resource::Service { cluster, .. }
+            | Resource::Daemon { cluster, .. }
             | Resource::TaskSet { cluster, .. }
             | Resource::Task { cluster, .. }
             | Resource::ContainerInstance { cluster, .. },

@@ -257,6 +257,17 @@ async fn a_task_definition_is_deleted_once_nothing_refers_to_it() {
 }
 
 #[tokio::test]
+async fn a_daemons_task_definition_is_deleted_by_the_next_sweep() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    let container = json!({"name": "c", "image": "i", "memory": 16});
+    api.ok("RegisterDaemonTaskDefinition", json!({"family": "a", "containerDefinitions": [container]})).await;
+    api.ok("DeleteDaemonTaskDefinition", json!({"daemonTaskDefinition": "a:1"})).await;
+    api.home.sweep_once().await.unwrap();
+    let shown = api.ok("DescribeDaemonTaskDefinition", json!({"daemonTaskDefinition": "a:1"})).await;
+    assert_eq!(shown["daemonTaskDefinition"]["status"], "DELETED");
+}
+
+#[tokio::test]
 async fn a_cluster_that_is_forgotten_is_let_go_and_can_be_made_anew() {
     let store = Arc::new(Memory::new());
     let api = Api::open(store.clone()).await;

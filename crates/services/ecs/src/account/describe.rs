@@ -100,11 +100,11 @@ impl Account {
     }
 }
 
-fn key(id: &TaskDefinitionId) -> String {
+pub(super) fn key(id: &TaskDefinitionId) -> String {
     id.to_string()
 }
 
-fn read_key(text: &str) -> Result<TaskDefinitionId, Error> {
+pub(super) fn read_key(text: &str) -> Result<TaskDefinitionId, Error> {
     let read = text.rsplit_once(':').and_then(|(family, revision)| {
         Some(TaskDefinitionId { family: family.to_owned(), revision: revision.parse().ok()? })
     });

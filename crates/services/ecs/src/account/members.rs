@@ -33,6 +33,7 @@ const VOLUMES: &str = "only host volumes are built so far";
 const CONNECT: &str =
     "names a port for Service Connect and VPC Lattice, which are refused where they are asked for";
 const ACCELERATORS: &str = "a task has the GPUs of its definition, each for one container alone";
+const LOG_FILES: &str = "the log files of other tasks are in no volume yet";
 const INFERENCE: &str = "Elastic Inference has ended: AWS refuses it too";
 
 /// Members by their path, sorted.
@@ -284,6 +285,13 @@ pub const OVERRIDES: &[(&str, Support)] = &[
     ("taskRoleArn", Refused(ROLES)),
 ];
 
+/// The members that a daemon's task definition has beyond those, likewise. The others have to pass there.
+pub const DAEMON_MEMBERS: &[(&str, Support)] = &[
+    ("volumes", Built),
+    ("volumes.logDriverVolumeConfiguration", Refused(LOG_FILES)),
+    ("volumes.logDriverVolumeConfiguration.driver", Refused(LOG_FILES)),
+];
+
 /// Refuses a task definition that uses what is not built, or what has ended.
 ///
 /// # Errors
@@ -293,6 +301,14 @@ pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Result<(), 
         return Err(errors::client("Unsupported field 'inferenceAccelerators'."));
     }
     check_against(MEMBERS, "", request)
+}
+
+/// Refuses what a daemon's task definition uses that is not built, and that no other has.
+///
+/// # Errors
+/// `UnsupportedFeatureException` that names the member.
+pub(super) fn check_daemon(request: &ecs::RegisterDaemonTaskDefinitionRequest) -> Result<(), Error> {
+    check_against(DAEMON_MEMBERS, "", request)
 }
 
 /// Refuses overrides that use what is not built.

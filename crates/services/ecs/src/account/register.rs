@@ -20,31 +20,43 @@ pub fn register_task_definition(
     txn: &mut Txn,
     request: ecs::RegisterTaskDefinitionRequest,
 ) -> Result<ecs::RegisterTaskDefinitionResponse, Error> {
-    let ctx = txn.ctx;
-    members::check(&request)?;
     let tagged = request.tags.is_some();
-    let given_tags = request.tags.clone().unwrap_or_default();
-    tags::check(&given_tags)?;
-    validate::check(&request)?;
-    if txn.state.is_full(&request.family) {
+    let mut row = checked(txn, request)?;
+    let name = row.registered.family.clone();
+    if txn.state.is_full(&name) {
         return Err(errors::client("The number of task definitions has reached its limit."));
     }
-    let last = txn.state.families.get(&request.family).map_or(0, |family| family.last_revision);
-    let revision = last.checked_add(1).ok_or_else(|| errors::client("Too many revisions of the family."))?;
-    let family = FamilyRow { name: request.family.clone(), last_revision: revision };
-    let mut registered = effective::task_definition(request);
-    registered.task_definition_arn = arn::task_definition(ctx, &family.name, revision);
-    registered.revision = revision;
-    registered.status = TaskDefinitionStatus::Active;
-    registered.registered_at = Some(ctx.now);
-    registered.registered_by = Some(ctx.caller_arn.to_string());
-    let log_mode = txn.state.setting(ctx, &ctx.caller_arn, SettingName::DefaultLogDriverMode).to_owned();
-    let row = TaskDefinitionRow { registered, tags: given_tags.stored(), log_mode };
+    let revision = next(txn.state.families.get(&name).map(|family| family.last_revision))?;
+    row.registered.task_definition_arn = arn::task_definition(txn.ctx, &name, revision);
+    row.registered.revision = revision;
     let reply = ecs::RegisterTaskDefinitionResponse {
         task_definition: Some(row.registered.shown()),
         tags: tagged.then(|| row.tags.shown()),
     };
-    txn.put(family);
+    txn.put(FamilyRow { name, last_revision: revision });
     txn.put(row);
     Ok(reply)
+}
+
+/// What is to be registered, if it can be: ACTIVE, with the defaults filled in, and without a revision yet.
+pub(super) fn checked(
+    txn: &Txn,
+    request: ecs::RegisterTaskDefinitionRequest,
+) -> Result<TaskDefinitionRow, Error> {
+    let ctx = txn.ctx;
+    members::check(&request)?;
+    let given_tags = request.tags.clone().unwrap_or_default();
+    tags::check(&given_tags)?;
+    validate::check(&request)?;
+    let mut registered = effective::task_definition(request);
+    registered.status = TaskDefinitionStatus::Active;
+    registered.registered_at = Some(ctx.now);
+    registered.registered_by = Some(ctx.caller_arn.to_string());
+    let log_mode = txn.state.setting(ctx, &ctx.caller_arn, SettingName::DefaultLogDriverMode).to_owned();
+    Ok(TaskDefinitionRow { registered, tags: given_tags.stored(), log_mode })
+}
+
+/// The revision behind the last one of a family.
+pub(super) fn next(last: Option<i32>) -> Result<i32, Error> {
+    last.unwrap_or(0).checked_add(1).ok_or_else(|| errors::client("Too many revisions of the family."))
 }

@@ -429,3 +429,53 @@ fn heard_all(world: &mut World) -> Vec<Arc<EventOut>> {
     while !world.run(|txn| Ok(forget(txn, u64::MAX))).unwrap() {}
     events
 }
+
+#[test]
+fn daemons_say_what_becomes_of_their_deployments_and_why_a_task_does_not_start() {
+    let mut world = listened();
+    world.provider("own");
+    world.define_daemon("agent", json!({}));
+    let host = world.host_of("own", 1000);
+    let create = json!({
+        "daemonName": "agent", "daemonTaskDefinitionArn": "agent", "capacityProviderArns": ["own"],
+    });
+    heard(&mut world);
+    world.call(crate::daemon::change::create_daemon, create.clone()).unwrap();
+    let events = of(&heard(&mut world), "ECS Daemon Deployment State Change");
+    assert_eq!(events[0].detail["eventName"], "DAEMON_DEPLOYMENT_PENDING");
+    let detail = &events[1].detail;
+    assert_eq!(
+        (&detail["eventName"], &detail["eventType"]),
+        (&json!("DAEMON_DEPLOYMENT_IN_PROGRESS"), &json!("INFO"))
+    );
+    assert_eq!(
+        (&events[0].resources, &detail["daemonArn"]),
+        (&vec![arn("daemon/c/agent")], &json!(arn("daemon/c/agent")))
+    );
+    assert!(
+        detail["targetDaemonRevisionArn"].as_str().unwrap().starts_with(&arn("daemon-revision/c/agent/"))
+    );
+    let task = world.live().remove(0);
+    world.report(&task, "STOPPED", Some(1));
+    let events = of(&heard(&mut world), "ECS Daemon Service Action");
+    let detail = &events[0].detail;
+    assert_eq!(
+        (&events[0].resources, &detail["failureType"]),
+        (&vec![arn(&format!("task/c/{task}"))], &json!("TASK_FAILED_TO_RUN"))
+    );
+    assert_eq!(detail["containerInstanceArn"], json!(arn(&format!("container-instance/c/{host}"))));
+    assert_eq!(detail["capacityProviderName"], "own");
+    assert_eq!(detail["reason"], "Task failed to reach RUNNING status: Essential container in task exited");
+    // A second daemon, for which there is no room.
+    world.define_daemon("large", json!({"memory": 2000}));
+    let mut large = create;
+    large["daemonName"] = json!("large");
+    large["daemonTaskDefinitionArn"] = json!("large");
+    world.call(crate::daemon::change::create_daemon, large).unwrap();
+    let events = of(&heard(&mut world), "ECS Daemon Service Action");
+    assert_eq!(events[0].detail["failureType"], "TASK_CREATION_FAILED");
+    assert_eq!(
+        events[0].detail["reason"],
+        "RESOURCE:MEMORY - Unable to place daemon task on container instance: insufficient memory"
+    );
+}

@@ -7,8 +7,11 @@ use state::api::{
 };
 
 const DEFINE: &[&str] = &["RegisterTaskDefinition"];
+/// Those of daemons have some of the members.
+const ALL_DEFINE: &[&str] = &["RegisterTaskDefinition", "RegisterDaemonTaskDefinition"];
 const TASKS: &[&str] = &["RunTask", "StartTask"];
 const SERVICES: &[&str] = &["CreateService", "UpdateService"];
+const DAEMONS: &[&str] = &["CreateDaemon", "UpdateDaemon"];
 const NETWORKED: &[&str] = &["RunTask", "StartTask", "CreateService", "UpdateService", "CreateTaskSet"];
 const STARTED: &[&str] = &["RunTask", "CreateService", "UpdateService", "CreateTaskSet"];
 
@@ -19,12 +22,12 @@ const fn of(operations: &'static [&'static str], member: &'static str, value: Ne
 /// The table.
 pub static ABSENT: &[Absent] = &[
     // Task definitions. Those that are refused where they say something stand in the service's table too.
-    of(DEFINE, "cpu", Empty),
-    of(DEFINE, "memory", Empty),
+    of(ALL_DEFINE, "cpu", Empty),
+    of(ALL_DEFINE, "memory", Empty),
     of(DEFINE, "networkMode", Empty),
-    of(DEFINE, "executionRoleArn", Empty),
-    of(DEFINE, "pidMode", Empty),
-    of(DEFINE, "ipcMode", Empty),
+    of(ALL_DEFINE, "executionRoleArn", Empty),
+    of(ALL_DEFINE, "pidMode", Empty),
+    of(ALL_DEFINE, "ipcMode", Empty),
     of(DEFINE, "inferenceAccelerators", Empty),
     of(DEFINE, "ephemeralStorage.sizeInGiB", Zero),
     of(DEFINE, "ephemeralStorage", Empty),
@@ -39,23 +42,23 @@ pub static ABSENT: &[Absent] = &[
     of(DEFINE, "volumes.fsxWindowsFileServerVolumeConfiguration", Empty),
     of(DEFINE, "volumes.s3filesVolumeConfiguration", Empty),
     of(DEFINE, "containerDefinitions.credentialSpecs", Empty),
-    of(DEFINE, "containerDefinitions.environmentFiles", Empty),
-    of(DEFINE, "containerDefinitions.firelensConfiguration", Empty),
-    of(DEFINE, "containerDefinitions.healthCheck", Empty),
+    of(ALL_DEFINE, "containerDefinitions.environmentFiles", Empty),
+    of(ALL_DEFINE, "containerDefinitions.firelensConfiguration", Empty),
+    of(ALL_DEFINE, "containerDefinitions.healthCheck", Empty),
     of(DEFINE, "containerDefinitions.linuxParameters.sharedMemorySize", Zero),
-    of(DEFINE, "containerDefinitions.logConfiguration.secretOptions", Empty),
-    of(DEFINE, "containerDefinitions.logConfiguration", Empty),
+    of(ALL_DEFINE, "containerDefinitions.logConfiguration.secretOptions", Empty),
+    of(ALL_DEFINE, "containerDefinitions.logConfiguration", Empty),
     of(DEFINE, "containerDefinitions.portMappings.appProtocol", Empty),
     of(DEFINE, "containerDefinitions.portMappings.containerPortRange", Empty),
     of(DEFINE, "containerDefinitions.portMappings.name", Empty),
     of(DEFINE, "containerDefinitions.portMappings.protocol", Empty),
-    of(DEFINE, "containerDefinitions.repositoryCredentials", Empty),
+    of(ALL_DEFINE, "containerDefinitions.repositoryCredentials", Empty),
     of(DEFINE, "containerDefinitions.resourceRequirements", Empty),
     of(DEFINE, "containerDefinitions.resourceRequirements.sharingStrategy", Empty),
-    of(DEFINE, "containerDefinitions.restartPolicy.restartAttemptPeriod", Zero),
-    of(DEFINE, "containerDefinitions.secrets", Empty),
-    of(DEFINE, "containerDefinitions.startTimeout", Zero),
-    of(DEFINE, "containerDefinitions.stopTimeout", Zero),
+    of(ALL_DEFINE, "containerDefinitions.restartPolicy.restartAttemptPeriod", Zero),
+    of(ALL_DEFINE, "containerDefinitions.secrets", Empty),
+    of(ALL_DEFINE, "containerDefinitions.startTimeout", Zero),
+    of(ALL_DEFINE, "containerDefinitions.stopTimeout", Zero),
     of(DEFINE, "containerDefinitions.versionConsistency", Empty),
     // Tasks.
     of(TASKS, "overrides.cpu", Empty),
@@ -91,6 +94,11 @@ pub static ABSENT: &[Absent] = &[
     of(SERVICES, "deploymentConfiguration.deploymentCircuitBreaker", Empty),
     of(SERVICES, "deploymentController", Empty),
     of(&["CreateService"], "schedulingStrategy", Empty),
+    // Daemons.
+    of(DAEMONS, "propagateTags", Empty),
+    of(DAEMONS, "deploymentConfiguration.bakeTimeInMinutes", Zero),
+    of(DAEMONS, "deploymentConfiguration.alarms", Off("enable")),
+    of(&["CreateDaemon"], "clientToken", Empty),
     // Both.
     of(STARTED, "platformVersion", Text("LATEST")),
     of(NETWORKED, "networkConfiguration.awsvpcConfiguration.assignPublicIp", Text("DISABLED")),

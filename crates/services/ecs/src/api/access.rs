@@ -9,7 +9,7 @@ use state::{
 
 use crate::{
     account::{cpu_units, memory_mib},
-    arn,
+    arn::{self, Resource},
 };
 
 /// The cluster that a request without one means.
@@ -85,6 +85,66 @@ pub fn deployment(_ctx: &Ctx, input: &Value) -> Vec<String> {
 /// The revisions of services of `serviceRevisionArns`.
 pub fn revisions(_ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "serviceRevisionArns", str::to_owned)
+}
+
+/// The cluster of `clusterArn`.
+pub fn cluster_by_arn(ctx: &Ctx, input: &Value) -> Vec<String> {
+    vec![cluster_arn(ctx, text(input, "clusterArn").unwrap_or(DEFAULT))]
+}
+
+/// The daemon of `daemonName`, which is to be made in the cluster of `clusterArn`.
+pub fn daemon_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
+    let cluster = last_part(text(input, "clusterArn").unwrap_or(DEFAULT));
+    each(input, "daemonName", |name| arn::daemon(ctx, cluster, name))
+}
+
+/// The daemon of `daemonArn`.
+pub fn daemon(_ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "daemonArn", str::to_owned)
+}
+
+/// Its cluster.
+pub fn cluster_of_daemon(ctx: &Ctx, input: &Value) -> Vec<String> {
+    within_arns(input, "daemonArn", |cluster, _| arn::cluster(ctx, cluster))
+}
+
+/// The deployments of `daemonDeploymentArns`, and their daemons.
+pub fn daemon_deployments(ctx: &Ctx, input: &Value) -> Vec<String> {
+    let mut all = daemons_of_deployments(ctx, input);
+    all.extend(each(input, "daemonDeploymentArns", str::to_owned));
+    all
+}
+
+/// Their daemons.
+pub fn daemons_of_deployments(ctx: &Ctx, input: &Value) -> Vec<String> {
+    within_arns(input, "daemonDeploymentArns", |cluster, daemon| arn::daemon(ctx, cluster, daemon))
+}
+
+/// Their clusters.
+pub fn clusters_of_daemon_deployments(ctx: &Ctx, input: &Value) -> Vec<String> {
+    within_arns(input, "daemonDeploymentArns", |cluster, _| arn::cluster(ctx, cluster))
+}
+
+/// The revisions of `daemonRevisionArns`, and their daemons.
+pub fn daemon_revisions(ctx: &Ctx, input: &Value) -> Vec<String> {
+    let mut all = daemons_of_revisions(ctx, input);
+    all.extend(each(input, "daemonRevisionArns", str::to_owned));
+    all
+}
+
+/// Their daemons.
+pub fn daemons_of_revisions(ctx: &Ctx, input: &Value) -> Vec<String> {
+    within_arns(input, "daemonRevisionArns", |cluster, daemon| arn::daemon(ctx, cluster, daemon))
+}
+
+/// Their clusters.
+pub fn clusters_of_daemon_revisions(ctx: &Ctx, input: &Value) -> Vec<String> {
+    within_arns(input, "daemonRevisionArns", |cluster, _| arn::cluster(ctx, cluster))
+}
+
+/// The daemon's task definition of `daemonTaskDefinitionArn`.
+pub fn definition_of_daemon(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "daemonTaskDefinitionArn", |named| definition_of(ctx, "daemon-task-definition", named))
 }
 
 /// The task of `task`.
@@ -166,6 +226,17 @@ pub fn strategy(ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "capacityProviderStrategy.capacityProvider", |named| provider_arn(ctx, named))
 }
 
+/// The task definition of a daemon of `daemonTaskDefinition`.
+pub fn daemon_definition(ctx: &Ctx, input: &Value) -> Vec<String> {
+    each(input, "daemonTaskDefinition", |named| definition_of(ctx, "daemon-task-definition", named))
+}
+
+/// Of `family`, any revision of such.
+pub fn daemon_definition_to_be(ctx: &Ctx, input: &Value) -> Vec<String> {
+    let any = |family: &str| definition_of(ctx, "daemon-task-definition", &format!("{family}:*"));
+    each(input, "family", any)
+}
+
 /// What `resourceArn` names.
 pub fn resource(_ctx: &Ctx, input: &Value) -> Vec<String> {
     each(input, "resourceArn", str::to_owned)
@@ -229,15 +300,35 @@ fn provider_arn(ctx: &Ctx, named: &str) -> String {
 }
 
 fn definition_arn(ctx: &Ctx, named: &str) -> String {
+    definition_of(ctx, "task-definition", named)
+}
+
+fn definition_of(ctx: &Ctx, kind: &str, named: &str) -> String {
     if named.starts_with("arn:") {
         return named.to_owned();
     }
     let Ctx { partition, region, account, .. } = ctx;
-    format!("arn:{partition}:ecs:{region}:{account}:task-definition/{named}")
+    format!("arn:{partition}:ecs:{region}:{account}:{kind}/{named}")
 }
 
 fn instance(ctx: &Ctx, input: &Value, named: &str) -> String {
     within(input, named, |cluster| arn::container_instance(ctx, cluster, named))
+}
+
+/// What is made of the cluster and the daemon that each ARN at a path names.
+fn within_arns(input: &Value, path: &str, made: impl Fn(&str, &str) -> String) -> Vec<String> {
+    let mut all: Vec<String> = texts(input, path)
+        .iter()
+        .filter_map(|arn| match arn::Arn::parse(arn)?.resource {
+            Resource::Daemon { cluster, name: daemon }
+            | Resource::DaemonDeployment { cluster, daemon, .. }
+            | Resource::DaemonRevision { cluster, daemon, .. } => Some(made(&cluster, &daemon)),
+            _ => None,
+        })
+        .collect();
+    all.sort();
+    all.dedup();
+    all
 }
 
 /// The ARN itself, or that of a name in the cluster of the input.
@@ -247,7 +338,11 @@ fn within(input: &Value, named: &str, arn: impl Fn(&str) -> String) -> String {
 
 /// The name of the cluster of `cluster`.
 fn cluster_name(input: &Value) -> &str {
-    let named = text(input, "cluster").unwrap_or(DEFAULT);
+    last_part(text(input, "cluster").unwrap_or(DEFAULT))
+}
+
+/// The name in an ARN, or the name itself.
+fn last_part(named: &str) -> &str {
     match named.starts_with("arn:") {
         true => named.rsplit('/').next().unwrap_or(named),
         false => named,

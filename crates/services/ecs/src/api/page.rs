@@ -12,9 +12,11 @@ use crate::{
 pub fn nested() -> String {
     let mut out = String::from(
         "\n## Inside of task definitions and overrides\n\nMembers that are not listed, and not below one that \
-         is refused, are built.\n\n| member | |\n|---|---|\n",
+         is refused, are built. The task definitions of daemons are task definitions in this.\n\n\
+         | member | |\n|---|---|\n",
     );
-    for (place, table) in [("", members::MEMBERS), ("overrides.", members::OVERRIDES)] {
+    let daemons = ("RegisterDaemonTaskDefinition: ", members::DAEMON_MEMBERS);
+    for (place, table) in [("", members::MEMBERS), ("overrides.", members::OVERRIDES), daemons] {
         let mut refused = None;
         for (path, support) in table {
             let below = |parent: &str| path.strip_prefix(parent).is_some_and(|rest| rest.starts_with('.'));

@@ -70,6 +70,18 @@ fn operations_are_authorised_on_what_they_name() {
             json!({"taskDefinitions": ["b:1", "a:2"]}),
             vec![arn("task-definition/a:2"), arn("task-definition/b:1")],
         ),
+        ("RegisterDaemonTaskDefinition", json!({"family": "a"}), vec![arn("daemon-task-definition/a:*")]),
+        (
+            "DescribeDaemonTaskDefinition",
+            json!({"daemonTaskDefinition": "a:1"}),
+            vec![arn("daemon-task-definition/a:1")],
+        ),
+        (
+            "DeleteDaemonTaskDefinition",
+            json!({"daemonTaskDefinition": arn("daemon-task-definition/a:2")}),
+            vec![arn("daemon-task-definition/a:2")],
+        ),
+        ("ListDaemonTaskDefinitions", json!({}), vec!["*".to_owned()]),
         ("StopTask", json!({"task": "0123"}), vec![arn("task/default/0123")]),
         (
             "DescribeTasks",
@@ -141,6 +153,17 @@ fn operations_are_authorised_on_what_they_name() {
             json!({"serviceDeploymentArn": arn("service-deployment/c/s/1"), "hookId": "h"}),
             vec![arn("service-deployment/c/s/1")],
         ),
+        ("ListServicesByNamespace", json!({"namespace": "n"}), vec!["*".to_owned()]),
+        ("TagResource", json!({"resourceArn": task}), vec![task.clone()]),
+        ("PutAccountSetting", json!({"name": "containerInsights"}), vec!["*".to_owned()]),
+    ] {
+        assert_eq!((built(name).on)(&ctx(), &input), on, "{name} {input}");
+    }
+}
+
+#[test]
+fn operations_on_capacity_providers_and_daemons_are_authorised_on_what_they_name() {
+    for (name, input, on) in [
         ("CreateCapacityProvider", json!({"name": "p"}), vec![arn("capacity-provider/p")]),
         ("UpdateCapacityProvider", json!({"name": "p"}), vec![arn("capacity-provider/p")]),
         (
@@ -151,9 +174,23 @@ fn operations_are_authorised_on_what_they_name() {
         ("DescribeCapacityProviders", json!({}), vec![arn("capacity-provider/*")]),
         ("DescribeCapacityProviders", json!({"capacityProviders": ["p"]}), vec![arn("capacity-provider/p")]),
         ("PutClusterCapacityProviders", json!({"cluster": "c"}), vec![arn("cluster/c")]),
-        ("ListServicesByNamespace", json!({"namespace": "n"}), vec!["*".to_owned()]),
-        ("TagResource", json!({"resourceArn": task}), vec![task.clone()]),
-        ("PutAccountSetting", json!({"name": "containerInsights"}), vec!["*".to_owned()]),
+        ("CreateDaemon", json!({"clusterArn": arn("cluster/c"), "daemonName": "d"}), vec![arn("daemon/c/d")]),
+        ("CreateDaemon", json!({"daemonName": "d"}), vec![arn("daemon/default/d")]),
+        ("UpdateDaemon", json!({"daemonArn": arn("daemon/c/d")}), vec![arn("daemon/c/d")]),
+        ("DeleteDaemon", json!({"daemonArn": arn("daemon/c/d")}), vec![arn("daemon/c/d")]),
+        ("DescribeDaemon", json!({"daemonArn": arn("daemon/c/d")}), vec![arn("daemon/c/d")]),
+        ("ListDaemons", json!({"clusterArn": "c"}), vec!["*".to_owned()]),
+        ("ListDaemonDeployments", json!({"daemonArn": arn("daemon/c/d")}), vec![arn("daemon/c/d")]),
+        (
+            "DescribeDaemonDeployments",
+            json!({"daemonDeploymentArns": [arn("daemon-deployment/c/d/1"), arn("daemon-deployment/c/d/2")]}),
+            vec![arn("daemon/c/d"), arn("daemon-deployment/c/d/1"), arn("daemon-deployment/c/d/2")],
+        ),
+        (
+            "DescribeDaemonRevisions",
+            json!({"daemonRevisionArns": [arn("daemon-revision/c/d/1")]}),
+            vec![arn("daemon/c/d"), arn("daemon-revision/c/d/1")],
+        ),
     ] {
         assert_eq!((built(name).on)(&ctx(), &input), on, "{name} {input}");
     }
@@ -199,13 +236,30 @@ fn conditions_have_their_values_from_the_input() {
         "ecs:subnet=a,b",
     ];
     assert_eq!(of("CreateService", service), expected);
+    let daemon = json!({
+        "clusterArn": "c", "daemonName": "d", "daemonTaskDefinitionArn": "a:1", "propagateTags": "DAEMON",
+        "capacityProviderArns": ["own"]
+    });
+    let expected = [
+        &in_cluster,
+        &format!("ecs:daemon-task-definition={}", arn("daemon-task-definition/a:1")),
+        "ecs:enable-execute-command=false",
+        "ecs:propagate-tags=DAEMON",
+        "ecs:capacity-provider=own",
+    ];
+    assert_eq!(of("CreateDaemon", daemon), expected);
+    assert_eq!(of("DescribeDaemon", json!({"daemonArn": arn("daemon/c/d")})), [in_cluster.clone()]);
+    let revisions =
+        of("DescribeDaemonRevisions", json!({"daemonRevisionArns": [arn("daemon-revision/c/d/1")]}));
+    assert_eq!(revisions, [in_cluster.clone(), format!("ecs:daemon={}", arn("daemon/c/d"))]);
     let definition = json!({
         "family": "f", "cpu": "1 vCPU", "memory": "512", "requiresCompatibilities": ["EC2"],
         "containerDefinitions": [{"name": "a"}, {"name": "b", "privileged": true}]
     });
     let expected =
         ["ecs:compute-compatibility=EC2", "ecs:privileged=true", "ecs:task-cpu=1024", "ecs:task-memory=512"];
-    assert_eq!(of("RegisterTaskDefinition", definition), expected);
+    assert_eq!(of("RegisterTaskDefinition", definition.clone()), expected);
+    assert_eq!(of("RegisterDaemonTaskDefinition", definition), expected[1..]);
     assert_eq!(of("PutAccountSetting", json!({"name": "n"})), ["ecs:account-setting=n"]);
     assert_eq!(of("UntagResource", json!({"tagKeys": ["a", "b"]})), ["aws:TagKeys=a,b"]);
 }

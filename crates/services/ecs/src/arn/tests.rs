@@ -16,6 +16,10 @@ fn every_arn_reads_back_as_it_was_written() {
         "task-set/c/s/ecs-svc/0000000000000000001",
         "service-deployment/c/s/d",
         "service-revision/c/s/1",
+        "daemon-task-definition/agent:12",
+        "daemon/c/d",
+        "daemon-deployment/c/d/abc",
+        "daemon-revision/c/d/01234567-89ab-cdef-0123-456789abcdef",
     ] {
         let text = format!("arn:aws:ecs:us-east-1:000000000000:{rest}");
         assert_eq!(Arn::parse(&text).map(|arn| arn.to_string()), Some(text));
@@ -28,6 +32,7 @@ fn every_arn_reads_back_as_it_was_written() {
         "arn:aws:ecs:r:a:cluster/",
         "arn:aws:ecs:r:a:task-definition/f:0",
         "arn:aws:ecs:r:a:task-definition/f",
+        "arn:aws:ecs:r:a:daemon-task-definition/f",
     ] {
         assert_eq!(Arn::parse(bad), None, "{bad}");
     }
@@ -49,6 +54,15 @@ fn names_and_arns_are_resolved() {
     assert_eq!(task_definition_name(&ctx, &arn).unwrap(), ("web".to_owned(), Some(3)));
     let any = arn.strip_suffix(":3").unwrap();
     assert_eq!(task_definition_name(&ctx, any).unwrap(), ("web".to_owned(), None));
+    let daemon = daemon_task_definition(&ctx, "web", 3);
+    assert_eq!(daemon_task_definition_name(&ctx, &daemon).unwrap(), ("web".to_owned(), Some(3)));
+    let bits = state::Id128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
+    let revision = daemon_revision(&ctx, "c", "d", DaemonRevisionId(bits));
+    let last = revision.rsplit('/').next().unwrap();
+    assert_eq!(last, "01234567-89ab-cdef-0123-456789abcdef");
+    assert_eq!(daemon_revision_id(last), Some(DaemonRevisionId(bits)));
+    assert_eq!(daemon_revision_id(&last.replace('-', "")), None);
+    assert!(task_definition_name(&ctx, &daemon).is_err() && daemon_task_definition_name(&ctx, &arn).is_err());
 }
 
 #[test]

@@ -2,9 +2,13 @@
 
 use imbl::OrdMap;
 
-use crate::rows::{CapacityProviderStrategyItem as Item, ServiceRow, ServiceStatus, TaskRow, TaskStatus};
+use crate::rows::{
+    CapacityProviderStrategyItem as Item, DaemonRow, DaemonStatus, ServiceRow, ServiceStatus, TaskRow,
+    TaskStatus,
+};
 
-/// How many tasks that are not STOPPED, services that are not INACTIVE and deployments of them name each provider.
+/// How many tasks that are not STOPPED, services that are not INACTIVE and deployments of them, and daemons that are not
+/// DELETED name each provider.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Used {
     by: OrdMap<Box<str>, usize>,
@@ -26,6 +30,11 @@ impl Used {
         self.change(old.into_iter().flat_map(of_service), new.into_iter().flat_map(of_service));
     }
 
+    /// A daemon is written or forgotten.
+    pub fn daemon(&mut self, old: Option<&DaemonRow>, new: Option<&DaemonRow>) {
+        self.change(old.into_iter().flat_map(of_daemon), new.into_iter().flat_map(of_daemon));
+    }
+
     fn change<'a>(&mut self, old: impl Iterator<Item = &'a str>, new: impl Iterator<Item = &'a str>) {
         for name in new {
             match self.by.get_mut(name) {
@@ -44,6 +53,11 @@ impl Used {
 
 fn of_task(row: &TaskRow) -> Option<&str> {
     row.capacity_provider.as_deref().filter(|_| row.last != TaskStatus::Stopped)
+}
+
+fn of_daemon(row: &DaemonRow) -> impl Iterator<Item = &str> {
+    let live = row.status != DaemonStatus::Deleted;
+    row.providers.iter().filter(move |_| live).map(String::as_str)
 }
 
 fn of_service(row: &ServiceRow) -> impl Iterator<Item = &str> {

@@ -38,6 +38,7 @@ pub enum TaskFacet<'a> {
     Family(&'a str),
     StartedBy(&'a str),
     Service(&'a ServiceName),
+    Daemon(&'a DaemonName),
 }
 
 impl TaskFacet<'_> {
@@ -47,6 +48,7 @@ impl TaskFacet<'_> {
             TaskFacet::Family(family) => digest(&["family", family]),
             TaskFacet::StartedBy(by) => digest(&["startedBy", by]),
             TaskFacet::Service(name) => digest(&["service", &name.0]),
+            TaskFacet::Daemon(name) => digest(&["daemon", &name.0]),
         };
         number << 2 | phase as u64
     }
@@ -54,9 +56,10 @@ impl TaskFacet<'_> {
     fn holds(self, row: &TaskRow) -> bool {
         match self {
             TaskFacet::LaunchType(launch_type) => row.launch_type == launch_type,
-            TaskFacet::Family(family) => row.task_definition.family == family,
+            TaskFacet::Family(family) => row.daemon.is_none() && row.task_definition.family == family,
             TaskFacet::StartedBy(by) => row.started_by.as_deref() == Some(by),
             TaskFacet::Service(name) => row.service.as_ref().is_some_and(|(service, _)| service == name),
+            TaskFacet::Daemon(name) => row.daemon.as_ref().is_some_and(|of| of.name == *name),
         }
     }
 }
@@ -127,11 +130,12 @@ impl Facets {
         let Some(id) = new.or(old).map(|row| row.id) else { return };
         let of = |row: Option<&TaskRow>| row.map(task_numbers).unwrap_or_default();
         renumber(&mut self.tasks, &id, &of(old), &of(new));
-        let refers = |row: Option<&TaskRow>| row.is_some_and(|row| row.last != TaskStatus::Stopped);
-        if let Some(new) = new.filter(|_| refers(new)) {
+        // A daemon's is of a definition of another kind.
+        let refers = |row: &&TaskRow| row.last != TaskStatus::Stopped && row.daemon.is_none();
+        if let Some(new) = new.filter(refers) {
             self.refer(&new.task_definition);
         }
-        if let Some(old) = old.filter(|_| refers(old)) {
+        if let Some(old) = old.filter(refers) {
             self.release(&old.task_definition);
         }
     }
@@ -184,6 +188,7 @@ fn listed_alike(old: &TaskRow, new: &TaskRow) -> bool {
         && old.launch_type == new.launch_type
         && old.started_by == new.started_by
         && old.service == new.service
+        && old.daemon == new.daemon
         && old.task_definition == new.task_definition
 }
 
@@ -191,9 +196,10 @@ fn task_numbers(row: &TaskRow) -> Vec<u64> {
     let phase = row.phase();
     let facets = [
         Some(TaskFacet::LaunchType(row.launch_type)),
-        Some(TaskFacet::Family(&row.task_definition.family)),
+        Some(TaskFacet::Family(&row.task_definition.family)).filter(|_| row.daemon.is_none()),
         row.started_by.as_deref().map(TaskFacet::StartedBy),
         row.service.as_ref().map(|(name, _)| TaskFacet::Service(name)),
+        row.daemon.as_ref().map(|of| TaskFacet::Daemon(&of.name)),
     ];
     facets.into_iter().flatten().map(|facet| facet.number(phase)).collect()
 }

@@ -10,6 +10,7 @@ impl Cluster {
         }
         self.totals.instance(row, Way::In);
         self.facets.instance(old.as_deref(), Some(row));
+        self.managed.host(&row.id, Some(row));
         let was = self.stands(old.as_deref(), -1);
         let is = self.stands(Some(row), 1);
         self.moved(&row.id, &was, &is);
@@ -39,6 +40,7 @@ impl Cluster {
         if let Some(row) = &row {
             self.totals.instance(row, Way::Out);
             self.facets.instance(Some(row), None);
+            self.managed.host(id, None);
             let was = self.stands(Some(row), -1);
             self.moved(id, &was, &Site::default());
         }
@@ -71,7 +73,7 @@ impl Cluster {
         let row = apart.as_ref().unwrap_or(row);
         self.waiting.row(row);
         if row.status != ServiceStatus::Active || !row.daemon() {
-            self.daemons.forget(&row.name);
+            self.daemons.forget(&Resident::from(&row.name));
         }
         let old = self.services.insert(row.name.clone(), row.clone());
         if let Some(old) = &old {
@@ -82,6 +84,21 @@ impl Cluster {
         self.used_capacity.service(old.as_deref(), Some(row));
     }
 
+    /// One that is deleted is looked at nowhere.
+    pub(super) fn put_daemon(&mut self, row: &Arc<DaemonRow>) {
+        if row.status != DaemonStatus::Active {
+            self.daemons.forget(&Resident::from(&row.name));
+        }
+        let old = self.managed.put(row);
+        self.used_capacity.daemon(old.as_deref(), Some(row));
+    }
+
+    pub(super) fn delete_daemon(&mut self, name: &DaemonName) {
+        self.daemons.forget(&Resident::from(name));
+        let old = self.managed.forget(name);
+        self.used_capacity.daemon(old.as_deref(), None);
+    }
+
     pub(super) fn delete_service(&mut self, name: &ServiceName) {
         if let Some(old) = self.services.remove(name) {
             self.totals.service(&old, Way::Out);
@@ -90,7 +107,7 @@ impl Cluster {
         }
         self.history.set_unwritten(name, false);
         self.waiting.forget(name);
-        self.daemons.forget(name);
+        self.daemons.forget(&Resident::from(name));
     }
 
     pub(super) fn put_task(&mut self, row: &Arc<TaskRow>) {
@@ -174,20 +191,28 @@ impl Cluster {
     }
 
     fn add(&mut self, row: &TaskRow, site: &Site) {
-        if let Some((service, _)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) {
-            Arc::make_mut(self.tallies.entry(service.clone()).or_default()).add(row, site);
+        if row.last == TaskStatus::Stopped {
+            return;
+        }
+        if let Some((service, deployment)) = &row.service {
+            let tally = self.tallies.entry(service.clone()).or_default();
+            Arc::make_mut(tally).add(deployment, row, site);
+        }
+        if let Some(OfDaemon { name, revision }) = row.daemon.as_deref() {
+            let crew = self.managed.crews.entry(name.clone()).or_default();
+            Arc::make_mut(crew).add(revision, row, site);
         }
     }
 
     fn subtract(&mut self, row: &TaskRow, site: &Site) {
-        let Some((service, _)) = row.service.as_ref().filter(|_| row.last != TaskStatus::Stopped) else {
+        if row.last == TaskStatus::Stopped {
             return;
-        };
-        let Some(tally) = self.tallies.get_mut(service) else { return };
-        let tally = Arc::make_mut(tally);
-        tally.subtract(row, site);
-        if tally.is_empty() {
-            self.tallies.remove(service);
+        }
+        if let Some((service, deployment)) = &row.service {
+            take_from(&mut self.tallies, service, deployment, row, site);
+        }
+        if let Some(OfDaemon { name, revision }) = row.daemon.as_deref() {
+            take_from(&mut self.managed.crews, name, revision, row, site);
         }
     }
 
@@ -256,9 +281,25 @@ impl Cluster {
     }
 }
 
-/// Whether a container instance is to be emptied: one that is not ACTIVE.
+/// A task is no longer among those of `whose`, as this row says.
+fn take_from<N: Ord + Clone, K: Ord + Clone>(
+    tallies: &mut OrdMap<N, Arc<Tally<K>>>,
+    whose: &N,
+    of: &K,
+    row: &TaskRow,
+    site: &Site,
+) {
+    let Some(tally) = tallies.get_mut(whose) else { return };
+    let tally = Arc::make_mut(tally);
+    tally.subtract(of, row, site);
+    if tally.is_empty() {
+        tallies.remove(whose);
+    }
+}
+
+/// Whether a container instance is to be emptied.
 fn emptied(row: &InstanceRow) -> bool {
-    row.status != InstanceStatus::Active
+    row.status.is_to_be_emptied()
 }
 
 impl InstanceRow {
@@ -274,6 +315,13 @@ impl ServiceRow {
         let deployments = self.deployments.iter().filter_map(|d| d.not_before);
         let rebalancing = self.rebalancing.and_then(|of| of.not_before);
         deployments.chain(rebalancing).chain(self.wake_at).chain(self.forget_at).min()
+    }
+}
+
+impl DaemonRow {
+    /// The earliest time at which it must be looked at again.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        self.not_before.into_iter().chain(self.wake_at).chain(self.forget_at).min()
     }
 }
 

@@ -1,5 +1,5 @@
-//! The tasks of one service, counted and in order: what its next step is planned from, without a look at each of
-//! them. An index of the rows of tasks and of container instances, changed only where those are applied.
+//! The tasks of one service or daemon, counted and in order: what its next step is planned from, without a look at each
+//! of them. An index of the rows of tasks and of container instances, changed only where those are applied.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -57,7 +57,7 @@ pub type Place = (Timestamp, TaskId);
 /// Tasks by class.
 type Classes = [OrdSet<Place>; 12];
 
-/// The tasks of one deployment that are not STOPPED.
+/// The tasks of one deployment of a service, or revision of a daemon, that are not STOPPED.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
     /// RUNNING, as DescribeServices counts.
@@ -74,11 +74,17 @@ pub struct Share {
     started: OrdSet<Place>,
 }
 
-/// All tasks of a service that are not STOPPED.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// By deployment, those that have any.
-    shares: OrdMap<DeploymentId, Arc<Share>>,
+/// All tasks of a service or daemon that are not STOPPED, by deployment or revision `K`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tally<K: Ord + Clone = DeploymentId> {
+    /// Those that have any.
+    shares: OrdMap<K, Arc<Share>>,
+}
+
+impl<K: Ord + Clone> Default for Tally<K> {
+    fn default() -> Self {
+        Tally { shares: OrdMap::new() }
+    }
 }
 
 impl Class {
@@ -171,6 +177,15 @@ impl Share {
             .is_some_and(|classes| classes.iter().any(|class| class.contains(place)))
     }
 
+    fn leave_provider(&mut self, row: &TaskRow, class: usize) {
+        let Some(provider) = &row.capacity_provider else { return };
+        let Some(classes) = self.by_provider.get_mut(provider) else { return };
+        classes[class].remove(&(row.created_at, row.id));
+        if classes.iter().all(OrdSet::is_empty) {
+            self.by_provider.remove(provider);
+        }
+    }
+
     /// When the youngest of the tasks that shall run started, of those that started until `now`.
     pub fn last_started(&self, now: Timestamp) -> Option<Timestamp> {
         let until = (now, TaskId(state::Id128(u128::MAX)));
@@ -183,25 +198,14 @@ impl Share {
     }
 }
 
-impl Share {
-    fn leave_provider(&mut self, row: &TaskRow, class: usize) {
-        let Some(provider) = &row.capacity_provider else { return };
-        let Some(classes) = self.by_provider.get_mut(provider) else { return };
-        classes[class].remove(&(row.created_at, row.id));
-        if classes.iter().all(OrdSet::is_empty) {
-            self.by_provider.remove(provider);
-        }
-    }
-}
-
-impl Tally {
+impl<K: Ord + Clone> Tally<K> {
     /// A deployment's share; one of nothing where none of its tasks is left.
-    pub fn share(&self, deployment: &DeploymentId) -> Arc<Share> {
+    pub fn share(&self, deployment: &K) -> Arc<Share> {
         self.shares.get(deployment).cloned().unwrap_or_default()
     }
 
     /// The deployments that have a task which is not STOPPED.
-    pub fn shares(&self) -> impl Iterator<Item = (&DeploymentId, &Arc<Share>)> {
+    pub fn shares(&self) -> impl Iterator<Item = (&K, &Arc<Share>)> {
         self.shares.iter()
     }
 
@@ -216,13 +220,13 @@ impl Tally {
     }
 
     /// How many of the tasks that shall run are of deployments and classes that `which` names.
-    pub fn count(&self, which: impl Fn(&DeploymentId, Class) -> bool) -> usize {
+    pub fn count(&self, which: impl Fn(&K, Class) -> bool) -> usize {
         self.shares.iter().map(|(id, share)| share.count(|class| which(id, class))).sum()
     }
 
     /// At most `most` of the tasks that shall run and are of deployments and classes that `which` names, the newest
     /// first.
-    pub fn newest(&self, most: usize, which: impl Fn(&DeploymentId, Class) -> bool) -> Vec<Place> {
+    pub fn newest(&self, most: usize, which: impl Fn(&K, Class) -> bool) -> Vec<Place> {
         let mut found = Vec::new();
         for (id, share) in &self.shares {
             for class in Class::all().filter(|class| which(id, *class)) {
@@ -242,9 +246,8 @@ impl Tally {
     }
 
     /// A task that is not STOPPED is there, or is as this row says from now on.
-    pub(super) fn add(&mut self, row: &TaskRow, site: &Site) {
-        let Some((_, deployment)) = &row.service else { return };
-        let share = Arc::make_mut(self.shares.entry(*deployment).or_default());
+    pub(super) fn add(&mut self, of: &K, row: &TaskRow, site: &Site) {
+        let share = Arc::make_mut(self.shares.entry(of.clone()).or_default());
         let (running, pending) = row.counts();
         share.running += running;
         share.pending += pending;
@@ -261,9 +264,8 @@ impl Tally {
     }
 
     /// A task is no longer as this row says.
-    pub(super) fn subtract(&mut self, row: &TaskRow, site: &Site) {
-        let Some((_, deployment)) = &row.service else { return };
-        let Some(share) = self.shares.get_mut(deployment) else { return };
+    pub(super) fn subtract(&mut self, of: &K, row: &TaskRow, site: &Site) {
+        let Some(share) = self.shares.get_mut(of) else { return };
         let share = Arc::make_mut(share);
         let (running, pending) = row.counts();
         share.running -= running;
@@ -283,7 +285,7 @@ impl Tally {
             }
         }
         if share.live == 0 {
-            self.shares.remove(deployment);
+            self.shares.remove(of);
         }
     }
 }
@@ -324,6 +326,7 @@ impl TaskRow {
         of(self) == of(other)
             && is_protected(self) == is_protected(other)
             && self.service == other.service
+            && self.daemon == other.daemon
             && self.capacity_provider == other.capacity_provider
     }
 }

@@ -18,6 +18,7 @@ pub struct Totals {
 /// Container instances by status.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Instances {
+    /// Those that wait for a daemon too.
     pub active: usize,
     pub draining: usize,
     pub inactive: usize,
@@ -66,7 +67,7 @@ impl Totals {
     /// A container instance comes or goes.
     pub fn instance(&mut self, row: &InstanceRow, way: Way) {
         way.count(match row.status {
-            InstanceStatus::Active => &mut self.instances.active,
+            InstanceStatus::Active | InstanceStatus::Registering => &mut self.instances.active,
             InstanceStatus::Draining => &mut self.instances.draining,
             InstanceStatus::Inactive => &mut self.instances.inactive,
         });

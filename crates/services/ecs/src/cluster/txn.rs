@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Change, Cluster, Key, Mark, Row, rows::*};
+use super::{Change, Cluster, Key, Mark, Row, daemons::Resident, rows::*};
 use crate::instance;
 
 /// A command at work on a cluster.
@@ -26,7 +26,13 @@ pub trait Writes {
     /// Writes a deployment of a service.
     fn put_service_deployment(&mut self, row: ServiceDeploymentRow);
 
-    /// Writes a task: its service is settled again, and daemons whose task is missing where one has stopped. Gives the
+    /// Writes a daemon and marks it for settling.
+    fn put_daemon(&mut self, row: DaemonRow);
+
+    /// Writes a deployment of a daemon.
+    fn put_daemon_deployment(&mut self, row: DaemonDeploymentRow);
+
+    /// Writes a task: what made it is settled again, and daemons whose task is missing where one has stopped. Gives the
     /// row as it is then.
     fn put_task(&mut self, row: TaskRow) -> Arc<TaskRow>;
 
@@ -36,11 +42,12 @@ pub trait Writes {
     /// Marks a service for settling.
     fn touch(&mut self, service: &ServiceName);
 
-    /// Marks every service for settling, and has daemons look at every container instance.
+    /// Marks every service and daemon for settling, and has all that have a task everywhere look at every container
+    /// instance.
     fn touch_all(&mut self);
 
-    /// Has daemons look at a container instance.
-    fn touch_daemons(&mut self, daemons: Vec<ServiceName>, id: &InstanceId);
+    /// Has these look at a container instance.
+    fn touch_residents(&mut self, residents: Vec<Resident>, id: &InstanceId);
 
     /// Room has come on a container instance, or it suits more than before: the services that wait for it have their turn.
     fn room_came(&mut self, id: &InstanceId);
@@ -65,8 +72,8 @@ impl Writes for Txn<'_> {
             all.iter().for_each(|name| self.touch(name));
         }
         if !same {
-            let all = self.state.daemons().map(|(name, _)| name.clone()).collect();
-            self.touch_daemons(all, &id);
+            let all = self.state.residents().map(|(whose, _)| whose.clone()).collect();
+            self.touch_residents(all, &id);
         }
     }
 
@@ -96,6 +103,18 @@ impl Writes for Txn<'_> {
         self.put(row);
     }
 
+    fn put_daemon(&mut self, row: DaemonRow) {
+        self.mark(Mark::Daemon(row.name.clone()));
+        self.put(row);
+    }
+
+    fn put_daemon_deployment(&mut self, row: DaemonDeploymentRow) {
+        let old = self.state.daemon_deployment_by_number(&(row.daemon.clone(), row.number));
+        let goes_on = old.is_none_or(|old| old.status == row.status || !old.status.has_ended());
+        assert!(goes_on, "what has ended never changes: deployment {} of {}", row.id, row.daemon);
+        self.put(row);
+    }
+
     fn put_task(&mut self, mut row: TaskRow) -> Arc<TaskRow> {
         let old = self.state.task(&row.id);
         assert!(old.is_none_or(|old| old.last <= row.last), "a task's status only rises: {}", row.id);
@@ -103,20 +122,20 @@ impl Writes for Txn<'_> {
             row.last == TaskStatus::Stopped && old.is_some_and(|old| old.last != TaskStatus::Stopped);
         row.version += 1;
         let host = row.instance;
-        if let Some((service, _)) = &row.service {
+        if let Some(whose) = Resident::of(&row) {
             if let Some(host) = &host {
-                self.state.daemon_changed(service, host);
+                self.state.resident_changed(&whose, host);
             }
-            self.mark(Mark::Service(service.clone()));
+            self.mark(whose.mark());
         }
         let row = Arc::new(row);
         self.record(Change::Put(Row::Task(row.clone())));
         if let Some(host) = host.filter(|_| stopped) {
-            let waiting = self.state.daemons_waiting_on(&host);
-            self.touch_daemons(waiting, &host);
+            let waiting = self.state.residents_waiting_on(&host);
+            self.touch_residents(waiting, &host);
             let drains = self.state.instance(&host).is_some_and(|row| row.status == InstanceStatus::Draining);
-            if let Some(last) = self.state.only_daemons(&host).filter(|_| drains) {
-                self.touch_daemons(last, &host);
+            if drains && let Some(left) = self.state.only_residents(&host) {
+                self.touch_residents(left, &host);
             }
         }
         row
@@ -133,17 +152,19 @@ impl Writes for Txn<'_> {
     }
 
     fn touch_all(&mut self) {
-        let all: Vec<ServiceName> = self.state.services().map(|row| row.name.clone()).collect();
-        for name in all {
-            self.state.daemon_forgotten(&name);
-            self.mark(Mark::Service(name));
+        let services = self.state.services().map(|row| Resident::from(&row.name));
+        let all: Vec<Resident> =
+            services.chain(self.state.daemon_rows().map(|row| Resident::from(&row.name))).collect();
+        for whose in all {
+            self.state.resident_forgotten(&whose);
+            self.mark(whose.mark());
         }
     }
 
-    fn touch_daemons(&mut self, daemons: Vec<ServiceName>, id: &InstanceId) {
-        for name in daemons {
-            self.state.daemon_changed(&name, id);
-            self.mark(Mark::Service(name));
+    fn touch_residents(&mut self, residents: Vec<Resident>, id: &InstanceId) {
+        for whose in residents {
+            self.state.resident_changed(&whose, id);
+            self.mark(whose.mark());
         }
     }
 
@@ -156,6 +177,7 @@ impl Writes for Txn<'_> {
 /// runs there goes on.
 fn alike(old: &InstanceRow, new: &InstanceRow) -> bool {
     old.status == new.status
+        && old.repair == new.repair
         && old.attributes == new.attributes
         && old.registered == new.registered
         && old.version_info == new.version_info

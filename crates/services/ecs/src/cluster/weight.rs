@@ -83,6 +83,35 @@ impl Row for TaskSetRow {
     }
 }
 
+impl Row for DaemonRow {
+    fn weight(&self) -> usize {
+        let unplaced = self.unplaced.as_ref().map_or(0, |unplaced| unplaced.reason.len());
+        let names = self.providers.iter().map(|name| ELEMENT / 4 + name.len());
+        ROW + 2 * self.name.0.len() + unplaced + names.sum::<usize>() + tags(&self.tags)
+    }
+}
+
+impl Row for DaemonRevisionRow {
+    fn weight(&self) -> usize {
+        let image = |image: &ContainerImage| ELEMENT + image.container_name.len() + image.image.len();
+        let names = 2 * self.daemon.0.len() + self.task_definition.family.len();
+        SMALL + names + self.images.iter().map(image).sum::<usize>()
+    }
+}
+
+impl Row for DaemonDeploymentRow {
+    fn weight(&self) -> usize {
+        let reasons = [self.status_reason.as_ref(), self.rollback.as_ref().map(|rollback| &rollback.reason)];
+        let names = self.providers.iter().map(|name| ELEMENT / 4 + name.len()).sum::<usize>();
+        let end = self.end.iter().flat_map(|of| &of.providers).map(|of| ELEMENT + of.provider.len());
+        ROW + 2 * self.daemon.0.len()
+            + reasons.into_iter().flatten().map(String::len).sum::<usize>()
+            + ELEMENT / 2 * (self.sources.len() + self.end.len())
+            + names
+            + end.sum::<usize>()
+    }
+}
+
 impl Row for ServiceEventRow {
     fn weight(&self) -> usize {
         SMALL + 2 * self.service.0.len() + self.message.len()
@@ -116,6 +145,7 @@ fn task(row: &TaskRow) -> usize {
         + row.waits.as_ref().map_or(0, |waits| {
             placement(&waits.placement_constraints) + ELEMENT * waits.placement_strategy.len()
         })
+        + row.daemon.as_ref().map_or(0, |of| ELEMENT + of.name.0.len())
         + row.capacity_provider.as_ref().map_or(0, |name| name.len())
         + tags(&row.tags)
 }

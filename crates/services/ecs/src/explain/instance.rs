@@ -30,6 +30,15 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
     ));
     match row.status {
         InstanceStatus::Active => {}
+        InstanceStatus::Registering => {
+            told.because.push("it takes no other task until its critical daemons run there".to_owned());
+            told.waits_for.push("its critical daemons".to_owned());
+        }
+        InstanceStatus::Draining if row.repair => {
+            told.because
+                .push("a critical daemon failed there: other tasks go until it runs again".to_owned());
+            told.waits_for.push("its critical daemons".to_owned());
+        }
         InstanceStatus::Draining => draining(look, row.id, &mut told),
         InstanceStatus::Inactive => {
             told.because.push("it was deregistered; nothing is placed on it any more".to_owned());
@@ -51,9 +60,15 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
 
 /// What it takes until it is empty.
 fn draining(look: Look<'_>, id: InstanceId, told: &mut Explanation) {
-    let (mut of_services, mut alone) = (0, 0);
+    let (mut of_services, mut of_daemons, mut alone) = (0, 0, 0);
     for task in look.state.tasks_on(&id) {
-        *(if task.service.is_some() { &mut of_services } else { &mut alone }) += 1;
+        *(if task.service.is_some() {
+            &mut of_services
+        } else if task.daemon.is_some() {
+            &mut of_daemons
+        } else {
+            &mut alone
+        }) += 1;
     }
     told.because.push("it is to be emptied: nothing new is placed on it".to_owned());
     if of_services > 0 {
@@ -67,7 +82,10 @@ fn draining(look: Look<'_>, id: InstanceId, told: &mut Explanation) {
         ));
         told.would_change.push("StopTask of those".to_owned());
     }
-    if of_services + alone == 0 {
+    if of_daemons > 0 {
+        told.waits_for.push(format!("{} of daemons, once nothing else is there", count(of_daemons, "task")));
+    }
+    if of_services + of_daemons + alone == 0 {
         told.because.push("it is empty, and can be deregistered".to_owned());
     }
 }

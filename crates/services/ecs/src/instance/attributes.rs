@@ -74,7 +74,7 @@ pub fn list_attributes(
     // A token names the instance and the attribute behind which the page begins.
     let (from, behind) = page.after().and_then(|after| after.split_once('/')).unzip();
     let from = from.and_then(InstanceId::parse);
-    let live = [InstanceStatus::Active, InstanceStatus::Draining];
+    let live = [InstanceStatus::Active, InstanceStatus::Draining, InstanceStatus::Registering];
     let of = match (request.attribute_name.as_deref(), request.attribute_value.as_deref()) {
         (Some(name), Some(value)) => Some(InstanceFacet::AttributeValue(name, value)),
         (Some(name), None) => Some(InstanceFacet::Attribute(name)),

@@ -58,10 +58,11 @@ pub fn list_container_instances(
     let filter =
         filter.map(query::parse).transpose().map_err(|e| errors::invalid_parameter(e.to_string()))?;
     let statuses: &[InstanceStatus] = match request.status {
-        None => &[InstanceStatus::Active, InstanceStatus::Draining],
+        None => &[InstanceStatus::Active, InstanceStatus::Draining, InstanceStatus::Registering],
         Some(ContainerInstanceStatus::Active) => &[InstanceStatus::Active],
         Some(ContainerInstanceStatus::Draining) => &[InstanceStatus::Draining],
-        // Registration is one step here: no instance is ever in between.
+        Some(ContainerInstanceStatus::Registering) => &[InstanceStatus::Registering],
+        // An instance is there at once, or not at all.
         Some(_) => &[],
     };
     let mut found = vec![of_status(state, statuses)];

@@ -10,7 +10,7 @@ use crate::{
     arn,
     cluster::{Attribute, Gpus, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
     convert::Stored,
-    limits, tags,
+    daemon, limits, tags,
 };
 
 /// Takes an agent's host into the cluster, or takes it again after the agent's restart.
@@ -45,6 +45,7 @@ pub fn register_container_instance(
                 id: InstanceId(txn.ctx.agent.unwrap_or_else(|| txn.ids.id())),
                 owner,
                 status: InstanceStatus::Active,
+                repair: false,
                 registered_at: txn.now(),
                 registered,
                 attributes,
@@ -62,7 +63,10 @@ pub fn register_container_instance(
         }
     };
     let ec2_instance_id = Some(ec2_instance_id(document.as_deref(), &row.id));
-    let row = InstanceRow { ec2_instance_id, ..row };
+    let mut row = InstanceRow { ec2_instance_id, ..row };
+    if txn.state.instance(&row.id).is_none() {
+        row.status = daemon::hold::status(&txn.state, &row);
+    }
     txn.put_instance(row.clone());
     txn.room_came(&row.id);
     let stored = txn.state.instance(&row.id).cloned().expect("it was just written");

@@ -13,7 +13,7 @@ use crate::{
         TaskStopCode, Txn, Writes,
     },
     convert::Stored,
-    limits, service,
+    daemon, limits, service,
     task::{
         self,
         describe::missing,
@@ -77,6 +77,7 @@ pub fn disconnect_all(txn: &mut Txn) -> bool {
     for id in inactive.iter().filter(|id| txn.state.tasks_on(id).next().is_some()).collect::<Vec<_>>() {
         txn.mark(Mark::Instance(*id));
     }
+    daemon::hold::release(txn);
     txn.touch_all();
     false
 }
@@ -110,8 +111,13 @@ pub fn update_container_instances_state(
             failures.push(missing(arn::container_instance(txn.ctx, &cluster, text)));
             continue;
         };
-        if row.status != status {
-            txn.put_instance(InstanceRow { status, ..row.as_ref().clone() });
+        // What waits for a critical daemon goes on to do so.
+        let status = match status {
+            InstanceStatus::Active => daemon::hold::status(&txn.state, &row),
+            other => other,
+        };
+        if row.status != status || row.repair {
+            txn.put_instance(InstanceRow { status, repair: false, ..row.as_ref().clone() });
             touch_services_on(txn, &row.id);
             txn.room_came(&row.id);
         }
@@ -124,7 +130,8 @@ pub fn update_container_instances_state(
     })
 }
 
-fn touch_services_on(txn: &mut Txn, id: &InstanceId) {
+/// Has the services that have tasks on a container instance settled.
+pub fn touch_services_on(txn: &mut Txn, id: &InstanceId) {
     let services: Vec<ServiceName> = txn
         .state
         .tasks_on(id)
@@ -170,6 +177,7 @@ pub fn give_up(txn: &mut Txn, id: &InstanceId) {
         let after = lifecycle::step(&task, &Happening::HostLost { reason }, txn.now());
         txn.put_task(after.clone());
         service::task_stopped(txn, &task, &after);
+        daemon::task_stopped(txn, &task, &after);
     }
 }
 

@@ -1,15 +1,20 @@
 //! Each index against a plain count of the rows that it is of.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::Arc,
+};
 
 use wire::Timestamp;
 
 use crate::{
     capacity::used::Used,
     cluster::{
-        Cluster, DeploymentId, InstanceId, InstanceStatus, ServiceName, TaskRow, TaskStatus, Totals,
+        Cluster, InstanceId, InstanceRow, TaskRow, TaskStatus, Totals,
+        daemons::Resident,
         facets::Facets,
-        tally::{Class, Place, Share, Zone},
+        tally::{Class, Place, Share, Tally, Zone},
         totals::Way,
     },
     instance::{ZONE, attribute},
@@ -21,7 +26,7 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     facets(state, broken);
     tallies(state, broken);
     zones(state, broken);
-    daemons(state, broken);
+    residents(state, broken);
     used_capacity(state, broken);
     let splits = state.slots().broken(|| state.candidates());
     broken.extend(
@@ -37,26 +42,32 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     );
 }
 
-/// Where a daemon has looked, what it keeps is so.
-fn daemons(state: &Cluster, broken: &mut Vec<String>) {
-    for (name, kept) in state.daemons() {
-        let live = state.tasks_of_service(name).filter(|task| task.last != TaskStatus::Stopped);
+/// Where one that has a task on every container instance of a kind has looked, what it keeps is so.
+fn residents(state: &Cluster, broken: &mut Vec<String>) {
+    for (whose, kept) in state.residents() {
+        let live = state.tasks().filter(|task| task.last != TaskStatus::Stopped);
+        let live = live.filter(|task| Resident::of(task).as_ref() == Some(whose));
         let has: BTreeSet<InstanceId> = live.filter_map(|task| task.instance).collect();
         let looked = |id: &&InstanceId| !kept.changed().contains(*id);
         for id in kept.eligible().iter().filter(looked) {
-            if state.instance(id).is_none_or(|row| row.status != InstanceStatus::Active) {
-                broken.push(format!("daemon {name} belongs on {id}, which is not ACTIVE"));
+            let may_be = |row: &InstanceRow| !row.status.is_to_be_emptied() || row.is_held();
+            if state.instance(id).is_none_or(|row| !may_be(row)) {
+                broken.push(format!("{whose:?} belongs on {id}, which is to be emptied"));
             }
-            if has.contains(id) == kept.lacking().contains(id) {
-                broken.push(format!("daemon {name} has not what it keeps of {id}"));
+            if has.contains(id) == (kept.lacking().contains(id) || kept.waiting().contains(id)) {
+                broken.push(format!("{whose:?} has not what it keeps of {id}"));
             }
         }
-        let strays = kept.lacking().iter().filter(|id| !kept.eligible().contains(*id));
-        broken
-            .extend(strays.map(|id| format!("daemon {name} lacks a task on {id}, where it does not belong")));
+        let sets = [kept.lacking(), kept.waiting(), kept.outdated()];
+        for id in sets.iter().flat_map(|set| set.iter()).filter(|id| !kept.eligible().contains(*id)) {
+            broken.push(format!("{whose:?} has something to do on {id}, where it does not belong"));
+        }
+        for id in kept.outdated().iter().filter(looked).filter(|id| !has.contains(*id)) {
+            broken.push(format!("{whose:?} has nothing to replace on {id}"));
+        }
         for id in kept.lacking() {
-            if !state.daemons_waiting_on(id).contains(name) {
-                broken.push(format!("daemon {name} does not hear of room on {id}"));
+            if !state.residents_waiting_on(id).contains(whose) {
+                broken.push(format!("{whose:?} does not hear of room on {id}"));
             }
         }
     }
@@ -75,6 +86,7 @@ fn used_capacity(state: &Cluster, broken: &mut Vec<String>) {
     let mut made = Used::default();
     state.tasks().for_each(|row| made.task(None, Some(row)));
     state.services().for_each(|row| made.service(None, Some(row)));
+    state.daemon_rows().for_each(|row| made.daemon(None, Some(row)));
     if *state.used_capacity() != made {
         broken.push(format!("the use of capacity is {:?}, it should be {made:?}", state.used_capacity()));
     }
@@ -91,7 +103,7 @@ fn totals(state: &Cluster, broken: &mut Vec<String>) {
 }
 
 /// What an index says of the tasks of one deployment.
-#[derive(Debug, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 struct Plain {
     running: i32,
     pending: i32,
@@ -112,14 +124,26 @@ fn zones(state: &Cluster, broken: &mut Vec<String>) {
 }
 
 fn tallies(state: &Cluster, broken: &mut Vec<String>) {
-    let mut shares: BTreeMap<(&ServiceName, &DeploymentId), Plain> = BTreeMap::new();
-    for task in state.tasks() {
-        let Some((service, deployment)) = &task.service else { continue };
-        if task.last != TaskStatus::Stopped {
-            shares.entry((service, deployment)).or_default().count(state, task);
+    let of_service = |task: &TaskRow| task.service.clone();
+    counted(state, state.tallies(), of_service, broken);
+    let of_daemon = |task: &TaskRow| task.daemon.as_ref().map(|of| (of.name.clone(), of.revision));
+    counted(state, state.crews(), of_daemon, broken);
+}
+
+/// The tallies of services, or of daemons; `of` says of which one, and of which part of it, a task is.
+fn counted<'a, N: Ord + Debug + 'a, K: Ord + Clone + Debug + 'a>(
+    state: &Cluster,
+    tallies: impl Iterator<Item = (&'a N, &'a Arc<Tally<K>>)>,
+    of: impl Fn(&TaskRow) -> Option<(N, K)>,
+    broken: &mut Vec<String>,
+) {
+    let mut shares: BTreeMap<(N, K), Plain> = BTreeMap::new();
+    for task in state.tasks().filter(|task| task.last != TaskStatus::Stopped) {
+        if let Some(of) = of(task) {
+            shares.entry(of).or_default().count(state, task);
         }
     }
-    for (service, tally) in state.tallies() {
+    for (service, tally) in tallies {
         for (deployment, share) in tally.shares() {
             let classes = Class::all().filter(|class| !share.class(*class).is_empty());
             let of = |class: Class| {
@@ -134,13 +158,15 @@ fn tallies(state: &Cluster, broken: &mut Vec<String>) {
                 by_provider: of_providers(share),
                 last_started: share.last_started(Timestamp(i64::MAX)),
             };
-            let shall_be = shares.remove(&(service, deployment)).unwrap_or_default();
+            let own = shares.keys().find(|(name, of)| name == service && of == deployment);
+            let shall_be = own.and_then(|own| shares.get(own)).cloned().unwrap_or_default();
             if is != shall_be {
-                broken.push(format!("{service} has {is:?} of {deployment}, it should have {shall_be:?}"));
+                broken.push(format!("{service:?} has {is:?} of {deployment:?}, it should have {shall_be:?}"));
             }
+            shares.retain(|(name, of), _| name != service || of != deployment);
         }
     }
-    broken.extend(shares.keys().map(|(_, deployment)| format!("the tasks of {deployment} are in no index")));
+    broken.extend(shares.keys().map(|(_, of)| format!("the tasks of {of:?} are in no index")));
 }
 
 /// How many tasks an index says are of each capacity provider and class.
@@ -165,7 +191,7 @@ impl Plain {
         self.live += 1;
         let Some(standing) = task.standing() else { return };
         let host = task.instance.as_ref().and_then(|id| state.instance(id));
-        let leaving = host.is_some_and(|row| row.status != InstanceStatus::Active);
+        let leaving = host.is_some_and(|row| row.status.is_to_be_emptied());
         let zone: Zone = host.and_then(|row| attribute(row, ZONE)).unwrap_or_default().into();
         let class = Class { leaving, standing, is_protected: task.protected_until.is_some() };
         if let Some(provider) = &task.capacity_provider {

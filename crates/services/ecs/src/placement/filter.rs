@@ -55,6 +55,25 @@ impl Reason {
         Reason::Gpu,
     ];
 
+    /// The reason that a failure names.
+    pub fn of_failure(text: &str) -> Option<Reason> {
+        Reason::ALL.into_iter().find(|reason| reason.as_str() == text)
+    }
+
+    /// What is wrong with a container instance, in a few words.
+    pub fn lacks(self) -> &'static str {
+        match self {
+            Reason::Inactive => "not active",
+            Reason::Agent => "agent not connected",
+            Reason::Attribute => "missing attribute",
+            Reason::MemberOf | Reason::DistinctInstance => "placement constraint unsatisfied",
+            Reason::Cpu => "insufficient CPU",
+            Reason::Memory => "insufficient memory",
+            Reason::Ports => "port in use",
+            Reason::Gpu => "insufficient GPUs",
+        }
+    }
+
     /// The reason that a service event gives.
     pub(super) fn of_event(text: &str) -> Option<Reason> {
         Reason::ALL.into_iter().find(|reason| text.contains(&reason.in_event()))
@@ -79,6 +98,15 @@ impl Reason {
 pub(super) fn check(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
     let constraint = || costly(candidate, request);
     reachable(candidate).or_else(constraint).or_else(|| room(candidate, request))
+}
+
+/// Those that hold where no other task may be yet: not the status of an instance that waits for a daemon.
+pub(super) fn check_first(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
+    if !candidate.row.is_held() && candidate.row.status != InstanceStatus::Active {
+        return Some(Reason::Inactive);
+    }
+    let constraint = || costly(candidate, request);
+    connected(candidate).or_else(constraint).or_else(|| room(candidate, request))
 }
 
 /// The filters that hold whatever runs on the instance.
@@ -113,6 +141,10 @@ fn reachable(candidate: &Candidate<'_>) -> Option<Reason> {
     if candidate.row.status != InstanceStatus::Active {
         return Some(Reason::Inactive);
     }
+    connected(candidate)
+}
+
+fn connected(candidate: &Candidate<'_>) -> Option<Reason> {
     (!candidate.row.agent_connected).then_some(Reason::Agent)
 }
 

@@ -11,7 +11,7 @@ use super::*;
 use crate::{
     cluster::{
         Change, Cluster, Key, Row, looks,
-        rows::{Desired, Stop, TaskRow, TaskStatus, TaskStopCode, VersionInfo},
+        rows::{Desired, InstanceStatus, Stop, TaskRow, TaskStatus, TaskStopCode, VersionInfo},
     },
     testing::{self, ctx},
 };
@@ -23,6 +23,7 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
         timeline: 0,
         id: InstanceId(testing::id(id)),
         status: InstanceStatus::Active,
+        repair: false,
         registered_at: Timestamp(0),
         registered: Resources { cpu, memory, ports_tcp: [22].into(), ..Resources::default() },
         attributes: Vec::new(),

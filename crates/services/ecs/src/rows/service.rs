@@ -3,7 +3,54 @@
 use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
-use super::{ServiceDeploymentRow, ServiceName, ServiceRevisionRow};
+use super::{
+    CapacityProviderStrategyItem, DeploymentId, ServiceDeploymentRow, ServiceName, ServiceRevisionRow,
+    TaskDefinitionId,
+};
+
+/// How a service spreads its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Scheduling {
+    Replica,
+    Daemon,
+}
+
+/// A service's status, as the API words it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServiceStatus {
+    Active,
+    Draining,
+    Inactive,
+}
+
+/// A revision of a service that is wanted, or that still has tasks.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DeploymentRow {
+    pub id: DeploymentId,
+    /// One is PRIMARY, the others are ACTIVE (being replaced).
+    pub primary: bool,
+    /// That of its revision: indexes, and starts, need no other row.
+    pub task_definition: TaskDefinitionId,
+    /// Likewise; none where there is a launch type instead.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub rollout: DeploymentRolloutState,
+    pub rollout_reason: String,
+    /// Tasks of this deployment that failed to reach RUNNING, or to pass their first health check.
+    pub failed_tasks: i32,
+    /// Failures since the last task that stayed; the exponent of the back-off.
+    pub consecutive_failures: u32,
+    /// Start no task of this deployment before this time.
+    pub not_before: Option<Timestamp>,
+    /// Failures that its circuit breaker counts.
+    #[serde(default)]
+    pub failures: i32,
+    /// When the last of these was.
+    #[serde(default)]
+    pub failed_at: Option<Timestamp>,
+}
 
 /// Rows of their own that the row of a service held in an earlier version, or that follow from it.
 #[derive(Debug, Clone, PartialEq, Default)]

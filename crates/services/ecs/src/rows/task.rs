@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
-use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TaskId, TransportProtocol};
+use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TaskId, TaskRow, TransportProtocol};
 
 /// What one task has otherwise than its definition.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -68,6 +68,24 @@ pub struct NetworkBinding {
     pub container_port_range: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub host_port_range: Option<String>,
+}
+
+/// Why a task stops or stopped.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stop {
+    pub code: TaskStopCode,
+    pub reason: String,
+    /// When stopping was decided or seen first.
+    pub at: Timestamp,
+}
+
+impl TaskRow {
+    /// The GPUs of a container, by its place in the task.
+    pub fn gpus_of(&self, container: usize) -> impl Iterator<Item = &String> {
+        let before: usize = self.containers.iter().take(container).map(|row| usize::from(row.gpus)).sum();
+        let own = self.containers.get(container).map_or(0, |row| usize::from(row.gpus));
+        self.needs.gpus.iter().skip(before).take(own)
+    }
 }
 
 /// A RunTask client token and what it made.

@@ -73,6 +73,8 @@ fn the_golden_rows_have_every_member_of_every_kind() {
         match kind {
             "td" => of::<account::TaskDefinitionRow>(&mut seen, row),
             "family" => of::<account::FamilyRow>(&mut seen, row),
+            "daemon-td" => of::<DaemonDefinitionRow>(&mut seen, row),
+            "daemon-family" => of::<DaemonFamilyRow>(&mut seen, row),
             "setting" => of::<account::SettingRow>(&mut seen, row),
             "agent-key" => of::<account::AgentKeyRow>(&mut seen, row),
             "capacity-provider" => of::<account::CapacityProviderRow>(&mut seen, row),
@@ -85,6 +87,9 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             "service-revision" => of::<ServiceRevisionRow>(&mut seen, row),
             "service-deployment" => of::<ServiceDeploymentRow>(&mut seen, row),
             "task-set" => of::<TaskSetRow>(&mut seen, row),
+            "daemon" => of::<DaemonRow>(&mut seen, row),
+            "daemon-revision" => of::<DaemonRevisionRow>(&mut seen, row),
+            "daemon-deployment" => of::<DaemonDeploymentRow>(&mut seen, row),
             "task" => of::<TaskRow>(&mut seen, row),
             "token" => of::<TokenRow>(&mut seen, row),
             "event-out" => of::<EventOut>(&mut seen, row),
@@ -92,7 +97,7 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             other => panic!("no kind is called {other}"),
         }
     }
-    assert_eq!(kinds.len(), 17, "{kinds:?}");
+    assert_eq!(kinds.len(), 22, "{kinds:?}");
     assert_eq!(seen.missing(), BTreeMap::new());
 }
 
@@ -132,7 +137,10 @@ fn members_that_nobody_knows_are_ignored() {
 #[test]
 fn members_that_are_missing_have_a_default() {
     /// These parts are the row's own.
-    const OWN: [&str; 14] = [
+    const OWN: [&str; 17] = [
+        "made_of",
+        "daemon",
+        "unplaced",
         "task_definition",
         "registered",
         "deployments",

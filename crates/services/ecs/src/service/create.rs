@@ -10,8 +10,9 @@ use crate::{
     account::TaskDefinitionRow,
     capacity::wanted,
     cluster::{
-        DeploymentControllerType, LaunchType, PlacementConstraint, PlacementConstraintType,
-        PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus, ServiceTokenRow, Txn, Writes,
+        CapacityProviderStrategyItem, DeploymentControllerType, LaunchType, PlacementConstraint,
+        PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus,
+        ServiceTokenRow, Txn, Writes,
     },
     convert::Stored,
     limits, placement, tags,
@@ -52,14 +53,9 @@ fn made(
     definition: Option<&TaskDefinitionRow>,
 ) -> Result<ServiceRow, Error> {
     let is_daemon = request.scheduling_strategy == Some(SchedulingStrategy::Daemon);
-    let capacity_provider_strategy = match definition {
-        Some(_) => wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?,
-        None => Vec::new(),
-    };
-    if is_daemon && !capacity_provider_strategy.is_empty() {
-        return Err(errors::invalid_parameter(STRATEGY_OF_DAEMON));
-    }
     let scheduling = if is_daemon { Scheduling::Daemon } else { Scheduling::Replica };
+    let strategy = |_| capacity(txn, scheduling, request.launch_type, request.capacity_provider_strategy);
+    let capacity_provider_strategy = definition.map(strategy).transpose()?.unwrap_or_default();
     // Task sets may come, and be scaled, later.
     let desired = request.desired_count.or(definition.is_none().then_some(0));
     let desired_count = desired_count(scheduling, desired)?;
@@ -119,6 +115,20 @@ fn made(
         forget_at: None,
         held: None,
     })
+}
+
+/// The capacity provider strategy that a service is to have.
+fn capacity(
+    txn: &Txn,
+    scheduling: Scheduling,
+    launch_type: Option<ecs::LaunchType>,
+    given: Option<Vec<ecs::CapacityProviderStrategyItem>>,
+) -> Result<Vec<CapacityProviderStrategyItem>, Error> {
+    let strategy = wanted::strategy(txn, launch_type, given)?;
+    if scheduling == Scheduling::Daemon && !strategy.is_empty() {
+        return Err(errors::invalid_parameter(STRATEGY_OF_DAEMON));
+    }
+    Ok(strategy)
 }
 
 /// Those have one task on each container instance, whosever it is.

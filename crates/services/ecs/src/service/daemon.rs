@@ -12,7 +12,7 @@ use crate::{
     cluster::{
         DeploymentRolloutState, DeploymentRow, Desired, InstanceId, InstanceStatus, Mark, ServiceRow, TaskId,
         TaskRow, TaskStatus, Txn,
-        daemons::{Basis, Place},
+        daemons::{Basis, Place, Resident},
     },
     limits, placement,
 };
@@ -44,8 +44,9 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
     else {
         return;
     };
-    let of = Basis { deployment: primary.id, constraints: constraints.clone(), of_tasks: wanted.of_tasks() };
-    if txn.state.daemon(&service.name).is_none_or(|kept| *kept.of() != of) {
+    let (whose, constraints) = (Resident::from(&service.name), constraints.clone());
+    let of = Basis::Service { deployment: primary.id, constraints, of_tasks: wanted.of_tasks() };
+    if txn.state.resident(&whose).is_none_or(|kept| *kept.of() != of) {
         begin(txn, service, &wanted, of);
     }
     let mut turn = Turn {
@@ -58,7 +59,7 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
         refused: Vec::new(),
         surplus: Vec::new(),
     };
-    let changed = txn.state.daemon(&service.name).map(|kept| kept.changed().clone()).unwrap_or_default();
+    let changed = txn.state.resident(&whose).map(|kept| kept.changed().clone()).unwrap_or_default();
     for host in &changed {
         let done = turn.started.len() >= limits::SETTLE_TASKS || turn.surplus.len() >= limits::SETTLE_TASKS;
         if done || (!turn.started.is_empty() && txn.full()) {
@@ -67,14 +68,14 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
             break;
         }
         let found = turn.look(txn, service, host);
-        txn.state.daemon_looked(&service.name, host, found);
+        txn.state.resident_looked(&whose, host, found);
     }
     replace(txn, service, &turn);
     carry::say_started(txn, service, None, &turn.started);
     for why in &turn.refused {
         carry::unplaced(txn, service, None, why);
     }
-    if txn.state.daemon(&service.name).is_some_and(|kept| kept.lacking().is_empty()) {
+    if txn.state.resident(&whose).is_some_and(|kept| kept.lacking().is_empty()) {
         service.unplaced = None;
     }
 }
@@ -82,9 +83,9 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
 /// Finds out where the daemon belongs, by a look at all container instances: those where something is to be done
 /// are looked at again.
 fn begin(txn: &mut Txn, service: &ServiceRow, wanted: &placement::Request, of: Basis) {
-    let active = txn.state.instances().filter(|row| row.status == InstanceStatus::Active);
+    let all = txn.state.instances();
     let eligible: OrdSet<InstanceId> =
-        active.filter(|row| placement::eligible(&txn.state, wanted, &row.id)).map(|row| row.id).collect();
+        all.filter(|row| placement::eligible(&txn.state, wanted, &row.id)).map(|row| row.id).collect();
     let mut here: BTreeMap<InstanceId, usize> = BTreeMap::new();
     for task in txn.state.tasks_of_service(&service.name) {
         if let Some(host) = task.instance.filter(|_| task.last != TaskStatus::Stopped) {
@@ -94,7 +95,7 @@ fn begin(txn: &mut Txn, service: &ServiceRow, wanted: &placement::Request, of: B
     let bare = eligible.iter().filter(|host| !here.contains_key(*host)).copied();
     let odd = here.iter().filter(|(host, count)| **count > 1 || !eligible.contains(*host));
     let changed = bare.chain(odd.map(|(host, _)| *host)).collect();
-    txn.state.daemon_begins(&service.name, of, eligible, changed);
+    txn.state.resident_begins(&Resident::from(&service.name), of, eligible, changed);
 }
 
 impl Turn<'_> {
@@ -103,7 +104,7 @@ impl Turn<'_> {
         let belongs = placement::eligible(&txn.state, &self.wanted, host);
         // A daemon is the last to go where everything goes: those that are there may need it until then.
         let drains = txn.state.instance(host).is_some_and(|row| row.status == InstanceStatus::Draining);
-        let may_stay = belongs || drains && txn.state.only_daemons(host).is_none();
+        let may_stay = belongs || drains && txn.state.only_residents(host).is_none();
         let own = |task: &TaskRow| {
             let of = task.service.as_ref().filter(|(name, _)| *name == service.name);
             of.map(|(_, deployment)| *deployment == self.primary.id)
@@ -123,7 +124,9 @@ impl Turn<'_> {
         if !here.is_empty() {
             return Place::Has;
         }
-        if !self.may_start {
+        // What is critical comes first.
+        let waits = txn.state.instance(host).is_some_and(|row| row.status == InstanceStatus::Registering);
+        if !self.may_start || waits {
             return Place::Lacks;
         }
         match placement::place_on(&txn.state, &self.wanted, host) {
@@ -143,7 +146,8 @@ impl Turn<'_> {
 
 /// Stops what its controller wants to be stopped; what must not be where it is, and still runs, is looked at again.
 fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
-    let Some(kept) = txn.state.daemon(&service.name) else { return };
+    let whose = Resident::from(&service.name);
+    let Some(kept) = txn.state.resident(&whose) else { return };
     let eligible = kept.eligible().len();
     service.desired_count = i32::try_from(eligible).unwrap_or(i32::MAX);
     let surplus: Vec<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
@@ -153,7 +157,7 @@ fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
     carry::stop(txn, service, None, &plan);
     for (host, id) in &turn.surplus {
         if txn.state.task(id).is_some_and(|task| task.desired == Desired::Running) {
-            txn.state.daemon_changed(&service.name, host);
+            txn.state.resident_changed(&whose, host);
             txn.mark(Mark::Service(service.name.clone()));
         }
     }

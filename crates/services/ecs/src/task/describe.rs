@@ -85,15 +85,16 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         stopped_reason: row.stop.as_ref().map(|stop| stop.reason.clone()),
         stopping_at: row.stopping_at,
         tags: Some(Vec::new()),
-        task_definition_arn: Some(arn::task_definition(
-            ctx,
-            &row.task_definition.family,
-            row.task_definition.revision,
-        )),
+        task_definition_arn: Some(definition_arn(ctx, row)),
         task_arn: Some(task_arn),
         version: Some(row.version),
         ..Default::default()
     }
+}
+
+fn definition_arn(ctx: &Ctx, row: &TaskRow) -> String {
+    let of = if row.daemon.is_some() { arn::daemon_task_definition } else { arn::task_definition };
+    of(ctx, &row.task_definition.family, row.task_definition.revision)
 }
 
 /// A task is UNHEALTHY when an essential container is, HEALTHY when all that are checked are, else UNKNOWN.

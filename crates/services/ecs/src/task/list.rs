@@ -6,7 +6,8 @@ use wire::{Error, StringEnum};
 use crate::{
     Ctx, arn,
     cluster::{
-        Cluster, Desired, InstanceId, LaunchType, Phase, ServiceName, TaskFacet, TaskId, TaskRow, seek::Seek,
+        Cluster, DaemonName, Desired, InstanceId, LaunchType, Phase, ServiceName, TaskFacet, TaskId, TaskRow,
+        seek::Seek,
     },
     convert::Stored,
     paging,
@@ -16,6 +17,7 @@ use crate::{
 struct Filter {
     instance: Option<InstanceId>,
     service: Option<ServiceName>,
+    daemon: Option<DaemonName>,
     family: Option<String>,
     started_by: Option<String>,
     desired: DesiredStatus,
@@ -53,12 +55,19 @@ impl Filter {
         {
             return Err(errors::service_not_found("Service not found."));
         }
+        let daemon = request.daemon_name.as_deref().filter(|name| !name.is_empty()).map(DaemonName::from);
+        if let Some(name) = &daemon
+            && state.daemon_row(name).is_none()
+        {
+            return Err(errors::client("Daemon not found."));
+        }
         let instance = request.container_instance.as_deref().filter(|name| !name.is_empty());
         let instance = instance.map(|name| arn::container_instance_id(ctx, cluster, name)).transpose()?;
         Ok(Filter {
             // What is no identifier of ours is nobody's.
             instance: instance.map(|id| InstanceId::parse(&id).unwrap_or_default()),
             service: service.map(ServiceName),
+            daemon,
             family: request.family.clone().filter(|family| !family.is_empty()),
             started_by: request.started_by.clone().filter(|by| !by.is_empty()),
             desired: request.desired_status.unwrap_or(DesiredStatus::Running),
@@ -76,6 +85,7 @@ impl Filter {
         };
         let facets = [
             self.service.as_ref().map(TaskFacet::Service),
+            self.daemon.as_ref().map(TaskFacet::Daemon),
             self.started_by.as_deref().map(TaskFacet::StartedBy),
             self.family.as_deref().map(TaskFacet::Family),
             self.launch_type.map(TaskFacet::LaunchType),
@@ -99,7 +109,11 @@ impl Filter {
         desired
             && self.instance.as_ref().is_none_or(|id| task.instance.as_ref() == Some(id))
             && self.service.as_ref().is_none_or(|name| task.service.as_ref().is_some_and(|(s, _)| s == name))
-            && self.family.as_ref().is_none_or(|family| task.task_definition.family == *family)
+            && self.daemon.as_ref().is_none_or(|name| task.daemon.as_ref().is_some_and(|of| of.name == *name))
+            && self
+                .family
+                .as_ref()
+                .is_none_or(|family| task.daemon.is_none() && task.task_definition.family == *family)
             && self.started_by.as_ref().is_none_or(|by| task.started_by.as_ref() == Some(by))
             && self.launch_type.is_none_or(|launch_type| task.launch_type == launch_type)
     }

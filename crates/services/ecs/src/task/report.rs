@@ -12,7 +12,7 @@ use crate::{
     arn,
     cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskRow, TaskStatus, Txn, Writes, tally::Standing},
     convert::Stored,
-    instance, service,
+    daemon, instance, service,
 };
 
 /// What health checks found, by task and container.
@@ -80,8 +80,10 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
         if becomes_healthy {
             service::task_healthy(txn, &next);
         }
-        if let Some((name, _)) = next.service.as_ref().filter(|_| sick) {
-            service::grace::unhealthy(txn, name, &id);
+        match (&next.service, &next.daemon) {
+            (Some((name, _)), _) if sick => service::grace::unhealthy(txn, name, &id),
+            (None, Some(_)) if sick => daemon::unhealthy(txn, &id),
+            _ => {}
         }
     }
     verdicts
@@ -102,6 +104,7 @@ fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> 
     let after = txn.put_task(after);
     if freed {
         service::task_stopped(txn, &before, &after);
+        daemon::task_stopped(txn, &before, &after);
         if let Some(host) = &after.instance {
             txn.room_came(host);
         }

@@ -17,7 +17,7 @@ use crate::{
     },
     cluster::{
         ContainerDefinition, ContainerRow, DeploymentId, Desired, Gpus, HealthStatus, InstanceId,
-        InstanceStatus, LaunchType, NetworkMode, PlacementConstraint, PlacementStrategy, Resources,
+        InstanceStatus, LaunchType, NetworkMode, OfDaemon, PlacementConstraint, PlacementStrategy, Resources,
         ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow, TaskStatus, TokenRow, Txn,
         WaitRow, Writes,
     },
@@ -30,6 +30,8 @@ use crate::{
 pub struct Origin {
     pub group: String,
     pub service: Option<(ServiceName, DeploymentId)>,
+    /// The definition is a daemon's then.
+    pub daemon: Option<Box<OfDaemon>>,
     pub started_by: Option<String>,
     pub capacity_provider: Option<Box<str>>,
     pub overrides: TaskOverride,
@@ -159,6 +161,7 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
         task_definition: definition.id(),
         group: origin.group,
         service: origin.service,
+        daemon: origin.daemon,
         started_by: origin.started_by,
         instance: None,
         waits: None,
@@ -279,7 +282,8 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
     if started_by.unwrap_or_default().chars().any(char::is_control) {
         return Err(errors::invalid_parameter("startedBy contains invalid characters."));
     }
-    if given.group.is_some_and(|group| group.starts_with("service:") || group.chars().count() > 255) {
+    let is_taken = |group: &str| group.starts_with("service:") || group.starts_with("daemon:");
+    if given.group.is_some_and(|group| is_taken(group) || group.chars().count() > 255) {
         return Err(errors::invalid_parameter("Invalid namespace for group."));
     }
     let overrides = given.overrides.cloned().unwrap_or_default();
@@ -302,12 +306,11 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
     let family = || format!("family:{}", definition.id().family);
     Ok(Origin {
         group: given.group.filter(|group| !group.is_empty()).map_or_else(family, str::to_owned),
-        service: None,
         started_by: started_by.map(str::to_owned),
-        capacity_provider: None,
         overrides: overrides.stored(),
         tags: all,
         enable_execute_command: given.enable_execute_command,
+        ..Origin::default()
     })
 }
 

@@ -29,6 +29,17 @@ async fn filled() -> Filled {
     let api = Api::open(store.clone()).await;
     api.define().await;
     api.define().await;
+    let provider = json!({"name": "spot", "autoScalingGroupProvider": {"autoScalingGroupArn": "spot"}});
+    api.ok("CreateCapacityProvider", provider).await;
+    let put = json!({"cluster": "c", "capacityProviders": ["spot"], "defaultCapacityProviderStrategy": []});
+    api.ok("PutClusterCapacityProviders", put).await;
+    let daemon = json!({"name": "agent", "image": "busybox", "memory": 100});
+    let daemon = json!({"family": "agent", "containerDefinitions": [daemon]});
+    api.ok("RegisterDaemonTaskDefinition", daemon).await;
+    let daemon = json!({
+        "daemonName": "d", "clusterArn": "c", "daemonTaskDefinitionArn": "agent", "capacityProviderArns": ["spot"],
+    });
+    api.ok("CreateDaemon", daemon).await;
     let instance = api.host().await;
     let mut service =
         json!({"cluster": "c", "serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1});
@@ -39,8 +50,6 @@ async fn filled() -> Filled {
     let listed = json!({"cluster": "c", "serviceName": "s"});
     let of_service = api.ok("ListTasks", listed).await["taskArns"][0].as_str().unwrap().to_owned();
     api.ok("PutAccountSetting", json!({"name": "taskLongArnFormat", "value": "enabled"})).await;
-    let provider = json!({"name": "spot", "autoScalingGroupProvider": {"autoScalingGroupArn": "spot"}});
-    api.ok("CreateCapacityProvider", provider).await;
     let mut rows = rows(store.as_ref());
     let key = json!({"access_key": "AKIAX", "secret": "s", "cluster": "c", "instance": id(&instance), "bound_at": 1.5});
     rows.insert(format!("{OWN}@/agent-key/AKIAX"), format!("{{\"v\":1,\"row\":{key}}}").into_bytes());
@@ -74,7 +83,9 @@ async fn a_row_that_cannot_be_read_is_set_aside_and_nothing_else_stops() {
     let filled = filled().await;
     let kinds: BTreeSet<&str> = filled.rows.keys().map(|key| kind(key)).collect();
     let of_services = ["service", "service-deployment", "service-event", "service-revision", "service-token"];
-    let before = ["agent-key", "capacity-provider", "cluster", "family", "instance"].into_iter();
+    let of_daemons = ["daemon", "daemon-deployment", "daemon-family", "daemon-revision", "daemon-td"];
+    let before = ["agent-key", "capacity-provider", "cluster"].into_iter();
+    let before = before.chain(of_daemons).chain(["family", "instance"]);
     let expected = before.chain(of_services).chain(["setting", "task", "td", "token"]);
     assert_eq!(kinds.into_iter().collect::<Vec<_>>(), expected.collect::<Vec<_>>());
     for key in filled.rows.keys() {
@@ -112,11 +123,12 @@ fn cut(value: &[u8]) -> Vec<u8> {
 fn of_another_key(key: &str, value: &[u8]) -> Vec<u8> {
     let text = String::from_utf8(value.to_vec()).unwrap();
     let member = match kind(key) {
-        "td" => "family",
+        "td" | "daemon-td" => "family",
         "agent-key" => "access_key",
         "instance" | "task" => "id",
         "setting" => "principal",
         "service-event" | "service-token" | "service-revision" | "service-deployment" => "service",
+        "daemon-revision" | "daemon-deployment" => "daemon",
         "token" => "token",
         _ => "name",
     };
@@ -199,7 +211,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11-29-capacity.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-29-ecs.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {

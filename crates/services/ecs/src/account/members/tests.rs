@@ -37,8 +37,20 @@ fn every_member_of_the_model_is_in_the_table_once_and_nothing_else_is() {
 }
 
 #[test]
+fn every_member_of_a_daemons_definition_is_in_a_table() {
+    let register = ecs::SERVICE.operation("RegisterDaemonTaskDefinition").unwrap().input.unwrap();
+    let mut model = BTreeSet::new();
+    paths(register, "", &mut model);
+    let knows = |table: &[(&str, Support)], path: &str| table.iter().any(|(known, _)| *known == path);
+    for path in &model {
+        assert!(knows(MEMBERS, path) || knows(DAEMON_MEMBERS, path), "{path}");
+    }
+    assert!(DAEMON_MEMBERS.iter().all(|(path, _)| model.contains(*path)));
+}
+
+#[test]
 fn what_is_refused_is_refused_with_all_below_it() {
-    for table in [MEMBERS, OVERRIDES] {
+    for table in [MEMBERS, OVERRIDES, DAEMON_MEMBERS] {
         let refused = || table.iter().filter(|(_, support)| matches!(support, Refused(_)));
         for (path, _) in refused() {
             let mut below = table.iter().filter(|(other, _)| other.starts_with(&format!("{path}.")));

@@ -24,6 +24,16 @@ pub enum Outcome {
     NotDeleted(String),
 }
 
+/// The clock was set back: one that has ended is kept no longer than such are.
+pub fn set_back(txn: &mut Txn, name: &str) {
+    let Some(row) = txn.state.provider_row(name) else { return };
+    let latest = txn.now().plus_millis(limits::INACTIVE_KEPT_MS);
+    if row.forget_at.is_some_and(|at| at > latest) {
+        let row = CapacityProviderRow { forget_at: Some(latest), ..row.clone() };
+        txn.put(row);
+    }
+}
+
 /// Begins to delete a capacity provider; the answer shows that.
 ///
 /// # Errors

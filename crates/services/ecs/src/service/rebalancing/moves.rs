@@ -131,7 +131,7 @@ fn start_in(
     any: bool,
 ) -> (Vec<TaskId>, bool) {
     let mut started = Vec::new();
-    while started.len() < count && (!(any || !started.is_empty()) || !txn.full()) {
+    while started.len() < count && (!txn.full() || !any && started.is_empty()) {
         match placement::place(&mut txn.state, wanted, txn.ids) {
             Ok(host) => started.push(carry::start_on(txn, service, definition, host)),
             Err(_) => return (started, true),

@@ -38,6 +38,7 @@ fn pending() -> TaskRow {
         instance: Some(InstanceId(crate::testing::id("i"))),
         waits: None,
         launch_type: LaunchType::Ec2,
+        daemon: None,
         capacity_provider: None,
         desired: Desired::Running,
         last: TaskStatus::Pending,
