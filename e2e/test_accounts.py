@@ -358,6 +358,8 @@ def test_what_ends_in_one_place_stays_in_the_others(fresh):
     gone.ecs.deregister_container_instance(cluster=SAME, containerInstance=gone.instance, force=True)
     gone.ecs.deregister_task_definition(taskDefinition=gone.definition)
     gone.logs.delete_log_group(logGroupName=SAME)
+    gone.ecs.delete_daemon(daemonArn=gone.daemon)
+    until(lambda: not gone.ecs.list_daemons(clusterArn=SAME)["daemonSummariesList"], what="its daemon is gone")
     gone.ecs.delete_cluster(cluster=SAME)
     for end in (lambda: None, lambda: (roadstead.kill(), roadstead.up())):
         end()

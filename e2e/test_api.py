@@ -298,9 +298,9 @@ def test_errors_of_ecs(roadstead):
 
 def test_what_is_not_built_says_so(roadstead):
     ecs = roadstead.ecs
-    code, message = refused(ecs.describe_capacity_providers)
+    code, message = refused(ecs.execute_command, cluster=CLUSTER, task="t", command="sh", interactive=True)
     assert code == "UnknownOperationException"
-    assert "DescribeCapacityProviders" in message and "docs/support.md" in message
+    assert "ExecuteCommand" in message and "docs/support.md" in message
     definition = roadstead.define("plain", container(script="true"))
     code, message = refused(ecs.run_task, cluster=CLUSTER, taskDefinition=definition, enableExecuteCommand=True)
     assert code == "UnsupportedFeatureException" and "enableExecuteCommand" in message

@@ -342,6 +342,7 @@ resource "aws_ecs_task_set" "app" {
   task_definition   = aws_ecs_task_definition.app.arn
   external_id       = var.word
   wait_until_stable = true
+  force_delete      = true
   scale { value = 100 }
   tags = { word = var.word }
 }

@@ -162,7 +162,8 @@ def test_a_daemon_from_creation_to_deletion(two, daemon):
     assert ecs.delete_daemon_task_definition(daemonTaskDefinition=second)
     assert ecs.delete_daemon(daemonArn=arn)["status"] == "DELETE_IN_PROGRESS"
     until(lambda: not tasks_of(two, "agent"), what="its tasks end")
-    until(lambda: refused(ecs.describe_daemon, daemonArn=arn)[0] == "DaemonNotFoundException", what="it is gone")
+    until(lambda: not ecs.list_daemons(clusterArn=CLUSTER)["daemonSummariesList"], what="it is gone")
+    assert refused(ecs.describe_daemon, daemonArn=arn)[0] == "DaemonNotFoundException"
     wait(two, "daemon_task_definition_deleted", daemonTaskDefinition=second)
     for task in other:
         two.stop(task)

@@ -234,7 +234,7 @@ async fn a_target_is_what_is_built_and_a_role_of_the_account() {
     let plane = Plane::open(&Arc::new(Memory::new())).await;
     let of = |arn: &str, role: &str| json!({"Arn": arn, "RoleArn": role, "Input": "{}"});
     for (target, told) in [
-        (of("arn:aws:scheduler:::aws-sdk:ecs:createTaskSet", ROLE), "is not built"),
+        (of("arn:aws:scheduler:::aws-sdk:ecs:createExpressGatewayService", ROLE), "is not built"),
         (of("arn:aws:scheduler:::aws-sdk:sqs:sendMessage", ROLE), "is not built"),
         (of("arn:aws:scheduler:::aws-sdk:ecs:listTasks", ROLE), "not supported"),
         (

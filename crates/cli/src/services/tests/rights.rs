@@ -123,6 +123,7 @@ async fn an_agent_may_what_its_own_container_instance_needs_and_nothing_else() {
         "ecs:DiscoverPollEndpoint, but not cluster, containerInstance",
         "ecs:ListTagsForResource, but not resourceArn",
         "ecs:RegisterContainerInstance, but not cluster, containerInstanceArn",
+        "ecs:SubmitAttachmentStateChanges, but not cluster",
         "ecs:SubmitContainerStateChange, but not cluster, task of another",
         "ecs:SubmitTaskStateChange, but not cluster, task of another",
         "ecs:UpdateContainerInstancesState, but not cluster, containerInstances",

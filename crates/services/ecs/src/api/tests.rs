@@ -248,7 +248,10 @@ fn conditions_have_their_values_from_the_input() {
         "ecs:capacity-provider=own",
     ];
     assert_eq!(of("CreateDaemon", daemon), expected);
-    assert_eq!(of("DescribeDaemon", json!({"daemonArn": arn("daemon/c/d")})), [in_cluster.clone()]);
+    assert_eq!(
+        of("DescribeDaemon", json!({"daemonArn": arn("daemon/c/d")})),
+        std::slice::from_ref(&in_cluster)
+    );
     let revisions =
         of("DescribeDaemonRevisions", json!({"daemonRevisionArns": [arn("daemon-revision/c/d/1")]}));
     assert_eq!(revisions, [in_cluster.clone(), format!("ecs:daemon={}", arn("daemon/c/d"))]);

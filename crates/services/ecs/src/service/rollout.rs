@@ -9,7 +9,7 @@ use crate::{
     cluster::{
         DeploymentControllerType, DeploymentId, DeploymentRolloutState, DeploymentRow, ServiceRow, Tally,
         Txn, Writes,
-        tally::{Share, Standing},
+        tally::{Class, Share, Standing},
     },
     limits, task,
 };
@@ -54,8 +54,11 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let share = tally.share(&primary.id);
     let ready = share.count(|class| !class.leaving && class.standing == Standing::Healthy);
     let has_all = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
-    let all_ready = has_all && share.count(|_| true) == ready;
-    let is_alone = tally.count(|_, _| true) == ready && service.deployments.len() == 1;
+    // Those of strategy DAEMON stay on a container instance that is drained as long as others do: it may take for ever.
+    let is_daemon = service.daemon();
+    let counts = |class: Class| !(is_daemon && class.leaving);
+    let all_ready = has_all && share.count(counts) == ready;
+    let is_alone = tally.count(|_, class| counts(class)) == ready && service.deployments.len() == 1;
     let is_staged = stages::goes_by_stages(txn, service);
     let is_ready = all_ready && (is_alone || is_staged) && is_proven(txn, service, 0, &share);
     if is_staged {

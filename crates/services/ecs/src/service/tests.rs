@@ -438,6 +438,26 @@ fn an_unhealthy_task_of_a_service_is_replaced() {
     assert!(new.len() == 1 && new[0] != old);
 }
 
+/// Its task goes last from a container instance that is drained, which may take for ever where a task of no service is.
+#[test]
+fn a_daemon_is_steady_while_its_task_waits_on_a_drained_container_instance() {
+    let mut world = World::new();
+    let host = world.host(1000);
+    world.call(task::run::run_task, json!({"taskDefinition": "web"})).unwrap();
+    world.host(1000);
+    let request = json!({"serviceName": "d", "taskDefinition": "web:1", "schedulingStrategy": "DAEMON"});
+    world.call(create::create_service, request).unwrap();
+    // Its deployment goes on while it is drained.
+    let here = InstanceId::parse(&host).unwrap();
+    let ids: Vec<String> = world.state.tasks_on(&here).map(|task| task.id.to_string()).collect();
+    ids.iter().for_each(|id| world.report(id, "RUNNING", None));
+    drain(&mut world, &host);
+    world.obey();
+    assert_eq!(world.state.tasks_on(&here).filter(|task| task.desired == Desired::Running).count(), 2);
+    assert!(world.state.service(&"d".into()).unwrap().steady);
+    assert_eq!(world.service("d").deployments.unwrap()[0].rollout_state.unwrap().as_str(), "COMPLETED");
+}
+
 #[test]
 fn draining_honours_the_percents_and_stops_at_once_what_has_not_started() {
     let mut world = World::new();

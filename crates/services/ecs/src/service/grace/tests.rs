@@ -61,7 +61,7 @@ fn a_period_that_is_changed_holds_for_what_runs() {
     let task = world.live().remove(0);
     verdict(&mut world, &task, HealthStatus::Unhealthy);
     world.pass(limits::PLACEMENT_RETRY_MS);
-    assert_eq!(world.live(), [task.clone()]);
+    assert_eq!(world.live(), std::slice::from_ref(&task));
     update(&mut world, json!({"healthCheckGracePeriodSeconds": 0}));
     verdict(&mut world, &task, HealthStatus::Unhealthy);
     assert!(!world.live().contains(&task));
