@@ -10,12 +10,15 @@ use sim::{Amount, Break, Options};
 /// How long histories are lived through in every run; for the hours of a night with `ROADSTEAD_LONG=1`.
 const TIME: Duration = Duration::from_secs(110);
 const LONG: Duration = Duration::from_secs(8 * 3600);
+/// No more than these in the usual run: a quicker machine meets no seed that nobody has seen.
+const MOST: u64 = 500;
 
 #[test]
 fn no_history_breaks_a_promise() {
-    let time = if std::env::var_os("ROADSTEAD_LONG").is_some() { LONG } else { TIME };
+    let (time, histories) =
+        if std::env::var_os("ROADSTEAD_LONG").is_some() { (LONG, u64::MAX) } else { (TIME, MOST) };
     let began = Instant::now();
-    let all = sim::many(Options::of(0), Amount { histories: u64::MAX, time: Some(time) });
+    let all = sim::many(Options::of(0), Amount { histories, time: Some(time) });
     let all = all.unwrap_or_else(|failure| panic!("{failure}"));
     println!("{all} in {:?}", began.elapsed());
     let each = |count: u64| count / all.histories.max(1);
