@@ -6,7 +6,9 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use futures_util::FutureExt;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::body::{Body as _, Incoming};
@@ -57,6 +59,18 @@ pub trait Surface: Send + Sync {
     /// A refusal in the form that the surface's clients read; of JSON services by default.
     fn refused(&self, error: &Error, request_id: &str) -> Response<ReplyBody> {
         response(codec(Protocol::Json11).error(None, error, request_id))
+    }
+
+    /// The answer of a surface that speaks JSON, or its refusal.
+    fn json(&self, told: Result<Bytes, Error>, request_id: &str) -> Response<ReplyBody> {
+        match told {
+            Ok(json) => {
+                let mut response = Response::new(json.into());
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                response
+            }
+            Err(error) => self.refused(&error, request_id),
+        }
     }
 
     /// Answers. What goes on after the answer began, as a stream or on an upgraded connection, has to end when

@@ -6,10 +6,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{
-    Response,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use http::Response;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -178,14 +175,7 @@ impl<D: Bus> Surface for Following<D> {
     async fn handle(&self, call: SurfaceCall) -> Response<ReplyBody> {
         let place = (call.caller.account, call.region);
         let told = async { self.told(&place, &call.body.whole().await?).await };
-        match told.await {
-            Ok(json) => {
-                let mut response = Response::new(json.into());
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-            }
-            Err(error) => self.refused(&error, &call.request_id),
-        }
+        self.json(told.await, &call.request_id)
     }
 }
 

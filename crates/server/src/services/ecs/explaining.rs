@@ -5,10 +5,7 @@ use std::sync::Arc;
 use ::ecs::explain::{self, Explanation, Kind};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{
-    Response,
-    header::{CONTENT_TYPE, HeaderValue},
-};
+use http::Response;
 use serde::Deserialize;
 use state::Domain;
 use wire::Error;
@@ -78,13 +75,6 @@ impl Surface for Explaining {
     async fn handle(&self, call: SurfaceCall) -> Response<ReplyBody> {
         let place = (call.caller.account, call.region);
         let told = call.body.whole().await.and_then(|request| self.told(&place, &request));
-        match told {
-            Ok(json) => {
-                let mut response = Response::new(json.into());
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                response
-            }
-            Err(error) => self.refused(&error, &call.request_id),
-        }
+        self.json(told, &call.request_id)
     }
 }
