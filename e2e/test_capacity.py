@@ -178,6 +178,7 @@ def test_a_strategy_with_base_and_weight_over_two_hosts(server, host):
     assert by_default["capacityProviderName"] == "two"
     for arn in [*arns, by_default["taskArn"]]:
         server.stop(arn)
+        server.stopped(arn)
     service = server.ecs.create_service(
         cluster=CLUSTER, serviceName="spread", taskDefinition=server.sleeper, desiredCount=7, capacityProviderStrategy=strategy)["service"]
     assert service["capacityProviderStrategy"] == strategy and "launchType" not in service
@@ -191,5 +192,6 @@ def test_a_strategy_with_base_and_weight_over_two_hosts(server, host):
     assert spread(server, of_service(server, "spread", 4)) == {"one": 4}
     assert refused(lambda: put(server, ["two"]))[0] == "ResourceInUseException"
     server.ecs.delete_service(cluster=CLUSTER, service="spread", force=True)
-    until(lambda: not server.ecs.list_tasks(cluster=CLUSTER)["taskArns"], what="nothing runs")
+    # Until the last task has stopped, its provider is in use.
+    server.wait("services_inactive", services=["waits", "spread"])
     put(server, [])
