@@ -14,14 +14,52 @@ def image_tar(tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def nothing_left_on_the_host():
-    """With ROADSTEAD_E2E_ALONE, nothing else makes containers here: the whole host is compared."""
-    before = harness.host_objects()
+def nobody_stays():
+    """Who is still there when the last test is done goes, with all that is its own."""
     yield
     for instance in list(harness.ALIVE):
         instance.destroy()
-    if os.environ.get("ROADSTEAD_E2E_ALONE"):
+
+
+# These wait for longest: who comes to the end with one of them waits alone.
+FIRST = ["test_cgroups.py", "test_daemons.py", "test_clients.py", "test_events.py", "test_scheduler.py", "test_services.py"]
+
+
+def pytest_collection_modifyitems(items):
+    def place(item):
+        name = item.path.name
+        return FIRST.index(name) if name in FIRST else len(FIRST)
+
+    items.sort(key=place)
+
+
+def is_worker(config):
+    """Whether this process runs tests for another one (`-n`)."""
+    return hasattr(config, "workerinput")
+
+
+def pytest_sessionstart(session):
+    """With ROADSTEAD_E2E_ALONE, nothing else makes containers here: the whole host is compared, once for all workers."""
+    if os.environ.get("ROADSTEAD_E2E_ALONE") and not is_worker(session.config):
+        session.config.host_before = harness.host_objects()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session):
+    before = getattr(session.config, "host_before", None)
+    if before is None:
+        return
+    try:
         harness.until(lambda: harness.host_objects() == before, what=WholeHost(before))
+    except AssertionError as error:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        session.config.host_differs = str(error)
+
+
+def pytest_terminal_summary(terminalreporter, config):
+    if differs := getattr(config, "host_differs", None):
+        terminalreporter.section("left behind", red=True)
+        terminalreporter.write_line(differs)
 
 
 class WholeHost:

@@ -41,6 +41,6 @@ print(":".join(b["executable"] for b in built if b.get("executable") and b["prof
 
 step "end to end: the real program, real containers, the real AWS clients"
 "${as_root[@]}" env ROADSTEAD_BIN="$CARGO_TARGET_DIR/debug/roadstead" ROADSTEAD_VENV="$ROADSTEAD_VENV" \
-    ROADSTEAD_E2E_ALONE=1 ROADSTEAD_ENGINE_TESTS="$engine_tests" "$ROADSTEAD_VENV/bin/python" -m pytest e2e -q
+    ROADSTEAD_E2E_ALONE=1 ROADSTEAD_ENGINE_TESTS="$engine_tests" "$ROADSTEAD_VENV/bin/python" -m pytest e2e -q -n 2 --dist loadfile --no-loadscope-reorder
 
 step "all of it holds"
