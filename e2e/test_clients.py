@@ -346,6 +346,39 @@ resource "aws_ecs_task_set" "app" {
   scale { value = 100 }
   tags = { word = var.word }
 }
+resource "aws_ecs_capacity_provider" "group" {
+  name = "terraformed-group"
+  auto_scaling_group_provider {
+    auto_scaling_group_arn         = "arn:aws:autoscaling:us-east-1:000000000000:autoScalingGroup:0e8b2c2e-0000-4000-8000-000000000000:autoScalingGroupName/group"
+    managed_termination_protection = "DISABLED"
+    managed_scaling {
+      status                    = "ENABLED"
+      target_capacity           = var.count_of_tasks * 40
+      minimum_scaling_step_size = 1
+      maximum_scaling_step_size = 100
+      instance_warmup_period    = 300
+    }
+  }
+  tags = { word = var.word }
+}
+resource "aws_ecs_cluster_capacity_providers" "own" {
+  cluster_name       = aws_ecs_cluster.own.name
+  capacity_providers = ["FARGATE", aws_ecs_capacity_provider.group.name]
+  default_capacity_provider_strategy {
+    capacity_provider = aws_ecs_capacity_provider.group.name
+    base              = 1
+    weight            = var.count_of_tasks
+  }
+}
+resource "aws_ecs_account_setting_default" "insights" {
+  name  = "containerInsights"
+  value = var.word == "two" ? "enhanced" : "enabled"
+}
+resource "aws_ecs_tag" "word" {
+  resource_arn = data.aws_ecs_cluster.host.arn
+  key          = "word"
+  value        = var.word
+}
 output "account" { value = data.aws_caller_identity.me.account_id }
 """
 
@@ -354,7 +387,7 @@ def test_terraform_applies_updates_plans_nothing_and_destroys(roadstead, terrafo
     terraform("init", "-no-color")
     apply = ("apply", "-no-color", "-auto-approve")
     said = terraform(*apply)
-    assert "Apply complete! Resources: 9 added" in said, said
+    assert "Apply complete! Resources: 13 added" in said, said
     assert tell(roadstead, "terraformed")["runningCount"] == 1
     empty = ("plan", "-no-color", "-detailed-exitcode")  # Anything to do is exit code 2.
     assert "No changes." in terraform(*empty)
@@ -364,12 +397,18 @@ def test_terraform_applies_updates_plans_nothing_and_destroys(roadstead, terrafo
     now = tell(roadstead, "terraformed")
     assert (now["runningCount"], family_revision(now["taskDefinition"])) == (2, "terraformed:2")
     assert [(one["externalId"], one["runningCount"]) for one in tell(roadstead, "terraformed-sets")["taskSets"]] == [("two", 2)]
+    own = roadstead.ecs.describe_clusters(clusters=["terraformed"])["clusters"][0]
+    assert own["defaultCapacityProviderStrategy"] == [{"capacityProvider": "terraformed-group", "weight": 2, "base": 1}]
+    group = roadstead.ecs.describe_capacity_providers(capacityProviders=["terraformed-group"])["capacityProviders"][0]
+    assert group["autoScalingGroupProvider"]["managedScaling"]["targetCapacity"] == 80
+    setting = roadstead.ecs.list_account_settings(name="containerInsights", effectiveSettings=True)["settings"][0]
+    assert setting["value"] == "enhanced"
     stream = f"t/app/{task_id(roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName='terraformed')['taskArns'][0])}"
     until(lambda: roadstead.messages("/terraform/app", stream) == ["two"], what="the task's output")
     assert "No changes." in terraform(*empty, **changed)
 
     said = terraform("destroy", "-no-color", "-auto-approve", **changed)
-    assert "Destroy complete! Resources: 9 destroyed" in said, said
+    assert "Destroy complete! Resources: 13 destroyed" in said, said
     assert tell(roadstead, "terraformed")["status"] == "INACTIVE"
     assert roadstead.ecs.describe_clusters(clusters=["terraformed"])["clusters"][0]["status"] == "INACTIVE"
     assert not roadstead.logs.describe_log_groups(logGroupNamePrefix="/terraform")["logGroups"]
