@@ -271,12 +271,16 @@ impl Store for SimStore {
         Ok(Range { entries, revision: inner.rows.revision, more: within.next().is_some() })
     }
 
+    /// In any order: that of a file is how it was written.
     fn scan(&self, span: &Span, each: &mut dyn FnMut(Entry)) -> Result<Revision, Error> {
-        let (entries, revision) = {
+        let (mut entries, revision) = {
             let inner = self.inner.lock();
             let within = inner.rows.rows.iter().filter(|(key, _)| span.contains(key));
             (within.map(entry).collect::<Vec<_>>(), inner.rows.revision)
         };
+        for at in (1..entries.len()).rev() {
+            entries.swap(at, self.world.range(0, at as i64) as usize);
+        }
         entries.into_iter().for_each(each);
         Ok(revision)
     }

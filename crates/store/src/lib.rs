@@ -71,8 +71,8 @@ pub trait Store: Send + Sync + 'static {
     /// that rows were left out; go on with [`Span::after`] the last key.
     fn range(&self, span: &Span, limit: usize) -> Result<Range, Error>;
 
-    /// Hands every row of `span` in key order to `each`, all as of one revision, which is returned. For
-    /// loading: `watch` from the returned revision sees everything that happened since.
+    /// Hands every row of `span` to `each`, in the order that costs the least, all as of one revision, which is returned.
+    /// For loading: `watch` from the returned revision sees everything that happened since.
     fn scan(&self, span: &Span, each: &mut dyn FnMut(Entry)) -> Result<Revision, Error>;
 
     /// The revision of the newest visible commit; 0 in a store that never had one.

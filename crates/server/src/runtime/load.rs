@@ -2,11 +2,18 @@
 //! with its bytes and its key said, and everything else is kept; what the others need of it is made anew where that
 //! can be.
 
+use std::{mem, panic::resume_unwind, sync::mpsc, thread};
+
 use state::{Unreadable, shard::KeyParts};
 use store::{Commit, Entry, Error, Span, Store, aside};
 use wire::Timestamp;
 
 use super::aside::Aside;
+
+/// Rows that are handed on together.
+const AT_ONCE: usize = 256;
+/// So many times as many are read before those before are taken.
+const AHEAD: usize = 16;
 
 /// Takes the rows of one service as they are read.
 pub trait Loads {
@@ -39,10 +46,7 @@ pub struct Lost<'a> {
 /// Reads them. An error is the store's alone.
 pub fn load(store: &dyn Store, now: Timestamp, services: &mut [&mut dyn Loads]) -> Result<Aside, Error> {
     let mut bad: Vec<(Entry, String)> = Vec::new();
-    store.scan(&Span::all(), &mut |entry: Entry| {
-        if entry.key.starts_with(aside::PREFIX) {
-            return;
-        }
+    each(store, |entry| {
         if let Err(reason) = take(&entry, services) {
             bad.push((entry, reason));
         }
@@ -65,6 +69,30 @@ pub fn load(store: &dyn Store, now: Timestamp, services: &mut [&mut dyn Loads]) 
         }
     }
     Ok(aside)
+}
+
+/// Hands all rows on, but those that were set aside. The next ones are read from the disk meanwhile.
+fn each(store: &dyn Store, mut take: impl FnMut(Entry)) -> Result<(), Error> {
+    thread::scope(|scope| {
+        let (tell, told) = mpsc::sync_channel::<Vec<Entry>>(AHEAD);
+        let reader = scope.spawn(move || {
+            let mut some = Vec::with_capacity(AT_ONCE);
+            // Whoever takes them ends by a panic alone.
+            let hand = |some: Vec<Entry>| drop(tell.send(some));
+            let read = store.scan(&Span::all(), &mut |entry: Entry| {
+                if !entry.key.starts_with(aside::PREFIX) {
+                    some.push(entry);
+                }
+                if some.len() == AT_ONCE {
+                    hand(mem::replace(&mut some, Vec::with_capacity(AT_ONCE)));
+                }
+            });
+            hand(some);
+            read
+        });
+        told.iter().flatten().for_each(&mut take);
+        reader.join().unwrap_or_else(|panic| resume_unwind(panic)).map(drop)
+    })
 }
 
 fn take(entry: &Entry, services: &mut [&mut dyn Loads]) -> Result<(), String> {

@@ -71,10 +71,17 @@ impl Readers {
         let scanned = (|| {
             let moment = conn.unchecked_transaction()?;
             let revision = file::read_state(&moment)?.revision;
-            each_entry(&moment, span, |entry| {
+            let told = |entry| {
                 each(entry);
                 true
-            })?;
+            };
+            if span.start().is_empty() && span.end().is_none() {
+                // As they lie in the file. By their keys each would be looked for by itself.
+                let mut all = moment.prepare_cached("SELECT key, value, revision, crc FROM entries")?;
+                walk(all.query([])?, told)?;
+            } else {
+                each_entry(&moment, span, told)?;
+            }
             Ok(revision)
         })();
         match scanned {
@@ -119,30 +126,34 @@ impl Readers {
 }
 
 /// Hands the rows of `span` in key order to `each`, until it answers false.
-fn each_entry(conn: &Connection, span: &Span, mut each: impl FnMut(Entry) -> bool) -> rusqlite::Result<()> {
+fn each_entry(conn: &Connection, span: &Span, each: impl FnMut(Entry) -> bool) -> rusqlite::Result<()> {
     // Two statements: with an end that may be none, SQLite would read on to the end of the table.
-    let mut walk = |mut rows: Rows<'_>| -> rusqlite::Result<()> {
-        while let Some(row) = rows.next()? {
-            if !each(entry(row)?) {
-                break;
-            }
-        }
-        Ok(())
-    };
     match span.end() {
         Some(end) => walk(
             conn.prepare_cached(
                 "SELECT key, value, revision, crc FROM entries WHERE key >= ?1 AND key < ?2 ORDER BY key",
             )?
             .query([span.start(), end])?,
+            each,
         ),
         None => walk(
             conn.prepare_cached(
                 "SELECT key, value, revision, crc FROM entries WHERE key >= ?1 ORDER BY key",
             )?
             .query([span.start()])?,
+            each,
         ),
     }
+}
+
+/// Hands rows to `each`, until it answers false.
+fn walk(mut rows: Rows<'_>, mut each: impl FnMut(Entry) -> bool) -> rusqlite::Result<()> {
+    while let Some(row) = rows.next()? {
+        if !each(entry(row)?) {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// What cannot be what was written is read as far as it can be, and said not to be whole.
