@@ -8,13 +8,24 @@ use ::ecs::cluster::InstanceId;
 use parking_lot::Mutex;
 use tokio::sync::watch;
 
+/// Counters that are never too many.
+const FEW: usize = 64;
+
 /// One counter for each container instance with a link.
 #[derive(Default)]
 pub struct Wakers {
-    counters: Mutex<BTreeMap<InstanceId, watch::Sender<u64>>>,
+    counters: Mutex<Counters>,
     sessions: Mutex<Sessions>,
     /// How often all agents were to be asked what they run.
     asked: AtomicU64,
+}
+
+/// Those of links that are gone, too, until there are twice as many as were left when these were forgotten last: a link
+/// that comes is not made to look at all others.
+#[derive(Default)]
+struct Counters {
+    of: BTreeMap<InstanceId, watch::Sender<u64>>,
+    forget_at: usize,
 }
 
 /// Which session of each container instance is the newest.
@@ -30,9 +41,11 @@ impl Wakers {
     /// A receiver that sees every wake from now on.
     pub fn subscribe(&self, instance: &InstanceId) -> watch::Receiver<u64> {
         let mut counters = self.counters.lock();
-        // Links that are gone are forgotten here, so the map is no larger than the links there are.
-        counters.retain(|_, counter| counter.receiver_count() > 0);
-        counters.entry(*instance).or_insert_with(|| watch::channel(0).0).subscribe()
+        if counters.of.len() >= counters.forget_at {
+            counters.of.retain(|_, counter| counter.receiver_count() > 0);
+            counters.forget_at = (2 * counters.of.len()).max(FEW);
+        }
+        counters.of.entry(*instance).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
     /// Begins a session of this instance; gives its number.
@@ -60,7 +73,7 @@ impl Wakers {
     /// Has all agents of the cluster asked what they run.
     pub fn ask_what_runs(&self) {
         self.asked.fetch_add(1, Ordering::Relaxed);
-        self.counters.lock().values().for_each(|counter| counter.send_modify(|count| *count += 1));
+        self.counters.lock().of.values().for_each(|counter| counter.send_modify(|count| *count += 1));
     }
 
     /// Changes when the agents are to be asked again.
@@ -77,7 +90,7 @@ impl Wakers {
     pub fn wake(&self, instances: impl Iterator<Item = InstanceId>) {
         let instances: BTreeSet<InstanceId> = instances.collect();
         let counters = self.counters.lock();
-        for counter in instances.iter().filter_map(|id| counters.get(id)) {
+        for counter in instances.iter().filter_map(|id| counters.of.get(id)) {
             counter.send_modify(|count| *count += 1);
         }
     }
