@@ -6,8 +6,10 @@
 
 pub mod constraint;
 pub mod filter;
+mod places;
 pub mod query;
 mod refused;
+mod rehearsal;
 mod room;
 pub mod score;
 mod search;
@@ -34,7 +36,9 @@ use crate::{
 
 pub use constraint::Constraints;
 pub use filter::Reason;
+pub use places::Places;
 pub use refused::Refused;
+pub use rehearsal::Rehearsal;
 pub use room::Capacity;
 pub use score::Strategy;
 pub use slots::Slots;
@@ -236,20 +240,12 @@ fn ports(of: &Resources) -> impl Iterator<Item = (bool, u16)> {
     of.ports_tcp.iter().map(number(false)).chain(of.ports_udp.iter().map(number(true)))
 }
 
-/// Picks the container instance for one task.
+/// Picks the container instance for one task alone.
 ///
 /// # Errors
 /// Why no container instance will do.
 pub fn place(state: &mut Cluster, request: &Request, ids: &mut Ids) -> Result<InstanceId, Refused> {
-    let seed = ids.seed();
-    if let Some(drawn) = score::drawn(state, request, seed) {
-        return Ok(drawn.row.id);
-    }
-    let split = state.split(&request.layout);
-    match score::pick(state, &split, request, seed) {
-        Some(candidate) => Ok(candidate.row.id),
-        None => Err(Refused::by_all(state, request)),
-    }
+    Places::new(request.clone()).next(state, ids)
 }
 
 /// Whether one container instance, which the caller names, can take one task now.

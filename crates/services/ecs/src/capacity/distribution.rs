@@ -5,7 +5,7 @@ use super::strategy;
 use crate::{
     account::TaskDefinitionRow,
     cluster::{InstanceId, TaskRow, Txn},
-    placement::{self, Refused, Request},
+    placement::{Places, Refused, Request},
     rows::CapacityProviderStrategyItem as Item,
     task::provisioning,
 };
@@ -39,7 +39,7 @@ pub struct Distribution<'a> {
 /// A capacity provider; or all container instances, where there is no strategy.
 #[derive(Debug)]
 struct Taker {
-    request: Request,
+    places: Places,
     /// It has no room, and grows: tasks wait for that.
     is_full: bool,
     /// Why no more can be placed, once that is so.
@@ -49,7 +49,7 @@ struct Taker {
 impl<'a> Distribution<'a> {
     /// Tasks that ask for this, without any there.
     pub fn new(request: Request, strategy: &'a [Item]) -> Distribution<'a> {
-        let taker = |request: Request| Taker { request, is_full: false, refused: None };
+        let taker = |request| Taker { places: Places::new(request), is_full: false, refused: None };
         let takers = match strategy {
             [] => vec![taker(request)],
             _ => strategy
@@ -85,11 +85,11 @@ impl<'a> Distribution<'a> {
             }
         };
         let taker = self.takers.get_mut(at)?;
-        let provider = taker.request.provider().map(Box::from);
+        let provider = taker.places.request().provider().map(Box::from);
         if taker.refused.is_none() && !taker.is_full {
-            match placement::place(&mut txn.state, &taker.request, txn.ids) {
+            match taker.places.next(&mut txn.state, txn.ids) {
                 Ok(instance) => return Some((Place::On(instance), provider)),
-                Err(refused) if !grows(txn, &taker.request) => taker.refused = Some(refused),
+                Err(refused) if !grows(txn, taker.places.request()) => taker.refused = Some(refused),
                 Err(_) => taker.is_full = true,
             }
         }
@@ -97,9 +97,9 @@ impl<'a> Distribution<'a> {
             return None;
         }
         if provisioning::may_wait(txn) {
-            return Some((Place::Waits(Box::new(taker.request.clone())), provider));
+            return Some((Place::Waits(Box::new(taker.places.request().clone())), provider));
         }
-        if let Err(refused) = placement::place(&mut txn.state, &taker.request, txn.ids) {
+        if let Err(refused) = taker.places.next(&mut txn.state, txn.ids) {
             (taker.is_full, taker.refused) = (false, Some(refused));
         }
         None
@@ -112,7 +112,7 @@ impl<'a> Distribution<'a> {
 
     /// What could not be placed, and why.
     pub fn refused(&self) -> impl Iterator<Item = (&Request, &Refused)> {
-        self.takers.iter().filter_map(|taker| Some((&taker.request, taker.refused.as_ref()?)))
+        self.takers.iter().filter_map(|taker| Some((taker.places.request(), taker.refused.as_ref()?)))
     }
 }
 

@@ -231,11 +231,25 @@ impl Cluster {
         usage.running += running;
         usage.pending += pending;
         usage.tasks.insert(row.id, row.desired);
-        usage.used.add(&row.needs);
-        let of_group = usage.groups.entry(row.group.clone()).or_default();
-        *of_group += 1;
+        self.occupy(instance, &row.needs, &row.group);
+    }
+
+    /// One more task of a group takes what it needs of a container instance: all that placement sees of it.
+    pub(crate) fn occupy(&mut self, instance: &InstanceId, needs: &Resources, group: &str) {
+        let usage = Arc::make_mut(self.usage.entry(*instance).or_default());
+        usage.used.add(needs);
+        let of_group = match usage.groups.get_mut(group) {
+            Some(count) => {
+                *count += 1;
+                *count
+            }
+            None => {
+                usage.groups.insert(group.to_owned(), 1);
+                1
+            }
+        };
         if let Some(slot) = usage.slot {
-            self.slots.take(slot, &row.needs, &row.group, *of_group);
+            self.slots.take(slot, needs, group, of_group);
         }
     }
 

@@ -6,7 +6,7 @@ mod java;
 mod narrow;
 mod parser;
 
-use std::cmp::Ordering;
+use std::{cell::RefCell, cmp::Ordering, collections::BTreeMap, sync::Arc};
 
 use wire::Timestamp;
 
@@ -15,11 +15,19 @@ use crate::cluster::{Cluster, rows::InstanceRow};
 
 pub use parser::Error;
 
-/// A parsed expression.
+/// A parsed expression. Cloning is cheap.
 #[derive(Debug, Clone)]
 pub struct Query {
-    text: String,
-    node: Node,
+    text: Arc<str>,
+    node: Arc<Node>,
+}
+
+/// Expressions that are remembered as they were parsed: the same ones are asked for again and again, and a pattern
+/// costs more than a search for a place.
+const REMEMBERED: usize = 64;
+
+thread_local! {
+    static PARSED: RefCell<BTreeMap<Arc<str>, Query>> = const { RefCell::new(BTreeMap::new()) };
 }
 
 /// Parses an expression.
@@ -27,7 +35,17 @@ pub struct Query {
 /// # Errors
 /// What is wrong, and where.
 pub fn parse(text: &str) -> Result<Query, Error> {
-    parser::parse(text).map(|node| Query { text: text.to_owned(), node })
+    if let Some(known) = PARSED.with_borrow(|parsed| parsed.get(text).cloned()) {
+        return Ok(known);
+    }
+    let query = Query { text: text.into(), node: Arc::new(parser::parse(text)?) };
+    PARSED.with_borrow_mut(|parsed| {
+        if parsed.len() >= REMEMBERED {
+            parsed.clear();
+        }
+        parsed.insert(query.text.clone(), query.clone());
+    });
+    Ok(query)
 }
 
 impl Query {

@@ -8,7 +8,7 @@ use super::{
     Candidate, Request, filter,
     search::Search,
     slots::State,
-    split::{Layout, Lead, Split},
+    split::{Layout, Lead},
 };
 use crate::{
     cluster::Cluster,
@@ -102,16 +102,15 @@ pub(super) fn layout(chain: &[Strategy]) -> Layout {
     layout
 }
 
-/// The best instance of those that all filters let through. The costly filters are asked of the best one alone; of
-/// the others, in their order, only if it fails.
-pub(super) fn pick<'v>(
+/// The best of those still to be looked at that all filters let through, with its slot. The costly filters are asked of
+/// the best one alone; of the others, in their order, only if it fails.
+pub(super) fn found<'v>(
     state: &'v Cluster,
-    split: &Split,
     request: &Request,
-    seed: u64,
-) -> Option<Candidate<'v>> {
-    let mut found = Search::new(split, request, named(seed, state.slots().total()));
-    found.find_map(|slot| suitable(state, request, slot))
+    search: &mut Search,
+) -> Option<(u32, Candidate<'v>)> {
+    let slots = std::iter::from_fn(|| search.next(request));
+    slots.into_iter().find_map(|slot| Some((slot, suitable(state, request, slot)?)))
 }
 
 /// An instance that will do, where any does: some are tried before it is asked which there are.

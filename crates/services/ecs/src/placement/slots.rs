@@ -67,12 +67,19 @@ pub struct Slots {
     /// How many tasks of a group are in which slots.
     groups: OrdMap<String, OrdMap<u32, i32>>,
     kept: Vec<Arc<Split>>,
+    /// Rises by one with each change of a slot.
+    version: u64,
 }
 
 impl Slots {
     /// How many there are, those of no instance too.
     pub fn total(&self) -> usize {
         self.slots.len()
+    }
+
+    /// Rises by one with each change of a slot.
+    pub fn version(&self) -> u64 {
+        self.version
     }
 
     /// Whose slot it is.
@@ -141,6 +148,7 @@ impl Slots {
 
     /// An instance's row is written; `used` and `groups` are what is on it.
     pub fn host(&mut self, slot: u32, row: &InstanceRow, used: &Resources, groups: &OrdMap<String, i32>) {
+        self.version += 1;
         // Tasks may have been read before their instance.
         for (group, tasks) in groups {
             self.set(slot, group, *tasks);
@@ -156,18 +164,21 @@ impl Slots {
 
     /// A task of a group takes what it needs; so many of the group are on the instance now.
     pub fn take(&mut self, slot: u32, needs: &Resources, group: &str, tasks: i32) {
+        self.version += 1;
         self.shift(slot, -needs.cpu, -needs.memory);
         self.count(slot, group, tasks);
     }
 
     /// A task of a group gives back what it needed; so many of the group are left on the instance.
     pub fn give(&mut self, slot: u32, needs: &Resources, group: &str, tasks: i32) {
+        self.version += 1;
         self.shift(slot, needs.cpu, needs.memory);
         self.count(slot, group, tasks);
     }
 
     /// An instance is gone, with its tasks of these groups.
     pub fn release(&mut self, slot: u32, groups: &OrdMap<String, i32>) {
+        self.version += 1;
         let was = self.slots.set(slot as usize, Slot::default());
         for split in &mut self.kept {
             Arc::make_mut(split).leave(slot, &was, groups);

@@ -227,7 +227,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
     ];
     let (failures, event) = reasons(&hosts, &needs(100, 100, Some(80)));
     assert_eq!(failures, expected.map(|(id, reason)| (id.to_owned(), reason.to_owned())));
-    insta::assert_snapshot!(event, @"no container instance met all of its requirements. The closest matching (container-instance 66756c6c000000000000000000000000) is already using a port required by your task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
+    insta::assert_snapshot!(event, @"no container instance met all of its requirements. The closest matching (container-instance 0000000000000000000066756c6c0000) is already using a port required by your task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
     let (failures, _) = reasons(&hosts, &needs(100, 100, Some(22)));
     assert_eq!(failures[1].1, "RESOURCE:PORTS", "a reserved port");
     hosts.host("lost").row.attributes.clear();
@@ -238,7 +238,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
     assert_eq!(failures, expected.map(|(id, reason)| (id.to_owned(), reason.to_owned())));
     assert!(
         event.contains(
-            "(container-instance 63707500000000000000000000000000) has insufficient CPU units available."
+            "(container-instance 00000000000000000000637075000000) has insufficient CPU units available."
         ),
         "{event}"
     );
@@ -380,9 +380,19 @@ proptest! {
             happen(&mut cluster, kind, which, number, &mut made);
             // What is kept from the first one on is brought forward by what happens after it.
             let request = asks(["g0", "service:s"][at % 2]);
-            let split = cluster.split(&request.layout);
-            let picked = score::pick(&cluster, &split, &request, seed).map(|candidate| candidate.row.id);
-            prop_assert_eq!(picked, look_at_all(&cluster, &request, seed));
+            let (mut going, wanted) = (Going::new(&mut cluster, &request, seed), look_at_all(&cluster, &request, seed));
+            prop_assert_eq!(going.next(&cluster, &request), wanted);
+        }
+        // One search for many.
+        let request = asks("g0");
+        let mut going = Going::new(&mut cluster, &request, seed);
+        for number in 0..8 {
+            let (found, wanted) = (going.next(&cluster, &request), look_at_all(&cluster, &request, seed));
+            prop_assert_eq!(found, wanted);
+            let Some(host) = found else { break };
+            let mut row = task(&format!("many{number}"), "g0", &host, &[]);
+            (row.needs, row.started_at) = (request.needs.resources.clone(), Some(Timestamp(0)));
+            cluster.apply(&Change::Put(Row::Task(row.into())));
         }
         prop_assert_eq!(crate::invariants::check(&cluster), Vec::<String>::new());
         for group in ["g0", "service:s"] {
@@ -391,6 +401,30 @@ proptest! {
             let drawn = first_drawn(&cluster, &request, seed);
             prop_assert_eq!(draw, drawn);
         }
+    }
+}
+
+/// One search for places, of one seed.
+struct Going {
+    search: search::Search,
+    last: Option<u32>,
+}
+
+impl Going {
+    fn new(cluster: &mut Cluster, request: &Request, seed: u64) -> Going {
+        let (split, named) = (cluster.split(&request.layout), score::named(seed, cluster.slots().total()));
+        Going { search: search::Search::new(&split, request, named), last: None }
+    }
+
+    /// Behind a task in the one before.
+    fn next(&mut self, cluster: &Cluster, request: &Request) -> Option<InstanceId> {
+        if let Some(slot) = self.last {
+            let tasks = cluster.slots().tasks(slot, &request.group);
+            self.search.took(request, slot, cluster.slots().get(slot).unwrap(), tasks.into());
+        }
+        let (slot, found) = score::found(cluster, request, &mut self.search)?;
+        self.last = Some(slot);
+        Some(found.row.id)
     }
 }
 

@@ -157,7 +157,7 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
     let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
     TaskRow {
-        id: TaskId(txn.ids.id()),
+        id: TaskId(txn.ids.id_at(txn.now())),
         task_definition: definition.id(),
         group: origin.group,
         service: origin.service,
