@@ -78,3 +78,72 @@ def test_what_has_no_such_service_or_container_is_refused(roadstead, service, ar
     done = set_image(roadstead, *argv)
     assert done.returncode in (1, 2) and said in done.stderr, done.stderr
     assert described(roadstead, "named")["taskDefinition"] == definition
+
+
+def tags(**given):
+    return [{"key": f"roadstead:{key.replace('_', '-')}", "value": str(value)} for key, value in given.items()]
+
+
+def explained(roadstead, kind, named):
+    done = subprocess.run([BIN, "explain", kind, named, "--cluster", CLUSTER, "--json"], env=roadstead.environment(),
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def memory_left(roadstead):
+    arns = roadstead.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
+    host, = roadstead.ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)["containerInstances"]
+    return next(one["integerValue"] for one in host["remainingResources"] if one["name"] == "MEMORY")
+
+
+def test_a_task_that_finds_no_room_waits_for_it_where_it_is_asked_to(roadstead):
+    most = memory_left(roadstead) * 2 // 3
+    large = roadstead.define("large", container(script=SLEEP, memory=most))
+    first, = roadstead.run(large)
+    refused = roadstead.ecs.run_task(cluster=CLUSTER, taskDefinition=large)
+    assert [one["reason"] for one in refused["failures"]] == ["RESOURCE:MEMORY"] and not refused["tasks"]
+    short, = roadstead.run(large, tags=tags(queue=1))
+    ended = roadstead.stopped(short)
+    assert (ended["stopCode"], ended["stoppedReason"]) == ("TaskFailedToStart", "RESOURCE:MEMORY")
+    waits, = roadstead.run(large, tags=tags(queue=3600))
+    assert roadstead.task(waits)["lastStatus"] == "PROVISIONING"
+    said = explained(roadstead, "task", waits)
+    assert said["refused"] == [{"reason": "RESOURCE:MEMORY", "containerInstances": 1}], said
+    roadstead.running(first)
+    roadstead.stop(first)
+    roadstead.running(waits)
+    roadstead.stop(waits)
+    roadstead.stopped(waits)
+
+
+def test_tasks_of_a_started_by_go_on_one_at_a_time(roadstead):
+    definition = roadstead.define("job", container(script=SLEEP))
+    one = tags(max_concurrent=1)
+    first, = roadstead.run(definition, startedBy="job", tags=one)
+    refused = roadstead.ecs.run_task(cluster=CLUSTER, taskDefinition=definition, startedBy="job", tags=one)
+    failure, = refused["failures"]
+    assert failure["reason"] == "roadstead:max-concurrent" and "1 task goes on" in failure["detail"], failure
+    waiting = set(roadstead.run(definition, count=2, startedBy="job", tags=one + tags(queue=3600)))
+    begun = lambda: [task["taskArn"] for task in roadstead.tasks(list(waiting)) if task["lastStatus"] != "PROVISIONING"]
+    now = first
+    while now:
+        roadstead.running(now)
+        assert not begun()
+        for arn in waiting:
+            assert "its turn" in explained(roadstead, "task", arn)["waitsFor"][0]
+        roadstead.stop(now)
+        roadstead.stopped(now)
+        now = waiting and until(begun, what="the next one has its turn")[0]
+        waiting.discard(now)
+
+
+@pytest.mark.parametrize("key, value, said", [
+    ("queue", "0", "The tag roadstead:queue is a number from 1 to 86400."),
+    ("max-concurrent", "1", "The tag roadstead:max-concurrent needs a startedBy."),
+    ("else", "1", "The tag roadstead:else means nothing to Roadstead."),
+])
+def test_a_tag_that_does_not_fit_is_refused(roadstead, key, value, said):
+    definition = roadstead.define("refused", container(script=SLEEP))
+    with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException, match=said):
+        roadstead.run(definition, tags=[{"key": f"roadstead:{key}", "value": value}])

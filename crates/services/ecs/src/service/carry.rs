@@ -9,13 +9,17 @@ use super::{
 };
 use crate::{
     account::TaskDefinitionRow,
+    beyond::Wishes,
     capacity::distribution::Distribution,
     cluster::{
         DeploymentControllerType, DeploymentId, DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId,
         TaskStopCode, Txn, tally::Class,
     },
     limits, placement, tags,
-    task::{self, run::Origin},
+    task::{
+        self,
+        run::{Origin, Wait},
+    },
 };
 
 /// Brings a service of strategy REPLICA further, as its controller plans it: all of it at once, or each of its revisions by
@@ -130,8 +134,12 @@ fn start(
         }
         if let Some((place, capacity_provider)) = places.place(txn) {
             let origin = Origin { capacity_provider, ..origin.clone() };
-            let of_service = (&*service.placement_constraints, &*service.placement_strategy);
-            started.push(task::run::begin(txn, definition, origin, place, of_service).id);
+            let wait = Wait {
+                constraints: &service.placement_constraints,
+                order: &service.placement_strategy,
+                wishes: Wishes::default(),
+            };
+            started.push(task::run::begin(txn, definition, origin, place, wait).id);
         }
     }
     let set = task_set(service, primary);
