@@ -141,9 +141,52 @@ def test_tasks_of_a_started_by_go_on_one_at_a_time(roadstead):
 @pytest.mark.parametrize("key, value, said", [
     ("queue", "0", "The tag roadstead:queue is a number from 1 to 86400."),
     ("max-concurrent", "1", "The tag roadstead:max-concurrent needs a startedBy."),
+    ("rebalance", "binpack", "The tag roadstead:rebalance is for services of strategy REPLICA alone."),
     ("else", "1", "The tag roadstead:else means nothing to Roadstead."),
 ])
 def test_a_tag_that_does_not_fit_is_refused(roadstead, key, value, said):
     definition = roadstead.define("refused", container(script=SLEEP))
     with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException, match=said):
         roadstead.run(definition, tags=[{"key": f"roadstead:{key}", "value": value}])
+
+
+def test_a_binpack_service_moves_onto_fewer_hosts(fresh):
+    """Two agents on this machine: the second one has room for the task that the first one has."""
+    server = fresh(start=False)
+    server.start("server")
+    until(server.said_ready, what="ready")
+
+    def agent():
+        one = fresh(start=False)
+        one.flags = ["--endpoint", server.endpoint]
+        one.env = one.environment()
+        one.start("agent")
+
+    def hosts():
+        arns = server.ecs.list_container_instances(cluster=CLUSTER)["containerInstanceArns"]
+        found = arns and server.ecs.describe_container_instances(cluster=CLUSTER, containerInstances=arns)["containerInstances"]
+        return [one for one in found if one["agentConnected"]]
+
+    def places():
+        arns = server.ecs.list_tasks(cluster=CLUSTER, serviceName="packed")["taskArns"]
+        return [task["containerInstanceArn"] for task in server.tasks(arns) if task["lastStatus"] == "RUNNING"]
+
+    agent()
+    first, = until(hosts, what="an agent")
+    most = next(one["integerValue"] for one in first["registeredResources"] if one["name"] == "MEMORY")
+    server.run(server.define("other", container(script=SLEEP, memory=most // 2)))
+    packed = [{"type": "binpack", "field": "memory"}]
+    arn = server.ecs.create_service(
+        cluster=CLUSTER, serviceName="packed", desiredCount=1, placementStrategy=packed,
+        taskDefinition=server.define("packed", container(script=SLEEP, memory=most * 2 // 5)))["service"]["serviceArn"]
+    server.wait("services_stable", services=["packed"])
+    agent()
+    until(lambda: len(hosts()) == 2, what="two agents")
+    server.ecs.update_service(cluster=CLUSTER, service="packed", desiredCount=2)
+    server.wait("services_stable", services=["packed"])
+    assert len(set(places())) == 2
+    server.ecs.tag_resource(resourceArn=arn, tags=tags(rebalance="binpack"))
+    until(lambda: len(places()) == 2 and len(set(places())) == 1, what="both on one host")
+    assert first["containerInstanceArn"] not in places()
+    said = [event["message"] for event in described(server, "packed")["events"]]
+    assert any("has stopped 1 running tasks to empty (container-instance" in text for text in said), said

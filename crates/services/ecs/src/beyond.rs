@@ -4,14 +4,22 @@
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use crate::{cluster::Cluster, limits, rows::Scheduling};
+use crate::{
+    cluster::Cluster,
+    limits,
+    rows::{Scheduling, Tag},
+};
 
 /// For so many seconds at the most the tasks of a RunTask wait for room, or for their turn.
 pub const QUEUE: &str = "roadstead:queue";
 /// So many tasks of the `startedBy` of a RunTask go on at a time.
 pub const MAX_CONCURRENT: &str = "roadstead:max-concurrent";
+/// `binpack`: the tasks of a service whose placement strategy is that are moved onto as few container instances as hold them.
+pub const REBALANCE: &str = "roadstead:rebalance";
 /// What the tags of Roadstead begin with.
 const OURS: &str = "roadstead:";
+/// The value of [`REBALANCE`].
+const PACKED: &str = "binpack";
 
 /// What a tag is given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,8 +66,23 @@ fn known(key: &str) -> Option<Known> {
             fits: |value| number_to(limits::MAX_CONCURRENT, value).is_some(),
             is: number(limits::MAX_CONCURRENT),
         }),
+        REBALANCE => Some(Known {
+            key: REBALANCE,
+            on: On::Replicas,
+            fits: |value| value == PACKED,
+            is: PACKED.to_owned(),
+        }),
         _ => None,
     }
+}
+
+/// Whether the tags of a service have its tasks moved onto fewer container instances.
+pub fn is_packed(tags: &[Tag]) -> bool {
+    has(tags, REBALANCE, PACKED)
+}
+
+fn has(tags: &[Tag], key: &str, value: &str) -> bool {
+    tags.iter().any(|tag| tag.key == key && tag.value.as_deref() == Some(value))
 }
 
 /// Checks a tag that may be ours.

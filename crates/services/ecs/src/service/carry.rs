@@ -10,7 +10,7 @@ use super::{
 use crate::{
     account::TaskDefinitionRow,
     beyond::Wishes,
-    capacity::distribution::Distribution,
+    capacity::{self, distribution::Distribution},
     cluster::{
         DeploymentControllerType, DeploymentId, DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId,
         TaskStopCode, Txn, tally::Class,
@@ -163,15 +163,19 @@ pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<Deployme
     }
 }
 
-/// Starts one task of a deployment on a given container instance, for a daemon.
+/// Starts one task of the PRIMARY deployment on a given container instance; it is of the capacity provider of that, where there
+/// is a strategy.
 pub fn start_on(
     txn: &mut Txn,
     service: &ServiceRow,
     definition: &TaskDefinitionRow,
     on: InstanceId,
 ) -> TaskId {
-    let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
-    task::run::start(txn, definition, origin, on).id
+    let primary = &service.deployments[0];
+    let host = txn.state.instance(&on).filter(|_| !primary.capacity_provider_strategy.is_empty());
+    let capacity_provider = host.and_then(|row| capacity::of_instance(row)).map(Box::from);
+    let origin = origin(service, primary, definition, &txn.state.row.name);
+    task::run::start(txn, definition, Origin { capacity_provider, ..origin }, on).id
 }
 
 fn origin(
