@@ -150,6 +150,17 @@ def test_a_tag_that_does_not_fit_is_refused(roadstead, key, value, said):
         roadstead.run(definition, tags=[{"key": f"roadstead:{key}", "value": value}])
 
 
+def test_a_deployment_replaces_one_task_at_a_time(roadstead, service):
+    first, second = (roadstead.define("careful", container(script=SLEEP)) for _ in range(2))
+    service("careful", first, desired=3, tags=tags(one_at_a_time="true"))
+    roadstead.wait("services_stable", services=["careful"])
+    roadstead.ecs.update_service(cluster=CLUSTER, service="careful", taskDefinition=second)
+    roadstead.wait("services_stable", services=["careful"])
+    events = described(roadstead, "careful")["events"]
+    starts = [event["message"] for event in events if "has started" in event["message"]]
+    assert [text.split("has started ", 1)[1].split(" ")[0] for text in starts] == ["1", "1", "1", "3"], starts
+
+
 def test_a_binpack_service_moves_onto_fewer_hosts(fresh):
     """Two agents on this machine: the second one has room for the task that the first one has."""
     server = fresh(start=False)

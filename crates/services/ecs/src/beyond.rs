@@ -16,6 +16,8 @@ pub const QUEUE: &str = "roadstead:queue";
 pub const MAX_CONCURRENT: &str = "roadstead:max-concurrent";
 /// `binpack`: the tasks of a service whose placement strategy is that are moved onto as few container instances as hold them.
 pub const REBALANCE: &str = "roadstead:rebalance";
+/// `true`: a service has one task replaced at a time.
+pub const ONE_AT_A_TIME: &str = "roadstead:one-at-a-time";
 /// What the tags of Roadstead begin with.
 const OURS: &str = "roadstead:";
 /// The value of [`REBALANCE`].
@@ -72,6 +74,12 @@ fn known(key: &str) -> Option<Known> {
             fits: |value| value == PACKED,
             is: PACKED.to_owned(),
         }),
+        ONE_AT_A_TIME => Some(Known {
+            key: ONE_AT_A_TIME,
+            on: On::Replicas,
+            fits: |value| matches!(value, "true" | "false"),
+            is: "true or false".to_owned(),
+        }),
         _ => None,
     }
 }
@@ -79,6 +87,11 @@ fn known(key: &str) -> Option<Known> {
 /// Whether the tags of a service have its tasks moved onto fewer container instances.
 pub fn is_packed(tags: &[Tag]) -> bool {
     has(tags, REBALANCE, PACKED)
+}
+
+/// Whether the tags of a service have one of its tasks replaced at a time.
+pub fn replaces_one_at_a_time(tags: &[Tag]) -> bool {
+    has(tags, ONE_AT_A_TIME, "true")
 }
 
 fn has(tags: &[Tag], key: &str, value: &str) -> bool {

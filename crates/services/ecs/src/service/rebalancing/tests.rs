@@ -374,4 +374,30 @@ mod packing {
         let starts = said(&world).iter().filter(|event| event.contains("to empty")).count();
         assert!((2..=12).contains(&starts), "{starts}");
     }
+
+    #[test]
+    fn a_service_of_strategy_daemon_has_no_such_tag() {
+        let mut world = World::new();
+        let request = json!({"serviceName": "s", "taskDefinition": "web:1", "schedulingStrategy": "DAEMON",
+            "tags": [{"key": "roadstead:one-at-a-time", "value": "true"}]});
+        let (code, text) = refusal(world.call(crate::service::create::create_service, request));
+        let said = "The tag roadstead:one-at-a-time is for services of strategy REPLICA alone.";
+        assert_eq!((&*code, &*text), ("InvalidParameterException", said));
+    }
+
+    #[test]
+    fn a_deployment_replaces_one_task_at_a_time() {
+        let mut world = World::new();
+        world.host(1000);
+        create(&mut world, 3, json!({"tags": [{"key": "roadstead:one-at-a-time", "value": "true"}]}));
+        world.obey();
+        update(&mut world, json!({"taskDefinition": "web:2"}));
+        for _ in 0..3 {
+            assert_eq!(world.live().len(), 4, "one has started");
+            assert!(run_one(&mut world));
+        }
+        assert_eq!((world.live().len(), run_one(&mut world)), (3, false));
+        world.obey();
+        assert_eq!(world.service("s").deployments.unwrap().len(), 1);
+    }
 }
