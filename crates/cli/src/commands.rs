@@ -14,5 +14,6 @@ pub mod explain;
 pub mod failures;
 pub mod image;
 pub mod repair;
+pub mod service;
 pub mod simulate;
 pub mod up;

@@ -55,6 +55,8 @@ enum Command {
     Events(commands::events::Args),
     /// Say why a task, service, deployment or container instance is in its state
     Explain(commands::explain::Args),
+    /// Change a service by several calls of ECS
+    Service(commands::service::Args),
     /// List the calls of rules and schedules that were given up
     Failures(commands::failures::Args),
     /// Say how much of what each capacity provider has is needed
@@ -104,6 +106,9 @@ impl Command {
             Command::Explain(_) => {
                 "`--cluster` where it is not in `default`, or `roadstead env`, which says how to reach the control plane"
             }
+            Command::Service(_) => {
+                "`roadstead service --help`, or `roadstead env`, which says how to reach the control plane"
+            }
             Command::Failures(_) | Command::Capacity(_) => "`--data-dir` of a control plane on this host",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
@@ -127,6 +132,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Repair(args) => commands::repair::run(args),
         Command::Events(args) => commands::events::run(args),
         Command::Explain(args) => commands::explain::run(args),
+        Command::Service(args) => commands::service::run(args),
         Command::Failures(args) => commands::failures::run(args),
         Command::Capacity(args) => commands::capacity::run(args),
         Command::Bench(args) => commands::bench::run(args),

@@ -189,6 +189,7 @@ fn want(service: &ServiceRow) -> Want {
         minimum_healthy_percent: service.minimum_healthy_percent,
         maximum_percent: service.maximum_percent,
         may_start: true,
+        one_at_a_time: false,
         stalled: false,
     }
 }

@@ -10,11 +10,13 @@ pub mod facets;
 mod history;
 pub(crate) mod looks;
 mod managed;
+mod mark;
 pub mod provisioning;
 pub mod seek;
 mod take;
 pub mod tally;
 pub mod totals;
+pub mod turns;
 pub mod txn;
 pub mod waiting;
 mod weight;
@@ -34,7 +36,7 @@ use state::{
 
 use crate::{
     account::Account, announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service,
-    tick,
+    task, tick,
 };
 
 use daemons::{Daemons, Resident};
@@ -47,11 +49,13 @@ use provisioning::Provisioning;
 pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
 pub use facets::{InstanceFacet, Phase, TaskFacet};
+pub use mark::Mark;
 pub use tally::Tally;
 pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};
 
-use waiting::{Turn, Waiting};
+use turns::Turns;
+use waiting::Waiting;
 
 /// What the tasks on one container instance take from it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -70,22 +74,6 @@ pub struct Usage {
     pub slot: Option<u32>,
     /// That of the instance.
     pub zone: tally::Zone,
-}
-
-/// What is settled on its own.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Mark {
-    /// A container instance was deregistered, and its tasks are given up.
-    Instance(InstanceId),
-    /// Something that a daemon looks at has changed.
-    Daemon(DaemonName),
-    /// A container instance may take tasks again, if no daemon holds it.
-    Held(InstanceId),
-    /// Something that a service looks at has changed.
-    Service(ServiceName),
-    /// Room came on a container instance: the services that wait for it have their turn, each settled before the next
-    /// one is looked for, as it may take the room. It goes on behind the last one.
-    Room(InstanceId, Option<Turn>),
 }
 
 /// What a cluster may read of others.
@@ -126,6 +114,7 @@ pub struct Cluster {
     facets: Facets,
     waiting: Waiting,
     provisioning: Provisioning,
+    turns: Turns,
     daemons: Daemons,
     used_capacity: Used,
     outgoing: Outgoing,
@@ -156,6 +145,7 @@ impl Cluster {
             facets: Facets::default(),
             waiting: Waiting::default(),
             provisioning: Provisioning::default(),
+            turns: Turns::default(),
             daemons: Daemons::default(),
             used_capacity: Used::default(),
             outgoing: Outgoing::default(),
@@ -426,6 +416,7 @@ impl Domain for Cluster {
             Mark::Held(id) => daemon::hold::admit(txn, &id),
             Mark::Service(name) => service::settle(txn, &name),
             Mark::Room(host, behind) => service::room(txn, &host, behind.as_ref()),
+            Mark::Turn(started_by) => task::provisioning::turn(txn, &started_by),
         }
     }
 
@@ -434,6 +425,9 @@ impl Domain for Cluster {
             Mark::Instance(id) | Mark::Held(id) | Mark::Room(id, _) => Key::Instance(*id),
             Mark::Daemon(name) => Key::Daemon(name.clone()),
             Mark::Service(name) => Key::Service(name.clone()),
+            Mark::Turn(started_by) => {
+                self.next_turn(started_by).map_or(Key::Cluster(()), |(id, _)| Key::Task(id))
+            }
         }
     }
 

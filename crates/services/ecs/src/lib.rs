@@ -7,6 +7,7 @@ pub mod account;
 pub mod announce;
 pub mod api;
 pub mod arn;
+pub mod beyond;
 pub mod capacity;
 pub mod cluster;
 pub mod clusters;

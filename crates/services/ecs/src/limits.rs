@@ -154,6 +154,11 @@ pub const PROVISIONING_TASKS: usize = 500;
 /// One that has waited for so long fails.
 pub const PROVISIONING_MS: i64 = 30 * 60_000;
 
+/// The longest that the tag `roadstead:queue` has a task wait, in seconds.
+pub const QUEUE_SECONDS: u32 = 86_400;
+/// The greatest value of the tag `roadstead:max-concurrent`.
+pub const MAX_CONCURRENT: u32 = 1000;
+
 /// A zone that has no room for a task of a service that is rebalanced, or where those that started for it have ended, is
 /// tried again after this, whatever happens before.
 pub const REBALANCING_RETRY_MS: i64 = 300_000;

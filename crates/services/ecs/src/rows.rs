@@ -426,7 +426,7 @@ pub struct ServiceRow {
     pub unplaced: Option<(String, Timestamp)>,
     /// Look again at this time, whatever happens before.
     pub wake_at: Option<Timestamp>,
-    /// While it is rebalanced over zones.
+    /// While it is rebalanced, over zones or onto fewer container instances.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rebalancing: Option<RebalancingRow>,
     /// When an INACTIVE service is forgotten.

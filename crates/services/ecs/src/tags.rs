@@ -8,6 +8,7 @@ use wire::Error;
 
 use crate::{
     arn::{Arn, Resource},
+    beyond::{self, On},
     cluster::{
         Cluster, DaemonName, DaemonRow, DaemonStatus, InstanceId, ServiceName, Tag, TaskId, TaskSetRow, Txn,
         Writes,
@@ -24,8 +25,16 @@ pub fn tag(key: &str, value: &str) -> Tag {
 /// Checks the tags that a request carries.
 ///
 /// # Errors
-/// `InvalidParameterException` for too many, bad or doubled keys.
+/// `InvalidParameterException` for too many, bad or doubled keys, and those of Roadstead's own.
 pub fn check(tags: &[ecs::Tag]) -> Result<(), Error> {
+    check_on(On::Other, tags)
+}
+
+/// Likewise, of what may have tags of Roadstead's own.
+///
+/// # Errors
+/// `InvalidParameterException` for too many, bad or doubled keys, and tags of Roadstead's own that do not fit.
+pub fn check_on(on: On, tags: &[ecs::Tag]) -> Result<(), Error> {
     if tags.len() > limits::TAGS {
         return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
     }
@@ -47,6 +56,7 @@ pub fn check(tags: &[ecs::Tag]) -> Result<(), Error> {
         if !seen.insert(key) {
             return Err(errors::invalid_parameter(format!("Duplicate tag key: {key}")));
         }
+        beyond::check(on, key, value.as_deref().unwrap_or_default())?;
     }
     Ok(())
 }
@@ -79,8 +89,11 @@ pub fn remove(tags: &mut Vec<Tag>, keys: &[String]) -> Result<(), Error> {
 }
 
 /// Sets tags, replacing those of the same keys. What ECS itself has set does not count against the limit.
-pub fn merge(tags: &mut Vec<Tag>, more: Vec<ecs::Tag>) -> Result<(), Error> {
-    check(&more)?;
+///
+/// # Errors
+/// As [`check_on`].
+pub fn merge(on: On, tags: &mut Vec<Tag>, more: Vec<ecs::Tag>) -> Result<(), Error> {
+    check_on(on, &more)?;
     let more = more.stored();
     tags.retain(|have| !more.iter().any(|tag| tag.key == have.key));
     tags.extend(more);
@@ -187,7 +200,13 @@ pub fn tag_resource(
     txn: &mut Txn,
     request: ecs::TagResourceRequest,
 ) -> Result<ecs::TagResourceResponse, Error> {
-    change(txn, &request.resource_arn, |tags| merge(tags, request.tags))?;
+    let on = match resource(&request.resource_arn)? {
+        Resource::Service { name, .. } => {
+            txn.state.service(&ServiceName(name)).map_or(On::Other, |row| On::service(row.scheduling))
+        }
+        _ => On::Other,
+    };
+    change(txn, &request.resource_arn, |tags| merge(on, tags, request.tags))?;
     Ok(ecs::TagResourceResponse::default())
 }
 

@@ -42,7 +42,8 @@ pub fn set_back(txn: &mut Txn, key: Key) {
             let (_, longest) = limits::PROTECTION_MINUTES_BOUNDS;
             next.protected_until = within(row.protected_until, i64::from(longest) * 60_000);
             if let Some(waits) = &mut next.waits {
-                waits.until = waits.until.min(now.plus_millis(limits::PROVISIONING_MS));
+                waits.until =
+                    waits.until.min(now.plus_millis(task::provisioning::longest_ms(waits.queue_seconds)));
             }
             if next != *row.as_ref() {
                 txn.put_task(next);

@@ -7,6 +7,7 @@ use super::{Account, Txn};
 use crate::{
     Ctx,
     arn::{Arn, Resource},
+    beyond::On,
     convert::Shown,
     rows::{Tag, TaskDefinitionId},
     tags,
@@ -57,7 +58,7 @@ pub fn tag_resource(
     txn: &mut Txn,
     request: ecs::TagResourceRequest,
 ) -> Result<ecs::TagResourceResponse, Error> {
-    change(txn, &request.resource_arn, |tags| tags::merge(tags, request.tags))?;
+    change(txn, &request.resource_arn, |tags| tags::merge(On::Other, tags, request.tags))?;
     Ok(ecs::TagResourceResponse::default())
 }
 

@@ -14,8 +14,10 @@ use crate::{
 #[derive(Debug)]
 pub enum Place {
     On(InstanceId),
-    /// It waits for its provider to grow.
+    /// It waits for room: for its provider to grow, or as it was asked for.
     Waits(Box<Request>),
+    /// It waits for its turn, and only then for room.
+    Turn,
 }
 
 /// What a task that waits asks for; none where that does not read well, which it did when the task was made.
@@ -23,7 +25,10 @@ pub fn of_waiting(task: &TaskRow, definition: &TaskDefinitionRow) -> Option<Requ
     let waits = task.waits.as_ref()?;
     let (constraints, order) = (&waits.placement_constraints, &waits.placement_strategy);
     let request = Request::new(definition, &task.overrides, &task.group, constraints, order).ok()?;
-    Some(request.of_provider(task.capacity_provider.as_deref()?))
+    Some(match &task.capacity_provider {
+        Some(provider) => request.of_provider(provider),
+        None => request,
+    })
 }
 
 /// The tasks of one request, or of one service's step.
@@ -34,6 +39,8 @@ pub struct Distribution<'a> {
     have: Vec<usize>,
     /// Whether chance decides between providers that have the same.
     by_chance: bool,
+    /// Tasks wait for room, whether or not their provider grows.
+    queues: bool,
 }
 
 /// A capacity provider; or all container instances, where there is no strategy.
@@ -57,7 +64,7 @@ impl<'a> Distribution<'a> {
                 .map(|item| taker(request.clone().of_provider(&item.capacity_provider)))
                 .collect(),
         };
-        Distribution { strategy, takers, have: vec![0; strategy.len()], by_chance: false }
+        Distribution { strategy, takers, have: vec![0; strategy.len()], by_chance: false, queues: false }
     }
 
     /// So many tasks of each provider are there.
@@ -72,24 +79,45 @@ impl<'a> Distribution<'a> {
         self
     }
 
+    /// Tasks wait for room, whether or not their provider grows.
+    pub fn queueing(self, queues: bool) -> Distribution<'a> {
+        Distribution { queues, ..self }
+    }
+
+    /// Who takes the next task.
+    fn next(&mut self, txn: &mut Txn) -> Option<usize> {
+        if self.strategy.is_empty() {
+            return Some(0);
+        }
+        let chance = self.by_chance.then(|| txn.ids.seed());
+        let at = strategy::next(self.strategy, &self.have, chance)?;
+        self.have[at] += 1;
+        Some(at)
+    }
+
+    /// One more task waits for its turn, of the provider that it goes to. None where too many wait already.
+    pub fn hold(&mut self, txn: &mut Txn) -> Option<(Place, Option<Box<str>>)> {
+        if !provisioning::may_wait(txn) {
+            return None;
+        }
+        let at = self.next(txn)?;
+        let provider = self.takers.get(at)?.request.provider().map(Box::from);
+        Some((Place::Turn, provider))
+    }
+
     /// Finds a place for one more task, of the provider that it goes to. None where that has no room, now or for one
     /// before, and does not grow, or where too many wait already.
     pub fn place(&mut self, txn: &mut Txn) -> Option<(Place, Option<Box<str>>)> {
-        let at = match self.strategy {
-            [] => 0,
-            strategy => {
-                let chance = self.by_chance.then(|| txn.ids.seed());
-                let at = strategy::next(strategy, &self.have, chance)?;
-                self.have[at] += 1;
-                at
-            }
-        };
+        let at = self.next(txn)?;
+        let queues = self.queues;
         let taker = self.takers.get_mut(at)?;
         let provider = taker.places.request().provider().map(Box::from);
         if taker.refused.is_none() && !taker.is_full {
             match taker.places.next(&mut txn.state, txn.ids) {
                 Ok(instance) => return Some((Place::On(instance), provider)),
-                Err(refused) if !grows(txn, taker.places.request()) => taker.refused = Some(refused),
+                Err(refused) if !queues && !grows(txn, taker.places.request()) => {
+                    taker.refused = Some(refused);
+                }
                 Err(_) => taker.is_full = true,
             }
         }

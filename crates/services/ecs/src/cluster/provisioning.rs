@@ -1,5 +1,6 @@
-//! Tasks in PROVISIONING: they wait for room on a container instance of their capacity provider, by what they need, so that
-//! room that comes is offered to those that it could serve. What a task needs follows from its task definition, which is
+//! Tasks in PROVISIONING: they wait for room on a container instance, of their capacity provider where they have one, by what
+//! they need, so that room that comes is offered to those that it could serve. Those that wait for their turn before that
+//! stand in `turns`. What a task needs follows from its task definition, which is
 //! no row of a cluster: it is noted when the task is made, and anew once after a start.
 
 use std::sync::Arc;
@@ -31,7 +32,7 @@ pub(super) struct Provisioning {
 impl Provisioning {
     /// A task is written or forgotten.
     pub(super) fn task(&mut self, id: &TaskId, new: Option<&TaskRow>) {
-        if !new.is_some_and(TaskRow::is_provisioning) {
+        if !new.is_some_and(TaskRow::awaits_room) {
             self.forget(id);
         } else if !self.known.contains_key(id) {
             self.unknown.insert(*id);
@@ -52,7 +53,7 @@ impl Provisioning {
 impl Cluster {
     /// How many tasks wait in PROVISIONING.
     pub fn provisioning(&self) -> usize {
-        self.provisioning.unknown.len() + self.provisioning.known.len()
+        self.provisioning.unknown.len() + self.provisioning.known.len() + self.awaiting_turn()
     }
 
     /// Those of which it is not known what they ask for.
@@ -86,7 +87,7 @@ impl Cluster {
         Some(*id)
     }
 
-    /// The tasks in PROVISIONING.
+    /// The tasks in PROVISIONING that wait for room.
     pub fn provisioning_tasks(&self) -> impl Iterator<Item = &Arc<TaskRow>> {
         let ids = self.provisioning.unknown.iter().chain(self.provisioning.known.keys());
         ids.filter_map(|id| self.task(id))
@@ -95,19 +96,25 @@ impl Cluster {
     /// What is wrong with the index of tasks in PROVISIONING.
     pub fn provisioning_broken(&self) -> Option<String> {
         let waits: OrdSet<TaskId> =
-            self.tasks.values().filter(|row| row.is_provisioning()).map(|row| row.id).collect();
+            self.tasks.values().filter(|row| row.awaits_room()).map(|row| row.id).collect();
         let kept = &self.provisioning;
         let here: OrdSet<TaskId> = kept.unknown.iter().chain(kept.known.keys()).copied().collect();
         let places = kept.shapes.values().flat_map(|alike| alike.tasks.iter().map(|(_, id)| *id));
         let shaped: OrdSet<TaskId> = places.collect();
         let known: OrdSet<TaskId> = kept.known.keys().copied().collect();
-        (here != waits || shaped != known || here.len() != self.provisioning()).then(|| format!("{kept:?}"))
+        (here != waits || shaped != known || here.len() + self.awaiting_turn() != self.provisioning())
+            .then(|| format!("{kept:?}"))
     }
 }
 
 impl TaskRow {
-    /// Whether it waits for room.
+    /// Whether it waits, for room or for its turn.
     pub fn is_provisioning(&self) -> bool {
         self.waits.is_some() && self.last == TaskStatus::Provisioning
+    }
+
+    /// Whether it waits for room alone.
+    pub fn awaits_room(&self) -> bool {
+        self.is_provisioning() && !self.awaits_turn()
     }
 }

@@ -125,6 +125,7 @@ impl Cluster {
         self.facets.task(old.as_deref(), Some(row));
         self.used_capacity.task(old.as_deref(), Some(row));
         self.provisioning.task(&row.id, Some(row));
+        self.took_turn(old.as_deref(), Some(row));
         if old.as_ref().is_some_and(|old| old.counts_alike(row)) {
             return;
         }
@@ -141,7 +142,15 @@ impl Cluster {
         self.facets.task(Some(&old), None);
         self.used_capacity.task(Some(&old), None);
         self.provisioning.task(id, None);
+        self.took_turn(Some(&old), None);
         self.subtract(&old, &self.site(&old));
+    }
+
+    /// Also where it is only read: who has the turn since is looked for after a start too.
+    fn took_turn(&mut self, old: Option<&TaskRow>, new: Option<&TaskRow>) {
+        if let Some(started_by) = self.turns.task(old, new) {
+            self.agenda.mark(Mark::Turn(started_by));
+        }
     }
 
     fn aged(&mut self, old: Option<&TaskRow>, new: Option<&TaskRow>) {

@@ -6,6 +6,7 @@ use state::Domain;
 use super::*;
 use crate::{
     account::settings,
+    beyond::On,
     instance::state as standing,
     service, tags as tagging, task,
     testing::{World, ctx, from, on_account, refusal},
@@ -145,6 +146,6 @@ fn what_ecs_itself_sets_counts_against_no_limit() {
     let mut tags = vec![tagging::tag("aws:ecs:clusterName", "c")];
     let tag = |key: &str| tagging::tag(key, "").shown();
     let many: Vec<_> = (0..50).map(|n| tag(&n.to_string())).collect();
-    tagging::merge(&mut tags, many).unwrap();
-    assert!(tagging::merge(&mut tags, vec![tag("more")]).is_err());
+    tagging::merge(On::Other, &mut tags, many).unwrap();
+    assert!(tagging::merge(On::Other, &mut tags, vec![tag("more")]).is_err());
 }

@@ -3,9 +3,10 @@
 use ecs_model::errors;
 use wire::Error;
 
-use super::{Explanation, Look};
+use super::{Explanation, Look, refusals};
 use crate::{
-    arn,
+    arn, beyond,
+    capacity::distribution,
     cluster::{ContainerRow, Desired, HealthStatus, InstanceRow, TaskId, TaskRow, TaskStatus},
 };
 
@@ -101,8 +102,7 @@ fn running(row: &TaskRow, told: &mut Explanation) {
 fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     if row.instance.is_none() {
         told.because.push("it has no container instance yet".to_owned());
-        told.waits_for.push("capacity of its capacity provider".to_owned());
-        return;
+        return waiting(look, row, told);
     }
     if away(look, row, told) {
         return;
@@ -130,6 +130,31 @@ fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
          held by a task that ends waits for them"
             .to_owned(),
     );
+}
+
+/// A task that waits in PROVISIONING: for its turn, for room as its RunTask asked, or for its provider to grow.
+fn waiting(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
+    let Some(waits) = &row.waits else { return };
+    let (until, started_by) = (waits.until.to_iso8601(), row.started_by.as_deref().unwrap_or_default());
+    if waits.turn.is_some() {
+        let before = look.state.turns(started_by).take_while(|id| *id != row.id).count();
+        told.because.push(beyond::no_turn(look.state, started_by));
+        told.waits_for.push(format!(
+            "its turn among the tasks that {started_by} started, until {until}; {} before it",
+            if before == 1 { "1 waits".to_owned() } else { format!("{before} wait") }
+        ));
+        told.would_change.push(format!("the end of a task that {started_by} started"));
+        return;
+    }
+    if waits.queue_seconds.is_none() {
+        told.waits_for.push("capacity of its capacity provider".to_owned());
+        return;
+    }
+    told.waits_for.push(format!("room on a container instance until {until}"));
+    let definition = look.account.task_definition(&row.task_definition);
+    if let Some(request) = definition.and_then(|definition| distribution::of_waiting(row, definition)) {
+        refusals::add(look, &request, told);
+    }
 }
 
 /// Whether nobody can say how it is, because the agent of its host is away.

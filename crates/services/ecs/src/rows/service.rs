@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
 use super::{
-    CapacityProviderStrategyItem, DeploymentId, ServiceDeploymentRow, ServiceName, ServiceRevisionRow,
-    TaskDefinitionId,
+    CapacityProviderStrategyItem, DeploymentId, InstanceId, ServiceDeploymentRow, ServiceName,
+    ServiceRevisionRow, TaskDefinitionId,
 };
 
 /// How a service spreads its tasks.
@@ -94,15 +94,18 @@ impl ServiceInVersion1 {
     }
 }
 
-/// How far a service is rebalanced over zones.
+/// How far a service is rebalanced: over zones, or onto fewer container instances.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct RebalancingRow {
     /// How many tasks it has for that beyond those that it wants: as many stop elsewhere once all are healthy.
     pub extra: i32,
-    /// Start none before this time: some of the last ones have ended.
+    /// Start none before this time: some of the last ones have ended, or nothing was to be gained.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
+    /// The container instance that is being emptied of its tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub from: Option<InstanceId>,
 }
 
 /// How deployments go, as it was given: what holds stands beside it in the row.

@@ -30,6 +30,12 @@ pub struct WaitRow {
     pub until: Timestamp,
     pub placement_constraints: Vec<PlacementConstraint>,
     pub placement_strategy: Vec<PlacementStrategy>,
+    /// It waits as a tag of its RunTask asks, for so long at the most; without one, for its capacity provider to grow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_seconds: Option<u32>,
+    /// It waits for its turn before that: until fewer tasks of its `startedBy` go on than these.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub turn: Option<u32>,
 }
 
 /// What one container has otherwise than its definition.

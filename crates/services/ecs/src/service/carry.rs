@@ -9,13 +9,17 @@ use super::{
 };
 use crate::{
     account::TaskDefinitionRow,
-    capacity::distribution::Distribution,
+    beyond::Wishes,
+    capacity::{self, distribution::Distribution},
     cluster::{
         DeploymentControllerType, DeploymentId, DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId,
         TaskStopCode, Txn, tally::Class,
     },
     limits, placement, tags,
-    task::{self, run::Origin},
+    task::{
+        self,
+        run::{Origin, Wait},
+    },
 };
 
 /// Brings a service of strategy REPLICA further, as its controller plans it: all of it at once, or each of its revisions by
@@ -130,8 +134,12 @@ fn start(
         }
         if let Some((place, capacity_provider)) = places.place(txn) {
             let origin = Origin { capacity_provider, ..origin.clone() };
-            let of_service = (&*service.placement_constraints, &*service.placement_strategy);
-            started.push(task::run::begin(txn, definition, origin, place, of_service).id);
+            let wait = Wait {
+                constraints: &service.placement_constraints,
+                order: &service.placement_strategy,
+                wishes: Wishes::default(),
+            };
+            started.push(task::run::begin(txn, definition, origin, place, wait).id);
         }
     }
     let set = task_set(service, primary);
@@ -155,15 +163,19 @@ pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<Deployme
     }
 }
 
-/// Starts one task of a deployment on a given container instance, for a daemon.
+/// Starts one task of the PRIMARY deployment on a given container instance; it is of the capacity provider of that, where there
+/// is a strategy.
 pub fn start_on(
     txn: &mut Txn,
     service: &ServiceRow,
     definition: &TaskDefinitionRow,
     on: InstanceId,
 ) -> TaskId {
-    let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
-    task::run::start(txn, definition, origin, on).id
+    let primary = &service.deployments[0];
+    let host = txn.state.instance(&on).filter(|_| !primary.capacity_provider_strategy.is_empty());
+    let capacity_provider = host.and_then(|row| capacity::of_instance(row)).map(Box::from);
+    let origin = origin(service, primary, definition, &txn.state.row.name);
+    task::run::start(txn, definition, Origin { capacity_provider, ..origin }, on).id
 }
 
 fn origin(

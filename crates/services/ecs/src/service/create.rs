@@ -8,6 +8,7 @@ use wire::Error;
 use super::{configuration, deployment, describe, grace, rebalancing};
 use crate::{
     account::TaskDefinitionRow,
+    beyond::On,
     capacity::wanted,
     cluster::{
         CapacityProviderStrategyItem, DeploymentControllerType, LaunchType, PlacementConstraint,
@@ -69,7 +70,7 @@ fn made(
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let strategy = request.placement_strategy.unwrap_or_default().stored();
     check_placement(scheduling, definition, &constraints, &strategy)?;
-    tags::check(request.tags.as_deref().unwrap_or_default())?;
+    tags::check_on(On::service(scheduling), request.tags.as_deref().unwrap_or_default())?;
     let rebalancing = rebalancing::of_new(
         request.availability_zone_rebalancing.stored(),
         &rebalancing::Service {

@@ -6,7 +6,9 @@ use std::collections::BTreeMap;
 use wire::Timestamp;
 
 use crate::{
-    cluster::{DeploymentId, ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes, tally::Zone},
+    cluster::{
+        DeploymentId, InstanceId, ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes, tally::Zone,
+    },
     limits,
 };
 
@@ -160,6 +162,16 @@ pub fn stopped_in(zone: &str, tasks: &[TaskId]) -> String {
 /// `is unable to place a task in a because no container instance met all of its requirements.`
 pub fn unplaced_in(zone: &str) -> String {
     format!("{NOT_IN_ZONE}{zone}{NO_INSTANCE}")
+}
+
+/// `has started 1 tasks to empty (container-instance a): (task x).`
+pub fn started_to_empty(host: &InstanceId, task: &TaskId) -> String {
+    format!("{STARTED}1 tasks to empty (container-instance {host}): (task {task}).")
+}
+
+/// `has stopped 1 running tasks to empty (container-instance a): (task x).`
+pub fn stopped_to_empty(host: &InstanceId, task: &TaskId) -> String {
+    format!("{STOPPED}1 running tasks to empty (container-instance {host}): (task {task}).")
 }
 
 fn counts(zones: &BTreeMap<Zone, usize>) -> String {

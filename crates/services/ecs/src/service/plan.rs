@@ -4,6 +4,7 @@
 pub mod daemon;
 pub mod external;
 pub mod fleet;
+pub mod packing;
 pub mod percents;
 pub mod rolling;
 pub mod stages;

@@ -1,21 +1,32 @@
-//! Availability Zone rebalancing: which services may have it, which have it when nobody says, and (`moves`) how it goes.
+//! Availability Zone rebalancing: which services may have it, which have it when nobody says, and (`moves`) how it goes. Beside it
+//! what a tag asks for beyond ECS: rebalancing onto fewer container instances (`packing`), of services that cannot have the other.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-rebalancing.html>
 
 mod moves;
+mod packing;
 #[cfg(test)]
 mod tests;
 
 use ecs_model::errors;
 use wire::Error;
 
-pub use self::moves::advance;
-
-use crate::rows::{
-    AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType, Scheduling,
-    ServiceRow,
+use crate::{
+    cluster::Txn,
+    rows::{
+        AvailabilityZoneRebalancing, PlacementConstraint, PlacementStrategy, PlacementStrategyType,
+        Scheduling, ServiceRow,
+    },
 };
 
 const ZONE: &str = "attribute:ecs.availability-zone";
+
+/// Does of a service what can be done now.
+pub fn advance(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
+    match packing::is_on(service) {
+        true => packing::advance(txn, service),
+        false => moves::advance(txn, service, before),
+    }
+}
 
 /// What decides.
 pub struct Service<'a> {

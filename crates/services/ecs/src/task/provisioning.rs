@@ -1,9 +1,11 @@
-//! Tasks that wait for the capacity of a provider which grows: they are PROVISIONING until there is room, or for too long.
+//! Tasks that wait for the capacity of a provider which grows, or as a tag of their RunTask asks: they are PROVISIONING until
+//! there is room, or for too long. Those of a `startedBy` of which only so many may go on wait for their turn before that.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-scaling-behavior.html>
 
 use crate::{
+    beyond,
     capacity::distribution,
-    cluster::{InstanceId, Mark, TaskId, TaskRow, TaskStatus, Txn, Writes},
+    cluster::{InstanceId, Mark, TaskId, TaskRow, TaskStatus, Txn, WaitRow, Writes},
     limits, placement, service,
 };
 
@@ -29,20 +31,60 @@ pub fn room(txn: &mut Txn, host: &InstanceId) {
     }
 }
 
+/// Whether one more task of a `startedBy` may go on, of which so many may: nobody waits for that before it.
+pub fn has_turn(txn: &Txn, started_by: Option<&str>, max_concurrent: Option<u32>) -> bool {
+    let (Some(started_by), Some(most)) = (started_by, max_concurrent) else { return true };
+    let going = u32::try_from(txn.state.going(started_by)).unwrap_or(u32::MAX);
+    going < most && txn.state.next_turn(started_by).is_none()
+}
+
+/// Those of the tasks of a `startedBy` that wait for their turn have it, the oldest first, as far as they may.
+pub fn turn(txn: &mut Txn, started_by: &str) {
+    while let Some((id, most)) = txn.state.next_turn(started_by) {
+        if txn.state.going(started_by) >= most {
+            return;
+        }
+        if txn.full() {
+            return txn.mark(Mark::Turn(started_by.to_owned()));
+        }
+        admit(txn, &id);
+    }
+}
+
+/// A task has its turn: it goes on from now, also while there is no room for it.
+fn admit(txn: &mut Txn, id: &TaskId) {
+    let Some(task) = txn.state.task(id).cloned() else { return };
+    let waits = task.waits.as_ref().map(|waits| Box::new(WaitRow { turn: None, ..waits.as_ref().clone() }));
+    txn.put_task(TaskRow { waits, ..task.as_ref().clone() });
+    let Some((task, request)) = asks(txn, id) else { return };
+    match placement::place(&mut txn.state, &request, txn.ids) {
+        Ok(host) => assign(txn, id, host),
+        Err(_) => txn.state.provisions(&task, &request),
+    }
+}
+
 /// A task has waited for as long as one does: it fails, if there is still no room.
 pub fn waited(txn: &mut Txn, id: &TaskId) {
     let Some(task) = txn.state.task(id).filter(|task| task.is_provisioning()).cloned() else { return };
-    let found = asks(txn, id).map(|(_, request)| placement::place(&mut txn.state, &request, txn.ids));
+    let found = asks(txn, id).map(|(_, request)| match task.awaits_turn() {
+        true => Err(beyond::no_turn(&txn.state, task.started_by.as_deref().unwrap_or_default())),
+        false => placement::place(&mut txn.state, &request, txn.ids).map_err(|why| why.reason().to_owned()),
+    });
     let reason = match found {
         Some(Ok(host)) => return assign(txn, id, host),
-        Some(Err(refused)) => refused.reason(),
+        Some(Err(reason)) => reason,
         // What it asks for is not known any more.
-        None => "Task failed to start",
+        None => "Task failed to start".to_owned(),
     };
-    let happening = Happening::NotProvisioned { reason: reason.to_owned() };
+    let happening = Happening::NotProvisioned { reason };
     let after = txn.put_task(lifecycle::step(&task, &happening, txn.now()));
     service::task_stopped(txn, &task, &after);
     txn.trim();
+}
+
+/// How long it waits at the most, in milliseconds.
+pub fn longest_ms(queue_seconds: Option<u32>) -> i64 {
+    queue_seconds.map_or(limits::PROVISIONING_MS, |seconds| i64::from(seconds) * 1000)
 }
 
 /// Whether another task may wait.

@@ -7,10 +7,11 @@ use ecs_model::{self as ecs, errors};
 use sha2::{Digest, Sha256};
 use wire::Error;
 
-use super::describe;
+use super::{describe, provisioning};
 use crate::{
     account::{TaskDefinitionRow, health_check_runs},
     arn,
+    beyond::{self, On, Wishes},
     capacity::{
         distribution::{Distribution, Place},
         wanted,
@@ -54,26 +55,37 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
     network(&definition, request.network_configuration.is_some())?;
     let origin = origin(txn, &definition, Given::of_run(&request))?;
+    let wishes = Wishes::of(request.tags.as_deref().unwrap_or_default(), origin.started_by.as_deref())?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let order = request.placement_strategy.unwrap_or_default().stored();
     let wanted =
         placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &order)?;
-    if strategy.is_empty() && txn.state.totals().instances.active == 0 {
+    let queues = wishes.queue_seconds.is_some();
+    if strategy.is_empty() && !queues && txn.state.totals().instances.active == 0 {
         return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
     }
-    let mut tasks = Vec::new();
-    let mut places = Distribution::new(wanted, &strategy).by_chance();
+    let wait = Wait { constraints: &constraints, order: &order, wishes };
+    let (mut tasks, mut too_many) = (Vec::new(), None);
+    let mut places = Distribution::new(wanted, &strategy).by_chance().queueing(queues);
     for _ in 0..count {
+        let has_turn = provisioning::has_turn(txn, origin.started_by.as_deref(), wishes.max_concurrent);
         if places.is_over() {
             break;
         }
-        if let Some((place, capacity_provider)) = places.place(txn) {
+        let place = match has_turn {
+            true => places.place(txn),
+            false => queues.then(|| places.hold(txn)).flatten(),
+        };
+        if let Some((place, capacity_provider)) = place {
             let origin = Origin { capacity_provider, ..origin.clone() };
-            tasks.push(begin(txn, &definition, origin, place, (&constraints, &order)));
+            tasks.push(begin(txn, &definition, origin, place, wait));
+        } else if !has_turn {
+            too_many = Some(beyond::failure(&txn.state, origin.started_by.as_deref().unwrap_or_default()));
+            break;
         }
     }
     let refused = places.refused().flat_map(|(_, refused)| refused.failures(txn.ctx, &txn.state.row.name));
-    let failures = refused.collect();
+    let failures = refused.chain(too_many).collect();
     // What started nothing may be tried again with the same token.
     if let Some(token) = request.client_token.filter(|_| !tasks.is_empty()) {
         let ids = tasks.iter().map(|row| row.id).collect();
@@ -127,28 +139,42 @@ pub fn start(
     txn.put_task(row)
 }
 
-/// Makes a task where there is a place for it; one that waits for that asks for these constraints and strategies then.
+/// What a task that has no place yet asks for once there is one, and how it waits for that.
+#[derive(Debug, Clone, Copy)]
+pub struct Wait<'a> {
+    pub constraints: &'a [PlacementConstraint],
+    pub order: &'a [PlacementStrategy],
+    pub wishes: Wishes,
+}
+
+/// Makes a task where there is a place for it, or one that waits.
 pub fn begin(
     txn: &mut Txn,
     definition: &TaskDefinitionRow,
     origin: Origin,
     place: Place,
-    (constraints, order): (&[PlacementConstraint], &[PlacementStrategy]),
+    wait: Wait,
 ) -> Arc<TaskRow> {
     let request = match place {
         Place::On(instance) => return start(txn, definition, origin, instance),
-        Place::Waits(request) => request,
+        Place::Waits(request) => Some(request),
+        Place::Turn => None,
     };
     let needs = definition.needs(&origin.overrides).resources;
+    let Wishes { queue_seconds, max_concurrent } = wait.wishes;
     let waits = WaitRow {
-        until: txn.now().plus_millis(limits::PROVISIONING_MS),
-        placement_constraints: constraints.to_vec(),
-        placement_strategy: order.to_vec(),
+        until: txn.now().plus_millis(provisioning::longest_ms(queue_seconds)),
+        placement_constraints: wait.constraints.to_vec(),
+        placement_strategy: wait.order.to_vec(),
+        queue_seconds,
+        turn: max_concurrent.filter(|_| request.is_none()),
     };
     let made = made(txn, definition, origin, needs);
     let row = TaskRow { last: TaskStatus::Provisioning, waits: Some(Box::new(waits)), ..made };
     let row = txn.put_task(row);
-    txn.state.provisions(&row, &request);
+    if let Some(request) = request {
+        txn.state.provisions(&row, &request);
+    }
     row
 }
 
@@ -239,6 +265,8 @@ struct Given<'a> {
     started_by_length: usize,
     overrides: Option<&'a ecs::TaskOverride>,
     tags: Option<&'a [ecs::Tag]>,
+    /// Whether these are a RunTask's.
+    on: On,
     propagate: Option<ecs::PropagateTags>,
     managed: bool,
     enable_execute_command: bool,
@@ -250,6 +278,7 @@ impl<'a> Given<'a> {
             group: request.group.as_deref(),
             started_by: request.started_by.as_deref(),
             started_by_length: limits::STARTED_BY_RUN,
+            on: On::RunTask,
             overrides: request.overrides.as_ref(),
             tags: request.tags.as_deref(),
             propagate: request.propagate_tags,
@@ -263,6 +292,7 @@ impl<'a> Given<'a> {
             group: request.group.as_deref(),
             started_by: request.started_by.as_deref(),
             started_by_length: limits::STARTED_BY_START,
+            on: On::Other,
             overrides: request.overrides.as_ref(),
             tags: request.tags.as_deref(),
             propagate: request.propagate_tags,
@@ -289,7 +319,7 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
     let overrides = given.overrides.cloned().unwrap_or_default();
     definition.check_overrides(&overrides)?;
     let given_tags = given.tags.unwrap_or_default();
-    tags::check(given_tags)?;
+    tags::check_on(given.on, given_tags)?;
     let mut all = given_tags.to_vec().stored();
     match given.propagate {
         Some(ecs::PropagateTags::TaskDefinition) => tags::add_missing(&mut all, &definition.tags),

@@ -120,7 +120,11 @@ fn run_task(row: &ScheduleRow, run: &InvocationRow, task: &RunTaskRow, overrides
         let tag = |tag: &std::collections::BTreeMap<String, String>| {
             json!({"key": tag.get("key"), "value": tag.get("value")})
         };
-        tags.iter().map(tag).map(without_nulls).collect()
+        // What is meant for Scheduler is nothing to ECS.
+        let of_task = |tag: &&std::collections::BTreeMap<String, String>| {
+            !tag.get("key").is_some_and(|key| super::tags::is_own(key))
+        };
+        tags.iter().filter(of_task).map(tag).map(without_nulls).collect()
     }));
     Value::Object(input)
 }

@@ -15,6 +15,11 @@ pub const CONCURRENCY: &str = "roadstead:concurrency";
 /// `true`: a run whose tasks find no room on any host is retried by the retry policy. On AWS it counts as done.
 pub const RETRY_WITHOUT_CAPACITY: &str = "roadstead:retry-without-capacity";
 
+/// Whether a tag is meant for Scheduler, and not for the tasks.
+pub fn is_own(key: &str) -> bool {
+    matches!(key, CONCURRENCY | RETRY_WITHOUT_CAPACITY)
+}
+
 /// Checks a tag that is ours.
 ///
 /// # Errors

@@ -112,7 +112,7 @@ fn every_member_reaches_run_task() {
         "PlacementStrategy": [{"type": "spread", "field": "host"}],
         "PropagateTags": "TASK_DEFINITION",
         "ReferenceId": "r",
-        "Tags": [{"key": "k", "value": "v"}],
+        "Tags": [{"key": "k", "value": "v"}, {"key": "roadstead:retry-without-capacity", "value": "true"}],
     });
     let input = r#"{"containerOverrides":[{"name":"app","environment":[{"name":"AT","value":"<aws.scheduler.scheduled-time>"}]}]}"#;
     let more = json!({"Target": {"EcsParameters": parameters, "Input": input}});

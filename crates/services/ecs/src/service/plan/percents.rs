@@ -30,6 +30,8 @@ pub struct Want {
     pub maximum_percent: i32,
     /// The PRIMARY deployment may start tasks now: no back-off, and the last try found room.
     pub may_start: bool,
+    /// No other task is replaced before the last one that came is healthy.
+    pub one_at_a_time: bool,
     /// The PRIMARY deployment has failed and starts no task any more: none goes that none can replace.
     pub stalled: bool,
 }
@@ -107,7 +109,21 @@ pub fn plan(want: &Want, tasks: &Tasks, protected: &Tasks) -> Plan {
     let stop = Tasks { current: surplus, outdated: replace(want, tasks, protected, start) };
     let full = want.may_start && !want.stalled && missing > 0 && room == 0;
     let blocked = full && stop.all() == 0 && tasks.current.not_healthy == 0;
-    Plan { start, stop, blocked }
+    let plan = Plan { start, stop, blocked };
+    if want.one_at_a_time { one_at_a_time(want, tasks, plan) } else { plan }
+}
+
+/// No more of a plan than replaces one task: where one is on its way nothing else is touched, and where one is too many an
+/// outdated one goes. What is no replacement goes on as planned: a surplus goes, and where nothing is outdated all start.
+fn one_at_a_time(want: &Want, tasks: &Tasks, plan: Plan) -> Plan {
+    if tasks.outdated.all() == 0 {
+        return plan;
+    }
+    let over = tasks.all() - plan.stop.current.all() - want.desired;
+    let is_coming = tasks.current.not_healthy > plan.stop.current.not_healthy;
+    let start = if is_coming || over > 0 { 0 } else { plan.start.min(1) };
+    let most = if is_coming || over < 0 || start > 0 { 0 } else { over.max(1) };
+    Plan { start, stop: Tasks { outdated: plan.stop.outdated.at_most(most), ..plan.stop }, ..plan }
 }
 
 /// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new

@@ -6,6 +6,7 @@ use super::{
     zones,
 };
 use crate::{
+    beyond,
     capacity::strategy,
     cluster::{
         DeploymentId,
@@ -29,6 +30,7 @@ pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) 
         minimum_healthy_percent: view.service.minimum_healthy_percent,
         maximum_percent: view.service.maximum_percent,
         may_start: view.may_start,
+        one_at_a_time: beyond::replaces_one_at_a_time(&view.service.tags),
         stalled: view.has_failed(),
     };
     let protected = count(view, &which, |class| class.is_protected);

@@ -36,7 +36,7 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
             let has = i32::try_from(share.count(stays)).unwrap_or(i32::MAX);
             let extra = of.extra.min(has - service.desired_count).max(0);
             let not_before = if extra < of.extra { Some(retry_at(txn)) } else { of.not_before };
-            service.rebalancing = Some(RebalancingRow { extra, not_before });
+            service.rebalancing = Some(RebalancingRow { extra, not_before, from: None });
             if all_healthy && extra > 0 {
                 stop(txn, service, &share, extra);
             }
@@ -52,11 +52,11 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
 }
 
 /// On a container instance that is not to be emptied.
-fn stays(class: Class) -> bool {
+pub(super) fn stays(class: Class) -> bool {
     !class.leaving
 }
 
-fn retry_at(txn: &Txn) -> Timestamp {
+pub(super) fn retry_at(txn: &Txn) -> Timestamp {
     txn.now().plus_millis(limits::REBALANCING_RETRY_MS)
 }
 
@@ -116,7 +116,7 @@ fn start(
     }
     if extra > 0 {
         let extra = i32::try_from(extra).unwrap_or(i32::MAX);
-        service.rebalancing = Some(RebalancingRow { extra, not_before: None });
+        service.rebalancing = Some(RebalancingRow { extra, not_before: None, from: None });
     }
 }
 
@@ -172,5 +172,5 @@ fn stop(txn: &mut Txn, service: &mut ServiceRow, share: &Share, extra: i32) {
     }
     let count = stopped.values().map(Vec::len).sum::<usize>();
     let extra = extra - i32::try_from(count).unwrap_or(extra);
-    service.rebalancing = Some(RebalancingRow { extra, not_before: None });
+    service.rebalancing = Some(RebalancingRow { extra, not_before: None, from: None });
 }

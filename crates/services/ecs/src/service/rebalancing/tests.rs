@@ -243,3 +243,161 @@ fn what_is_in_balance_costs_no_look_at_the_container_instances() {
     });
     assert_eq!(looked[0], looked[1]);
 }
+
+mod packing {
+    //! Onto fewer container instances, where a tag asks for it.
+
+    use super::*;
+    use crate::{
+        tags::{tag_resource, untag_resource},
+        testing::refusal,
+    };
+
+    fn tagged() -> Value {
+        json!({
+            "placementStrategy": [{"type": "binpack", "field": "memory"}],
+            "tags": [{"key": "roadstead:rebalance", "value": "binpack"}],
+        })
+    }
+
+    /// How many tasks of the service shall run on each of the container instances.
+    fn on(world: &World, hosts: &[String]) -> Vec<usize> {
+        let there = |host: &String| {
+            let host = crate::cluster::InstanceId::parse(host).unwrap();
+            let tasks = world.state.tasks_on(&host);
+            tasks.filter(|task| task.desired == Desired::Running).count()
+        };
+        hosts.iter().map(there).collect()
+    }
+
+    /// A service of two tasks on two container instances, of which the first has room for both since another task ended.
+    fn apart(more: Value) -> (World, Vec<String>) {
+        let mut world = World::new();
+        let first = world.host(200);
+        let other = world.call(crate::task::run::run_task, json!({"taskDefinition": "web:1"})).unwrap();
+        create(&mut world, 1, more);
+        let second = world.host(100);
+        update(&mut world, json!({"desiredCount": 2}));
+        world.obey();
+        let hosts = vec![first, second];
+        assert_eq!(on(&world, &hosts), [2, 1]);
+        let other = other.tasks.unwrap().remove(0).task_arn.unwrap();
+        world.call(crate::task::stop::stop_task, json!({"task": other})).unwrap();
+        world.obey();
+        assert_eq!(on(&world, &hosts), [1, 1]);
+        (world, hosts)
+    }
+
+    #[test]
+    fn one_task_after_the_other_moves_until_a_container_instance_is_empty() {
+        let (mut world, hosts) = apart(tagged());
+        world.pass(crate::limits::REBALANCING_RETRY_MS);
+        let mut is = on(&world, &hosts);
+        is.sort_unstable();
+        assert_eq!((is, up(&world)), (vec![1, 2], 2), "one has started, and none has stopped");
+        world.obey();
+        let mut is = on(&world, &hosts);
+        is.sort_unstable();
+        assert_eq!(is, [0, 2]);
+        assert_eq!(counts(&world.service("s")), (2, 2, 0));
+        let all = said(&world);
+        assert_eq!(
+            all[all.len() - 3..],
+            [
+                "has started 1 tasks to empty (container-instance): (task).",
+                "has stopped 1 running tasks to empty (container-instance): (task).",
+                "has reached a steady state.",
+            ]
+        );
+        // Nothing is gained: it is quiet.
+        world.pass(3_600_000);
+        assert_eq!(said(&world), all);
+    }
+
+    #[test]
+    fn without_the_tag_or_the_strategy_nothing_moves() {
+        let strategy = json!([{"type": "random"}]);
+        for more in [
+            json!({"placementStrategy": [{"type": "binpack", "field": "memory"}]}),
+            json!({"placementStrategy": strategy, "tags": tagged()["tags"]}),
+            json!({
+                "placementStrategy": tagged()["placementStrategy"],
+                "tags": tagged()["tags"],
+                "deploymentConfiguration": {"maximumPercent": 149},
+            }),
+        ] {
+            let (mut world, hosts) = apart(more);
+            world.pass(3_600_000);
+            world.obey();
+            assert_eq!(on(&world, &hosts), [1, 1]);
+        }
+    }
+
+    #[test]
+    fn the_tag_counts_as_soon_as_it_is_there_and_no_longer_than_that() {
+        let (mut world, hosts) =
+            apart(json!({"placementStrategy": [{"type": "binpack", "field": "memory"}]}));
+        let arn = world.service("s").service_arn;
+        let bad = json!({"resourceArn": arn, "tags": [{"key": "roadstead:rebalance", "value": "spread"}]});
+        assert_eq!(refusal(world.call(tag_resource, bad)).1, "The tag roadstead:rebalance is binpack.");
+        world.call(tag_resource, json!({"resourceArn": arn, "tags": tagged()["tags"]})).unwrap();
+        assert_eq!(on(&world, &hosts).iter().sum::<usize>(), 3);
+        world.call(untag_resource, json!({"resourceArn": arn, "tagKeys": ["roadstead:rebalance"]})).unwrap();
+        world.obey();
+        assert_eq!(on(&world, &hosts), [1, 1], "what was begun is undone");
+    }
+
+    #[test]
+    fn protected_tasks_stay_where_they_are() {
+        let (mut world, hosts) = apart(tagged());
+        let all = json!({"tasks": world.live(), "protectionEnabled": true, "expiresInMinutes": 2880});
+        world.call(protection::update_task_protection, all).unwrap();
+        world.pass(3_600_000);
+        world.obey();
+        assert_eq!(on(&world, &hosts), [1, 1]);
+    }
+
+    #[test]
+    fn a_task_that_does_not_stay_costs_none_of_the_others() {
+        let (mut world, hosts) = apart(tagged());
+        for _ in 0..60 {
+            world.pass(60_000);
+            let coming: Vec<String> = world
+                .state
+                .tasks()
+                .filter(|task| task.last < TaskStatus::Running)
+                .map(|task| task.id.to_string())
+                .collect();
+            coming.iter().for_each(|id| world.report(id, "STOPPED", Some(1)));
+            assert_eq!((up(&world), on(&world, &hosts)), (2, vec![1, 1]));
+        }
+        let starts = said(&world).iter().filter(|event| event.contains("to empty")).count();
+        assert!((2..=12).contains(&starts), "{starts}");
+    }
+
+    #[test]
+    fn a_service_of_strategy_daemon_has_no_such_tag() {
+        let mut world = World::new();
+        let request = json!({"serviceName": "s", "taskDefinition": "web:1", "schedulingStrategy": "DAEMON",
+            "tags": [{"key": "roadstead:one-at-a-time", "value": "true"}]});
+        let (code, text) = refusal(world.call(crate::service::create::create_service, request));
+        let said = "The tag roadstead:one-at-a-time is for services of strategy REPLICA alone.";
+        assert_eq!((&*code, &*text), ("InvalidParameterException", said));
+    }
+
+    #[test]
+    fn a_deployment_replaces_one_task_at_a_time() {
+        let mut world = World::new();
+        world.host(1000);
+        create(&mut world, 3, json!({"tags": [{"key": "roadstead:one-at-a-time", "value": "true"}]}));
+        world.obey();
+        update(&mut world, json!({"taskDefinition": "web:2"}));
+        for _ in 0..3 {
+            assert_eq!(world.live().len(), 4, "one has started");
+            assert!(run_one(&mut world));
+        }
+        assert_eq!((world.live().len(), run_one(&mut world)), (3, false));
+        world.obey();
+        assert_eq!(world.service("s").deployments.unwrap().len(), 1);
+    }
+}

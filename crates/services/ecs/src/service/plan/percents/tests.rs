@@ -42,7 +42,15 @@ fn seen(text: &str) -> Vec<Seen> {
 }
 
 fn want(desired: i32, minimum_healthy_percent: i32, maximum_percent: i32) -> Want {
-    Want { desired, moving: 0, minimum_healthy_percent, maximum_percent, may_start: true, stalled: false }
+    Want {
+        desired,
+        moving: 0,
+        minimum_healthy_percent,
+        maximum_percent,
+        may_start: true,
+        one_at_a_time: false,
+        stalled: false,
+    }
 }
 
 #[test]
@@ -86,6 +94,38 @@ fn examples() {
         (Want { moving: 1, ..want(2, 100, 200) }, "N", 1, vec![]),
     ] {
         let plan = plan(&want, &seen(tasks));
+        assert_eq!((plan.start, plan.stop), (start, stop), "{want:?} {tasks}");
+    }
+}
+
+#[test]
+fn one_task_is_replaced_at_a_time() {
+    for (want, tasks, start, stop) in [
+        (want(3, 100, 200), "OOO", 1, vec![]),
+        (want(3, 100, 200), "OOOn", 0, vec![]),
+        (want(3, 100, 200), "OOON", 0, vec![2]),
+        (want(3, 100, 200), "OON", 1, vec![]),
+        (want(3, 100, 200), "ONNN", 0, vec![0]),
+        // No room above: one goes first, and the next one once its replacement is healthy.
+        (want(4, 50, 100), "OOOO", 0, vec![3]),
+        (want(4, 50, 100), "OOO", 1, vec![]),
+        (want(4, 50, 100), "OOOn", 0, vec![]),
+        (want(4, 50, 100), "OOON", 0, vec![2]),
+        (want(1, 100, 100), "O", 0, vec![]),
+        // Unhealthy ones wait as well.
+        (want(3, 0, 200), "ooo", 1, vec![]),
+        (want(3, 0, 200), "ooon", 0, vec![]),
+        // What is no replacement: a new service, growing, shrinking.
+        (want(3, 100, 200), "", 3, vec![]),
+        (want(5, 100, 200), "NN", 3, vec![]),
+        (want(1, 100, 200), "NNN", 0, vec![1, 2]),
+        (want(2, 100, 200), "OOOOO", 0, vec![2, 3, 4]),
+        // Protected ones are waited for.
+        (want(1, 100, 200), "Q", 1, vec![]),
+        (want(1, 100, 200), "QN", 0, vec![]),
+        (want(2, 100, 200), "QON", 0, vec![1]),
+    ] {
+        let plan = plan(&Want { one_at_a_time: true, ..want }, &seen(tasks));
         assert_eq!((plan.start, plan.stop), (start, stop), "{want:?} {tasks}");
     }
 }
@@ -146,6 +186,39 @@ proptest! {
         let plan = plan(&want, &tasks);
         prop_assert!(plan.stop.iter().all(|at| !tasks[*at].protected));
         prop_assert_eq!(plan, oracle::plan(&want, &tasks));
+    }
+
+    /// Nothing is touched while a replacement is not healthy, and the end is the same.
+    #[test]
+    fn a_rollout_of_one_at_a_time_touches_nothing_while_one_comes(
+        desired in 1..9i32,
+        minimum in 0..=100i32,
+        above in 0..=100i32,
+        slow in proptest::collection::vec(any::<bool>(), 64),
+    ) {
+        let want = Want { one_at_a_time: true, ..want(desired, minimum, 100 + above) };
+        let mut tasks = vec![Seen { current: false, healthy: true, protected: false }; desired as usize];
+        let mut slow = slow.into_iter();
+        for _ in 0..200 {
+            let healthy = count(&tasks, |t| t.healthy);
+            let coming = count(&tasks, |t| !t.healthy);
+            let plan = plan(&want, &tasks);
+            let stops = i32::try_from(plan.stop.len()).unwrap();
+            let outdated = count(&tasks, |t| !t.current);
+            prop_assert!(plan.start + coming <= 1 || outdated == 0, "{} start beside {}", plan.start, coming);
+            prop_assert!(stops <= 1 && (coming == 0 || stops == 0));
+            let mut at = 0;
+            tasks.retain(|_| { at += 1; !plan.stop.contains(&(at - 1)) });
+            prop_assert!(count(&tasks, |t| t.healthy) >= want.floor().min(healthy));
+            tasks.extend((0..plan.start).map(|_| Seen { current: true, healthy: false, protected: false }));
+            prop_assert!(tasks.len() as i32 <= want.ceiling());
+            for task in &mut tasks {
+                if !slow.next().unwrap_or(false) { task.healthy = true; }
+            }
+        }
+        if want.ceiling() > desired || want.floor() < desired {
+            prop_assert!(tasks.iter().all(|task| task.current) && tasks.len() as i32 == desired);
+        }
     }
 
     #[test]
