@@ -155,15 +155,16 @@ pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<Deployme
     }
 }
 
-/// Starts one task of a deployment on a given container instance, for a daemon.
+/// Starts one task of a service's PRIMARY deployment on a given container instance, of this capacity provider or none.
 pub fn start_on(
     txn: &mut Txn,
     service: &ServiceRow,
     definition: &TaskDefinitionRow,
     on: InstanceId,
+    capacity_provider: Option<Box<str>>,
 ) -> TaskId {
     let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
-    task::run::start(txn, definition, origin, on).id
+    task::run::start(txn, definition, Origin { capacity_provider, ..origin }, on).id
 }
 
 fn origin(
