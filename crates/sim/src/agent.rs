@@ -2,7 +2,10 @@
 //! and tells the control plane what becomes of them until that has heard. It ends when the control plane says that this
 //! host is none of its own any more.
 
+mod life;
 mod link;
+
+pub use self::life::live;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,9 +32,9 @@ use tokio::{
 use crate::{
     actor::Actor,
     breaks::Break,
-    machine::Machine,
+    machine::{self, Machine},
     network::{AgentEnd, As, Failed, Node, call},
-    server::{CLUSTER, NEW_AGENTS},
+    server::{CLUSTER, NEW_AGENTS, REGION},
     world::World,
 };
 
@@ -85,10 +88,11 @@ pub struct Agent {
 }
 
 /// Every capability that tasks of users ask for.
-const CAPABILITIES: [&str; 6] = [
+const CAPABILITIES: [&str; 7] = [
     "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
     "ecs.capability.container-restart-policy",
+    "com.amazonaws.ecs.capability.docker-remote-api.1.18",
     "com.amazonaws.ecs.capability.docker-remote-api.1.24",
     "com.amazonaws.ecs.capability.docker-remote-api.1.25",
     "com.amazonaws.ecs.capability.docker-remote-api.1.29",
@@ -263,13 +267,19 @@ impl Agent {
     }
 
     fn register(&mut self) {
-        let (before, cpu, memory, zone) = {
+        let (before, cpu, memory, zone, provider) = {
             let host = self.machine.host.lock();
-            (host.ledger.instance.clone(), host.cpu, host.memory, host.zone)
+            (host.ledger.instance.clone(), host.cpu, host.memory, host.zone, host.provider)
         };
         let mut attributes: Vec<Value> = CAPABILITIES.iter().map(|name| json!({"name": name})).collect();
+        let mut has = |name: &str, value: &str| attributes.push(json!({"name": name, "value": value}));
+        let mixed = self.world.has(Break::ZonesMixed) && self.world.percent(30);
+        has(::ecs::instance::ZONE, &if mixed { format!("{REGION}z") } else { machine::zone(zone) });
+        if let Some(provider) = provider {
+            has(agent_protocol::CAPACITY_PROVIDER, provider);
+        }
         if before.is_none() {
-            attributes.push(json!({"name": "zone", "value": zone}));
+            has("zone", zone);
         }
         let size = |name: &str, value: i32| json!({"name": name, "type": "INTEGER", "integerValue": value});
         let mut input = json!({
@@ -396,61 +406,5 @@ fn new_key(world: &World) -> AgentKey {
     AgentKey {
         access_key_id: format!("{}{}", agent_protocol::agent_key::OF_AGENT, &text[..16]),
         secret_access_key: format!("{0:032x}{0:032x}", world.bits()),
-    }
-}
-
-/// The life of a machine and the agents on it.
-pub async fn live(world: Arc<World>, machine: Arc<Machine>) {
-    loop {
-        let mut agent = Agent::begin(&world, &machine);
-        let died = {
-            let run = agent.run();
-            tokio::pin!(run);
-            loop {
-                let life = if world.is_storm() { world.range(20_000, 500_000) } else { 3_600_000 };
-                tokio::select! {
-                    biased;
-                    () = &mut run => break false,
-                    () = tokio::time::sleep(Duration::from_millis(life.unsigned_abs())) => {
-                        if world.is_storm() {
-                            break true;
-                        }
-                    }
-                }
-            }
-        };
-        drop(agent);
-        if died {
-            world.fault();
-            world.tell(|| format!("the agent of machine {} dies", machine.number));
-            die(&world, &machine).await;
-        } else {
-            world.tell(|| format!("machine {} is none of the cluster any more", machine.number));
-            machine.wipe(&world);
-        }
-        let most = if world.is_storm() { 90_000 } else { 1_000 };
-        world.pause(100, most).await;
-    }
-}
-
-/// The agent dies; or its host, which comes back; or that is taken away by force, and another stands in its place.
-async fn die(world: &Arc<World>, machine: &Arc<Machine>) {
-    match world.range(0, 9) {
-        0..=4 => {}
-        5..=7 => {
-            world.tell(|| format!("machine {} starts anew", machine.number));
-            machine.reboot(world);
-        }
-        _ => {
-            let instance = machine.host.lock().ledger.instance.clone();
-            machine.wipe(world);
-            let Some(arn) = instance else { return };
-            let input = json!({"cluster": CLUSTER, "containerInstance": arn, "force": true});
-            let node = Node::User(9);
-            while call(world, node, &As::Administrator, ("ecs", "DeregisterContainerInstance"), input.clone())
-                .await
-                .is_err_and(|failed| !failed.is_refusal())
-            {}
-        }
     }
 }

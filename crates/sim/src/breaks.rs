@@ -1,6 +1,10 @@
 //! Deliberate bugs, of which a world has one or none: what makes the simulator worth its while finds each of them. All are
 //! at the seams, in what is simulated around the program.
 
+use serde_json::{Value, json};
+
+use crate::world::World;
+
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Break {
@@ -21,6 +25,12 @@ pub enum Break {
     ClockStands,
     UpdatesSwallowed,
     TargetsSkipped,
+    ProtectionsSwallowed,
+    ScalesSwallowed,
+    StrategiesDropped,
+    ContinuesSwallowed,
+    DaemonsUnheard,
+    ZonesMixed,
 }
 
 impl Break {
@@ -43,6 +53,12 @@ impl Break {
         ("clock-stands", Break::ClockStands),
         ("updates-swallowed", Break::UpdatesSwallowed),
         ("targets-skipped", Break::TargetsSkipped),
+        ("protections-swallowed", Break::ProtectionsSwallowed),
+        ("scales-swallowed", Break::ScalesSwallowed),
+        ("strategies-dropped", Break::StrategiesDropped),
+        ("continues-swallowed", Break::ContinuesSwallowed),
+        ("daemons-unheard", Break::DaemonsUnheard),
+        ("zones-mixed", Break::ZonesMixed),
     ];
 
     /// The one of a name.
@@ -54,4 +70,27 @@ impl Break {
     pub fn name(self) -> &'static str {
         Break::ALL.iter().find(|(_, known)| *known == self).map_or("", |(name, _)| name)
     }
+}
+
+/// What a bug makes of a call on its way to the gate: an answer to it that nobody has carried out, or another call.
+pub fn of_call(world: &World, operation: &str, input: &mut Value) -> Option<Value> {
+    let swallowed = [
+        ("UpdateService", Break::UpdatesSwallowed),
+        ("UpdateTaskProtection", Break::ProtectionsSwallowed),
+        ("UpdateTaskSet", Break::ScalesSwallowed),
+        ("ContinueServiceDeployment", Break::ContinuesSwallowed),
+    ];
+    if world.has(Break::StrategiesDropped)
+        && let Some(members) = input.as_object_mut()
+    {
+        members.remove("capacityProviderStrategy");
+    }
+    let own = swallowed.iter().any(|(of, bug)| *of == operation && world.has(*bug));
+    let often = if world.has(Break::ContinuesSwallowed) { 60 } else { 20 };
+    if !own || !world.percent(often) {
+        return None;
+    }
+    let tasks = input["tasks"].as_array().into_iter().flatten();
+    let protected: Vec<Value> = tasks.map(|task| json!({"taskArn": task})).collect();
+    Some(json!({"protectedTasks": protected}))
 }

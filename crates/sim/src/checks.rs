@@ -1,23 +1,27 @@
-//! What must hold: after every step, and at the end.
+//! What must hold after every step; and ([`rest`]) at the end.
+
+mod daemons;
+mod rest;
+mod room;
+mod services;
 
 use std::{collections::BTreeSet, sync::Arc};
 
+pub use self::rest::at_rest;
+
 use ::ecs::{
-    Cluster, arn,
+    Cluster, capacity,
     cluster::{
-        DeploymentRolloutState, Desired, HealthStatus, Key, ServiceName, ServiceRow, ServiceStatus, TaskRow,
-        TaskStatus, TaskStopCode, tally::Standing,
+        DeploymentControllerType, Desired, HealthStatus, InstanceStatus, Key, ServiceName, ServiceRow,
+        ServiceStatus, TaskRow, TaskStopCode, tally::Standing,
     },
-    invariants,
+    invariants, limits,
     service::plan::Want,
 };
 use server::services::ecs::ClusterHandle;
-use state::{Delta, contract::Tells, outbox::Sends};
+use state::Delta;
 
-use crate::{
-    server::{CLUSTER, Server, place},
-    world::World,
-};
+use crate::world::World;
 
 /// Every so many steps all of the state is checked.
 const ALL_EVERY: u64 = 24;
@@ -34,7 +38,7 @@ pub fn follow(world: &Arc<World>, cluster: &ClusterHandle) {
         if world.tells() {
             tell(&world, delta);
         }
-        let broken = after_step(delta);
+        let broken = after_step(&world, delta);
         let all =
             || if steps.is_multiple_of(ALL_EVERY) { invariants::check(delta.after).pop() } else { None };
         if let Some(broken) = broken.or_else(all) {
@@ -47,7 +51,13 @@ fn tell(world: &World, delta: &Delta<Cluster>) {
     for key in delta.keys {
         world.tell(|| match key {
             Key::Task(id) => match delta.after.task(id) {
-                Some(row) => format!("  {key:?}: {:?} {:?} {:?}", row.last, row.desired, row.stop),
+                Some(row) => {
+                    let TaskRow { task_definition: of, last, desired, stop, .. } = row.as_ref();
+                    format!(
+                        "  {key:?} {of} of {} on {:?}: {last:?} {desired:?} {stop:?}",
+                        row.group, row.instance
+                    )
+                }
                 None => format!("  {key:?} is gone"),
             },
             Key::Instance(id) => match delta.after.instance(id) {
@@ -60,13 +70,23 @@ fn tell(world: &World, delta: &Delta<Cluster>) {
                 }
                 None => format!("  {key:?} is gone"),
             },
+            Key::Daemon(name) => match delta.after.daemon_row(name) {
+                Some(row) => {
+                    format!("  {key:?}: {:?} to {:?} unplaced {:?}", row.status, row.target, row.unplaced)
+                }
+                None => format!("  {key:?} is gone"),
+            },
             _ => format!("  {key:?}"),
         });
     }
 }
 
 /// What a step broke, if anything: costs by what it changed.
-fn after_step(delta: &Delta<Cluster>) -> Option<String> {
+fn after_step(world: &World, delta: &Delta<Cluster>) -> Option<String> {
+    let waiting = delta.after.provisioning();
+    if waiting > limits::PROVISIONING_TASKS {
+        return Some(format!("{waiting} tasks wait in PROVISIONING"));
+    }
     let mut services: BTreeSet<&ServiceName> = BTreeSet::new();
     for key in delta.keys {
         let broken = match key {
@@ -77,7 +97,10 @@ fn after_step(delta: &Delta<Cluster>) -> Option<String> {
                 before
                     .zip(after)
                     .and_then(|(before, after)| forward_only(before, after))
+                    .or_else(|| before.zip(after).and_then(|(old, row)| kept(world, delta.after, old, row)))
+                    .or_else(|| after.and_then(|task| placed(delta, before.map(AsRef::as_ref), task)))
                     .or_else(|| after.and_then(|task| alone(delta.after, task)))
+                    .or_else(|| after.and_then(|task| daemons::alone(delta.after, task)))
             }
             Key::Service(name) => {
                 services.insert(name);
@@ -117,12 +140,36 @@ fn forward_only(old: &TaskRow, row: &TaskRow) -> Option<String> {
     if old.stop.is_some() && old.stop != row.stop {
         return Some(format!("task {} changed its reason", row.id));
     }
-    let chosen = row.stop.as_ref().filter(|stop| old.stop.is_none() && stop.reason.starts_with("Scaling"));
-    if chosen.is_some_and(|stop| old.protected_until.is_some_and(|until| until > stop.at)) {
-        return Some(format!("task {} is protected, and was chosen to be stopped", row.id));
-    }
     (old.instance.is_some() && old.instance != row.instance)
         .then(|| format!("task {} went from one container instance to another", row.id))
+}
+
+/// No task is chosen to be stopped that is protected: but where its service goes, and where nothing is chosen, as its host is
+/// lost or its health says so.
+fn kept(world: &World, after: &Cluster, old: &TaskRow, row: &TaskRow) -> Option<String> {
+    let stop = row.stop.as_ref().filter(|_| old.stop.is_none())?;
+    let is_protected = old.protected_until.is_some_and(|until| until > stop.at);
+    let scheduled =
+        stop.code == TaskStopCode::ServiceSchedulerInitiated && stop.reason.starts_with("Scaling");
+    let (name, _) = row.service.as_ref()?;
+    let stays = after.service(name).is_some_and(|service| service.status == ServiceStatus::Active);
+    let deleted = stop.reason == "Service was deleted." && stays;
+    let chosen = is_protected && (scheduled || deleted) && !world.record.lock().may_be_loose(&row.id);
+    chosen.then(|| format!("task {} is protected, and was chosen to be stopped", row.id))
+}
+
+/// A task of a capacity provider comes to a container instance of it; and what belongs to no daemon to none that waits for one
+/// or is to be emptied.
+fn placed(delta: &Delta<Cluster>, before: Option<&TaskRow>, task: &TaskRow) -> Option<String> {
+    let host = task.instance.filter(|_| before.is_none_or(|before| before.instance.is_none()))?;
+    // Whatever else the step did to the host may have come before or after.
+    let mut rows = [delta.before.instance(&host), delta.after.instance(&host)].into_iter().flatten();
+    let provider = task.capacity_provider.as_deref();
+    if provider.is_some() && !rows.clone().any(|row| capacity::of_instance(row) == provider) {
+        return Some(format!("task {} of {provider:?} is on {host}, which is another's", task.id));
+    }
+    let is_open = task.daemon.is_some() || rows.any(|row| row.status == InstanceStatus::Active);
+    (!is_open).then(|| format!("task {} came to {host}, which takes none", task.id))
 }
 
 /// A daemon has no two tasks of one deployment on a container instance.
@@ -142,6 +189,10 @@ fn alone(state: &Cluster, task: &TaskRow) -> Option<String> {
 /// that came with it, may have come before or after: it is given the benefit of the doubt.
 fn floors(before: &Cluster, after: &Cluster, name: &ServiceName) -> Option<String> {
     let service = after.service(name).filter(|row| row.status == ServiceStatus::Active && !row.daemon())?;
+    // Each task set has a floor and a ceiling of its own.
+    if service.controller == DeploymentControllerType::External {
+        return None;
+    }
     // One that goes by stages has the tasks of two revisions beside each other.
     let by_stages = |state: &Cluster| state.service_deployment(name).is_some_and(|row| row.course.is_some());
     if by_stages(before) || by_stages(after) {
@@ -192,132 +243,4 @@ fn want(service: &ServiceRow) -> Want {
         one_at_a_time: false,
         stalled: false,
     }
-}
-
-/// What is not at rest, if anything: no task is half way, every service that has room has what it wants, what the rows say
-/// is what machines do, and nothing waits between one part and another.
-pub fn at_rest(world: &World, server: &Server) -> Option<String> {
-    let Some(visible) = server.state() else { return Some("the cluster is not there".to_owned()) };
-    let state = &visible.state;
-    connected(world, state)
-        .or_else(|| tasks(world, state))
-        .or_else(|| services(state))
-        .or_else(|| told(world, server, state))
-        .or_else(|| contracts(world, server, state))
-}
-
-fn is_restless(family: &str) -> bool {
-    matches!(family, "crash" | "gone" | "short")
-}
-
-/// Every machine's agent is connected.
-fn connected(world: &World, state: &Cluster) -> Option<String> {
-    world.machines.iter().find_map(|machine| {
-        let arn = machine.host.lock().ledger.instance.clone();
-        let id = arn.as_deref().and_then(|arn| arn.rsplit('/').next());
-        let row = id.and_then(::ecs::cluster::InstanceId::parse).and_then(|id| state.instance(&id));
-        let there = row.is_some_and(|row| row.agent_connected);
-        (!there).then(|| format!("the agent of machine {} is not connected", machine.number))
-    })
-}
-
-fn tasks(world: &World, state: &Cluster) -> Option<String> {
-    let runs = world.runs.lock();
-    for task in state.tasks().filter(|task| !is_restless(&task.task_definition.family)) {
-        let settled = match task.last {
-            TaskStatus::Running => task.desired == Desired::Running,
-            last => last == TaskStatus::Stopped,
-        };
-        if !settled {
-            return Some(format!("task {} is still {:?} (desired {:?})", task.id, task.last, task.desired));
-        }
-        if task.last == TaskStatus::Running && !runs.contains_key(&task.id.to_string()) {
-            return Some(format!("task {} is RUNNING, and runs nowhere", task.id));
-        }
-    }
-    let wanted = |id: &String| {
-        let task = ::ecs::cluster::TaskId::parse(id).and_then(|id| state.task(&id));
-        task.is_some_and(|task| task.desired == Desired::Running || is_restless(&task.task_definition.family))
-    };
-    let unwanted = runs.keys().find(|id| !wanted(id));
-    unwanted.map(|id| format!("task {id} runs, and nobody wants it"))
-}
-
-fn services(state: &Cluster) -> Option<String> {
-    for (whose, kept) in state.residents() {
-        let active = state.totals().instances.active;
-        if kept.eligible().len() != active || !kept.changed().is_empty() {
-            return Some(format!("{whose:?} is not at rest: {kept:?} among {active} instances"));
-        }
-    }
-    for service in state.services() {
-        let settled = match service.status {
-            ServiceStatus::Inactive => true,
-            ServiceStatus::Draining => false,
-            ServiceStatus::Active => {
-                // Percentages that leave no room for a step, up or down, stand still in ECS too.
-                let wedged = want(service).floor() >= want(service).ceiling();
-                service.steady
-                    || wedged
-                    || service.unplaced.is_some()
-                    || is_restless(&service.task_definition.family)
-                    || service.deployments.len() > 1 && service.deployments[0].consecutive_failures > 0
-                    || service.deployments[0].rollout == DeploymentRolloutState::Failed
-            }
-        };
-        if !settled {
-            let (running, pending) = state.totals().task_counts();
-            return Some(format!(
-                "service {} is not at rest: {:?} wants {}, {running} running, {pending} pending, {:?}",
-                service.name, service.status, service.desired_count, service.deployments
-            ));
-        }
-    }
-    None
-}
-
-/// The bus has heard how each task is that is still remembered.
-fn told(world: &World, server: &Server, state: &Cluster) -> Option<String> {
-    let bus = world.bus.lock();
-    let lost = state.outgoing().sequence().unwrap_or_default().lost;
-    if !bus.rule_stands || lost > 0 {
-        return None;
-    }
-    let ctx = server.homes.own().ctx("", world.now());
-    let since = bus.rule_stood_at;
-    for task in state.tasks().filter(|task| task.created_at > since) {
-        let arn = arn::task(&ctx, CLUSTER, task.id);
-        let told = bus.last_of(&arn);
-        if !is_restless(&task.task_definition.family)
-            && told != Some((task.last.as_str(), task.desired.as_str()))
-        {
-            return Some(format!("of task {} was told {told:?}, it is {:?}", task.id, task.last));
-        }
-    }
-    None
-}
-
-/// What goes from one part to another has come there.
-fn contracts(world: &World, server: &Server, state: &Cluster) -> Option<String> {
-    let many = state.outgoing().len();
-    if many > 200 {
-        return Some(format!("{many} events wait for the bus"));
-    }
-    let scheduler = server.scheduler.shards()?.known(&place());
-    if let Some(waits) = scheduler.map(|shard| shard.read().state.outbox().len()).filter(|many| *many > 0) {
-        return Some(format!("{waits} runs of schedules wait"));
-    }
-    let events = server.events.shards()?.known(&place())?.read();
-    // What restless tasks say is on its way all the time.
-    if events.state.outbox().len() > 200 {
-        return Some(format!("{} deliveries wait", events.state.outbox().len()));
-    }
-    if events.state.dead_letters().next().is_some() {
-        return None;
-    }
-    let bus = world.bus.lock();
-    let waits: BTreeSet<String> = events.state.deliveries().map(|row| row.call.input.to_string()).collect();
-    let came =
-        |id: &&String| world.delivered.has(id) || waits.iter().any(|input| input.contains(id.as_str()));
-    bus.to_deliver.iter().find(|id| !came(id)).map(|id| format!("event {id} was never delivered"))
 }

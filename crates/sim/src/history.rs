@@ -36,6 +36,8 @@ pub struct Options {
     pub seed: u64,
     /// How long faults and users act, in minutes.
     pub minutes: u32,
+    /// How many machines there are; a few where nothing is said.
+    pub machines: Option<u32>,
     /// A deliberate bug.
     pub broken: Option<Break>,
     /// Tells on standard error what happens.
@@ -45,7 +47,7 @@ pub struct Options {
 impl Options {
     /// The history of a seed, of the usual length and without a deliberate bug.
     pub fn of(seed: u64) -> Options {
-        Options { seed, minutes: 15, broken: None, tells: false }
+        Options { seed, minutes: 15, machines: None, broken: None, tells: false }
     }
 }
 
@@ -106,6 +108,7 @@ impl std::fmt::Display for Outcome {
 pub struct Failure {
     pub seed: u64,
     pub minutes: u32,
+    pub machines: Option<u32>,
     pub broken: Option<&'static str>,
     /// When, in milliseconds since its beginning.
     pub at_ms: i64,
@@ -121,9 +124,10 @@ impl std::fmt::Display for Failure {
 impl Failure {
     /// The command that lives through the same history again.
     pub fn replay(&self) -> String {
-        let Failure { seed, minutes, broken, .. } = self;
+        let Failure { seed, minutes, machines, broken, .. } = self;
+        let many = machines.map(|many| format!(" --machines {many}")).unwrap_or_default();
         let bug = broken.map(|bug| format!(" --break {bug}")).unwrap_or_default();
-        format!("roadstead simulate --seed {seed} --minutes {minutes}{bug}")
+        format!("roadstead simulate --seed {seed} --minutes {minutes}{many}{bug}")
     }
 }
 
@@ -132,18 +136,31 @@ impl Failure {
 /// # Errors
 /// The promise that was broken.
 pub fn run(options: Options) -> Result<Outcome, Failure> {
+    within(&options, || World::new(&options), async |world| live(&world, options.minutes).await)
+}
+
+/// Lives through what is to happen in a world.
+///
+/// # Errors
+/// The promise that was broken.
+pub fn within(
+    options: &Options,
+    world: impl FnOnce() -> Arc<World>,
+    happens: impl AsyncFnOnce(Arc<World>),
+) -> Result<Outcome, Failure> {
     let failure = |at_ms, what| Failure {
         seed: options.seed,
         minutes: options.minutes,
+        machines: options.machines,
         broken: options.broken.map(Break::name),
         at_ms,
         what,
     };
     let runtime = Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| failure(0, format!("there is no executor: {error}")))?;
-    let world = runtime.block_on(async { World::new(&options) });
+    let world = runtime.block_on(async { world() });
     let heard = tracing::subscriber::set_default(Alarm(world.clone()));
-    runtime.block_on(live(&world, options.minutes));
+    runtime.block_on(happens(world.clone()));
     world.server.lock().take();
     drop(runtime);
     drop(heard);

@@ -25,6 +25,7 @@ mod process;
 mod random;
 mod record;
 mod restart;
+pub mod scenario;
 mod server;
 mod store;
 mod users;

@@ -1,22 +1,47 @@
 //! A machine: what of a host outlives its agent. A disk with the agent's ledger, and an engine whose containers do as
 //! their image has it: they run, end by themselves, do not come up, or hardly stop.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use ::agent::{admission::Needs, ledger::Record, task::Task};
 use agent_protocol::{acs, agent_key::AgentKey};
 use engine::{ContainerId, Created, Exit, FoundTask, Kind, Phase, PulledImage, Started};
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 
-use crate::{random::Random, world::World};
+use crate::{random::Random, server::REGION, users::definitions::kind, world::World};
 
 /// Zones that machines are in.
 const ZONES: [&str; 3] = ["a", "b", "c"];
+/// Capacity providers that machines may be of.
+pub const PROVIDERS: [&str; 2] = ["p0", "p1"];
+/// Whose machines are.
+const OF: [Option<&str>; 4] = [None, Some(PROVIDERS[0]), Some(PROVIDERS[0]), Some(PROVIDERS[1])];
+
+/// What ECS calls a zone.
+pub fn zone(letter: &str) -> String {
+    format!("{REGION}{letter}")
+}
 
 /// See the module.
 pub struct Machine {
     pub number: usize,
     pub host: Mutex<Host>,
+    /// How long after the beginning it comes, in milliseconds.
+    pub comes_after_ms: i64,
+    orders: Mutex<VecDeque<Order>>,
+    ordered: Notify,
+}
+
+/// What somebody does to a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Order {
+    /// Its agent is gone for so many milliseconds; what runs goes on.
+    AgentDies(i64),
+    /// It is off for so long, and nothing runs that ran before.
+    Off(i64),
+    /// It is gone; another one takes its place so much later.
+    Vanishes(i64),
 }
 
 /// What there is of it.
@@ -24,6 +49,7 @@ pub struct Host {
     pub cpu: i32,
     pub memory: i32,
     pub zone: &'static str,
+    pub provider: Option<&'static str>,
     /// Changes when it starts anew.
     pub boot: u64,
     pub ledger: Ledger,
@@ -62,8 +88,38 @@ impl Machine {
         let mut size = || i32::try_from(random.range(1, 4)).unwrap_or(1) * 1024;
         let (cpu, memory) = (size(), size());
         let zone = random.pick(&ZONES).copied().unwrap_or(ZONES[0]);
+        let provider = random.pick(&OF);
+        let provider = provider.copied().flatten();
+        let comes_after_ms = if random.percent(25) { random.range(0, 480_000) } else { 0 };
+        Machine { comes_after_ms, ..Machine::of(number, (cpu, memory), zone, provider) }
+    }
+
+    /// One of so much CPU and memory, in a zone, of a capacity provider or none.
+    pub fn of(
+        number: usize,
+        (cpu, memory): (i32, i32),
+        zone: &'static str,
+        provider: Option<&'static str>,
+    ) -> Machine {
         let (boot, ledger, engine) = Default::default();
-        Machine { number, host: Mutex::new(Host { cpu, memory, zone, boot, ledger, engine }) }
+        let host = Mutex::new(Host { cpu, memory, zone, provider, boot, ledger, engine });
+        Machine { number, host, comes_after_ms: 0, orders: Mutex::default(), ordered: Notify::new() }
+    }
+
+    /// Does something to it.
+    pub fn order(&self, order: Order) {
+        self.orders.lock().push_back(order);
+        self.ordered.notify_one();
+    }
+
+    /// Waits until somebody does something to it.
+    pub async fn ordered(&self) -> Order {
+        loop {
+            if let Some(order) = self.orders.lock().pop_front() {
+                return order;
+            }
+            self.ordered.notified().await;
+        }
     }
 
     /// Everything on it is gone, and it is another host from here on.
@@ -267,7 +323,7 @@ fn gone(id: &ContainerId) -> engine::Error {
 /// When a container of a family ends that begins now.
 fn course(world: &World, family: &str, now: i64) -> Option<(i64, Option<i32>)> {
     let after = |low, high, code| Some((now + world.range(low, high), Some(code)));
-    match family {
+    match kind(family) {
         "crash" => after(10, 3_000, 1),
         "short" => after(500, 20_000, 0),
         _ if world.strikes(8) => after(1_000, 600_000, 1),

@@ -3,7 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ::ecs::cluster::{Cluster, Desired, Phase, ServiceName, ServiceStatus, TaskFacet, TaskId};
+use ::ecs::cluster::{
+    Cluster, DeploymentId, DeploymentLifecycleHookStatus, Desired, Phase, ServiceName, ServiceStatus,
+    TaskFacet, TaskId, TaskRow,
+};
 use events::Events;
 use scheduler::{Scheduler, rows::ScheduleId};
 
@@ -13,6 +16,8 @@ pub enum Thing {
     Service(String),
     Rule(String),
     Schedule(String),
+    /// Of a service; it is as its scale.
+    TaskSet(String, DeploymentId),
 }
 
 /// How it is: it is not there, or it is so.
@@ -49,6 +54,16 @@ pub struct Record {
     tasks: Vec<(TaskId, i64)>,
     /// Tasks that a user was told will stop.
     stopped: BTreeSet<TaskId>,
+    /// Hooks of deployments that a user was told are answered.
+    answered: BTreeSet<String>,
+    /// Until when users were told that tasks are protected, since which nobody asked for another thing.
+    protected: BTreeMap<TaskId, i64>,
+    /// Tasks whose protection somebody asked to change.
+    loose: BTreeSet<TaskId>,
+    /// How many calls are under way that change it.
+    changing: BTreeMap<TaskId, usize>,
+    /// Those of which the last call to change it began while there was no other.
+    asked: BTreeSet<TaskId>,
 }
 
 /// A call under way.
@@ -78,6 +93,21 @@ impl Record {
         self.things.insert(under.thing, under.before);
     }
 
+    /// Somebody was told that a thing is so; it may be gone meanwhile.
+    pub fn is(&mut self, thing: Thing, so: i64) {
+        self.things.insert(thing, BTreeSet::from([None, Some(so)]));
+    }
+
+    /// Whether anything is known of a thing.
+    pub fn knows(&self, thing: &Thing) -> bool {
+        self.things.contains_key(thing)
+    }
+
+    /// Somebody was told that a hook of a deployment is answered.
+    pub fn answered(&mut self, hook: String) {
+        self.answered.insert(hook);
+    }
+
     /// Nobody counts on it any more.
     pub fn forget(&mut self, thing: &Thing) {
         self.things.remove(thing);
@@ -98,11 +128,60 @@ impl Record {
         self.stopped.insert(task);
     }
 
+    /// Somebody asks for the protection of tasks to be changed: nobody counts on it any more. Gives those of which nobody
+    /// else asks for that at the same time.
+    pub fn protection_changes(&mut self, tasks: &BTreeSet<TaskId>) -> BTreeSet<TaskId> {
+        let alone = tasks.iter().filter(|id| self.changing.get(id).is_none_or(|many| *many == 0));
+        let alone = alone.copied().collect();
+        for id in tasks {
+            *self.changing.entry(*id).or_default() += 1;
+            self.protected.remove(id);
+            self.asked.remove(id);
+        }
+        self.loose.extend(tasks);
+        self.asked.extend(&alone);
+        alone
+    }
+
+    /// The call has ended.
+    pub fn protection_changed(&mut self, tasks: &BTreeSet<TaskId>) {
+        tasks.iter().for_each(|id| *self.changing.entry(*id).or_default() -= 1);
+    }
+
+    /// Somebody was told that tasks are protected. Where another has asked for something else meanwhile nobody knows.
+    pub fn protects(&mut self, tasks: impl Iterator<Item = TaskId>, alone: &BTreeSet<TaskId>, until: i64) {
+        for id in tasks.filter(|id| alone.contains(id)) {
+            if self.changing.get(&id) == Some(&1) && self.asked.contains(&id) {
+                self.protected.insert(id, until);
+                self.loose.remove(&id);
+            }
+        }
+    }
+
+    /// Whether a user may have ended the protection of a task.
+    pub fn may_be_loose(&self, task: &TaskId) -> bool {
+        self.loose.contains(task)
+    }
+
+    /// A task that users were told is protected at this time, and that is not though it shall run.
+    pub fn unprotected(&mut self, cluster: &Cluster, now: i64) -> Option<String> {
+        self.protected.retain(|_, until| *until > now);
+        let rows = self.protected.keys().filter_map(|id| cluster.task(id));
+        let bare =
+            |row: &&std::sync::Arc<TaskRow>| row.desired == Desired::Running && row.protected_until.is_none();
+        let bare = rows.into_iter().find(bare)?;
+        Some(format!("a user was told that task {} is protected, and it is not", bare.id))
+    }
+
     /// What was acknowledged and is not so. `since`: tasks that were told of before may be forgotten.
     pub fn broken(&mut self, cluster: &Cluster, others: Others, since: i64) -> Option<String> {
         for (thing, may_be) in &self.things {
             let is = match thing {
                 Thing::Service(name) => service(cluster, name),
+                Thing::TaskSet(service, id) => {
+                    let set = cluster.task_set(&ServiceName(service.clone()), *id);
+                    set.filter(|set| !set.draining).map(|set| set.scale as i64)
+                }
                 Thing::Rule(name) => {
                     let Some(events) = others.events else { continue };
                     events.rule("default", name).map(|_| 1)
@@ -125,6 +204,9 @@ impl Record {
         if let Some(task) = runs.into_iter().find(|task| task.desired != Desired::Stopped) {
             return Some(format!("a user was told that task {} stops, and it shall run", task.id));
         }
+        if let Some(hook) = self.answered.iter().find(|hook| awaits(cluster, hook)) {
+            return Some(format!("a user was told that hook {hook} is answered, and it still waits"));
+        }
         let many = |by: &str| cluster.tasks_by(TaskFacet::StartedBy(by), Phase::ALL).count();
         let twice = self.runs.iter().find(|(by, asked)| many(by) > **asked);
         twice.map(|(by, asked)| format!("{asked} tasks were asked for as {by}, there are {}", many(by)))
@@ -141,4 +223,13 @@ pub struct Others<'a> {
 fn service(cluster: &Cluster, name: &str) -> Is {
     let row = cluster.service(&ServiceName(name.to_owned()))?;
     (row.status == ServiceStatus::Active).then_some(i64::from(row.desired_count))
+}
+
+/// Whether the deployment of a service still waits at a hook.
+fn awaits(cluster: &Cluster, hook: &str) -> bool {
+    cluster.services().any(|service| {
+        let newest = cluster.service_deployment(&service.name).and_then(|row| row.stage.as_ref());
+        let mut hooks = newest.into_iter().flat_map(|stage| &stage.hooks);
+        hooks.any(|of| of.id == hook && of.status == DeploymentLifecycleHookStatus::AwaitingAction)
+    })
 }

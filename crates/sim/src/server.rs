@@ -25,7 +25,7 @@ use tokio::{sync::oneshot, time::sleep};
 use wire::Error;
 
 use crate::{
-    breaks::Break,
+    breaks,
     bus::Observed,
     checks,
     logs::LogGroups,
@@ -77,9 +77,9 @@ impl Server {
     ///
     /// # Errors
     /// The operation's own, and those by which calls are refused.
-    pub async fn call(&self, who: &As, named: (&str, &str), input: Value) -> Result<Value, Error> {
-        if named.1 == "UpdateService" && self.world.has(Break::UpdatesSwallowed) && self.world.percent(20) {
-            return Ok(Value::Null);
+    pub async fn call(&self, who: &As, named: (&str, &str), mut input: Value) -> Result<Value, Error> {
+        if let Some(answer) = breaks::of_call(&self.world, named.1, &mut input) {
+            return Ok(answer);
         }
         let caller = match who {
             As::Administrator => keys::administrator("aws", ACCOUNT, "root"),
@@ -117,6 +117,7 @@ async fn start(world: Arc<World>, process: Arc<Process>) -> Result<Server, Strin
         Homes::read(store, identity.clone(), &mut loads).map_err(|error| told(&error))?
     };
     let bus = hosted.iter().find_map(|host| host.event_bus()).ok_or("there is no event bus")?;
+    let read = read.giving_up_after(world.lost_after);
     let homes = read.start(Arc::new(Observed::new(&world, bus)));
     let known = homes.own().cluster_by_name(CLUSTER);
     if let Some(cluster) = &known {

@@ -50,6 +50,9 @@ pub struct World {
     skew_ms: AtomicI64,
     drift: AtomicI64,
     sets_clocks: bool,
+    is_patient: bool,
+    /// After how long without its agent a container instance is lost to services.
+    pub lost_after: Option<Duration>,
     storm: AtomicBool,
     failed: Mutex<Option<(i64, String)>>,
     over: Notify,
@@ -79,17 +82,34 @@ impl World {
     /// The world of a seed.
     pub fn new(options: &Options) -> Arc<World> {
         let mut random = Random::new(options.seed);
-        let many = usize::try_from(random.range(1, 5)).unwrap_or(1);
-        let machines = (0..many).map(|number| Arc::new(Machine::new(number, &mut random))).collect();
+        let some = usize::try_from(random.range(1, 5)).unwrap_or(1);
+        let many = options.machines.map_or(some, |many| many as usize);
+        let machines = (0..many).map(|number| Machine::new(number, &mut random)).collect();
         let (drift, sets_clocks) = (random.range(-200, 200), random.percent(30));
-        Arc::new(World {
+        let (drift, is_patient) = (AtomicI64::new(drift), random.percent(20));
+        let lost_after = random.percent(50).then(|| random.range(30, 400).unsigned_abs());
+        let lost_after = lost_after.map(Duration::from_secs);
+        World { drift, sets_clocks, is_patient, lost_after, ..World::of(options, random, machines) }.into()
+    }
+
+    /// A world of these machines where nothing fails by itself.
+    pub fn quiet(options: &Options, machines: Vec<Machine>, lost_after: Option<Duration>) -> Arc<World> {
+        let world = World { lost_after, ..World::of(options, Random::new(options.seed), machines) };
+        world.calm();
+        world.into()
+    }
+
+    fn of(options: &Options, random: Random, machines: Vec<Machine>) -> World {
+        World {
             tells: options.tells,
             broken_by: options.broken,
             random: Mutex::new(random),
             began: Instant::now(),
             skew_ms: AtomicI64::new(0),
-            drift: AtomicI64::new(drift),
-            sets_clocks,
+            drift: AtomicI64::new(0),
+            sets_clocks: false,
+            is_patient: false,
+            lost_after: None,
             storm: AtomicBool::new(true),
             failed: Mutex::default(),
             over: Notify::new(),
@@ -97,7 +117,7 @@ impl World {
             digest: Mutex::default(),
             disk: Disk::default(),
             network: Network::default(),
-            machines,
+            machines: machines.into_iter().map(Arc::new).collect(),
             server: Mutex::default(),
             before: Mutex::default(),
             record: Mutex::default(),
@@ -107,7 +127,12 @@ impl World {
             delivered: Delivered::default(),
             sending: Mutex::default(),
             restarted: Mutex::default(),
-        })
+        }
+    }
+
+    /// By how much more there is asked for than in a world of a few machines.
+    pub fn scale(&self) -> i64 {
+        i64::try_from(self.machines.len() / 5).unwrap_or(1).max(1)
     }
 
     /// Whether this is the bug that the world has.
@@ -167,6 +192,11 @@ impl World {
     /// Likewise, as a time.
     pub fn now(&self) -> Timestamp {
         Timestamp(self.wall_clock())
+    }
+
+    /// Whether the end of all that waits is waited for.
+    pub fn is_patient(&self) -> bool {
+        self.is_patient
     }
 
     /// Whether that is set in this world.

@@ -3,6 +3,9 @@
 // The lint's exception for tests does not reach the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/scenarios.rs"]
+mod scenarios;
+
 use std::time::{Duration, Instant};
 
 use sim::{Amount, Break, Options};
@@ -35,12 +38,19 @@ fn replay() {
     let seed: u64 = seed.parse().expect("ROADSTEAD_SIM_SEED is a number");
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let minutes = number("ROADSTEAD_SIM_MINUTES").and_then(|minutes| minutes.try_into().ok());
+    let machines = number("ROADSTEAD_SIM_MACHINES").and_then(|many| many.try_into().ok());
     let broken = std::env::var("ROADSTEAD_SIM_BREAK").ok().and_then(|name| Break::named(&name));
     let tells = std::env::var_os("ROADSTEAD_SIM_TELL").is_some();
     let mut failures = 0;
     for seed in seed..seed + number("ROADSTEAD_SIM_HISTORIES").unwrap_or(1) {
         let (usual, began) = (Options::of(seed), Instant::now());
-        match sim::run(Options { minutes: minutes.unwrap_or(usual.minutes), broken, tells, ..usual }) {
+        match sim::run(Options {
+            minutes: minutes.unwrap_or(usual.minutes),
+            machines,
+            broken,
+            tells,
+            ..usual
+        }) {
             Ok(outcome) => println!("seed {seed}: {outcome:?} in {:?}", began.elapsed()),
             Err(failure) => {
                 failures += 1;

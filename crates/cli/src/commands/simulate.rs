@@ -16,6 +16,9 @@ pub struct Args {
     /// How long faults and users act in each, in minutes of its own time
     #[arg(long, default_value_t = Options::of(0).minutes, value_parser = clap::value_parser!(u32).range(1..=1440))]
     minutes: u32,
+    /// How many machines there are; a few, as the seed has it, where nothing is said
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    machines: Option<u32>,
     /// How many histories, each of the seed after the one before
     #[arg(long, default_value_t = 1)]
     histories: u64,
@@ -37,7 +40,13 @@ fn bug(name: &str) -> Result<Break, String> {
 
 /// Lives through them; fails with the first promise that is broken.
 pub fn run(args: Args) -> anyhow::Result<()> {
-    let first = Options { seed: args.seed, minutes: args.minutes, broken: args.bug, tells: args.tell };
+    let first = Options {
+        seed: args.seed,
+        minutes: args.minutes,
+        machines: args.machines,
+        broken: args.bug,
+        tells: args.tell,
+    };
     let time = args.hours.and_then(|hours| Duration::try_from_secs_f64(hours * 3600.0).ok());
     let histories = if time.is_some() && args.histories == 1 { u64::MAX } else { args.histories };
     let began = Instant::now();

@@ -77,7 +77,10 @@ impl Agent {
                     if self.world.has(Break::AssignmentsCopied) && self.world.percent(5) {
                         self.world.strays.lock().push((self.machine.number, task.clone()));
                     }
-                    if !(self.world.has(Break::AssignmentsDropped) && self.world.percent(5)) {
+                    let is_daemon = task.family.as_deref().is_some_and(|family| family.ends_with("watch"));
+                    let unheard =
+                        self.world.has(Break::DaemonsUnheard) && is_daemon && self.world.percent(30);
+                    if !(unheard || self.world.has(Break::AssignmentsDropped) && self.world.percent(5)) {
                         self.assign(task);
                     }
                 }

@@ -101,7 +101,7 @@ impl<'a> Distribution<'a> {
             return None;
         }
         let at = self.next(txn)?;
-        let provider = self.takers.get(at)?.request.provider().map(Box::from);
+        let provider = self.takers.get(at)?.places.request().provider().map(Box::from);
         Some((Place::Turn, provider))
     }
 

@@ -419,6 +419,18 @@ fn a_look_costs_by_what_changed_not_by_how_many_there_are() {
     assert!(few < 60, "{few} looks for one container instance of 41");
 }
 
+/// Also where it waits for its daemon; every step is checked against the invariants.
+#[test]
+fn a_host_that_is_drained_for_a_daemon_can_be_deregistered() {
+    let (mut world, hosts) = deployed(1, json!({}));
+    let task = world.state.tasks().next().unwrap().id.to_string();
+    world.report(&task, "STOPPED", Some(1));
+    assert_eq!(of_host(&world, &hosts[0]), "DRAINING");
+    let request = json!({"containerInstance": hosts[0], "force": true});
+    world.call(state::deregister_container_instance, request).unwrap();
+    assert_eq!(of_host(&world, &hosts[0]), "INACTIVE");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 

@@ -154,6 +154,8 @@ pub fn deregister_container_instance(
         return Err(errors::invalid_parameter("Found running tasks on the instance."));
     }
     row.status = InstanceStatus::Inactive;
+    // No daemon is waited for there any more.
+    row.repair = false;
     row.agent_connected = false;
     row.lost_at = None;
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));

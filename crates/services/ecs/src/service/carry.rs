@@ -10,7 +10,7 @@ use super::{
 use crate::{
     account::TaskDefinitionRow,
     beyond::Wishes,
-    capacity::{self, distribution::Distribution},
+    capacity::distribution::Distribution,
     cluster::{
         DeploymentControllerType, DeploymentId, DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId,
         TaskStopCode, Txn, tally::Class,
@@ -163,18 +163,15 @@ pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<Deployme
     }
 }
 
-/// Starts one task of the PRIMARY deployment on a given container instance; it is of the capacity provider of that, where there
-/// is a strategy.
+/// Starts one task of a service's PRIMARY deployment on a given container instance, of this capacity provider or none.
 pub fn start_on(
     txn: &mut Txn,
     service: &ServiceRow,
     definition: &TaskDefinitionRow,
     on: InstanceId,
+    capacity_provider: Option<Box<str>>,
 ) -> TaskId {
-    let primary = &service.deployments[0];
-    let host = txn.state.instance(&on).filter(|_| !primary.capacity_provider_strategy.is_empty());
-    let capacity_provider = host.and_then(|row| capacity::of_instance(row)).map(Box::from);
-    let origin = origin(service, primary, definition, &txn.state.row.name);
+    let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
     task::run::start(txn, definition, Origin { capacity_provider, ..origin }, on).id
 }
 

@@ -131,7 +131,7 @@ impl Turn<'_> {
         }
         match placement::place_on(&txn.state, &self.wanted, host) {
             Ok(()) => {
-                self.started.push(carry::start_on(txn, service, self.definition, *host));
+                self.started.push(carry::start_on(txn, service, self.definition, *host, None));
                 Place::Has
             }
             Err(why) => {

@@ -8,6 +8,7 @@ use wire::Timestamp;
 
 use crate::{
     account::TaskDefinitionRow,
+    capacity::distribution::{Distribution, Place},
     cluster::{
         AvailabilityZoneRebalancing, DeploymentRow, RebalancingRow, ServiceRow, TaskId, Txn,
         tally::{Class, Share, Standing, Zone},
@@ -80,9 +81,12 @@ fn start(
     let definition = txn.ports.account.task_definition(&primary.task_definition).cloned();
     let Some(definition) = definition.filter(|_| room > 0) else { return };
     let Ok(wanted) = carry::request(service, &definition) else { return };
+    let strategy = &primary.capacity_provider_strategy;
+    let of_providers = strategy.iter().map(|item| wanted.clone().of_provider(&item.capacity_provider));
+    let any: Vec<Request> = if strategy.is_empty() { vec![wanted.clone()] } else { of_providers.collect() };
     // A zone where no task of it could ever be is none.
     let is_shut = |(zone, has): (&Zone, &usize)| {
-        let shut = *has == 0 && !placement::is_in_zone(&txn.state, &wanted, zone);
+        let shut = *has == 0 && !any.iter().any(|wanted| placement::is_in_zone(&txn.state, wanted, zone));
         shut.then(|| zone.clone())
     };
     let shut: Vec<Zone> = tasks.iter().filter_map(is_shut).collect();
@@ -99,8 +103,9 @@ fn start(
     }
     let mut extra = 0;
     for (zone, count) in missing {
-        let (started, refused) =
-            start_in(txn, service, &definition, &wanted.in_zone(&zone), count, extra > 0);
+        let has = |provider: &str| share.count_of(provider, stays);
+        let places = Distribution::new(wanted.in_zone(&zone), strategy).having(has);
+        let (started, refused) = start_in(txn, service, &definition, places, count, extra > 0);
         extra += started.len();
         if !started.is_empty() {
             events::add(txn, &service.name, &events::started_in(&zone, &started));
@@ -120,22 +125,21 @@ fn start(
     }
 }
 
-/// Starts so many tasks in one zone; the first one whether or not the step has room for more than that. Tells whether there
+/// Starts so many tasks in one zone, of the capacity providers that the service has; the first one whether or not the step has room for more than that. Tells whether there
 /// was no room for some.
 fn start_in(
     txn: &mut Txn,
     service: &ServiceRow,
     definition: &Arc<TaskDefinitionRow>,
-    wanted: &Request,
+    mut places: Distribution,
     count: usize,
     any: bool,
 ) -> (Vec<TaskId>, bool) {
     let mut started = Vec::new();
     while started.len() < count && (!txn.full() || !any && started.is_empty()) {
-        match placement::place(&mut txn.state, wanted, txn.ids) {
-            Ok(host) => started.push(carry::start_on(txn, service, definition, host)),
-            Err(_) => return (started, true),
-        }
+        // None waits for its provider to grow: those that run go on to.
+        let Some((Place::On(host), provider)) = places.place(txn) else { return (started, true) };
+        started.push(carry::start_on(txn, service, definition, host, provider));
     }
     (started, false)
 }

@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::{
+    capacity,
     cluster::{AvailabilityZoneRebalancing, Desired, ServiceName, TaskStatus},
+    instance::attributes,
     service::tests::{counts, create, up, update},
     task::protection,
     testing::World,
@@ -242,6 +244,32 @@ fn what_is_in_balance_costs_no_look_at_the_container_instances() {
         world.looked
     });
     assert_eq!(looked[0], looked[1]);
+}
+
+/// A strategy alone says of which capacity providers tasks are, where they start for the balance too.
+#[test]
+fn what_starts_for_the_balance_is_of_a_capacity_provider_of_the_service() {
+    let mut world = World::new();
+    world.provider("own");
+    let host_of = |world: &mut World, zone: &str| {
+        let host = world.host_in(zone, 1000);
+        let attribute = json!({
+            "name": capacity::ATTRIBUTE, "value": "own", "targetType": "container-instance", "targetId": host,
+        });
+        world.call(attributes::put_attributes, json!({"attributes": [attribute]})).unwrap();
+    };
+    host_of(&mut world, "a");
+    let strategy = json!([{"capacityProvider": "own", "weight": 1}]);
+    create(&mut world, 4, json!({"capacityProviderStrategy": strategy}));
+    world.obey();
+    world.host_in("b", 1000);
+    world.obey();
+    assert_eq!(tasks(&world), [4, 0], "a zone without instances of the provider is none");
+    host_of(&mut world, "c");
+    world.obey();
+    assert_eq!(tasks(&world), [2, 0, 2]);
+    let mut live = world.state.tasks().filter(|task| task.desired == Desired::Running);
+    assert!(live.all(|task| task.capacity_provider.as_deref() == Some("own")));
 }
 
 mod packing {
