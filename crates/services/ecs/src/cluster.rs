@@ -10,6 +10,7 @@ pub mod facets;
 mod history;
 pub(crate) mod looks;
 mod managed;
+mod ports;
 pub mod provisioning;
 pub mod seek;
 mod take;
@@ -29,11 +30,11 @@ use wire::Timestamp;
 
 use state::{
     Agenda, Domain, ShardId,
-    contract::{Alarms, Outgoing, Tells},
+    contract::{Outgoing, Tells},
 };
 
 use crate::{
-    account::Account, announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service,
+    announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service,
     tick,
 };
 
@@ -47,6 +48,7 @@ use provisioning::Provisioning;
 pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
 pub use facets::{InstanceFacet, Phase, TaskFacet};
+pub use ports::Ports;
 pub use tally::Tally;
 pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};
@@ -86,19 +88,6 @@ pub enum Mark {
     /// Room came on a container instance: the services that wait for it have their turn, each settled before the next
     /// one is looked for, as it may take the room. It goes on behind the last one.
     Room(InstanceId, Option<Turn>),
-}
-
-/// What a cluster may read of others.
-pub struct Ports {
-    /// Task definitions and settings of its account and region, as they stand.
-    pub account: Arc<Account>,
-    /// Somebody may want to hear what happens here. Nothing is written for it while nobody does.
-    pub listened: bool,
-    /// After so many milliseconds without its agent the tasks of services on a container instance are given up; `None` is
-    /// never.
-    pub lost_after_ms: Option<i64>,
-    /// The alarms of its account and region.
-    pub alarms: Arc<dyn Alarms>,
 }
 
 /// One cluster.
@@ -366,6 +355,7 @@ impl Domain for Cluster {
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
             Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
+            | Key::ServiceImages(_)
             | Key::TaskSet(_)
             | Key::DaemonRevision(_)
             | Key::EventOut(_)
@@ -384,6 +374,7 @@ impl Domain for Cluster {
             Change::Put(Row::ServiceEvent(row)) => self.history.put_event(row),
             Change::Put(Row::ServiceToken(row)) => self.history.put_token(row),
             Change::Put(Row::ServiceRevision(row)) => self.deployed.put_revision(row),
+            Change::Put(Row::ServiceImages(row)) => self.deployed.put_images(row),
             Change::Put(Row::ServiceDeployment(row)) => self.deployed.put_deployment(row),
             Change::Put(Row::TaskSet(row)) => self.deployed.put_task_set(row),
             Change::Put(Row::Daemon(row)) => self.put_daemon(row),
@@ -403,6 +394,7 @@ impl Domain for Cluster {
             Change::Delete(Key::ServiceEvent(id)) => self.history.forget_event(id),
             Change::Delete(Key::ServiceToken(name)) => self.history.forget_token(name),
             Change::Delete(Key::ServiceRevision(id)) => self.deployed.forget_revision(id),
+            Change::Delete(Key::ServiceImages(id)) => self.deployed.forget_images(id),
             Change::Delete(Key::ServiceDeployment(id)) => self.deployed.forget_deployment(id),
             Change::Delete(Key::TaskSet(id)) => self.deployed.forget_task_set(id),
             Change::Delete(Key::Daemon(name)) => self.delete_daemon(name),
@@ -451,6 +443,7 @@ impl Domain for Cluster {
             Key::Cluster(()) => true,
             Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
+            | Key::ServiceImages(_)
             | Key::TaskSet(_)
             | Key::DaemonRevision(_)
             | Key::EventOut(_)

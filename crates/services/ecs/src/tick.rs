@@ -22,6 +22,7 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::DaemonDeployment(id) => daemon::deployment::forget(txn, &id),
         Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
+        | Key::ServiceImages(_)
         | Key::TaskSet(_)
         | Key::DaemonRevision(_)
         | Key::EventOut(_)
@@ -90,6 +91,7 @@ pub fn set_back(txn: &mut Txn, key: Key) {
         Key::DaemonDeployment(id) => daemon::deployment::kept_from_now(txn, &id),
         Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
+        | Key::ServiceImages(_)
         | Key::TaskSet(_)
         | Key::DaemonRevision(_)
         | Key::EventOut(_)

@@ -11,6 +11,7 @@ state::rows! {
     "service" Service(ServiceRow, ServiceName): |row| row.name.clone(),
     "service-event" ServiceEvent(ServiceEventRow, (ServiceName, u64)): |row| (row.service.clone(), row.number),
     "service-revision" ServiceRevision(ServiceRevisionRow, (ServiceName, DeploymentId)): |row| (row.service.clone(), row.id),
+    "service-images" ServiceImages(ServiceImagesRow, (ServiceName, DeploymentId)): |row| (row.service.clone(), row.id),
     "service-deployment" ServiceDeployment(ServiceDeploymentRow, (ServiceName, u64)): |row| (row.service.clone(), row.number),
     "task-set" TaskSet(TaskSetRow, (ServiceName, DeploymentId)): |row| (row.service.clone(), row.id),
     "service-token" ServiceToken(ServiceTokenRow, ServiceName): |row| row.service.clone(),

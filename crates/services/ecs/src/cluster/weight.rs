@@ -58,6 +58,13 @@ impl Row for ServiceRevisionRow {
     }
 }
 
+impl Row for ServiceImagesRow {
+    fn weight(&self) -> usize {
+        let digest = |digest: &ImageDigest| ELEMENT + digest.container_name.len() + digest.digest.len();
+        SMALL + 2 * self.service.0.len() + self.digests.iter().map(digest).sum::<usize>()
+    }
+}
+
 impl Row for ServiceDeploymentRow {
     fn weight(&self) -> usize {
         let reasons = [self.status_reason.as_ref(), self.rollback.as_ref().map(|rollback| &rollback.reason)];

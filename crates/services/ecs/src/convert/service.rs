@@ -51,11 +51,6 @@ convert_enum! { ThresholdType: Count, BoundedPercent, UnboundedPercent }
 
 convert_enum! { DeploymentStrategy: Rolling, BlueGreen, Linear, Canary }
 
-convert! { ContainerImage:
-    always container_name, image;
-    never image_digest;
-}
-
 convert_enum! { ServiceDeploymentStatus: Pending, Successful, Stopped, StopRequested, InProgress, RollbackRequested, RollbackInProgress, RollbackSuccessful, RollbackFailed }
 
 impl Shown for Stage {

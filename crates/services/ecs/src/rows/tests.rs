@@ -85,6 +85,7 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             "service-event" => of::<ServiceEventRow>(&mut seen, row),
             "service-token" => of::<ServiceTokenRow>(&mut seen, row),
             "service-revision" => of::<ServiceRevisionRow>(&mut seen, row),
+            "service-images" => of::<ServiceImagesRow>(&mut seen, row),
             "service-deployment" => of::<ServiceDeploymentRow>(&mut seen, row),
             "task-set" => of::<TaskSetRow>(&mut seen, row),
             "daemon" => of::<DaemonRow>(&mut seen, row),
@@ -97,7 +98,7 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             other => panic!("no kind is called {other}"),
         }
     }
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 23, "{kinds:?}");
     assert_eq!(seen.missing(), BTreeMap::new());
 }
 
