@@ -159,10 +159,11 @@ pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<Deployme
 pub fn start_on(
     txn: &mut Txn,
     service: &ServiceRow,
+    deployment: &DeploymentRow,
     definition: &TaskDefinitionRow,
     on: InstanceId,
 ) -> TaskId {
-    let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
+    let origin = origin(service, deployment, definition, &txn.state.row.name);
     task::run::start(txn, definition, origin, on).id
 }
 

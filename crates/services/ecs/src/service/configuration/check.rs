@@ -42,7 +42,7 @@ pub(super) fn all(
         bounded("bakeTimeInMinutes", minutes, 0, limits::BAKE_MINUTES)?;
     }
     shift(strategy, given)?;
-    hooks(scheduling, given.lifecycle_hooks.as_deref().unwrap_or_default())
+    hooks(given.lifecycle_hooks.as_deref().unwrap_or_default())
 }
 
 fn threshold(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
@@ -96,7 +96,7 @@ fn percent(what: &str, given: Option<f64>, least: i32) -> Result<(), Error> {
 }
 
 /// Hooks pause. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
-fn hooks(scheduling: Scheduling, given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
+fn hooks(given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
     for hook in given {
         let target = hook.target_type.unwrap_or(DeploymentLifecycleHookTargetType::AwsLambda);
         if target == DeploymentLifecycleHookTargetType::AwsLambda {
@@ -110,12 +110,6 @@ fn hooks(scheduling: Scheduling, given: &[ecs::DeploymentLifecycleHook]) -> Resu
     if given.len() > limits::PAUSE_HOOKS {
         let most = limits::PAUSE_HOOKS;
         return Err(errors::invalid_parameter(format!("lifecycleHooks can have at most {most} PAUSE hooks")));
-    }
-    if scheduling == Scheduling::Daemon && !given.is_empty() {
-        return Err(errors::unsupported_feature(
-            "deploymentConfiguration.lifecycleHooks of services with DAEMON scheduling strategy are not built yet. See \
-             docs/support.md.",
-        ));
     }
     Ok(())
 }

@@ -223,6 +223,18 @@ pub fn counts(
     Some([(primary.id, wanted)].into_iter().chain(others).collect())
 }
 
+/// Which revision of a service of strategy DAEMON is to run everywhere: until its deployment scales up, that which serves.
+/// None where nothing serves yet.
+pub fn everywhere(service: &ServiceRow, row: Option<&ServiceDeploymentRow>) -> Option<DeploymentId> {
+    let primary = service.deployments.first()?.id;
+    let stage = row.filter(|row| !row.status.has_ended() && row.rollback.is_none());
+    let stage = stage.and_then(|row| row.stage.as_ref()).map(|stage| stage.stage);
+    match stage {
+        Some(Stage::ReconcileService | Stage::PreScaleUp) => serving(service).filter(|id| *id != primary),
+        _ => Some(primary),
+    }
+}
+
 /// The revision that serves while another one comes: that which was COMPLETED last, else the newest; that itself where there
 /// is no other.
 pub fn serving(service: &ServiceRow) -> Option<DeploymentId> {

@@ -133,7 +133,9 @@ fn start_in(
     let mut started = Vec::new();
     while started.len() < count && (!txn.full() || !any && started.is_empty()) {
         match placement::place(&mut txn.state, wanted, txn.ids) {
-            Ok(host) => started.push(carry::start_on(txn, service, definition, host)),
+            Ok(host) => {
+                started.push(carry::start_on(txn, service, &service.deployments[0], definition, host))
+            }
             Err(_) => return (started, true),
         }
     }
