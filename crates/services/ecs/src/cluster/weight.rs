@@ -86,7 +86,8 @@ impl Row for TaskSetRow {
         let names = 2 * self.service.0.len() + self.task_definition.family.len();
         let texts = self.external_id.as_ref().map_or(0, String::len);
         let token = self.token.as_ref().map_or(0, |(token, digest)| token.len() + digest.len());
-        SMALL + names + texts + token + tags(&self.tags)
+        let strategy = strategy(&self.capacity_provider_strategy);
+        SMALL + names + texts + token + strategy + tags(&self.tags)
     }
 }
 

@@ -54,8 +54,10 @@ fn carry_out(
     let definition = txn.ports.account.task_definition(&revision.task_definition).cloned();
     let may_start = definition.is_some() && revision.not_before.is_none_or(|at| at <= txn.now());
     let tally = txn.state.tally(&service.name);
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let cleans = revision.primary && plan::stages::cleans(service, going, &tally);
     let planned = |service: &ServiceRow, may_start| {
-        planned(&View { service, primary: revision, tally: &tally, may_start })
+        planned(&View { service, primary: revision, tally: &tally, may_start, cleans })
     };
     let mut plan = planned(service, may_start);
     if let Some(definition) = &definition {

@@ -6,7 +6,7 @@ use wire::Error;
 
 use super::bounded;
 use crate::{
-    cluster::{DeploymentStrategy, Scheduling},
+    cluster::{DeploymentConfiguration, DeploymentStrategy, Scheduling},
     convert::Stored,
     limits,
 };
@@ -20,7 +20,6 @@ pub(super) fn all(
     standing: DeploymentStrategy,
     given: &ecs::DeploymentConfiguration,
 ) -> Result<(), Error> {
-    unbuilt(given)?;
     threshold(given)?;
     let strategy = given.strategy.stored().unwrap_or(standing);
     if scheduling == Scheduling::Daemon && strategy != DeploymentStrategy::Rolling {
@@ -142,12 +141,29 @@ fn pause(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
     bounded("timeoutConfiguration timeoutInMinutes", timeout.unwrap_or(1), 1, limits::PAUSE_MINUTES)
 }
 
-/// What a deployment configuration may hold that is not built is refused by name.
-fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    match given.early_success_criteria {
-        Some(_) => Err(errors::unsupported_feature(
-            "deploymentConfiguration.earlySuccessCriteria is not built yet. See docs/support.md.",
-        )),
-        None => Ok(()),
+/// Checks when deployments are to succeed early, of a service that keeps so many percent of its tasks healthy.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/early-success-criteria.html>
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn early(standing: Option<&DeploymentConfiguration>, minimum_healthy_percent: i32) -> Result<(), Error> {
+    let early = standing.and_then(|standing| standing.early_success_criteria.as_ref());
+    let Some(early) = early.filter(|early| early.enable) else { return Ok(()) };
+    let strategy = standing.and_then(|standing| standing.strategy).unwrap_or_default();
+    if strategy != DeploymentStrategy::Rolling {
+        return Err(errors::invalid_parameter(format!(
+            "earlySuccessCriteria is only valid when the deployment strategy is ROLLING, and it is {strategy}."
+        )));
     }
+    let (Some(percent), Some(_)) = (early.healthy_percent, early.source_service_revision_cleanup) else {
+        return Err(errors::invalid_parameter(
+            "healthyPercent and sourceServiceRevisionCleanup are required when earlySuccessCriteria is enabled.",
+        ));
+    };
+    if !(minimum_healthy_percent..=100).contains(&percent) {
+        return Err(errors::invalid_parameter(format!(
+            "earlySuccessCriteria healthyPercent must be between minimumHealthyPercent ({minimum_healthy_percent}) and 100."
+        )));
+    }
+    Ok(())
 }

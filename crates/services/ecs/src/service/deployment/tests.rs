@@ -2,6 +2,7 @@
 
 mod alarms;
 mod breaker;
+mod early;
 mod show;
 mod stages;
 
