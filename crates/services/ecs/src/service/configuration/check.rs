@@ -94,6 +94,10 @@ fn percent(what: &str, given: Option<f64>, least: i32) -> Result<(), Error> {
     Ok(())
 }
 
+/// What inside of `deploymentConfiguration` is not built, and why: docs/support.md lists it.
+pub const UNBUILT: &[(&str, &str)] =
+    &[("lifecycleHooks.targetType", "only PAUSE: there is no Lambda yet that AWS_LAMBDA could call")];
+
 /// Hooks pause. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
 fn hooks(given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
     for hook in given {
