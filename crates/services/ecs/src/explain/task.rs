@@ -3,9 +3,10 @@
 use ecs_model::errors;
 use wire::Error;
 
-use super::{Explanation, Look};
+use super::{Explanation, Look, refusals};
 use crate::{
     arn,
+    capacity::distribution,
     cluster::{ContainerRow, Desired, HealthStatus, InstanceRow, TaskId, TaskRow, TaskStatus},
 };
 
@@ -42,6 +43,12 @@ fn stopped(row: &TaskRow, told: &mut Explanation) {
     if let Some((service, _)) = &row.service {
         told.would_change.push(format!(
             "nothing: a STOPPED task does not run again, and service {service} replaces it (`roadstead explain service {service}`)"
+        ));
+    }
+    if let Some(of) = &row.daemon {
+        let daemon = &of.name;
+        told.would_change.push(format!(
+            "nothing: a STOPPED task does not run again, and daemon {daemon} replaces it (`roadstead explain daemon {daemon}`)"
         ));
     }
 }
@@ -95,14 +102,17 @@ fn running(row: &TaskRow, told: &mut Explanation) {
     if told.because.is_empty() {
         told.because.push("it runs as it shall".to_owned());
     }
+    if let Some(until) = row.protected_until {
+        let until = until.to_iso8601();
+        told.because
+            .push(format!("it is protected until {until}: scale-in, deployments and draining leave it"));
+    }
 }
 
 /// A task that is on its way to RUNNING.
 fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     if row.instance.is_none() {
-        told.because.push("it has no container instance yet".to_owned());
-        told.waits_for.push("capacity of its capacity provider".to_owned());
-        return;
+        return provisioning(look, row, told);
     }
     if away(look, row, told) {
         return;
@@ -130,6 +140,19 @@ fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
          held by a task that ends waits for them"
             .to_owned(),
     );
+}
+
+/// A task that waits for the capacity of its provider to grow.
+fn provisioning(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
+    let provider = row.capacity_provider.as_deref().unwrap_or_default();
+    told.because.push(format!("no container instance of capacity provider {provider} had room for it"));
+    let until = row.waits.as_ref().map(|waits| waits.until.to_iso8601()).unwrap_or_default();
+    told.waits_for.push(format!("room on one of them; it fails where there is none until {until}"));
+    let definition = look.account.task_definition(&row.task_definition);
+    if let Some(request) = definition.and_then(|definition| distribution::of_waiting(row, definition)) {
+        refusals::add(look, &request, told);
+    }
+    told.would_change.push("more container instances of it (`roadstead capacity` says how many)".to_owned());
 }
 
 /// Whether nobody can say how it is, because the agent of its host is away.

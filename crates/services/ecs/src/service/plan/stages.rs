@@ -158,7 +158,8 @@ fn after(going: &Going, now: Timestamp, minutes: Option<i32>, stage: Stage) -> N
     if until <= now { Next::Enter(stage) } else { Next::Wait(Some(until)) }
 }
 
-fn step_bake(course: &DeploymentConfiguration) -> Option<i32> {
+/// For how many minutes each step of the shift bakes.
+pub fn step_bake(course: &DeploymentConfiguration) -> Option<i32> {
     let linear = course.linear_configuration.as_ref().and_then(|linear| linear.step_bake_time_in_minutes);
     linear.or(course.canary_configuration.as_ref().and_then(|canary| canary.canary_bake_time_in_minutes))
 }
