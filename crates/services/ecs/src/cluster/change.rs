@@ -19,6 +19,7 @@ state::rows! {
     "daemon-revision" DaemonRevision(DaemonRevisionRow, (DaemonName, DaemonRevisionId)): |row| (row.daemon.clone(), row.id),
     "daemon-deployment" DaemonDeployment(DaemonDeploymentRow, (DaemonName, u64)): |row| (row.daemon.clone(), row.number),
     "task" Task(TaskRow, TaskId): |row| row.id,
+    "kept-task" KeptTask(KeptTaskRow, TaskId): |row| row.task.id,
     "token" Token(TokenRow, String): |row| row.token.clone(),
     "event-out" EventOut(EventOut, u64): |row| row.sequence,
     "sequence" Sequence(SequenceRow, ()): |_row| (),

@@ -17,4 +17,15 @@ pub struct Ports {
     pub lost_after_ms: Option<i64>,
     /// The alarms of its account and region.
     pub alarms: Arc<dyn Alarms>,
+    /// Which STOPPED tasks are kept beyond the hour that the API shows them; `None` is none.
+    pub keeps: Option<Keeps>,
+}
+
+/// How much is kept of STOPPED tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeps {
+    /// For so long after they stopped.
+    pub ms: i64,
+    /// At most so many; beyond, the oldest go.
+    pub count: usize,
 }

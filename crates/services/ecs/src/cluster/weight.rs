@@ -35,6 +35,12 @@ impl Row for TaskRow {
     }
 }
 
+impl Row for KeptTaskRow {
+    fn weight(&self) -> usize {
+        task(&self.task)
+    }
+}
+
 impl Row for ServiceRow {
     const VERSION: u32 = 3;
 

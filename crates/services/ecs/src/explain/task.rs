@@ -12,7 +12,10 @@ use crate::{
 
 pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
     let id = arn::task_id(look.ctx, &look.state.row.name, named)?;
-    let row = TaskId::parse(&id).and_then(|id| look.state.task(&id));
+    let parsed = TaskId::parse(&id);
+    let kept = parsed.and_then(|id| look.state.kept_task(&id));
+    let row = parsed.and_then(|id| look.state.task(&id)).map(AsRef::as_ref);
+    let row = row.or(kept.map(|kept| &kept.task));
     let row = row.ok_or_else(|| errors::invalid_parameter("The referenced task was not found."))?;
     let (last, desired) = (row.last.as_str(), row.desired.as_str());
     let state = match row.last != TaskStatus::Stopped && last != desired {
@@ -31,6 +34,10 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
         (_, Desired::Stopped) => stopping(look, row, &mut told),
         (TaskStatus::Running, Desired::Running) => running(row, &mut told),
         (_, Desired::Running) => coming(look, row, &mut told),
+    }
+    if let Some(kept) = kept {
+        let until = kept.forget_at.to_iso8601();
+        told.because.push(format!("DescribeTasks shows it no longer; it is kept until {until}"));
     }
     Ok(told)
 }
