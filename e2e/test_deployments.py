@@ -126,6 +126,15 @@ def test_a_deployment_that_pauses_is_rolled_back_by_stop_and_by_its_hook(roadste
     assert done["lifecycleHookDetails"][0]["status"] == "FAILED" and "hook" in done["rollback"]["reason"]
     roadstead.wait("services_stable", services=["back"])
     assert running(roadstead, "back") == {1: 1}
+    # Left where it is: both stay, and there is nothing to continue.
+    roadstead.ecs.update_service(cluster=CLUSTER, service="back", taskDefinition="back:2")
+    hook = paused(roadstead, "back", "POST_PRODUCTION_TRAFFIC_SHIFT")
+    roadstead.ecs.stop_service_deployment(
+        serviceDeploymentArn=newest(roadstead, "back")["serviceDeploymentArn"], stopType="ABORT")
+    assert "rollback" not in ended(roadstead, "back", "STOPPED")
+    with pytest.raises(roadstead.ecs.exceptions.InvalidParameterException, match="IN_PROGRESS state"):
+        proceed(roadstead, "back", hook, action="CONTINUE")
+    assert running(roadstead, "back") == {1: 1, 2: 1}
 
 
 def test_a_canary_goes_in_two_steps(roadstead, service):

@@ -62,6 +62,23 @@ def test_a_deployment_says_what_its_circuit_breaker_counts(roadstead):
     roadstead.ecs.delete_service(cluster=CLUSTER, service="breaks", force=True)
 
 
+def test_a_deployment_that_pauses_says_by_which_command_it_goes_on(roadstead):
+    definition = roadstead.define("pauses", container(script=SLEEP))
+    hook = {"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}
+    roadstead.ecs.create_service(cluster=CLUSTER, serviceName="pauses", taskDefinition=definition, desiredCount=1,
+                                 deploymentConfiguration={"strategy": "BLUE_GREEN", "lifecycleHooks": [hook]})
+    deployment = roadstead.ecs.list_service_deployments(cluster=CLUSTER, service="pauses")["serviceDeployments"][0]
+    arn = deployment["serviceDeploymentArn"]
+    said = until(lambda: (told := as_json(roadstead, "deployment", arn)) and
+                 any(" pauses it at POST_SCALE_UP " in why for why in told["because"]) and told, what="a pause")
+    assert any("ContinueServiceDeployment for hook ecs-pause-" in what for what in said["waitsFor"]), said
+    command, = [change for change in said["wouldChange"] if "continue-service-deployment" in change]
+    assert arn in command
+    roadstead.aws(*command.split("`")[1].split()[1:])
+    until(lambda: as_json(roadstead, "deployment", arn)["state"] == "SUCCESSFUL", what="its end")
+    roadstead.ecs.delete_service(cluster=CLUSTER, service="pauses", force=True)
+
+
 @pytest.mark.parametrize("kind, named, code", [
     ("service", "nobody", "ServiceNotFoundException"),
     ("task", "0" * 32, "InvalidParameterException"),

@@ -8,11 +8,14 @@ import io
 import json
 import os
 import pty
+import shutil
 import subprocess
 import tarfile
 import threading
 
-from harness import BIN, PATIENCE, container, exit_codes
+import pytest
+
+from harness import BIN, CLUSTER, PATIENCE, SLEEP, container, exit_codes
 
 
 def sha256(content):
@@ -21,7 +24,28 @@ def sha256(content):
 
 @contextlib.contextmanager
 def registry(rootfs):
-    """A registry on loopback with the image x:1: the root filesystem, and a file that cannot be compressed above it."""
+    """A registry on loopback with the image x:1: the root filesystem, and a file that cannot be compressed above it. `push`
+    pushes another one of that name; gives its digest."""
+    found = {}
+    server, serve = serving(found)
+    host = Host(f"127.0.0.1:{server.server_port}")
+    host.push = lambda: pushed(found, rootfs)
+    host.push()
+    serve.start()
+    try:
+        yield host
+    finally:
+        server.shutdown()
+        serve.join()
+        server.server_close()
+
+
+class Host(str):
+    """Where a registry is."""
+
+
+def pushed(found, rootfs):
+    """Puts an image under the name x:1 among what a registry has; gives its digest."""
     above = io.BytesIO()
     with tarfile.open(fileobj=above, mode="w") as tar:
         entry = tarfile.TarInfo("above")
@@ -37,8 +61,13 @@ def registry(rootfs):
         "config": {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": sha256(config), "size": len(config)},
         "layers": [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": sha256(layer), "size": len(layer)}
                    for layer in layers]}).encode()
-    found = {f"/v2/x/blobs/{sha256(blob)}": blob for blob in (config, *layers)} | {"/v2/x/manifests/1": manifest}
+    found |= {f"/v2/x/blobs/{sha256(blob)}": blob for blob in (config, *layers)}
+    found |= {f"/v2/x/manifests/{name}": manifest for name in ("1", sha256(manifest))}
+    return sha256(manifest)
 
+
+def serving(found):
+    """A server on loopback that answers with what is found by a path, and the thread that it answers in."""
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
             content = found.get(self.path)
@@ -51,14 +80,7 @@ def registry(rootfs):
             pass
 
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield f"127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    return server, threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
 
 
 def on_a_terminal(*argv):
@@ -110,6 +132,56 @@ def test_a_tasks_pull_is_in_the_log(roadstead, image_tar):
     told = [line for line in roadstead.log_tail(10_000).splitlines() if f'image="{image}"' in line]
     assert any(" pulling " in line and "bytes=" in line for line in told), told
     assert sum(" pulled " in line for line in told) == 1, "the second time there was nothing to pull"
+
+
+def another(image_tar, path):
+    """The root filesystem with one more file: another image."""
+    shutil.copy(image_tar, path)
+    with tarfile.open(path, mode="a") as tar:
+        tar.addfile(tarfile.TarInfo("another"))
+    return path
+
+
+@pytest.mark.parametrize("way", ["pulled", "loaded"])
+def test_the_tasks_of_one_deployment_run_one_image(roadstead, image_tar, tmp_path, way):
+    name = f"one-{way}"
+    with registry(image_tar) as host:
+        image = f"{host}/x:1" if way == "pulled" else "one/x:1"
+        if way == "loaded":
+            roadstead.load_image(image_tar, image)
+        definition = roadstead.define(name, container(image=image, script=SLEEP))
+        roadstead.ecs.create_service(cluster=CLUSTER, serviceName=name, taskDefinition=definition, desiredCount=1)
+        roadstead.wait("services_stable", services=[name])
+        first, = digests(roadstead, name)
+        assert of_revision(roadstead, name) == {"main": (image, first)}
+        if way == "pulled":
+            assert host.push() != first
+        else:
+            roadstead.load_image(another(image_tar, tmp_path / "another.tar"), image)
+        roadstead.ecs.update_service(cluster=CLUSTER, service=name, desiredCount=2)
+        roadstead.wait("services_stable", services=[name])
+        assert digests(roadstead, name) == {first}, "the name leads elsewhere by now"
+        roadstead.ecs.update_service(cluster=CLUSTER, service=name, forceNewDeployment=True)
+        roadstead.wait("services_stable", services=[name])
+        then, = digests(roadstead, name)
+        assert then != first and of_revision(roadstead, name) == {"main": (image, then)}
+        roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
+        roadstead.wait("services_inactive", services=[name])
+
+
+def digests(roadstead, service):
+    """Of the images that the tasks of a service run."""
+    arns = roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName=service)["taskArns"]
+    tasks = roadstead.ecs.describe_tasks(cluster=CLUSTER, tasks=arns)["tasks"]
+    return {container["imageDigest"] for task in tasks for container in task["containers"]}
+
+
+def of_revision(roadstead, service):
+    """The image of each container of what a service runs now, with its digest."""
+    described, = roadstead.ecs.describe_services(cluster=CLUSTER, services=[service])["services"]
+    arns = [revision["arn"] for revision in described["currentServiceRevisions"]]
+    revision, = roadstead.ecs.describe_service_revisions(serviceRevisionArns=arns)["serviceRevisions"]
+    return {of["containerName"]: (of["image"], of["imageDigest"]) for of in revision["containerImages"]}
 
 
 def test_an_archive_that_grows_without_end_is_refused(tmp_path):

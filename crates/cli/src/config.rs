@@ -89,6 +89,30 @@ pub struct Server {
     pub accept_any_credentials: bool,
     /// Seconds after which the tasks of services are replaced whose host's agent is not connected; 0 is never. Default 0.
     pub agent_lost_after_seconds: u64,
+    /// For how many hours, and how many of a cluster, STOPPED tasks are kept for `roadstead explain`. Default 24, 10000.
+    pub stopped_tasks_kept: StoppedTasksKept,
+}
+
+/// Which STOPPED tasks are kept beyond the hour that the API shows them.
+#[derive(Debug, Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoppedTasksKept {
+    pub hours: u32,
+    pub count: usize,
+}
+
+impl StoppedTasksKept {
+    /// What a cluster is told; none where none is to be kept.
+    pub fn keeps(self) -> Option<ecs::cluster::Keeps> {
+        let ms = i64::from(self.hours).saturating_mul(3_600_000);
+        (ms > 0 && self.count > 0).then_some(ecs::cluster::Keeps { ms, count: self.count })
+    }
+}
+
+impl Default for StoppedTasksKept {
+    fn default() -> StoppedTasksKept {
+        StoppedTasksKept { hours: 24, count: 10_000 }
+    }
 }
 
 /// This host as a container instance.
@@ -175,6 +199,7 @@ impl Default for Server {
             known_pair_users: Vec::new(),
             accept_any_credentials: false,
             agent_lost_after_seconds: 0,
+            stopped_tasks_kept: StoppedTasksKept::default(),
         }
     }
 }
@@ -323,6 +348,13 @@ impl Config {
         let seconds = server.agent_lost_after_seconds;
         if seconds != 0 && !(5..=604_800).contains(&seconds) {
             return refuse("server.agent_lost_after_seconds", "from 5 to 604800, or 0 for never");
+        }
+        let kept = server.stopped_tasks_kept;
+        if kept.hours > 8760 || kept.count > 100_000 {
+            return refuse(
+                "server.stopped_tasks_kept",
+                "at most 8760 hours and a count of 100000; 0 for none",
+            );
         }
         self.check_agent()?;
         if self.logs.max_size_mib != 0 && self.logs.max_size_mib < 16 {

@@ -61,7 +61,8 @@ impl std::fmt::Debug for RegistryAuth {
 /// An image that is present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PulledImage {
-    /// Digest of its manifest, `sha256:…`.
+    /// The digest that its name was resolved to, `sha256:…`: of its index where it is for several platforms, else of its
+    /// manifest.
     pub digest: String,
 }
 

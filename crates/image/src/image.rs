@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Config, Digest};
+use crate::{Config, Digest, Reference};
 
 /// An image whose layers are all unpacked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Image {
-    /// The digest of the image's manifest: its identity here, and ECS's `imageDigest`.
+    /// The digest of the image's manifest: its identity here.
     pub digest: Digest,
     /// The digest of its configuration: Docker's image id.
     pub id: Digest,
@@ -54,6 +54,17 @@ pub enum Origin {
 }
 
 impl Image {
+    /// The digest by which the repository of `reference` has it: of an index where it was pulled by one, else its own.
+    pub fn digest_in(&self, reference: &Reference) -> Digest {
+        let of = |name: &String| name.parse::<Reference>().ok();
+        let others = self.names.iter().filter_map(of).filter(|name| {
+            name.registry() == reference.registry() && name.repository() == reference.repository()
+        });
+        let mut digests = others.filter_map(|name| name.digest().cloned());
+        let of_index = digests.rfind(|digest| *digest != self.digest);
+        reference.digest().cloned().or(of_index).unwrap_or_else(|| self.digest.clone())
+    }
+
     /// What the layers take on disk, in bytes; layers shared with other images count for each.
     pub fn size(&self) -> u64 {
         self.layers.iter().map(|layer| layer.size).sum()

@@ -82,6 +82,18 @@ impl Store {
     /// # Errors
     /// By kind: [`crate::Kind`]. The words follow Docker's.
     pub async fn pull(&self, reference: &Reference, options: &PullOptions) -> Result<Arc<Image>> {
+        Ok(self.pull_resolved(reference, options).await?.0)
+    }
+
+    /// Likewise, with the digest that the reference was resolved to: of its index where it is for several platforms.
+    ///
+    /// # Errors
+    /// By kind: [`crate::Kind`]. The words follow Docker's.
+    pub async fn pull_resolved(
+        &self,
+        reference: &Reference,
+        options: &PullOptions,
+    ) -> Result<(Arc<Image>, Digest)> {
         let patience = options.patience.pull;
         match tokio::time::timeout(patience, self.pull_now(reference, options)).await {
             Ok(result) => result,
@@ -89,7 +101,7 @@ impl Store {
         }
     }
 
-    async fn pull_now(&self, reference: &Reference, options: &PullOptions) -> Result<Arc<Image>> {
+    async fn pull_now(&self, reference: &Reference, options: &PullOptions) -> Result<(Arc<Image>, Digest)> {
         let activity = Arc::new(self.activity()?);
         let client = Client::connect(reference, options).await?;
         let Resolved { target, digest, manifest } = client.resolve().await?;
@@ -116,7 +128,7 @@ impl Store {
         in_background(move || {
             let filed = store.file_image(draft, layers);
             drop(activity);
-            filed
+            Ok((filed?, target))
         })
         .await
     }

@@ -70,7 +70,7 @@ impl Reference {
     }
 
     /// The same repository at `digest`.
-    pub(crate) fn at(&self, digest: &Digest) -> Self {
+    pub fn at(&self, digest: &Digest) -> Self {
         let mut other = Self { tag: None, digest: Some(digest.clone()), ..self.clone() };
         other.given = other.familiar();
         other

@@ -97,6 +97,7 @@ pub fn by_an_earlier_version(world: &World, rows: &mut Rows) {
         let at = key(&Row::path(&row.key()));
         match &row {
             Row::ServiceRevision(row) if earlier.contains(&row.service) => rows.edit(at, None),
+            Row::ServiceImages(row) if earlier.contains(&row.service) => rows.edit(at, None),
             Row::ServiceDeployment(row) if earlier.contains(&row.service) => rows.edit(at, None),
             Row::ServiceEvent(row) if is_first && earlier.contains(&row.service) => rows.edit(at, None),
             Row::ServiceToken(row) if is_first && earlier.contains(&row.service) => rows.edit(at, None),

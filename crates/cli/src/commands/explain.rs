@@ -1,4 +1,4 @@
-//! `roadstead explain`: why a task, service, deployment or container instance is in its state.
+//! `roadstead explain`: why a task, service, deployment, container instance or managed daemon is in its state.
 
 use anyhow::Context;
 use ecs::explain::{Explanation, Kind};
@@ -32,6 +32,7 @@ enum What {
     Service,
     Deployment,
     Instance,
+    Daemon,
 }
 
 impl From<What> for Kind {
@@ -41,6 +42,7 @@ impl From<What> for Kind {
             What::Service => Kind::Service,
             What::Deployment => Kind::Deployment,
             What::Instance => Kind::Instance,
+            What::Daemon => Kind::Daemon,
         }
     }
 }

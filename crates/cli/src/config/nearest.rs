@@ -15,6 +15,7 @@ pub const KEYS: &[&str] = &[
     "server.known_pair_users",
     "server.accept_any_credentials",
     "server.agent_lost_after_seconds",
+    "server.stopped_tasks_kept",
     "agent.reserved_memory",
     "agent.reserved_ports",
     "agent.reserved_ports_udp",

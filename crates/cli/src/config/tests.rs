@@ -52,6 +52,10 @@ fn bad_configurations_are_refused_in_these_words() {
             "[server]\nagent_lost_after_seconds = 4",
             "server.agent_lost_after_seconds: from 5 to 604800, or 0 for never",
         ),
+        (
+            "[server]\nstopped_tasks_kept = { count = 100001 }",
+            "server.stopped_tasks_kept: at most 8760 hours and a count of 100000; 0 for none",
+        ),
         ("[logs]\nmax_size_mib = 3", "logs.max_size_mib: at least 16, or 0 for a tenth of the disk"),
         ("[logs]\nmax_streams = 9", "logs.max_streams: from 10 to 10000000"),
     ] {

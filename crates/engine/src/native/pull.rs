@@ -19,7 +19,7 @@ pub(super) async fn pull(inner: &Inner, request: &PullRequest) -> Result<PulledI
         && (request.behavior == PullBehavior::PreferCached
             || loaded && request.behavior == PullBehavior::Default)
     {
-        return Ok(answer(image));
+        return Ok(answer(&image.digest_in(&reference)));
     }
     let mut options = inner.config.pull.clone();
     if let Some(auth) = &request.auth {
@@ -31,10 +31,10 @@ pub(super) async fn pull(inner: &Inner, request: &PullRequest) -> Result<PulledI
         let log = log.clone();
         Arc::new(move |progress| log.tell(progress))
     });
-    match (images.pull(&reference, &options).await, present) {
-        (Ok(image), _) => {
+    match (images.pull_resolved(&reference, &options).await, present) {
+        (Ok((image, digest)), _) => {
             log.end(&image);
-            Ok(answer(&image))
+            Ok(answer(&digest))
         }
         (Err(error), Some(image)) if request.behavior == PullBehavior::Default => {
             tracing::warn!(
@@ -42,7 +42,7 @@ pub(super) async fn pull(inner: &Inner, request: &PullRequest) -> Result<PulledI
                 error = chain(&error),
                 "not pulled; the cached one is used"
             );
-            Ok(answer(&image))
+            Ok(answer(&image.digest_in(&reference)))
         }
         (Err(error), _) => Err(failed(&error)),
     }
@@ -82,8 +82,8 @@ impl Log {
     }
 }
 
-fn answer(image: &image::Image) -> PulledImage {
-    PulledImage { digest: image.digest.to_string() }
+fn answer(digest: &image::Digest) -> PulledImage {
+    PulledImage { digest: digest.to_string() }
 }
 
 fn failed(error: &image::Error) -> Error {
@@ -95,10 +95,11 @@ fn failed(error: &image::Error) -> Error {
 pub(super) fn find(inner: &Inner, spec: &ContainerSpec) -> Result<Arc<image::Image>, Error> {
     let images = &inner.config.images;
     let by_digest = spec.image_digest.as_deref().and_then(|d| d.parse().ok());
-    let found = match by_digest {
-        Some(digest) => images.get(&digest),
-        None => spec.image.parse().and_then(|reference| images.resolve(&reference)),
-    };
+    let reference: Result<image::Reference, _> = spec.image.parse();
+    let found = reference.and_then(|reference| match by_digest {
+        Some(digest) => images.resolve(&reference.at(&digest)),
+        None => images.resolve(&reference),
+    });
     let found = found.map_err(|e| Error::fatal(Kind::Create, chain(&e)))?;
     found.ok_or_else(|| Error::fatal(Kind::Create, format!("No such image: {}", spec.image)))
 }

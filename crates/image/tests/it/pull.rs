@@ -68,6 +68,11 @@ async fn of_an_index_the_hosts_manifest_is_taken() {
         let image = pull(&scratch.store, &registry.reference("x", "both")).await.expect("pulls");
         assert_eq!(image.digest, our_digest);
         assert!(image.names.contains(&format!("{}/x@{index}", registry.host())), "{:?}", image.names);
+        let both: image::Reference = registry.reference("x", "both").parse().expect("parses");
+        let resolved = scratch.store.pull_resolved(&both, &Default::default()).await.expect("pulls").1;
+        assert_eq!(resolved, index, "what hosts of every architecture can pull");
+        let by_index = scratch.store.resolve(&both.at(&index)).expect("reads");
+        assert_eq!(by_index.map(|image| image.digest.clone()), Some(our_digest.clone()));
 
         registry.push_manifest("x", "foreign", media_type, list(&[theirs]).into_bytes());
         let error =

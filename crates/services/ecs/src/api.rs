@@ -232,8 +232,14 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .with(&[IN_CLUSTER]),
     Operation::new("CreateTaskSet", write!(task_sets::create::create_task_set))
         .on(access::task_set_to_be)
-        .with(&[IN_CLUSTER, OF_SERVICE, Made("ecs:task-definition", access::definition), Tags("tags")])
-        .refusing(&["loadBalancers", "serviceRegistries", "capacityProviderStrategy", "platformVersion"])
+        .with(&[
+            IN_CLUSTER,
+            OF_SERVICE,
+            Made("ecs:task-definition", access::definition),
+            STRATEGY,
+            Tags("tags"),
+        ])
+        .refusing(&["loadBalancers", "serviceRegistries", "platformVersion"])
         .growing(),
     // Not one that grows: it may scale to nought.
     Operation::new("UpdateTaskSet", write!(task_sets::change::update_task_set))

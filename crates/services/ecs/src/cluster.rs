@@ -8,9 +8,11 @@ mod deployed;
 mod earlier;
 pub mod facets;
 mod history;
+mod kept;
 pub(crate) mod looks;
 mod managed;
 mod mark;
+mod ports;
 pub mod provisioning;
 pub mod seek;
 mod take;
@@ -31,18 +33,18 @@ use wire::Timestamp;
 
 use state::{
     Agenda, Domain, ShardId,
-    contract::{Alarms, Outgoing, Tells},
+    contract::{Outgoing, Tells},
 };
 
 use crate::{
-    account::Account, announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service,
-    task, tick,
+    announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service, task, tick,
 };
 
 use daemons::{Daemons, Resident};
 use deployed::Deployed;
 use facets::Facets;
 use history::History;
+use kept::Kept;
 use managed::Managed;
 use provisioning::Provisioning;
 
@@ -50,6 +52,7 @@ pub use crate::rows::{self, *};
 pub use change::{Change, Key, Row};
 pub use facets::{InstanceFacet, Phase, TaskFacet};
 pub use mark::Mark;
+pub use ports::{Keeps, Ports};
 pub use tally::Tally;
 pub use totals::Totals;
 pub use txn::{Txn, Writes, assigned};
@@ -76,19 +79,6 @@ pub struct Usage {
     pub zone: tally::Zone,
 }
 
-/// What a cluster may read of others.
-pub struct Ports {
-    /// Task definitions and settings of its account and region, as they stand.
-    pub account: Arc<Account>,
-    /// Somebody may want to hear what happens here. Nothing is written for it while nobody does.
-    pub listened: bool,
-    /// After so many milliseconds without its agent the tasks of services on a container instance are given up; `None` is
-    /// never.
-    pub lost_after_ms: Option<i64>,
-    /// The alarms of its account and region.
-    pub alarms: Arc<dyn Alarms>,
-}
-
 /// One cluster.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -102,6 +92,7 @@ pub struct Cluster {
     tasks: OrdMap<TaskId, Arc<TaskRow>>,
     /// STOPPED tasks, those that are forgotten first before the others.
     stopped_by_age: OrdSet<(Timestamp, TaskId)>,
+    kept: Kept,
     tokens: OrdMap<String, Arc<TokenRow>>,
     /// Client tokens, the oldest first.
     tokens_by_age: OrdSet<(Timestamp, String)>,
@@ -135,6 +126,7 @@ impl Cluster {
             managed: Managed::default(),
             tasks: OrdMap::new(),
             stopped_by_age: OrdSet::new(),
+            kept: Kept::default(),
             tokens: OrdMap::new(),
             tokens_by_age: OrdSet::new(),
             usage: OrdMap::new(),
@@ -265,16 +257,6 @@ impl Cluster {
         self.tokens.values()
     }
 
-    /// The oldest of what is remembered beyond the limits: STOPPED tasks and client tokens, a few of each.
-    pub fn surplus(&self) -> Vec<Key> {
-        const FEW: usize = 4;
-        let of = |have: usize, most: usize| have.saturating_sub(most).min(FEW);
-        let tokens = of(self.tokens.len(), limits::TOKENS);
-        let tokens = self.tokens_by_age.iter().take(tokens).map(|(_, token)| Key::Token(token.clone()));
-        let tasks = self.stopped_by_age.iter().take(of(self.totals.stopped, limits::STOPPED_TASKS));
-        tasks.map(|(_, id)| Key::Task(*id)).chain(tokens).collect()
-    }
-
     /// All rows: whatever another belongs to comes behind it, and the cluster's own last.
     pub fn rows(&self) -> impl Iterator<Item = Row> {
         let tasks = self.tasks.values().cloned().map(Row::Task);
@@ -285,6 +267,7 @@ impl Cluster {
         let outgoing = outgoing.chain(self.outgoing.sequence().map(Row::from));
         let own = (!self.gone).then(|| Row::Cluster(self.row.clone()));
         tasks
+            .chain(self.kept.rows())
             .chain(self.history.rows())
             .chain(self.deployed.rows())
             .chain(services)
@@ -353,9 +336,11 @@ impl Domain for Cluster {
                 let row = self.tasks.get(id)?;
                 row.forget_at.or(row.waits.as_ref().map(|waits| waits.until)).or(row.protected_until)
             }
+            Key::KeptTask(id) => self.kept_task(id).map(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
             Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
+            | Key::ServiceImages(_)
             | Key::TaskSet(_)
             | Key::DaemonRevision(_)
             | Key::EventOut(_)
@@ -374,12 +359,14 @@ impl Domain for Cluster {
             Change::Put(Row::ServiceEvent(row)) => self.history.put_event(row),
             Change::Put(Row::ServiceToken(row)) => self.history.put_token(row),
             Change::Put(Row::ServiceRevision(row)) => self.deployed.put_revision(row),
+            Change::Put(Row::ServiceImages(row)) => self.deployed.put_images(row),
             Change::Put(Row::ServiceDeployment(row)) => self.deployed.put_deployment(row),
             Change::Put(Row::TaskSet(row)) => self.deployed.put_task_set(row),
             Change::Put(Row::Daemon(row)) => self.put_daemon(row),
             Change::Put(Row::DaemonRevision(row)) => self.managed.put_revision(row),
             Change::Put(Row::DaemonDeployment(row)) => self.managed.put_deployment(row),
             Change::Put(Row::Task(row)) => self.put_task(row),
+            Change::Put(Row::KeptTask(row)) => self.kept.put(row),
             Change::Put(Row::Token(row)) => {
                 self.forget_token(&row.token);
                 self.tokens_by_age.insert((row.forget_at, row.token.clone()));
@@ -393,12 +380,14 @@ impl Domain for Cluster {
             Change::Delete(Key::ServiceEvent(id)) => self.history.forget_event(id),
             Change::Delete(Key::ServiceToken(name)) => self.history.forget_token(name),
             Change::Delete(Key::ServiceRevision(id)) => self.deployed.forget_revision(id),
+            Change::Delete(Key::ServiceImages(id)) => self.deployed.forget_images(id),
             Change::Delete(Key::ServiceDeployment(id)) => self.deployed.forget_deployment(id),
             Change::Delete(Key::TaskSet(id)) => self.deployed.forget_task_set(id),
             Change::Delete(Key::Daemon(name)) => self.delete_daemon(name),
             Change::Delete(Key::DaemonRevision(id)) => self.managed.forget_revision(id),
             Change::Delete(Key::DaemonDeployment(id)) => self.managed.forget_deployment(id),
             Change::Delete(Key::Task(id)) => self.delete_task(id),
+            Change::Delete(Key::KeptTask(id)) => self.kept.forget(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
             Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
             Change::Delete(Key::Sequence(())) => self.outgoing.set_sequence(None),
@@ -442,9 +431,10 @@ impl Domain for Cluster {
             Key::Task(id) => self.tasks.get(id).is_some_and(|row| row.forget_at.is_some()),
             Key::Instance(id) => self.instances.get(id).is_some_and(|row| row.forget_at.is_some()),
             Key::DaemonDeployment(_) | Key::ServiceToken(_) | Key::Token(_) => true,
-            Key::Cluster(()) => true,
+            Key::Cluster(()) | Key::KeptTask(_) => true,
             Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
+            | Key::ServiceImages(_)
             | Key::TaskSet(_)
             | Key::DaemonRevision(_)
             | Key::EventOut(_)

@@ -4,11 +4,14 @@
 //!
 //! A look by a person: unlike any step it may look at every container instance of the cluster.
 
+mod daemon;
 mod deployment;
 mod instance;
 mod refusals;
 mod service;
+mod stage;
 mod task;
+mod task_sets;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +30,8 @@ pub enum Kind {
     Deployment,
     /// A container instance.
     Instance,
+    /// A managed daemon.
+    Daemon,
 }
 
 /// Why something is in its state.
@@ -84,6 +89,7 @@ pub fn explain(
         Kind::Service => service::explain(look, named),
         Kind::Deployment => deployment::explain(look, named),
         Kind::Instance => instance::explain(look, named),
+        Kind::Daemon => daemon::explain(look, named),
     }
 }
 

@@ -10,6 +10,7 @@ pub mod deployment;
 pub mod describe;
 pub mod events;
 pub mod grace;
+pub mod images;
 pub mod list;
 pub mod plan;
 mod rebalancing;

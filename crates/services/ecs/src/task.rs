@@ -1,6 +1,7 @@
 //! Tasks: their life, and the operations on them.
 
 pub mod describe;
+pub mod kept;
 pub mod lifecycle;
 pub mod list;
 pub mod protection;

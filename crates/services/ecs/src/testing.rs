@@ -17,7 +17,7 @@ use crate::{
     Cluster, Ctx, Ids, Txn,
     account::{self, Account},
     capacity,
-    cluster::{Change, Desired, InstanceId, Key, Ports, TaskRow, TaskStatus, looks},
+    cluster::{Change, Desired, InstanceId, Keeps, Key, Ports, TaskRow, TaskStatus, looks},
     clusters, instance, invariants, service, task,
 };
 
@@ -46,6 +46,8 @@ pub struct World {
     pub lost_after_ms: Option<i64>,
     /// What alarms say, by name.
     pub alarms: Said,
+    /// Which STOPPED tasks are kept beyond their hour.
+    pub keeps: Option<Keeps>,
     /// What the last batch changed.
     pub changed: Vec<Key>,
     /// What it has stored.
@@ -116,6 +118,7 @@ impl World {
             listened: false,
             lost_after_ms: None,
             alarms: Said::default(),
+            keeps: None,
             changed: Vec::new(),
             stored: Changes::new(),
             looked: 0,
@@ -162,6 +165,7 @@ impl World {
             listened: self.listened,
             lost_after_ms: self.lost_after_ms,
             alarms: Arc::new(self.alarms.clone()),
+            keeps: self.keeps,
         };
         let mut batch = Batch::new(self.state.clone(), ports, Changes::new());
         looks::taken();

@@ -15,13 +15,14 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::Service(name) => service::woken(txn, &name),
         Key::Task(id) => task::due(txn, &id),
         Key::Instance(id) => instance::state::due(txn, &id),
-        Key::ServiceToken(_) | Key::Token(_) => txn.delete(key),
+        Key::ServiceToken(_) | Key::Token(_) | Key::KeptTask(_) => txn.delete(key),
         Key::Cluster(()) => clusters::forget(txn),
         Key::ServiceDeployment(id) => service::deployment::woken(txn, &id),
         Key::Daemon(name) => daemon::woken(txn, &name),
         Key::DaemonDeployment(id) => daemon::deployment::forget(txn, &id),
         Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
+        | Key::ServiceImages(_)
         | Key::TaskSet(_)
         | Key::DaemonRevision(_)
         | Key::EventOut(_)
@@ -71,6 +72,7 @@ pub fn set_back(txn: &mut Txn, key: Key) {
                 txn.put(TokenRow { forget_at, ..row.as_ref().clone() });
             }
         }
+        Key::KeptTask(id) => task::kept::set_back(txn, &id),
         Key::Cluster(()) => {
             let row = txn.state.row.clone();
             let forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
@@ -91,6 +93,7 @@ pub fn set_back(txn: &mut Txn, key: Key) {
         Key::DaemonDeployment(id) => daemon::deployment::kept_from_now(txn, &id),
         Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
+        | Key::ServiceImages(_)
         | Key::TaskSet(_)
         | Key::DaemonRevision(_)
         | Key::EventOut(_)

@@ -11,7 +11,7 @@ use ::ecs::{
     account::{self, Account},
     arn,
     capacity::attach,
-    cluster::{ClusterRow, TaskId, Writes},
+    cluster::{ClusterRow, Keeps, TaskId, Writes},
     instance, limits,
 };
 use ecs_model::errors;
@@ -36,6 +36,7 @@ pub struct Home {
     runtime: Arc<Runtime>,
     bus: Arc<dyn EventBus>,
     lost_after_ms: Option<i64>,
+    keeps: Option<Keeps>,
     account: Shard<Account>,
     clusters: RwLock<BTreeMap<String, ClusterHandle>>,
     /// Held while a cluster is made, so that each name has one writer.
@@ -51,6 +52,7 @@ impl Home {
         runtime: &Arc<Runtime>,
         bus: &Arc<dyn EventBus>,
         lost_after: Option<Duration>,
+        keeps: Option<Keeps>,
     ) -> Arc<Home> {
         let (place, partition): (Place, Arc<str>) =
             (place.clone(), runtime.identity().partition.as_str().into());
@@ -61,8 +63,18 @@ impl Home {
         let (clusters, making, keys_swept) = Default::default();
         let (runtime, bus) = (runtime.clone(), bus.clone());
         let lost_after_ms = lost_after.and_then(|after| i64::try_from(after.as_millis()).ok());
-        let home =
-            Home { place, partition, runtime, bus, lost_after_ms, account, clusters, making, keys_swept };
+        let home = Home {
+            place,
+            partition,
+            runtime,
+            bus,
+            lost_after_ms,
+            keeps,
+            account,
+            clusters,
+            making,
+            keys_swept,
+        };
         let started = found.clusters.into_iter().map(|(name, state)| {
             let cluster = home.start_cluster(&name, state);
             (name, cluster)
@@ -74,13 +86,15 @@ impl Home {
 
     fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
         let account = self.account.clone();
-        let (bus, place, lost_after_ms) = (self.bus.clone(), self.place.clone(), self.lost_after_ms);
+        let (bus, place) = (self.bus.clone(), self.place.clone());
+        let (lost_after_ms, keeps) = (self.lost_after_ms, self.keeps);
         let ports = move || ecs::cluster::Ports {
             account: account.read().state.clone(),
             listened: bus.listens(&place, contract::ECS, now()),
             lost_after_ms,
             // Nothing evaluates alarms until CloudWatch is built.
             alarms: Arc::new(contract::NoAlarms),
+            keeps,
         };
         let setting = Setting {
             id: shard_id(&self.place, name),

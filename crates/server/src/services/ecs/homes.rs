@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use ::ecs::account;
+use ::ecs::{account, cluster::Keeps};
 use futures_util::FutureExt;
 use parking_lot::RwLock;
 use store::Store;
@@ -35,6 +35,8 @@ pub struct Homes {
     bus: Arc<dyn EventBus>,
     /// After how long without its agent a container instance is lost to services.
     lost_after: Option<Duration>,
+    /// Which STOPPED tasks are kept beyond the hour that the API shows them.
+    keeps: Option<Keeps>,
     homes: RwLock<BTreeMap<Place, Arc<Home>>>,
     /// Of which account and region an agent's key is.
     agent_keys: Arc<RwLock<HashMap<String, Place>>>,
@@ -45,6 +47,7 @@ pub struct Read {
     found: Found,
     runtime: Arc<Runtime>,
     lost_after: Option<Duration>,
+    keeps: Option<Keeps>,
 }
 
 impl Read {
@@ -53,11 +56,17 @@ impl Read {
         Read { lost_after, ..self }
     }
 
+    /// STOPPED tasks are kept for so long, and so many of each cluster, for those who ask why; `None` is for the hour that the
+    /// API shows them.
+    pub fn keeping(self, keeps: Option<Keeps>) -> Read {
+        Read { keeps, ..self }
+    }
+
     /// Starts the writers of ECS; what happens is told to this bus.
     pub fn start(self, bus: Arc<dyn EventBus>) -> Arc<Homes> {
-        let Read { found, runtime, lost_after } = self;
+        let Read { found, runtime, lost_after, keeps } = self;
         let (homes, agent_keys) = Default::default();
-        let homes = Arc::new(Homes { runtime, bus, lost_after, homes, agent_keys });
+        let homes = Arc::new(Homes { runtime, bus, lost_after, keeps, homes, agent_keys });
         for (place, found) in found.places {
             let home = homes.start_home(&place, found);
             homes.homes.write().insert(place, home);
@@ -81,7 +90,7 @@ impl Homes {
         let mut all: Vec<&mut dyn Loads> = vec![&mut found];
         all.extend(others.iter_mut().map(|other| &mut **other as &mut dyn Loads));
         let runtime = Runtime::open(store, identity, &mut all)?;
-        Ok(Read { found, runtime, lost_after: None })
+        Ok(Read { found, runtime, lost_after: None, keeps: None })
     }
 
     /// Reads them and starts the writers of ECS, without an event bus.
@@ -97,7 +106,7 @@ impl Homes {
     }
 
     fn start_home(&self, place: &Place, found: OfPlace) -> Arc<Home> {
-        let home = Home::start(found, place, &self.runtime, &self.bus, self.lost_after);
+        let home = Home::start(found, place, &self.runtime, &self.bus, self.lost_after, self.keeps);
         let known = home.account().state.agent_keys_after("", usize::MAX);
         for row in known {
             self.agent_keys.write().entry(row.access_key.clone()).or_insert_with(|| place.clone());

@@ -151,10 +151,7 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("containerDefinitions.ulimits.name", Built),
     ("containerDefinitions.ulimits.softLimit", Built),
     ("containerDefinitions.user", Built),
-    (
-        "containerDefinitions.versionConsistency",
-        NoEffect("a task runs the image that its host pulls; no digest is pinned for a whole deployment yet"),
-    ),
+    ("containerDefinitions.versionConsistency", Built),
     ("containerDefinitions.volumesFrom", Built),
     ("containerDefinitions.volumesFrom.readOnly", Built),
     ("containerDefinitions.volumesFrom.sourceContainer", Built),

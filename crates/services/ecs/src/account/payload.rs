@@ -15,6 +15,7 @@ use crate::{
         LaunchType, MountPoint, NetworkMode, PortMapping, Resources, TaskDefinition, TaskRow, Volume,
         VolumeFrom,
     },
+    service,
 };
 
 /// The task for its agent. `endpoint` is the URL of this control plane, as the agent's host reaches it.
@@ -25,8 +26,8 @@ pub fn payload(
     endpoint: &str,
     ctx: &Ctx,
 ) -> acs::Task {
-    let place = Place { task, definition, cluster: &cluster.row.name, endpoint, ctx };
-    let cluster = place.cluster;
+    let place = Place { task, definition, state: cluster, endpoint, ctx };
+    let cluster = &cluster.row.name;
     let registered = &definition.registered;
     let (cpu, memory) = definition.size(&task.overrides);
     let containers = definition.containers().iter();
@@ -63,7 +64,7 @@ pub fn payload(
 struct Place<'a> {
     task: &'a TaskRow,
     definition: &'a TaskDefinitionRow,
-    cluster: &'a str,
+    state: &'a Cluster,
     endpoint: &'a str,
     ctx: &'a Ctx,
 }
@@ -124,7 +125,7 @@ fn container(place: &Place, given: &ContainerDefinition) -> acs::Container {
         environment: environment(given, over),
         essential: Some(given.essential.unwrap_or(true)),
         restart_policy: given.restart_policy.as_ref().map(restart_policy),
-        image: Some(given.image.clone()),
+        image: Some(service::images::assigned(place.state, task, given)),
         links: given.links.clone().unwrap_or_default(),
         memory: number(over.and_then(|over| over.memory), given.memory).filter(|mib| *mib > 0),
         name: Some(name),
@@ -141,7 +142,7 @@ fn container(place: &Place, given: &ContainerDefinition) -> acs::Container {
         depends_on: given.depends_on.iter().flatten().map(dependency).collect(),
         start_timeout: given.start_timeout.map(i64::from),
         stop_timeout: given.stop_timeout.map(i64::from),
-        container_arn: row.map(|row| arn::container(place.ctx, place.cluster, task.id, &row.id)),
+        container_arn: row.map(|row| arn::container(place.ctx, &place.state.row.name, task.id, &row.id)),
         ..acs::Container::default()
     }
 }

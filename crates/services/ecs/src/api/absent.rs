@@ -80,7 +80,7 @@ pub static ABSENT: &[Absent] = &[
     of(TASKS, "referenceId", Empty),
     of(&["RunTask", "CreateService", "CreateTaskSet"], "clientToken", Empty),
     of(&["RunTask", "CreateService", "CreateTaskSet"], "launchType", Empty),
-    of(&["RunTask", "CreateService"], "capacityProviderStrategy", Empty),
+    of(&["RunTask", "CreateService", "CreateTaskSet"], "capacityProviderStrategy", Empty),
     of(&["CreateCluster"], "capacityProviders", Empty),
     of(&["CreateCluster"], "defaultCapacityProviderStrategy", Empty),
     // Services.

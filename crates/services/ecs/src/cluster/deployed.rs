@@ -1,4 +1,4 @@
-//! The revisions, deployments and task sets of services. A look at deployments begins with the newest, and costs what it
+//! The revisions, with the images that they came to, the deployments and task sets of services. A look at deployments begins with the newest, and costs what it
 //! shows.
 
 use std::sync::Arc;
@@ -12,6 +12,7 @@ use crate::limits;
 #[derive(Debug, Clone, Default)]
 pub(super) struct Deployed {
     revisions: OrdMap<ServiceName, OrdMap<DeploymentId, Arc<ServiceRevisionRow>>>,
+    images: OrdMap<(ServiceName, DeploymentId), Arc<ServiceImagesRow>>,
     deployments: OrdMap<ServiceName, OrdMap<u64, Arc<ServiceDeploymentRow>>>,
     task_sets: OrdMap<ServiceName, OrdMap<DeploymentId, Arc<TaskSetRow>>>,
 }
@@ -19,6 +20,14 @@ pub(super) struct Deployed {
 impl Deployed {
     pub(super) fn put_revision(&mut self, row: &Arc<ServiceRevisionRow>) {
         self.revisions.entry(row.service.clone()).or_default().insert(row.id, row.clone());
+    }
+
+    pub(super) fn put_images(&mut self, row: &Arc<ServiceImagesRow>) {
+        self.images.insert((row.service.clone(), row.id), row.clone());
+    }
+
+    pub(super) fn forget_images(&mut self, id: &(ServiceName, DeploymentId)) {
+        self.images.remove(id);
     }
 
     pub(super) fn put_deployment(&mut self, row: &Arc<ServiceDeploymentRow>) {
@@ -59,7 +68,8 @@ impl Deployed {
         let revisions = self.revisions.values().flat_map(OrdMap::values).cloned();
         let sets = self.task_sets.values().flat_map(OrdMap::values).cloned();
         let deployments = deployments.map(Row::ServiceDeployment).chain(revisions.map(Row::ServiceRevision));
-        deployments.chain(sets.map(Row::TaskSet))
+        let images = self.images.values().cloned().map(Row::ServiceImages);
+        deployments.chain(images).chain(sets.map(Row::TaskSet))
     }
 }
 
@@ -74,6 +84,17 @@ impl Cluster {
     pub fn revisions(&self, service: &ServiceName) -> impl Iterator<Item = &Arc<ServiceRevisionRow>> {
         let revisions = self.deployed.revisions.get(service).into_iter();
         revisions.flat_map(OrdMap::values).inspect(|_| looks::one())
+    }
+
+    /// What the images of a revision of a service are resolved to, where any is.
+    pub fn images(&self, service: &ServiceName, id: DeploymentId) -> Option<&Arc<ServiceImagesRow>> {
+        looks::one();
+        self.deployed.images.get(&(service.clone(), id))
+    }
+
+    /// Those of all revisions of all services.
+    pub fn all_images(&self) -> impl Iterator<Item = &Arc<ServiceImagesRow>> {
+        self.deployed.images.values()
     }
 
     /// The newest deployment of a service: the only one that may go on.
@@ -124,7 +145,7 @@ impl Cluster {
 
     /// The revisions, or the deployments or task sets, of all services: whether there is a row of these or not.
     pub fn deployed(&self) -> impl Iterator<Item = &ServiceName> {
-        let Deployed { revisions, deployments, task_sets } = &self.deployed;
+        let Deployed { revisions, deployments, task_sets, images: _ } = &self.deployed;
         revisions.keys().chain(deployments.keys()).chain(task_sets.keys())
     }
 

@@ -100,6 +100,8 @@ impl Cluster {
         let events = self.service_events(service).cloned().map(Row::ServiceEvent);
         let deployments = self.service_deployments(service, u64::MAX).cloned().map(Row::ServiceDeployment);
         let revisions = self.revisions(service).cloned().map(Row::ServiceRevision);
+        let images = self.revisions(service).filter_map(|row| self.images(service, row.id));
+        let revisions = revisions.chain(images.cloned().map(Row::ServiceImages));
         let sets = self.task_sets(service).cloned().map(Row::TaskSet);
         let token = self.service_token(service).cloned().map(Row::ServiceToken);
         events.chain(token).chain(deployments).chain(revisions).chain(sets)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Change, Cluster, Key, Mark, Row, daemons::Resident, rows::*};
-use crate::instance;
+use crate::{instance, task};
 
 /// A command at work on a cluster.
 pub type Txn<'a> = state::Txn<'a, Cluster>;
@@ -143,7 +143,10 @@ impl Writes for Txn<'_> {
 
     fn trim(&mut self) {
         for key in self.state.surplus() {
-            self.delete(key);
+            match key {
+                Key::Task(id) => task::kept::forget(self, &id),
+                key => self.delete(key),
+            }
         }
     }
 

@@ -35,6 +35,12 @@ impl Row for TaskRow {
     }
 }
 
+impl Row for KeptTaskRow {
+    fn weight(&self) -> usize {
+        task(&self.task)
+    }
+}
+
 impl Row for ServiceRow {
     const VERSION: u32 = 3;
 
@@ -55,6 +61,13 @@ impl Row for ServiceRevisionRow {
             + names
             + strategy(&self.capacity_provider_strategy)
             + self.images.iter().map(image).sum::<usize>()
+    }
+}
+
+impl Row for ServiceImagesRow {
+    fn weight(&self) -> usize {
+        let digest = |digest: &ImageDigest| ELEMENT + digest.container_name.len() + digest.digest.len();
+        SMALL + 2 * self.service.0.len() + self.digests.iter().map(digest).sum::<usize>()
     }
 }
 
@@ -79,7 +92,8 @@ impl Row for TaskSetRow {
         let names = 2 * self.service.0.len() + self.task_definition.family.len();
         let texts = self.external_id.as_ref().map_or(0, String::len);
         let token = self.token.as_ref().map_or(0, |(token, digest)| token.len() + digest.len());
-        SMALL + names + texts + token + tags(&self.tags)
+        let strategy = strategy(&self.capacity_provider_strategy);
+        SMALL + names + texts + token + strategy + tags(&self.tags)
     }
 }
 

@@ -6,9 +6,14 @@ use super::{Shown, Stored, convert, convert_enum};
 use crate::rows::*;
 
 convert! { DeploymentConfiguration:
-    given deployment_circuit_breaker, maximum_percent, minimum_healthy_percent, alarms, strategy, bake_time_in_minutes, lifecycle_hooks, linear_configuration, canary_configuration;
-    never early_success_criteria;
+    given deployment_circuit_breaker, maximum_percent, minimum_healthy_percent, alarms, strategy, bake_time_in_minutes, lifecycle_hooks, linear_configuration, canary_configuration, early_success_criteria;
 }
+
+convert! { DeploymentEarlySuccessCriteria:
+    given enable, healthy_percent, source_service_revision_cleanup;
+}
+
+convert_enum! { ServiceRevisionCleanup: Blocking, Deferred }
 
 convert! { DeploymentLifecycleHook:
     given target_type, lifecycle_stages, timeout_configuration;
@@ -50,11 +55,6 @@ convert! { PlacementStrategy:
 convert_enum! { ThresholdType: Count, BoundedPercent, UnboundedPercent }
 
 convert_enum! { DeploymentStrategy: Rolling, BlueGreen, Linear, Canary }
-
-convert! { ContainerImage:
-    always container_name, image;
-    never image_digest;
-}
 
 convert_enum! { ServiceDeploymentStatus: Pending, Successful, Stopped, StopRequested, InProgress, RollbackRequested, RollbackInProgress, RollbackSuccessful, RollbackFailed }
 

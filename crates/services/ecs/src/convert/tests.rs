@@ -148,8 +148,7 @@ proptest! {
     #[test]
     fn what_services_are_given_is_kept(
         configuration in at("CreateService", "deploymentConfiguration", |path| match path {
-            "earlySuccessCriteria"
-            | "lifecycleHooks.hookTargetArn"
+            "lifecycleHooks.hookTargetArn"
             | "lifecycleHooks.roleArn"
             | "lifecycleHooks.hookDetails" => Support::Refused("not built"),
             _ => Support::Built,

@@ -18,10 +18,15 @@ pub fn status(state: &Cluster, host: &InstanceRow) -> InstanceStatus {
 
 /// Whether a critical daemon that belongs on a container instance does not run there.
 fn waits(state: &Cluster, host: &InstanceRow) -> bool {
-    let lacks = |daemon: &DaemonRow| {
+    missing(state, host).next().is_some()
+}
+
+/// The critical daemons that belong on a container instance and do not run there.
+pub fn missing<'a>(state: &'a Cluster, host: &'a InstanceRow) -> impl Iterator<Item = &'a DaemonRow> {
+    let lacks = move |daemon: &&DaemonRow| {
         holds(state, daemon) && provider_of(daemon, host).is_some() && !serves(state, &daemon.name, &host.id)
     };
-    state.daemon_rows().any(|daemon| lacks(daemon))
+    state.daemon_rows().map(AsRef::as_ref).filter(lacks)
 }
 
 /// Whether container instances wait for a daemon. For one that was given up nobody does: they would for ever.

@@ -3,7 +3,7 @@
 use ecs_model::errors;
 use wire::Error;
 
-use super::{Explanation, Look, count, service};
+use super::{Explanation, Look, count, service, stage};
 use crate::{
     arn::{Arn, Resource},
     cluster::{ServiceDeploymentRollbackMonitorsStatus, ServiceDeploymentRow, ServiceName, ServiceRow},
@@ -32,19 +32,22 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
         let at = rollback.started_at.to_iso8601();
         told.because.push(format!("it rolls back{to} since {at}: {}", rollback.reason));
     }
+    stage::alarms(row, &mut told);
     if !row.status.has_ended() {
         goes_on(look, row, owner, &mut told);
+        service::wants(look, owner, &look.state.tally(&owner.name), &mut told);
+        told.would_change.push("StopServiceDeployment".to_owned());
     }
     Ok(told)
 }
 
-fn goes_on(look: Look<'_>, row: &ServiceDeploymentRow, owner: &ServiceRow, told: &mut Explanation) {
+/// What a deployment that goes on waits for, besides the tasks of its service.
+pub fn goes_on(look: Look<'_>, row: &ServiceDeploymentRow, owner: &ServiceRow, told: &mut Explanation) {
     let breaker = breaker::counted(owner, row);
     if breaker.status == ServiceDeploymentRollbackMonitorsStatus::Monitoring {
         let failures = usize::try_from(breaker.failures).unwrap_or(0);
         let (failures, at) = (count(failures, "failure"), breaker.threshold);
         told.because.push(format!("its circuit breaker has counted {failures}, and gives it up at {at}"));
     }
-    service::wants(look, owner, &look.state.tally(&owner.name), told);
-    told.would_change.push("StopServiceDeployment".to_owned());
+    stage::add(look, row, owner, told);
 }

@@ -6,7 +6,8 @@ use wire::Error;
 use super::{Explanation, Look, count};
 use crate::{
     arn,
-    cluster::{InstanceId, InstanceStatus},
+    cluster::{InstanceId, InstanceRow, InstanceStatus},
+    daemon::hold,
 };
 
 pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
@@ -32,12 +33,12 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
         InstanceStatus::Active => {}
         InstanceStatus::Registering => {
             told.because.push("it takes no other task until its critical daemons run there".to_owned());
-            told.waits_for.push("its critical daemons".to_owned());
+            told.waits_for.push(daemons(look, row));
         }
         InstanceStatus::Draining if row.repair => {
             told.because
                 .push("a critical daemon failed there: other tasks go until it runs again".to_owned());
-            told.waits_for.push("its critical daemons".to_owned());
+            told.waits_for.push(daemons(look, row));
         }
         InstanceStatus::Draining => draining(look, row.id, &mut told),
         InstanceStatus::Inactive => {
@@ -58,10 +59,18 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
     Ok(told)
 }
 
+/// Which critical daemons do not run there.
+fn daemons(look: Look<'_>, row: &InstanceRow) -> String {
+    let missing: Vec<&str> = hold::missing(look.state, row).map(|daemon| &*daemon.name.0).collect();
+    format!("its critical daemons: {} (`roadstead explain daemon NAME`)", missing.join(", "))
+}
+
 /// What it takes until it is empty.
 fn draining(look: Look<'_>, id: InstanceId, told: &mut Explanation) {
     let (mut of_services, mut of_daemons, mut alone) = (0, 0, 0);
+    let mut protected = Vec::new();
     for task in look.state.tasks_on(&id) {
+        protected.extend(task.protected_until);
         *(if task.service.is_some() {
             &mut of_services
         } else if task.daemon.is_some() {
@@ -74,6 +83,13 @@ fn draining(look: Look<'_>, id: InstanceId, told: &mut Explanation) {
     if of_services > 0 {
         told.waits_for
             .push(format!("{} of services, as their percentages allow", count(of_services, "task")));
+    }
+    if let Some(until) = protected.iter().max() {
+        let until = until.to_iso8601();
+        told.waits_for.push(format!(
+            "the end of the protection of {} of them, at {until} at the latest",
+            protected.len()
+        ));
     }
     if alone > 0 {
         told.waits_for.push(format!(

@@ -3,11 +3,11 @@
 use ecs_model::errors;
 use wire::Error;
 
-use super::{Explanation, Look, count, refusals};
+use super::{Explanation, Look, count, deployment, refusals, stage, task_sets};
 use crate::{
     arn,
     cluster::{
-        DeploymentRow, ServiceName, ServiceRow, ServiceStatus, Tally,
+        DeploymentControllerType, DeploymentRow, ServiceName, ServiceRow, ServiceStatus, Tally,
         tally::{Class, Standing},
     },
 };
@@ -40,9 +40,18 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
 }
 
 fn active(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explanation) {
-    if row.steady {
+    if row.controller == DeploymentControllerType::External {
+        return task_sets::add(look, row, tally, told);
+    }
+    if row.steady && row.rebalancing.is_none() {
         told.because.push("it has reached a steady state".to_owned());
         return;
+    }
+    let newest = look.state.service_deployment(&row.name).filter(|newest| !newest.status.has_ended());
+    if let Some(newest) = newest {
+        told.because.push(format!("its deployment {} is {}", newest.id, newest.status.as_str()));
+        stage::alarms(newest, told);
+        deployment::goes_on(look, newest, row, told);
     }
     wants(look, row, tally, told);
     let is_told = |message: &str| row.unplaced.as_ref().is_some_and(|(why, _)| message.contains(why));
@@ -76,6 +85,8 @@ pub fn wants(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explana
     if old > 0 {
         told.waits_for.push(format!("{} of earlier revisions to be replaced", count(old, "task")));
     }
+    protected(look, row, primary, tally, told);
+    rebalanced(look, row, told);
     let leaving = share.count(|class| class.leaving);
     if leaving > 0 {
         told.waits_for
@@ -83,7 +94,58 @@ pub fn wants(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explana
     }
 }
 
-fn back_off(look: Look<'_>, row: &ServiceRow, primary: &DeploymentRow, told: &mut Explanation) {
+/// Protected tasks that would have been stopped: of earlier revisions, beyond the desired count, or where they must not stay.
+fn protected(
+    look: Look<'_>,
+    row: &ServiceRow,
+    primary: &DeploymentRow,
+    tally: &Tally,
+    told: &mut Explanation,
+) {
+    let all = tally.live();
+    let old = tally.newest(all, |id, class| *id != primary.id && class.is_protected);
+    let leaving = tally.newest(all, |id, class| *id == primary.id && class.is_protected && class.leaving);
+    let own = tally.newest(all, |id, class| *id == primary.id && class.is_protected && !class.leaving);
+    let has = tally.share(&primary.id).count(|class| !class.leaving);
+    let most = if row.daemon() { has } else { usize::try_from(row.desired_count).unwrap_or(0) };
+    let surplus = own.len().min(has.saturating_sub(most));
+    for (tasks, which) in [
+        (&old[..], "of earlier revisions"),
+        (&own[..surplus], "beyond the desired count"),
+        (&leaving[..], "on DRAINING container instances"),
+    ] {
+        let until = tasks.iter().filter_map(|(_, id)| look.state.task(id)?.protected_until).max();
+        let Some(until) = until.map(wire::Timestamp::to_iso8601) else { continue };
+        told.waits_for.push(format!(
+            "the end of the protection of {} {which}, at {until} at the latest",
+            count(tasks.len(), "task")
+        ));
+        let ids: Vec<String> = tasks.iter().take(NAMED).map(|(_, id)| id.to_string()).collect();
+        told.would_change.push(format!(
+            "UpdateTaskProtection with protectionEnabled false, of {}{}",
+            ids.join(", "),
+            if tasks.len() > NAMED { " and others" } else { "" }
+        ));
+    }
+}
+
+/// So many tasks are named one by one.
+const NAMED: usize = 5;
+
+fn rebalanced(look: Look<'_>, row: &ServiceRow, told: &mut Explanation) {
+    let Some(rebalancing) = row.rebalancing else { return };
+    let extra = count(usize::try_from(rebalancing.extra).unwrap_or(0), "task");
+    told.because.push(format!(
+        "it is rebalanced over zones: it has {extra} more than it wants, where there are too few"
+    ));
+    told.waits_for.push(match rebalancing.not_before.filter(|at| *at > look.ctx.now) {
+        Some(at) => format!("the next attempt to rebalance it, at {}", at.to_iso8601()),
+        None => "all of its tasks to be healthy; then as many stop where there are too many".to_owned(),
+    });
+}
+
+/// What holds up a task of one of its revisions or task sets.
+pub fn back_off(look: Look<'_>, row: &ServiceRow, primary: &DeploymentRow, told: &mut Explanation) {
     if look.account.task_definition(&primary.task_definition).is_none() {
         let definition = &primary.task_definition;
         told.because.push(format!("its task definition {definition} is not known any more"));

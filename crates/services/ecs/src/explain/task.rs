@@ -12,7 +12,10 @@ use crate::{
 
 pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
     let id = arn::task_id(look.ctx, &look.state.row.name, named)?;
-    let row = TaskId::parse(&id).and_then(|id| look.state.task(&id));
+    let parsed = TaskId::parse(&id);
+    let kept = parsed.and_then(|id| look.state.kept_task(&id));
+    let row = parsed.and_then(|id| look.state.task(&id)).map(AsRef::as_ref);
+    let row = row.or(kept.map(|kept| &kept.task));
     let row = row.ok_or_else(|| errors::invalid_parameter("The referenced task was not found."))?;
     let (last, desired) = (row.last.as_str(), row.desired.as_str());
     let state = match row.last != TaskStatus::Stopped && last != desired {
@@ -32,6 +35,10 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
         (TaskStatus::Running, Desired::Running) => running(row, &mut told),
         (_, Desired::Running) => coming(look, row, &mut told),
     }
+    if let Some(kept) = kept {
+        let until = kept.forget_at.to_iso8601();
+        told.because.push(format!("DescribeTasks shows it no longer; it is kept until {until}"));
+    }
     Ok(told)
 }
 
@@ -43,6 +50,12 @@ fn stopped(row: &TaskRow, told: &mut Explanation) {
     if let Some((service, _)) = &row.service {
         told.would_change.push(format!(
             "nothing: a STOPPED task does not run again, and service {service} replaces it (`roadstead explain service {service}`)"
+        ));
+    }
+    if let Some(of) = &row.daemon {
+        let daemon = &of.name;
+        told.would_change.push(format!(
+            "nothing: a STOPPED task does not run again, and daemon {daemon} replaces it (`roadstead explain daemon {daemon}`)"
         ));
     }
 }
@@ -96,12 +109,16 @@ fn running(row: &TaskRow, told: &mut Explanation) {
     if told.because.is_empty() {
         told.because.push("it runs as it shall".to_owned());
     }
+    if let Some(until) = row.protected_until {
+        let until = until.to_iso8601();
+        told.because
+            .push(format!("it is protected until {until}: scale-in, deployments and draining leave it"));
+    }
 }
 
 /// A task that is on its way to RUNNING.
 fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     if row.instance.is_none() {
-        told.because.push("it has no container instance yet".to_owned());
         return waiting(look, row, told);
     }
     if away(look, row, told) {
@@ -134,8 +151,12 @@ fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
 
 /// A task that waits in PROVISIONING: for its turn, for room as its RunTask asked, or for its provider to grow.
 fn waiting(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
-    let Some(waits) = &row.waits else { return };
+    let Some(waits) = &row.waits else { return provisioning(look, row, told) };
     let (until, started_by) = (waits.until.to_iso8601(), row.started_by.as_deref().unwrap_or_default());
+    if waits.turn.is_none() && waits.queue_seconds.is_none() {
+        return provisioning(look, row, told);
+    }
+    told.because.push("it has no container instance yet".to_owned());
     if waits.turn.is_some() {
         let before = look.state.turns(started_by).take_while(|id| *id != row.id).count();
         told.because.push(beyond::no_turn(look.state, started_by));
@@ -146,15 +167,24 @@ fn waiting(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
         told.would_change.push(format!("the end of a task that {started_by} started"));
         return;
     }
-    if waits.queue_seconds.is_none() {
-        told.waits_for.push("capacity of its capacity provider".to_owned());
-        return;
-    }
     told.waits_for.push(format!("room on a container instance until {until}"));
     let definition = look.account.task_definition(&row.task_definition);
     if let Some(request) = definition.and_then(|definition| distribution::of_waiting(row, definition)) {
         refusals::add(look, &request, told);
     }
+}
+
+/// A task that waits for the capacity of its provider to grow.
+fn provisioning(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
+    let provider = row.capacity_provider.as_deref().unwrap_or_default();
+    told.because.push(format!("no container instance of capacity provider {provider} had room for it"));
+    let until = row.waits.as_ref().map(|waits| waits.until.to_iso8601()).unwrap_or_default();
+    told.waits_for.push(format!("room on one of them; it fails where there is none until {until}"));
+    let definition = look.account.task_definition(&row.task_definition);
+    if let Some(request) = definition.and_then(|definition| distribution::of_waiting(row, definition)) {
+        refusals::add(look, &request, told);
+    }
+    told.would_change.push("more container instances of it (`roadstead capacity` says how many)".to_owned());
 }
 
 /// Whether nobody can say how it is, because the agent of its host is away.

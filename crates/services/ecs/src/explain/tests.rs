@@ -4,8 +4,13 @@ use serde_json::json;
 
 use super::*;
 use crate::{
-    service::{create::create_service, delete::delete_service, update::update_service},
-    task::{run::run_task, stop::stop_task},
+    capacity::attach,
+    instance::state::update_container_instances_state,
+    service::{
+        create::create_service, delete::delete_service, task_sets::create::create_task_set,
+        update::update_service,
+    },
+    task::{protection::update_task_protection, run::run_task, stop::stop_task},
     testing::World,
 };
 
@@ -123,4 +128,145 @@ fn what_is_not_there_is_said_as_by_the_operation_that_describes_it() {
     assert_eq!(code(Kind::Instance, "0123456789abcdef0123456789abcdef"), "InvalidParameterException");
     assert_eq!(code(Kind::Deployment, "s"), "ClientException");
     assert_eq!(code(Kind::Deployment, "s/x"), "ClientException");
+}
+
+#[test]
+fn a_deployment_says_at_which_stage_it_waits_for_whom_and_until_when() {
+    let mut world = World::new();
+    world.host(10_000);
+    let hook = json!({"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"],
+        "timeoutConfiguration": {"timeoutInMinutes": 10, "action": "CONTINUE"}});
+    let configuration = json!({"strategy": "BLUE_GREEN", "bakeTimeInMinutes": 30, "lifecycleHooks": [hook],
+        "alarms": {"enable": true, "rollback": true, "alarmNames": ["errors"]}});
+    let request = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": 1});
+    world.call(create_service, request).unwrap();
+    world.obey();
+    let request =
+        json!({"service": "s", "taskDefinition": "web:2", "deploymentConfiguration": configuration});
+    world.call(update_service, request).unwrap();
+    let id = world.state.service_deployment(&"s".into()).unwrap().id.clone();
+    let named = format!("s/{id}");
+    let said = told(&world, Kind::Deployment, &named);
+    assert!(has(&said.because, "lifecycle stage SCALE_UP since 2023-"), "{said:?}");
+    assert!(has(&said.because, "once one of these alarms is in ALARM: errors"), "{said:?}");
+    assert!(has(&said.waits_for, "all tasks of its revision; it fails where that takes until"), "{said:?}");
+    world.obey();
+    let said = told(&world, Kind::Deployment, &named);
+    assert!(has(&said.because, "hook ecs-pause-") && has(&said.because, "pauses it at POST_SCALE_UP since"));
+    assert!(has(&said.waits_for, "without that it goes on at"), "{said:?}");
+    let arn = format!("arn:aws:ecs:us-east-1:000000000000:service-deployment/c/s/{id}");
+    let change = format!("continue-service-deployment --service-deployment-arn {arn} --hook-id ecs-pause-");
+    assert!(has(&said.would_change, &change), "{said:?}");
+    // Its service says the same.
+    let service = told(&world, Kind::Service, "s");
+    assert!(has(&service.because, &format!("its deployment {id} is IN_PROGRESS")), "{service:?}");
+    assert!(has(&service.would_change, &change));
+    world.pass(10 * 60_000);
+    let said = told(&world, Kind::Deployment, &named);
+    assert!(has(&said.because, "stage BAKE_TIME") && has(&said.waits_for, "the end of its bake time, at"));
+}
+
+#[test]
+fn protected_tasks_that_hold_something_back_are_named() {
+    let mut world = World::new();
+    let host = world.host(10_000);
+    let request = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": 2});
+    world.call(create_service, request).unwrap();
+    world.obey();
+    let tasks = world.live();
+    let request = json!({"tasks": tasks, "protectionEnabled": true, "expiresInMinutes": 60});
+    world.call(update_task_protection, request).unwrap();
+    assert!(has(&told(&world, Kind::Task, &tasks[0]).because, "it is protected until"));
+    world.call(update_service, json!({"service": "s", "desiredCount": 1})).unwrap();
+    let said = told(&world, Kind::Service, "s");
+    assert!(has(&said.waits_for, "of 1 task beyond the desired count, at 2023-"), "{said:?}");
+    world.call(update_service, json!({"service": "s", "taskDefinition": "web:2"})).unwrap();
+    world.obey();
+    let said = told(&world, Kind::Service, "s");
+    assert!(has(&said.waits_for, "the end of the protection of 2 tasks of earlier revisions"), "{said:?}");
+    assert!(has(&said.would_change, &tasks[0]) && has(&said.would_change, &tasks[1]), "{said:?}");
+    let drain = json!({"containerInstances": [host], "status": "DRAINING"});
+    world.call(update_container_instances_state, drain).unwrap();
+    let said = told(&world, Kind::Instance, &host);
+    assert!(has(&said.waits_for, "the end of the protection of 2 of them"), "{said:?}");
+}
+
+#[test]
+fn a_service_says_how_its_task_sets_are_and_what_rebalances_it() {
+    let mut world = World::new();
+    world.host(10_000);
+    let request =
+        json!({"serviceName": "e", "desiredCount": 4, "deploymentController": {"type": "EXTERNAL"}});
+    world.call(create_service, request).unwrap();
+    assert!(has(&told(&world, Kind::Service, "e").because, "it has no task set"));
+    let request = json!({"service": "e", "cluster": "c", "taskDefinition": "web", "scale": {"value": 50}});
+    let id = world.call(create_task_set, request).unwrap().task_set.unwrap().id.unwrap();
+    let said = told(&world, Kind::Service, "e");
+    let of =
+        format!("task set {id} is ACTIVE: 50 % of 4 are 2 tasks, 0 RUNNING, 2 pending; STABILIZING since");
+    assert!(has(&said.because, &of), "{said:?}");
+    assert!(has(&said.waits_for, &format!("task set {id} to have its tasks")), "{said:?}");
+    world.obey();
+    let said = told(&world, Kind::Service, "e");
+    assert!(has(&said.because, "STEADY_STATE since") && said.waits_for.is_empty(), "{said:?}");
+    // Another service is in one zone, and another zone comes.
+    let mut world = World::new();
+    world.host_in("a", 10_000);
+    let request = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 2});
+    world.call(create_service, request).unwrap();
+    world.obey();
+    world.host_in("b", 10_000);
+    let said = told(&world, Kind::Service, "s");
+    assert!(has(&said.because, "rebalanced over zones: it has 1 task more than it wants"), "{said:?}");
+}
+
+#[test]
+fn a_task_in_provisioning_says_how_long_and_who_refuses_it() {
+    let mut world = World::new();
+    let request = json!({"name": "p", "autoScalingGroupProvider": {
+        "autoScalingGroupArn": "p", "managedScaling": {"status": "ENABLED"}}});
+    let (ctx, create) = (world.ctx.clone(), crate::account::providers::create);
+    crate::testing::on_account(&mut world.account, &ctx, |txn| {
+        create(txn, crate::testing::from(request), None)
+    })
+    .unwrap();
+    let put = json!({"cluster": "c", "capacityProviders": ["p"], "defaultCapacityProviderStrategy": []});
+    world.call(attach::put_cluster_capacity_providers, put).unwrap();
+    world.host(10_000);
+    let request = json!({"taskDefinition": "web", "capacityProviderStrategy": [{"capacityProvider": "p", "weight": 1}]});
+    world.call(run_task, request).unwrap();
+    let said = told(&world, Kind::Task, &world.live()[0]);
+    assert_eq!(said.state, "PROVISIONING, to be RUNNING");
+    assert!(has(&said.because, "no container instance of capacity provider p"), "{said:?}");
+    assert!(has(&said.waits_for, "it fails where there is none until 2023-"), "{said:?}");
+    assert_eq!(said.refused.len(), 1, "{said:?}");
+}
+
+#[test]
+fn a_daemon_says_where_it_belongs_and_what_is_missing() {
+    let mut world = World::new();
+    world.provider("p");
+    let host = world.host_of("p", 10_000);
+    world.define_daemon("agent", json!({}));
+    let request = json!({
+        "daemonName": "d",
+        "daemonTaskDefinitionArn": "agent",
+        "capacityProviderArns": ["p"],
+    });
+    world.call(crate::daemon::change::create_daemon, request).unwrap();
+    let said = told(&world, Kind::Daemon, "d");
+    assert_eq!(said.state, "ACTIVE, running 0, pending 1");
+    assert!(has(&said.because, "it belongs on 1 container instance"), "{said:?}");
+    assert!(has(&told(&world, Kind::Instance, &host).waits_for, "its critical daemons: d ("));
+    let task = world.live().remove(0);
+    world.report(&task, "RUNNING", None);
+    world.pass(24 * 60 * 60_000);
+    let said = told(&world, Kind::Daemon, "d");
+    assert!(has(&said.because, "its task runs on each of them") && said.waits_for.is_empty(), "{said:?}");
+    world.report(&task, "STOPPED", Some(1));
+    assert!(has(&told(&world, Kind::Task, &task).would_change, "`roadstead explain daemon d`"));
+    assert_eq!(
+        explain(&world.state, &world.account, &world.ctx, Kind::Daemon, "x").unwrap_err().code(),
+        "DaemonNotFoundException"
+    );
 }

@@ -19,6 +19,10 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
         }
         deployments(state, service, broken);
     }
+    let spare = state.all_images().filter(|row| state.revision(&row.service, row.id).is_none());
+    broken.extend(
+        spare.map(|row| format!("{} of service {} has images, and is not there", row.id, row.service)),
+    );
     let strays = state.deployed().filter(|name| state.service(name).is_none());
     broken.extend(strays.map(|name| format!("service {name} is deployed, and not there")));
 }

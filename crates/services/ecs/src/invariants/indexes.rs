@@ -28,6 +28,8 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
     zones(state, broken);
     residents(state, broken);
     used_capacity(state, broken);
+    let twice = state.kept_tasks().filter(|row| state.task(&row.task.id).is_some());
+    broken.extend(twice.map(|row| format!("task {} is kept, and shown", row.task.id)));
     let splits = state.slots().broken(|| state.candidates());
     broken.extend(
         splits.iter().map(|layout| format!("what is kept of {layout:?} is not what would be made anew")),

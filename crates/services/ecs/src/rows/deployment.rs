@@ -87,6 +87,36 @@ pub struct ContainerImage {
     pub image: String,
 }
 
+/// Which image each container of a revision runs, once that is known: what the first agent that resolved a container's
+/// image says is kept, and tasks that come later run the same. A container whose image is not resolved is not among them.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-type-ecs.html#deployment-container-image-stability>
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceImagesRow {
+    pub service: ServiceName,
+    /// That of the revision.
+    pub id: DeploymentId,
+    /// In the order in which they became known.
+    pub digests: Vec<ImageDigest>,
+}
+
+/// What the image of a container was resolved to.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ImageDigest {
+    pub container_name: String,
+    /// `sha256:` and 64 hexadecimal digits.
+    pub digest: String,
+    /// When that became known.
+    pub at: Timestamp,
+}
+
+impl ServiceImagesRow {
+    /// What the image of a container is resolved to.
+    pub fn digest(&self, container: &str) -> Option<&ImageDigest> {
+        self.digests.iter().find(|known| known.container_name == container)
+    }
+}
+
 /// The way of a service to a revision.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -130,6 +130,27 @@ pub struct DeploymentConfiguration {
     pub linear_configuration: Option<LinearConfiguration>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub canary_configuration: Option<CanaryConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub early_success_criteria: Option<DeploymentEarlySuccessCriteria>,
+}
+
+/// That a deployment succeeds before all of its tasks are there, or those before it gone.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct DeploymentEarlySuccessCriteria {
+    pub enable: bool,
+    /// Of the desired count, in percent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_percent: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_service_revision_cleanup: Option<ServiceRevisionCleanup>,
+}
+
+string_enum! {
+    ServiceRevisionCleanup {
+        Blocking = "BLOCKING",
+        Deferred = "DEFERRED",
+    }
 }
 
 /// Where a deployment pauses.

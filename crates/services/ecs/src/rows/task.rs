@@ -5,6 +5,15 @@ use wire::{Timestamp, string_enum};
 
 use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TaskId, TaskRow, TransportProtocol};
 
+/// A task that stopped longer ago than the API shows, for those who ask why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct KeptTaskRow {
+    /// As it was last.
+    pub task: TaskRow,
+    /// When it is forgotten for good.
+    pub forget_at: Timestamp,
+}
+
 /// What one task has otherwise than its definition.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]

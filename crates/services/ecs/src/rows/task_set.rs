@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wire::Timestamp;
 
-use super::{DeploymentId, LaunchType, ServiceName, Tag, TaskDefinitionId};
+use super::{CapacityProviderStrategyItem, DeploymentId, LaunchType, ServiceName, Tag, TaskDefinitionId};
 
 /// A task set of a service. That it is PRIMARY, and what of it fails, stands among the deployments of its service, under
 /// its number.
@@ -16,6 +16,9 @@ pub struct TaskSetRow {
     pub external_id: Option<String>,
     pub task_definition: TaskDefinitionId,
     pub launch_type: LaunchType,
+    /// None where the launch type counts.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
     /// In percent of the service's desired count.
     pub scale: f64,
     /// It is deleted, and goes once it has no task any more.

@@ -85,19 +85,21 @@ fn the_golden_rows_have_every_member_of_every_kind() {
             "service-event" => of::<ServiceEventRow>(&mut seen, row),
             "service-token" => of::<ServiceTokenRow>(&mut seen, row),
             "service-revision" => of::<ServiceRevisionRow>(&mut seen, row),
+            "service-images" => of::<ServiceImagesRow>(&mut seen, row),
             "service-deployment" => of::<ServiceDeploymentRow>(&mut seen, row),
             "task-set" => of::<TaskSetRow>(&mut seen, row),
             "daemon" => of::<DaemonRow>(&mut seen, row),
             "daemon-revision" => of::<DaemonRevisionRow>(&mut seen, row),
             "daemon-deployment" => of::<DaemonDeploymentRow>(&mut seen, row),
             "task" => of::<TaskRow>(&mut seen, row),
+            "kept-task" => of::<KeptTaskRow>(&mut seen, row),
             "token" => of::<TokenRow>(&mut seen, row),
             "event-out" => of::<EventOut>(&mut seen, row),
             "sequence" => of::<SequenceRow>(&mut seen, row),
             other => panic!("no kind is called {other}"),
         }
     }
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 24, "{kinds:?}");
     assert_eq!(seen.missing(), BTreeMap::new());
 }
 
@@ -137,8 +139,9 @@ fn members_that_nobody_knows_are_ignored() {
 #[test]
 fn members_that_are_missing_have_a_default() {
     /// These parts are the row's own.
-    const OWN: [&str; 17] = [
+    const OWN: [&str; 18] = [
         "made_of",
+        "task",
         "daemon",
         "unplaced",
         "task_definition",

@@ -58,8 +58,10 @@ fn carry_out(
     let definition = txn.ports.account.task_definition(&revision.task_definition).cloned();
     let may_start = definition.is_some() && revision.not_before.is_none_or(|at| at <= txn.now());
     let tally = txn.state.tally(&service.name);
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let cleans = revision.primary && plan::stages::cleans(service, going, &tally);
     let planned = |service: &ServiceRow, may_start| {
-        planned(&View { service, primary: revision, tally: &tally, may_start })
+        planned(&View { service, primary: revision, tally: &tally, may_start, cleans })
     };
     let mut plan = planned(service, may_start);
     if let Some(definition) = &definition {
@@ -167,11 +169,12 @@ pub fn say_started(txn: &mut Txn, service: &mut ServiceRow, set: Option<Deployme
 pub fn start_on(
     txn: &mut Txn,
     service: &ServiceRow,
+    deployment: &DeploymentRow,
     definition: &TaskDefinitionRow,
     on: InstanceId,
     capacity_provider: Option<Box<str>>,
 ) -> TaskId {
-    let origin = origin(service, &service.deployments[0], definition, &txn.state.row.name);
+    let origin = origin(service, deployment, definition, &txn.state.row.name);
     task::run::start(txn, definition, Origin { capacity_provider, ..origin }, on).id
 }
 

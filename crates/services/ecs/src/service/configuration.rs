@@ -8,14 +8,14 @@ use crate::{
     cluster::{
         CanaryConfiguration, DeploymentAlarms, DeploymentCircuitBreaker, DeploymentConfiguration,
         DeploymentControllerType, DeploymentStrategy, LinearConfiguration, Scheduling, ServiceDeploymentRow,
-        ServiceRow, ThresholdConfiguration, ThresholdType,
+        ServiceRevisionCleanup, ServiceRow, ThresholdConfiguration, ThresholdType,
     },
     convert::Stored,
     limits,
     service::deployment::alarms,
 };
 
-mod check;
+pub mod check;
 #[cfg(test)]
 mod tests;
 
@@ -66,6 +66,7 @@ pub fn effective(service: &ServiceRow) -> DeploymentConfiguration {
         lifecycle_hooks: given.lifecycle_hooks.filter(|hooks| !hooks.is_empty()),
         linear_configuration: of(DeploymentStrategy::Linear).then(|| linear(given.linear_configuration)),
         canary_configuration: of(DeploymentStrategy::Canary).then(|| canary(given.canary_configuration)),
+        early_success_criteria: given.early_success_criteria,
     }
 }
 
@@ -99,7 +100,8 @@ pub fn course(
         given.bake_time_in_minutes = Some(bake(alarms));
     }
     let bakes = given.bake_time_in_minutes != Some(0);
-    let plain = rolls && !bakes && !watched && given.lifecycle_hooks.is_none();
+    let early = early(&given).is_some();
+    let plain = rolls && !bakes && !watched && !early && given.lifecycle_hooks.is_none();
     (!plain).then_some(given)
 }
 
@@ -109,12 +111,14 @@ pub fn of_deployment(service: &ServiceRow, row: &ServiceDeploymentRow) -> Deploy
     let Some(course) = row.course.clone() else {
         let (strategy, bake_time_in_minutes) = (Some(DeploymentStrategy::Rolling), Some(0));
         let (linear_configuration, canary_configuration, lifecycle_hooks) = (None, None, None);
+        let early_success_criteria = None;
         return DeploymentConfiguration {
             strategy,
             bake_time_in_minutes,
             lifecycle_hooks,
             linear_configuration,
             canary_configuration,
+            early_success_criteria,
             ..now
         };
     };
@@ -162,7 +166,49 @@ pub fn merged(
         lifecycle_hooks: new.lifecycle_hooks.or(old.lifecycle_hooks),
         linear_configuration: linear.filter(|_| of(DeploymentStrategy::Linear)),
         canary_configuration: canary.filter(|_| of(DeploymentStrategy::Canary)),
+        early_success_criteria: new.early_success_criteria.or(old.early_success_criteria),
     }))
+}
+
+/// When a deployment has succeeded, where that is before all of it is done.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/early-success-criteria.html>
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Early {
+    healthy_percent: i32,
+    /// Whether what runs of earlier revisions goes before it has.
+    pub blocking: bool,
+}
+
+impl Early {
+    /// How many healthy tasks of so many that are wanted are enough: the percentage of them, rounded up, and never none.
+    pub fn enough(&self, desired: i32) -> i32 {
+        let share = i64::from(desired.max(0)) * i64::from(self.healthy_percent.max(0));
+        let share = i32::try_from((share + 99) / 100).unwrap_or(i32::MAX);
+        share.max(desired.clamp(0, 1))
+    }
+}
+
+/// When a deployment that goes as this says has succeeded early; none where that is not wanted.
+pub fn early(configuration: &DeploymentConfiguration) -> Option<Early> {
+    let given = configuration.early_success_criteria.as_ref().filter(|given| given.enable)?;
+    let rolls = configuration.strategy.unwrap_or_default() == DeploymentStrategy::Rolling;
+    let cleanup = given.source_service_revision_cleanup.unwrap_or(ServiceRevisionCleanup::Blocking);
+    let blocking = cleanup == ServiceRevisionCleanup::Blocking;
+    rolls.then(|| Early { healthy_percent: given.healthy_percent.unwrap_or(100), blocking })
+}
+
+/// What a service is created with: its percentages, and what is given.
+///
+/// # Errors
+/// As [`percents`], [`merged`] and [`check::early`].
+pub fn of_new(
+    scheduling: Scheduling,
+    given: Option<ecs::DeploymentConfiguration>,
+) -> Result<((i32, i32), Option<DeploymentConfiguration>), Error> {
+    let percents = percents(scheduling, given.as_ref(), None)?;
+    let configuration = merged(scheduling, None, given)?;
+    check::early(configuration.as_ref(), percents.0)?;
+    Ok((percents, configuration))
 }
 
 /// The effective minimumHealthyPercent and maximumPercent: what is given, else what stands, else the default.
@@ -239,6 +285,7 @@ pub fn of_task_sets(configuration: Option<&DeploymentConfiguration>) -> Result<(
         ("deploymentCircuitBreaker", breaker),
         ("alarms", given.alarms.as_ref().is_some_and(|alarms| alarms.enable)),
         ("lifecycleHooks", hooks),
+        ("earlySuccessCriteria", given.early_success_criteria.as_ref().is_some_and(|early| early.enable)),
         ("bakeTimeInMinutes", given.bake_time_in_minutes.is_some_and(|minutes| minutes > 0)),
     ] {
         if is_given {

@@ -62,8 +62,7 @@ fn made(
     let desired_count = desired_count(scheduling, desired)?;
     let grace = grace::seconds(request.health_check_grace_period_seconds)?;
     let given = request.deployment_configuration;
-    let percents = configuration::percents(scheduling, given.as_ref(), None)?;
-    let deployment_configuration = configuration::merged(scheduling, None, given)?;
+    let (percents, deployment_configuration) = configuration::of_new(scheduling, given)?;
     if definition.is_none() {
         configuration::of_task_sets(deployment_configuration.as_ref())?;
     }

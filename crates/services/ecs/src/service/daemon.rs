@@ -21,6 +21,7 @@ use crate::{
 struct Turn<'a> {
     definition: &'a TaskDefinitionRow,
     wanted: placement::Request,
+    /// What is to run everywhere: the PRIMARY deployment, or the one that serves until that begins to start tasks.
     primary: DeploymentRow,
     /// It has not failed, and no back-off holds it up.
     may_start: bool,
@@ -34,7 +35,9 @@ struct Turn<'a> {
 /// Starts the task where it is missing, stops it where it must not be, and replaces outdated ones within
 /// minimumHealthyPercent (maximumPercent of a daemon is 100: the old one stops before the new one starts).
 pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
-    let Some(primary) = service.deployments.first().cloned() else { return };
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let Some(wanted) = plan::stages::everywhere(service, going) else { return };
+    let Some(primary) = service.deployments.iter().find(|of| of.id == wanted).cloned() else { return };
     let Some(definition) = txn.ports.account.task_definition(&primary.task_definition).cloned() else {
         return;
     };
@@ -131,7 +134,7 @@ impl Turn<'_> {
         }
         match placement::place_on(&txn.state, &self.wanted, host) {
             Ok(()) => {
-                self.started.push(carry::start_on(txn, service, self.definition, *host, None));
+                self.started.push(carry::start_on(txn, service, &self.primary, self.definition, *host, None));
                 Place::Has
             }
             Err(why) => {
@@ -152,7 +155,8 @@ fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
     service.desired_count = i32::try_from(eligible).unwrap_or(i32::MAX);
     let surplus: Vec<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
     let tally = txn.state.tally(&service.name);
-    let view = View { service, primary: &turn.primary, tally: &tally, may_start: turn.may_start };
+    let view =
+        View { service, primary: &turn.primary, tally: &tally, may_start: turn.may_start, cleans: false };
     let plan = plan::daemon::plan(&view, eligible, &surplus);
     carry::stop(txn, service, None, &plan);
     for (host, id) in &turn.surplus {

@@ -76,6 +76,7 @@ pub fn turn(txn: &mut Txn, service: &mut ServiceRow) {
             stages::begin(txn, service);
         }
         ServiceDeploymentStatus::RollbackRequested => fail(txn, service, &row, &REQUESTED),
+        ServiceDeploymentStatus::StopRequested => fail(txn, service, &row, &ABORTED),
         ServiceDeploymentStatus::InProgress if breaker::has_tripped(service) => {
             let rollback = configuration::breaker(service).rollback;
             fail(txn, service, &row, if rollback { &breaker::ROLLS_BACK } else { &breaker::STOPS });
@@ -140,6 +141,14 @@ const REQUESTED: Failure = Failure {
     said: "a rollback was requested.",
     rolls_back: Some("ECS deployment stopped"),
     status_reason: "Service deployment rolled back because a rollback was requested.",
+};
+
+/// StopServiceDeployment with ABORT.
+const ABORTED: Failure = Failure {
+    rollout_reason: "ECS deployment stopped: a stop was requested.",
+    said: "a stop was requested.",
+    rolls_back: None,
+    status_reason: "Service deployment stopped because a stop was requested.",
 };
 
 /// The PRIMARY deployment fails: it starts no task any more, and the revision that was COMPLETED last takes its place

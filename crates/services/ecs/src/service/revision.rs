@@ -7,7 +7,10 @@ use std::collections::BTreeSet;
 use ecs_model as ecs;
 use wire::Error;
 
-use super::deployment::named::{self, Kind};
+use super::{
+    deployment::named::{self, Kind},
+    images,
+};
 use crate::{
     Ctx, arn,
     cluster::{Cluster, ContainerImage, DeploymentId, Key, ServiceRevisionRow, ServiceRow, Txn},
@@ -47,6 +50,9 @@ pub fn prune(txn: &mut Txn, service: &ServiceRow) {
     let all = txn.state.revisions(&service.name).map(|row| row.id);
     let gone: Vec<DeploymentId> = all.filter(|id| !named.contains(id)).collect();
     for id in gone {
+        if txn.state.images(&service.name, id).is_some() {
+            txn.delete(Key::ServiceImages((service.name.clone(), id)));
+        }
         txn.delete(Key::ServiceRevision((service.name.clone(), id)));
     }
 }
@@ -66,7 +72,7 @@ pub fn describe_service_revisions(
     for (arn, id) in request.service_revision_arns.iter().zip(&named.ids) {
         let row = id.parse().ok().and_then(|id| state.revision(&service.name, DeploymentId(id)));
         match row {
-            Some(row) => revisions.push(shown(ctx, &state.row.name, row)),
+            Some(row) => revisions.push(shown(state, ctx, row)),
             None => failures.push(missing(arn.clone())),
         }
     }
@@ -74,8 +80,8 @@ pub fn describe_service_revisions(
     Ok(ecs::DescribeServiceRevisionsResponse { service_revisions, failures })
 }
 
-fn shown(ctx: &Ctx, cluster: &str, row: &ServiceRevisionRow) -> ecs::ServiceRevision {
-    let definition = &row.task_definition;
+fn shown(state: &Cluster, ctx: &Ctx, row: &ServiceRevisionRow) -> ecs::ServiceRevision {
+    let (cluster, definition) = (&state.row.name, &row.task_definition);
     let by_type = row.capacity_provider_strategy.is_empty();
     ecs::ServiceRevision {
         service_revision_arn: Some(arn::service_revision(ctx, cluster, &row.service.0, row.id)),
@@ -84,7 +90,7 @@ fn shown(ctx: &Ctx, cluster: &str, row: &ServiceRevisionRow) -> ecs::ServiceRevi
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
-        container_images: Some(row.images.shown()).filter(|images| !images.is_empty()),
+        container_images: Some(images::shown(state, row)).filter(|images| !images.is_empty()),
         guard_duty_enabled: Some(false),
         created_at: Some(row.created_at),
         ..Default::default()

@@ -60,9 +60,18 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let all_ready = has_all && share.count(counts) == ready;
     let is_alone = tally.count(|_, class| counts(class)) == ready && service.deployments.len() == 1;
     let is_staged = stages::goes_by_stages(txn, service);
-    let is_ready = all_ready && (is_alone || is_staged) && is_proven(txn, service, 0, &share);
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let early = plan::stages::early(going).filter(|_| is_staged);
+    let has_enough = early.is_some_and(|early| ready >= count(early.enough(service.desired_count)));
+    let is_ready = (all_ready && (is_alone || is_staged) || has_enough) && is_proven(txn, service, 0, &share);
     if is_staged {
         stages::advance(txn, service, is_ready);
+    }
+    if early.is_some_and(|early| !early.blocking || service.deployments.len() == 1)
+        && is_ready
+        && service.deployments.first().is_some_and(|now| is_at_last(txn, service, now, &primary))
+    {
+        deployment::complete(txn, service);
     }
     if !all_ready || !is_alone {
         service.steady &= has_all;
@@ -81,6 +90,18 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
         service.steady = true;
         events::add(txn, &service.name, events::STEADY);
     }
+}
+
+/// So many tasks.
+fn count(tasks: i32) -> usize {
+    usize::try_from(tasks).unwrap_or(0)
+}
+
+/// Whether a deployment that is still the PRIMARY one is at its last stage.
+fn is_at_last(txn: &Txn, service: &ServiceRow, now: &DeploymentRow, was: &DeploymentRow) -> bool {
+    now.id == was.id
+        && now.rollout == DeploymentRolloutState::InProgress
+        && stages::may_complete(txn, service)
 }
 
 /// Says once that a deployment, or a task set where one is named, starts no task that stays.

@@ -17,10 +17,7 @@ use wire::Error;
 use super::{carry, events, find_active, plan, rollout};
 use crate::{
     arn,
-    cluster::{
-        DeploymentControllerType, DeploymentId, DeploymentRow, Key, ServiceRow, TaskDefinitionId, TaskSetRow,
-        Txn,
-    },
+    cluster::{DeploymentControllerType, DeploymentRow, Key, ServiceRow, TaskSetRow, Txn},
 };
 
 /// Does for a service of task sets what can be done now: those that are deleted and have no task any more go, the others
@@ -56,8 +53,10 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
 }
 
 /// A task set has come: what of it fails, and whether it is PRIMARY, is kept among the deployments of its service.
-fn added(txn: &Txn, id: DeploymentId, task_definition: TaskDefinitionId) -> DeploymentRow {
-    DeploymentRow { primary: false, ..super::deployment::fresh(txn, id, task_definition, &[]) }
+fn added(txn: &Txn, set: &TaskSetRow) -> DeploymentRow {
+    let fresh =
+        super::deployment::fresh(txn, set.id, set.task_definition.clone(), &set.capacity_provider_strategy);
+    DeploymentRow { primary: false, ..fresh }
 }
 
 /// The ACTIVE service of task sets that a request names.

@@ -45,6 +45,7 @@ pub fn update_service(
         configuration::percents(row.scheduling, given.as_ref(), Some(standing))?;
     row.deployment_configuration =
         configuration::merged(row.scheduling, row.deployment_configuration, given)?;
+    configuration::check::early(row.deployment_configuration.as_ref(), row.minimum_healthy_percent)?;
     row.health_check_grace_period_seconds = grace::seconds(request.health_check_grace_period_seconds)?
         .unwrap_or(row.health_check_grace_period_seconds);
     row.placement_constraints = request.placement_constraints.stored().unwrap_or(row.placement_constraints);

@@ -14,6 +14,8 @@ pub struct View<'a> {
     pub tally: &'a Tally,
     /// A task can be started now: its task definition is known, no back-off holds it up, and there may be room.
     pub may_start: bool,
+    /// What is left of other revisions goes, though not all of the PRIMARY one is there.
+    pub cleans: bool,
 }
 
 impl View<'_> {

@@ -7,10 +7,10 @@
 use ecs_model::{self as ecs, errors};
 use wire::{Error, Timestamp};
 
-use super::describe::missing;
+use super::{describe::missing, kept};
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, Desired, Key, TaskId, TaskRow, Txn, Writes},
+    cluster::{Cluster, Desired, TaskId, TaskRow, Txn, Writes},
     limits,
 };
 
@@ -120,7 +120,7 @@ pub fn ended(txn: &mut Txn, id: &TaskId) {
 /// The time of a task has come: its protection ends, or it stopped long enough ago to be forgotten.
 pub fn due(txn: &mut Txn, id: &TaskId) {
     match txn.state.task(id) {
-        Some(row) if row.forget_at.is_some() => txn.delete(Key::Task(*id)),
+        Some(row) if row.forget_at.is_some() => kept::forget(txn, id),
         _ => ended(txn, id),
     }
 }

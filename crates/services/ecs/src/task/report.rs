@@ -102,6 +102,7 @@ fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> 
     }
     let freed = after.last == TaskStatus::Stopped && before.last != TaskStatus::Stopped;
     let after = txn.put_task(after);
+    service::images::reported(txn, &before, &after);
     if freed {
         service::task_stopped(txn, &before, &after);
         daemon::task_stopped(txn, &before, &after);

@@ -180,6 +180,7 @@ fn a_change_of_a_service_of_version_1_takes_all_of_it_along() {
             listened: true,
             lost_after_ms: None,
             alarms: Arc::new(world.alarms.clone()),
+            keeps: None,
         };
         let mut txn = Txn::new(before.clone(), &ports, &world.ctx, &mut world.ids);
         command(&mut txn).unwrap();

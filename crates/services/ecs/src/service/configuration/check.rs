@@ -6,7 +6,7 @@ use wire::Error;
 
 use super::bounded;
 use crate::{
-    cluster::{DeploymentStrategy, Scheduling},
+    cluster::{DeploymentConfiguration, DeploymentStrategy, Scheduling},
     convert::Stored,
     limits,
 };
@@ -20,7 +20,6 @@ pub(super) fn all(
     standing: DeploymentStrategy,
     given: &ecs::DeploymentConfiguration,
 ) -> Result<(), Error> {
-    unbuilt(given)?;
     threshold(given)?;
     let strategy = given.strategy.stored().unwrap_or(standing);
     if scheduling == Scheduling::Daemon && strategy != DeploymentStrategy::Rolling {
@@ -42,7 +41,7 @@ pub(super) fn all(
         bounded("bakeTimeInMinutes", minutes, 0, limits::BAKE_MINUTES)?;
     }
     shift(strategy, given)?;
-    hooks(scheduling, given.lifecycle_hooks.as_deref().unwrap_or_default())
+    hooks(given.lifecycle_hooks.as_deref().unwrap_or_default())
 }
 
 fn threshold(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
@@ -95,8 +94,12 @@ fn percent(what: &str, given: Option<f64>, least: i32) -> Result<(), Error> {
     Ok(())
 }
 
+/// What inside of `deploymentConfiguration` is not built, and why: docs/support.md lists it.
+pub const UNBUILT: &[(&str, &str)] =
+    &[("lifecycleHooks.targetType", "only PAUSE: there is no Lambda yet that AWS_LAMBDA could call")];
+
 /// Hooks pause. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
-fn hooks(scheduling: Scheduling, given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
+fn hooks(given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
     for hook in given {
         let target = hook.target_type.unwrap_or(DeploymentLifecycleHookTargetType::AwsLambda);
         if target == DeploymentLifecycleHookTargetType::AwsLambda {
@@ -110,12 +113,6 @@ fn hooks(scheduling: Scheduling, given: &[ecs::DeploymentLifecycleHook]) -> Resu
     if given.len() > limits::PAUSE_HOOKS {
         let most = limits::PAUSE_HOOKS;
         return Err(errors::invalid_parameter(format!("lifecycleHooks can have at most {most} PAUSE hooks")));
-    }
-    if scheduling == Scheduling::Daemon && !given.is_empty() {
-        return Err(errors::unsupported_feature(
-            "deploymentConfiguration.lifecycleHooks of services with DAEMON scheduling strategy are not built yet. See \
-             docs/support.md.",
-        ));
     }
     Ok(())
 }
@@ -148,12 +145,29 @@ fn pause(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
     bounded("timeoutConfiguration timeoutInMinutes", timeout.unwrap_or(1), 1, limits::PAUSE_MINUTES)
 }
 
-/// What a deployment configuration may hold that is not built is refused by name.
-fn unbuilt(given: &ecs::DeploymentConfiguration) -> Result<(), Error> {
-    match given.early_success_criteria {
-        Some(_) => Err(errors::unsupported_feature(
-            "deploymentConfiguration.earlySuccessCriteria is not built yet. See docs/support.md.",
-        )),
-        None => Ok(()),
+/// Checks when deployments are to succeed early, of a service that keeps so many percent of its tasks healthy.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/early-success-criteria.html>
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn early(standing: Option<&DeploymentConfiguration>, minimum_healthy_percent: i32) -> Result<(), Error> {
+    let early = standing.and_then(|standing| standing.early_success_criteria.as_ref());
+    let Some(early) = early.filter(|early| early.enable) else { return Ok(()) };
+    let strategy = standing.and_then(|standing| standing.strategy).unwrap_or_default();
+    if strategy != DeploymentStrategy::Rolling {
+        return Err(errors::invalid_parameter(format!(
+            "earlySuccessCriteria is only valid when the deployment strategy is ROLLING, and it is {strategy}."
+        )));
     }
+    let (Some(percent), Some(_)) = (early.healthy_percent, early.source_service_revision_cleanup) else {
+        return Err(errors::invalid_parameter(
+            "healthyPercent and sourceServiceRevisionCleanup are required when earlySuccessCriteria is enabled.",
+        ));
+    };
+    if !(minimum_healthy_percent..=100).contains(&percent) {
+        return Err(errors::invalid_parameter(format!(
+            "earlySuccessCriteria healthyPercent must be between minimumHealthyPercent ({minimum_healthy_percent}) and 100."
+        )));
+    }
+    Ok(())
 }

@@ -11,6 +11,10 @@ fn pause(stages: Value) -> Value {
     json!({"targetType": "PAUSE", "lifecycleStages": stages})
 }
 
+fn early(percent: i32) -> Value {
+    json!({"enable": true, "healthyPercent": percent, "sourceServiceRevisionCleanup": "DEFERRED"})
+}
+
 #[test]
 fn what_cannot_be_is_refused() {
     let mut timed = pause(json!(["POST_SCALE_UP"]));
@@ -81,9 +85,19 @@ fn what_cannot_be_is_refused() {
              docs/support.md.",
         ),
         (
-            json!({"earlySuccessCriteria": {"enable": true}}),
-            "UnsupportedFeatureException",
-            "deploymentConfiguration.earlySuccessCriteria is not built yet. See docs/support.md.",
+            json!({"earlySuccessCriteria": {"enable": true, "healthyPercent": 100}}),
+            refused,
+            "healthyPercent and sourceServiceRevisionCleanup are required when earlySuccessCriteria is enabled.",
+        ),
+        (
+            json!({"minimumHealthyPercent": 60, "earlySuccessCriteria": early(59)}),
+            refused,
+            "earlySuccessCriteria healthyPercent must be between minimumHealthyPercent (60) and 100.",
+        ),
+        (
+            json!({"strategy": "BLUE_GREEN", "earlySuccessCriteria": early(100)}),
+            refused,
+            "earlySuccessCriteria is only valid when the deployment strategy is ROLLING, and it is BLUE_GREEN.",
         ),
     ] {
         let mut world = World::new();
@@ -91,16 +105,14 @@ fn what_cannot_be_is_refused() {
         let is = refusal(world.call(create::create_service, request));
         assert_eq!(is, (code.to_owned(), message.to_owned()), "{given}");
     }
-    for given in
-        [json!({"strategy": "BLUE_GREEN"}), json!({"lifecycleHooks": [pause(json!(["PRE_SCALE_UP"]))]})]
-    {
-        let mut world = World::new();
-        let request = json!({
-            "serviceName": "s", "taskDefinition": "web:1", "schedulingStrategy": "DAEMON",
-            "deploymentConfiguration": given
-        });
-        world.call(create::create_service, request).map(|_| ()).expect_err("a daemon has no two revisions");
-    }
+    let request = json!({
+        "serviceName": "s", "taskDefinition": "web:1", "schedulingStrategy": "DAEMON",
+        "deploymentConfiguration": {"strategy": "BLUE_GREEN"}
+    });
+    World::new()
+        .call(create::create_service, request)
+        .map(|_| ())
+        .expect_err("a daemon has no two revisions");
 }
 
 #[test]

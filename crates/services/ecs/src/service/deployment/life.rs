@@ -14,6 +14,8 @@ pub enum Happening<'a> {
     Completed,
     /// A user asks for it to be rolled back.
     RollbackRequested,
+    /// A user asks for it to go no further, and not back either.
+    StopRequested,
     /// It goes back to an earlier revision.
     RollsBack { to: DeploymentId, reason: &'a str },
     /// It was to go back, and no earlier revision was ever COMPLETED.
@@ -24,13 +26,16 @@ pub enum Happening<'a> {
 
 /// The status after it; `None` where it makes no difference.
 pub fn next(status: ServiceDeploymentStatus, happening: &Happening) -> Option<ServiceDeploymentStatus> {
-    use Happening::{Completed, NothingToRollBackTo, RollbackRequested, RollsBack, Started, Stopped};
+    use Happening::{
+        Completed, NothingToRollBackTo, RollbackRequested, RollsBack, Started, StopRequested, Stopped,
+    };
     use ServiceDeploymentStatus as Is;
     Some(match (happening, status) {
         (Started, Is::Pending) => Is::InProgress,
         (Completed, Is::InProgress) => Is::Successful,
         (Completed, Is::RollbackInProgress) => Is::RollbackSuccessful,
         (RollbackRequested, Is::Pending | Is::InProgress) => Is::RollbackRequested,
+        (StopRequested, Is::Pending | Is::InProgress) => Is::StopRequested,
         (RollsBack { .. }, Is::InProgress | Is::RollbackRequested) => Is::RollbackInProgress,
         (NothingToRollBackTo, Is::InProgress | Is::RollbackRequested) => Is::RollbackFailed,
         (Stopped { .. }, Is::RollbackInProgress) => Is::RollbackFailed,
@@ -49,7 +54,7 @@ pub fn step(
     let mut after = ServiceDeploymentRow { status, updated_at: now, ..row.clone() };
     match happening {
         Happening::Started => after.started_at = Some(now),
-        Happening::Completed | Happening::RollbackRequested => {}
+        Happening::Completed | Happening::RollbackRequested | Happening::StopRequested => {}
         Happening::RollsBack { to, reason } => {
             after.status_reason = Some((*reason).to_owned());
             let reason = (*reason).to_owned();

@@ -63,6 +63,7 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, is_ready: bool) {
         started_at: row.started_at.unwrap_or(row.created_at),
         is_ready,
         others: service.deployments.len().saturating_sub(1),
+        early: stages::early(Some(&row)).is_some(),
     };
     let next = match stages::next(&going, now) {
         Next::Wait(wake_at) => StageRow { wake_at: watched(&row, wake_at, now), ..stage.clone() },

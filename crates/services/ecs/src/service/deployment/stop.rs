@@ -11,20 +11,17 @@ use super::{
 };
 use crate::cluster::{Txn, Writes};
 
-/// Asks for a deployment to be rolled back. One that is rolled back or stopped already goes on with that.
+/// Asks for a deployment to be rolled back, or with ABORT to be left where it is. One that is rolled back or stopped already
+/// goes on with that.
 ///
 /// # Errors
-/// `ServiceDeploymentNotFoundException`; `ConflictException` for one that has ended; `InvalidParameterException` for
-/// another way to stop it than ROLLBACK.
+/// `ServiceDeploymentNotFoundException`; `ConflictException` for one that has ended.
 pub fn stop_service_deployment(
     txn: &mut Txn,
     request: ecs::StopServiceDeploymentRequest,
 ) -> Result<ecs::StopServiceDeploymentResponse, Error> {
     let arn = request.service_deployment_arn;
     let named = named::read(txn.ctx, Kind::Deployment, std::slice::from_ref(&arn))?;
-    if let Some(StopServiceDeploymentStopType::Abort) = request.stop_type {
-        return Err(errors::invalid_parameter("stopType should be one of [ROLLBACK]"));
-    }
     let absent = || errors::service_deployment_not_found("The service deployment does not exist.");
     let service = txn.state.service(&named.service).cloned().ok_or_else(absent)?;
     let row = txn.state.service_deployment_by_id(&service.name, &named.ids[0]).ok_or_else(absent)?;
@@ -33,7 +30,11 @@ pub fn stop_service_deployment(
             "Stopping a service deployment is not allowed for service deployment in terminal states.",
         ));
     }
-    happens(txn, &service, &Happening::RollbackRequested);
+    let wanted = match request.stop_type {
+        Some(StopServiceDeploymentStopType::Abort) => Happening::StopRequested,
+        _ => Happening::RollbackRequested,
+    };
+    happens(txn, &service, &wanted);
     txn.touch(&service.name);
     Ok(ecs::StopServiceDeploymentResponse { service_deployment_arn: Some(arn) })
 }

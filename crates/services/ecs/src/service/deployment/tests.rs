@@ -2,6 +2,7 @@
 
 mod alarms;
 mod breaker;
+mod early;
 mod show;
 mod stages;
 
@@ -187,7 +188,41 @@ fn a_deployment_is_rolled_back_when_a_user_asks() {
 }
 
 #[test]
-fn nothing_is_stopped_that_is_no_deployment_or_in_another_way() {
+fn a_deployment_that_is_aborted_stays_where_it_is_until_the_next_one() {
+    let mut world = World::new();
+    world.host(10_000);
+    create(&mut world, 4, json!({}));
+    world.obey();
+    let first = primary(&world);
+    update(&mut world, json!({"taskDefinition": "web:2"}));
+    let started = world.live().len();
+    assert_eq!(started, 8, "within maximumPercent");
+    let arn = deployments(&world).remove(0).service_deployment_arn.unwrap();
+    let abort = json!({"serviceDeploymentArn": arn, "stopType": "ABORT"});
+    world.call(stop::stop_service_deployment, abort.clone()).unwrap();
+    let reason = "Service deployment stopped because a stop was requested.".to_owned();
+    assert_eq!(statuses(&world)[0], (Status::Stopped, Some(reason)));
+    let shown = deployments(&world).remove(0);
+    assert!(shown.rollback.is_none() && shown.stopped_at.is_some());
+    let refused = refusal(world.call(stop::stop_service_deployment, abort));
+    assert_eq!(refused.0, "ConflictException", "it has ended");
+    // What runs of both goes on, and nothing more starts of what was stopped.
+    let second = primary(&world);
+    assert_ne!(second, first);
+    let is_of = |world: &World, id: &str, of: &str| world.task(id).started_by.as_deref() == Some(of);
+    let lost = world.live().into_iter().find(|id| is_of(&world, id, &second)).unwrap();
+    world.report(&lost, "STOPPED", Some(1));
+    world.pass(1000);
+    assert_eq!(world.live().iter().filter(|id| is_of(&world, id, &second)).count(), 3);
+    assert!(world.live().iter().any(|id| is_of(&world, id, &first)));
+    update(&mut world, json!({"taskDefinition": "web:1"}));
+    world.obey();
+    assert_eq!(statuses(&world)[0], (Status::Successful, None));
+    assert_eq!(world.live().len(), 4);
+}
+
+#[test]
+fn nothing_is_stopped_that_is_no_deployment() {
     let mut world = World::new();
     world.host(1000);
     create(&mut world, 1, json!({}));
@@ -208,11 +243,6 @@ fn nothing_is_stopped_that_is_no_deployment_or_in_another_way() {
             json!({"serviceDeploymentArn": other}),
             "ServiceDeploymentNotFoundException",
             "The service deployment does not exist.",
-        ),
-        (
-            json!({"serviceDeploymentArn": arn, "stopType": "ABORT"}),
-            "InvalidParameterException",
-            "stopType should be one of [ROLLBACK]",
         ),
     ] {
         let refused = refusal(world.call(stop::stop_service_deployment, request.clone()));
@@ -303,6 +333,7 @@ fn a_deployment_only_goes_along_the_diagram_of_ecs() {
         Happening::Started,
         Happening::Completed,
         Happening::RollbackRequested,
+        Happening::StopRequested,
         Happening::RollsBack { to: DeploymentId(1), reason: "r" },
         Happening::NothingToRollBackTo,
         Happening::Stopped { reason: "r" },

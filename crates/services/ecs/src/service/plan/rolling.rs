@@ -40,9 +40,21 @@ pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) 
         view.tally.newest(limits::SETTLE_TASKS, |deployment, class| which(deployment) && is_late(class));
     let most = limits::SETTLE_TASKS - late.len();
     let mut stop = in_order(late);
-    stop.extend(in_order(chosen(view, &which, &plan.stop, most)));
+    let mut goes = chosen(view, &which, &plan.stop, most);
+    if view.cleans {
+        goes.extend(left(view, &which, most - goes.len(), &goes));
+    }
+    stop.extend(in_order(goes));
     let start = usize::try_from(plan.start).unwrap_or(0).min(limits::SETTLE_TASKS);
     Plan { start, stop, blocked: plan.blocked }
+}
+
+/// The tasks of other revisions that do not go already.
+fn left(view: &View, which: &impl Fn(&DeploymentId) -> bool, most: usize, goes: &[Place]) -> Vec<Place> {
+    let all = view.tally.newest(most + goes.len(), |deployment, class| {
+        which(deployment) && *deployment != view.primary.id && !is_late(class) && !class.is_protected
+    });
+    all.into_iter().filter(|place| !goes.contains(place)).take(most).collect()
 }
 
 /// What has not started yet, on an instance that is to be emptied.

@@ -18,8 +18,10 @@ use crate::{
     cluster::{
         DeploymentConfiguration, DeploymentId, DeploymentLifecycleHookAction, DeploymentLifecycleHookStatus,
         DeploymentRolloutState, DeploymentStrategy, ServiceDeploymentRow, ServiceRow, Stage, StageRow, Tally,
+        tally::{Class, Standing},
     },
     limits,
+    service::configuration::{self, Early},
 };
 
 /// All traffic, in tenths of a percent.
@@ -38,6 +40,8 @@ pub struct Going<'a> {
     pub is_ready: bool,
     /// How many other revisions have tasks.
     pub others: usize,
+    /// It succeeds early, and `is_ready` says whether it has enough for that.
+    pub early: bool,
 }
 
 /// What comes next.
@@ -127,7 +131,10 @@ fn following(going: &Going, now: Timestamp) -> Next {
         (Stage::ProductionTrafficShift, true) => Next::Enter(Stage::CleanUp),
         (Stage::ReconcileService, _) => when(rolls || going.others <= 1, Stage::PreScaleUp),
         (Stage::PreScaleUp, _) => Next::Enter(Stage::ScaleUp),
-        (Stage::ScaleUp, _) => when(going.is_ready && (!rolls || going.others == 0), Stage::PostScaleUp),
+        (Stage::ScaleUp, _) => {
+            let replaced = !rolls || going.early || going.others == 0;
+            when(going.is_ready && replaced, Stage::PostScaleUp)
+        }
         (Stage::PostScaleUp, _) if rolls => Next::Enter(Stage::BakeTime),
         (Stage::PostScaleUp, _) => Next::Enter(Stage::TestTrafficShift),
         (Stage::TestTrafficShift, _) => Next::Enter(Stage::PostTestTrafficShift),
@@ -151,7 +158,8 @@ fn after(going: &Going, now: Timestamp, minutes: Option<i32>, stage: Stage) -> N
     if until <= now { Next::Enter(stage) } else { Next::Wait(Some(until)) }
 }
 
-fn step_bake(course: &DeploymentConfiguration) -> Option<i32> {
+/// For how many minutes each step of the shift bakes.
+pub fn step_bake(course: &DeploymentConfiguration) -> Option<i32> {
     let linear = course.linear_configuration.as_ref().and_then(|linear| linear.step_bake_time_in_minutes);
     linear.or(course.canary_configuration.as_ref().and_then(|canary| canary.canary_bake_time_in_minutes))
 }
@@ -171,6 +179,27 @@ pub fn weight(course: &DeploymentConfiguration, step: u32) -> i32 {
 /// All of it where nothing is said.
 fn tenths(percent: Option<f64>) -> i32 {
     percent.map_or(ALL, |percent| (percent * 10.0).round() as i32).clamp(1, ALL)
+}
+
+/// When a deployment that goes on to its target has succeeded early.
+pub fn early(row: Option<&ServiceDeploymentRow>) -> Option<Early> {
+    row.filter(|row| row.rollback.is_none())
+        .and_then(|row| row.course.as_ref())
+        .and_then(configuration::early)
+}
+
+/// Whether what is left of earlier revisions goes though not all of the target is there: its deployment cleans up, or has
+/// succeeded before that, and enough of it is healthy.
+pub fn cleans(service: &ServiceRow, row: Option<&ServiceDeploymentRow>, tally: &Tally) -> bool {
+    let stage = row.and_then(|row| row.stage.as_ref()).map(|stage| stage.stage);
+    let Some(early) = early(row).filter(|_| stage == Some(Stage::CleanUp)) else { return false };
+    let target = row.map(|row| row.target);
+    let Some(primary) = service.deployments.first().filter(|primary| Some(primary.id) == target) else {
+        return false;
+    };
+    let ready = |class: Class| !class.leaving && class.standing == Standing::Healthy;
+    let ready = i32::try_from(tally.share(&primary.id).count(ready)).unwrap_or(i32::MAX);
+    primary.rollout != DeploymentRolloutState::Failed && ready >= early.enough(service.desired_count)
 }
 
 /// What each revision of a service is to have: of a deployment that goes on by stages, or has ended without success. None
@@ -221,6 +250,18 @@ pub fn counts(
         }
     };
     Some([(primary.id, wanted)].into_iter().chain(others).collect())
+}
+
+/// Which revision of a service of strategy DAEMON is to run everywhere: until its deployment scales up, that which serves.
+/// None where nothing serves yet.
+pub fn everywhere(service: &ServiceRow, row: Option<&ServiceDeploymentRow>) -> Option<DeploymentId> {
+    let primary = service.deployments.first()?.id;
+    let stage = row.filter(|row| !row.status.has_ended() && row.rollback.is_none());
+    let stage = stage.and_then(|row| row.stage.as_ref()).map(|stage| stage.stage);
+    match stage {
+        Some(Stage::ReconcileService | Stage::PreScaleUp) => serving(service).filter(|id| *id != primary),
+        _ => Some(primary),
+    }
 }
 
 /// The revision that serves while another one comes: that which was COMPLETED last, else the newest; that itself where there

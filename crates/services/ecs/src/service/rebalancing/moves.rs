@@ -139,7 +139,7 @@ fn start_in(
     while started.len() < count && (!txn.full() || !any && started.is_empty()) {
         // None waits for its provider to grow: those that run go on to.
         let Some((Place::On(host), provider)) = places.place(txn) else { return (started, true) };
-        started.push(carry::start_on(txn, service, definition, host, provider));
+        started.push(carry::start_on(txn, service, &service.deployments[0], definition, host, provider));
     }
     (started, false)
 }

@@ -72,7 +72,7 @@ fn start(txn: &mut Txn, service: &mut ServiceRow, primary: &DeploymentRow, empti
     // It goes where others of the same capacity provider are.
     let host = txn.state.instance(&to).filter(|_| !primary.capacity_provider_strategy.is_empty());
     let provider = host.and_then(|row| capacity::of_instance(row)).map(Box::from);
-    let started = carry::start_on(txn, service, &definition, to, provider);
+    let started = carry::start_on(txn, service, primary, &definition, to, provider);
     events::add(txn, &service.name, &events::started_to_empty(&from, &started));
     service.steady = false;
     service.rebalancing = Some(RebalancingRow { extra: 1, not_before: None, from: Some(from) });

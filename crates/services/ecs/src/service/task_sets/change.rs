@@ -54,6 +54,7 @@ pub fn delete_task_set(
     if is_primary {
         service.deployments.iter_mut().for_each(|deployment| deployment.primary = false);
         service.task_definition = TaskDefinitionId::default();
+        service.capacity_provider_strategy.clear();
     }
     for deployment in service.deployments.iter_mut().filter(|deployment| deployment.id == set.id) {
         deployment.not_before = None;
@@ -79,6 +80,7 @@ pub fn update_service_primary_task_set(
     service.deployments.sort_by_key(|deployment| !deployment.primary);
     service.task_definition = set.task_definition.clone();
     service.launch_type = set.launch_type;
+    service.capacity_provider_strategy.clone_from(&set.capacity_provider_strategy);
     let set = TaskSetRow { updated_at: txn.now(), ..set };
     let task_set = Some(put(txn, &service, set));
     Ok(ecs::UpdateServicePrimaryTaskSetResponse { task_set })

@@ -5,6 +5,7 @@ use wire::Error;
 
 use super::{added, describe, of_sets};
 use crate::{
+    capacity::wanted,
     cluster::{DeploymentId, LaunchType, ServiceRow, TaskSetRow, Txn, Writes},
     convert::Stored,
     limits, tags,
@@ -15,7 +16,7 @@ use crate::{
 ///
 /// # Errors
 /// `InvalidParameterException` for a service of another controller, too many task sets, and what cannot be; those of task
-/// definitions and launch types as of CreateService.
+/// definitions, launch types and capacity provider strategies as of CreateService.
 pub fn create_task_set(
     txn: &mut Txn,
     request: ecs::CreateTaskSetRequest,
@@ -32,7 +33,7 @@ pub fn create_task_set(
             "{sets} deployments exist on the service. Unable to create new TaskSet since this exceeds the maximum limit."
         )));
     }
-    run::launch_type(request.launch_type)?;
+    let strategy = wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?;
     let definition = run::active_definition(txn, &request.task_definition, errors::client)?;
     run::network(&definition, request.network_configuration.is_some())?;
     super::super::create::check_placement(
@@ -50,6 +51,7 @@ pub fn create_task_set(
         external_id: request.external_id,
         task_definition: definition.id(),
         launch_type: LaunchType::Ec2,
+        capacity_provider_strategy: strategy,
         scale,
         draining: false,
         steady: false,
@@ -59,7 +61,7 @@ pub fn create_task_set(
         updated_at: txn.now(),
         token: request.client_token.map(|token| (token, digest)),
     };
-    service.deployments.push(added(txn, id, definition.id()));
+    service.deployments.push(added(txn, &row));
     txn.put(row.clone());
     txn.put_service(service.clone());
     let task_set = Some(describe::shown(&txn.state, txn.ctx, &service, &row, true));

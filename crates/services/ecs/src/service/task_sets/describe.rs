@@ -62,6 +62,7 @@ pub fn shown(
     let (cluster, name) = (&state.row.name, &service.name.0);
     let share = state.tally(&service.name).share(&row.id);
     let definition = &row.task_definition;
+    let by_type = row.capacity_provider_strategy.is_empty();
     let status = match (row.draining, super::change::primary(service) == Some(row.id)) {
         (true, _) => "DRAINING",
         (_, true) => "PRIMARY",
@@ -80,7 +81,8 @@ pub fn shown(
         running_count: Some(share.running),
         created_at: Some(row.created_at),
         updated_at: Some(row.updated_at),
-        launch_type: Some(row.launch_type.shown()),
+        launch_type: by_type.then(|| row.launch_type.shown()),
+        capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         load_balancers: Some(Vec::new()),
         service_registries: Some(Vec::new()),
         scale: Some(ecs::Scale { value: Some(row.scale), unit: Some(ecs::ScaleUnit::Percent) }),

@@ -55,6 +55,7 @@ fn to_external(txn: &mut Txn, service: &mut ServiceRow) -> Result<(), Error> {
             external_id: None,
             task_definition: deployment.task_definition.clone(),
             launch_type: service.launch_type,
+            capacity_provider_strategy: deployment.capacity_provider_strategy.clone(),
             scale: 100.0,
             draining: false,
             steady: false,
@@ -84,7 +85,7 @@ fn to_ecs(txn: &mut Txn, service: &mut ServiceRow) -> Result<(), Error> {
         // That which was deployed before it was a task set is there already.
         if txn.state.revision(&service.name, set.id).is_none() {
             txn.put(ServiceRevisionRow {
-                capacity_provider_strategy: Vec::new(),
+                capacity_provider_strategy: set.capacity_provider_strategy.clone(),
                 service: service.name.clone(),
                 id: set.id,
                 created_at: set.created_at,

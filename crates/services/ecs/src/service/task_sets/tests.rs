@@ -378,3 +378,62 @@ fn a_service_changes_its_controller_and_what_runs_goes_on() {
         world.look(crate::service::deployment::list::list_service_deployments, json!({"service": "s"}));
     assert_eq!(listed.unwrap().service_deployments.unwrap().len(), 2);
 }
+
+#[test]
+fn a_task_set_has_its_capacity_from_providers_which_stay_as_long_as_it_does() {
+    let mut world = World::new();
+    world.host(10_000);
+    world.provider("p");
+    let host = world.host_of("p", 10_000);
+    external(&mut world, 2);
+    let strategy = json!([{"capacityProvider": "p", "weight": 1, "base": 0}]);
+    let request = json!({
+        "service": "s", "cluster": "c", "taskDefinition": "web", "scale": {"value": 100},
+        "capacityProviderStrategy": strategy,
+    });
+    let both = with(request.clone(), json!({"launchType": "EC2"}));
+    assert!(refusal(world.call(create::create_task_set, both)).1.contains("both a launch type and capacity"));
+    let absent = with(request.clone(), json!({"capacityProviderStrategy": [{"capacityProvider": "q"}]}));
+    assert_eq!(refusal(world.call(create::create_task_set, absent)).0, "InvalidParameterException");
+    let made = world.call(create::create_task_set, request).unwrap().task_set.unwrap();
+    assert_eq!(made.launch_type, None);
+    assert_eq!(serde_json::to_value(&made.capacity_provider_strategy).unwrap(), strategy);
+    world.obey();
+    for task in world.live() {
+        let task = world.task(&task);
+        assert_eq!(task.capacity_provider_name.as_deref(), Some("p"));
+        assert!(task.container_instance_arn.unwrap().ends_with(&host));
+    }
+    let id = made.id.unwrap();
+    primary(&mut world, &id);
+    let shown = world.service("s");
+    assert_eq!(serde_json::to_value(shown.capacity_provider_strategy).unwrap(), strategy);
+    let none = json!({"cluster": "c", "capacityProviders": [], "defaultCapacityProviderStrategy": []});
+    let leave = crate::capacity::attach::put_cluster_capacity_providers;
+    assert_eq!(refusal(world.call(leave, none.clone())).0, "ResourceInUseException");
+    delete(&mut world, &id, true).unwrap();
+    assert_eq!(refusal(world.call(leave, none.clone())).0, "ResourceInUseException", "its tasks are there");
+    world.obey();
+    world.call(leave, none).unwrap();
+}
+
+#[test]
+fn what_is_deployed_after_task_sets_has_the_capacity_of_the_primary_one() {
+    let mut world = World::new();
+    world.provider("p");
+    world.host_of("p", 10_000);
+    external(&mut world, 1);
+    let request = json!({
+        "service": "s", "cluster": "c", "taskDefinition": "web", "scale": {"value": 100},
+        "capacityProviderStrategy": [{"capacityProvider": "p", "weight": 1}],
+    });
+    let made = world.call(create::create_task_set, request).unwrap().task_set.unwrap();
+    primary(&mut world, &made.id.unwrap());
+    world.obey();
+    update(&mut world, json!({"deploymentController": {"type": "ECS"}}));
+    world.obey();
+    let task = world.task(&world.live()[0]);
+    assert_eq!(task.capacity_provider_name.as_deref(), Some("p"));
+    update(&mut world, json!({"deploymentController": {"type": "EXTERNAL"}}));
+    assert_eq!(sets(&world)[0].capacity_provider_strategy.as_ref().map(Vec::len), Some(1));
+}

@@ -5,6 +5,7 @@ use state::Domain;
 
 use super::*;
 use crate::{
+    cluster::Key,
     instance::state::update_container_instances_state,
     service::{
         delete::delete_service,

@@ -429,3 +429,42 @@ fn a_clock_that_is_set_back_leaves_what_was_left_of_a_bake_time() {
     world.pass(1);
     is_at(&world, "CLEAN_UP", 0, 2);
 }
+
+#[test]
+fn a_daemon_pauses_before_its_first_task_before_and_behind_its_tasks_are_replaced() {
+    let mut world = World::new();
+    let hosts = [world.host(10_000), world.host(10_000)];
+    let mut request = strategy("ROLLING", 0, &["PRE_SCALE_UP", "POST_SCALE_UP"]);
+    request.as_object_mut().unwrap().extend(
+        json!({"serviceName": "s", "taskDefinition": "web:1", "schedulingStrategy": "DAEMON"})
+            .as_object()
+            .unwrap()
+            .clone(),
+    );
+    world.call(crate::service::create::create_service, request).unwrap();
+    is_at(&world, "PRE_SCALE_UP", 0, 0);
+    proceed(&mut world, None);
+    is_at(&world, "SCALE_UP", 2, 0);
+    world.obey();
+    is_at(&world, "POST_SCALE_UP", 2, 0);
+    proceed(&mut world, None);
+    assert_eq!(at(&world).1, Status::Successful);
+    update(&mut world, json!({"taskDefinition": "web:2"}));
+    world.obey();
+    is_at(&world, "PRE_SCALE_UP", 2, 0);
+    // What is lost meanwhile, or comes, has what served until now.
+    let lost = world.live().remove(0);
+    world.report(&lost, "STOPPED", Some(1));
+    let third = world.host(10_000);
+    world.pass(1000);
+    world.obey();
+    is_at(&world, "PRE_SCALE_UP", 3, 0);
+    assert!(hosts.iter().chain([&third]).all(|host| world.task_count(host) == 1));
+    proceed(&mut world, None);
+    world.pass(1000);
+    world.obey();
+    is_at(&world, "POST_SCALE_UP", 0, 3);
+    proceed(&mut world, Some("ROLLBACK"));
+    world.obey();
+    assert_eq!(at(&world), ("CLEAN_UP".to_owned(), Status::RollbackSuccessful, 3, 0));
+}

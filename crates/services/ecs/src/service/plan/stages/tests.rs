@@ -29,7 +29,8 @@ fn way(course: &DeploymentConfiguration, sources: usize, back: bool, from: Stage
     let mut others = sources;
     loop {
         way.push(format!("{} {} {}", stage.stage, now.millis_since(NOW) / 60_000, stage.production));
-        let going = Going { course, stage: &stage, back, started_at: NOW, is_ready: true, others };
+        let going =
+            Going { course, stage: &stage, back, started_at: NOW, is_ready: true, others, early: false };
         match next(&going, now) {
             Next::Wait(Some(at)) if at < NOW.plus_millis(limits::STAGE_MS) => now = at,
             // What it waits for is done.
@@ -123,7 +124,10 @@ fn a_stage_waits_for_its_tasks_for_a_day_and_a_deployment_for_a_month() {
     let lasts = NOW.plus_millis(limits::STAGE_MS);
     let of = |stage: Stage, back: bool, started_at: Timestamp, now: Timestamp| {
         let (stage, is_ready) = (at(stage), false);
-        next(&Going { course: &course, stage: &stage, back, started_at, is_ready, others: 2 }, now)
+        next(
+            &Going { course: &course, stage: &stage, back, started_at, is_ready, others: 2, early: false },
+            now,
+        )
     };
     for stage in [Stage::ReconcileService, Stage::ScaleUp] {
         assert_eq!(of(stage, false, NOW, NOW), Next::Wait(Some(lasts)));
@@ -171,6 +175,7 @@ fn all_hooks_of_a_stage_have_to_say_so_and_one_is_enough_to_go_back() {
             started_at: NOW,
             is_ready: false,
             others: 1,
+            early: false,
         };
         assert_eq!(next(&going, now), want, "{hooks:?}");
     }
