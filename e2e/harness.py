@@ -326,6 +326,11 @@ class Roadstead:
         self.ecs.get_waiter(waiter).wait(
             cluster=self.cluster, WaiterConfig={"Delay": 0.2, "MaxAttempts": 600}, **members)
 
+    def inactive(self, services):
+        """Waits until all of these are INACTIVE. The stock waiter is content with any one of those that it is given."""
+        for name in services:
+            self.wait("services_inactive", services=[name])
+
     def pids(self, arn, name):
         """The processes of a container, as its control group lists them."""
         found = set()

@@ -187,7 +187,7 @@ def test_services_listed_and_tagged(roadstead):
     roadstead.wait("services_stable", services=names)
     for name in names:
         ecs.delete_service(cluster=CLUSTER, service=name)
-    roadstead.wait("services_inactive", services=names)
+    roadstead.inactive(names)
 
 
 def test_account_settings(roadstead):

@@ -329,6 +329,7 @@ resource "aws_ecs_service" "daemon" {
   cluster             = aws_ecs_cluster.own.id
   task_definition     = aws_ecs_task_definition.app.arn
   scheduling_strategy = "DAEMON"
+  launch_type         = "EC2" # Else it would have the cluster's strategy, which such services may not.
 }
 resource "aws_ecs_service" "sets" {
   name          = "terraformed-sets"

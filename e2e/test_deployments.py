@@ -20,7 +20,7 @@ def service(roadstead):
     for name in made:
         roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
     if made:
-        roadstead.wait("services_inactive", services=made)
+        roadstead.inactive(made)
 
 
 def define(roadstead, family):

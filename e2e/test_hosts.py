@@ -53,7 +53,7 @@ def service(server):
     for name in made:
         server.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
     if made:
-        server.wait("services_inactive", services=made)
+        server.inactive(made)
 
 
 def instances(server, **members):
