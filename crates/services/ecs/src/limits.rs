@@ -151,6 +151,8 @@ pub const PLACEMENT_RETRY_MS: i64 = 15_000;
 /// Tasks of a cluster that wait in PROVISIONING for capacity.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
 pub const PROVISIONING_TASKS: usize = 500;
+/// So many of them at the most because a tag has them wait: what is left is for those whose capacity provider grows.
+pub const QUEUED_TASKS: usize = 250;
 /// One that has waited for so long fails.
 pub const PROVISIONING_MS: i64 = 30 * 60_000;
 

@@ -56,7 +56,7 @@ fn names_and_arns_are_resolved() {
     assert_eq!(task_definition_name(&ctx, any).unwrap(), ("web".to_owned(), None));
     let daemon = daemon_task_definition(&ctx, "web", 3);
     assert_eq!(daemon_task_definition_name(&ctx, &daemon).unwrap(), ("web".to_owned(), Some(3)));
-    let bits: state::Id128 = "0123456789abcdef0123456789abcdef".parse().unwrap();
+    let bits = state::Id128(0x0123_4567_89ab_cdef_0123_4567_89ab_cdef);
     let revision = daemon_revision(&ctx, "c", "d", DaemonRevisionId(bits));
     let last = revision.rsplit('/').next().unwrap();
     assert_eq!(last, "01234567-89ab-cdef-0123-456789abcdef");

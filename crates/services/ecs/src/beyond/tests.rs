@@ -142,13 +142,13 @@ fn a_task_that_has_waited_for_too_long_ends_with_the_reason() {
 }
 
 #[test]
-fn no_more_than_500_wait() {
+fn no_more_than_250_wait() {
     let mut world = World::new();
     world.host(50);
-    for _ in 0..limits::PROVISIONING_TASKS / 10 {
+    for _ in 0..limits::QUEUED_TASKS / 10 {
         run(&mut world, HOUR, json!({"count": 10}));
     }
-    assert_eq!(world.state.provisioning(), limits::PROVISIONING_TASKS);
+    assert_eq!(world.state.provisioning(), limits::QUEUED_TASKS);
     let reply = run(&mut world, HOUR, json!({}));
     assert_eq!(reply.failures.unwrap()[0].reason.as_deref(), Some("RESOURCE:MEMORY"));
     assert_eq!(reply.tasks, Some(Vec::new()));

@@ -97,7 +97,7 @@ impl<'a> Distribution<'a> {
 
     /// One more task waits for its turn, of the provider that it goes to. None where too many wait already.
     pub fn hold(&mut self, txn: &mut Txn) -> Option<(Place, Option<Box<str>>)> {
-        if !provisioning::may_wait(txn) {
+        if !provisioning::may_wait(txn, true) {
             return None;
         }
         let at = self.next(txn)?;
@@ -124,7 +124,7 @@ impl<'a> Distribution<'a> {
         if !taker.is_full {
             return None;
         }
-        if provisioning::may_wait(txn) {
+        if provisioning::may_wait(txn, queues) {
             return Some((Place::Waits(Box::new(taker.places.request().clone())), provider));
         }
         if let Err(refused) = taker.places.next(&mut txn.state, txn.ids) {

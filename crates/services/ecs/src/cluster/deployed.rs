@@ -62,14 +62,14 @@ impl Deployed {
         }
     }
 
-    /// All of it.
+    /// All of it; what belongs to a revision before that.
     pub(super) fn rows(&self) -> impl Iterator<Item = Row> {
         let deployments = self.deployments.values().flat_map(OrdMap::values).cloned();
         let revisions = self.revisions.values().flat_map(OrdMap::values).cloned();
         let sets = self.task_sets.values().flat_map(OrdMap::values).cloned();
-        let deployments = deployments.map(Row::ServiceDeployment).chain(revisions.map(Row::ServiceRevision));
         let images = self.images.values().cloned().map(Row::ServiceImages);
-        deployments.chain(images).chain(sets.map(Row::TaskSet))
+        let deployments = deployments.map(Row::ServiceDeployment).chain(images);
+        deployments.chain(revisions.map(Row::ServiceRevision)).chain(sets.map(Row::TaskSet))
     }
 }
 

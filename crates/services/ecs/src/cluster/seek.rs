@@ -17,13 +17,13 @@ pub trait Successor: Ord + Clone + Default {
 
 impl Successor for TaskId {
     fn next(&self) -> Option<TaskId> {
-        self.0.0.checked_add(1).map(|next| TaskId(state::Id128(next)))
+        TaskId::behind(self)
     }
 }
 
 impl Successor for InstanceId {
     fn next(&self) -> Option<InstanceId> {
-        self.0.0.checked_add(1).map(|next| InstanceId(state::Id128(next)))
+        InstanceId::behind(self)
     }
 }
 

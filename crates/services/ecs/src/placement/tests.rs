@@ -227,7 +227,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
     ];
     let (failures, event) = reasons(&hosts, &needs(100, 100, Some(80)));
     assert_eq!(failures, expected.map(|(id, reason)| (id.to_owned(), reason.to_owned())));
-    insta::assert_snapshot!(event, @"no container instance met all of its requirements. The closest matching (container-instance 0000000000000000000066756c6c0000) is already using a port required by your task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
+    insta::assert_snapshot!(event, @"no container instance met all of its requirements. The closest matching (container-instance 66756c6c000000000000000000000000) is already using a port required by your task. For more information, see the Troubleshooting section of the Amazon ECS Developer Guide.");
     let (failures, _) = reasons(&hosts, &needs(100, 100, Some(22)));
     assert_eq!(failures[1].1, "RESOURCE:PORTS", "a reserved port");
     hosts.host("lost").row.attributes.clear();
@@ -238,7 +238,7 @@ fn every_refusal_says_why_in_the_words_of_ecs() {
     assert_eq!(failures, expected.map(|(id, reason)| (id.to_owned(), reason.to_owned())));
     assert!(
         event.contains(
-            "(container-instance 00000000000000000000637075000000) has insufficient CPU units available."
+            "(container-instance 63707500000000000000000000000000) has insufficient CPU units available."
         ),
         "{event}"
     );

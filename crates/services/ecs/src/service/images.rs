@@ -55,8 +55,10 @@ pub fn reported(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
                 let (container_name, at) = (container.name.clone(), txn.now());
                 row.digests.push(ImageDigest { container_name, digest, at });
             }
-            // One that has begun since was told which image to run.
-            Some(first) if first.digest != digest && after.created_at <= first.at => {
+            // One that has begun since was told which image to run. Where the clock was set back since, nobody knows.
+            Some(first)
+                if first.digest != digest && after.created_at <= first.at && first.at <= txn.now() =>
+            {
                 another = Some((container.name.clone(), digest, first.digest.clone()));
             }
             Some(_) => {}

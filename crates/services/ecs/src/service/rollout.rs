@@ -33,8 +33,11 @@ fn deploy(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
     let counts = plan::stages::counts(service, going, &tally).unwrap_or_default();
     // One that is to have tasks stays, also where it has lost them all.
     let is_wanted = |id| counts.iter().any(|(of, count)| *of == id && *count > 0);
+    // What a daemon runs while its deployment pauses stays, also while there is no container instance for it.
+    let serves = service.daemon().then(|| plan::stages::everywhere(service, going)).flatten();
     service.deployments.retain(|deployment| {
-        deployment.primary || is_wanted(deployment.id) || tally.share(&deployment.id).live > 0
+        let stays = deployment.primary || serves == Some(deployment.id) || is_wanted(deployment.id);
+        stays || tally.share(&deployment.id).live > 0
     });
     deployment::turn(txn, service);
     if service.daemon() {
@@ -63,7 +66,12 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
     let early = plan::stages::early(going).filter(|_| is_staged);
     let has_enough = early.is_some_and(|early| ready >= count(early.enough(service.desired_count)));
-    let is_ready = (all_ready && (is_alone || is_staged) || has_enough) && is_proven(txn, service, 0, &share);
+    let is_whole = all_ready && (is_alone || is_staged);
+    let is_ready = (is_whole || has_enough) && is_proven(txn, service, 0, &share);
+    // Where enough are believed to stay others may fail still: their starts stay spaced out.
+    if let Some(now) = service.deployments.first_mut().filter(|_| is_ready && !is_whole) {
+        (now.consecutive_failures, now.not_before) = (primary.consecutive_failures, primary.not_before);
+    }
     if is_staged {
         stages::advance(txn, service, is_ready);
     }

@@ -11,7 +11,8 @@ pub fn forget(txn: &mut Txn, id: &TaskId) {
     let Some(task) = txn.state.task(id).cloned() else { return };
     txn.delete(Key::Task(*id));
     let Some(Keeps { ms, count }) = txn.ports.keeps else { return };
-    let forget_at = task.stopped_at.unwrap_or(txn.now()).plus_millis(ms);
+    // None has stopped in the future: the clock was set back.
+    let forget_at = task.stopped_at.unwrap_or(txn.now()).min(txn.now()).plus_millis(ms);
     if forget_at <= txn.now() || count == 0 {
         return;
     }

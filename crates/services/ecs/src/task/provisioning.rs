@@ -14,6 +14,9 @@ use super::{
     run,
 };
 
+/// Why one ends of which is not known any more what it asks for.
+const UNKNOWN: &str = "Task failed to start";
+
 /// Room came on a container instance: what waits for it is placed there, as much of it as fits.
 pub fn room(txn: &mut Txn, host: &InstanceId) {
     let unknown: Vec<TaskId> = txn.state.provisioning_unknown().copied().collect();
@@ -56,7 +59,7 @@ fn admit(txn: &mut Txn, id: &TaskId) {
     let Some(task) = txn.state.task(id).cloned() else { return };
     let waits = task.waits.as_ref().map(|waits| Box::new(WaitRow { turn: None, ..waits.as_ref().clone() }));
     txn.put_task(TaskRow { waits, ..task.as_ref().clone() });
-    let Some((task, request)) = asks(txn, id) else { return };
+    let Some((task, request)) = asks(txn, id) else { return fails(txn, id, UNKNOWN) };
     match placement::place(&mut txn.state, &request, txn.ids) {
         Ok(host) => assign(txn, id, host),
         Err(_) => txn.state.provisions(&task, &request),
@@ -66,17 +69,29 @@ fn admit(txn: &mut Txn, id: &TaskId) {
 /// A task has waited for as long as one does: it fails, if there is still no room.
 pub fn waited(txn: &mut Txn, id: &TaskId) {
     let Some(task) = txn.state.task(id).filter(|task| task.is_provisioning()).cloned() else { return };
+    if task.waits.as_ref().is_some_and(|waits| waits.until > txn.now()) {
+        // It was set aside, and waits on.
+        txn.put_task(task.as_ref().clone());
+        if let Some(started_by) = task.started_by.clone().filter(|_| task.awaits_turn()) {
+            txn.mark(Mark::Turn(started_by));
+        }
+        return;
+    }
     let found = asks(txn, id).map(|(_, request)| match task.awaits_turn() {
         true => Err(beyond::no_turn(&txn.state, task.started_by.as_deref().unwrap_or_default())),
         false => placement::place(&mut txn.state, &request, txn.ids).map_err(|why| why.reason().to_owned()),
     });
-    let reason = match found {
-        Some(Ok(host)) => return assign(txn, id, host),
-        Some(Err(reason)) => reason,
-        // What it asks for is not known any more.
-        None => "Task failed to start".to_owned(),
-    };
-    let happening = Happening::NotProvisioned { reason };
+    match found {
+        Some(Ok(host)) => assign(txn, id, host),
+        Some(Err(reason)) => fails(txn, id, &reason),
+        None => fails(txn, id, UNKNOWN),
+    }
+}
+
+/// A task ends without a place.
+fn fails(txn: &mut Txn, id: &TaskId, reason: &str) {
+    let Some(task) = txn.state.task(id).cloned() else { return };
+    let happening = Happening::NotProvisioned { reason: reason.to_owned() };
     let after = txn.put_task(lifecycle::step(&task, &happening, txn.now()));
     service::task_stopped(txn, &task, &after);
     txn.trim();
@@ -87,9 +102,9 @@ pub fn longest_ms(queue_seconds: Option<u32>) -> i64 {
     queue_seconds.map_or(limits::PROVISIONING_MS, |seconds| i64::from(seconds) * 1000)
 }
 
-/// Whether another task may wait.
-pub fn may_wait(txn: &Txn) -> bool {
-    txn.state.provisioning() < limits::PROVISIONING_TASKS
+/// Whether another task may wait: because a tag has it wait, or for its provider to grow.
+pub fn may_wait(txn: &Txn, by_tag: bool) -> bool {
+    txn.state.provisioning() < if by_tag { limits::QUEUED_TASKS } else { limits::PROVISIONING_TASKS }
 }
 
 /// A task that waits, and what it asks for.

@@ -21,8 +21,10 @@ pub fn plan(view: &View, eligible: usize, surplus: &[TaskId]) -> Plan {
     let spare = healthy.saturating_sub(floor).min(limits::SETTLE_TASKS);
     let goes: BTreeSet<&TaskId> = surplus.iter().collect();
     let mut stop = surplus.to_vec();
+    // While the PRIMARY deployment does not scale up yet, the view is of the one that serves: nothing is replaced by that.
+    let replaces = view.primary.primary && !view.has_failed();
     for (of_healthy, most) in [(false, limits::SETTLE_TASKS), (true, spare)] {
-        if view.has_failed() {
+        if !replaces {
             break;
         }
         let outdated = view.tally.newest(most + goes.len(), |deployment, class| {
@@ -35,6 +37,6 @@ pub fn plan(view: &View, eligible: usize, surplus: &[TaskId]) -> Plan {
     // All that there can be runs, and is needed: no task is on its way that would let an outdated one go.
     let full = healthy == view.tally.count(|_, _| true) && healthy >= eligible;
     let outdated = view.tally.count(|deployment, _| is_outdated(*deployment));
-    let blocked = full && stop.is_empty() && outdated > 0 && !view.has_failed();
+    let blocked = full && stop.is_empty() && outdated > 0 && replaces;
     Plan { start: 0, stop, blocked }
 }

@@ -41,7 +41,8 @@ pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) 
     let most = limits::SETTLE_TASKS - late.len();
     let mut stop = in_order(late);
     let mut goes = chosen(view, &which, &plan.stop, most);
-    if view.cleans {
+    // One after the other they go as they are replaced.
+    if view.cleans && !want.one_at_a_time {
         goes.extend(left(view, &which, most - goes.len(), &goes));
     }
     stop.extend(in_order(goes));

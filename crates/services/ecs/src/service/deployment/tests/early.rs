@@ -136,3 +136,22 @@ fn bake_time_and_circuit_breaker_come_first() {
     assert_eq!(status(&world).0, Status::Successful);
     assert!(deployments(&world).remove(0).rollback.is_none());
 }
+
+#[test]
+fn tasks_that_crash_behind_those_that_are_enough_start_with_pauses_between() {
+    let mut world = World::new();
+    let hook = json!([{"targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP"]}]);
+    steady(&mut world, "BLOCKING", json!({"lifecycleHooks": hook}));
+    update(&mut world, json!({"taskDefinition": "web:2"}));
+    run(&mut world, 8);
+    world.pass(120_000);
+    assert_eq!(status(&world), (Status::InProgress, "POST_SCALE_UP".to_owned()));
+    let mut crashes = 0;
+    while let Some(task) =
+        of(&world, "web:2").into_iter().find(|id| world.task(id).last_status.unwrap() != "RUNNING")
+    {
+        world.report(&task, "STOPPED", Some(1));
+        crashes += 1;
+        assert!(crashes < 20, "each is followed by the next one at once");
+    }
+}
