@@ -119,8 +119,13 @@ impl User {
         for (operation, input) in [("PutRule", rule), ("PutTargets", targets)] {
             self.must("events", operation, input).await;
         }
+        let state = self.world.server.lock().as_ref().and_then(|server| server.state());
+        let state = state.or_else(|| self.world.before.lock().clone());
         let mut bus = self.world.bus.lock();
-        (bus.rule_stands, bus.rule_stood_at) = (true, self.world.now());
+        // Behind all tasks that are there: the clock may have been ahead when they were made.
+        let made = state.iter().flat_map(|state| state.state.tasks()).map(|task| task.created_at).max();
+        let now = self.world.now();
+        (bus.rule_stands, bus.rule_stood_at) = (true, made.map_or(now, |made| made.max(now)));
     }
 
     /// Works for as long as there are faults.
