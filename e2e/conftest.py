@@ -22,7 +22,7 @@ def nobody_stays():
 
 
 # These wait for longest: who comes to the end with one of them waits alone.
-FIRST = ["test_cgroups.py", "test_daemons.py", "test_clients.py", "test_events.py", "test_scheduler.py", "test_services.py"]
+FIRST = ["test_daemons.py", "test_clients.py", "test_events.py", "test_scheduler.py", "test_services.py"]
 
 
 def pytest_collection_modifyitems(items):
