@@ -101,6 +101,21 @@ def roadstead(fresh):
     return fresh()
 
 
+@pytest.fixture
+def service(roadstead):
+    """Makes a service; it is deleted when the test is done."""
+    made = []
+
+    def make(name, definition, desired=1, **members):
+        made.append(name)
+        roadstead.ecs.create_service(
+            cluster=harness.CLUSTER, serviceName=name, taskDefinition=definition, desiredCount=desired, **members)
+        return name
+
+    yield make
+    roadstead.delete_services(made)
+
+
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport(item, call):
     outcome = yield

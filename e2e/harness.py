@@ -326,6 +326,12 @@ class Roadstead:
         self.ecs.get_waiter(waiter).wait(
             cluster=self.cluster, WaiterConfig={"Delay": 0.2, "MaxAttempts": 600}, **members)
 
+    def delete_services(self, services):
+        """By force; they are gone when this returns."""
+        for name in services:
+            self.ecs.delete_service(cluster=self.cluster, service=name, force=True)
+        self.inactive(services)
+
     def inactive(self, services):
         """Waits until all of these are INACTIVE. The stock waiter is content with any one of those that it is given."""
         for name in services:

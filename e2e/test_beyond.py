@@ -8,24 +8,6 @@ import pytest
 from harness import BIN, CLUSTER, IMAGE, SLEEP, container, until
 
 
-@pytest.fixture
-def service(roadstead):
-    """Makes a service; it is deleted when the test is done."""
-    made = []
-
-    def make(name, definition, desired=1, **members):
-        made.append(name)
-        roadstead.ecs.create_service(
-            cluster=CLUSTER, serviceName=name, taskDefinition=definition, desiredCount=desired, **members)
-        return name
-
-    yield make
-    for name in made:
-        roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
-    if made:
-        roadstead.inactive(made)
-
-
 def described(roadstead, name):
     return roadstead.ecs.describe_services(cluster=CLUSTER, services=[name])["services"][0]
 

@@ -5,24 +5,6 @@ import pytest
 from harness import CLUSTER, SLEEP, container, until
 
 
-@pytest.fixture
-def service(roadstead):
-    """Makes a service that is steady; it is deleted when the test is done."""
-    made = []
-
-    def make(name, definition, desired=1, **members):
-        made.append(name)
-        roadstead.ecs.create_service(
-            cluster=CLUSTER, serviceName=name, taskDefinition=definition, desiredCount=desired, **members)
-        return name
-
-    yield make
-    for name in made:
-        roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
-    if made:
-        roadstead.inactive(made)
-
-
 def define(roadstead, family):
     return roadstead.define(family, container(script=SLEEP))
 

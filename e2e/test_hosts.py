@@ -50,10 +50,7 @@ def service(server):
         return definition
 
     yield make
-    for name in made:
-        server.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
-    if made:
-        server.inactive(made)
+    server.delete_services(made)
 
 
 def instances(server, **members):

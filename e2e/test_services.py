@@ -30,10 +30,7 @@ def service(roadstead):
         return answer["service"]
 
     yield make
-    for name in made:
-        roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
-    if made:
-        roadstead.inactive(made)
+    roadstead.delete_services(made)
 
 
 def tell(roadstead, name):

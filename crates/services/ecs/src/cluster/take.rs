@@ -48,6 +48,10 @@ impl Cluster {
         if let Some(slot) = usage.slot {
             self.slots.release(slot, &usage.groups);
         }
+        if !usage.ended.is_empty() {
+            let left = Usage { ended: usage.ended.clone(), ..Usage::default() };
+            self.usage.insert(*id, Arc::new(left));
+        }
     }
 
     /// A row of an earlier version is taken apart: what it holds stands among the rows of its kind at once, and is
@@ -230,10 +234,8 @@ impl Cluster {
         let (running, pending) = row.counts();
         let Some(instance) = &row.instance else { return };
         if row.last == TaskStatus::Stopped {
-            // Its container instance may be forgotten.
-            if let Some(usage) = self.usage.get_mut(instance) {
-                Arc::make_mut(usage).ended.insert(row.id);
-            }
+            // Its container instance may be forgotten, or not read yet.
+            Arc::make_mut(self.usage.entry(*instance).or_default()).ended.insert(row.id);
             return;
         }
         let usage = Arc::make_mut(self.usage.entry(*instance).or_default());
@@ -282,10 +284,13 @@ impl Cluster {
     fn uncount(&mut self, row: &TaskRow) {
         self.totals.task(row, Way::Out);
         let (running, pending) = row.counts();
-        let Some(usage) = row.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
-        let usage = Arc::make_mut(usage);
+        let Some(instance) = row.instance else { return };
+        let Some(usage) = self.usage.get_mut(&instance).map(Arc::make_mut) else { return };
         if row.last == TaskStatus::Stopped {
             usage.ended.remove(&row.id);
+            if usage.slot.is_none() && usage.ended.is_empty() && usage.tasks.is_empty() {
+                self.usage.remove(&instance);
+            }
             return;
         }
         usage.running -= running;

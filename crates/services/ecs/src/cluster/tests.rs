@@ -127,3 +127,26 @@ fn the_oldest_of_what_is_remembered_beyond_the_limits_goes_first() {
     assert!(world.state.surplus().is_empty() && world.changed.len() == 2);
     assert!(world.state.task(&first.id).is_none() && world.state.token("first").is_none());
 }
+
+/// A start reads them as they lie in the file.
+#[test]
+fn what_has_stopped_on_a_container_instance_is_known_in_whatever_order_rows_are_read() {
+    let mut world = World::new();
+    let host = InstanceId::parse(&world.host(1000)).unwrap();
+    let run = world.call(run_task, json!({"taskDefinition": "web"})).unwrap();
+    world.report(run.tasks.unwrap()[0].task_arn.as_deref().unwrap(), "STOPPED", Some(0));
+    let task = world.state.tasks().next().unwrap().id;
+    let rows: Vec<Row> = world.state.rows().collect();
+    let backwards = rows.iter().rev().cloned().collect();
+    for rows in [rows, backwards] {
+        let mut read = Cluster::of(world.state.row.as_ref().clone());
+        rows.into_iter().for_each(|row| read.apply(&Change::Put(row)));
+        assert_eq!(read.usage(&host).unwrap().ended.iter().collect::<Vec<_>>(), [&task]);
+        assert_eq!(read.usage(&host).unwrap(), world.state.usage(&host).unwrap());
+        // It is known until both are forgotten, the container instance first.
+        read.apply(&Change::Delete(Key::Instance(host)));
+        assert!(read.usage(&host).unwrap().ended.contains(&task));
+        read.apply(&Change::Delete(Key::Task(task)));
+        assert!(read.usage(&host).is_none());
+    }
+}

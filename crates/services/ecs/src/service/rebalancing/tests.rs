@@ -148,6 +148,13 @@ fn a_zone_that_suits_none_of_its_tasks_is_none() {
     assert_eq!(tasks(&world), [1, 1]);
 }
 
+/// All that is on its way ends before it runs.
+fn none_comes(world: &mut World) {
+    let coming = world.state.tasks().filter(|task| task.last < TaskStatus::Running);
+    let coming: Vec<String> = coming.map(|task| task.id.to_string()).collect();
+    coming.iter().for_each(|id| world.report(id, "STOPPED", Some(1)));
+}
+
 #[test]
 fn tasks_that_do_not_stay_cost_none_of_the_others() {
     let mut world = unbalanced(json!({}), 1000);
@@ -159,13 +166,7 @@ fn tasks_that_do_not_stay_cost_none_of_the_others() {
     assert_eq!(up(&world), 4);
     // It is tried again every five minutes.
     for _ in 0..90 {
-        let coming: Vec<String> = world
-            .state
-            .tasks()
-            .filter(|task| task.last < TaskStatus::Running)
-            .map(|task| task.id.to_string())
-            .collect();
-        coming.iter().for_each(|id| world.report(id, "STOPPED", Some(1)));
+        none_comes(&mut world);
         world.pass(10_000);
         assert_eq!(up(&world), 4);
     }
@@ -390,13 +391,7 @@ mod packing {
         let (mut world, hosts) = apart(tagged());
         for _ in 0..60 {
             world.pass(60_000);
-            let coming: Vec<String> = world
-                .state
-                .tasks()
-                .filter(|task| task.last < TaskStatus::Running)
-                .map(|task| task.id.to_string())
-                .collect();
-            coming.iter().for_each(|id| world.report(id, "STOPPED", Some(1)));
+            none_comes(&mut world);
             assert_eq!((up(&world), on(&world, &hosts)), (2, vec![1, 1]));
         }
         let starts = said(&world).iter().filter(|event| event.contains("to empty")).count();
