@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use ::ecs::{
     Cluster,
     cluster::{
-        AvailabilityZoneRebalancing, DeploymentControllerType, DeploymentRolloutState, Desired, ServiceRow,
-        ServiceStatus, TaskStatus,
+        AvailabilityZoneRebalancing, CapacityProviderStrategyItem, DeploymentControllerType,
+        DeploymentRolloutState, Desired, ServiceRow, ServiceStatus, TaskStatus,
     },
     service::plan::external,
 };
@@ -61,15 +61,24 @@ fn steady(state: &Cluster, service: &ServiceRow) -> Option<String> {
 
 /// Where a service says that it has no room there is none.
 fn lacks_room(state: &Cluster, service: &ServiceRow) -> Option<String> {
-    let anywhere = service.placement_constraints.is_empty()
-        && service.deployments[0].capacity_provider_strategy.is_empty();
-    let may_start = service.deployments[0].not_before.is_none();
-    if !anywhere || !may_start || service.daemon() {
+    let primary = &service.deployments[0];
+    if !service.placement_constraints.is_empty() || primary.not_before.is_some() || service.daemon() {
         return None;
     }
-    let wanted = Wanted { family: &service.task_definition.family, provider: None };
+    let provider = provider(&primary.capacity_provider_strategy)?;
+    let wanted = Wanted { family: &service.task_definition.family, provider };
     let host = room::found(state, &wanted)?;
     Some(format!("service {} has no room, which is on {host}: {:?}", service.name, service.unplaced))
+}
+
+/// The capacity provider that all tasks of a strategy go to, if any does: a strategy of several gives each task to one of
+/// them, which may be the one that is full.
+fn provider(strategy: &[CapacityProviderStrategyItem]) -> Option<Option<&str>> {
+    match strategy {
+        [] => Some(None),
+        [only] => Some(Some(&only.capacity_provider)),
+        _ => None,
+    }
 }
 
 /// Its zones have the same number of tasks, or one more, where it is to be so and can be.
@@ -121,10 +130,10 @@ fn scaled(state: &Cluster, service: &ServiceRow) -> Option<String> {
             let whose = format!("task set {} of service {}", set.id, service.name);
             return Some(format!("{whose} has {live} tasks, its share is {count}: {service:?}"));
         }
-        let wanted = Wanted { family, provider: None };
-        if let Some(host) =
-            room::found(state, &wanted).filter(|_| lacks_room && service.placement_constraints.is_empty())
-        {
+        let anywhere = lacks_room && service.placement_constraints.is_empty();
+        let provider = deployment.and_then(|deployment| provider(&deployment.capacity_provider_strategy));
+        let wanted = provider.filter(|_| anywhere).map(|provider| Wanted { family, provider });
+        if let Some(host) = wanted.and_then(|wanted| room::found(state, &wanted)) {
             return Some(format!("a task set of service {} has no room, which is on {host}", service.name));
         }
     }

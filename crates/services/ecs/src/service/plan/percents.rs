@@ -99,8 +99,7 @@ fn percent(count: i32, percent: i32) -> (i32, i32) {
 /// Plans for a service that has `tasks`; those that are `protected` of them are not stopped.
 pub fn plan(want: &Want, tasks: &Tasks, protected: &Tasks) -> Plan {
     let current = tasks.current.all();
-    let surplus =
-        tasks.current.without(protected.current).at_most((current - want.desired - want.moving).max(0));
+    let surplus = surplus(want, tasks, protected);
     let total = tasks.all() - surplus.all();
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
@@ -111,6 +110,15 @@ pub fn plan(want: &Want, tasks: &Tasks, protected: &Tasks) -> Plan {
     let blocked = full && stop.all() == 0 && tasks.current.not_healthy == 0;
     let plan = Plan { start, stop, blocked };
     if want.one_at_a_time { one_at_a_time(want, tasks, plan) } else { plan }
+}
+
+/// The current tasks that are too many. Where one that is protected has not started yet healthy ones would go for it: as many
+/// stay as the floor asks for.
+fn surplus(want: &Want, tasks: &Tasks, protected: &Tasks) -> Health {
+    let many = (tasks.current.all() - want.desired - want.moving).max(0);
+    let Health { healthy, not_healthy } = tasks.current.without(protected.current).at_most(many);
+    let spare = tasks.current.healthy - want.floor().min(want.desired);
+    Health { healthy: healthy.min(spare.max(0)), not_healthy }
 }
 
 /// No more of a plan than replaces one task: where one is on its way nothing else is touched, and where one is too many an

@@ -88,6 +88,11 @@ fn examples() {
         (want(2, 50, 100), "QN", 0, vec![]),
         (want(2, 50, 150), "QN", 1, vec![]),
         (want(2, 100, 200), "QqNN", 0, vec![]),
+        // One that has not started is no reason to go below the floor.
+        (want(1, 100, 200), "Np", 0, vec![]),
+        (want(1, 0, 200), "Np", 0, vec![0]),
+        (want(2, 50, 200), "NNpp", 0, vec![1]),
+        (want(1, 100, 200), "OpN", 0, vec![0]),
         // Those that take the place of others are no surplus.
         (Want { moving: 1, ..want(2, 100, 200) }, "NNn", 0, vec![]),
         (Want { moving: 1, ..want(2, 100, 200) }, "NNNn", 0, vec![3]),
@@ -185,6 +190,10 @@ proptest! {
             tasks.map(|(current, healthy, protected)| Seen { current, healthy, protected }).collect();
         let plan = plan(&want, &tasks);
         prop_assert!(plan.stop.iter().all(|at| !tasks[*at].protected));
+        let healthy = tasks.iter().filter(|task| task.healthy).count();
+        let gone = plan.stop.iter().filter(|at| tasks[**at].healthy).count();
+        let floor = usize::try_from(want.floor()).unwrap();
+        prop_assert!(gone == 0 || healthy - gone >= floor);
         prop_assert_eq!(plan, oracle::plan(&want, &tasks));
     }
 

@@ -28,7 +28,7 @@ pub struct Plan {
 pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
     let current = count(tasks, |t| t.current);
     let surplus = (current - want.desired - want.moving).max(0);
-    let mut stop = scale_down(tasks, surplus);
+    let mut stop = scale_down(want, tasks, surplus);
     let total = i32::try_from(tasks.len() - stop.len()).unwrap_or(i32::MAX);
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
@@ -41,9 +41,16 @@ pub fn plan(want: &Want, tasks: &[Seen]) -> Plan {
     Plan { start, stop, blocked }
 }
 
-/// The surplus of current tasks goes: those that are not healthy first.
-fn scale_down(tasks: &[Seen], surplus: i32) -> Vec<usize> {
-    pick(tasks, surplus, |t| t.current)
+/// The surplus of current tasks goes: those that are not healthy first, and of healthy ones none that the floor asks for.
+fn scale_down(want: &Want, tasks: &[Seen], surplus: i32) -> Vec<usize> {
+    let mut healthy = count(tasks, |t| t.current && t.healthy);
+    let mut chosen = pick(tasks, surplus, |t| t.current);
+    chosen.retain(|at| {
+        let goes = !tasks[*at].healthy || healthy > want.floor().min(want.desired);
+        healthy -= i32::from(goes && tasks[*at].healthy);
+        goes
+    });
+    chosen
 }
 
 /// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
