@@ -20,10 +20,10 @@ built=$CARGO_TARGET_DIR/$target/debug
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-for name in json query cbor rest sigv4 agent_frame event_pattern schedule; do
-    mkdir -p "$work/$name"
-    # One seed for each target, so that the short run starts behind the first gate.
-    case $name in
+
+# One seed for each target, so that the short run starts behind the first gate.
+seed_of() {
+    case $1 in
     json) printf '\002{"cluster":"a","tasks":["b"],"include":["TAGS"],"tags":[{"key":"k","value":"v"}]}' ;;
     query) printf '\001Action=RunTask&Version=1\nTags.member.1.Key=a&Map.entry.1.key=b' ;;
     # {"cluster": "a", "tasks": ["b"]}
@@ -34,14 +34,23 @@ for name in json query cbor rest sigv4 agent_frame event_pattern schedule; do
     agent_frame) printf 'Host: a\r\n\r\n{"type":"PublishHealthRequest","message":{"tasks":[{"containers":null}]}}' ;;
     event_pattern) printf '{"a":["x",{"numeric":[">",0,"<=",5]},{"anything-but":{"wildcard":"*b*"}}]}\n{"$or":[{"b":[{"cidr":"10.0.0.0/8"}]},{"c":[{"exists":false}]}]}\n{"a":[{"b":"10.1.1.1"},3]}' ;;
     schedule) printf '\003\000\340\117\333\236\001\000\000cron(0/15 1-2 ? MAR,NOV SUN#2 2026/1)' ;;
-    esac >"$work/$name/seed"
-    echo "fuzz: $name for $seconds s"
-    (cd "$work" && timeout -k 5 $((seconds + 60)) "$built/$name" -max_total_time="$seconds" -rss_limit_mb=2048 \
-        -timeout=10 -max_len=4096 -print_final_stats=1 "$work/$name" >"$work/$name.log" 2>&1) || {
-        echo "fuzz: $name FAILED" >&2
-        tail -n 60 "$work/$name.log" >&2
-        exit 1
+    esac
+}
+
+fuzz() {
+    mkdir -p "$work/$1"
+    seed_of "$1" >"$work/$1/seed"
+    (cd "$work" && timeout -k 5 $((seconds + 60)) "$built/$1" -max_total_time="$seconds" -rss_limit_mb=2048 \
+        -timeout=10 -max_len=4096 -print_final_stats=1 "$work/$1" >"$work/$1.log" 2>&1) || {
+        echo "fuzz: $1 FAILED" >&2
+        tail -n 60 "$work/$1.log" >&2
+        return 1
     }
-    grep -E 'number_of_executed_units' "$work/$name.log"
-done
+    echo "fuzz: $1 for $seconds s, $(grep -E 'number_of_executed_units' "$work/$1.log")"
+}
+
+# As many at once as there are processors: each works on one.
+export -f fuzz seed_of
+export work built seconds
+printf '%s\n' json query cbor rest sigv4 agent_frame event_pattern schedule | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz {}'
 echo "fuzz: all targets passed"
