@@ -27,7 +27,11 @@ use crate::{
 pub fn replicas(txn: &mut Txn, service: &mut ServiceRow) {
     let tally = txn.state.tally(&service.name);
     let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
-    if let Some(counts) = plan::stages::counts(service, going, &tally) {
+    let kept_up = plan::stages::kept_up_by(service, going);
+    let kept_up = service.deployments.iter().find(|of| Some(of.id) == kept_up).cloned();
+    if let Some(serving) = kept_up {
+        carry_out(txn, service, &serving, plan::rolling::keep_up);
+    } else if let Some(counts) = plan::stages::counts(service, going, &tally) {
         fleet(txn, service, counts);
     } else if let Some(primary) = service.deployments.first().cloned() {
         carry_out(txn, service, &primary, plan::rolling::plan);
@@ -61,7 +65,7 @@ fn carry_out(
     let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
     let cleans = revision.primary && plan::stages::cleans(service, going, &tally);
     let planned = |service: &ServiceRow, may_start| {
-        planned(&View { service, primary: revision, tally: &tally, may_start, cleans })
+        planned(&View { service, primary: revision, tally: &tally, may_start, cleans, keeps: false })
     };
     let mut plan = planned(service, may_start);
     if let Some(definition) = &definition {

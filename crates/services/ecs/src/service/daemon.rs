@@ -155,8 +155,14 @@ fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
     service.desired_count = i32::try_from(eligible).unwrap_or(i32::MAX);
     let surplus: Vec<TaskId> = turn.surplus.iter().map(|(_, id)| *id).collect();
     let tally = txn.state.tally(&service.name);
-    let view =
-        View { service, primary: &turn.primary, tally: &tally, may_start: turn.may_start, cleans: false };
+    let view = View {
+        service,
+        primary: &turn.primary,
+        tally: &tally,
+        may_start: turn.may_start,
+        cleans: false,
+        keeps: false,
+    };
     let plan = plan::daemon::plan(&view, eligible, &surplus);
     carry::stop(txn, service, None, &plan);
     for (host, id) in &turn.surplus {

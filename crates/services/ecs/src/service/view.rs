@@ -16,6 +16,8 @@ pub struct View<'a> {
     pub may_start: bool,
     /// What is left of other revisions goes, though not all of the PRIMARY one is there.
     pub cleans: bool,
+    /// Other revisions are as good: none of them is replaced.
+    pub keeps: bool,
 }
 
 impl View<'_> {

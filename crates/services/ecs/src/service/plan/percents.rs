@@ -75,13 +75,18 @@ impl Tasks {
 impl Want {
     /// The least healthy tasks to keep: the percentage of the desired count, rounded up.
     pub fn floor(&self) -> i32 {
-        percent(self.desired, self.minimum_healthy_percent).1
+        floor(self.desired, self.minimum_healthy_percent)
     }
 
     /// The most tasks to have: the percentage of the desired count, rounded down.
     pub fn ceiling(&self) -> i32 {
         ceiling(self.desired, self.maximum_percent)
     }
+}
+
+/// The least healthy tasks to keep of so many that are wanted: the percentage of them, rounded up.
+pub fn floor(desired: i32, minimum_healthy_percent: i32) -> i32 {
+    percent(desired, minimum_healthy_percent).1
 }
 
 /// The most tasks to have of so many that are wanted: the percentage of them, rounded down.

@@ -21,6 +21,12 @@ pub fn plan(view: &View) -> Plan {
     within(view, view.service.desired_count, |_| true)
 }
 
+/// Plans for a service whose deployment has not begun to replace tasks: none is, and what is lost is made up for with the
+/// view's PRIMARY deployment.
+pub fn keep_up(view: &View) -> Plan {
+    plan(&View { keeps: true, ..*view })
+}
+
 /// Plans for those revisions of a service that `which` names, as if there were no others: so many tasks are wanted of the
 /// PRIMARY one.
 pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) -> Plan {
@@ -63,9 +69,9 @@ fn is_late(class: Class) -> bool {
     class.leaving && class.standing == Standing::Coming && !class.is_protected
 }
 
-/// Of the PRIMARY deployment, on a container instance that is not to be emptied.
+/// Of the PRIMARY deployment, or of any where none is replaced, on a container instance that is not to be emptied.
 fn is_current(view: &View, deployment: &DeploymentId, class: Class) -> bool {
-    *deployment == view.primary.id && !class.leaving
+    (view.keeps || *deployment == view.primary.id) && !class.leaving
 }
 
 /// The tasks of revisions that `which` names and of classes that `of_class` does.
@@ -113,14 +119,15 @@ fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place
     chosen
 }
 
-/// The tasks to stop: of each kind the newest that is not protected; of current ones as the strategy distributes them, or of
-/// the zone that has the most.
+/// The tasks to stop: of each kind the newest that is not protected; of current ones of one revision as the strategy distributes
+/// them, or of the zone that has the most.
 fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, most: usize) -> Vec<Place> {
     let mut chosen = Vec::new();
     for (current, health) in [(true, stop.current), (false, stop.outdated)] {
+        let of_one = current && !view.keeps;
         for (healthy, wanted) in [(false, health.not_healthy), (true, health.healthy)] {
             let wanted = usize::try_from(wanted).unwrap_or(0).min(most - chosen.len());
-            if current && !view.primary.capacity_provider_strategy.is_empty() {
+            if of_one && !view.primary.capacity_provider_strategy.is_empty() {
                 let standings: &[Standing] = match healthy {
                     true => &[Standing::Healthy],
                     false => &[Standing::Coming, Standing::Unhealthy],
@@ -129,7 +136,7 @@ fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, mos
                 chosen.extend(more);
                 continue;
             }
-            if current && zones::are_spread_over(view.service) {
+            if of_one && zones::are_spread_over(view.service) {
                 let kind = |class: Class| !class.leaving && (class.standing == Standing::Healthy) == healthy;
                 let zones = view.tally.share(&view.primary.id).in_zones(wanted, kind);
                 chosen.extend(zones::fullest_first(zones, wanted).into_iter().map(|(_, place)| place));

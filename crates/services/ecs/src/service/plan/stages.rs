@@ -21,7 +21,10 @@ use crate::{
         tally::{Class, Standing},
     },
     limits,
-    service::configuration::{self, Early},
+    service::{
+        configuration::{self, Early},
+        plan::percents,
+    },
 };
 
 /// All traffic, in tenths of a percent.
@@ -199,7 +202,24 @@ pub fn cleans(service: &ServiceRow, row: Option<&ServiceDeploymentRow>, tally: &
     };
     let ready = |class: Class| !class.leaving && class.standing == Standing::Healthy;
     let ready = i32::try_from(tally.share(&primary.id).count(ready)).unwrap_or(i32::MAX);
-    primary.rollout != DeploymentRolloutState::Failed && ready >= early.enough(service.desired_count)
+    // What is healthy enough was said when it began; how many are to stay may have changed since.
+    let floor = percents::floor(service.desired_count, service.minimum_healthy_percent);
+    let enough = early.enough(service.desired_count).max(floor);
+    primary.rollout != DeploymentRolloutState::Failed && ready >= enough
+}
+
+/// The revision by which what a service runs is kept up while its deployment, which replaces tasks within percentages, has not
+/// begun to: it was told to pause before that.
+pub fn kept_up_by(service: &ServiceRow, row: Option<&ServiceDeploymentRow>) -> Option<DeploymentId> {
+    let row = row.filter(|row| !row.status.has_ended() && row.rollback.is_none())?;
+    let (course, stage) = (row.course.as_ref()?, row.stage.as_ref()?.stage);
+    let serving = serving(service).filter(|_| rolls(course) && begins(stage))?;
+    (service.deployments.first()?.id != serving).then_some(serving)
+}
+
+/// Whether nothing of the target is started yet.
+fn begins(stage: Stage) -> bool {
+    matches!(stage, Stage::ReconcileService | Stage::PreScaleUp)
 }
 
 /// What each revision of a service is to have: of a deployment that goes on by stages, or has ended without success. None
@@ -219,16 +239,12 @@ pub fn counts(
     };
     let goes_on = !row.status.has_ended();
     let back = row.rollback.is_some();
-    let begins = matches!(stage, Stage::ReconcileService | Stage::PreScaleUp);
+    let begins = begins(stage);
     let has = |id: DeploymentId| i32::try_from(tally.share(&id).count(|_| true)).unwrap_or(i32::MAX);
     let desired = service.desired_count;
     let (wanted, others) = match (rolls(course), goes_on) {
-        // Tasks are not replaced yet, and what is lost is made up for.
-        (true, true) if begins && !back => {
-            let rest = service.deployments.iter().skip(1).filter(|old| old.id != serving);
-            let rest = rest.fold(0i32, |sum, old| sum.saturating_add(has(old.id)));
-            (0, of_others((desired - rest).max(0), &has))
-        }
+        // Tasks are not replaced yet: what there is is kept up with what serves.
+        (true, true) if begins && !back => (0, of_others(desired, &|_| 0)),
         (true, _) => return None,
         (false, true) => {
             let (cleans, scales) = (stage == Stage::CleanUp, back || !begins);

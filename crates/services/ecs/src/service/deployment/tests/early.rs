@@ -115,6 +115,22 @@ fn it_succeeds_before_those_before_it_are_gone_where_that_is_deferred() {
 }
 
 #[test]
+fn what_it_replaces_stays_as_long_as_minimum_healthy_percent_asks_for_it_that_was_raised_meanwhile() {
+    let mut world = World::new();
+    steady(&mut world, "BLOCKING", json!({}));
+    update(&mut world, json!({"taskDefinition": "web:2"}));
+    let stricter = json!({"minimumHealthyPercent": 100, "earlySuccessCriteria": {"enable": false}});
+    update(&mut world, json!({"deploymentConfiguration": stricter}));
+    run(&mut world, 8);
+    assert_eq!(status(&world), (Status::InProgress, "CLEAN_UP".to_owned()));
+    assert_eq!((of(&world, "web:1").len(), of(&world, "web:2").len()), (2, 10));
+    run(&mut world, 2);
+    world.obey();
+    assert_eq!(status(&world), (Status::Successful, "CLEAN_UP".to_owned()));
+    assert_eq!(counts(&world.service("s")), (10, 10, 0));
+}
+
+#[test]
 fn bake_time_and_circuit_breaker_come_first() {
     let mut world = World::new();
     let breaker = json!({"enable": true, "rollback": true});

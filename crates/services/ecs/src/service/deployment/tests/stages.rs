@@ -370,6 +370,62 @@ fn hooks_are_refused_that_do_not_wait() {
     assert_eq!(at(&world).1, Status::Successful);
 }
 
+/// A service of two tasks whose deployment to a third revision pauses before it begins, while there is one of each of the first
+/// two that runs, and one of the second that comes; with its container instance.
+fn paused_among_two_revisions(world: &mut World) -> String {
+    let host = world.host(100_000);
+    world.define("web", json!({}));
+    create(world, 2, json!({}));
+    world.obey();
+    update(world, json!({"taskDefinition": "web:2"}));
+    let second = |world: &World, id: &String| world.task(id).task_definition_arn.unwrap().ends_with("web:2");
+    let coming = world.live().into_iter().find(|id| second(world, id)).unwrap();
+    world.report(&coming, "RUNNING", None);
+    assert_eq!(at(world), (String::new(), Status::InProgress, 1, 2));
+    let mut wishes = strategy("ROLLING", 0, &["PRE_SCALE_UP"]);
+    wishes["taskDefinition"] = "web:3".into();
+    update(world, wishes);
+    world.obey();
+    assert_eq!(at(world).0, "PRE_SCALE_UP");
+    host
+}
+
+#[test]
+fn a_deployment_that_has_not_begun_stops_nothing_that_is_healthy() {
+    let mut world = World::new();
+    paused_among_two_revisions(&mut world);
+    is_at(&world, "PRE_SCALE_UP", 1, 1);
+    assert_eq!(counts(&world.service("s")).1, 2, "what is too much is what does not run yet");
+    // Both of them count, and what is lost is made up for with what was COMPLETED last.
+    let second = |id: &String| world.task(id).task_definition_arn.unwrap().ends_with("web:2");
+    let lost = world.live().into_iter().find(second).unwrap();
+    world.report(&lost, "STOPPED", Some(1));
+    world.obey();
+    is_at(&world, "PRE_SCALE_UP", 2, 0);
+    update(&mut world, json!({"desiredCount": 3}));
+    world.obey();
+    is_at(&world, "PRE_SCALE_UP", 3, 0);
+    proceed(&mut world, None);
+    world.obey();
+    assert_eq!(at(&world), ("CLEAN_UP".to_owned(), Status::Successful, 0, 0));
+    assert_eq!(counts(&world.service("s")), (3, 3, 0));
+}
+
+#[test]
+fn a_container_instance_is_emptied_while_a_deployment_has_not_begun() {
+    let mut world = World::new();
+    let host = paused_among_two_revisions(&mut world);
+    let other = world.host(100_000);
+    let request = json!({"containerInstances": [host], "status": "DRAINING"});
+    world.call(crate::instance::state::update_container_instances_state, request).unwrap();
+    world.pass(60_000);
+    assert_eq!((world.task_count(&host), world.task_count(&other)), (2, 2), "one comes for each");
+    world.obey();
+    world.obey();
+    assert_eq!((world.task_count(&host), world.task_count(&other)), (0, 2));
+    is_at(&world, "PRE_SCALE_UP", 2, 0);
+}
+
 #[test]
 fn what_is_configured_while_a_deployment_goes_on_is_of_the_next_one() {
     let mut world = World::new();
