@@ -33,4 +33,4 @@ mod world;
 
 pub use breaks::Break;
 pub use history::{Failure, Options, Outcome, run};
-pub use many::{Amount, many};
+pub use many::{Amount, jobs, many};

@@ -1,4 +1,4 @@
-//! Many histories, on all processors of this host, until one breaks a promise.
+//! Many histories, some at the same time, each on a thread of its own, until one breaks a promise.
 
 use std::{
     sync::atomic::{AtomicU64, Ordering},
@@ -7,15 +7,26 @@ use std::{
 
 use crate::{Failure, Options, Outcome, run};
 
+/// As many at the same time, where nobody says.
+const MOST_JOBS: usize = 8;
+
 /// How many histories.
 #[derive(Debug, Clone, Copy)]
 pub struct Amount {
     pub histories: u64,
     /// None begins once so much time has passed.
     pub time: Option<Duration>,
+    /// How many at the same time.
+    pub jobs: usize,
 }
 
-/// Lives through the history of a seed and those of the seeds that follow it.
+/// How many histories go at the same time where nobody says: one a processor of this host, up to a limit.
+pub fn jobs() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from).min(MOST_JOBS)
+}
+
+/// Lives through the history of a seed and those of the seeds that follow it. What comes of them does not depend on how many
+/// go at the same time: they begin in the order of their seeds, and one that has begun goes on to its end.
 ///
 /// # Errors
 /// Of the promises that were broken that of the lowest seed.
@@ -40,9 +51,8 @@ pub fn many(first: Options, amount: Amount) -> Result<Outcome, Failure> {
             }
         }
     };
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
     let outcomes: Vec<Result<Outcome, Failure>> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(work)).collect();
+        let workers: Vec<_> = (0..amount.jobs.max(1)).map(|_| scope.spawn(work)).collect();
         let outcome = |worker: std::thread::ScopedJoinHandle<'_, _>| {
             worker.join().unwrap_or_else(|why| std::panic::resume_unwind(why))
         };

@@ -13,6 +13,8 @@ use sim::{Amount, Break, Options};
 /// How long histories are lived through in every run; for the hours of a night with `ROADSTEAD_LONG=1`.
 const TIME: Duration = Duration::from_secs(110);
 const LONG: Duration = Duration::from_secs(8 * 3600);
+/// How many at the same time.
+const JOBS: usize = 2;
 /// No more than these in the usual run: a quicker machine meets no seed that nobody has seen.
 const MOST: u64 = 500;
 
@@ -21,7 +23,7 @@ fn no_history_breaks_a_promise() {
     let (time, histories) =
         if std::env::var_os("ROADSTEAD_LONG").is_some() { (LONG, u64::MAX) } else { (TIME, MOST) };
     let began = Instant::now();
-    let all = sim::many(Options::of(0), Amount { histories, time: Some(time) });
+    let all = sim::many(Options::of(0), Amount { histories, time: Some(time), jobs: JOBS });
     let all = all.unwrap_or_else(|failure| panic!("{failure}"));
     println!("{all} in {:?}", began.elapsed());
     let each = |count: u64| count / all.histories.max(1);
@@ -66,6 +68,19 @@ fn the_same_seed_is_the_same_history() {
     for seed in [7, 8] {
         let one = sim::run(Options::of(seed));
         assert_eq!(one, sim::run(Options::of(seed)));
+    }
+}
+
+/// How many go at the same time makes no difference, also where a promise is broken.
+#[test]
+fn the_same_seeds_come_to_the_same_on_one_thread_and_on_some() {
+    let many = |broken, jobs| {
+        let first = Options { broken, minutes: 4, ..Options::of(20) };
+        sim::many(first, Amount { histories: 6, time: None, jobs })
+    };
+    assert!(many(None, 1).is_ok_and(|all| all.histories == 6));
+    for broken in [None, Some(Break::StrategiesDropped)] {
+        assert_eq!(many(broken, 1), many(broken, 3));
     }
 }
 

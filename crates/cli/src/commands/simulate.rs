@@ -25,6 +25,9 @@ pub struct Args {
     /// Begin no further history after so many hours; without --histories as many as go into them
     #[arg(long)]
     hours: Option<f64>,
+    /// How many histories at the same time; without it one a processor, and no more than 8
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    jobs: Option<u16>,
     /// Tell on standard error what happens
     #[arg(long)]
     tell: bool,
@@ -50,7 +53,8 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let time = args.hours.and_then(|hours| Duration::try_from_secs_f64(hours * 3600.0).ok());
     let histories = if time.is_some() && args.histories == 1 { u64::MAX } else { args.histories };
     let began = Instant::now();
-    match sim::many(first, Amount { histories, time }) {
+    let jobs = args.jobs.map_or_else(sim::jobs, usize::from);
+    match sim::many(first, Amount { histories, time, jobs }) {
         Ok(outcome) => {
             say!("{outcome}, in {:.1} s", began.elapsed().as_secs_f64());
             if let (1, Some(_)) = (outcome.histories, args.bug) {
