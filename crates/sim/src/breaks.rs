@@ -1,9 +1,17 @@
 //! Deliberate bugs, of which a world has one or none: what makes the simulator worth its while finds each of them. All are
-//! at the seams, in what is simulated around the program.
+//! at the seams, in what is simulated around the program; a planner that goes too far there where its steps are looked at.
 
+use ::ecs::{
+    Cluster,
+    cluster::{
+        Change, DeploymentControllerType, DeploymentId, Desired, Key, Row, ServiceName, Stop, TaskId,
+        TaskRow, TaskStopCode, tally::Standing,
+    },
+};
 use serde_json::{Value, json};
+use state::{Delta, Domain, Id128};
 
-use crate::world::World;
+use crate::{checks, world::World};
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +39,14 @@ pub enum Break {
     ContinuesSwallowed,
     DaemonsUnheard,
     ZonesMixed,
+    HaltsSwallowed,
+    ProvidersSwallowed,
+    ServicesCut,
+    ServicesOverfull,
+    RevisionsCut,
+    RevisionsOverfull,
+    SetsCut,
+    SetsOverfull,
 }
 
 impl Break {
@@ -59,6 +75,14 @@ impl Break {
         ("continues-swallowed", Break::ContinuesSwallowed),
         ("daemons-unheard", Break::DaemonsUnheard),
         ("zones-mixed", Break::ZonesMixed),
+        ("halts-swallowed", Break::HaltsSwallowed),
+        ("providers-swallowed", Break::ProvidersSwallowed),
+        ("services-cut", Break::ServicesCut),
+        ("services-overfull", Break::ServicesOverfull),
+        ("revisions-cut", Break::RevisionsCut),
+        ("revisions-overfull", Break::RevisionsOverfull),
+        ("sets-cut", Break::SetsCut),
+        ("sets-overfull", Break::SetsOverfull),
     ];
 
     /// The one of a name.
@@ -79,6 +103,8 @@ pub fn of_call(world: &World, operation: &str, input: &mut Value) -> Option<Valu
         ("UpdateTaskProtection", Break::ProtectionsSwallowed),
         ("UpdateTaskSet", Break::ScalesSwallowed),
         ("ContinueServiceDeployment", Break::ContinuesSwallowed),
+        ("StopServiceDeployment", Break::HaltsSwallowed),
+        ("CreateCapacityProvider", Break::ProvidersSwallowed),
     ];
     if world.has(Break::StrategiesDropped)
         && let Some(members) = input.as_object_mut()
@@ -86,11 +112,91 @@ pub fn of_call(world: &World, operation: &str, input: &mut Value) -> Option<Valu
         members.remove("capacityProviderStrategy");
     }
     let own = swallowed.iter().any(|(of, bug)| *of == operation && world.has(*bug));
-    let often = if world.has(Break::ContinuesSwallowed) { 60 } else { 20 };
+    // Those that users make before anything else are no bug's.
+    let own =
+        own && (operation != "CreateCapacityProvider" || input.get("managedInstancesProvider").is_some());
+    let rare = [Break::ContinuesSwallowed, Break::HaltsSwallowed, Break::ProvidersSwallowed];
+    let often = if rare.iter().any(|bug| world.has(*bug)) { 60 } else { 20 };
     if !own || !world.percent(often) {
         return None;
     }
     let tasks = input["tasks"].as_array().into_iter().flatten();
     let protected: Vec<Value> = tasks.map(|task| json!({"taskArn": task})).collect();
     Some(json!({"protectedTasks": protected}))
+}
+
+/// How a planner goes too far.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    Services,
+    Revisions,
+    Sets,
+}
+
+/// What a step comes to where a bug has its planner go too far: it stops all healthy tasks of a revision of which it has
+/// touched one, or starts so many more.
+pub fn of_step(world: &World, delta: &Delta<Cluster>) -> Option<Cluster> {
+    let bugs = [
+        (Break::ServicesCut, Whose::Services, true),
+        (Break::ServicesOverfull, Whose::Services, false),
+        (Break::RevisionsCut, Whose::Revisions, true),
+        (Break::RevisionsOverfull, Whose::Revisions, false),
+        (Break::SetsCut, Whose::Sets, true),
+        (Break::SetsOverfull, Whose::Sets, false),
+    ];
+    let (_, whose, cuts) = bugs.into_iter().find(|(bug, ..)| world.has(*bug))?;
+    let mut touched = delta.keys.iter().filter_map(|key| match key {
+        Key::Task(id) => delta.after.task(id)?.service.as_ref(),
+        _ => None,
+    });
+    let (name, revision) = touched.find(|(name, _)| is_of(delta.after, name, whose))?;
+    let mut after = delta.after.clone();
+    for row in gone_too_far(delta, name, *revision, cuts, world.now()) {
+        after.apply(&Change::Put(Row::Task(row.into())));
+    }
+    Some(after)
+}
+
+fn is_of(state: &Cluster, name: &ServiceName, whose: Whose) -> bool {
+    let Some(service) = state.service(name) else { return false };
+    let newest = state.service_deployment(name).filter(|row| !row.status.has_ended());
+    let is = match service.controller {
+        DeploymentControllerType::External => Whose::Sets,
+        DeploymentControllerType::Ecs if newest.is_some_and(|row| checks::staged(row).is_some()) => {
+            Whose::Revisions
+        }
+        DeploymentControllerType::Ecs => Whose::Services,
+    };
+    is == whose
+}
+
+fn gone_too_far(
+    delta: &Delta<Cluster>,
+    name: &ServiceName,
+    revision: DeploymentId,
+    cuts: bool,
+    at: wire::Timestamp,
+) -> Vec<TaskRow> {
+    const MANY: u128 = 50;
+    let own = delta.after.tasks_of_service(name);
+    let mut own = own.filter(|task| task.service.as_ref().is_some_and(|(_, id)| *id == revision));
+    if cuts {
+        let healthy = |task: &TaskRow| task.standing() == Some(Standing::Healthy);
+        let code = TaskStopCode::ServiceSchedulerInitiated;
+        let stop = Stop { code, reason: "Scaling activity".to_owned(), at };
+        return own
+            .filter(|task| healthy(task) && delta.before.task(&task.id).is_some_and(|old| healthy(old)))
+            .map(|task| TaskRow {
+                desired: Desired::Stopped,
+                stop: Some(stop.clone()),
+                ..task.as_ref().clone()
+            })
+            .collect();
+    }
+    let live = own.find(|task| task.desired == Desired::Running);
+    let more = |task: &TaskRow| {
+        let copy = |number| TaskRow { id: TaskId(Id128(number)), instance: None, ..task.clone() };
+        (0..MANY).map(copy).collect()
+    };
+    live.map(|task| more(task)).unwrap_or_default()
 }

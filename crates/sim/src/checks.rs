@@ -1,5 +1,6 @@
 //! What must hold after every step; and ([`rest`]) at the end.
 
+mod bounds;
 mod daemons;
 mod rest;
 mod room;
@@ -7,21 +8,18 @@ mod services;
 
 use std::{collections::BTreeSet, sync::Arc};
 
-pub use self::rest::at_rest;
+pub use self::{bounds::staged, rest::at_rest};
 
 use ::ecs::{
     Cluster, capacity,
-    cluster::{
-        DeploymentControllerType, Desired, HealthStatus, InstanceStatus, Key, ServiceName, ServiceRow,
-        ServiceStatus, TaskRow, TaskStopCode, tally::Standing,
-    },
+    cluster::{Desired, InstanceStatus, Key, ServiceName, ServiceRow, ServiceStatus, TaskRow, TaskStopCode},
     invariants, limits,
     service::plan::Want,
 };
 use server::services::ecs::ClusterHandle;
 use state::Delta;
 
-use crate::world::World;
+use crate::{breaks, world::World};
 
 /// Every so many steps all of the state is checked.
 const ALL_EVERY: u64 = 24;
@@ -38,7 +36,12 @@ pub fn follow(world: &Arc<World>, cluster: &ClusterHandle) {
         if world.tells() {
             tell(&world, delta);
         }
-        let broken = after_step(&world, delta);
+        let broken = match breaks::of_step(&world, delta) {
+            Some(after) => {
+                after_step(&world, &Delta { keys: delta.keys, before: delta.before, after: &after })
+            }
+            None => after_step(&world, delta),
+        };
         let all =
             || if steps.is_multiple_of(ALL_EVERY) { invariants::check(delta.after).pop() } else { None };
         if let Some(broken) = broken.or_else(all) {
@@ -129,7 +132,7 @@ fn after_step(world: &World, delta: &Delta<Cluster>) -> Option<String> {
             return broken;
         }
     }
-    services.into_iter().find_map(|name| floors(delta.before, delta.after, name))
+    services.into_iter().find_map(|name| bounds::kept(delta.before, delta.after, name))
 }
 
 /// No task goes back or elsewhere, and no reason is replaced.
@@ -183,54 +186,6 @@ fn alone(state: &Cluster, task: &TaskRow) -> Option<String> {
     };
     let many = state.tasks_on(task.instance.as_ref()?).filter(same).count();
     (many > 1).then(|| format!("daemon {name} has {many} tasks on one container instance"))
-}
-
-/// By its own act a service never goes below its floor, nor above its ceiling. What else a step did, as reports and users
-/// that came with it, may have come before or after: it is given the benefit of the doubt.
-fn floors(before: &Cluster, after: &Cluster, name: &ServiceName) -> Option<String> {
-    let service = after.service(name).filter(|row| row.status == ServiceStatus::Active && !row.daemon())?;
-    // Each task set has a floor and a ceiling of its own.
-    if service.controller == DeploymentControllerType::External {
-        return None;
-    }
-    // One that goes by stages has the tasks of two revisions beside each other.
-    let by_stages = |state: &Cluster| state.service_deployment(name).is_some_and(|row| row.course.is_some());
-    if by_stages(before) || by_stages(after) {
-        return None;
-    }
-    let old = before.service(name).filter(|row| row.status == ServiceStatus::Active);
-    let healthy = |task: &TaskRow| task.standing() == Some(Standing::Healthy);
-    let (mut stopped, mut lost, mut left, mut live) = (0, 0, 0, 0);
-    for task in after.tasks_of_service(name) {
-        live += usize::from(task.desired == Desired::Running);
-        if healthy(task) {
-            left += 1;
-        } else if before.task(&task.id).is_some_and(|old| healthy(old)) {
-            let own = task.stop.as_ref().is_some_and(|stop| {
-                stop.code == TaskStopCode::ServiceSchedulerInitiated && stop.reason.starts_with("Scaling")
-            });
-            *(if own && is_sound(task) { &mut stopped } else { &mut lost }) += 1;
-        }
-    }
-    let had = old.map(|old| want(old));
-    let want = want(service);
-    let floor = want.floor().min(had.map_or(0, |had| had.floor()));
-    let floor = usize::try_from(floor).unwrap_or(0);
-    if stopped > 0 && left + lost < floor {
-        return Some(format!("service {name} stopped {stopped} healthy tasks and has {left} of {floor}"));
-    }
-    let ceiling = want.ceiling().max(service.desired_count).max(had.map_or(0, |had| had.ceiling()));
-    let ceiling = usize::try_from(ceiling).unwrap_or(0);
-    let live_before =
-        || before.tasks_of_service(name).filter(|task| task.desired == Desired::Running).count();
-    (live > ceiling && live > live_before())
-        .then(|| format!("service {name} started {live} tasks, its ceiling is {ceiling}"))
-}
-
-/// Whether no health check says otherwise: one that failed in the same step was no loss.
-fn is_sound(task: &TaskRow) -> bool {
-    let mut checked = task.containers.iter().filter(|one| one.essential && one.health_checked);
-    checked.all(|one| one.health == HealthStatus::Healthy)
 }
 
 fn want(service: &ServiceRow) -> Want {

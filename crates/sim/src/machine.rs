@@ -15,8 +15,11 @@ use crate::{random::Random, server::REGION, users::definitions::kind, world::Wor
 const ZONES: [&str; 3] = ["a", "b", "c"];
 /// Capacity providers that machines may be of.
 pub const PROVIDERS: [&str; 2] = ["p0", "p1"];
+/// One of managed instances.
+pub const MANAGED: &str = "m0";
 /// Whose machines are.
-const OF: [Option<&str>; 4] = [None, Some(PROVIDERS[0]), Some(PROVIDERS[0]), Some(PROVIDERS[1])];
+const OF: [Option<&str>; 5] =
+    [None, Some(PROVIDERS[0]), Some(PROVIDERS[0]), Some(PROVIDERS[1]), Some(MANAGED)];
 
 /// What ECS calls a zone.
 pub fn zone(letter: &str) -> String {

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ::ecs::cluster::{
-    Cluster, DeploymentId, DeploymentLifecycleHookStatus, Desired, Phase, ServiceName, ServiceStatus,
-    TaskFacet, TaskId, TaskRow,
+    Cluster, DeploymentId, DeploymentLifecycleHookStatus, Desired, Phase, ServiceDeploymentStatus,
+    ServiceName, ServiceStatus, TaskFacet, TaskId, TaskRow,
 };
 use events::Events;
 use scheduler::{Scheduler, rows::ScheduleId};
@@ -18,6 +18,8 @@ pub enum Thing {
     Schedule(String),
     /// Of a service; it is as its scale.
     TaskSet(String, DeploymentId),
+    /// Of managed instances.
+    Provider(String),
 }
 
 /// How it is: it is not there, or it is so.
@@ -54,6 +56,8 @@ pub struct Record {
     tasks: Vec<(TaskId, i64)>,
     /// Tasks that a user was told will stop.
     stopped: BTreeSet<TaskId>,
+    /// Deployments of services that a user was told go no further.
+    halted: BTreeSet<(ServiceName, String)>,
     /// Hooks of deployments that a user was told are answered.
     answered: BTreeSet<String>,
     /// Until when users were told that tasks are protected, since which nobody asked for another thing.
@@ -106,6 +110,11 @@ impl Record {
     /// Somebody was told that a hook of a deployment is answered.
     pub fn answered(&mut self, hook: String) {
         self.answered.insert(hook);
+    }
+
+    /// Somebody was told that a deployment of a service goes no further.
+    pub fn halted(&mut self, service: ServiceName, deployment: String) {
+        self.halted.insert((service, deployment));
     }
 
     /// Nobody counts on it any more.
@@ -182,6 +191,7 @@ impl Record {
                     let set = cluster.task_set(&ServiceName(service.clone()), *id);
                     set.filter(|set| !set.draining).map(|set| set.scale as i64)
                 }
+                Thing::Provider(name) => cluster.row.capacity_providers.contains(name).then_some(1),
                 Thing::Rule(name) => {
                     let Some(events) = others.events else { continue };
                     events.rule("default", name).map(|_| 1)
@@ -206,6 +216,18 @@ impl Record {
         }
         if let Some(hook) = self.answered.iter().find(|hook| awaits(cluster, hook)) {
             return Some(format!("a user was told that hook {hook} is answered, and it still waits"));
+        }
+        let goes_on = |(service, id): &&(ServiceName, String)| {
+            let row = cluster.service_deployment_by_id(service, id);
+            row.is_some_and(|row| {
+                use ServiceDeploymentStatus::{InProgress, Pending, Successful};
+                matches!(row.status, Pending | InProgress | Successful)
+            })
+        };
+        if let Some((service, id)) = self.halted.iter().find(goes_on) {
+            return Some(format!(
+                "a user was told that deployment {id} of service {service} ends, and it goes on"
+            ));
         }
         let many = |by: &str| cluster.tasks_by(TaskFacet::StartedBy(by), Phase::ALL).count();
         let twice = self.runs.iter().find(|(by, asked)| many(by) > **asked);

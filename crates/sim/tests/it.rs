@@ -90,7 +90,7 @@ fn every_deliberate_bug_is_found() {
     let mut missed = Vec::new();
     for (name, bug) in Break::ALL {
         let found =
-            (0..30).find_map(|seed| sim::run(Options { broken: Some(*bug), ..Options::of(seed) }).err());
+            (0..60).find_map(|seed| sim::run(Options { broken: Some(*bug), ..Options::of(seed) }).err());
         match found {
             Some(failure) => println!("{name}: {failure}"),
             None => missed.push(*name),

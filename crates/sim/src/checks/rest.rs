@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use ::ecs::{
-    Cluster, arn,
+    Cluster,
+    account::providers::Kind,
+    arn,
     cluster::{Desired, TaskRow, TaskStatus},
     instance::{ZONE, attribute},
 };
@@ -15,7 +17,7 @@ use super::{
     services,
 };
 use crate::{
-    machine,
+    machine::{self, MANAGED},
     server::{CLUSTER, Server, place},
     users::definitions::is_restless,
     world::World,
@@ -120,11 +122,29 @@ fn told(world: &World, server: &Server, state: &Cluster) -> Option<String> {
     None
 }
 
+/// Of no capacity provider anything is half way, and the cluster has those that are its own, and none that is not there.
+fn providers(server: &Server, state: &Cluster) -> Option<String> {
+    let account = server.homes.own().account();
+    if let Some(name) = account.state.providers_unsettled().next() {
+        return Some(format!("of capacity provider {name} something is begun and not carried out"));
+    }
+    let has = &state.row.capacity_providers;
+    if let Some(name) = has.iter().find(|name| account.state.provider(name).is_none()) {
+        return Some(format!("the cluster has capacity provider {name}, which is not there"));
+    }
+    let own = matches!(account.state.provider(MANAGED), Some(Kind::Managed { .. }));
+    (own && !has.iter().any(|name| name == MANAGED))
+        .then(|| format!("capacity provider {MANAGED} is there, and its cluster does not have it"))
+}
+
 /// What goes from one part to another has come there.
 fn contracts(world: &World, server: &Server, state: &Cluster) -> Option<String> {
     let many = state.outgoing().len();
     if many > 200 {
         return Some(format!("{many} events wait for the bus"));
+    }
+    if let Some(broken) = providers(server, state) {
+        return Some(broken);
     }
     let scheduler = server.scheduler.shards()?.known(&place());
     if let Some(waits) = scheduler.map(|shard| shard.read().state.outbox().len()).filter(|many| *many > 0) {

@@ -7,7 +7,10 @@ use super::{
     User,
     definitions::{DAEMONS, definition, is_restless},
 };
-use crate::{machine::PROVIDERS, server::CLUSTER};
+use crate::{
+    machine::{MANAGED, PROVIDERS},
+    server::CLUSTER,
+};
 
 const NAMES: [&str; 2] = ["m0", "m1"];
 
@@ -25,7 +28,11 @@ impl User {
         let world = &self.world;
         let family =
             if world.percent(75) { "watch" } else { world.pick(&DAEMONS).map_or("watch", |of| of.0) };
-        let providers = if world.percent(40) { &PROVIDERS[..] } else { &PROVIDERS[..1] };
+        let providers = match world.range(0, 9) {
+            0 => &[PROVIDERS[0], MANAGED][..],
+            1..=4 => &PROVIDERS[..],
+            _ => &PROVIDERS[..1],
+        };
         json!({
             "daemonTaskDefinitionArn": format!("{family}:{}", world.range(1, 2)),
             "capacityProviderArns": providers,

@@ -4,7 +4,10 @@ use ::ecs::{capacity, cluster::InstanceStatus};
 use serde_json::json;
 
 use super::User;
-use crate::{machine::PROVIDERS, server::CLUSTER};
+use crate::{
+    machine::{MANAGED, PROVIDERS},
+    server::CLUSTER,
+};
 
 impl User {
     pub(super) async fn drain(&self) {
@@ -34,7 +37,7 @@ impl User {
         let hosts: Vec<String> = visible.state.instances().map(|row| row.id.to_string()).collect();
         drop(visible);
         let Some(host) = self.world.pick(&hosts).cloned() else { return };
-        let provider = self.world.pick(&PROVIDERS).copied().unwrap_or_default();
+        let provider = self.world.pick(&[PROVIDERS[0], PROVIDERS[1], MANAGED]).copied().unwrap_or_default();
         let attribute = json!({
             "name": capacity::ATTRIBUTE, "value": provider, "targetType": "container-instance", "targetId": host,
         });

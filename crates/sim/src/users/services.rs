@@ -23,10 +23,56 @@ impl User {
             configuration["deploymentCircuitBreaker"] =
                 json!({"enable": true, "rollback": world.percent(70)});
         }
-        if world.percent(30) {
-            self.stages(&mut configuration);
+        match world.range(0, 9) {
+            0..=2 => self.stages(&mut configuration),
+            3 | 4 => self.early(&mut configuration),
+            5 => {
+                configuration["strategy"] = "ROLLING".into();
+                configuration["earlySuccessCriteria"] = json!({"enable": false});
+                configuration["lifecycleHooks"] = self.hooks();
+            }
+            _ => {}
         }
         configuration
+    }
+
+    /// Has deployments succeed before all is done.
+    fn early(&self, configuration: &mut Value) {
+        let world = &self.world;
+        let least = configuration["minimumHealthyPercent"].as_i64().unwrap_or(0) / 10;
+        let cleanup = world.pick(&["BLOCKING", "DEFERRED"]).copied().unwrap_or_default();
+        configuration["strategy"] = "ROLLING".into();
+        configuration["bakeTimeInMinutes"] = world.range(0, 1).into();
+        configuration["earlySuccessCriteria"] = json!({
+            "enable": true, "healthyPercent": world.range(least, 10) * 10,
+            "sourceServiceRevisionCleanup": cleanup,
+        });
+        if world.percent(30) {
+            configuration["lifecycleHooks"] = self.hooks();
+        }
+    }
+
+    /// Has deployments pause, at any of the stages.
+    fn hooks(&self) -> Value {
+        const STAGES: [&str; 6] = [
+            "RECONCILE_SERVICE",
+            "PRE_SCALE_UP",
+            "POST_SCALE_UP",
+            "POST_TEST_TRAFFIC_SHIFT",
+            "PRE_PRODUCTION_TRAFFIC_SHIFT",
+            "POST_PRODUCTION_TRAFFIC_SHIFT",
+        ];
+        let world = &self.world;
+        let action = if world.percent(50) { "CONTINUE" } else { "ROLLBACK" };
+        // One may come once for each step of the traffic.
+        let (stages, most) = match world.percent(50) {
+            true => (vec![STAGES[2], STAGES[5]], 8),
+            false => (world.pick(&STAGES).copied().into_iter().collect(), 5),
+        };
+        json!([{
+            "targetType": "PAUSE", "lifecycleStages": stages,
+            "timeoutConfiguration": {"timeoutInMinutes": world.range(2, most), "action": action},
+        }])
     }
 
     /// Has deployments go by stages.
@@ -47,12 +93,9 @@ impl User {
             }
             _ => {}
         }
+        configuration["earlySuccessCriteria"] = json!({"enable": false});
         if world.percent(40) {
-            let action = if world.percent(50) { "CONTINUE" } else { "ROLLBACK" };
-            configuration["lifecycleHooks"] = json!([{
-                "targetType": "PAUSE", "lifecycleStages": ["POST_SCALE_UP", "POST_PRODUCTION_TRAFFIC_SHIFT"],
-                "timeoutConfiguration": {"timeoutInMinutes": world.range(2, 8), "action": action},
-            }]);
+            configuration["lifecycleHooks"] = self.hooks();
         }
     }
 
@@ -136,16 +179,30 @@ impl User {
         self.change(("ecs", "DeleteService"), input, Thing::Service(name), Makes::Gone).await;
     }
 
-    /// Asks for the newest deployment of a service to be rolled back.
+    /// Asks for the newest deployment of a service to be rolled back, or to be left where it is.
     pub(super) async fn stop_deployment(&self) {
         let Some(server) = self.world.server() else { return };
         let Some(visible) = server.state() else { return };
-        let name = ServiceName(self.service());
-        let Some(row) = visible.state.service_deployment(&name) else { return };
+        let goes_on = |name: &ServiceName| {
+            visible.state.service_deployment(name).is_some_and(|row| !row.status.has_ended())
+        };
+        let going: Vec<ServiceName> =
+            visible.state.services().map(|row| row.name.clone()).filter(goes_on).collect();
+        let own = ServiceName(self.service());
+        let name = if self.world.percent(80) { self.world.pick(&going).cloned() } else { Some(own) };
+        let Some(name) = name else { return };
+        let Some(id) = visible.state.service_deployment(&name).map(|row| row.id.clone()) else { return };
         let ctx = server.homes.own().ctx("", self.world.now());
-        let arn = arn::service_deployment(&ctx, CLUSTER, &name.0, &row.id);
+        let mut input = json!({"serviceDeploymentArn": arn::service_deployment(&ctx, CLUSTER, &name.0, &id)});
         drop((visible, server));
-        drop(self.call("StopServiceDeployment", json!({"serviceDeploymentArn": arn})).await);
+        match self.world.range(0, 4) {
+            0 => {}
+            1 | 2 => input["stopType"] = "ROLLBACK".into(),
+            _ => input["stopType"] = "ABORT".into(),
+        }
+        if self.call("StopServiceDeployment", input).await.is_ok() {
+            self.world.record.lock().halted(name, id);
+        }
     }
 
     pub(super) async fn daemon(&self) {

@@ -58,6 +58,9 @@ impl User {
             (2..=4, _) | (_, None) => {
                 input["taskDefinition"] = self.definition().into();
                 input["scale"] = scale;
+                if world.percent(35) {
+                    input["capacityProviderStrategy"] = self.strategy();
+                }
                 if let Ok(output) = self.call("CreateTaskSet", input).await
                     && let Some(id) = output["taskSet"]["id"].as_str().and_then(|id| id.parse().ok())
                 {

@@ -458,3 +458,40 @@ fn task_sets_are_scaled_in_percent_of_their_service() {
         });
     passes(scenario);
 }
+
+#[test]
+fn tasks_of_managed_instances_wait_until_one_comes() {
+    let template = json!({
+        "ec2InstanceProfileArn": "arn:aws:iam::000000000000:instance-profile/p",
+        "networkConfiguration": {"subnets": ["subnet-12345678"]},
+    });
+    let managed = json!({"name": "managed", "cluster": "c", "managedInstancesProvider": {
+        "infrastructureRoleArn": "arn:aws:iam::000000000000:role/r", "instanceLaunchTemplate": template,
+    }});
+    let run = json!({
+        "cluster": "c", "taskDefinition": "web:1", "count": 2,
+        "capacityProviderStrategy": [{"capacityProvider": "managed", "weight": 1}],
+    });
+    let wait = |state: &Cluster| {
+        let all = state.tasks().filter(|task| task.is_provisioning() && task.instance.is_none());
+        let waiting = all.count();
+        is(waiting == 2, || format!("{waiting} wait"))
+    };
+    let scenario = families(Scenario::new().machine(BIG, "a", "managed").machine(BIG, "b", None))
+        .call("CreateCapacityProvider", managed)
+        .order(0, Order::Vanishes(300_000))
+        .after(2)
+        .call_with("DeregisterContainerInstance", |state| {
+            let id = host(state, "a").map(|row| row.id.to_string());
+            json!({"cluster": "c", "containerInstance": id, "force": true})
+        })
+        .call("RunTask", run)
+        .becomes(5, "they wait for room", wait)
+        .after(200)
+        .becomes(1, "they wait still, though another host is free", wait);
+    passes(scenario.becomes(300, "they run on the instance that came", |state| {
+        let row = host(state, "a").ok_or("there is no host")?;
+        let there = state.tasks_on(&row.id).filter(|task| task.last == TaskStatus::Running).count();
+        is(there == 2, || format!("{there} run there"))
+    }));
+}
