@@ -264,14 +264,21 @@ impl World {
         id
     }
 
-    /// Makes a capacity provider, which does not grow, and gives it to the cluster.
+    /// Makes a capacity provider, which does not grow, and gives it to the cluster, alone.
     pub fn provider(&mut self, name: &str) {
-        let request = json!({"name": name, "autoScalingGroupProvider": {"autoScalingGroupArn": name}});
-        let ctx = self.ctx.clone();
-        let create = account::providers::create;
-        on_account(&mut self.account, &ctx, |txn| create(txn, from(request), None)).unwrap();
+        self.providers(&[name]);
+    }
+
+    /// Likewise several.
+    pub fn providers(&mut self, names: &[&str]) {
+        for name in names {
+            let request = json!({"name": name, "autoScalingGroupProvider": {"autoScalingGroupArn": name}});
+            let ctx = self.ctx.clone();
+            let create = account::providers::create;
+            on_account(&mut self.account, &ctx, |txn| create(txn, from(request), None)).unwrap();
+        }
         let put = json!({
-            "cluster": "c", "capacityProviders": [name], "defaultCapacityProviderStrategy": [],
+            "cluster": "c", "capacityProviders": names, "defaultCapacityProviderStrategy": [],
         });
         self.call(capacity::attach::put_cluster_capacity_providers, put).unwrap();
     }

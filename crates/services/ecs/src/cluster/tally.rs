@@ -68,8 +68,8 @@ pub struct Share {
     pub live: usize,
     /// Those that shall run, of each class by zone: which of them to stop, and how many there are.
     shall_run: [OrdMap<Zone, OrdSet<Place>>; 12],
-    /// Those that are of a capacity provider, by it.
-    by_provider: OrdMap<Box<str>, Classes>,
+    /// Those that are of a capacity provider, by it and by zone.
+    by_provider: OrdMap<Box<str>, OrdMap<Zone, Classes>>,
     /// When those that shall run have started: how long the youngest has lived.
     started: OrdSet<Place>,
 }
@@ -151,18 +151,45 @@ impl Share {
 
     /// How many of the tasks that shall run are of a capacity provider and of classes that `which` names.
     pub fn count_of(&self, provider: &str, which: impl Fn(Class) -> bool) -> usize {
-        let Some(classes) = self.by_provider.get(provider) else { return 0 };
-        Class::all().filter(|class| which(*class)).map(|class| classes[class.index()].len()).sum()
+        self.zones_of(provider, which).values().sum()
     }
 
-    /// The tasks of a capacity provider and a class that shall run, the newest first.
-    pub fn newest_of(&self, provider: &str, class: Class) -> impl Iterator<Item = Place> {
-        let classes = self.by_provider.get(provider);
-        classes
-            .into_iter()
-            .flat_map(move |all| all[class.index()].iter().rev())
-            .inspect(|_| looks::one())
-            .copied()
+    /// Likewise, in each zone where it has any.
+    pub fn zones_of(&self, provider: &str, which: impl Fn(Class) -> bool) -> BTreeMap<Zone, usize> {
+        let zones = self.by_provider.get(provider).into_iter().flatten();
+        let of = |classes: &Classes| -> usize {
+            Class::all().filter(|class| which(*class)).map(|class| classes[class.index()].len()).sum()
+        };
+        zones.map(|(zone, classes)| (zone.clone(), of(classes))).collect()
+    }
+
+    /// Of each zone at most `most` of the tasks of a capacity provider that shall run, are not protected, and are of classes
+    /// that `which` names: the newest ones, the oldest of them first.
+    pub fn may_go_of(
+        &self,
+        provider: &str,
+        most: usize,
+        which: impl Fn(Class) -> bool,
+    ) -> BTreeMap<Zone, Vec<Place>> {
+        let zones = self.by_provider.get(provider).into_iter().flatten();
+        let of = |classes: &Classes| -> Vec<Place> {
+            let may_go = Class::all().filter(|class| !class.is_protected && which(*class));
+            let newest = may_go.flat_map(|class| classes[class.index()].iter().rev().take(most));
+            let mut all: Vec<Place> = newest.inspect(|_| looks::one()).copied().collect();
+            all.sort_unstable();
+            all.split_off(all.len().saturating_sub(most))
+        };
+        zones.map(|(zone, classes)| (zone.clone(), of(classes))).collect()
+    }
+
+    /// At most `most` of the tasks of a capacity provider and a class that shall run, the newest first.
+    pub fn newest_of(&self, provider: &str, class: Class, most: usize) -> Vec<Place> {
+        let zones = self.by_provider.get(provider).into_iter().flat_map(OrdMap::values);
+        let newest = zones.flat_map(|classes| classes[class.index()].iter().rev().take(most));
+        let mut all: Vec<Place> = newest.inspect(|_| looks::one()).copied().collect();
+        all.sort_unstable_by(|a, b| b.cmp(a));
+        all.truncate(most);
+        all
     }
 
     /// The capacity providers that any of the tasks that shall run is of.
@@ -172,16 +199,19 @@ impl Share {
 
     /// Whether a task that shall run is of a capacity provider.
     pub fn is_of(&self, provider: &str, place: &Place) -> bool {
-        self.by_provider
-            .get(provider)
-            .is_some_and(|classes| classes.iter().any(|class| class.contains(place)))
+        let mut classes = self.by_provider.get(provider).into_iter().flat_map(OrdMap::values).flatten();
+        classes.any(|class| class.contains(place))
     }
 
-    fn leave_provider(&mut self, row: &TaskRow, class: usize) {
+    fn leave_provider(&mut self, row: &TaskRow, class: usize, zone: &Zone) {
         let Some(provider) = &row.capacity_provider else { return };
-        let Some(classes) = self.by_provider.get_mut(provider) else { return };
+        let Some(zones) = self.by_provider.get_mut(provider) else { return };
+        let Some(classes) = zones.get_mut(zone) else { return };
         classes[class].remove(&(row.created_at, row.id));
         if classes.iter().all(OrdSet::is_empty) {
+            zones.remove(zone);
+        }
+        if zones.is_empty() {
             self.by_provider.remove(provider);
         }
     }
@@ -256,8 +286,9 @@ impl<K: Ord + Clone> Tally<K> {
             let here = share.shall_run[class.index()].entry(site.zone.clone()).or_default();
             here.insert((row.created_at, row.id));
             if let Some(provider) = &row.capacity_provider {
-                share.by_provider.entry(provider.clone()).or_default()[class.index()]
-                    .insert((row.created_at, row.id));
+                let zones = share.by_provider.entry(provider.clone()).or_default();
+                let classes = zones.entry(site.zone.clone()).or_default();
+                classes[class.index()].insert((row.created_at, row.id));
             }
             share.started.extend(row.started_at.map(|at| (at, row.id)));
         }
@@ -279,7 +310,7 @@ impl<K: Ord + Clone> Tally<K> {
                     zones.remove(&site.zone);
                 }
             }
-            share.leave_provider(row, class.index());
+            share.leave_provider(row, class.index(), &site.zone);
             if let Some(at) = row.started_at {
                 share.started.remove(&(at, row.id));
             }

@@ -112,7 +112,7 @@ struct Plain {
     pending: i32,
     live: usize,
     shall_run: BTreeMap<Class, BTreeMap<Zone, BTreeSet<Place>>>,
-    by_provider: BTreeMap<(Box<str>, Class), usize>,
+    by_provider: BTreeMap<(Box<str>, Class, Zone), usize>,
     last_started: Option<Timestamp>,
 }
 
@@ -172,15 +172,14 @@ fn counted<'a, N: Ord + Debug + 'a, K: Ord + Clone + Debug + 'a>(
     broken.extend(shares.keys().map(|(_, of)| format!("the tasks of {of:?} are in no index")));
 }
 
-/// How many tasks an index says are of each capacity provider and class.
-fn of_providers(share: &Share) -> BTreeMap<(Box<str>, Class), usize> {
+/// How many tasks an index says are of each capacity provider, class and zone.
+fn of_providers(share: &Share) -> BTreeMap<(Box<str>, Class, Zone), usize> {
     let mut counts = BTreeMap::new();
     for provider in share.providers() {
         for class in Class::all() {
-            let count = share.count_of(provider, |of| of == class);
-            if count > 0 {
-                counts.insert((provider.into(), class), count);
-            }
+            let zones =
+                share.zones_of(provider, |of| of == class).into_iter().filter(|(_, tasks)| *tasks > 0);
+            counts.extend(zones.map(|(zone, tasks)| ((provider.into(), class, zone), tasks)));
         }
     }
     counts
@@ -198,7 +197,7 @@ impl Plain {
         let zone: Zone = host.and_then(|row| attribute(row, ZONE)).unwrap_or_default().into();
         let class = Class { leaving, standing, is_protected: task.protected_until.is_some() };
         if let Some(provider) = &task.capacity_provider {
-            *self.by_provider.entry((provider.clone(), class)).or_default() += 1;
+            *self.by_provider.entry((provider.clone(), class, zone.clone())).or_default() += 1;
         }
         let zones = self.shall_run.entry(class).or_default();
         zones.entry(zone).or_default().insert((task.created_at, task.id));

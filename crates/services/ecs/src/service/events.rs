@@ -164,6 +164,18 @@ pub fn unplaced_in(zone: &str) -> String {
     format!("{NOT_IN_ZONE}{zone}{NO_INSTANCE}")
 }
 
+/// The same of several zones.
+pub fn unplaced_in_all(zones: &[Zone]) -> String {
+    let named: Vec<&str> = zones.iter().take(limits::REFUSED_NAMED).map(|zone| &**zone).collect();
+    let more = if named.len() < zones.len() { " and others" } else { "" };
+    unplaced_in(&(named.join(", ") + more))
+}
+
+/// Whether it is said of zones, and not of the service.
+pub fn is_of_zones(why: &str) -> bool {
+    why.starts_with(NOT_IN_ZONE)
+}
+
 /// `has started 1 tasks to empty (container-instance a): (task x).`
 pub fn started_to_empty(host: &InstanceId, task: &TaskId) -> String {
     format!("{STARTED}1 tasks to empty (container-instance {host}): (task {task}).")

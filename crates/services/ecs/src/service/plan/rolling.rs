@@ -97,9 +97,10 @@ fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place
     let items = &view.primary.capacity_provider_strategy;
     let newest = |name: &str| -> Vec<Place> {
         let of = |standing: &Standing| {
-            share.newest_of(name, Class { leaving: false, standing: *standing, is_protected: false })
+            let class = Class { leaving: false, standing: *standing, is_protected: false };
+            share.newest_of(name, class, wanted)
         };
-        let mut all: Vec<Place> = standings.iter().flat_map(|standing| of(standing).take(wanted)).collect();
+        let mut all: Vec<Place> = standings.iter().flat_map(of).collect();
         all.sort_unstable();
         all
     };

@@ -5,9 +5,10 @@
 use std::{cmp::Reverse, collections::BTreeMap};
 
 use crate::{
+    capacity::strategy,
     cluster::tally::{InZone, Place, Zone},
     instance::ZONE,
-    rows::{PlacementStrategyType, ServiceRow},
+    rows::{CapacityProviderStrategyItem as Item, PlacementStrategyType, ServiceRow},
 };
 
 /// Whether the tasks of a service are placed over the zones before anything else: it names no strategy, or that first.
@@ -73,6 +74,76 @@ fn chosen(mut zones: Vec<InZone>, most: usize, may: impl Fn(usize, usize) -> boo
         fullest.tasks -= 1;
     }
     chosen
+}
+
+/// From which capacity provider tasks go that others in emptier zones stand for: what moves stays with its provider, so that
+/// all of them are distributed by the strategy as they were.
+#[derive(Debug)]
+pub struct Movers<'a> {
+    strategy: &'a [Item],
+    /// How many tasks are in each zone.
+    tasks: BTreeMap<Zone, usize>,
+    /// How many there are of each capacity provider, in which zones.
+    of: Vec<BTreeMap<Zone, usize>>,
+    /// How many in all.
+    have: Vec<usize>,
+}
+
+impl<'a> Movers<'a> {
+    /// Of a service without a strategy there is one provider, all container instances, and nothing is counted.
+    pub fn new(
+        strategy: &'a [Item],
+        tasks: BTreeMap<Zone, usize>,
+        of: Vec<BTreeMap<Zone, usize>>,
+    ) -> Movers<'a> {
+        let have = of.iter().map(|zones| zones.values().sum()).collect();
+        Movers { strategy, tasks, of, have }
+    }
+
+    /// Of which provider the next one is to start: one that has a task in a fullest zone, and that `may` name.
+    pub fn next(&self, may: impl Fn(usize) -> bool) -> Option<usize> {
+        if self.strategy.is_empty() {
+            return may(0).then_some(0);
+        }
+        let has =
+            |at: usize| self.fullest().any(|zone| self.of[at].get(zone).is_some_and(|tasks| *tasks > 0));
+        strategy::last(self.strategy, &self.have, |at| may(at) && has(at))
+    }
+
+    /// One has started, and as many will go there.
+    pub fn moved(&mut self, at: usize) {
+        let Some(of) = self.of.get_mut(at) else { return };
+        let most = self.tasks.values().max().copied().unwrap_or_default();
+        let mut fullest = self.tasks.iter_mut().filter(|(_, tasks)| **tasks == most);
+        let from = fullest.find(|(zone, _)| of.get(*zone).is_some_and(|tasks| *tasks > 0));
+        if let Some((zone, tasks)) = from {
+            *tasks = tasks.saturating_sub(1);
+            of.entry(zone.clone()).and_modify(|tasks| *tasks = tasks.saturating_sub(1));
+        }
+    }
+
+    /// The next one to stop, in a fullest zone: of the tasks that may go of each provider and zone, the newest one last. No
+    /// provider is left with less than its base of the desired count.
+    pub fn stop(&mut self, may_go: &mut [BTreeMap<Zone, Vec<Place>>], desired: i32) -> Option<(Zone, Place)> {
+        let most = |item: &Item| usize::try_from(item.base.unwrap_or(0).min(desired)).unwrap_or(0);
+        let newest = |at: usize| {
+            let of = self.fullest().filter_map(|zone| Some((*may_go[at].get(zone)?.last()?, zone)));
+            of.max_by_key(|(place, _)| *place)
+        };
+        let may = |at: usize| self.have[at] > most(&self.strategy[at]) && newest(at).is_some();
+        let at = strategy::last(self.strategy, &self.have, may)?;
+        let (place, zone) = newest(at)?;
+        let zone = zone.clone();
+        may_go[at].get_mut(&zone)?.pop();
+        self.have[at] -= 1;
+        self.tasks.entry(zone.clone()).and_modify(|tasks| *tasks = tasks.saturating_sub(1));
+        Some((zone, place))
+    }
+
+    fn fullest(&self) -> impl Iterator<Item = &Zone> {
+        let most = self.tasks.values().max();
+        self.tasks.iter().filter(move |(_, tasks)| Some(*tasks) == most).map(|(zone, _)| zone)
+    }
 }
 
 #[cfg(test)]

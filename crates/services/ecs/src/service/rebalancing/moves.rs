@@ -8,16 +8,19 @@ use wire::Timestamp;
 
 use crate::{
     account::TaskDefinitionRow,
-    capacity::distribution::{Distribution, Place},
     cluster::{
-        AvailabilityZoneRebalancing, DeploymentRow, RebalancingRow, ServiceRow, TaskId, Txn,
-        tally::{Class, Share, Standing, Zone},
+        AvailabilityZoneRebalancing, CapacityProviderStrategyItem as Item, DeploymentRow, RebalancingRow,
+        ServiceRow, TaskId, Txn,
+        tally::{Class, Place, Share, Standing, Zone},
     },
     limits,
-    placement::{self, Request},
+    placement::{self, Places, Request},
     service::{
         carry, events,
-        plan::{percents, zones},
+        plan::{
+            percents,
+            zones::{self, Movers},
+        },
     },
 };
 
@@ -89,56 +92,67 @@ fn start(
         let shut = *has == 0 && !any.iter().any(|wanted| placement::is_in_zone(&txn.state, wanted, zone));
         shut.then(|| zone.clone())
     };
-    let shut: Vec<Zone> = tasks.iter().filter_map(is_shut).collect();
-    for zone in shut {
-        tasks.remove(&zone);
-        wait(txn, service, before, &wanted.in_zone(&zone), events::unplaced_in(&zone));
-    }
+    let mut without: Vec<Zone> = tasks.iter().filter_map(is_shut).collect();
+    tasks.retain(|zone, _| !without.contains(zone));
     let missing = zones::missing(&tasks, room.min(limits::SETTLE_TASKS));
     if missing.is_empty() {
+        wait(txn, service, before, &any, &without);
         return say_balanced(txn, service, &tasks);
     }
     if service.rebalancing.is_none() {
         events::add_once(txn, &service.name, None, &events::out_of_balance(&tasks));
     }
+    let of_provider = |item: &Item| share.zones_of(&item.capacity_provider, stays);
+    let mut movers = Movers::new(strategy, tasks, strategy.iter().map(of_provider).collect());
     let mut extra = 0;
     for (zone, count) in missing {
-        let has = |provider: &str| share.count_of(provider, stays);
-        let places = Distribution::new(wanted.in_zone(&zone), strategy).having(has);
-        let (started, refused) = start_in(txn, service, &definition, places, count, extra > 0);
+        let (started, refused) =
+            start_in(txn, service, &definition, &mut movers, (&zone, &any), count, extra > 0);
         extra += started.len();
         if !started.is_empty() {
             events::add(txn, &service.name, &events::started_in(&zone, &started));
             service.steady = false;
         }
         if refused {
-            let why = events::unplaced_in(&zone);
-            events::add_once(txn, &service.name, None, &why);
-            wait(txn, service, before, &wanted.in_zone(&zone), why);
+            events::add_once(txn, &service.name, None, &events::unplaced_in(&zone));
             let again = retry_at(txn);
             service.wake_at = Some(service.wake_at.map_or(again, |at| at.min(again)));
+            without.push(zone);
         }
     }
+    wait(txn, service, before, &any, &without);
     if extra > 0 {
         let extra = i32::try_from(extra).unwrap_or(i32::MAX);
         service.rebalancing = Some(RebalancingRow { extra, not_before: None, from: None });
     }
 }
 
-/// Starts so many tasks in one zone, of the capacity providers that the service has; the first one whether or not the step has room for more than that. Tells whether there
-/// was no room for some.
+/// Starts so many tasks in one zone, of the capacity providers of those that go elsewhere for them; the first one whether or
+/// not the step has room for more than that. Tells whether there was no room for some.
 fn start_in(
     txn: &mut Txn,
     service: &ServiceRow,
     definition: &Arc<TaskDefinitionRow>,
-    mut places: Distribution,
+    movers: &mut Movers,
+    (zone, any): (&Zone, &[Request]),
     count: usize,
-    any: bool,
+    has_some: bool,
 ) -> (Vec<TaskId>, bool) {
+    let mut places: Vec<Option<Places>> =
+        any.iter().map(|wanted| Some(Places::new(wanted.in_zone(zone)))).collect();
     let mut started = Vec::new();
-    while started.len() < count && (!txn.full() || !any && started.is_empty()) {
+    while started.len() < count && (!txn.full() || !has_some && started.is_empty()) {
+        let next = movers.next(|at| places[at].is_some());
+        let Some((at, of)) = next.and_then(|at| Some((at, places[at].as_mut()?))) else {
+            return (started, true);
+        };
         // None waits for its provider to grow: those that run go on to.
-        let Some((Place::On(host), provider)) = places.place(txn) else { return (started, true) };
+        let Ok(host) = of.next(&mut txn.state, txn.ids) else {
+            places[at] = None;
+            continue;
+        };
+        let provider = of.request().provider().map(Box::from);
+        movers.moved(at);
         started.push(carry::start_on(txn, service, &service.deployments[0], definition, host, provider));
     }
     (started, false)
@@ -151,9 +165,19 @@ fn say_balanced(txn: &mut Txn, service: &mut ServiceRow, tasks: &BTreeMap<Zone, 
     }
 }
 
-/// Where there is no room in a zone the service waits for it, as it does for any: since when is not written anew.
-fn wait(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow, wanted: &Request, why: String) {
-    txn.state.waits_for(&service.name, std::iter::once(wanted));
+/// Where there is no room in some zones the service waits for it in each of them, as it does for any: since when is not
+/// written anew. Of many it waits for room in any.
+fn wait(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow, any: &[Request], zones: &[Zone]) {
+    if zones.is_empty() {
+        return;
+    }
+    let in_zones = |wanted| zones.iter().map(move |zone| Request::in_zone(wanted, zone));
+    let wanted: Vec<Request> = match zones.len() > limits::REFUSED_NAMED {
+        true => any.to_vec(),
+        false => any.iter().flat_map(in_zones).collect(),
+    };
+    txn.state.waits_for(&service.name, wanted.iter());
+    let why = events::unplaced_in_all(zones);
     let since = before.unplaced.as_ref().filter(|(known, _)| *known == why).map(|(_, since)| *since);
     service.unplaced = Some((why, since.unwrap_or(txn.now())));
 }
@@ -161,7 +185,11 @@ fn wait(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow, wanted: &R
 /// Stops as many in the fullest zones. Where the tasks there are protected, all stay until that ends.
 fn stop(txn: &mut Txn, service: &mut ServiceRow, share: &Share, extra: i32) {
     let most = usize::try_from(extra).unwrap_or(0).min(limits::SETTLE_TASKS);
-    let chosen = zones::of_the_fullest(share.in_zones(most, stays), most);
+    let strategy = &service.deployments[0].capacity_provider_strategy;
+    let chosen = match strategy.is_empty() {
+        true => zones::of_the_fullest(share.in_zones(most, stays), most),
+        false => of_providers(strategy, share, service.desired_count, most),
+    };
     let mut stopped: BTreeMap<Zone, Vec<TaskId>> = BTreeMap::new();
     for (zone, (_, id)) in chosen {
         if !stopped.is_empty() && txn.full() {
@@ -177,4 +205,18 @@ fn stop(txn: &mut Txn, service: &mut ServiceRow, share: &Share, extra: i32) {
     let count = stopped.values().map(Vec::len).sum::<usize>();
     let extra = extra - i32::try_from(count).unwrap_or(extra);
     service.rebalancing = Some(RebalancingRow { extra, not_before: None, from: None });
+}
+
+/// The tasks to stop of a service with a capacity provider strategy.
+fn of_providers(strategy: &[Item], share: &Share, desired: i32, most: usize) -> Vec<(Zone, Place)> {
+    let counts = |item: &Item| share.zones_of(&item.capacity_provider, stays);
+    let mut movers = Movers::new(strategy, share.zones(stays), strategy.iter().map(counts).collect());
+    let may_go = |item: &Item| share.may_go_of(&item.capacity_provider, most, stays);
+    let mut may_go: Vec<BTreeMap<Zone, Vec<Place>>> = strategy.iter().map(may_go).collect();
+    let mut chosen = Vec::new();
+    while chosen.len() < most {
+        let Some((zone, place)) = movers.stop(&mut may_go, desired) else { break };
+        chosen.push((zone, place));
+    }
+    chosen
 }

@@ -252,25 +252,110 @@ fn what_is_in_balance_costs_no_look_at_the_container_instances() {
 fn what_starts_for_the_balance_is_of_a_capacity_provider_of_the_service() {
     let mut world = World::new();
     world.provider("own");
-    let host_of = |world: &mut World, zone: &str| {
-        let host = world.host_in(zone, 1000);
-        let attribute = json!({
-            "name": capacity::ATTRIBUTE, "value": "own", "targetType": "container-instance", "targetId": host,
-        });
-        world.call(attributes::put_attributes, json!({"attributes": [attribute]})).unwrap();
-    };
-    host_of(&mut world, "a");
+    host_of(&mut world, "own", "a", 1000);
     let strategy = json!([{"capacityProvider": "own", "weight": 1}]);
     create(&mut world, 4, json!({"capacityProviderStrategy": strategy}));
     world.obey();
     world.host_in("b", 1000);
     world.obey();
     assert_eq!(tasks(&world), [4, 0], "a zone without instances of the provider is none");
-    host_of(&mut world, "c");
+    host_of(&mut world, "own", "c", 1000);
     world.obey();
     assert_eq!(tasks(&world), [2, 0, 2]);
     let mut live = world.state.tasks().filter(|task| task.desired == Desired::Running);
     assert!(live.all(|task| task.capacity_provider.as_deref() == Some("own")));
+}
+
+/// A container instance in a zone, of a capacity provider.
+fn host_of(world: &mut World, provider: &str, zone: &str, memory: i32) -> String {
+    let host = world.host_in(zone, memory);
+    give(world, provider, &host);
+    host
+}
+
+fn give(world: &mut World, provider: &str, host: &str) {
+    let attribute = json!({
+        "name": capacity::ATTRIBUTE, "value": provider, "targetType": "container-instance", "targetId": host,
+    });
+    world.call(attributes::put_attributes, json!({"attributes": [attribute]})).unwrap();
+}
+
+/// How many tasks shall run of each of these capacity providers.
+fn of_providers(world: &World, names: &[&str]) -> Vec<usize> {
+    let live = || world.state.tasks().filter(|task| task.desired == Desired::Running);
+    names
+        .iter()
+        .map(|name| live().filter(|task| task.capacity_provider.as_deref() == Some(*name)).count())
+        .collect()
+}
+
+#[test]
+fn room_in_any_of_the_zones_that_have_none_is_waited_for() {
+    let there = "attribute:ecs.instance-type == big";
+    let big =
+        |host: &str| json!({"attributes": [{"name": "ecs.instance-type", "value": "big", "targetId": host}]});
+    let mut world = World::new();
+    let first = world.host_in("a", 1000);
+    world.call(attributes::put_attributes, big(&first)).unwrap();
+    create(&mut world, 4, json!({"placementConstraints": [{"type": "memberOf", "expression": there}]}));
+    world.obey();
+    let second = world.host_in("b", 1000);
+    world.host_in("c", 1000);
+    world.obey();
+    let service = world.state.service(&ServiceName::from("s")).unwrap();
+    let (why, _) = service.unplaced.clone().unwrap();
+    assert_eq!(
+        why,
+        "is unable to place a task in b, c because no container instance met all of its requirements."
+    );
+    world.call(attributes::put_attributes, big(&second)).unwrap();
+    world.obey();
+    assert_eq!(tasks(&world), [2, 2, 0], "at once, in the first of both");
+}
+
+/// Of a service with a strategy tasks are moved, and none becomes one of another capacity provider.
+#[test]
+fn what_stops_for_the_balance_leaves_the_base_of_a_strategy() {
+    for later in [0, 1] {
+        let mut world = World::new();
+        world.providers(&["own", "other"]);
+        host_of(&mut world, "other", "a", 1000);
+        let own = (later == 0).then(|| host_of(&mut world, "own", "a", 100));
+        let strategy = json!([
+            {"capacityProvider": "own", "base": 1, "weight": 0}, {"capacityProvider": "other", "weight": 1},
+        ]);
+        create(&mut world, 4, json!({"capacityProviderStrategy": strategy}));
+        world.obey();
+        if own.is_none() {
+            // The task of the base is the newest one.
+            host_of(&mut world, "own", "a", 100);
+            world.pass(crate::limits::PLACEMENT_RETRY_MS);
+            world.obey();
+        }
+        assert_eq!((tasks(&world), of_providers(&world, &["own", "other"])), (vec![4], vec![1, 3]));
+        host_of(&mut world, "other", "b", 1000);
+        world.obey();
+        assert_eq!((tasks(&world), of_providers(&world, &["own", "other"])), (vec![2, 2], vec![1, 3]));
+    }
+}
+
+/// Where only the base is there to be moved it moves with its capacity provider, and elsewhere not at all.
+#[test]
+fn a_base_moves_within_its_capacity_provider() {
+    let mut world = World::new();
+    world.providers(&["own", "other"]);
+    host_of(&mut world, "own", "a", 1000);
+    let strategy = json!([
+        {"capacityProvider": "own", "base": 4, "weight": 0}, {"capacityProvider": "other", "weight": 1},
+    ]);
+    create(&mut world, 4, json!({"capacityProviderStrategy": strategy}));
+    world.obey();
+    let host = host_of(&mut world, "other", "b", 1000);
+    world.obey();
+    assert_eq!((tasks(&world), of_providers(&world, &["own", "other"])), (vec![4, 0], vec![4, 0]));
+    give(&mut world, "own", &host);
+    world.obey();
+    assert_eq!((tasks(&world), of_providers(&world, &["own", "other"])), (vec![2, 2], vec![4, 0]));
 }
 
 mod packing {
