@@ -7,7 +7,8 @@ use wire::Error;
 use crate::{
     cluster::Cluster,
     limits,
-    rows::{Scheduling, Tag},
+    rows::{DeploymentControllerType, PlacementStrategyType, Scheduling, ServiceRow, Tag},
+    service::plan::{percents, stages},
 };
 
 /// For so many seconds at the most the tasks of a RunTask wait for room, or for their turn.
@@ -96,6 +97,50 @@ pub fn replaces_one_at_a_time(tags: &[Tag]) -> bool {
 
 fn has(tags: &[Tag], key: &str, value: &str) -> bool {
     tags.iter().any(|tag| tag.key == key && tag.value.as_deref() == Some(value))
+}
+
+/// Which of the tags of a service that are ours have no effect on it, and why: sentences.
+pub fn without_effect(service: &ServiceRow) -> Vec<String> {
+    let ours = service.tags.iter().filter(|tag| tag.key.starts_with(OURS));
+    let why = ours.filter_map(|tag| Some((tag, obstacle(service, tag)?)));
+    why.map(|(tag, why)| format!("its tag {} has no effect: {why}", tag.key)).collect()
+}
+
+/// What keeps a tag of ours from having an effect on a service. Those that cannot be given to it any more may be there from
+/// before that was checked.
+fn obstacle(service: &ServiceRow, tag: &Tag) -> Option<String> {
+    let Some(known) = known(&tag.key) else { return Some("it means nothing to Roadstead".to_owned()) };
+    if known.on == On::RunTask {
+        return Some("it is for RunTask alone".to_owned());
+    }
+    if known.on != On::service(service.scheduling) {
+        return Some("it is for services of strategy REPLICA alone".to_owned());
+    }
+    if !(known.fits)(tag.value.as_deref().unwrap_or_default()) {
+        return Some(format!("it is to be {}", known.is));
+    }
+    let course = service.deployment_configuration.as_ref();
+    let staged = course.filter(|course| !stages::rolls(course)).and_then(|course| course.strategy);
+    let desired = service.desired_count;
+    let is_external = service.controller == DeploymentControllerType::External;
+    let first = service.placement_strategy.first().and_then(|first| first.r#type);
+    let of_drained = "of drained container instances alone tasks go one at a time";
+    match (known.key, staged) {
+        (ONE_AT_A_TIME, _) if !replaces_one_at_a_time(&service.tags) => None,
+        (ONE_AT_A_TIME, _) if is_external => Some(format!("its controller is EXTERNAL; {of_drained}")),
+        (ONE_AT_A_TIME, Some(strategy)) => {
+            Some(format!("its deployments are {}; {of_drained}", strategy.as_str()))
+        }
+        (REBALANCE, _) if is_external => Some("its controller is EXTERNAL".to_owned()),
+        (REBALANCE, _) if first != Some(PlacementStrategyType::Binpack) => {
+            Some("its first placement strategy is not binpack".to_owned())
+        }
+        (REBALANCE, _) if percents::ceiling(desired, service.maximum_percent) <= desired && desired > 0 => {
+            let most = service.maximum_percent;
+            Some(format!("maximumPercent {most} of {desired} allows no task beyond these"))
+        }
+        _ => None,
+    }
 }
 
 /// Checks a tag that may be ours.

@@ -1,7 +1,7 @@
 //! Services: the operations on them, and the settling that keeps each at its desired count. Settling runs
 //! once a batch, for the services that it touched and for no other.
 
-mod carry;
+pub mod carry;
 pub mod configuration;
 pub mod create;
 mod daemon;
@@ -13,7 +13,7 @@ pub mod grace;
 pub mod images;
 pub mod list;
 pub mod plan;
-mod rebalancing;
+pub mod rebalancing;
 pub mod revision;
 mod rollout;
 pub mod task_sets;

@@ -4,32 +4,33 @@ use std::collections::BTreeMap;
 
 use super::{Explanation, Look, Refusals, count};
 use crate::{
-    cluster::{DeploymentRow, InstanceStatus, ServiceRow, TaskOverride},
+    cluster::{DeploymentRow, InstanceStatus, ServiceRow},
     placement::{Reason, Request},
+    service::carry,
 };
 
-/// What a service asks of a container instance for its next task.
-pub fn request(look: Look<'_>, service: &ServiceRow, primary: &DeploymentRow) -> Option<Request> {
-    let definition = look.account.task_definition(&primary.task_definition)?;
-    Request::new(
-        definition,
-        &TaskOverride::default(),
-        &format!("service:{}", service.name),
-        &service.placement_constraints,
-        &service.placement_strategy,
-    )
-    .ok()
+/// What a service asks of a container instance for its next task: of each capacity provider that it may be of.
+pub fn requests(look: Look<'_>, service: &ServiceRow, primary: &DeploymentRow) -> Vec<Request> {
+    let Some(definition) = look.account.task_definition(&primary.task_definition) else { return Vec::new() };
+    let Ok(any) = carry::request(service, definition) else { return Vec::new() };
+    match &primary.capacity_provider_strategy[..] {
+        [] => vec![any],
+        strategy => strategy.iter().map(|item| any.clone().of_provider(&item.capacity_provider)).collect(),
+    }
 }
 
-/// Adds how many container instances each filter refuses, and what would help.
-pub fn add(look: Look<'_>, request: &Request, to: &mut Explanation) {
+/// Adds how many container instances each filter refuses, and what would help. Of several requests, which are alike but for
+/// the capacity provider, the one that comes furthest counts.
+pub fn add(look: Look<'_>, requests: &[Request], to: &mut Explanation) {
+    let Some(request) = requests.first() else { return };
     let mut refused: BTreeMap<Reason, usize> = BTreeMap::new();
     let (mut most_cpu, mut most_memory) = (0, 0);
     for candidate in look.state.candidates() {
         if candidate.row.status == InstanceStatus::Inactive {
             continue;
         }
-        let Some(reason) = request.refused_by(&candidate) else { continue };
+        let reasons: Option<Vec<Reason>> = requests.iter().map(|one| one.refused_by(&candidate)).collect();
+        let Some(reason) = reasons.and_then(|reasons| reasons.into_iter().max()) else { continue };
         *refused.entry(reason).or_default() += 1;
         let (has, used) = (&candidate.row.registered, candidate.used);
         match reason {
@@ -49,7 +50,16 @@ pub fn add(look: Look<'_>, request: &Request, to: &mut Explanation) {
                     None => needed.name.clone(),
                 });
                 let names: Vec<String> = names.collect();
-                format!("a container instance that has all of these attributes: {}", names.join(", "))
+                let attributes = match names.is_empty() {
+                    true => String::new(),
+                    false => format!(" that has all of these attributes: {}", names.join(", ")),
+                };
+                let providers: Vec<&str> = requests.iter().filter_map(Request::provider).collect();
+                let of = match providers.is_empty() {
+                    true => String::new(),
+                    false => format!(" of capacity provider {}", providers.join(" or ")),
+                };
+                format!("a container instance{of}{attributes}")
             }
             Reason::MemberOf => {
                 format!("a container instance to which this applies: {}", request.member_of().join("; "))

@@ -1,15 +1,16 @@
 //! Why a service is in its state.
 
 use ecs_model::errors;
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use super::{Explanation, Look, count, deployment, refusals, stage, task_sets};
 use crate::{
-    arn,
+    arn, beyond,
     cluster::{
         DeploymentControllerType, DeploymentRow, ServiceName, ServiceRow, ServiceStatus, Tally,
         tally::{Class, Standing},
     },
+    service::{events, rebalancing},
 };
 
 pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
@@ -29,7 +30,10 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
     let state = format!("{status}, {wanted}, running {running}, pending {pending}");
     let mut told = Explanation::new(format!("service {name}"), state, Some(row.created_at));
     match row.status {
-        ServiceStatus::Active => active(look, row, &tally, &mut told),
+        ServiceStatus::Active => {
+            active(look, row, &tally, &mut told);
+            told.because.extend(beyond::without_effect(row));
+        }
         ServiceStatus::Draining => {
             told.because.push("it was deleted".to_owned());
             told.waits_for.push(format!("the end of {}", count(tally.live(), "task")));
@@ -43,8 +47,12 @@ fn active(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explanatio
     if row.controller == DeploymentControllerType::External {
         return task_sets::add(look, row, tally, told);
     }
-    if row.steady && row.rebalancing.is_none() {
+    if row.steady && row.rebalancing.is_none_or(|of| of.extra <= 0) {
         told.because.push("it has reached a steady state".to_owned());
+        rebalanced(look, row, told);
+        if let Some((why, at)) = row.unplaced.as_ref().filter(|(why, _)| events::is_of_zones(why)) {
+            told.because.push(format!("since {}: it {why}", at.to_iso8601()));
+        }
         return;
     }
     let newest = look.state.service_deployment(&row.name).filter(|newest| !newest.status.has_ended());
@@ -66,11 +74,10 @@ pub fn wants(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explana
     let Some(primary) = row.deployments.first() else { return };
     back_off(look, row, primary, told);
     if let Some((why, at)) = &row.unplaced {
-        told.because.push(format!("since {}: it was unable to place a task because {why}", at.to_iso8601()));
+        let was = if events::is_of_zones(why) { "it " } else { "it was unable to place a task because " };
+        told.because.push(format!("since {}: {was}{why}", at.to_iso8601()));
         told.waits_for.push("room for its next task".to_owned());
-        if let Some(request) = refusals::request(look, row, primary) {
-            refusals::add(look, &request, told);
-        }
+        refusals::add(look, &refusals::requests(look, row, primary), told);
     }
     let share = tally.share(&primary.id);
     let standing = |standing| share.count(|class: Class| class.standing == standing);
@@ -115,7 +122,7 @@ fn protected(
         (&leaving[..], "on DRAINING container instances"),
     ] {
         let until = tasks.iter().filter_map(|(_, id)| look.state.task(id)?.protected_until).max();
-        let Some(until) = until.map(wire::Timestamp::to_iso8601) else { continue };
+        let Some(until) = until.map(Timestamp::to_iso8601) else { continue };
         told.waits_for.push(format!(
             "the end of the protection of {} {which}, at {until} at the latest",
             count(tasks.len(), "task")
@@ -132,16 +139,36 @@ fn protected(
 /// So many tasks are named one by one.
 const NAMED: usize = 5;
 
+/// That it is rebalanced, over zones or onto fewer container instances.
 fn rebalanced(look: Look<'_>, row: &ServiceRow, told: &mut Explanation) {
-    let Some(rebalancing) = row.rebalancing else { return };
-    let extra = count(usize::try_from(rebalancing.extra).unwrap_or(0), "task");
-    told.because.push(format!(
-        "it is rebalanced over zones: it has {extra} more than it wants, where there are too few"
-    ));
-    told.waits_for.push(match rebalancing.not_before.filter(|at| *at > look.ctx.now) {
-        Some(at) => format!("the next attempt to rebalance it, at {}", at.to_iso8601()),
-        None => "all of its tasks to be healthy; then as many stop where there are too many".to_owned(),
-    });
+    let Some(of) = row.rebalancing else { return };
+    let again = of.not_before.filter(|at| *at > look.ctx.now).map(Timestamp::to_iso8601);
+    let is_packed = rebalancing::is_packed(row);
+    if of.extra <= 0 && is_packed {
+        let looks =
+            |at| format!("whether its tasks fit onto fewer container instances is looked at again at {at}");
+        return told.because.extend(again.map(looks));
+    }
+    let extra = count(usize::try_from(of.extra).unwrap_or(0), "task");
+    let mut then = "all of its tasks to be healthy; then as many stop where there are too many".to_owned();
+    match (of.extra, is_packed) {
+        (..=0, _) => {}
+        (_, false) => told.because.push(format!(
+            "it is rebalanced over zones: it has {extra} more than it wants, where there are too few"
+        )),
+        (_, true) => {
+            let from = of.from.map(|host| format!(" {host}")).unwrap_or_default();
+            told.because.push(format!(
+                "it is moved onto fewer container instances: it has {extra} more than it wants, elsewhere than on{from}"
+            ));
+            then = format!("all of its tasks to be healthy; then one stops on{from}");
+        }
+    }
+    match again {
+        Some(at) => told.waits_for.push(format!("the next attempt to rebalance it, at {at}")),
+        None if of.extra > 0 => told.waits_for.push(then),
+        None => {}
+    }
 }
 
 /// What holds up a task of one of its revisions or task sets.

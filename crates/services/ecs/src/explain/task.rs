@@ -170,7 +170,7 @@ fn waiting(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     told.waits_for.push(format!("room on a container instance until {until}"));
     let definition = look.account.task_definition(&row.task_definition);
     if let Some(request) = definition.and_then(|definition| distribution::of_waiting(row, definition)) {
-        refusals::add(look, &request, told);
+        refusals::add(look, &[request], told);
     }
 }
 
@@ -182,7 +182,7 @@ fn provisioning(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     told.waits_for.push(format!("room on one of them; it fails where there is none until {until}"));
     let definition = look.account.task_definition(&row.task_definition);
     if let Some(request) = definition.and_then(|definition| distribution::of_waiting(row, definition)) {
-        refusals::add(look, &request, told);
+        refusals::add(look, &[request], told);
     }
     told.would_change.push("more container instances of it (`roadstead capacity` says how many)".to_owned());
 }

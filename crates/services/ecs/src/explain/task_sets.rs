@@ -36,11 +36,8 @@ pub fn add(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explanati
         }
         let Some(deployment) = deployment.filter(|_| !set.steady && !set.draining) else { continue };
         service::back_off(look, row, deployment, told);
-        if row.unplaced.is_some()
-            && told.refused.is_empty()
-            && let Some(request) = refusals::request(look, row, deployment)
-        {
-            refusals::add(look, &request, told);
+        if row.unplaced.is_some() && told.refused.is_empty() {
+            refusals::add(look, &refusals::requests(look, row, deployment), told);
         }
     }
     if let Some((why, at)) = &row.unplaced {

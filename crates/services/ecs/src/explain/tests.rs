@@ -221,6 +221,95 @@ fn a_service_says_how_its_task_sets_are_and_what_rebalances_it() {
 }
 
 #[test]
+fn a_service_says_which_of_its_tags_have_no_effect_and_why() {
+    let mut world = World::new();
+    world.host(10_000);
+    let tag = |key: &str, value: &str| json!({"key": format!("roadstead:{key}"), "value": value});
+    let (packed, single) = (tag("rebalance", "binpack"), tag("one-at-a-time", "true"));
+    let binpack = json!([{"type": "binpack", "field": "memory"}]);
+    for (number, (more, expected)) in [
+        (json!({"tags": [packed]}), &["rebalance has no effect: its first placement strategy is not binpack"][..]),
+        (
+            json!({"tags": [packed], "placementStrategy": binpack, "desiredCount": 3,
+                "deploymentConfiguration": {"maximumPercent": 133}}),
+            &["rebalance has no effect: maximumPercent 133 of 3 allows no task beyond these"],
+        ),
+        (json!({"tags": [packed, single], "placementStrategy": binpack}), &[]),
+        (
+            json!({"tags": [packed, single], "placementStrategy": binpack, "desiredCount": 0,
+                "taskDefinition": null, "deploymentController": {"type": "EXTERNAL"}}),
+            &[
+                "rebalance has no effect: its controller is EXTERNAL",
+                "one-at-a-time has no effect: its controller is EXTERNAL; of drained container instances alone",
+            ],
+        ),
+        (
+            json!({"tags": [single], "deploymentConfiguration": {"strategy": "BLUE_GREEN"}}),
+            &["one-at-a-time has no effect: its deployments are BLUE_GREEN; of drained container instances alone"],
+        ),
+        (
+            json!({"tags": [tag("one-at-a-time", "false")], "deploymentConfiguration": {"strategy": "BLUE_GREEN"}}),
+            &[],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("s{number}");
+        let mut request = json!({"serviceName": name, "taskDefinition": "web", "desiredCount": 1});
+        request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        world.call(create_service, request).unwrap();
+        world.obey();
+        let said = told(&world, Kind::Service, &name);
+        let of_tags: Vec<&String> = said.because.iter().filter(|because| because.contains("its tag")).collect();
+        assert_eq!(of_tags.len(), expected.len(), "{said:?}");
+        let is_told = |text: &&str| of_tags.iter().any(|said| said.starts_with(&format!("its tag roadstead:{text}")));
+        assert!(expected.iter().all(is_told), "{said:?}");
+    }
+    // From before such tags were checked.
+    let mut row = world.state.service(&"s2".into()).unwrap().as_ref().clone();
+    row.scheduling = crate::cluster::Scheduling::Daemon;
+    assert_eq!(
+        crate::beyond::without_effect(&row),
+        ["rebalance", "one-at-a-time"].map(|key| format!(
+            "its tag roadstead:{key} has no effect: it is for services of strategy REPLICA alone"
+        ))
+    );
+}
+
+#[test]
+fn a_service_that_is_packed_says_when_it_is_looked_at_and_what_moves() {
+    let mut world = World::new();
+    world.host(100);
+    world.host(100);
+    let tags = json!([{"key": "roadstead:rebalance", "value": "binpack"}]);
+    let request = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 2, "tags": tags,
+        "placementStrategy": [{"type": "binpack", "field": "memory"}]});
+    world.call(create_service, request).unwrap();
+    world.obey();
+    let said = told(&world, Kind::Service, "s");
+    assert_eq!(said.because[0], "it has reached a steady state");
+    assert!(has(&said.because, "fit onto fewer container instances is looked at again at 2023-"), "{said:?}");
+    assert!(said.waits_for.is_empty() && !has(&said.because, "zones"), "{said:?}");
+}
+
+#[test]
+fn a_service_with_a_strategy_is_refused_by_what_is_of_no_provider_of_it() {
+    let mut world = World::new();
+    world.providers(&["own", "other"]);
+    world.host(10_000);
+    world.host_of("own", 150);
+    let strategy = json!([{"capacityProvider": "own", "weight": 1}]);
+    let request = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 2, "capacityProviderStrategy": strategy});
+    world.call(create_service, request).unwrap();
+    let said = told(&world, Kind::Service, "s");
+    let refused: Vec<(&str, usize)> =
+        said.refused.iter().map(|one| (one.reason.as_str(), one.container_instances)).collect();
+    assert_eq!(refused, [("ATTRIBUTE", 1), ("RESOURCE:MEMORY", 1)]);
+    assert!(has(&said.would_change, "a container instance of capacity provider own"), "{said:?}");
+}
+
+#[test]
 fn a_task_in_provisioning_says_how_long_and_who_refuses_it() {
     let mut world = World::new();
     let request = json!({"name": "p", "autoScalingGroupProvider": {

@@ -22,10 +22,15 @@ const ZONE: &str = "attribute:ecs.availability-zone";
 
 /// Does of a service what can be done now.
 pub fn advance(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
-    match packing::is_on(service) {
+    match is_packed(service) {
         true => packing::advance(txn, service),
         false => moves::advance(txn, service, before),
     }
+}
+
+/// Whether the tasks of a service are moved onto fewer container instances.
+pub fn is_packed(service: &ServiceRow) -> bool {
+    packing::is_on(service)
 }
 
 /// What decides.
