@@ -32,11 +32,14 @@ pub fn unhealthy(txn: &mut Txn, id: &TaskId) {
     task::stop::want(txn, id, TaskStopCode::ServiceSchedulerInitiated, reason);
 }
 
+/// What became of a task of the revision that is wanted. Those of others say nothing of how it starts: least of all
+/// of one that is rolled back to.
 fn count(txn: &mut Txn, task: &TaskRow, ended: Ended) {
     let Some(of) = &task.daemon else { return };
-    let Some(daemon) = txn.state.daemon_row(&of.name).cloned() else { return };
+    let daemon = txn.state.daemon_row(&of.name).filter(|row| row.target == of.revision).cloned();
+    let Some(daemon) = daemon else { return };
     let (mut row, now) = (daemon.as_ref().clone(), txn.now());
-    if ended.before_healthy && of.revision == row.target {
+    if ended.before_healthy {
         counted(txn, &mut row);
     }
     if ended.failed {

@@ -121,6 +121,35 @@ fn a_daemon_comes_to_the_container_instances_of_its_capacity_provider_a_few_at_a
     assert_eq!(listed.task_arns.unwrap().len(), 0, "a family of task definitions is another one");
 }
 
+/// One that was on its way when the deployment was given up fails too, which is no fault of what is rolled back to.
+#[test]
+fn a_rollback_does_not_wait_for_the_failures_of_what_it_is_rolled_back_from() {
+    let (mut world, _) = deployed(2, json!({}));
+    let good = world.live();
+    world.define_daemon("agent", json!({}));
+    update(&mut world, json!({"deploymentConfiguration": {"drainPercent": 50.0}}));
+    arrive(&mut world);
+    let coming = |world: &World| {
+        let mut new = world.live().into_iter().filter(|id| !good.contains(id));
+        new.find(|id| world.task(id).last_status.as_deref() == Some("PENDING"))
+    };
+    let first = coming(&world).unwrap();
+    world.report(&first, "RUNNING", None);
+    arrive(&mut world);
+    let late = coming(&world).unwrap();
+    let mut failing = first;
+    for _ in 0..3 {
+        world.report(&failing, "STOPPED", Some(1));
+        let mut new = world.live().into_iter().filter(|id| !good.contains(id) && *id != late);
+        failing = new.next().unwrap_or_default();
+    }
+    assert_eq!((status(&world).as_str(), world.live().contains(&late)), ("ROLLBACK_IN_PROGRESS", true));
+    world.report(&late, "STOPPED", Some(1));
+    world.obey();
+    world.pass(limits::HEALTHY_AFTER_MS);
+    assert_eq!(status(&world), "ROLLBACK_SUCCESSFUL");
+}
+
 #[test]
 fn without_container_instances_a_deployment_is_done_at_once() {
     let (mut world, _) = world(0);
