@@ -234,7 +234,8 @@ pub fn percents(
              configuration. Change the maximumPercent value to 100, and try again",
         ));
     }
-    bounded("maximumPercent", maximum, 100, 200)?;
+    // The reference names no most, and tools give 300.
+    bounded("maximumPercent", maximum, 100, i32::MAX)?;
     if (minimum, maximum) == (100, 100) {
         return Err(errors::invalid_parameter(
             "Both maximumPercent and minimumHealthyPercent cannot be 100 as this will block deployments.",

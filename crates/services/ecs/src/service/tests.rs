@@ -208,9 +208,16 @@ fn the_newest_hundred_events_are_kept_and_they_go_with_their_service() {
 
 #[test]
 fn a_new_task_definition_rolls_within_the_percents() {
-    for (minimum, maximum, capacity) in
-        [(100, 200, 2000), (50, 100, 400), (50, 200, 400), (0, 100, 400), (100, 150, 2000)]
-    {
+    let most = usize::try_from(i32::MAX).unwrap();
+    for (minimum, maximum, capacity) in [
+        (100, 200, 2000),
+        (50, 100, 400),
+        (50, 200, 400),
+        (0, 100, 400),
+        (100, 150, 2000),
+        (100, 300, 2000),
+        (100, most, 2000),
+    ] {
         let mut world = World::new();
         world.host(capacity);
         let percents = json!({"minimumHealthyPercent": minimum, "maximumPercent": maximum});
