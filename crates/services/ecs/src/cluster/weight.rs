@@ -66,9 +66,12 @@ impl Row for ServiceRevisionRow {
 
 impl Row for ServiceImagesRow {
     fn weight(&self) -> usize {
-        let digest = |digest: &ImageDigest| ELEMENT + digest.container_name.len() + digest.digest.len();
-        SMALL + 2 * self.service.0.len() + self.digests.iter().map(digest).sum::<usize>()
+        SMALL + 2 * self.service.0.len() + digests(&self.digests)
     }
+}
+
+fn digests(all: &[ImageDigest]) -> usize {
+    all.iter().map(|of| ELEMENT + of.container_name.len() + of.digest.len()).sum()
 }
 
 impl Row for ServiceDeploymentRow {
@@ -109,7 +112,7 @@ impl Row for DaemonRevisionRow {
     fn weight(&self) -> usize {
         let image = |image: &ContainerImage| ELEMENT + image.container_name.len() + image.image.len();
         let names = 2 * self.daemon.0.len() + self.task_definition.family.len();
-        SMALL + names + self.images.iter().map(image).sum::<usize>()
+        SMALL + names + self.images.iter().map(image).sum::<usize>() + digests(&self.digests)
     }
 }
 

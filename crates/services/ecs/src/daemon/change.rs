@@ -148,6 +148,7 @@ fn deploy(txn: &mut Txn, row: &mut DaemonRow, given: Given) {
         created_at: txn.now(),
         task_definition: given.definition.id(),
         images: given.definition.made_of.containers().iter().map(image).collect(),
+        digests: Vec::new(),
         propagate_tags: given.propagate_tags,
         enable_ecs_managed_tags: given.enable_ecs_managed_tags,
         critical: given.critical,

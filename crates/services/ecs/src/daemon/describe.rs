@@ -15,6 +15,7 @@ use crate::{
     },
     convert::Shown,
     limits, paging,
+    service::images,
     task::describe::missing,
 };
 
@@ -284,11 +285,6 @@ pub fn describe_daemon_revisions(
 
 fn revision(ctx: &Ctx, cluster: &str, row: &DaemonRevisionRow) -> ecs::DaemonRevision {
     let (daemon, definition) = (&row.daemon.0, &row.task_definition);
-    let image = |image: &crate::cluster::ContainerImage| ecs::DaemonContainerImage {
-        container_name: Some(image.container_name.clone()),
-        image: Some(image.image.clone()),
-        image_digest: None,
-    };
     ecs::DaemonRevision {
         daemon_revision_arn: Some(arn::daemon_revision(ctx, cluster, daemon, row.id)),
         cluster_arn: Some(arn::cluster(ctx, cluster)),
@@ -299,7 +295,7 @@ fn revision(ctx: &Ctx, cluster: &str, row: &DaemonRevisionRow) -> ecs::DaemonRev
             definition.revision,
         )),
         created_at: Some(row.created_at),
-        container_images: Some(row.images.iter().map(image).collect()),
+        container_images: Some(images::shown_of_daemon(row)),
         propagate_tags: Some(row.propagate_tags.shown()),
         enable_ecs_managed_tags: Some(row.enable_ecs_managed_tags),
         enable_execute_command: Some(false),

@@ -150,6 +150,52 @@ fn a_rollback_does_not_wait_for_the_failures_of_what_it_is_rolled_back_from() {
     assert_eq!(status(&world), "ROLLBACK_SUCCESSFUL");
 }
 
+/// The image of a task as its agent is told of it.
+fn image(world: &World, task: &str) -> String {
+    let task = world.state.task(&crate::cluster::TaskId::parse(task).unwrap()).unwrap();
+    let definition = world.account.definition_of(task).unwrap();
+    let payload =
+        crate::account::payload::payload(task, definition, &world.state, "http://here:1", &world.ctx);
+    payload.containers[0].image.clone().unwrap()
+}
+
+#[test]
+fn all_tasks_of_a_revision_run_the_image_that_the_first_one_came_to() {
+    let (mut world, _) = world(2);
+    create(&mut world, json!({"deploymentConfiguration": {"drainPercent": 100.0}}));
+    let [first, other] = world.live().try_into().unwrap();
+    assert_eq!(image(&world, &other), "busybox");
+    let resolves = |world: &mut World, task: &str, digit: &str| {
+        let digest = format!("sha256:{}", digit.repeat(64));
+        let container = json!({"containerName": "app", "status": "PENDING", "imageDigest": digest});
+        let report = json!({"task": task, "status": "PENDING", "containers": [container]});
+        world.call(crate::task::report::submit_task_state_change, report).unwrap();
+        digest
+    };
+    let digest = resolves(&mut world, &first, "a");
+    resolves(&mut world, &other, "b");
+    assert_eq!(world.task(&other).desired_status.as_deref(), Some("STOPPED"));
+    world.obey();
+    let instead = world.live().into_iter().find(|id| *id != first).unwrap();
+    assert_eq!(image(&world, &instead), format!("busybox@{digest}"));
+    for _ in 0..2 {
+        world.pass(limits::HEALTHY_AFTER_MS);
+        world.obey();
+    }
+    assert_eq!((status(&world).as_str(), world.live().len()), ("SUCCESSFUL", 2));
+    let revision = detail(&world).current_revisions.unwrap().remove(0).arn.unwrap();
+    let reply = world.look(describe::describe_daemon_revisions, json!({"daemonRevisionArns": [revision]}));
+    let shown = reply.unwrap().daemon_revisions.unwrap().remove(0).container_images.unwrap().remove(0);
+    assert_eq!(shown.image_digest, Some(digest));
+    // Another revision resolves anew.
+    world.pass(1000);
+    let before = world.live();
+    update(&mut world, json!({}));
+    arrive(&mut world);
+    let newest = world.live().into_iter().find(|id| !before.contains(id)).unwrap();
+    assert_eq!(image(&world, &newest), "busybox");
+}
+
 #[test]
 fn without_container_instances_a_deployment_is_done_at_once() {
     let (mut world, _) = world(0);

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
 use super::{
-    BreakerRow, ContainerImage, DaemonName, DaemonRevisionId, InstanceId, Tag, TaskDefinitionId,
+    BreakerRow, ContainerImage, DaemonName, DaemonRevisionId, ImageDigest, InstanceId, Tag, TaskDefinitionId,
     TaskDefinitionRow,
 };
 
@@ -78,7 +78,7 @@ pub struct UnplacedRow {
     pub at: Timestamp,
 }
 
-/// All of a daemon that only a deployment changes. It is never changed itself.
+/// All of a daemon that only a deployment changes. It is never changed itself, but for what becomes known of its images.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DaemonRevisionRow {
     pub daemon: DaemonName,
@@ -88,6 +88,9 @@ pub struct DaemonRevisionRow {
     pub task_definition: TaskDefinitionId,
     /// Of its task definition.
     pub images: Vec<ContainerImage>,
+    /// What they were resolved to, in the order in which that became known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub digests: Vec<ImageDigest>,
     pub propagate_tags: DaemonPropagateTags,
     pub enable_ecs_managed_tags: bool,
     /// A container instance takes no other task before its task runs there.

@@ -110,13 +110,6 @@ pub struct ImageDigest {
     pub at: Timestamp,
 }
 
-impl ServiceImagesRow {
-    /// What the image of a container is resolved to.
-    pub fn digest(&self, container: &str) -> Option<&ImageDigest> {
-        self.digests.iter().find(|known| known.container_name == container)
-    }
-}
-
 /// The way of a service to a revision.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-deployment.html>
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
