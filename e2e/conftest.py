@@ -22,7 +22,7 @@ def nobody_stays():
 
 
 # These wait for longest: who comes to the end with one of them waits alone.
-FIRST = ["test_daemons.py", "test_clients.py", "test_events.py", "test_scheduler.py", "test_services.py"]
+FIRST = ["test_daemons.py", "test_clients.py", "test_services.py"]
 
 
 def pytest_collection_modifyitems(items):
@@ -99,6 +99,12 @@ def fresh(image_tar):
 def roadstead(fresh):
     """The file's own running instance."""
     return fresh()
+
+
+@pytest.fixture(scope="module")
+def clock(tmp_path_factory):
+    """A clock for the programs that are started with its environment."""
+    return harness.Clock(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture

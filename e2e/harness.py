@@ -5,14 +5,17 @@ Must not know what is tested. Waits on conditions, never for a length of time.
 
 import concurrent.futures
 import contextlib
+import datetime
 import glob
 import json
+import mmap
 import os
 import pathlib
 import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tarfile
 import tempfile
@@ -114,6 +117,33 @@ def host_objects(*marks):
     """What there is on this host that bears one of the marks (or all), as a set of lines."""
     done = subprocess.run([leaks_program(), *marks], check=True, capture_output=True, text=True)
     return set(done.stdout.splitlines())
+
+
+class Clock:
+    """How many seconds a program's wall clock is off: a preloaded library has it so."""
+
+    def __init__(self, folder):
+        library, self.file = folder / "clock.so", folder / "off"
+        source = pathlib.Path(__file__).with_name("clock.c")
+        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
+        self.file.write_bytes(bytes(8))
+        self.off = 0
+        with open(self.file, "r+b") as file:
+            self.shared = mmap.mmap(file.fileno(), 8)
+        self.env = {**os.environ, "LD_PRELOAD": str(library), "ROADSTEAD_E2E_CLOCK": str(self.file)}
+
+    def set(self, seconds):
+        self.off = seconds
+        self.shared[:] = struct.pack("q", seconds)
+
+    def now(self):
+        """The time as the program has it."""
+        return datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=self.off)
+
+    def shortly_before(self, moment):
+        """Sets it to some seconds before a time, unless it is later than that. Programs that run notice it late: start them then."""
+        left = (moment - self.now()).total_seconds() - 3
+        self.set(self.off + max(0, int(left)))
 
 
 class Roadstead:

@@ -1,12 +1,8 @@
 """The host's clock is set, ahead and back, while everything runs: the program's own view of it, by a preloaded library."""
 
 import datetime
-import mmap
 import os
-import pathlib
 import signal
-import struct
-import subprocess
 
 import botocore.exceptions
 import pytest
@@ -14,27 +10,6 @@ import pytest
 from harness import CLUSTER, SLEEP, container, exit_codes, until
 
 HOUR = 3600
-
-
-class Clock:
-    """How many seconds the program's wall clock is off."""
-
-    def __init__(self, folder):
-        library, self.file = folder / "clock.so", folder / "off"
-        source = pathlib.Path(__file__).with_name("clock.c")
-        subprocess.run(["cc", "-O1", "-shared", "-fPIC", "-o", library, source], check=True)
-        self.file.write_bytes(bytes(8))
-        with open(self.file, "r+b") as file:
-            self.shared = mmap.mmap(file.fileno(), 8)
-        self.env = {**os.environ, "LD_PRELOAD": str(library), "ROADSTEAD_E2E_CLOCK": str(self.file)}
-
-    def set(self, seconds):
-        self.shared[:] = struct.pack("q", seconds)
-
-
-@pytest.fixture(scope="module")
-def clock(tmp_path_factory):
-    return Clock(tmp_path_factory.mktemp("clock"))
 
 
 @pytest.fixture(scope="module")

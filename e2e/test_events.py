@@ -1,5 +1,6 @@
 """EventBridge: buses, rules and targets by the stock clients, and events that reach real tasks, log groups and buses."""
 
+import datetime
 import json
 
 import pytest
@@ -8,12 +9,17 @@ from botocore.exceptions import ClientError
 from harness import ACCOUNT, REGION, awslogs, container, exit_codes, until
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/events"
-# A rule with a rate runs a minute after it was put, at the least.
-MINUTES = 150
 
 
 def arn(service, resource):
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+@pytest.fixture(scope="module")
+def roadstead(fresh, clock):
+    made = fresh(start=False)
+    made.env = clock.env
+    return made.up()
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +59,6 @@ def logged(roadstead, group):
     """Every message in a group, read as JSON."""
     streams = roadstead.logs.describe_log_streams(logGroupName=group)["logStreams"]
     return [json.loads(line) for stream in streams for line in roadstead.messages(group, stream["logStreamName"])]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def minutely(roadstead, events):
-    """A rule that runs a task each minute, while the other tests run."""
-    definition = roadstead.define("minutely", container(script="echo tick", logConfiguration=awslogs()))
-    events.put_rule(Name="minutely", ScheduleExpression="rate(1 minute)")
-    events.put_targets(Rule="minutely", Targets=[task_target(roadstead, definition)])
 
 
 def test_buses_rules_and_targets_as_stock_clients_see_them(roadstead, events):
@@ -169,8 +167,21 @@ def test_no_event_is_lost_and_none_runs_twice_over_kill_9(roadstead, events):
     assert events.describe_rule(Name="counted")["State"] == "ENABLED"
 
 
-def test_a_rule_runs_a_task_each_minute(roadstead, events):
-    found = until(lambda: started_by(roadstead, "minutely"), MINUTES, "a task of the rule with a rate")
-    assert roadstead.output(found[0]) == ["tick"]
+def test_a_rule_runs_a_task_each_minute(roadstead, events, clock):
+    definition = roadstead.define("minutely", container(script="echo tick", logConfiguration=awslogs()))
+    events.put_rule(Name="minutely", ScheduleExpression="rate(1 minute)")
+    events.put_targets(Rule="minutely", Targets=[task_target(roadstead, definition)])
+    due = clock.now()
+    for runs in (1, 2):
+        due += datetime.timedelta(minutes=1)
+        assert len(started_by(roadstead, "minutely")) == runs - 1
+        roadstead.kill()
+        clock.shortly_before(due)
+        roadstead.up()
+        found = until(lambda: len(started_by(roadstead, "minutely")) == runs and started_by(roadstead, "minutely"),
+                      what="a task of the rule with a rate")
+    made = sorted(roadstead.task(task)["createdAt"] for task in found)
+    assert 50 < (made[1] - made[0]).total_seconds() < 70, made
+    assert {tuple(roadstead.output(task)) for task in found} == {("tick",)}
     events.disable_rule(Name="minutely")
     assert roadstead.aws("events", "list-rules", "--name-prefix", "minutely")["Rules"][0]["State"] == "DISABLED"

@@ -10,12 +10,17 @@ from harness import ACCOUNT, REGION, SLEEP, awslogs, container, exit_codes, unti
 
 ROLE = f"arn:aws:iam::{ACCOUNT}:role/runs"
 OFF = {"Mode": "OFF"}
-# Two runs of a rate of a minute, which begins a minute after the schedule is made.
-MINUTES = 240
 
 
 def arn(service, resource):
     return f"arn:aws:{service}:{REGION}:{ACCOUNT}:{resource}"
+
+
+@pytest.fixture(scope="module")
+def roadstead(fresh, clock):
+    made = fresh(start=False)
+    made.env = clock.env
+    return made.up()
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +62,6 @@ def is_gone(scheduler, name):
         scheduler.get_schedule(Name=name)
     except scheduler.exceptions.ResourceNotFoundException:
         return True
-
-
-@pytest.fixture(scope="module", autouse=True)
-def minutely(roadstead, scheduler):
-    """Schedules that run a task each minute, while the other tests run; of the second, one at a time."""
-    quick = roadstead.define("minutely", container(script="echo tick", logConfiguration=awslogs()))
-    create(scheduler, "minutely", "rate(1 minute)", target(roadstead, quick))
-    slow = roadstead.define("single", container(script=SLEEP))
-    one = {"EcsParameters": {"Tags": [{"key": "roadstead:concurrency", "value": "1"}]}}
-    create(scheduler, "single", "rate(1 minute)", target(roadstead, slow, **one))
 
 
 def test_schedules_and_groups_as_stock_clients_see_them(roadstead, scheduler):
@@ -158,28 +153,32 @@ def test_a_run_that_was_missed_runs_late(roadstead, scheduler):
     assert "TaskDefinition not found" in failure["message"]
 
 
-def test_a_schedule_runs_each_minute_over_kill_9(roadstead, scheduler):
-    until(lambda: started_by(roadstead, "minutely"), MINUTES, "a first run")
-    roadstead.kill()
-    roadstead.up()
-    first = len(started_by(roadstead, "minutely"))
-    found = until(lambda: len(started_by(roadstead, "minutely", "STOPPED")) > first and started_by(roadstead, "minutely"),
-                  MINUTES, "a run after the restart")
-    made = sorted(roadstead.task(task)["createdAt"] for task in found)
-    pauses = [(later - earlier).total_seconds() for earlier, later in zip(made, made[1:])]
-    assert all(pause > 30 for pause in pauses), f"none ran twice: {pauses}"
-    assert {tuple(roadstead.output(task)) for task in found} == {("tick",)}
+def test_schedules_run_each_minute_over_kill_9(roadstead, scheduler, clock):
+    """Of the second one run goes on at a time, and the next waits for its end."""
+    quick = roadstead.define("minutely", container(script="echo tick", logConfiguration=awslogs()))
+    create(scheduler, "minutely", "rate(1 minute)", target(roadstead, quick))
+    slow = roadstead.define("single", container(script=SLEEP))
+    one = {"EcsParameters": {"Tags": [{"key": "roadstead:concurrency", "value": "1"}]}}
+    create(scheduler, "single", "rate(1 minute)", target(roadstead, slow, **one))
+    due = clock.now()
+    for runs in (1, 2):
+        found = until(lambda: len(started_by(roadstead, "minutely", "STOPPED")) == runs and started_by(roadstead, "minutely"),
+                      what="the first run, which is at once, and the next")
+        [task] = until(lambda: started_by(roadstead, "single"), what="a run of which one goes on at a time")
+        roadstead.running(task)
+        if runs == 1:
+            due += datetime.timedelta(minutes=1)
+            roadstead.kill()
+            clock.shortly_before(due)
+            roadstead.up()
+    made = sorted(roadstead.task(run)["createdAt"] for run in found)
+    assert len(made) == 2 and 50 < (made[1] - made[0]).total_seconds() < 70, f"none ran twice: {made}"
+    assert {tuple(roadstead.output(run)) for run in found} == {("tick",)}
     scheduler.delete_schedule(Name="minutely")
-
-
-def test_one_run_at_a_time_where_that_is_asked_for(roadstead, scheduler):
-    [task] = until(lambda: started_by(roadstead, "single"), MINUTES, "a first run")
-    roadstead.running(task)
-    second = roadstead.task(task)["createdAt"] + datetime.timedelta(seconds=66)
-    until(lambda: now() > second, MINUTES, "the time of the second run")
+    until(lambda: clock.now() > due + datetime.timedelta(seconds=5), what="the time of the second run")
     assert started_by(roadstead, "single") == [task], "the second waits"
     roadstead.stop(task)
-    found = until(lambda: len(started_by(roadstead, "single")) == 2 and started_by(roadstead, "single"), MINUTES, "the second")
+    found = until(lambda: len(started_by(roadstead, "single")) == 2 and started_by(roadstead, "single"), what="the second")
     scheduler.delete_schedule(Name="single")
     for task in found:
         roadstead.stop(task)

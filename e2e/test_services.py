@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from harness import CLUSTER, SLEEP, WEB, at_once, container, exit_codes, get, host_port, task_id, until
+from harness import CLUSTER, PATIENCE, SLEEP, WEB, at_once, awslogs, container, exit_codes, get, host_port, task_id, until
 
 # Few enough to ask all of them at once, so that no task is missed for want of knowing its port.
 PORTS = range(42000, 42024)
@@ -31,6 +31,17 @@ def service(roadstead):
 
     yield make
     roadstead.delete_services(made)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def restarting(roadstead):
+    """A task that takes its minute, while the other tests of this file run, which take as long: 60 s is the shortest period
+    there is, and supervisors measure it by the host's clock."""
+    script = "echo >> /v/count; echo run $(wc -l < /v/count); [ $(wc -l < /v/count) -ge 2 ] && exit 4; sleep 61; exit 1"
+    definition = roadstead.define("restarts", container(
+        script=script, restartPolicy={"enabled": True, "ignoredExitCodes": [4], "restartAttemptPeriod": 60},
+        mountPoints=[{"sourceVolume": "v", "containerPath": "/v"}], logConfiguration=awslogs()), volumes=[{"name": "v"}])
+    return roadstead.run(definition)[0]
 
 
 def tell(roadstead, name):
@@ -319,3 +330,9 @@ def test_a_deployment_is_stopped_and_rolled_back(roadstead, service):
         roadstead.ecs.stop_service_deployment(serviceDeploymentArn=arn[:-1] + ("a" if arn[-1] != "a" else "b"))
     with pytest.raises(roadstead.ecs.exceptions.NamespaceNotFoundException):
         roadstead.ecs.list_services_by_namespace(namespace="none")
+
+
+def test_a_container_that_lasted_is_started_again_in_its_place(roadstead, restarting):
+    task = roadstead.stopped(restarting, timeout=2 * PATIENCE)
+    assert roadstead.output(restarting, lines=2) == ["run 1", "run 2"]
+    assert exit_codes(task) == {"main": 4}
