@@ -186,10 +186,26 @@ def test_no_other_container_of_the_host_is_root_by_the_known_pair(roadstead, tmp
     assert " 200 " in done.stdout.splitlines()[0], done
 
 
+def test_as_many_files_may_be_open_as_the_host_allows(fresh):
+    """Whatever limit the program is started with; a container has its own."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, before[1]))
+    try:
+        roadstead = fresh()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert resource.prlimit(roadstead.process.pid, resource.RLIMIT_NOFILE) == (before[1],) * 2
+    told = container(script="echo $(ulimit -Sn) $(ulimit -Hn)", logConfiguration=awslogs())
+    arn = roadstead.run(roadstead.define("told", told))[0]
+    roadstead.stopped(arn)
+    # Its own, as far as this host lets limits be raised.
+    assert roadstead.output(arn)[0] in ("32768 65536", f"{min(32768, before[1])} {min(65536, before[1])}")
+
+
 def test_nobody_is_shut_out_by_what_others_hold(roadstead, keys):
     """More connections than there are places, all silent; and bodies of nobody's, which nobody waits for."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    places = min(8192, resource.prlimit(roadstead.process.pid, resource.RLIMIT_NOFILE)[0] // 2)
+    places = min(16384, resource.prlimit(roadstead.process.pid, resource.RLIMIT_NOFILE)[0] // 2)
     held = []
     try:
         for _ in range(places + 100):

@@ -231,7 +231,8 @@ fn behind_gate(logs: Stores, control: &Arc<Homes>, hosted: Vec<Box<dyn Hosts>>) 
     Ok(gate)
 }
 
-/// Half of the files that this process may have open are for connections, at most.
+/// Half of the files that this process may have open are for connections, at most; the other half is for the sockets of
+/// agents, two each, and for all else.
 fn front_door_limits() -> front_door::Limits {
     use rustix::process::{Resource, getrlimit};
     let limits = front_door::Limits::default();

@@ -63,7 +63,8 @@ pub struct Config {
 /// What one client may take.
 #[derive(Debug, Clone)]
 pub struct Limits {
-    /// Connections at a time; further ones take the place of those that have said nothing right for the longest time.
+    /// Connections at a time; further ones take the place of those that have said nothing right for the longest time. One that
+    /// a surface has taken over, as an agent's sockets, is none of them any more.
     pub connections: usize,
     /// Connections beyond those, for `/health` and for users of this host whom the known pair serves.
     pub reserve: usize,
@@ -96,7 +97,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            connections: 8192,
+            connections: 16_384,
             reserve: 64,
             head_bytes: 32 * 1024,
             headers: 100,
