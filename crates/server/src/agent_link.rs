@@ -15,7 +15,7 @@ use std::{sync::Arc, time::Duration};
 use agent_protocol::{acs, tcs};
 use async_trait::async_trait;
 use futures_util::{Sink, Stream};
-use tokio_tungstenite::tungstenite::{self, Message};
+use tokio_tungstenite::tungstenite::{self, Message, protocol::WebSocketConfig};
 use tokio_util::task::TaskTracker;
 
 pub use agent_protocol::acs::Connect as Hello;
@@ -95,6 +95,17 @@ impl Default for Limits {
             max_frame: 2 << 20,
             max_links: 50_000,
         }
+    }
+}
+
+impl Limits {
+    /// How the agents' sockets are made: with small buffers, as there are thousands of these, nearly always idle.
+    pub fn sockets(&self) -> WebSocketConfig {
+        WebSocketConfig::default()
+            .read_buffer_size(4 << 10)
+            .write_buffer_size(0)
+            .max_message_size(Some(self.max_frame))
+            .max_frame_size(Some(self.max_frame))
     }
 }
 

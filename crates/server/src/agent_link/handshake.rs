@@ -6,10 +6,7 @@ use http::{HeaderMap, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{
-        handshake::derive_accept_key,
-        protocol::{Role, WebSocketConfig},
-    },
+    tungstenite::{handshake::derive_accept_key, protocol::Role},
 };
 
 use super::{ACS_PATH, AgentLink, Frames, Limits, Refusal, RefusalKind, TCS_PATH, acs_session, tcs_session};
@@ -171,13 +168,8 @@ async fn socket(on_upgrade: hyper::upgrade::OnUpgrade, limits: Limits) -> Option
         }
         Err(_) => return None,
     };
-    // Small buffers: there are thousands of these, nearly always idle.
-    let config = WebSocketConfig::default()
-        .read_buffer_size(4 << 10)
-        .write_buffer_size(0)
-        .max_message_size(Some(limits.max_frame))
-        .max_frame_size(Some(limits.max_frame));
-    Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, Some(config)).await)
+    let config = Some(limits.sockets());
+    Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await)
 }
 
 fn switching(key: &str) -> Response<ReplyBody> {

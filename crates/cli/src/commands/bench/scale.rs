@@ -11,6 +11,11 @@ mod world;
 
 use std::path::PathBuf;
 
+use anyhow::Context;
+use nix::sys::{
+    resource::{UsageWho, getrusage},
+    time::TimeVal,
+};
 use serde_json::{Map, Value, json};
 
 use world::World;
@@ -120,9 +125,22 @@ impl Scale {
 
 /// What this process has in memory, in MiB.
 fn memory_mib() -> anyhow::Result<u64> {
-    use anyhow::Context;
     let status = std::fs::read_to_string("/proc/self/status")?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.trim().strip_suffix(" kB")).context("the kernel tells no VmRSS")?;
     Ok(kib.trim().parse::<u64>()? / 1024)
+}
+
+/// What this process has used of the processors, in user and kernel, in seconds.
+fn processor_time() -> anyhow::Result<f64> {
+    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
+    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
+    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
+}
+
+/// What this process has written to disks, in bytes.
+fn written() -> anyhow::Result<u64> {
+    let io = std::fs::read_to_string("/proc/self/io")?;
+    let line = io.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+    Ok(line.context("the kernel tells no write_bytes")?.parse()?)
 }

@@ -12,12 +12,12 @@ use agent_protocol::{
 };
 use anyhow::Context;
 use futures_util::{SinkExt, StreamExt};
-use nix::sys::{
-    resource::{UsageWho, getrusage},
-    time::TimeVal,
-};
 use serde_json::{Value, json};
-use server::{agent_link::AgentLink, keys, services::ecs::ClusterHandle};
+use server::{
+    agent_link::{AgentLink, Limits},
+    keys,
+    services::ecs::ClusterHandle,
+};
 use tokio::{
     io::DuplexStream,
     task::JoinSet,
@@ -26,7 +26,7 @@ use tokio::{
 use tokio_tungstenite::{WebSocketStream, tungstenite, tungstenite::protocol::Role};
 
 use super::{
-    CALLERS, agents,
+    CALLERS, agents, processor_time,
     world::{World, read, said},
 };
 
@@ -84,13 +84,6 @@ impl World {
     }
 }
 
-/// Of this process, in user and kernel, in seconds.
-fn processor_time() -> anyhow::Result<f64> {
-    let usage = getrusage(UsageWho::RUSAGE_SELF)?;
-    let seconds = |time: TimeVal| time.tv_sec() as f64 + time.tv_usec() as f64 / 1e6;
-    Ok(seconds(usage.user_time()) + seconds(usage.system_time()))
-}
-
 /// Both sockets of an agent.
 async fn connect(link: Arc<AgentLink>, instance: String) -> anyhow::Result<(Socket, Socket)> {
     let caller = keys::administrator("aws", "000000000000", "");
@@ -105,8 +98,9 @@ async fn connect(link: Arc<AgentLink>, instance: String) -> anyhow::Result<(Sock
     };
     let socket = || async {
         let (here, there) = tokio::io::duplex(PIPE);
-        let here = WebSocketStream::from_raw_socket(here, Role::Client, None).await;
-        (here, async { Some(WebSocketStream::from_raw_socket(there, Role::Server, None).await) })
+        let config = Some(Limits::default().sockets());
+        let here = WebSocketStream::from_raw_socket(here, Role::Client, config).await;
+        (here, async move { Some(WebSocketStream::from_raw_socket(there, Role::Server, config).await) })
     };
     let (acs, there) = socket().await;
     link.acs(hello.clone(), &caller, &place, "http://roadstead", there).await?;

@@ -9,28 +9,39 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use server::keys;
 
-use super::world::{World, read, said};
+use super::{
+    agents::Agents,
+    world::{World, read, said},
+};
 use crate::commands::bench::summary;
 
 /// Pages, or descriptions, of each kind.
 const LOOKS: usize = 500;
 /// Services that one DescribeServices names.
 const DESCRIBED: usize = 10;
+/// Tasks of each of them.
+const OF_SERVICE: usize = 500;
 
 impl World {
-    /// Pages of a hundred, one after another: of all tasks, of one family's, of one service's; and ten services at a time.
+    /// Pages of a hundred, one after another: of all tasks, of one family's, of one service's; and ten services at a time,
+    /// which are made for it beside the tasks that are there.
     pub async fn pages(&self) -> anyhow::Result<Value> {
+        let agents = Agents::start(self.cluster());
+        for number in 0..DESCRIBED {
+            self.create(json!({"serviceName": format!("described{number}"), "taskDefinition": "web",
+                "desiredCount": OF_SERVICE, "placementStrategy": self.placed()}))
+                .await?;
+        }
+        self.steady().await?;
+        drop(agents);
         let services: Vec<ServiceName> =
             self.cluster().read().state.services().map(|row| row.name.clone()).collect();
-        let mut told = json!({
+        Ok(json!({
             "list_tasks": self.list(&json!({}))?,
             "list_tasks_of_family": self.list(&json!({"family": "web"}))?,
-        });
-        if let Some(name) = services.first() {
-            told["list_tasks_of_service"] = self.list(&json!({"serviceName": name}))?;
-            told["describe_services"] = self.describe(&services)?;
-        }
-        Ok(told)
+            "list_tasks_of_service": self.list(&json!({"serviceName": services.first()}))?,
+            "describe_services": self.describe(&services)?,
+        }))
     }
 
     fn ctx(&self) -> ecs::Ctx {

@@ -16,7 +16,9 @@ use tokio::task::JoinSet;
 use super::{
     CALLERS,
     agents::{Agents, tell_all},
+    processor_time,
     world::{World, read, said},
+    written,
 };
 use crate::commands::bench::summary;
 
@@ -42,7 +44,7 @@ impl World {
 
     /// Starts so many tasks by RunTask, and has each reported RUNNING; all of it is on disk at the end.
     pub async fn tasks(&self, tasks: usize) -> anyhow::Result<Value> {
-        let began = Instant::now();
+        let (began, used, wrote) = (Instant::now(), processor_time()?, written()?);
         let mut working = JoinSet::new();
         for caller in 0..CALLERS {
             let calls = (caller..tasks.div_ceil(BY_TEN)).step_by(CALLERS).count();
@@ -66,10 +68,13 @@ impl World {
         }
         let seconds = began.elapsed().as_secs_f64();
         let running = self.cluster().read().state.totals().task_counts().0;
+        let of_each = |whole: f64| whole / f64::from(running.max(1));
         let told = summary(times);
         Ok(json!({
             "running": running, "seconds": seconds, "tasks_per_second": f64::from(running) / seconds,
             "run_p50_ms": told["p50_ms"], "run_p99_ms": told["p99_ms"],
+            "processor_us_of_each": of_each((processor_time()? - used) * 1e6),
+            "written_bytes_of_each": of_each((written()? - wrote) as f64),
         }))
     }
 
