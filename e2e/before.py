@@ -61,7 +61,11 @@ def old(found):
             continue
         else:
             assert version == 1, key
-        yield ("a/" if shard == "@" else f"c/{shard}/") + key.split("/", 4)[4], row.encode(), revision
+        if kind in ("task", "kept-task"):
+            # Its id, of which the time stands first today.
+            name = "".join(reversed(name.split("-")))
+        path = f"{kind}/{name}" if name else kind
+        yield ("a/" if shard == "@" else f"c/{shard}/") + path, row.encode(), revision
 
 
 def put(db, key, value, revision):

@@ -69,11 +69,20 @@ pub trait Table: Clone + Debug + PartialEq + Send + Sync + 'static {
     /// The key within the shard: `<kind>/<id>`.
     fn path(key: &Self::Key) -> String;
 
-    /// Reads a stored row back; `path` is its key within the shard.
+    /// Reads a stored row back; `path` is its key within the shard. With it comes its path of today, where an earlier
+    /// version stored it under another one.
     ///
     /// # Errors
     /// What is wrong with it.
-    fn decode(path: &str, value: &[u8]) -> Result<Self, Unreadable>;
+    fn decode_at(path: &str, value: &[u8]) -> Result<(Self, Option<String>), Unreadable>;
+
+    /// The same, wherever it is stored.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    fn decode(path: &str, value: &[u8]) -> Result<Self, Unreadable> {
+        Self::decode_at(path, value).map(|(row, _)| row)
+    }
 }
 
 /// A change to one row.
@@ -142,6 +151,11 @@ fn open(value: &[u8]) -> Option<(u32, &str)> {
 pub trait KeyPart: Clone + Ord + Debug + Send + Sync + 'static {
     /// Writes it behind `<kind>/`; nothing where a kind has one row only.
     fn write(&self, out: &mut String);
+
+    /// As earlier versions wrote it, where that was otherwise.
+    fn earlier(&self) -> Option<String> {
+        None
+    }
 }
 
 impl KeyPart for () {
@@ -245,15 +259,23 @@ macro_rules! rows {
                 }
             }
 
-            fn decode(path: &str, value: &[u8]) -> Result<Row, $crate::Unreadable> {
+            fn decode_at(path: &str, value: &[u8]) -> Result<(Row, Option<String>), $crate::Unreadable> {
                 let kind = path.split('/').next().unwrap_or_default();
                 let row = match kind {
                     $($kind => Row::$variant(std::sync::Arc::new($crate::row::decode(value)?)),)+
                     _ => return Err($crate::Unreadable::Kind),
                 };
                 // A row that names another key than its own would be found under neither.
-                let own = <Row as $crate::Table>::path(&$crate::Table::key(&row));
-                if own == path { Ok(row) } else { Err($crate::Unreadable::Misplaced(own)) }
+                let key = $crate::Table::key(&row);
+                let own = <Row as $crate::Table>::path(&key);
+                if own == path {
+                    return Ok((row, None));
+                }
+                let earlier = match &key {
+                    $(Key::$variant(id) => $crate::row::KeyPart::earlier(id),)+
+                };
+                let is_earlier = earlier.is_some_and(|id| path == format!("{kind}/{id}"));
+                if is_earlier { Ok((row, Some(own))) } else { Err($crate::Unreadable::Misplaced(own)) }
             }
         }
     };

@@ -12,6 +12,10 @@ use super::aside::Aside;
 
 /// Rows that are handed on together.
 const AT_ONCE: usize = 256;
+/// Rows that one commit moves to other keys, at most.
+const MOVED: usize = 1000;
+/// Bytes after which it moves no more.
+const MOVED_BYTES: usize = 2 << 20;
 /// So many times as many are read before those before are taken.
 const AHEAD: usize = 16;
 
@@ -20,11 +24,11 @@ pub trait Loads {
     /// The service's name in the keys.
     fn service(&self) -> &'static str;
 
-    /// Takes one.
+    /// Takes one. Gives where in its shard it is to be from now on, if an earlier version stored it elsewhere.
     ///
     /// # Errors
     /// What is wrong with it.
-    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<(), Unreadable>;
+    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<Option<String>, Unreadable>;
 
     /// All rows were read. Makes what is gone anew, where something stands on it: gives those rows with their keys, to be
     /// stored.
@@ -46,11 +50,13 @@ pub struct Lost<'a> {
 /// Reads them. An error is the store's alone.
 pub fn load(store: &dyn Store, now: Timestamp, services: &mut [&mut dyn Loads]) -> Result<Aside, Error> {
     let mut bad: Vec<(Entry, String)> = Vec::new();
-    each(store, |entry| {
-        if let Err(reason) = take(&entry, services) {
-            bad.push((entry, reason));
-        }
+    let mut moved: Vec<(String, String)> = Vec::new();
+    each(store, |entry| match take(&entry, services) {
+        Ok(None) => {}
+        Ok(Some(to)) => moved.push((entry.key, to)),
+        Err(reason) => bad.push((entry, reason)),
     })?;
+    move_all(store, &moved)?;
     for (entry, reason) in &bad {
         let key = &entry.key;
         tracing::error!(key, reason, "a row cannot be read; it is set aside: docs/repair.md");
@@ -95,14 +101,37 @@ fn each(store: &dyn Store, mut take: impl FnMut(Entry)) -> Result<(), Error> {
     })
 }
 
-fn take(entry: &Entry, services: &mut [&mut dyn Loads]) -> Result<(), String> {
+/// Takes it; gives the key that it is to have from now on, if it has another one.
+fn take(entry: &Entry, services: &mut [&mut dyn Loads]) -> Result<Option<String>, String> {
     if !entry.whole {
         return Err("it does not match its checksum".to_owned());
     }
     let parts = KeyParts::parse(&entry.key);
     let taken = parts.ok_or(Unreadable::Kind).and_then(|parts| {
         let service = services.iter_mut().find(|service| service.service() == parts.service);
-        service.ok_or(Unreadable::Kind)?.take(&parts, &entry.value)
+        let path = service.ok_or(Unreadable::Kind)?.take(&parts, &entry.value)?;
+        Ok(path.map(|path| entry.key[..entry.key.len() - parts.row.len()].to_owned() + &path))
     });
     taken.map_err(|error| error.to_string())
+}
+
+/// Moves rows of an earlier version to their keys of today, each in one piece, before anything of them can change: a start
+/// that is interrupted is gone on from by the next.
+fn move_all(store: &dyn Store, moved: &[(String, String)]) -> Result<(), Error> {
+    for some in moved.chunks(MOVED) {
+        let mut commit = Commit::new();
+        for (from, to) in some {
+            if let Some(entry) = store.get(from)? {
+                commit = commit.delete(from.as_str()).put(to.as_str(), entry.value);
+            }
+            if commit.size() >= MOVED_BYTES {
+                store.commit(mem::take(&mut commit))?;
+            }
+        }
+        store.commit(commit)?;
+    }
+    if !moved.is_empty() {
+        tracing::info!(rows = moved.len(), "rows of an earlier version have their keys of this one");
+    }
+    Ok(())
 }

@@ -54,15 +54,15 @@ impl<D: Domain> Loads for Found<D> {
         D::SERVICE
     }
 
-    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<(), Unreadable> {
+    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<Option<String>, Unreadable> {
         if parts.shard != MAIN {
             return Err(Unreadable::Kind);
         }
-        let row = D::Rows::decode(parts.row, value)?;
+        let (row, moved) = D::Rows::decode_at(parts.row, value)?;
         let place: Place = (parts.account.into(), parts.region.into());
         let state = self.0.entry(place).or_insert_with_key(|place| D::new(&id::<D>(place)));
         state.apply(&Change::Put(row));
-        Ok(())
+        Ok(moved)
     }
 }
 

@@ -58,7 +58,8 @@ macro_rules! id {
     };
 }
 
-/// Declares an identifier of 128 bits that is a type of its own; so many of the last bits come first where they are in order.
+/// Declares an identifier of 128 bits that is a type of its own; so many of the last bits come first where they are in order,
+/// and in keys.
 macro_rules! id128 {
     ($(#[$doc:meta])* $name:ident, $first:literal) => {
         $(#[$doc])*
@@ -98,8 +99,17 @@ macro_rules! id128 {
         }
 
         impl KeyPart for $name {
+            /// What comes first is set apart, which tells it from keys of earlier versions.
             fn write(&self, out: &mut String) {
-                self.0.write(out);
+                let text = self.0.to_string();
+                let (rest, first) = text.split_at(text.len() - $first / 4);
+                out.push_str(first);
+                out.push_str(if first.is_empty() { "" } else { "-" });
+                out.push_str(rest);
+            }
+
+            fn earlier(&self) -> Option<String> {
+                ($first > 0).then(|| self.0.to_string())
             }
         }
     };
@@ -107,7 +117,7 @@ macro_rules! id128 {
 
 id128!(
     /// The last part of a task's ARN: 32 hexadecimal digits. They are in the order of time (`Ids::id_at`), so that what is
-    /// new, and changes most, stands side by side in every index: among a million it costs what it costs among few.
+    /// new, and changes most, stands side by side in every index and on disk: among a million it costs what it costs among few.
     TaskId,
     48
 );

@@ -61,6 +61,51 @@ fn older_rows_are_read_and_everything_else_is_told_apart() {
     }
 }
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Turned {
+    id: Name,
+}
+
+impl Row for Turned {
+    fn weight(&self) -> usize {
+        8
+    }
+}
+
+/// Was stored as it reads, and is stored from behind.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Name(String);
+
+impl KeyPart for Name {
+    fn write(&self, out: &mut String) {
+        out.extend(self.0.chars().rev());
+    }
+
+    fn earlier(&self) -> Option<String> {
+        Some(self.0.clone())
+    }
+}
+
+mod turned {
+    use super::{Name, Turned};
+
+    crate::rows! {
+        /// Rows whose keys were others.
+        "turned" Turned(Turned, Name): |row| row.id.clone(),
+    }
+}
+
+#[test]
+fn a_row_is_read_under_the_key_that_it_had_and_says_which_one_it_has() {
+    let value = br#"{"v":1,"row":{"id":"abc"}}"#;
+    let at = |path| turned::Row::decode_at(path, value).map(|(_, moved)| moved);
+    assert_eq!(at("turned/cba").unwrap(), None);
+    assert_eq!(at("turned/abc").unwrap().as_deref(), Some("turned/cba"));
+    for path in ["turned/bac", "turned/abc/", "turnedabc", "turned"] {
+        assert!(at(path).is_err(), "{path}");
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_bytes_break_the_reader(bytes: Vec<u8>) {

@@ -279,7 +279,7 @@ impl Session for Connected {
             let id = candidate.task_arn.as_deref().and_then(|arn| arn.rsplit('/').next());
             let Some(id) = id else { return false };
             let Some(task) = TaskId::parse(id).and_then(|id| visible.state.task(&id)) else {
-                let kept = self.aside.may_be(&self.link.cluster.task_key(id));
+                let kept = self.link.cluster.task_keys(id).any(|key| self.aside.may_be(&key));
                 if kept {
                     tracing::warn!(
                         task = id,

@@ -37,20 +37,20 @@ impl Loads for Found {
         Cluster::SERVICE
     }
 
-    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<(), Unreadable> {
+    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<Option<String>, Unreadable> {
         if parts.shard == MAIN {
-            let row = account::Row::decode(parts.row, value)?;
+            let (row, moved) = account::Row::decode_at(parts.row, value)?;
             self.of(parts).account.apply(&account::Change::Put(row));
-            return Ok(());
+            return Ok(moved);
         }
-        let row = Row::decode(parts.row, value)?;
+        let (row, moved) = Row::decode_at(parts.row, value)?;
         if let Row::Cluster(row) = &row
             && row.name != parts.shard
         {
             return Err(Unreadable::Misplaced(row.name.clone()));
         }
         self.cluster(parts).apply(&Change::Put(row));
-        Ok(())
+        Ok(moved)
     }
 
     fn mend(&mut self, lost: &Lost) -> Vec<(String, Vec<u8>)> {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use ::ecs::{
     Account, Cluster, Txn,
-    cluster::{InstanceId, assigned},
+    cluster::{InstanceId, Key, Row, TaskId, assigned},
 };
 use ecs_model::errors;
-use state::ShardId;
+use state::{ShardId, Table};
 use wire::Error;
 
 use super::wakers::Wakers;
@@ -38,9 +38,11 @@ impl ClusterHandle {
         self.shard.id()
     }
 
-    /// The key in the store of a task's row.
-    pub(super) fn task_key(&self, id: &str) -> String {
-        self.id().key(&format!("task/{id}"))
+    /// The keys in the store that a task's row may have had when it was set aside.
+    pub(super) fn task_keys(&self, id: &str) -> impl Iterator<Item = String> {
+        let now = TaskId::parse(id).map(|id| Row::path(&Key::Task(id)));
+        let earlier = format!("task/{id}");
+        now.into_iter().chain([earlier]).map(|row| self.id().key(&row))
     }
 
     /// The cluster as it stands on disk.

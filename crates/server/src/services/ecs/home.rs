@@ -244,16 +244,18 @@ impl Home {
     /// What could not be stored.
     pub async fn give_up(&self, cluster: &ClusterHandle, id: &str) -> Result<bool, Error> {
         let is_there = TaskId::parse(id).is_some_and(|id| cluster.read().state.task(&id).is_some());
-        let (key, store, aside) = (cluster.task_key(id), self.runtime.store(), self.runtime.aside());
-        if is_there || !aside.may_be(&key) {
+        let (store, aside) = (self.runtime.store(), self.runtime.aside());
+        if is_there || !cluster.task_keys(id).any(|key| aside.may_be(&key)) {
             return Ok(false);
         }
-        let commits = aside.give_up(store.as_ref(), &key);
-        for commit in commits.map_err(|error| could_not_be_stored(&error))? {
-            let (tell, told) = tokio::sync::oneshot::channel();
-            store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
-            let stored = told.await.unwrap_or(Err(store::Error::Closed));
-            stored.map_err(|error| could_not_be_stored(&error))?;
+        for key in cluster.task_keys(id) {
+            let commits = aside.give_up(store.as_ref(), &key);
+            for commit in commits.map_err(|error| could_not_be_stored(&error))? {
+                let (tell, told) = tokio::sync::oneshot::channel();
+                store.submit(commit, Box::new(move |outcome| drop(tell.send(outcome))));
+                let stored = told.await.unwrap_or(Err(store::Error::Closed));
+                stored.map_err(|error| could_not_be_stored(&error))?;
+            }
         }
         cluster.wakers().ask_what_runs();
         Ok(true)

@@ -74,6 +74,12 @@ fn id(arn: &str) -> &str {
     arn.rsplit('/').next().unwrap()
 }
 
+/// Whether the key is that of a task's row: the time stands first in it.
+fn is_of(key: &str, arn: &str) -> bool {
+    let (rest, time) = id(arn).split_at(20);
+    key.ends_with(&format!("/task/{time}-{rest}"))
+}
+
 fn named(arn: &str) -> acs::TaskIdentifier {
     acs::TaskIdentifier { task_arn: Some(arn.to_owned()), ..Default::default() }
 }
@@ -144,7 +150,7 @@ async fn check(api: &Api, filled: &Filled, key: &str) {
     let candidates = || filled.tasks.iter().map(|arn| named(arn)).collect::<Vec<_>>();
     assert_eq!(session.verify_stop(candidates()).await, [], "no container is ended for {key}");
     let described = api.ok("DescribeTasks", json!({"cluster": "c", "tasks": filled.tasks})).await;
-    let lost = filled.tasks.iter().filter(|arn| key.ends_with(id(arn))).count();
+    let lost = filled.tasks.iter().filter(|arn| is_of(key, arn)).count();
     assert_eq!(described["tasks"].as_array().unwrap().len(), 2 - lost, "{key}");
     let listed = api.ok("ListContainerInstances", json!({"cluster": "c"})).await;
     assert_eq!(listed["containerInstanceArns"], json!([filled.instance]), "{key}");
@@ -157,7 +163,7 @@ async fn check(api: &Api, filled: &Filled, key: &str) {
     for arn in &filled.tasks {
         let stop = api.call("StopTask", json!({"cluster": "c", "task": arn})).await.unwrap();
         assert_eq!(stop["task"]["taskArn"], json!(arn), "{key}");
-        if key.ends_with(id(arn)) {
+        if is_of(key, arn) {
             while !matches!(session.next().await, Some(Assignment::Manifest)) {}
             assert_eq!(session.verify_stop(candidates()).await, [named(arn)], "now it may end");
             assert!(api.call("StopTask", json!({"cluster": "c", "task": arn})).await.is_err());
@@ -211,7 +217,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11-29-ecs.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-30-ecs.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
@@ -241,6 +247,9 @@ async fn rows_of_every_version_are_read() {
         let shown: BTreeSet<String> = shown.map(|event| event["id"].as_str().unwrap().to_owned()).collect();
         let now = self::rows(store.as_ref());
         assert!(!shown.is_empty() && shown == said(&rows) && shown == said(&now), "{shown:?}");
+        let in_order = tasks["taskArns"].as_array().unwrap().iter().map(|arn| arn.as_str().unwrap());
+        assert!(in_order.clone().all(|arn| now.keys().any(|key| is_of(key, arn))), "{:?}", now.keys());
+        assert_eq!(now.keys().filter(|key| kind(key) == "task").count(), in_order.count(), "none twice");
         let service = &now[&format!("{OWN}c/service/s")];
         assert!(service.starts_with(b"{\"v\":3,"), "{}", String::from_utf8_lossy(service));
         files += 1;
