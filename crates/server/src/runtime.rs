@@ -26,7 +26,7 @@ use crate::{
 pub use aside::Aside;
 pub(crate) use clock::Clock;
 pub use clock::{now, undoubted};
-pub use load::{Loads, Lost};
+pub use load::{AnyRow, Loads, Lost, Reads};
 pub(crate) use shard::could_not_be_stored;
 pub use shard::{Follow, Setting, Shard, Visible};
 pub use shards::{Found, PortsOf, Shards, Started};

@@ -48,7 +48,9 @@ fn find(state: &Path) -> anyhow::Result<Vec<Failure>> {
         let mut loads = hosted.iter_mut().map(|host| host.loads());
         if let Some(loads) = loads.find(|loads| loads.service() == parts.service) {
             // What cannot be read is the next start's to set aside.
-            drop(loads.take(&parts, &entry.value));
+            if let Ok((row, _)) = loads.reads()(&parts, &entry.value) {
+                loads.take(&parts, row);
+            }
         }
     })?;
     let mut found = Vec::new();

@@ -1,8 +1,8 @@
-//! Reads all rows from the store at start, and has each applied as it is read. A row that cannot be read is set aside,
-//! with its bytes and its key said, and everything else is kept; what the others need of it is made anew where that
-//! can be.
+//! Reads all rows from the store at start: one thread takes them from the disk and reads their JSON, another has each taken
+//! into its service's state. A row that cannot be read is set aside, with its bytes and its key said, and everything else
+//! is kept; what the others need of it is made anew where that can be.
 
-use std::{mem, panic::resume_unwind, sync::mpsc, thread};
+use std::{any::Any, mem, panic::resume_unwind, sync::mpsc, thread};
 
 use state::{Unreadable, shard::KeyParts};
 use store::{Commit, Entry, Error, Span, Store, aside};
@@ -24,11 +24,11 @@ pub trait Loads {
     /// The service's name in the keys.
     fn service(&self) -> &'static str;
 
-    /// Takes one. Gives where in its shard it is to be from now on, if an earlier version stored it elsewhere.
-    ///
-    /// # Errors
-    /// What is wrong with it.
-    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<Option<String>, Unreadable>;
+    /// What reads a row of it; on another thread.
+    fn reads(&self) -> Reads;
+
+    /// Takes one that was read so, in the order of the store.
+    fn take(&mut self, parts: &KeyParts, row: AnyRow);
 
     /// All rows were read. Makes what is gone anew, where something stands on it: gives those rows with their keys, to be
     /// stored.
@@ -36,6 +36,13 @@ pub trait Loads {
         Vec::new()
     }
 }
+
+/// Reads a stored row. Errors: what is wrong with it.
+pub type Reads = fn(&KeyParts, &[u8]) -> Result<(AnyRow, Option<String>), Unreadable>;
+
+/// A row of whichever service, as it was read. With it comes where in its shard it is to be from now on, if an earlier
+/// version stored it elsewhere.
+pub type AnyRow = Box<dyn Any + Send>;
 
 /// What could not be read, of all services.
 pub struct Lost<'a> {
@@ -51,10 +58,15 @@ pub struct Lost<'a> {
 pub fn load(store: &dyn Store, now: Timestamp, services: &mut [&mut dyn Loads]) -> Result<Aside, Error> {
     let mut bad: Vec<(Entry, String)> = Vec::new();
     let mut moved: Vec<(String, String)> = Vec::new();
-    each(store, |entry| match take(&entry, services) {
-        Ok(None) => {}
-        Ok(Some(to)) => moved.push((entry.key, to)),
-        Err(reason) => bad.push((entry, reason)),
+    let reads: Vec<(&str, Reads)> =
+        services.iter().map(|service| (service.service(), service.reads())).collect();
+    each(store, &reads, |found| match found {
+        Found::Row { key, of, row, moved: to } => {
+            let parts = KeyParts::parse(&key).expect("it was taken apart before");
+            services[of].take(&parts, row);
+            moved.extend(to.map(|to| (key, to)));
+        }
+        Found::Bad(entry, reason) => bad.push((entry, reason)),
     })?;
     move_all(store, &moved)?;
     for (entry, reason) in &bad {
@@ -77,17 +89,31 @@ pub fn load(store: &dyn Store, now: Timestamp, services: &mut [&mut dyn Loads]) 
     Ok(aside)
 }
 
-/// Hands all rows on, but those that were set aside. The next ones are read from the disk meanwhile.
-fn each(store: &dyn Store, mut take: impl FnMut(Entry)) -> Result<(), Error> {
+/// What was found in the store.
+enum Found {
+    Row {
+        key: String,
+        /// Which of the services it is of.
+        of: usize,
+        row: AnyRow,
+        /// The key that it is to have from now on, if it has another one.
+        moved: Option<String>,
+    },
+    /// What cannot be read, and why.
+    Bad(Entry, String),
+}
+
+/// Hands all rows on, but those that were set aside. The next ones are read meanwhile.
+fn each(store: &dyn Store, reads: &[(&str, Reads)], mut take: impl FnMut(Found)) -> Result<(), Error> {
     thread::scope(|scope| {
-        let (tell, told) = mpsc::sync_channel::<Vec<Entry>>(AHEAD);
+        let (tell, told) = mpsc::sync_channel::<Vec<Found>>(AHEAD);
         let reader = scope.spawn(move || {
             let mut some = Vec::with_capacity(AT_ONCE);
             // Whoever takes them ends by a panic alone.
-            let hand = |some: Vec<Entry>| drop(tell.send(some));
+            let hand = |some: Vec<Found>| drop(tell.send(some));
             let read = store.scan(&Span::all(), &mut |entry: Entry| {
                 if !entry.key.starts_with(aside::PREFIX) {
-                    some.push(entry);
+                    some.push(read(entry, reads));
                 }
                 if some.len() == AT_ONCE {
                     hand(mem::replace(&mut some, Vec::with_capacity(AT_ONCE)));
@@ -101,18 +127,20 @@ fn each(store: &dyn Store, mut take: impl FnMut(Entry)) -> Result<(), Error> {
     })
 }
 
-/// Takes it; gives the key that it is to have from now on, if it has another one.
-fn take(entry: &Entry, services: &mut [&mut dyn Loads]) -> Result<Option<String>, String> {
+fn read(entry: Entry, reads: &[(&str, Reads)]) -> Found {
     if !entry.whole {
-        return Err("it does not match its checksum".to_owned());
+        return Found::Bad(entry, "it does not match its checksum".to_owned());
     }
-    let parts = KeyParts::parse(&entry.key);
-    let taken = parts.ok_or(Unreadable::Kind).and_then(|parts| {
-        let service = services.iter_mut().find(|service| service.service() == parts.service);
-        let path = service.ok_or(Unreadable::Kind)?.take(&parts, &entry.value)?;
-        Ok(path.map(|path| entry.key[..entry.key.len() - parts.row.len()].to_owned() + &path))
+    let outcome = KeyParts::parse(&entry.key).ok_or(Unreadable::Kind).and_then(|parts| {
+        let of = reads.iter().position(|(service, _)| *service == parts.service).ok_or(Unreadable::Kind)?;
+        let (row, path) = reads[of].1(&parts, &entry.value)?;
+        let moved = path.map(|path| entry.key[..entry.key.len() - parts.row.len()].to_owned() + &path);
+        Ok((of, row, moved))
     });
-    taken.map_err(|error| error.to_string())
+    match outcome {
+        Ok((of, row, moved)) => Found::Row { key: entry.key, of, row, moved },
+        Err(error) => Found::Bad(entry, error.to_string()),
+    }
 }
 
 /// Moves rows of an earlier version to their keys of today, each in one piece, before anything of them can change: a start

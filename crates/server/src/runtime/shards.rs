@@ -12,7 +12,7 @@ use wire::Error;
 
 use super::{
     Place,
-    load::Loads,
+    load::{AnyRow, Loads, Reads},
     shard::{Setting, Shard},
 };
 
@@ -54,15 +54,21 @@ impl<D: Domain> Loads for Found<D> {
         D::SERVICE
     }
 
-    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<Option<String>, Unreadable> {
-        if parts.shard != MAIN {
-            return Err(Unreadable::Kind);
+    fn reads(&self) -> Reads {
+        |parts, value| {
+            if parts.shard != MAIN {
+                return Err(Unreadable::Kind);
+            }
+            let (row, moved) = D::Rows::decode_at(parts.row, value)?;
+            Ok((Box::new(row), moved))
         }
-        let (row, moved) = D::Rows::decode_at(parts.row, value)?;
+    }
+
+    fn take(&mut self, parts: &KeyParts, row: AnyRow) {
+        let row = *row.downcast::<D::Rows>().expect("it is what `reads` gives");
         let place: Place = (parts.account.into(), parts.region.into());
         let state = self.0.entry(place).or_insert_with_key(|place| D::new(&id::<D>(place)));
         state.apply(&Change::Put(row));
-        Ok(moved)
     }
 }
 

@@ -17,7 +17,7 @@ use store::aside;
 use wire::Timestamp;
 
 use super::home::shard_id;
-use crate::runtime::{Loads, Lost, Place};
+use crate::runtime::{AnyRow, Loads, Lost, Place, Reads};
 
 /// All of them.
 #[derive(Default)]
@@ -37,20 +37,29 @@ impl Loads for Found {
         Cluster::SERVICE
     }
 
-    fn take(&mut self, parts: &KeyParts, value: &[u8]) -> Result<Option<String>, Unreadable> {
+    fn reads(&self) -> Reads {
+        |parts, value| {
+            if parts.shard == MAIN {
+                let (row, moved) = account::Row::decode_at(parts.row, value)?;
+                return Ok((Box::new(row), moved));
+            }
+            let (row, moved) = Row::decode_at(parts.row, value)?;
+            match &row {
+                Row::Cluster(row) if row.name != parts.shard => Err(Unreadable::Misplaced(row.name.clone())),
+                _ => Ok((Box::new(row), moved)),
+            }
+        }
+    }
+
+    fn take(&mut self, parts: &KeyParts, row: AnyRow) {
+        const OF_READS: &str = "it is what `reads` gives";
         if parts.shard == MAIN {
-            let (row, moved) = account::Row::decode_at(parts.row, value)?;
+            let row = *row.downcast().expect(OF_READS);
             self.of(parts).account.apply(&account::Change::Put(row));
-            return Ok(moved);
+        } else {
+            let row = *row.downcast().expect(OF_READS);
+            self.cluster(parts).apply(&Change::Put(row));
         }
-        let (row, moved) = Row::decode_at(parts.row, value)?;
-        if let Row::Cluster(row) = &row
-            && row.name != parts.shard
-        {
-            return Err(Unreadable::Misplaced(row.name.clone()));
-        }
-        self.cluster(parts).apply(&Change::Put(row));
-        Ok(moved)
     }
 
     fn mend(&mut self, lost: &Lost) -> Vec<(String, Vec<u8>)> {
@@ -83,9 +92,13 @@ impl Found {
     }
 
     fn cluster(&mut self, parts: &KeyParts) -> &mut Cluster {
-        let id = shard_id(&(parts.account.into(), parts.region.into()), parts.shard);
         let found = self.of(parts);
-        found.clusters.entry(parts.shard.to_owned()).or_insert_with(|| Cluster::new(&id))
+        // Not by `entry`: it is asked for each row.
+        if !found.clusters.contains_key(parts.shard) {
+            let id = shard_id(&(parts.account.into(), parts.region.into()), parts.shard);
+            found.clusters.insert(parts.shard.to_owned(), Cluster::new(&id));
+        }
+        found.clusters.get_mut(parts.shard).expect("it was put there")
     }
 }
 
