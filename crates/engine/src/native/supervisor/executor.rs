@@ -105,6 +105,8 @@ fn run_init(program: impl FnOnce() -> ExecutorError) -> ! {
         libc::sigprocmask(libc::SIG_BLOCK, &all, std::ptr::null_mut());
         all
     };
+    // Before there is anybody to see another one; the program brings its own.
+    let _ = prctl_name(c"docker-init");
     match sys::fork() {
         Ok(sys::Fork::Child) => {
             take_terminal();
@@ -113,7 +115,6 @@ fn run_init(program: impl FnOnce() -> ExecutorError) -> ! {
             sys::exit_now(127)
         }
         Ok(sys::Fork::Parent(child)) => {
-            let _ = prctl_name(c"docker-init");
             sys::close_others(&[]);
             serve_init(child, &all)
         }
