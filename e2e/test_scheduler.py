@@ -4,7 +4,6 @@ import datetime
 import json
 
 import pytest
-from botocore.exceptions import ClientError
 
 from harness import ACCOUNT, REGION, SLEEP, awslogs, container, exit_codes, until
 

@@ -57,6 +57,11 @@ pub type Place = (Timestamp, TaskId);
 /// Tasks by class.
 type Classes = [OrdSet<Place>; 12];
 
+/// How many are of classes that `which` names.
+fn count(classes: &Classes, which: impl Fn(Class) -> bool) -> usize {
+    Class::all().filter(|class| which(*class)).map(|class| classes[class.index()].len()).sum()
+}
+
 /// The tasks of one deployment of a service, or revision of a daemon, that are not STOPPED.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Share {
@@ -151,16 +156,14 @@ impl Share {
 
     /// How many of the tasks that shall run are of a capacity provider and of classes that `which` names.
     pub fn count_of(&self, provider: &str, which: impl Fn(Class) -> bool) -> usize {
-        self.zones_of(provider, which).values().sum()
+        let zones = self.by_provider.get(provider).into_iter().flat_map(OrdMap::values);
+        zones.map(|classes| count(classes, &which)).sum()
     }
 
     /// Likewise, in each zone where it has any.
     pub fn zones_of(&self, provider: &str, which: impl Fn(Class) -> bool) -> BTreeMap<Zone, usize> {
         let zones = self.by_provider.get(provider).into_iter().flatten();
-        let of = |classes: &Classes| -> usize {
-            Class::all().filter(|class| which(*class)).map(|class| classes[class.index()].len()).sum()
-        };
-        zones.map(|(zone, classes)| (zone.clone(), of(classes))).collect()
+        zones.map(|(zone, classes)| (zone.clone(), count(classes, &which))).collect()
     }
 
     /// Of each zone at most `most` of the tasks of a capacity provider that shall run, are not protected, and are of classes
