@@ -62,6 +62,11 @@ impl<K: Ord + Clone, M: Ord + Clone> Agenda<K, M> {
         self.marks.iter()
     }
 
+    /// Has marked what another has.
+    pub fn recall(&mut self, other: &Agenda<K, M>) {
+        self.marks = other.marks.clone();
+    }
+
     /// Leaves a row alone until then, or until it is changed. `timer` is when it was to be looked at.
     pub fn set_aside(&mut self, key: &K, timer: Option<Timestamp>, until: Timestamp) {
         self.unplan(key, timer);

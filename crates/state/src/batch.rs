@@ -1,8 +1,11 @@
-//! A batch: what is due, commands, and the settling of all that they touched, gathered into one commit. Each runs
-//! on a copy of the state as the one before left it, so one that fails, or breaks an assertion, fails alone.
+//! A batch: what is due, commands, and the settling of all that they touched, gathered into one commit. Each runs on the
+//! state as the one before left it. One that fails half-way, or breaks an assertion, fails alone: the state is made anew, from
+//! a copy and what has changed since. A copy for each would cost more than the commands: whatever a command touches first
+//! is copied while there is another copy of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    mem,
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
@@ -34,6 +37,10 @@ pub trait Sink<T: Table> {
 /// A batch at work.
 pub struct Batch<D: Domain, S: Sink<D::Rows>> {
     state: D,
+    /// The state as it was before all that is `since`.
+    base: D,
+    /// What commands have changed, in order.
+    since: Vec<Change<D::Rows>>,
     ports: D::Ports,
     sink: S,
     keys: BTreeSet<KeyOf<D>>,
@@ -56,7 +63,17 @@ pub struct Done<D: Domain, S> {
 impl<D: Domain, S: Sink<D::Rows>> Batch<D, S> {
     /// Begins from a state.
     pub fn new(state: D, ports: D::Ports, sink: S) -> Batch<D, S> {
-        Batch { state, ports, sink, keys: BTreeSet::new(), bytes: 0, broken: Vec::new() }
+        let base = state.clone();
+        Batch {
+            state,
+            base,
+            since: Vec::new(),
+            ports,
+            sink,
+            keys: BTreeSet::new(),
+            bytes: 0,
+            broken: Vec::new(),
+        }
     }
 
     /// What the next steps see of others.
@@ -89,29 +106,61 @@ impl<D: Domain, S: Sink<D::Rows>> Batch<D, S> {
         ids: &mut Ids,
         command: impl FnOnce(&mut Txn<D>) -> Result<T, Error>,
     ) -> Option<Result<T, Error>> {
-        let mut txn = Txn::new(self.state.clone(), &self.ports, ctx, ids);
-        let before = &self.state;
+        let (done, is_whole) = self.run(ctx, ids, command);
+        if !is_whole {
+            self.make_anew();
+        }
+        done
+    }
+
+    /// Runs a step; with what came of it comes whether the state is whole: it failed before it had changed anything, or
+    /// not at all.
+    fn run<T>(
+        &mut self,
+        ctx: &Ctx,
+        ids: &mut Ids,
+        step: impl FnOnce(&mut Txn<D>) -> Result<T, Error>,
+    ) -> (Option<Result<T, Error>>, bool) {
+        let before = D::listens(&self.ports).then(|| self.state.clone());
+        let mut txn = Txn::new(&mut self.state, &self.ports, ctx, ids);
         let ran = catch_unwind(AssertUnwindSafe(|| {
-            let reply = command(&mut txn)?;
-            if !txn.changes.is_empty() {
+            let reply = step(&mut txn)?;
+            if let Some(before) = before.as_ref().filter(|_| !txn.changes.is_empty()) {
                 D::announce(&mut txn, before);
             }
             Ok(reply)
         }));
-        let reply = match ran.ok()? {
-            Ok(reply) => reply,
-            Err(error) => return Some(Err(error)),
+        let Txn { changes, bytes, .. } = txn;
+        let reply = match ran {
+            Ok(Ok(reply)) => reply,
+            Ok(Err(error)) => return (Some(Err(error)), changes.is_empty()),
+            Err(_) => return (None, false),
         };
-        let Txn { state, changes, bytes, .. } = txn;
-        if !changes.is_empty()
-            && let Err(error) = self.sink.take(&mut changes.values())
-        {
-            return Some(Err(error));
+        if changes.is_empty() {
+            return (Some(Ok(reply)), true);
         }
-        self.state = state;
+        if let Err(error) = self.sink.take(&mut changes.values()) {
+            return (Some(Err(error)), false);
+        }
         self.bytes += bytes;
-        self.keys.extend(changes.into_keys());
-        Some(Ok(reply))
+        self.keys.extend(changes.keys().cloned());
+        self.since.extend(changes.into_values());
+        (Some(Ok(reply)), true)
+    }
+
+    /// The state without what the last command did to it, which failed half-way. What was to be settled still is.
+    fn make_anew(&mut self) {
+        let given_up = mem::replace(&mut self.state, self.base.clone());
+        self.since.iter().for_each(|change| self.state.apply(change));
+        self.state.recall(&given_up);
+        self.state.agenda_mut().recall(given_up.agenda());
+        self.begin_here();
+    }
+
+    /// What fails from now on comes back to this state.
+    fn begin_here(&mut self) {
+        self.since.clear();
+        self.base = self.state.clone();
     }
 
     /// Does what is due. What breaks an assertion is set aside: the others have their turn.
@@ -145,6 +194,7 @@ impl<D: Domain, S: Sink<D::Rows>> Batch<D, S> {
                     self.state.set_aside(&key, until);
                 }
             }
+            self.begin_here();
         }
         let late: Vec<KeyOf<D>> =
             self.state.agenda().due_after(ctx.now.plus_millis(D::SHORTEST_MS)).cloned().collect();
@@ -156,13 +206,18 @@ impl<D: Domain, S: Sink<D::Rows>> Batch<D, S> {
         }
     }
 
+    /// A step of the state's own. It may write down in the state what it has seen, which is in no row: so one that fails is
+    /// undone by a copy.
     fn one(&mut self, ctx: &Ctx, ids: &mut Ids, key: KeyOf<D>, step: impl FnOnce(&mut Txn<D>)) {
-        let done = self.command(ctx, ids, |txn| {
+        self.begin_here();
+        let (done, _) = self.run(ctx, ids, |txn| {
             step(txn);
             Ok(())
         });
         if !matches!(done, Some(Ok(()))) {
+            self.state = self.base.clone();
             self.state.set_aside(&key, ctx.now.plus_millis(limits::ASIDE_MS));
+            self.begin_here();
             self.broken.push(key);
         }
     }
@@ -186,3 +241,6 @@ impl<T: Table> Sink<T> for BTreeMap<T::Key, Change<T>> {
 pub fn is_due<D: Domain>(state: &D, now: Timestamp) -> bool {
     state.agenda().wake_at().is_some_and(|at| at <= now)
 }
+
+#[cfg(test)]
+mod tests;

@@ -5,7 +5,7 @@ use wire::Timestamp;
 use crate::{Agenda, Change, ShardId, Table, Txn};
 
 /// The state of one shard: its rows with the indexes derived from them. Cloning is cheap (persistent maps): a
-/// snapshot is a clone, and undoing is dropping one.
+/// snapshot is a clone.
 pub trait Domain: Clone + Send + Sync + Sized + 'static {
     /// Its rows.
     type Rows: Table;
@@ -67,9 +67,19 @@ pub trait Domain: Clone + Send + Sync + Sized + 'static {
         (0, 0)
     }
 
+    /// Whether anybody wants to hear of what happens: [`Domain::announce`] is asked only then, since it takes a copy of the
+    /// state as it was before each step.
+    fn listens(_ports: &Self::Ports) -> bool {
+        false
+    }
+
     /// A step is done: says what others shall hear of what it has changed since `before`. Asked once for each step
-    /// that changed anything, so what costs something here must be wanted by somebody.
+    /// that changed anything, while somebody listens.
     fn announce(_txn: &mut Txn<Self>, _before: &Self) {}
+
+    /// The state was made anew from rows, as a command failed half-way: takes over from the one that is given up what is in no
+    /// row and would be missed. What the command did to it is to do no harm.
+    fn recall(&mut self, _given_up: &Self) {}
 
     /// Whether nothing is left of the shard, so that it may be let go of.
     fn gone(&self) -> bool {

@@ -1,5 +1,5 @@
-//! A command at work: it changes a private copy of the state, and every change is remembered as a row to store. One
-//! that fails leaves nothing behind.
+//! A command at work: it changes the state of its batch, which nobody else sees, and every change is remembered as a row
+//! to store. One that fails leaves nothing behind: the batch sees to that.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::{Change, Ctx, Domain, Ids, Table, domain::KeyOf, limits};
 /// A command at work on a shard.
 pub struct Txn<'a, D: Domain> {
     /// The state as this command has changed it so far.
-    pub state: D,
+    pub state: &'a mut D,
     /// What others' snapshots say.
     pub ports: &'a D::Ports,
     /// Who, where and when.
@@ -26,8 +26,8 @@ pub struct Txn<'a, D: Domain> {
 }
 
 impl<'a, D: Domain> Txn<'a, D> {
-    /// A command on a copy of the state.
-    pub fn new(state: D, ports: &'a D::Ports, ctx: &'a Ctx, ids: &'a mut Ids) -> Txn<'a, D> {
+    /// A command on this state, which is worth nothing any more where it fails.
+    pub fn new(state: &'a mut D, ports: &'a D::Ports, ctx: &'a Ctx, ids: &'a mut Ids) -> Txn<'a, D> {
         Txn { state, ports, ctx, ids, changes: BTreeMap::new(), bytes: 0, announced: 0 }
     }
 

@@ -364,7 +364,8 @@ async fn keys_go_with_their_container_instances() {
     let ctx = w.api.home.ctx("", now());
     let forgotten = |ctx: &::ecs::Ctx| {
         let mut ids = ::ecs::Ids::new(1);
-        let mut txn = state::Txn::new(::ecs::Account::clone(&account.state), &(), ctx, &mut ids);
+        let mut state = ::ecs::Account::clone(&account.state);
+        let mut txn = state::Txn::new(&mut state, &(), ctx, &mut ids);
         ::ecs::account::keys::forget(&mut txn, gone.clone());
         txn.changes().count()
     };

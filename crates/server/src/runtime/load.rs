@@ -1,9 +1,17 @@
-//! Reads all rows from the store at start: one thread takes them from the disk and reads their JSON, another has each taken
-//! into its service's state. A row that cannot be read is set aside, with its bytes and its key said, and everything else
+//! Reads all rows from the store at start: one thread takes them from the disk, others read their JSON, and the one that
+//! asked has each taken into its service's state, in the order of the store. A row that cannot be read is set aside, with its bytes and its key said, and everything else
 //! is kept; what the others need of it is made anew where that can be.
 
-use std::{any::Any, mem, panic::resume_unwind, sync::mpsc, thread};
+use std::{
+    any::Any,
+    collections::BTreeMap,
+    mem,
+    panic::resume_unwind,
+    sync::{Arc, mpsc},
+    thread,
+};
 
+use parking_lot::Mutex;
 use state::{Unreadable, shard::KeyParts};
 use store::{Commit, Entry, Error, Span, Store, aside};
 use wire::Timestamp;
@@ -16,8 +24,10 @@ const AT_ONCE: usize = 256;
 const MOVED: usize = 1000;
 /// Bytes after which it moves no more.
 const MOVED_BYTES: usize = 2 << 20;
-/// So many times as many are read before those before are taken.
+/// So many times as many wait to be read, and to be taken.
 const AHEAD: usize = 16;
+/// Threads that read, at most.
+const READERS: usize = 4;
 
 /// Takes the rows of one service as they are read.
 pub trait Loads {
@@ -103,28 +113,57 @@ enum Found {
     Bad(Entry, String),
 }
 
+/// Rows that were read together, and which of all those they are.
+type Lot<R> = (usize, Vec<R>);
+
 /// Hands all rows on, but those that were set aside. The next ones are read meanwhile.
 fn each(store: &dyn Store, reads: &[(&str, Reads)], mut take: impl FnMut(Found)) -> Result<(), Error> {
     thread::scope(|scope| {
-        let (tell, told) = mpsc::sync_channel::<Vec<Found>>(AHEAD);
-        let reader = scope.spawn(move || {
-            let mut some = Vec::with_capacity(AT_ONCE);
-            // Whoever takes them ends by a panic alone.
-            let hand = |some: Vec<Found>| drop(tell.send(some));
-            let read = store.scan(&Span::all(), &mut |entry: Entry| {
-                if !entry.key.starts_with(aside::PREFIX) {
-                    some.push(read(entry, reads));
-                }
-                if some.len() == AT_ONCE {
-                    hand(mem::replace(&mut some, Vec::with_capacity(AT_ONCE)));
+        let (tell, told) = mpsc::sync_channel::<Lot<Entry>>(AHEAD);
+        let stored = scope.spawn(move || stored(store, &tell));
+        let told = Arc::new(Mutex::new(told));
+        let (hand, handed) = mpsc::sync_channel::<Lot<Found>>(AHEAD);
+        for _ in 0..thread::available_parallelism().map_or(1, usize::from).min(READERS) {
+            let (told, hand) = (told.clone(), hand.clone());
+            scope.spawn(move || {
+                let next = || told.lock().recv().ok();
+                while let Some((number, some)) = next() {
+                    let some = some.into_iter().map(|entry| read(entry, reads)).collect();
+                    // Whoever takes them ends by a panic alone.
+                    let _ = hand.send((number, some));
                 }
             });
-            hand(some);
-            read
-        });
-        told.iter().flatten().for_each(&mut take);
-        reader.join().unwrap_or_else(|panic| resume_unwind(panic)).map(drop)
+        }
+        // Only the readers hold them: when one ends, so does what is behind it.
+        drop((told, hand));
+        let (mut early, mut next) = (BTreeMap::new(), 0);
+        for (number, some) in handed {
+            early.insert(number, some);
+            while let Some(some) = early.remove(&next) {
+                some.into_iter().for_each(&mut take);
+                next += 1;
+            }
+        }
+        stored.join().unwrap_or_else(|panic| resume_unwind(panic))
     })
+}
+
+/// Tells of all rows in the store, but those that were set aside.
+fn stored(store: &dyn Store, tell: &mpsc::SyncSender<Lot<Entry>>) -> Result<(), Error> {
+    let (mut some, mut number) = (Vec::with_capacity(AT_ONCE), 0);
+    store.scan(&Span::all(), &mut |entry: Entry| {
+        if !entry.key.starts_with(aside::PREFIX) {
+            some.push(entry);
+        }
+        if some.len() == AT_ONCE {
+            let full = mem::replace(&mut some, Vec::with_capacity(AT_ONCE));
+            // Nobody hears it once a reader is broken.
+            let _ = tell.send((number, full));
+            number += 1;
+        }
+    })?;
+    let _ = tell.send((number, some));
+    Ok(())
 }
 
 fn read(entry: Entry, reads: &[(&str, Reads)]) -> Found {

@@ -1,6 +1,6 @@
 //! One cluster's state: its rows and the indexes derived from them. `Cluster::take` is the only place
 //! that changes either, so an index can never disagree with its rows. Cloning is cheap (persistent maps):
-//! a snapshot is a clone, and undoing is dropping one.
+//! a snapshot is a clone.
 
 pub mod change;
 pub mod daemons;
@@ -461,10 +461,17 @@ impl Domain for Cluster {
         if ports.listened { announce::room(self, change) } else { (0, 0) }
     }
 
+    fn listens(ports: &Ports) -> bool {
+        ports.listened
+    }
+
     fn announce(txn: &mut Txn, before: &Cluster) {
-        if txn.ports.listened {
-            announce::announce(txn, before);
-        }
+        announce::announce(txn, before);
+    }
+
+    /// On which container instances to look: a command only adds to them.
+    fn recall(&mut self, given_up: &Cluster) {
+        self.daemons = given_up.daemons.clone();
     }
 
     fn gone(&self) -> bool {

@@ -169,8 +169,10 @@ pub struct Resources {
     /// MiB.
     pub memory: i64,
     /// Host ports, tcp.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ports_tcp: BTreeSet<u16>,
     /// Host ports, udp.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ports_udp: BTreeSet<u16>,
     /// A task's are those that it was given.
     #[serde(default, skip_serializing_if = "Gpus::is_empty")]
@@ -334,79 +336,6 @@ impl Desired {
             Desired::Stopped => "STOPPED",
         }
     }
-}
-
-/// A container of a task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ContainerRow {
-    pub name: String,
-    /// The last part of its ARN.
-    pub id: String,
-    pub image: String,
-    pub essential: bool,
-    /// Whether its health is tracked.
-    pub health_checked: bool,
-    pub cpu: i64,
-    pub memory: Option<i64>,
-    pub memory_reservation: Option<i64>,
-    /// How many of its task's GPUs are its own: each container has the next ones in their order.
-    #[serde(default, skip_serializing_if = "is_none")]
-    pub gpus: u16,
-    /// PENDING, RUNNING or STOPPED.
-    pub status: TaskStatus,
-    pub runtime_id: Option<String>,
-    pub image_digest: Option<String>,
-    pub exit_code: Option<i32>,
-    pub reason: Option<String>,
-    pub network_bindings: Vec<NetworkBinding>,
-    pub health: HealthStatus,
-}
-
-/// A task.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct TaskRow {
-    pub id: TaskId,
-    pub task_definition: TaskDefinitionId,
-    /// `family:NAME`, `service:NAME`, or what RunTask gave.
-    pub group: String,
-    /// The service that made it, with its deployment.
-    pub service: Option<(ServiceName, DeploymentId)>,
-    /// The daemon that made it; its task definition is a daemon's then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub daemon: Option<Box<OfDaemon>>,
-    pub started_by: Option<String>,
-    pub instance: Option<InstanceId>,
-    /// Of one that is PROVISIONING.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub waits: Option<Box<WaitRow>>,
-    pub launch_type: LaunchType,
-    /// Whose container instances alone it may be on.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub capacity_provider: Option<Box<str>>,
-    pub desired: Desired,
-    pub last: TaskStatus,
-    pub overrides: TaskOverride,
-    pub containers: Vec<ContainerRow>,
-    /// What it holds on its host until it is STOPPED.
-    pub needs: Resources,
-    pub tags: Vec<Tag>,
-    pub enable_execute_command: bool,
-    pub created_at: Timestamp,
-    pub connectivity_at: Option<Timestamp>,
-    pub pull_started_at: Option<Timestamp>,
-    pub pull_stopped_at: Option<Timestamp>,
-    pub started_at: Option<Timestamp>,
-    pub stopping_at: Option<Timestamp>,
-    pub execution_stopped_at: Option<Timestamp>,
-    pub stopped_at: Option<Timestamp>,
-    pub stop: Option<Stop>,
-    /// Until then its service does not choose it to be stopped; none once it shall be stopped for another reason.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protected_until: Option<Timestamp>,
-    /// When a STOPPED task is forgotten: an hour after it stopped, as in ECS.
-    pub forget_at: Option<Timestamp>,
-    /// Rises with each change.
-    pub version: i64,
 }
 
 /// A service.

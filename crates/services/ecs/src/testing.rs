@@ -92,7 +92,8 @@ pub fn on_account<T>(
     command: impl FnOnce(&mut account::Txn) -> Result<T, Error>,
 ) -> Result<T, Error> {
     let mut ids = Ids::new(1);
-    let mut txn = state::Txn::new(account.clone(), &(), ctx, &mut ids);
+    let mut state = account.clone();
+    let mut txn = state::Txn::new(&mut state, &(), ctx, &mut ids);
     let reply = command(&mut txn)?;
     for change in txn.changes() {
         if let account::Change::Put(row) = change {
@@ -100,7 +101,7 @@ pub fn on_account<T>(
             assert_eq!(&account::Row::decode(&path, &row.encode()).unwrap(), row);
         }
     }
-    *account = txn.state;
+    *account = state;
     Ok(reply)
 }
 

@@ -62,6 +62,10 @@ impl Domain for Notes {
         }
     }
 
+    fn listens((): &()) -> bool {
+        true
+    }
+
     fn announce(txn: &mut Txn<Notes>, _before: &Notes) {
         let notes = txn.changes().filter_map(|change| match change {
             Change::Put(Row::Note(row)) => Some(row.text.clone()),

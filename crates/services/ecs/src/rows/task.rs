@@ -1,9 +1,105 @@
-//! What rows of tasks are made of.
+//! Rows of tasks, and what they are made of. There can be a million of them: what is not there is not written.
 
 use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
-use super::{KeyValuePair, PlacementConstraint, PlacementStrategy, TaskId, TaskRow, TransportProtocol};
+use super::{
+    DeploymentId, Desired, InstanceId, KeyValuePair, OfDaemon, PlacementConstraint, PlacementStrategy,
+    Resources, ServiceName, Tag, TaskDefinitionId, TaskId, TaskStatus, TransportProtocol, is_none,
+};
+
+/// A container of a task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerRow {
+    pub name: String,
+    /// The last part of its ARN.
+    pub id: String,
+    pub image: String,
+    pub essential: bool,
+    /// Whether its health is tracked.
+    pub health_checked: bool,
+    pub cpu: i64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_reservation: Option<i64>,
+    /// How many of its task's GPUs are its own: each container has the next ones in their order.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub gpus: u16,
+    /// PENDING, RUNNING or STOPPED.
+    pub status: TaskStatus,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub image_digest: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub network_bindings: Vec<NetworkBinding>,
+    pub health: HealthStatus,
+}
+
+/// A task.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskRow {
+    pub id: TaskId,
+    pub task_definition: TaskDefinitionId,
+    /// `family:NAME`, `service:NAME`, or what RunTask gave.
+    pub group: String,
+    /// The service that made it, with its deployment.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service: Option<(ServiceName, DeploymentId)>,
+    /// The daemon that made it; its task definition is a daemon's then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub daemon: Option<Box<OfDaemon>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub instance: Option<InstanceId>,
+    /// Of one that is PROVISIONING.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waits: Option<Box<WaitRow>>,
+    pub launch_type: LaunchType,
+    /// Whose container instances alone it may be on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capacity_provider: Option<Box<str>>,
+    pub desired: Desired,
+    pub last: TaskStatus,
+    pub overrides: TaskOverride,
+    pub containers: Vec<ContainerRow>,
+    /// What it holds on its host until it is STOPPED.
+    pub needs: Resources,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
+    pub enable_execute_command: bool,
+    pub created_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connectivity_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pull_stopped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopping_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execution_stopped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop: Option<Stop>,
+    /// Until then its service does not choose it to be stopped; none once it shall be stopped for another reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protected_until: Option<Timestamp>,
+    /// When a STOPPED task is forgotten: an hour after it stopped, as in ECS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forget_at: Option<Timestamp>,
+    /// Rises with each change.
+    pub version: i64,
+}
 
 /// A task that stopped longer ago than the API shows, for those who ask why.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -71,10 +71,11 @@ impl Domain for Things {
         if *listened && matches!(change, Change::Put(Rows::Thing(_))) { (2, 512) } else { (0, 0) }
     }
 
+    fn listens(listened: &bool) -> bool {
+        *listened
+    }
+
     fn announce(txn: &mut Txn<Things>, before: &Things) {
-        if !*txn.ports {
-            return;
-        }
         let fresh = txn.changes().filter_map(|change| match change {
             Change::Put(Rows::Thing(row)) if !before.things.contains_key(&row.name) => Some(row.name),
             _ => None,

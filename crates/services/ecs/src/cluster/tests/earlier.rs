@@ -182,7 +182,8 @@ fn a_change_of_a_service_of_version_1_takes_all_of_it_along() {
             alarms: Arc::new(world.alarms.clone()),
             keeps: None,
         };
-        let mut txn = Txn::new(before.clone(), &ports, &world.ctx, &mut world.ids);
+        let mut state = before.clone();
+        let mut txn = Txn::new(&mut state, &ports, &world.ctx, &mut world.ids);
         command(&mut txn).unwrap();
         Cluster::announce(&mut txn, &before);
         commit(&mut disk, txn.changes());
