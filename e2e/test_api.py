@@ -294,6 +294,8 @@ def test_errors_of_ecs(roadstead):
     assert refused(ecs.register_task_definition, family="x", containerDefinitions=[{"name": "a", "image": "b"}])[0] == (
         "ClientException")
     assert refused(ecs.list_clusters, nextToken="garbage")[0] == "InvalidParameterException"
+    assert refused(ecs.list_tasks, cluster=CLUSTER, startedBy="me", family="eleven") == (
+        "InvalidParameterException", "cannot specify startedBy with other arguments")
 
 
 def test_what_is_not_built_says_so(roadstead):

@@ -25,6 +25,10 @@ struct Filter {
 }
 
 /// Lists the ARNs of tasks, in the order of their ids.
+///
+/// # Errors
+/// `InvalidParameterException` for a page that cannot be and for filters that ECS does not take together;
+/// `ServiceNotFoundException`, `ClientException` for a service or daemon that is not there.
 pub fn list_tasks(
     state: &Cluster,
     ctx: &Ctx,
@@ -32,7 +36,8 @@ pub fn list_tasks(
 ) -> Result<ecs::ListTasksResponse, Error> {
     let filter = Filter::read(state, ctx, request)?;
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
-    let after = page.after().and_then(TaskId::parse);
+    let read = |text| TaskId::parse(text).ok_or_else(|| errors::invalid_parameter("Invalid token"));
+    let after = page.after().map(read).transpose()?;
     let found = filter.seek(state).after(after);
     let found = found.filter_map(|id| state.task(&id)).filter(|task| filter.keeps(task));
     let (rows, next_token) = page.cut(found, |task| task.id.to_string());
@@ -40,14 +45,25 @@ pub fn list_tasks(
     Ok(ecs::ListTasksResponse { task_arns: Some(arns), next_token })
 }
 
+/// Refuses what ECS does not take beside `startedBy` or `serviceName`, in its words. The desired status goes with both, and the
+/// launch type with `serviceName`.
+fn alone(request: &ecs::ListTasksRequest) -> Result<(), Error> {
+    let given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let others = given(&request.family) || given(&request.container_instance) || given(&request.daemon_name);
+    let (by, service) = (given(&request.started_by), given(&request.service_name));
+    if by && (others || service || request.launch_type.is_some()) {
+        return Err(errors::invalid_parameter("cannot specify startedBy with other arguments"));
+    }
+    if service && others {
+        return Err(errors::invalid_parameter("cannot specify serviceName with other arguments"));
+    }
+    Ok(())
+}
+
 impl Filter {
     fn read(state: &Cluster, ctx: &Ctx, request: &ecs::ListTasksRequest) -> Result<Filter, Error> {
         let cluster = &state.row.name;
-        let by_origin = [request.started_by.is_some(), request.service_name.is_some()];
-        if by_origin.iter().all(|given| *given) || (request.started_by.is_some() && request.family.is_some())
-        {
-            return Err(errors::invalid_parameter("cannot specify startedBy with serviceName or family"));
-        }
+        alone(request)?;
         let service = request.service_name.as_deref().filter(|name| !name.is_empty());
         let service = service.map(|name| arn::service_name(ctx, cluster, name)).transpose()?;
         if let Some(name) = &service

@@ -307,8 +307,62 @@ fn list_tasks_filters() {
         refusal(world.look(list::list_tasks, json!({"serviceName": "x"}))).0,
         "ServiceNotFoundException"
     );
-    let both = json!({"startedBy": "a", "serviceName": "s"});
-    assert_eq!(refusal(world.look(list::list_tasks, both)).0, "InvalidParameterException");
+}
+
+/// As ECS answers: <https://github.com/aws/aws-sdk-go-v2/issues/1893>, <https://github.com/boto/boto3/issues/874>.
+#[test]
+fn some_filters_go_alone() {
+    let mut world = World::new();
+    let host = world.host(1000);
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1});
+    world.call(crate::service::create::create_service, service).unwrap();
+    for (alone, value, others) in [
+        (
+            "startedBy",
+            "a",
+            vec![
+                json!({"family": "web"}),
+                json!({"launchType": "EC2"}),
+                json!({"serviceName": "s"}),
+                json!({"containerInstance": host}),
+                json!({"daemonName": "d"}),
+            ],
+        ),
+        (
+            "serviceName",
+            "s",
+            vec![json!({"family": "web"}), json!({"containerInstance": host}), json!({"daemonName": "d"})],
+        ),
+    ] {
+        let words = format!("cannot specify {alone} with other arguments");
+        for mut request in others {
+            request[alone] = value.into();
+            let shown = request.to_string();
+            let refused = refusal(world.look(list::list_tasks, request));
+            assert_eq!(refused, ("InvalidParameterException".to_owned(), words.clone()), "{shown}");
+        }
+    }
+    for (request, want) in [
+        (json!({"startedBy": "a", "desiredStatus": "RUNNING", "family": "", "serviceName": ""}), 0),
+        (json!({"serviceName": "s", "launchType": "EC2", "desiredStatus": "RUNNING"}), 1),
+        (json!({"family": "web", "containerInstance": host, "launchType": "EC2"}), 1),
+    ] {
+        let shown = request.to_string();
+        assert_eq!(listed(&world, request), want, "{shown}");
+    }
+}
+
+#[test]
+fn a_token_of_another_list_is_refused() {
+    let mut world = World::new();
+    world.host(1000);
+    for name in ["s", "t"] {
+        let service = json!({"serviceName": name, "taskDefinition": "web", "desiredCount": 0});
+        world.call(crate::service::create::create_service, service).unwrap();
+    }
+    let page = world.look(crate::service::list::list_services, json!({"maxResults": 1})).unwrap();
+    let refused = refusal(world.look(list::list_tasks, json!({"nextToken": page.next_token.unwrap()})));
+    assert_eq!(refused, ("InvalidParameterException".to_owned(), "Invalid token".to_owned()));
 }
 
 #[test]
