@@ -28,7 +28,10 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use ::ecs::{Account, Cluster, api, task::stop};
+use ::ecs::{
+    Account, Cluster, api,
+    task::{describe, stop},
+};
 use async_trait::async_trait;
 use bytes::Bytes;
 use ecs_model::{self as ecs, errors};
@@ -96,6 +99,7 @@ const OUTSIDE: &[(&str, Outside)] = &[
     ("DescribeDaemonRevisions", |_, home, call| Box::pin(async { daemons::describe_revisions(home, call) })),
     ("StopServiceDeployment", |_, home, call| Box::pin(deployments::stop(home, call))),
     ("ContinueServiceDeployment", |_, home, call| Box::pin(deployments::proceed(home, call))),
+    ("DescribeTasks", |_, home, call| Box::pin(async { describe_tasks(home, call) })),
     ("StopTask", |_, home, call| Box::pin(stop_task(home, call))),
     ("RegisterContainerInstance", |ecs, home, call| Box::pin(agents::register(&ecs.homes, home, call))),
     ("DiscoverPollEndpoint", |_, home, call| Box::pin(async { link::discover_poll_endpoint(home, call) })),
@@ -172,6 +176,14 @@ async fn on_cluster(home: &Home, handler: Handler<Cluster>, call: Call) -> Resul
         Handler::Outside => return Err(errors::server("It is no matter of one cluster.")),
     };
     Ok(output.into())
+}
+
+/// DescribeTasks, of tasks in a cluster that was deleted lately too: they are remembered as long as others.
+fn describe_tasks(home: &Home, mut call: Call) -> Result<Bytes, Error> {
+    let request: ecs::DescribeTasksRequest = call.typed()?;
+    let ctx = home.ctx(&call.caller, call.now);
+    let cluster = home.known_cluster(&ctx, request.cluster.as_deref())?;
+    json(&describe::describe_tasks(&cluster.read().state, &ctx, &request)?)
 }
 
 /// StopTask, of a task whose row was set aside too.

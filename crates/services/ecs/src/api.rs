@@ -25,7 +25,7 @@ use crate::{
     clusters,
     instance::{agent, attributes, describe as instances, state as instance},
     service::{self, task_sets},
-    task::{describe, list, protection, report, run},
+    task::{list, protection, report, run},
 };
 
 pub use absent::ABSENT;
@@ -178,7 +178,8 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .growing(),
     // A task whose row was set aside is given up.
     Operation::new("StopTask", Outside).on(access::task).with(&[IN_CLUSTER]),
-    Operation::new("DescribeTasks", read!(describe::describe_tasks)).on(access::tasks).with(&[IN_CLUSTER]),
+    // Those of a cluster that is INACTIVE too.
+    Operation::new("DescribeTasks", Outside).on(access::tasks).with(&[IN_CLUSTER]),
     Operation::new("GetTaskProtection", read!(protection::get_task_protection))
         .on(access::tasks)
         .with(&[IN_CLUSTER]),

@@ -12,7 +12,7 @@ use ::ecs::{
     },
 };
 use bytes::Bytes;
-use ecs_model::{self as ecs, errors};
+use ecs_model as ecs;
 use wire::Error;
 
 use super::{ClusterHandle, Home, json};
@@ -57,10 +57,5 @@ pub async fn proceed(home: &Home, mut call: Call) -> Result<Bytes, Error> {
 /// The cluster that these are in.
 fn holding(home: &Home, ctx: &Ctx, kind: Kind, arns: &[String]) -> Result<ClusterHandle, Error> {
     let named = named::read(ctx, kind, arns)?;
-    let missing = || errors::cluster_not_found("Cluster not found.");
-    let cluster = home.cluster_by_name(&named.cluster).ok_or_else(missing)?;
-    match cluster.read().state.row.active {
-        true => Ok(cluster),
-        false => Err(errors::cluster_not_found("The referenced cluster was inactive.")),
-    }
+    home.cluster(ctx, Some(&named.cluster))
 }

@@ -13,6 +13,16 @@ use wire::Error;
 use super::wakers::Wakers;
 use crate::runtime::{By, Follow, Shard, Visible};
 
+/// There is no cluster of that name.
+pub(super) fn missing() -> Error {
+    errors::cluster_not_found("Cluster not found.")
+}
+
+/// It was deleted lately.
+pub(super) fn inactive() -> Error {
+    errors::cluster_not_found("The referenced cluster was inactive.")
+}
+
 /// Reads one cluster and sends commands to its writer.
 #[derive(Clone)]
 pub struct ClusterHandle {
@@ -89,7 +99,7 @@ impl ClusterHandle {
     ) -> Result<T, Error> {
         let in_active = |txn: &mut Txn| {
             if !txn.state.row.active {
-                return Err(errors::cluster_not_found("Cluster not found."));
+                return Err(inactive());
             }
             command(txn)
         };

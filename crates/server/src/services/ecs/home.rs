@@ -19,7 +19,7 @@ use parking_lot::{Mutex, RwLock};
 use state::{Domain, ShardId, contract, shard::MAIN};
 use wire::{Error, Timestamp};
 
-use super::{ClusterHandle, found::OfPlace, presence};
+use super::{ClusterHandle, found::OfPlace, handle, presence};
 use crate::runtime::{
     By, Place, Runtime, Setting, Shard, Visible,
     carrier::{self, EventBus},
@@ -130,11 +130,22 @@ impl Home {
     /// The ACTIVE cluster that a request names by name or ARN; `default` if it names none.
     ///
     /// # Errors
-    /// `ClusterNotFoundException`.
+    /// `InvalidParameterException`; `ClusterNotFoundException`, which says so of one that is INACTIVE.
     pub fn cluster(&self, ctx: &Ctx, named: Option<&str>) -> Result<ClusterHandle, Error> {
+        let cluster = self.known_cluster(ctx, named)?;
+        match cluster.read().state.row.active {
+            true => Ok(cluster),
+            false => Err(handle::inactive()),
+        }
+    }
+
+    /// Likewise, an INACTIVE one too.
+    ///
+    /// # Errors
+    /// `InvalidParameterException`, `ClusterNotFoundException`.
+    pub fn known_cluster(&self, ctx: &Ctx, named: Option<&str>) -> Result<ClusterHandle, Error> {
         let found = self.cluster_by_name(&arn::cluster_name(ctx, named)?);
-        let active = found.filter(|cluster| cluster.read().state.row.active);
-        active.ok_or_else(|| errors::cluster_not_found("Cluster not found."))
+        found.ok_or_else(handle::missing)
     }
 
     /// A cluster by its plain name, INACTIVE ones too.

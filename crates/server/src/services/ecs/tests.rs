@@ -286,6 +286,35 @@ async fn a_cluster_that_is_forgotten_is_let_go_and_can_be_made_anew() {
     assert!(again.home.cluster_by_name("c").unwrap().read().state.row.active);
 }
 
+/// As the reference says of tasks that have tags, and ECS of whatever else names a deleted cluster.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
+#[tokio::test]
+async fn of_a_deleted_cluster_its_last_tasks_are_shown_and_nothing_else() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    api.define().await;
+    let host = api.host().await;
+    let task = api.run().await;
+    api.stopped(&task).await;
+    let deregister = json!({"cluster": "c", "containerInstance": host, "force": true});
+    api.ok("DeregisterContainerInstance", deregister).await;
+    let describe = json!({"cluster": "c", "tasks": [task]});
+    let before = api.ok("DescribeTasks", describe.clone()).await;
+    assert_eq!(before["tasks"][0]["lastStatus"], "STOPPED");
+    api.ok("DeleteCluster", json!({"cluster": "c"})).await;
+    assert_eq!(api.ok("DescribeTasks", describe).await, before);
+    for (operation, request) in [
+        ("ListTasks", json!({"cluster": "c"})),
+        ("StopTask", json!({"cluster": "c", "task": task})),
+        ("RunTask", json!({"cluster": "c", "taskDefinition": "web"})),
+    ] {
+        let refused = api.call(operation, request).await.unwrap_err();
+        let words = ("ClusterNotFoundException", "The referenced cluster was inactive.");
+        assert_eq!((refused.code(), refused.message()), words, "{operation}");
+    }
+    let refused = api.call("DescribeTasks", json!({"cluster": "d", "tasks": [task]})).await.unwrap_err();
+    assert_eq!((refused.code(), refused.message()), ("ClusterNotFoundException", "Cluster not found."));
+}
+
 #[tokio::test]
 async fn a_session_hands_out_everything_first_and_then_each_change() {
     let api = Api::open(Arc::new(Memory::new())).await;

@@ -12,6 +12,10 @@ use crate::{
 };
 
 /// Describes tasks; the ones that are not there are among the failures.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
+///
+/// # Errors
+/// `InvalidParameterException` for none or too many tasks, and for what can name none of this cluster.
 pub fn describe_tasks(
     state: &Cluster,
     ctx: &Ctx,
