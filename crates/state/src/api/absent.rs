@@ -26,6 +26,8 @@ pub enum Neutral {
     Zero,
     /// Also a map in which this flag is `false`, whatever else it says.
     Off(&'static str),
+    /// Also any text but these.
+    Other(&'static [&'static str]),
 }
 
 impl Neutral {
@@ -37,6 +39,7 @@ impl Neutral {
                 Neutral::Text(text) => value == text,
                 Neutral::Zero => value.as_f64() == Some(0.0),
                 Neutral::Off(flag) => value.get(flag).is_some_and(|flag| *flag == Value::Bool(false)),
+                Neutral::Other(known) => value.as_str().is_some_and(|text| !known.contains(&text)),
             }
     }
 
@@ -47,6 +50,7 @@ impl Neutral {
             Neutral::Text(text) => format!("`\"{text}\"`"),
             Neutral::Zero => "`0`".to_owned(),
             Neutral::Off(flag) => format!("`{{\"{flag}\": false}}`"),
+            Neutral::Other(known) => format!("any text but `{}`", known.join("`, `")),
         }
     }
 }

@@ -112,6 +112,24 @@ fn nested_members_too() {
     assert_eq!(taken("RunTask", overrides), Ok(left));
 }
 
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html>
+#[test]
+fn a_protocol_that_is_none_is_the_default() {
+    for (protocol, left) in [
+        (json!("TCP"), json!({"containerPort": 80})),
+        (json!("http"), json!({"containerPort": 80})),
+        (json!("tcp"), json!({"containerPort": 80, "protocol": "tcp"})),
+        (json!("udp"), json!({"containerPort": 80, "protocol": "udp"})),
+    ] {
+        let definition = |mapping: Value| {
+            let container = json!({"name": "c", "image": "i", "portMappings": [mapping]});
+            json!({"family": "f", "containerDefinitions": [container]})
+        };
+        let given = definition(json!({"containerPort": 80, "protocol": protocol}));
+        assert_eq!(taken("RegisterTaskDefinition", given), Ok(definition(left)), "{protocol}");
+    }
+}
+
 /// ECS gives these back as they were sent.
 #[test]
 fn what_is_off_stays_where_it_stands() {

@@ -3,7 +3,7 @@
 
 use state::api::{
     Absent,
-    Neutral::{self, Empty, Off, Text, Zero},
+    Neutral::{self, Empty, Off, Other, Text, Zero},
 };
 
 const DEFINE: &[&str] = &["RegisterTaskDefinition"];
@@ -51,7 +51,9 @@ pub static ABSENT: &[Absent] = &[
     of(DEFINE, "containerDefinitions.portMappings.appProtocol", Empty),
     of(DEFINE, "containerDefinitions.portMappings.containerPortRange", Empty),
     of(DEFINE, "containerDefinitions.portMappings.name", Empty),
-    of(DEFINE, "containerDefinitions.portMappings.protocol", Empty),
+    // ECS takes any other word for `tcp`.
+    // <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_PortMapping.html>
+    of(DEFINE, "containerDefinitions.portMappings.protocol", Other(&["tcp", "udp"])),
     of(ALL_DEFINE, "containerDefinitions.repositoryCredentials", Empty),
     of(DEFINE, "containerDefinitions.resourceRequirements", Empty),
     of(DEFINE, "containerDefinitions.resourceRequirements.sharingStrategy", Empty),
