@@ -133,7 +133,8 @@ pub const GPU_ID_LENGTH: usize = 128;
 
 /// Characters of a wrong text that an error repeats.
 pub const ARN_SHOWN: usize = 256;
-/// Characters in a stop reason.
+/// Characters in the reason why a task stopped, and in that of a container.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Container.html>
 pub const REASON_LENGTH: usize = 1024;
 /// A STOPPED task can be described for an hour.
 pub const STOPPED_TASK_KEPT_MS: i64 = 3_600_000;

@@ -15,7 +15,7 @@ use crate::{
 /// Gives a new revision of a family. Revisions count up from 1 and are never used again.
 ///
 /// # Errors
-/// `ClientException` as ECS words what is wrong; `UnsupportedFeatureException` for what is not built.
+/// `ClientException` as ECS words what is wrong; `UnsupportedFeatureException` for what is not built; `LimitExceededException`.
 pub fn register_task_definition(
     txn: &mut Txn,
     request: ecs::RegisterTaskDefinitionRequest,
@@ -24,7 +24,7 @@ pub fn register_task_definition(
     let mut row = checked(txn, request)?;
     let name = row.registered.family.clone();
     if txn.state.is_full(&name) {
-        return Err(errors::client("The number of task definitions has reached its limit."));
+        return Err(errors::limit_exceeded("The number of task definitions has reached its limit."));
     }
     let revision = next(txn.state.families.get(&name).map(|family| family.last_revision))?;
     row.registered.task_definition_arn = arn::task_definition(txn.ctx, &name, revision);

@@ -31,6 +31,7 @@ type Row<T> = (Asks, fn(&T) -> bool);
 const OF_CONTAINER: &[Row<ContainerDefinition>] = &[
     (Docker(17), |c| c.user.as_ref().is_some_and(|user| !user.is_empty())),
     (Docker(17), |c| c.linux_parameters.as_ref().is_some_and(|linux| linux.capabilities.is_some())),
+    (Docker(17), |c| c.readonly_root_filesystem == Some(true)),
     (Docker(18), |c| some(&c.ulimits)),
     (Docker(18), |c| c.docker_labels.as_ref().is_some_and(|labels| !labels.is_empty())),
     (Docker(18), |c| logs(c, |driver| driver != LogDriver::Awslogs)),

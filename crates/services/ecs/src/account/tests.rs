@@ -544,7 +544,7 @@ proptest! {
 fn families_and_definitions_have_a_cap() {
     let refused = |state: &mut Account, family: &str| {
         let error = register(state, minimal(family)).unwrap_err();
-        assert_eq!(error.code(), "ClientException");
+        assert_eq!(error.code(), "LimitExceededException");
         assert!(error.to_string().contains("reached its limit"), "{error}");
     };
     let mut state = Account::default();

@@ -87,9 +87,7 @@ pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Outcome {
     name("Family", &request.family)?;
     let task = Task::of(request);
     require(!task.containers.is_empty(), || "Container list cannot be empty.".to_owned())?;
-    require(task.containers.len() <= MAX_CONTAINERS, || {
-        format!("Too many containers in the task definition. The maximum is {MAX_CONTAINERS}.")
-    })?;
+    require(task.containers.len() <= MAX_CONTAINERS, || "Too many containers.".to_owned())?;
     size("cpu", &request.cpu, task.cpu, &TASK_CPU)?;
     size("memory", &request.memory, task.memory, &TASK_MEMORY)?;
     role(request.execution_role_arn.as_deref().unwrap_or_default())?;

@@ -103,7 +103,8 @@ fn container_reported(container: &mut ContainerRow, seen: &ContainerReport) {
     container.runtime_id = seen.runtime_id.clone().or(container.runtime_id.take());
     container.image_digest = seen.image_digest.clone().or(container.image_digest.take());
     container.exit_code = container.exit_code.or(seen.exit_code);
-    let reason = seen.reason.clone().filter(|reason| !reason.is_empty());
+    let reason = seen.reason.as_deref().filter(|reason| !reason.is_empty());
+    let reason = reason.map(|reason| limits::cut(reason, limits::REASON_LENGTH));
     container.reason = reason.or(container.reason.take());
     if let Some(bindings) = &seen.network_bindings {
         container.network_bindings.clone_from(bindings);

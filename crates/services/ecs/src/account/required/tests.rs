@@ -50,6 +50,8 @@ fn each_member_asks_for_its_own() {
         (json!({"user": "1000"}), &["1.17"]),
         (json!({"user": "", "ulimits": [], "dockerLabels": {}, "dependsOn": []}), &[]),
         (linux(json!({"capabilities": {"add": ["NET_ADMIN"]}})), &["1.17"]),
+        (json!({"readonlyRootFilesystem": true}), &["1.17"]),
+        (json!({"readonlyRootFilesystem": false}), &[]),
         (json!({"ulimits": [{"name": "core", "softLimit": 0, "hardLimit": 0}]}), &["1.18"]),
         (json!({"dockerLabels": {"a": "b"}}), &["1.18"]),
         (json!({"logConfiguration": {"logDriver": "json-file"}}), &["1.18", "@logging-driver.json-file"]),

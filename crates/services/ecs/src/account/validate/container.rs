@@ -82,7 +82,8 @@ fn environment(name: &str, container: &ecs::ContainerDefinition, task: &Task<'_>
 
 fn network(name: &str, container: &ecs::ContainerDefinition) -> Outcome {
     let hostname = container.hostname.as_deref().unwrap_or_default();
-    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.');
+    // ECS names no letters; Docker takes the underscores that Compose files have.
+    let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'_');
     require_of(name, hostname.len() <= 63 && hostname.bytes().all(plain), || {
         "'hostname' contains invalid characters or is longer than 63.".to_owned()
     })?;

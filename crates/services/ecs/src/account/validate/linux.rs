@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use ecs_model::{self as ecs, IpcMode, NetworkMode};
+use ecs_model::{self as ecs, IpcMode, NetworkMode, errors};
 use wire::go;
 
 use super::{Outcome, Task, container::within, is_path, require, require_of};
@@ -135,7 +135,10 @@ fn mounts(name: &str, parameters: &ecs::LinuxParameters, task: &Task<'_>) -> Out
         require_of(name, is_path(path, task) && paths.insert(path), || {
             "'linuxParameters.tmpfs.containerPath' must be an absolute path, each once.".to_owned()
         })?;
-        within(name, "linuxParameters.tmpfs.size", Some(tmpfs.size), 1, i32::MAX)?;
+        require(tmpfs.size > 0, || {
+            "The container has an invalid tmpfs size value specified. It must be a non-zero, non-negative integer."
+                .to_owned()
+        })?;
         for option in tmpfs.mount_options.iter().flatten() {
             let word = option.split('=').next().unwrap_or_default();
             require_of(name, MOUNT_OPTIONS.contains(&word) && !option.contains(','), || {
@@ -206,6 +209,12 @@ fn controls(name: &str, controls: &[ecs::SystemControl], task: &Task<'_>) -> Out
 
 fn security(name: &str, options: &[String]) -> Outcome {
     for option in options {
+        if option.starts_with("credentialspec:") {
+            return Err(errors::unsupported_feature(
+                "containerDefinitions.dockerSecurityOptions credentialspec is not supported: Active Directory credentials \
+                 are not built yet. See docs/support.md.",
+            ));
+        }
         let known = no_new_privileges(option).is_some()
             || ["apparmor:", "label:"]
                 .iter()

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use ecs_model::{self as ecs, NetworkMode, TransportProtocol, errors};
 
-use super::{Outcome, Task, container::within, require, require_of};
+use super::{Outcome, Task, require, require_of};
 
 const MAX_PORT: i32 = 65_535;
 /// Of one container.
@@ -52,8 +52,12 @@ fn one(name: &str, mapping: &ecs::PortMapping, task: &Task<'_>, taken: &mut Take
         }
         None => {
             let port = mapping.container_port.unwrap_or(0);
-            within(name, "portMappings.containerPort", Some(port), 1, MAX_PORT)?;
-            within(name, "portMappings.hostPort", mapping.host_port, 0, MAX_PORT)?;
+            if !(1..=MAX_PORT).contains(&port) {
+                return Err(invalid(name, "containerPort"));
+            }
+            if mapping.host_port.is_some_and(|port| !(0..=MAX_PORT).contains(&port)) {
+                return Err(invalid(name, "hostPort"));
+            }
             let outside = host_port(mapping, task, port)?;
             require_of(name, outside == 0 || taken.host.insert((protocol, outside)), || {
                 format!("Host port {outside}/{protocol} is mapped more than once in the task definition.")
@@ -114,9 +118,12 @@ fn ranged(name: &str, text: &str, single: bool, task: &Task<'_>) -> Result<Range
         format!("Port ranges are not supported when networkMode={mode}.")
     })?;
     let ports = range(text).map(|ports| i32::from(*ports.start())..=i32::from(*ports.end()));
-    ports.ok_or_else(|| {
-        errors::client(format!("Invalid 'containerPortRange' setting for container '{name}'."))
-    })
+    ports.ok_or_else(|| invalid(name, "containerPortRange"))
+}
+
+/// What ECS says of a port that cannot be.
+fn invalid(container: &str, member: &str) -> wire::Error {
+    errors::client(format!("Invalid '{member}' setting for container '{container}'."))
 }
 
 /// Reads `FIRST-LAST`, of which the first is less.

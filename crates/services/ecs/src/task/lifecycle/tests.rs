@@ -119,6 +119,16 @@ fn a_task_that_cannot_start_says_why() {
     assert_eq!(task.started_at, None);
 }
 
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Container.html>
+#[test]
+fn reasons_have_an_end() {
+    let long = "x".repeat(2000);
+    let failed = report(Some(TaskStatus::Stopped), &[("app", TaskStatus::Stopped, None, &long)]);
+    let task = step(&pending(), &failed, NOW);
+    let most = "x".repeat(1024);
+    assert_eq!((task.containers[0].reason.as_deref(), why(&task).1), (Some(most.as_str()), most.as_str()));
+}
+
 #[test]
 fn what_its_agent_ended_it_for_is_said() {
     let full = "DiskFullError: the task has written 9 MiB";
