@@ -1,6 +1,11 @@
 //! What the agent must not forget, in one SQLite file: which instance it is and by which key, its assignments, how far each
 //! task is, and how far its output is shipped. A write answers once it is on disk; writes that come
-//! together share one fsync.
+//! together share one fsync. When a task's record is written, and what waits for that, says [`Draft`]. What is stored
+//! lies behind [`store::Store`]: a file here, and a simulated disk in the simulator.
+
+mod draft;
+
+pub use draft::Draft;
 
 use std::{collections::BTreeMap, path::Path, sync::Arc};
 

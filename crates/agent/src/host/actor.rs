@@ -27,7 +27,7 @@ use tokio_util::{
 use super::{ContainerSnapshot, Handle, Host, Message, Snapshot};
 use crate::{
     api,
-    ledger::Record,
+    ledger::{Draft, Record},
     plan::{self, Action},
     report,
     task::{ContainerState, Fact, Known, Phase, Task, TaskState},
@@ -35,9 +35,6 @@ use crate::{
 
 /// How long PENDING waits for RUNNING to overtake it: most tasks start within it, and need not say both.
 const PENDING_DELAY: Duration = Duration::from_millis(150);
-/// How long a change that is not needed at once may be missing from the record. Whatever a crash takes of it,
-/// the engine still knows, or the control plane hears again.
-const SAVE_DELAY: Duration = Duration::from_millis(100);
 /// Between attempts to write the record.
 const SAVE_RETRY: Duration = Duration::from_secs(1);
 
@@ -58,22 +55,13 @@ struct Actor {
     outcomes: mpsc::UnboundedReceiver<Message>,
     to_self: mpsc::UnboundedSender<Message>,
     snapshot: Arc<Mutex<Snapshot>>,
-    /// Written down: state, reports, removed. `version` counts its changes.
+    /// Written down: state, reports, removed.
     reports: VecDeque<SubmitTaskStateChangeRequest>,
     removed: bool,
     /// Whether the assignment is on disk.
     written: watch::Receiver<bool>,
-    version: u64,
-    saved: u64,
-    saving: bool,
-    /// The newest version that must not wait for company: something waits for it, or a container ran or ended,
-    /// which the engine forgets when the host's tasks are taken down.
-    needed: u64,
-    save_at: Option<Instant>,
-    /// Starts that wait for the record to say that they may have happened: container to version.
-    waiting_starts: BTreeMap<usize, u64>,
-    /// The version that says that a container is made.
-    made_at: BTreeMap<usize, u64>,
+    /// What of it is on disk.
+    draft: Draft,
     reporting: bool,
     /// The status of the newest report.
     reported: Known,
@@ -85,8 +73,6 @@ struct Actor {
     /// Shippers of output at work: container to the token that says no more will be written.
     shippers: BTreeMap<usize, CancellationToken>,
     shipped: BTreeSet<usize>,
-    /// The version that says how the task ended.
-    ended_at: Option<u64>,
     cleanup_at: Option<Instant>,
     release: Release,
     removing: bool,
@@ -145,13 +131,7 @@ impl Actor {
             reports: record.reports.into(),
             removed: record.removed,
             written,
-            version: 1,
-            saved: 0,
-            saving: false,
-            needed: 0,
-            save_at: None,
-            waiting_starts: BTreeMap::new(),
-            made_at: BTreeMap::new(),
+            draft: Draft::default(),
             reporting: false,
             reported,
             told: Vec::new(),
@@ -159,7 +139,6 @@ impl Actor {
             pending_at: None,
             shippers: BTreeMap::new(),
             shipped: BTreeSet::new(),
-            ended_at: None,
             cleanup_at: None,
             release: Release::Due,
             removing: false,
@@ -211,12 +190,8 @@ impl Actor {
         let now = Instant::now();
         let mut wake = None;
         if !self.removed {
-            let before = self.state.clone();
             let now_ms = self.now_ms();
-            let step = plan::step(&self.task, &mut self.state, now_ms);
-            if self.state != before && !self.state.is_kept_as(&before) {
-                self.version += 1;
-            }
+            let step = self.draft.step(&self.task, &mut self.state, now_ms);
             if let Some(at_ms) = step.wake_at_ms {
                 let wait_ms = at_ms.saturating_sub(now_ms).max(0);
                 wake = Some(now + Duration::from_millis(wait_ms.unsigned_abs()));
@@ -237,7 +212,7 @@ impl Actor {
         self.save(now);
         self.publish();
         // Those that are due wait for something else by now.
-        let timers = [self.flush_at, self.pending_at, self.save_at, self.cleanup_at, self.again_at];
+        let timers = [self.flush_at, self.pending_at, self.draft.write_at(), self.cleanup_at, self.again_at];
         timers.into_iter().flatten().filter(|at| *at > now).chain(wake).min()
     }
 
@@ -260,28 +235,17 @@ impl Actor {
             Message::Fact(_) | Message::Resync(_) if self.removed => {}
             Message::Fact(fact) => {
                 tracing::trace!(task = self.task.id, ?fact, "fact");
-                let lasting = matches!(fact, Fact::Started(..) | Fact::Exited(..) | Fact::Vanished(..));
-                let before = matches!(fact, Fact::Probed { .. }).then(|| self.state.clone());
-                plan::apply(&self.task, &mut self.state, fact, now_ms);
-                // A probe that finds what the last one found leaves nothing to write down.
-                if before.is_none_or(|before| !self.state.is_kept_as(&before)) {
-                    self.version += 1;
-                }
-                if lasting {
-                    self.needed = self.version;
-                }
+                self.draft.apply(&self.task, &mut self.state, fact, now_ms);
             }
             Message::Resync(found) => self.resync(&found, now_ms),
-            Message::Saved(version, true) => {
-                self.saving = false;
-                self.saved = self.saved.max(version);
+            Message::Saved(version, is_written) => {
+                self.draft.wrote(version, is_written);
                 self.start_waiting();
             }
-            Message::Saved(_, false) => self.saving = false,
             Message::Reported => {
                 self.reporting = false;
                 self.reports.pop_front();
-                self.version += 1;
+                self.draft.changed();
             }
             Message::OutputShipped(index) => {
                 self.shippers.remove(&index);
@@ -298,9 +262,7 @@ impl Actor {
             let Some(index) = self.task.container(&seen.id.name) else { continue };
             if let engine::Phase::Exited(exit) = &seen.phase {
                 let fact = Fact::Exited(index, exit.clone());
-                plan::apply(&self.task, &mut self.state, fact, now_ms);
-                self.version += 1;
-                self.needed = self.version;
+                self.draft.apply(&self.task, &mut self.state, fact, now_ms);
             }
         }
     }
@@ -341,7 +303,7 @@ impl Actor {
             self.reports.pop_back();
         }
         self.reports.push_back(report);
-        self.version += 1;
+        self.draft.changed();
     }
 
     fn send_report(&mut self) {
@@ -354,18 +316,12 @@ impl Actor {
         });
     }
 
-    /// Writes the record down if it has changed: at once where something waits for it, else once for all that
-    /// changes within a moment. One write at a time.
+    /// Writes the record down when its time has come.
     fn save(&mut self, now: Instant) {
-        if self.saving || self.saved == self.version || self.over() {
+        if self.over() {
             return;
         }
-        if self.needed <= self.saved && *self.save_at.get_or_insert(now + SAVE_DELAY) > now {
-            return;
-        }
-        self.save_at = None;
-        self.saving = true;
-        let version = self.version;
+        let Some(version) = self.draft.begin_write(now) else { return };
         let record = Record {
             boot_id: self.host.ledger.boot_id().to_owned(),
             state: self.state.clone(),

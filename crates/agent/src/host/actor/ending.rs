@@ -18,8 +18,7 @@ impl Actor {
         if self.state.known != Known::Stopped || self.removed || self.removing {
             return;
         }
-        let ended_at = *self.ended_at.get_or_insert(self.version);
-        self.needed = self.needed.max(ended_at);
+        self.draft.ends();
         if self.again_at.is_some_and(|at| at > now) {
             return;
         }
@@ -39,7 +38,7 @@ impl Actor {
         // What is being prepared would be there again after the removal.
         let preparing = self.state.prepared == Prepared::Busy;
         // Its exit codes must be written down before the engine forgets them.
-        if waits || preparing || !self.shippers.is_empty() || self.saved < ended_at {
+        if waits || preparing || !self.shippers.is_empty() || !self.draft.has_end() {
             return;
         }
         self.removing = true;
@@ -90,7 +89,7 @@ impl Actor {
             Ok(()) => {
                 self.removed = true;
                 (self.cleanup_at, self.again_at) = (None, None);
-                self.version += 1;
+                self.draft.changed();
             }
             Err(error) => {
                 tracing::error!(task = self.task.id, %error, "a task cannot be removed; trying again");
@@ -101,7 +100,7 @@ impl Actor {
 
     /// Nothing of it is left to do.
     pub(super) fn over(&self) -> bool {
-        self.removed && self.reports.is_empty() && !self.saving && *self.written.borrow()
+        self.removed && self.reports.is_empty() && !self.draft.is_writing() && *self.written.borrow()
     }
 
     /// Forgets the task.

@@ -25,10 +25,7 @@ impl Actor {
             Action::Pull(index) => self.pull(index),
             Action::Create(index) => self.create(index),
             Action::Start(index) => {
-                // A start may only happen once the ledger knows that it may have: after a restart of the
-                // host, a container that ran must not be taken for one that never did.
-                let version = self.made_at.get(&index).copied().unwrap_or(self.version);
-                self.waiting_starts.insert(index, version);
+                self.draft.starts(index);
                 self.start_waiting();
             }
             Action::Stop(index) => self.stop(index),
@@ -93,8 +90,7 @@ impl Actor {
     }
 
     fn create(&mut self, index: usize) {
-        self.made_at.insert(index, self.version);
-        self.needed = self.version;
+        self.draft.makes(index);
         let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
         let mut spec = self.task.containers[index].spec.clone();
         spec.image_digest = self.state.containers[index].image_digest.clone();
@@ -122,17 +118,10 @@ impl Actor {
         });
     }
 
-    /// Starts what may be started by now. Before the assignment is on disk nothing may: a dead agent's next
-    /// self would know nothing of the task, and start it once more when it is assigned again.
+    /// Starts what may be started by now.
     pub(super) fn start_waiting(&mut self) {
-        if !*self.written.borrow() {
-            return;
-        }
-        let saved = self.saved;
-        let waiting = self.waiting_starts.iter().filter(|(_, version)| **version <= saved);
-        let due: Vec<usize> = waiting.map(|(index, _)| *index).collect();
-        for index in due {
-            self.waiting_starts.remove(&index);
+        let is_assigned = *self.written.borrow();
+        for index in self.draft.may_start(is_assigned) {
             tracing::trace!(task = self.task.id, index, "starting");
             let (engine, id) = (self.host.engine.clone(), self.task.container_id(index));
             self.spawn(async move { Fact::Started(index, engine.start(&id).await) });
