@@ -4,14 +4,14 @@
 use std::collections::VecDeque;
 
 use ::agent::{
-    ledger::Record,
-    plan::{self, Action},
+    ledger::{Draft, Record},
+    plan::Action,
     report,
     task::{ContainerState, Fact, Known, Phase, Task, TaskState},
 };
-use agent_protocol::acs;
 use ecs_model::SubmitTaskStateChangeRequest;
 use engine::ContainerId;
+use tokio::{sync::watch, time::Instant};
 
 use crate::{
     agent::{Agent, Due},
@@ -24,37 +24,60 @@ const PENDING_DELAY_MS: i64 = 150;
 
 /// One task.
 pub struct Actor {
-    pub assignment: acs::Task,
     pub task: Task,
     pub state: TaskState,
     pub reports: VecDeque<SubmitTaskStateChangeRequest>,
     /// One of them is on its way.
     pub reporting: bool,
     pub removed: bool,
+    /// What of it is on disk.
+    pub draft: Draft,
+    /// Whether the assignment is.
+    pub written: watch::Receiver<bool>,
+    /// For when the last look at the draft is planned.
+    pub save_planned: Option<Instant>,
     reported: Known,
     pending_at: Option<i64>,
+    /// What it took of the host is others'.
+    released: bool,
     removing: bool,
 }
 
 impl Actor {
     /// Takes up a task as far as it was written down.
-    pub fn new(assignment: acs::Task, task: Task, record: Record) -> Actor {
+    pub fn new(task: Task, record: Record, written: watch::Receiver<bool>) -> Actor {
         let Record { mut state, reports, removed, .. } = record;
         state.containers.resize_with(task.containers.len(), ContainerState::default);
         let reported = state.known;
-        let (reporting, pending_at, removing) = Default::default();
+        let (reporting, pending_at, released, removing) = Default::default();
+        let (draft, save_planned) = Default::default();
         let reports = reports.into();
-        Actor { assignment, task, state, reports, reporting, removed, reported, pending_at, removing }
+        Actor {
+            task,
+            state,
+            reports,
+            reporting,
+            removed,
+            draft,
+            written,
+            save_planned,
+            reported,
+            pending_at,
+            released,
+            removing,
+        }
     }
 
-    fn record(&self, boot: u64) -> Record {
-        // What is never written down.
-        let mut state = self.state.clone();
-        state.admission_asked = false;
-        state.containers.iter_mut().for_each(|container| container.health.probing = false);
+    /// Nothing of it is left to do.
+    fn is_over(&self) -> bool {
+        self.removed && self.reports.is_empty() && !self.draft.is_writing() && *self.written.borrow()
+    }
+
+    /// What is written of it.
+    pub fn record(&self, boot_id: String) -> Record {
         Record {
-            boot_id: boot.to_string(),
-            state,
+            boot_id,
+            state: self.state.clone(),
             reports: self.reports.iter().cloned().collect(),
             removed: self.removed,
             is_lost: false,
@@ -67,15 +90,7 @@ impl Agent {
     pub fn tell(&mut self, id: &str, fact: Fact) {
         let now = self.world.now_ms();
         let Some(actor) = self.tasks.get_mut(id).filter(|actor| !actor.removed) else { return };
-        let lasting = matches!(fact, Fact::Started(..) | Fact::Exited(..) | Fact::Vanished(..));
-        let verdicts = |state: &TaskState| -> Vec<_> {
-            state.containers.iter().map(|container| container.health.status).collect()
-        };
-        let before = verdicts(&actor.state);
-        plan::apply(&actor.task, &mut actor.state, fact, now);
-        if lasting || before != verdicts(&actor.state) {
-            self.write_down(id);
-        }
+        actor.draft.apply(&actor.task, &mut actor.state, fact, now);
         self.step(id);
     }
 
@@ -84,7 +99,7 @@ impl Agent {
         let now = self.world.now_ms();
         let Some(actor) = self.tasks.get_mut(id) else { return };
         if !actor.removed {
-            let step = plan::step(&actor.task, &mut actor.state, now);
+            let step = actor.draft.step(&actor.task, &mut actor.state, now);
             if let Some(at) = step.wake_at_ms {
                 self.plan_at(at.max(now + 1), Due::Step(id.to_owned()));
             }
@@ -92,13 +107,19 @@ impl Agent {
                 self.act(id, action);
             }
         }
+        self.go_on(id);
+    }
+
+    /// Tells what is to be told of a task, and writes down what is to be written.
+    pub fn go_on(&mut self, id: &str) {
         self.queue_reports(id);
         self.see_off(id);
         self.send_report(id);
+        self.save(id);
     }
 
     fn act(&mut self, id: &str, action: Action) {
-        let Some(actor) = self.tasks.get(id) else { return };
+        let Some(actor) = self.tasks.get_mut(id) else { return };
         let (world, machine) = (self.world.clone(), self.machine.clone());
         match action {
             Action::Admit => {
@@ -114,15 +135,13 @@ impl Agent {
             }
             Action::Create(index) => {
                 let created = machine.host.lock().engine.create(&world, &actor.task, index);
-                self.write_down(id);
+                actor.draft.makes(index);
                 self.after(5, 200, id, Fact::Created(index, Ok(created)));
             }
+            Action::Start(index) if world.has(Break::StartedEarly) => self.start(id, index),
             Action::Start(index) => {
-                // Only what is written down may have happened.
-                self.write_down(id);
-                let Some(actor) = self.tasks.get(id) else { return };
-                let started = machine.start(&world, &actor.task, index);
-                self.after(5, 500, id, Fact::Started(index, started));
+                actor.draft.starts(index);
+                self.start_waiting(id);
             }
             Action::Stop(index) => {
                 let container = actor.task.container_id(index);
@@ -142,12 +161,19 @@ impl Agent {
         self.plan_at(at, Due::Fact(id.to_owned(), fact));
     }
 
-    /// Writes down how far a task is.
-    pub fn write_down(&mut self, id: &str) {
+    fn start(&mut self, id: &str, index: usize) {
         let Some(actor) = self.tasks.get(id) else { return };
-        let mut host = self.machine.host.lock();
-        let record = actor.record(host.boot);
-        host.ledger.tasks.insert(id.to_owned(), (actor.assignment.clone(), record));
+        let started = self.machine.start(&self.world, &actor.task, index);
+        self.after(5, 500, id, Fact::Started(index, started));
+    }
+
+    /// Starts what may be started by now.
+    pub fn start_waiting(&mut self, id: &str) {
+        let Some(actor) = self.tasks.get_mut(id) else { return };
+        let is_assigned = *actor.written.borrow();
+        for index in actor.draft.may_start(is_assigned) {
+            self.start(id, index);
+        }
     }
 
     fn queue_reports(&mut self, id: &str) {
@@ -168,7 +194,7 @@ impl Agent {
         actor.reported = known;
         let report = report::report(&actor.task, &actor.state, known);
         actor.reports.push_back(report);
-        self.write_down(id);
+        actor.draft.changed();
     }
 
     fn send_report(&mut self, id: &str) {
@@ -188,7 +214,7 @@ impl Agent {
         let Some(actor) = self.tasks.get_mut(id) else { return };
         actor.reporting = false;
         actor.reports.pop_front();
-        self.write_down(id);
+        actor.draft.changed();
         self.step(id);
     }
 
@@ -196,18 +222,24 @@ impl Agent {
     fn see_off(&mut self, id: &str) {
         let Some(actor) = self.tasks.get_mut(id) else { return };
         let ended = actor.state.containers.iter().all(|one| one.phase == Phase::Stopped);
-        if actor.state.known == Known::Stopped && ended && !actor.removed && !actor.removing {
+        if actor.state.known == Known::Stopped && !actor.removed && !actor.removing {
+            actor.draft.ends();
+            if ended && !actor.released {
+                actor.released = true;
+                self.admission.stopped(&id.to_owned());
+                self.admit();
+            }
+        }
+        let Some(actor) = self.tasks.get_mut(id) else { return };
+        // Its exit codes must be written down before the engine forgets them.
+        if actor.released && !actor.removed && !actor.removing && actor.draft.has_end() {
             actor.removing = true;
-            self.admission.stopped(&id.to_owned());
-            self.admit();
             let at = self.world.now_ms() + self.world.range(10, 500);
             self.plan_at(at, Due::Removed(id.to_owned()));
         }
-        let over = self.tasks.get(id).is_some_and(|actor| actor.removed && actor.reports.is_empty());
-        if over {
-            self.tasks.remove(id);
-            self.finished.insert(id.to_owned());
-            self.machine.host.lock().ledger.tasks.remove(id);
+        let is_over = self.tasks.get(id).is_some_and(Actor::is_over);
+        if is_over {
+            self.forget(id);
         }
     }
 
@@ -217,7 +249,7 @@ impl Agent {
         self.admission.released(&id.to_owned());
         if let Some(actor) = self.tasks.get_mut(id) {
             actor.removed = true;
-            self.write_down(id);
+            actor.draft.changed();
         }
         self.admit();
         self.step(id);

@@ -2,6 +2,7 @@
 //! and tells the control plane what becomes of them until that has heard. It ends when the control plane says that this
 //! host is none of its own any more.
 
+mod keep;
 mod life;
 mod link;
 
@@ -15,10 +16,9 @@ use std::{
 
 use ::agent::{
     admission::Admission,
-    ledger::Record,
-    lower::{self, lower},
-    plan,
-    task::{Fact, HealthStatus, Task},
+    ledger::{self, AcsCursor, Ledger},
+    lower,
+    task::{Fact, HealthStatus},
 };
 use agent_protocol::{acs, agent_key::AgentKey};
 use ecs_model::SubmitTaskStateChangeRequest;
@@ -34,6 +34,7 @@ use crate::{
     breaks::Break,
     machine::{self, Machine},
     network::{AgentEnd, As, Failed, Node, call},
+    process::Process,
     server::{CLUSTER, NEW_AGENTS, REGION},
     world::World,
 };
@@ -42,6 +43,7 @@ use crate::{
 pub enum Due {
     Fact(String, Fact),
     Step(String),
+    Save(String),
     Removed(String),
     Reported(String),
     Register,
@@ -59,12 +61,22 @@ enum Done {
     Reported(String),
     Acs(Result<AgentEnd, Failed>),
     Tcs(Result<AgentEnd, Failed>),
+    Keyed(Result<(), ledger::Error>),
+    Settled(String, Result<(), ledger::Error>),
+    Assigned(String),
+    Taken(keep::Taken),
+    Manifest(keep::Manifested),
+    Saved(String, u64, bool),
+    Nothing,
 }
 
 /// See the module.
 pub struct Agent {
     pub world: Arc<World>,
     pub machine: Arc<Machine>,
+    /// What the ledger's writes end with.
+    process: Arc<Process>,
+    ledger: Ledger,
     pub admission: Admission,
     pub tasks: BTreeMap<String, Actor>,
     /// Those that are over: an assignment that is late does not begin them again.
@@ -80,11 +92,23 @@ pub struct Agent {
     instance: Option<String>,
     acs: Option<AgentEnd>,
     tcs: Option<AgentEnd>,
+    /// Counts connections.
+    session: u64,
+    /// Something that came by it is written down first.
+    is_deaf: bool,
     manifest: Option<String>,
-    timeline: Option<i64>,
+    cursor: AcsCursor,
     heard_at: Instant,
     told: BTreeMap<ContainerId, HealthStatus>,
     deregistered: bool,
+    /// The ledger could not be written where nothing goes on without it.
+    is_over: bool,
+}
+
+impl Drop for Agent {
+    fn drop(&mut self) {
+        self.process.kill();
+    }
 }
 
 /// Every capability that tasks of users ask for.
@@ -101,15 +125,19 @@ const CAPABILITIES: [&str; 7] = [
 impl Agent {
     /// Begins on a machine, with what an agent before it left there.
     pub fn begin(world: &Arc<World>, machine: &Arc<Machine>) -> Agent {
-        let (admission, key) = {
-            let mut host = machine.host.lock();
-            let key = host.ledger.key.get_or_insert_with(|| new_key(world)).clone();
+        let admission = {
+            let host = machine.host.lock();
             let size = |size: i32| u64::try_from(size).unwrap_or(0);
-            (Admission::new(size(host.cpu), size(host.memory)), key)
+            Admission::new(size(host.cpu), size(host.memory))
         };
+        let process = Process::begin(world);
+        let ledger = keep::open(world, machine, &process);
         let mut agent = Agent {
             world: world.clone(),
             machine: machine.clone(),
+            process,
+            cursor: ledger.acs().unwrap_or_default(),
+            ledger,
             admission,
             tasks: BTreeMap::new(),
             finished: BTreeSet::new(),
@@ -117,47 +145,24 @@ impl Agent {
             agenda: BTreeMap::new(),
             order: 0,
             jobs: JoinSet::new(),
-            key,
+            key: AgentKey { access_key_id: String::new(), secret_access_key: String::new() },
             bound: true,
             instance: None,
             acs: None,
             tcs: None,
+            session: 0,
+            is_deaf: false,
             manifest: None,
-            timeline: None,
             heard_at: Instant::now(),
             told: BTreeMap::new(),
             deregistered: false,
+            is_over: false,
         };
         agent.adopt();
-        agent.plan_at(world.now_ms(), Due::Register);
+        if agent.open_key() {
+            agent.plan_at(world.now_ms(), Due::Register);
+        }
         agent
-    }
-
-    /// Takes up what the ledger has and the engine.
-    fn adopt(&mut self) {
-        let now = self.world.now_ms();
-        let mut host = self.machine.host.lock();
-        let (found, boot) = (host.engine.found(&self.world), host.boot.to_string());
-        let written = host.ledger.tasks.clone();
-        for task in found.iter().filter(|found| !written.contains_key(&found.task)) {
-            host.engine.remove(&self.world, &task.task);
-        }
-        drop(host);
-        for (id, (assignment, mut record)) in written {
-            let Ok(task) = lower(&assignment, &lowering()) else { continue };
-            record.state.stop |= wants_stop(&assignment);
-            if !record.removed {
-                let found = found.iter().find(|found| found.task == id);
-                plan::adopt(&task, &mut record.state, found, record.boot_id == boot, now);
-                if record.state.admitted {
-                    self.admission.readmit(&id, task.needs.clone());
-                }
-            }
-            self.tasks.insert(id.clone(), Actor::new(assignment, task, record));
-            self.write_down(&id);
-        }
-        let ids: Vec<String> = self.tasks.keys().cloned().collect();
-        ids.into_iter().for_each(|id| self.plan_at(now, Due::Step(id)));
     }
 
     /// Puts something on the agenda.
@@ -171,22 +176,23 @@ impl Agent {
         self.plan_at(at, due);
     }
 
-    /// Works until this host is no container instance any more.
-    pub async fn run(&mut self) {
+    /// Works until this host is no container instance any more, which is true, or its ledger cannot be written.
+    pub async fn run(&mut self) -> bool {
         if self.world.is_storm() {
             self.plan_in(20_000, 400_000, Due::Cut);
         }
-        while !self.deregistered {
+        while !self.deregistered && !self.is_over {
             self.turn();
             let wake = self.wake();
             tokio::select! {
                 biased;
-                text = heard(&mut self.acs) => self.hear_acs(text),
+                text = heard(&mut self.acs), if !self.is_deaf => self.hear_acs(text),
                 text = heard(&mut self.tcs) => self.hear_tcs(text),
                 Some(Ok(done)) = self.jobs.join_next(), if !self.jobs.is_empty() => self.done(done),
                 () = sleep_until(wake) => {}
             }
         }
+        self.deregistered
     }
 
     /// Does what is due.
@@ -204,6 +210,7 @@ impl Agent {
                     }
                 }
                 Due::Step(id) => self.step(&id),
+                Due::Save(id) => self.save(&id),
                 Due::Removed(id) => self.removed(&id),
                 Due::Reported(id) => self.reported(&id),
                 Due::Register => self.register(),
@@ -231,8 +238,8 @@ impl Agent {
             return;
         }
         self.world.fault();
-        if self.acs.take().is_some() {
-            self.plan_in(10, 2_000, Due::Acs);
+        if self.acs.is_some() {
+            self.lose_acs(10, 2_000);
         }
         if self.tcs.take().is_some() {
             self.plan_in(10, 2_000, Due::Tcs);
@@ -246,7 +253,8 @@ impl Agent {
             Done::Reported(id) if id.is_empty() => {}
             Done::Reported(id) => self.reported(&id),
             Done::Acs(Ok(socket)) => {
-                (self.acs, self.timeline, self.heard_at) = (Some(socket), None, Instant::now());
+                (self.acs, self.cursor.timeline, self.heard_at) = (Some(socket), None, Instant::now());
+                (self.session, self.is_deaf) = (self.session + 1, false);
             }
             Done::Tcs(Ok(socket)) => {
                 self.tcs = Some(socket);
@@ -259,6 +267,21 @@ impl Agent {
             }
             Done::Acs(Err(_)) => self.plan_in(250, 20_000, Due::Acs),
             Done::Tcs(Err(_)) => self.plan_in(1_000, 20_000, Due::Tcs),
+            Done::Keyed(written) => {
+                if self.needs(written) {
+                    self.plan_at(self.world.now_ms(), Due::Register);
+                }
+            }
+            Done::Settled(arn, written) => {
+                if self.needs(written) {
+                    self.connect(arn);
+                }
+            }
+            Done::Assigned(id) => self.assigned(&id),
+            Done::Taken(taken) => self.taken(taken),
+            Done::Manifest(done) => self.manifested(done),
+            Done::Saved(id, version, is_written) => self.saved(&id, version, is_written),
+            Done::Nothing => {}
         }
     }
 
@@ -267,9 +290,10 @@ impl Agent {
     }
 
     fn register(&mut self) {
-        let (before, cpu, memory, zone, provider) = {
+        let before = self.ledger.instance().ok().flatten();
+        let (cpu, memory, zone, provider) = {
             let host = self.machine.host.lock();
-            (host.ledger.instance.clone(), host.cpu, host.memory, host.zone, host.provider)
+            (host.cpu, host.memory, host.zone, host.provider)
         };
         let mut attributes: Vec<Value> = CAPABILITIES.iter().map(|name| json!({"name": name})).collect();
         let mut has = |name: &str, value: &str| attributes.push(json!({"name": name, "value": value}));
@@ -288,8 +312,8 @@ impl Agent {
             "totalResources": [size("CPU", cpu), size("MEMORY", memory)],
             "instanceIdentityDocument": if self.bound { String::new() } else { self.key.to_document() },
         });
-        if let Some(arn) = before {
-            input["containerInstanceArn"] = arn.into();
+        if let Some(before) = before {
+            input["containerInstanceArn"] = before.arn.into();
         }
         let (world, node, who) = (self.world.clone(), self.node, self.who());
         self.jobs.spawn(async move {
@@ -301,10 +325,11 @@ impl Agent {
         match outcome {
             Ok(output) => {
                 let arn = output["containerInstance"]["containerInstanceArn"].as_str().unwrap_or_default();
-                self.machine.host.lock().ledger.instance = Some(arn.to_owned());
-                (self.bound, self.instance) = (true, Some(arn.to_owned()));
-                self.plan_in(0, 200, Due::Acs);
-                self.plan_in(0, 200, Due::Tcs);
+                self.machine.host.lock().instance = Some(arn.to_owned());
+                self.bound = true;
+                if self.settle(arn) {
+                    self.connect(arn.to_owned());
+                }
             }
             Err(Failed::Refused(error)) if error.code() == "UnrecognizedClientException" && self.bound => {
                 self.bound = false;
@@ -322,45 +347,11 @@ impl Agent {
         }
     }
 
-    /// Takes an assignment in.
-    fn assign(&mut self, assignment: acs::Task) {
-        let stop = wants_stop(&assignment);
-        let task = match lower(&assignment, &lowering()) {
-            Ok(task) => task,
-            Err(error) => return self.world.fail(format!("an assignment that is no task: {error}")),
-        };
-        let Task { id, .. } = &task;
-        if let Some(actor) = self.tasks.get_mut(id) {
-            if stop && !self.world.has(Break::StopsUnheard) {
-                actor.assignment = assignment;
-                let id = id.clone();
-                self.write_down(&id);
-                self.tell(&id, Fact::StopWanted);
-            }
-            return;
-        }
-        if self.finished.contains(id) {
-            return;
-        }
-        let id = id.clone();
-        let mut record = Record { boot_id: self.machine.host.lock().boot.to_string(), ..Record::default() };
-        record.state.stop = stop;
-        self.tasks.insert(id.clone(), Actor::new(assignment, task, record));
-        self.write_down(&id);
-        self.step(&id);
-    }
-
-    /// Assignments that went astray to here.
-    fn take_strays(&mut self) {
-        if !self.world.has(Break::AssignmentsCopied) {
-            return;
-        }
-        let own = self.machine.number;
-        let mut strays = std::mem::take(&mut *self.world.strays.lock());
-        let ours = strays.extract_if(.., |(machine, _)| *machine != own).map(|(_, task)| task);
-        let ours: Vec<acs::Task> = ours.collect();
-        self.world.strays.lock().extend(strays);
-        ours.into_iter().for_each(|task| self.assign(task));
+    /// It is this container instance.
+    fn connect(&mut self, arn: String) {
+        self.instance = Some(arn);
+        self.plan_in(0, 200, Due::Acs);
+        self.plan_in(0, 200, Due::Tcs);
     }
 
     /// Sends a report until it is heard, or the control plane does not want it.
@@ -399,12 +390,4 @@ fn lowering() -> lower::Host {
 
 fn wants_stop(assignment: &acs::Task) -> bool {
     assignment.desired_status.as_deref() == Some("STOPPED")
-}
-
-fn new_key(world: &World) -> AgentKey {
-    let text = format!("{:032X}", world.bits());
-    AgentKey {
-        access_key_id: format!("{}{}", agent_protocol::agent_key::OF_AGENT, &text[..16]),
-        secret_access_key: format!("{0:032x}{0:032x}", world.bits()),
-    }
 }

@@ -4,7 +4,7 @@
 use ::ecs::{
     Cluster,
     cluster::{
-        Change, DeploymentControllerType, DeploymentId, Desired, Key, Row, ServiceName, Stop, TaskId,
+        Change, DeploymentControllerType, DeploymentId, Desired, Keeps, Key, Row, ServiceName, Stop, TaskId,
         TaskRow, TaskStopCode, tally::Standing,
     },
 };
@@ -41,6 +41,11 @@ pub enum Break {
     ZonesMixed,
     HaltsSwallowed,
     ProvidersSwallowed,
+    LedgerSyncSkipped,
+    AcknowledgedEarly,
+    StartedEarly,
+    KeptDropped,
+    KeptOverfull,
     ServicesCut,
     ServicesOverfull,
     RevisionsCut,
@@ -77,6 +82,11 @@ impl Break {
         ("zones-mixed", Break::ZonesMixed),
         ("halts-swallowed", Break::HaltsSwallowed),
         ("providers-swallowed", Break::ProvidersSwallowed),
+        ("ledger-sync-skipped", Break::LedgerSyncSkipped),
+        ("acknowledged-early", Break::AcknowledgedEarly),
+        ("started-early", Break::StartedEarly),
+        ("kept-dropped", Break::KeptDropped),
+        ("kept-overfull", Break::KeptOverfull),
         ("services-cut", Break::ServicesCut),
         ("services-overfull", Break::ServicesOverfull),
         ("revisions-cut", Break::RevisionsCut),
@@ -123,6 +133,13 @@ pub fn of_call(world: &World, operation: &str, input: &mut Value) -> Option<Valu
     let tasks = input["tasks"].as_array().into_iter().flatten();
     let protected: Vec<Value> = tasks.map(|task| json!({"taskArn": task})).collect();
     Some(json!({"protectedTasks": protected}))
+}
+
+/// What a bug makes of what is to be kept of STOPPED tasks.
+pub fn of_keeping(world: &World) -> Option<Keeps> {
+    let more = if world.has(Break::KeptOverfull) { 8 } else { 0 };
+    let keeps = world.keeps.map(|keeps| Keeps { count: keeps.count + more, ..keeps });
+    keeps.filter(|_| !world.has(Break::KeptDropped))
 }
 
 /// How a planner goes too far.

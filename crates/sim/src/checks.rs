@@ -2,6 +2,7 @@
 
 mod bounds;
 mod daemons;
+pub mod kept;
 mod rest;
 mod room;
 mod services;
@@ -132,7 +133,8 @@ fn after_step(world: &World, delta: &Delta<Cluster>) -> Option<String> {
             return broken;
         }
     }
-    services.into_iter().find_map(|name| bounds::kept(delta.before, delta.after, name))
+    kept::after_step(world, delta)
+        .or_else(|| services.into_iter().find_map(|name| bounds::kept(delta.before, delta.after, name)))
 }
 
 /// No task goes back or elsewhere, and no reason is replaced.

@@ -109,6 +109,17 @@ impl Disk {
         state.durable.extend_from_slice(&cached);
     }
 
+    /// Everything on it is gone.
+    pub fn wipe(&self) {
+        let mut state = self.0.lock();
+        *state = State { weather: state.weather, ..State::default() };
+    }
+
+    /// How much was appended to the last checkpoint, in bytes.
+    pub fn grown(&self) -> usize {
+        self.0.lock().durable.len()
+    }
+
     /// The last checkpoint, and what was appended since.
     pub fn read(&self) -> (Vec<u8>, Vec<u8>) {
         let state = self.0.lock();

@@ -59,11 +59,15 @@ pub struct Outcome {
     pub steps: u64,
     pub commits: u64,
     pub failed_writes: u64,
+    /// Commits of agents' ledgers.
+    pub noted: u64,
     pub calls: u64,
     /// Containers that were started.
     pub started: u64,
     /// Events that the bus has taken.
     pub events: u64,
+    /// STOPPED tasks that were kept beyond their hour.
+    pub kept: u64,
     /// Lives of the control plane that ended.
     pub restarts: u64,
     /// Other faults.
@@ -81,9 +85,11 @@ impl Outcome {
         self.steps += other.steps;
         self.commits += other.commits;
         self.failed_writes += other.failed_writes;
+        self.noted += other.noted;
         self.calls += other.calls;
         self.started += other.started;
         self.events += other.events;
+        self.kept += other.kept;
         self.restarts += other.restarts;
         self.faults += other.faults;
         self.lasted_ms += other.lasted_ms;
@@ -93,12 +99,13 @@ impl Outcome {
 
 impl std::fmt::Display for Outcome {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Outcome { histories, steps, commits, failed_writes, calls, started, events, restarts, .. } = self;
-        let (faults, hours) = (self.faults, self.lasted_ms as f64 / 3_600_000.0);
+        let Outcome { histories, steps, commits, failed_writes, calls, started, events, kept, noted, .. } =
+            self;
+        let (restarts, faults, hours) = (self.restarts, self.faults, self.lasted_ms as f64 / 3_600_000.0);
         write!(
             f,
             "{histories} histories of {hours:.1} hours: {calls} calls, {steps} steps, {commits} commits ({failed_writes} failed \
-             writes), {started} containers, {events} events, {restarts} ends of the control plane, {faults} other faults"
+             writes) and {noted} of agents, {started} containers, {kept} tasks kept, {events} events, {restarts} ends of the control plane, {faults} other faults"
         )
     }
 }
@@ -180,6 +187,7 @@ async fn live(world: &Arc<World>, minutes: u32) {
     all.spawn(fate::disk(world.clone()));
     all.spawn(fate::network(world.clone()));
     all.spawn(fate::clock(world.clone()));
+    all.spawn(fate::ledgers(world.clone()));
     all.spawn(audit(world.clone()));
     for number in 0..USERS {
         let user = User::new(world, number);
@@ -194,7 +202,8 @@ async fn live(world: &Arc<World>, minutes: u32) {
     let storm = Duration::from_secs(u64::from(minutes) * 60);
     if timeout(storm, world.failed()).await.is_err() {
         world.calm();
-        world.disk.set(|weather| *weather = Default::default());
+        let disks = world.machines.iter().map(|machine| &machine.disk).chain([&world.disk]);
+        disks.for_each(|disk| disk.set(|weather| *weather = Default::default()));
         world.network.mend();
         come_to_rest(world).await;
     }
@@ -208,6 +217,7 @@ async fn audit(world: Arc<World>) {
     loop {
         world.pause(AUDIT_MS / 2, AUDIT_MS).await;
         look(&world);
+        checks::kept::unseen(&world).await;
     }
 }
 
@@ -246,6 +256,7 @@ async fn come_to_rest(world: &Arc<World>) {
             }
         }
         look(world);
+        checks::kept::after_their_hour(world).await;
         if let Some(state) = world.server().and_then(|server| server.state())
             && let Some(broken) = ::ecs::invariants::check(&state.state).into_iter().next()
         {

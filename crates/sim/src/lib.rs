@@ -1,6 +1,7 @@
 //! The simulator: a whole control plane, its agents and its users on one thread, on a clock that passes when nothing else
 //! is left to do, with faults drawn from a seed. The runtime, its domains, the gate and the agent link are the program's
-//! own, and so is the agent's planner; simulated are the disk below the store, the network, the engines, and whoever calls.
+//! own, and so are the agent's planner and its ledger; simulated are the disks below store and ledgers, the network, the
+//! engines, and whoever calls.
 //!
 //! After every step the promises are checked, and when the faults end everything must come to rest where it was asked to.
 //! One seed is one history, to the last bit. [`Break`] has deliberate bugs, each of which must be found.

@@ -3,13 +3,12 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ::agent::{admission::Needs, ledger::Record, task::Task};
-use agent_protocol::{acs, agent_key::AgentKey};
+use ::agent::{admission::Needs, task::Task};
 use engine::{ContainerId, Created, Exit, FoundTask, Kind, Phase, PulledImage, Started};
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{random::Random, server::REGION, users::definitions::kind, world::World};
+use crate::{disk::Disk, random::Random, server::REGION, users::definitions::kind, world::World};
 
 /// Zones that machines are in.
 const ZONES: [&str; 3] = ["a", "b", "c"];
@@ -30,6 +29,15 @@ pub fn zone(letter: &str) -> String {
 pub struct Machine {
     pub number: usize,
     pub host: Mutex<Host>,
+    /// What the agent's ledger is on.
+    pub disk: Disk,
+    /// What strikes that, by a stream of its own.
+    pub chance: Mutex<Random>,
+    /// What its agents have acknowledged of tasks that they have not forgotten since: whether that they stop, too.
+    pub acknowledged: Mutex<BTreeMap<String, bool>>,
+    /// At which moment of the next write its agent is to end.
+    strikes: Mutex<Option<Moment>>,
+    struck: Notify,
     /// How long after the beginning it comes, in milliseconds.
     pub comes_after_ms: i64,
     orders: Mutex<VecDeque<Order>>,
@@ -47,6 +55,15 @@ pub enum Order {
     Vanishes(i64),
 }
 
+/// A moment of a write to the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Moment {
+    BeforeWrite,
+    BeforeSync,
+    /// It is on disk, and nobody has heard.
+    BeforeAnswer,
+}
+
 /// What there is of it.
 pub struct Host {
     pub cpu: i32,
@@ -55,17 +72,9 @@ pub struct Host {
     pub provider: Option<&'static str>,
     /// Changes when it starts anew.
     pub boot: u64,
-    pub ledger: Ledger,
-    pub engine: Engine,
-}
-
-/// What the agent has written down.
-#[derive(Default, Clone)]
-pub struct Ledger {
-    pub key: Option<AgentKey>,
-    /// The container instance that this host is.
+    /// The container instance that its agent was told to be.
     pub instance: Option<String>,
-    pub tasks: BTreeMap<String, (acs::Task, Record)>,
+    pub engine: Engine,
 }
 
 /// What runs here.
@@ -94,7 +103,10 @@ impl Machine {
         let provider = random.pick(&OF);
         let provider = provider.copied().flatten();
         let comes_after_ms = if random.percent(25) { random.range(0, 480_000) } else { 0 };
-        Machine { comes_after_ms, ..Machine::of(number, (cpu, memory), zone, provider) }
+        let machine = Machine::of(number, (cpu, memory), zone, provider);
+        // What was drawn last tells worlds apart, and is nobody else's.
+        let seed = random.seen().wrapping_add(number as u64) ^ 0x6c65_6467;
+        Machine { comes_after_ms, chance: Mutex::new(Random::new(seed)), ..machine }
     }
 
     /// One of so much CPU and memory, in a zone, of a capacity provider or none.
@@ -104,9 +116,50 @@ impl Machine {
         zone: &'static str,
         provider: Option<&'static str>,
     ) -> Machine {
-        let (boot, ledger, engine) = Default::default();
-        let host = Mutex::new(Host { cpu, memory, zone, provider, boot, ledger, engine });
-        Machine { number, host, comes_after_ms: 0, orders: Mutex::default(), ordered: Notify::new() }
+        let (boot, instance, engine) = Default::default();
+        let host = Mutex::new(Host { cpu, memory, zone, provider, boot, instance, engine });
+        let chance = Mutex::new(Random::new(number as u64));
+        let (disk, acknowledged, strikes, orders) = Default::default();
+        let (struck, ordered) = (Notify::new(), Notify::new());
+        Machine {
+            number,
+            host,
+            disk,
+            chance,
+            acknowledged,
+            strikes,
+            struck,
+            comes_after_ms: 0,
+            orders,
+            ordered,
+        }
+    }
+
+    /// Its agent ends at some moment of the next write to its ledger.
+    pub fn arm(&self) {
+        let moments = [Moment::BeforeWrite, Moment::BeforeSync, Moment::BeforeAnswer];
+        *self.strikes.lock() = self.chance.lock().pick(&moments).copied();
+    }
+
+    /// It does not.
+    pub fn disarm(&self) {
+        *self.strikes.lock() = None;
+    }
+
+    /// A write is at this moment; whether the agent ends here.
+    pub fn is_struck_at(&self, world: &World, moment: Moment) -> bool {
+        let is_struck = world.is_storm() && *self.strikes.lock() == Some(moment);
+        if is_struck {
+            self.disarm();
+            world.tell(|| format!("machine {} is struck {moment:?}", self.number));
+            self.struck.notify_one();
+        }
+        is_struck
+    }
+
+    /// Waits for that.
+    pub async fn struck(&self) {
+        self.struck.notified().await;
     }
 
     /// Does something to it.
@@ -130,8 +183,10 @@ impl Machine {
         let mut host = self.host.lock();
         world.runs.lock().retain(|_, machine| *machine != self.number);
         host.boot += 1;
-        host.ledger = Ledger::default();
+        host.instance = None;
         host.engine = Engine::default();
+        self.disk.wipe();
+        self.acknowledged.lock().clear();
     }
 
     /// It starts anew: nothing runs that ran before.
@@ -139,6 +194,7 @@ impl Machine {
         let mut host = self.host.lock();
         world.runs.lock().retain(|_, machine| *machine != self.number);
         host.boot += 1;
+        self.disk.crash(&mut self.chance.lock());
         let now = world.now_ms();
         let containers = host.engine.0.values_mut().flat_map(|task| task.containers.values_mut());
         for container in containers.filter(|one| matches!(one.state.phase, Phase::Running(_))) {
@@ -168,6 +224,9 @@ impl Machine {
         let started = Started { pid: 1, started_at_ms: now };
         container.state.phase = Phase::Running(started.clone());
         world.outcome(|outcome| outcome.started += 1);
+        if !world.ran.lock().insert(id.clone()) && task.containers[index].restart.is_none() {
+            world.fail(format!("container {id} runs a second time"));
+        }
         let before = world.runs.lock().insert(task.id.clone(), self.number);
         if let Some(other) = before.filter(|other| *other != self.number) {
             world.fail(format!("task {} runs on machine {other} and on machine {}", task.id, self.number));

@@ -9,6 +9,11 @@ impl Random {
         Random(seed.wrapping_mul(0x2545_f491_4f6c_dd1d) ^ 0x9e37_79b9_7f4a_7c15)
     }
 
+    /// Something that only the numbers so far tell, without another one.
+    pub fn seen(&self) -> u64 {
+        self.0
+    }
+
     /// Any number.
     pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

@@ -150,6 +150,7 @@ pub fn compare(world: &World, after: &Cluster) {
         ("the tokens", !before.service_tokens().eq(after.service_tokens())),
         ("what services said", !before.all_service_events().eq(after.all_service_events())),
         ("what waits for the bus", !before.outgoing().waiting().eq(after.outgoing().waiting())),
+        ("what is kept", !before.kept_tasks().eq(after.kept_tasks())),
         ("the sequence", before.outgoing().sequence() != after.outgoing().sequence()),
     ];
     if let Some((what, _)) = differs.iter().find(|(_, differs)| *differs) {

@@ -117,7 +117,7 @@ async fn start(world: Arc<World>, process: Arc<Process>) -> Result<Server, Strin
         Homes::read(store, identity.clone(), &mut loads).map_err(|error| told(&error))?
     };
     let bus = hosted.iter().find_map(|host| host.event_bus()).ok_or("there is no event bus")?;
-    let read = read.giving_up_after(world.lost_after);
+    let read = read.giving_up_after(world.lost_after).keeping(breaks::of_keeping(&world));
     let homes = read.start(Arc::new(Observed::new(&world, bus)));
     let known = homes.own().cluster_by_name(CLUSTER);
     if let Some(cluster) = &known {
@@ -176,9 +176,16 @@ pub async fn live(world: Arc<World>) {
             Ok(server) => {
                 world.tell(|| "the control plane is there".to_owned());
                 *world.server.lock() = Some(Arc::new(server));
-                life.as_mut().await;
-                while !world.is_storm() {
-                    sleep(Duration::from_secs(3600)).await;
+                let lives = async {
+                    life.as_mut().await;
+                    while !world.is_storm() {
+                        sleep(Duration::from_secs(3600)).await;
+                    }
+                };
+                tokio::select! {
+                    biased;
+                    () = world.ends.notified() => {}
+                    () = lives => {}
                 }
             }
             Err(why) if !world.is_storm() => world.fail(format!("the control plane does not start: {why}")),

@@ -2,7 +2,7 @@
 //! told, and whether a promise is broken.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hasher},
     sync::{
         Arc,
@@ -10,8 +10,9 @@ use std::{
     },
 };
 
-use ::ecs::Cluster;
+use ::ecs::{Cluster, cluster::Keeps};
 use agent_protocol::acs;
+use engine::ContainerId;
 use parking_lot::Mutex;
 use server::runtime::Visible;
 use tokio::{
@@ -49,10 +50,14 @@ pub struct World {
     /// By how much the control plane's clock is off, in milliseconds, and how much more each second, in millionths.
     skew_ms: AtomicI64,
     drift: AtomicI64,
+    /// The most that it ever was set ahead.
+    most_ahead_ms: AtomicI64,
     sets_clocks: bool,
     is_patient: bool,
     /// After how long without its agent a container instance is lost to services.
     pub lost_after: Option<Duration>,
+    /// Which STOPPED tasks are kept beyond their hour.
+    pub keeps: Option<Keeps>,
     storm: AtomicBool,
     failed: Mutex<Option<(i64, String)>>,
     over: Notify,
@@ -61,6 +66,8 @@ pub struct World {
     pub disk: Disk,
     pub network: Network,
     pub machines: Vec<Arc<Machine>>,
+    /// Has the control plane end, which is there again soon.
+    pub ends: Notify,
     /// The one that is there.
     pub server: Mutex<Option<Arc<Server>>>,
     /// The cluster as it was last seen of the control plane that ended.
@@ -69,6 +76,8 @@ pub struct World {
     pub bus: Mutex<Heard>,
     /// Which machine runs a task.
     pub runs: Mutex<BTreeMap<String, usize>>,
+    /// Containers that ran at any time.
+    pub ran: Mutex<BTreeSet<ContainerId>>,
     /// Assignments that go astray, with the machine that they are for.
     pub strays: Mutex<Vec<(usize, acs::Task)>>,
     pub delivered: Delivered,
@@ -89,7 +98,9 @@ impl World {
         let (drift, is_patient) = (AtomicI64::new(drift), random.percent(20));
         let lost_after = random.percent(50).then(|| random.range(30, 400).unsigned_abs());
         let lost_after = lost_after.map(Duration::from_secs);
-        World { drift, sets_clocks, is_patient, lost_after, ..World::of(options, random, machines) }.into()
+        let keeps = if sets_clocks { keeps(options.seed) } else { None };
+        let world = World::of(options, random, machines);
+        World { drift, sets_clocks, is_patient, lost_after, keeps, ..world }.into()
     }
 
     /// A world of these machines where nothing fails by itself.
@@ -107,9 +118,11 @@ impl World {
             began: Instant::now(),
             skew_ms: AtomicI64::new(0),
             drift: AtomicI64::new(0),
+            most_ahead_ms: AtomicI64::new(0),
             sets_clocks: false,
             is_patient: false,
             lost_after: None,
+            keeps: None,
             storm: AtomicBool::new(true),
             failed: Mutex::default(),
             over: Notify::new(),
@@ -118,11 +131,13 @@ impl World {
             disk: Disk::default(),
             network: Network::default(),
             machines: machines.into_iter().map(Arc::new).collect(),
+            ends: Notify::new(),
             server: Mutex::default(),
             before: Mutex::default(),
             record: Mutex::default(),
             bus: Mutex::default(),
             runs: Mutex::default(),
+            ran: Mutex::default(),
             strays: Mutex::default(),
             delivered: Delivered::default(),
             sending: Mutex::default(),
@@ -207,6 +222,18 @@ impl World {
     /// Sets that clock.
     pub fn set_clock(&self, skew_ms: i64) {
         self.skew_ms.store(skew_ms, Ordering::Relaxed);
+        self.most_ahead_ms.fetch_max(skew_ms, Ordering::Relaxed);
+    }
+
+    /// Sets it ahead of what it is.
+    pub fn set_clock_ahead(&self, millis: i64) {
+        self.set_clock(self.skew_ms.load(Ordering::Relaxed) + millis);
+    }
+
+    /// What that clock would be, were it as far ahead as it ever was: what anybody took for the time was not later.
+    pub fn latest(&self) -> Timestamp {
+        let skew = |of: &AtomicI64| of.load(Ordering::Relaxed);
+        self.now().plus_millis(skew(&self.most_ahead_ms) - skew(&self.skew_ms))
     }
 
     /// Waits some time from `low` to `high` milliseconds.
@@ -280,4 +307,13 @@ impl World {
     pub fn server(&self) -> Option<Arc<Server>> {
         self.server.lock().clone()
     }
+}
+
+/// Which STOPPED tasks the control plane of a seed keeps, where clocks are set: only so does their hour end while there are
+/// faults. By a stream of its own, so that all else of the seed is what it would be.
+fn keeps(seed: u64) -> Option<Keeps> {
+    let mut random = Random::new(seed ^ 0x6b65_6570);
+    let count = usize::try_from(random.range(1, 60)).unwrap_or(1);
+    let keeps = Keeps { ms: random.range(3_700_000, 14_400_000), count };
+    random.percent(60).then_some(keeps)
 }

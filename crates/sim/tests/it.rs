@@ -28,7 +28,12 @@ fn no_history_breaks_a_promise() {
     println!("{all} in {:?}", began.elapsed());
     let each = |count: u64| count / all.histories.max(1);
     assert!(
-        each(all.steps) > 100 && each(all.started) > 10 && each(all.restarts) > 0 && each(all.faults) > 5,
+        each(all.steps) > 100
+            && each(all.started) > 10
+            && each(all.restarts) > 0
+            && each(all.faults) > 5
+            && each(all.noted) > 100
+            && all.kept > 0,
         "the histories are too quiet to prove anything: {all:?}"
     );
 }

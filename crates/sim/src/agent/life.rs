@@ -16,10 +16,15 @@ use crate::{
 /// Why an agent is there no more.
 enum End {
     Died,
+    /// It cannot go on, as its ledger cannot be written.
+    Failed,
     /// Its host is none of the cluster any more.
     Deregistered,
     Ordered(Order),
 }
+
+/// So long the next write to the ledger is waited for, at which the agent ends.
+const STRUCK_WITHIN_MS: i64 = 30_000;
 
 /// The life of a machine and the agents on it.
 pub async fn live(world: Arc<World>, machine: Arc<Machine>) {
@@ -33,6 +38,10 @@ pub async fn live(world: Arc<World>, machine: Arc<Machine>) {
                 world.fault();
                 world.tell(|| format!("the agent of machine {} dies", machine.number));
                 die(&world, &machine).await;
+            }
+            End::Failed => {
+                world.tell(|| format!("the agent of machine {} gives up", machine.number));
+                machine.disk.process_ends();
             }
             End::Deregistered => {
                 world.tell(|| format!("machine {} is none of the cluster any more", machine.number));
@@ -52,16 +61,30 @@ pub async fn live(world: Arc<World>, machine: Arc<Machine>) {
 async fn until_its_end(world: &Arc<World>, machine: &Machine, agent: &mut Agent) -> End {
     let run = agent.run();
     tokio::pin!(run);
+    let mut is_armed = false;
+    machine.disarm();
     loop {
-        let life = if world.is_storm() { world.range(20_000, 500_000) } else { 3_600_000 };
+        let life = match world.is_storm() {
+            true if is_armed => STRUCK_WITHIN_MS,
+            true => world.range(20_000, 500_000),
+            false => 3_600_000,
+        };
         tokio::select! {
             biased;
-            () = &mut run => return End::Deregistered,
+            is_deregistered = &mut run => {
+                return if is_deregistered { End::Deregistered } else { End::Failed };
+            }
             order = machine.ordered() => return End::Ordered(order),
+            () = machine.struck(), if is_armed => return End::Died,
             () = sleep(Duration::from_millis(life.unsigned_abs())) => {
-                if world.is_storm() {
+                if !world.is_storm() {
+                    continue;
+                }
+                if is_armed || machine.chance.lock().percent(40) {
                     return End::Died;
                 }
+                machine.arm();
+                is_armed = true;
             }
         }
     }
@@ -78,7 +101,7 @@ async fn away(world: &World, millis: i64) {
 async fn obey(world: &World, machine: &Machine, order: Order) {
     let (Order::AgentDies(millis) | Order::Off(millis) | Order::Vanishes(millis)) = order;
     match order {
-        Order::AgentDies(_) => {}
+        Order::AgentDies(_) => machine.disk.process_ends(),
         Order::Off(_) => machine.reboot(world),
         Order::Vanishes(_) => machine.wipe(world),
     }
@@ -89,13 +112,13 @@ async fn obey(world: &World, machine: &Machine, order: Order) {
 /// or once its capacity provider has another one.
 async fn die(world: &Arc<World>, machine: &Arc<Machine>) {
     match world.range(0, 9) {
-        0..=4 => {}
+        0..=4 => machine.disk.process_ends(),
         5..=7 => {
             world.tell(|| format!("machine {} starts anew", machine.number));
             machine.reboot(world);
         }
         _ => {
-            let instance = machine.host.lock().ledger.instance.clone();
+            let instance = machine.host.lock().instance.clone();
             machine.wipe(world);
             let Some(arn) = instance else { return };
             let input = json!({"cluster": CLUSTER, "containerInstance": arn, "force": true});

@@ -29,7 +29,7 @@ impl Agent {
             container_instance: self.instance.clone().unwrap_or_default(),
             agent_version: "1".to_owned(),
             protocol_version: 2,
-            seq_num: 1,
+            seq_num: self.cursor.seq_num.max(1),
             ..Connect::default()
         }
     }
@@ -62,9 +62,7 @@ impl Agent {
 
     pub(super) fn hear_acs(&mut self, text: Option<String>) {
         let Some(text) = text else {
-            self.acs = None;
-            self.plan_in(50, 3_000, Due::Acs);
-            return;
+            return self.lose_acs(50, 3_000);
         };
         self.heard_at = Instant::now();
         match Message::decode(&text) {
@@ -72,6 +70,7 @@ impl Agent {
                 self.say(acs::HeartbeatAckRequest { message_id: beat.message_id });
             }
             Ok(Message::PayloadMessage(payload)) => {
+                let mut assignments = Vec::new();
                 for mut task in payload.tasks {
                     task.task_cluster_arn = task.task_cluster_arn.or_else(|| payload.cluster_arn.clone());
                     if self.world.has(Break::AssignmentsCopied) && self.world.percent(5) {
@@ -81,12 +80,12 @@ impl Agent {
                     let unheard =
                         self.world.has(Break::DaemonsUnheard) && is_daemon && self.world.percent(30);
                     if !(unheard || self.world.has(Break::AssignmentsDropped) && self.world.percent(5)) {
-                        self.assign(task);
+                        assignments.push(task);
                     }
                 }
-                self.acknowledge(payload.message_id);
+                self.take(payload.message_id, payload.seq_num.unwrap_or(0), assignments);
             }
-            Ok(Message::TaskManifestMessage(manifest)) => self.hear_manifest(manifest),
+            Ok(Message::TaskManifestMessage(manifest)) => self.write_manifest(manifest),
             Ok(Message::TaskStopVerificationAck(ack)) => {
                 if ack.message_id.is_some() && ack.message_id == self.manifest {
                     for task in ack.stop_tasks {
@@ -100,12 +99,15 @@ impl Agent {
         }
     }
 
-    fn hear_manifest(&mut self, manifest: acs::TaskManifestMessage) {
-        let timeline = manifest.timeline.unwrap_or(0);
-        if self.timeline.is_some_and(|seen| timeline <= seen) {
-            return;
-        }
-        self.timeline = Some(timeline);
+    /// The socket is gone; another is to be had.
+    pub(super) fn lose_acs(&mut self, low: i64, high: i64) {
+        (self.acs, self.is_deaf) = (None, false);
+        self.write_cursor();
+        self.plan_in(low, high, Due::Acs);
+    }
+
+    /// Answers a manifest that is written down.
+    pub(super) fn hear_manifest(&mut self, manifest: acs::TaskManifestMessage) {
         self.acknowledge(manifest.message_id.clone());
         let wanted: BTreeMap<&str, bool> = manifest
             .tasks
@@ -132,7 +134,7 @@ impl Agent {
         }
     }
 
-    fn acknowledge(&mut self, message_id: Option<String>) {
+    pub(super) fn acknowledge(&mut self, message_id: Option<String>) {
         self.say(acs::AckRequest {
             cluster: Some(CLUSTER.to_owned()),
             container_instance: self.instance.clone(),
@@ -142,8 +144,7 @@ impl Agent {
 
     fn say(&mut self, message: impl Into<Message>) {
         if self.acs.as_mut().is_some_and(|socket| !socket.send(message.into().encode())) {
-            self.acs = None;
-            self.plan_in(50, 3_000, Due::Acs);
+            self.lose_acs(50, 3_000);
         }
     }
 
@@ -164,8 +165,7 @@ impl Agent {
 
     pub(super) fn publish(&mut self) {
         if self.acs.is_some() && self.heard_at.elapsed() > SILENCE {
-            self.acs = None;
-            self.plan_in(50, 3_000, Due::Acs);
+            self.lose_acs(50, 3_000);
         }
         if self.tcs.is_none() {
             return;

@@ -42,7 +42,7 @@ pub fn at_rest(world: &World, server: &Server) -> Option<String> {
 /// Every machine's agent is connected, and where it is said to be.
 fn connected(world: &World, state: &Cluster) -> Option<String> {
     world.machines.iter().find_map(|machine| {
-        let arn = machine.host.lock().ledger.instance.clone();
+        let arn = machine.host.lock().instance.clone();
         let id = arn.as_deref().and_then(|arn| arn.rsplit('/').next());
         let row = id.and_then(::ecs::cluster::InstanceId::parse).and_then(|id| state.instance(&id));
         if !row.is_some_and(|row| row.agent_connected) {
