@@ -29,8 +29,11 @@ use wire::{Error, Timestamp};
 use crate::{
     arn,
     cluster::{
-        DeploymentRolloutState, InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow, ServiceStatus,
-        TaskId, TaskRow, TaskStopCode, Txn, Writes, daemons::Resident, waiting::Turn,
+        DeploymentRolloutState, DeploymentRow, InstanceId, Key, Mark, Scheduling, ServiceName, ServiceRow,
+        ServiceStatus, TaskId, TaskRow, TaskStopCode, Txn, Writes,
+        daemons::Resident,
+        tally::{Class, Share, Standing},
+        waiting::Turn,
     },
     limits, task,
 };
@@ -156,6 +159,7 @@ pub fn task_healthy(txn: &mut Txn, task: &TaskRow) {
     let mut row = service.as_ref().clone();
     if let Some(deployment) = row.deployments.iter_mut().find(|deployment| deployment.id == *id) {
         breaker::reset(&service, deployment);
+        (deployment.has_run, deployment.failed_tasks) = (true, 0);
     }
     if row != *service {
         txn.put_service(row);
@@ -189,14 +193,28 @@ fn count_outcome(txn: &mut Txn, task: &TaskRow, failed: bool, before_healthy: bo
     if before_healthy && deployment.rollout == DeploymentRolloutState::InProgress {
         breaker::count(&service, deployment, task, &share, now);
     }
+    if !before_healthy || has_run(deployment, &share, now) {
+        (deployment.has_run, deployment.failed_tasks) = (true, 0);
+    }
     if failed {
-        deployment.failed_tasks = deployment.failed_tasks.saturating_add(1);
+        if !deployment.has_run {
+            deployment.failed_tasks = deployment.failed_tasks.saturating_add(1);
+        }
         deployment.consecutive_failures = deployment.consecutive_failures.saturating_add(1);
         deployment.not_before = backoff(deployment.consecutive_failures).map(|ms| now.plus_millis(ms));
     } else {
         deployment.consecutive_failures = 0;
     }
     txn.put_service(row);
+}
+
+/// Whether any task of a deployment has run well: it was HEALTHY, or where nobody checks that, RUNNING for as long as it
+/// takes to count as healthy. What fails after that is not among its `failedTasks`.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html>
+fn has_run(deployment: &DeploymentRow, share: &Share, now: Timestamp) -> bool {
+    let long_ago = now.plus_millis(-limits::HEALTHY_AFTER_MS);
+    let is_healthy = |class: Class| class.standing == Standing::Healthy;
+    deployment.has_run || share.last_started(long_ago).is_some() && share.count(is_healthy) > 0
 }
 
 /// The pause after so many failures in a row, in milliseconds; the first ones cost none.

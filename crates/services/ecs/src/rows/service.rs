@@ -38,7 +38,7 @@ pub struct DeploymentRow {
     pub updated_at: Timestamp,
     pub rollout: DeploymentRolloutState,
     pub rollout_reason: String,
-    /// Tasks of this deployment that failed to reach RUNNING, or to pass their first health check.
+    /// Tasks of this deployment that failed before any of it ran well.
     pub failed_tasks: i32,
     /// Failures since the last task that stayed; the exponent of the back-off.
     pub consecutive_failures: u32,
@@ -50,6 +50,9 @@ pub struct DeploymentRow {
     /// When the last of these was.
     #[serde(default)]
     pub failed_at: Option<Timestamp>,
+    /// A task of it has run well: `failed_tasks` is nought from then on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_run: bool,
 }
 
 /// Rows of their own that the row of a service held in an earlier version, or that follow from it.

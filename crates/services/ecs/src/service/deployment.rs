@@ -223,6 +223,7 @@ pub(super) fn fresh(
         not_before: None,
         failures: 0,
         failed_at: None,
+        has_run: false,
     }
 }
 

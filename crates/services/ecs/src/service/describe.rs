@@ -4,7 +4,7 @@
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{configuration, plan::stages, task_sets, view::revision_tasks};
+use super::{configuration, has_run, plan::stages, task_sets, view::revision_tasks};
 use crate::{
     Ctx, arn,
     cluster::{
@@ -152,7 +152,7 @@ fn deployment(
         desired_count: Some(if row.primary { service.desired_count } else { of_its_own }),
         pending_count: Some(share.pending),
         running_count: Some(share.running),
-        failed_tasks: Some(row.failed_tasks),
+        failed_tasks: Some(if has_run(row, &share, ctx.now) { 0 } else { row.failed_tasks }),
         created_at: Some(row.created_at),
         updated_at: Some(row.updated_at),
         launch_type: by_type.then(|| service.launch_type.shown()),

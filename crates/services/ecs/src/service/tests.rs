@@ -6,6 +6,8 @@ use ecs_model::{self as ecs, DeploymentRolloutState};
 use serde_json::{Value, json};
 use state::Domain;
 
+mod ends;
+
 use super::{create, delete, events, list, update};
 use crate::{
     cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskStatus},
