@@ -225,9 +225,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("DescribeServices", read!(service::describe::describe_services))
         .on(access::services)
         .with(&[IN_CLUSTER]),
-    Operation::new("ListServices", read!(service::list::list_services))
-        .with(&[IN_CLUSTER])
-        .refusing(&["resourceManagementType"]),
+    Operation::new("ListServices", read!(service::list::list_services)).with(&[IN_CLUSTER]),
     Operation::new("ListServiceDeployments", read!(service::deployment::list::list_service_deployments))
         .on(access::service)
         .with(&[IN_CLUSTER]),

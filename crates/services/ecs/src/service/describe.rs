@@ -95,6 +95,8 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         propagate_tags: Some(row.propagate_tags.shown().unwrap_or(ecs::PropagateTags::None)),
         enable_execute_command: Some(row.enable_execute_command),
         availability_zone_rebalancing: Some(row.availability_zone_rebalancing.shown()),
+        // Express services, which ECS manages itself, are not built.
+        resource_management_type: Some(ecs::ResourceManagementType::Customer),
         ..Default::default()
     }
 }

@@ -13,14 +13,19 @@ use crate::{
 /// ECS pages services by ten.
 const PAGE: i32 = 10;
 
-/// Lists the ARNs of services that are not INACTIVE, in the order of their names.
+/// Lists the ARNs of services that are not INACTIVE, in the order of their names. ECS itself manages none of them.
+///
+/// # Errors
+/// `InvalidParameterException` for a page that cannot be.
 pub fn list_services(
     state: &Cluster,
     ctx: &Ctx,
     request: &ecs::ListServicesRequest,
 ) -> Result<ecs::ListServicesResponse, Error> {
     let page = paging::read_up_to(PAGE, 100, request.max_results, request.next_token.as_deref())?;
+    let by_ecs = request.resource_management_type == Some(ecs::ResourceManagementType::Ecs);
     let scheduling: &[Scheduling] = match request.scheduling_strategy {
+        _ if by_ecs => &[],
         Some(ecs::SchedulingStrategy::Daemon) => &[Scheduling::Daemon],
         Some(ecs::SchedulingStrategy::Replica) => &[Scheduling::Replica],
         None => &[Scheduling::Replica, Scheduling::Daemon],

@@ -2,6 +2,19 @@
 
 use super::*;
 
+#[test]
+fn no_service_is_managed_by_ecs() {
+    let mut world = World::new();
+    world.host(1000);
+    create(&mut world, 2, json!({}));
+    let listed = |world: &World, request: Value| {
+        world.look(list::list_services, request).unwrap().service_arns.unwrap().len()
+    };
+    let by = |whom: &str| json!({"resourceManagementType": whom, "schedulingStrategy": "REPLICA"});
+    assert_eq!((listed(&world, by("CUSTOMER")), listed(&world, by("ECS"))), (1, 0));
+    assert_eq!(world.service("s").resource_management_type, Some(ecs::ResourceManagementType::Customer));
+}
+
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Deployment.html>
 #[test]
 fn failed_tasks_are_counted_until_one_has_run_well() {
