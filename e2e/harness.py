@@ -363,9 +363,20 @@ class Roadstead:
         self.inactive(services)
 
     def inactive(self, services):
-        """Waits until all of these are INACTIVE. The stock waiter is content with any one of those that it is given."""
+        """Waits until all of these are INACTIVE, and their tasks, which are STOPPING then, have stopped. The stock waiter is
+        content with any one of those that it is given."""
         for name in services:
             self.wait("services_inactive", services=[name])
+            until(lambda name=name: not self.stopping(name), what=f"the end of all tasks of {name}")
+
+    def stopping(self, service):
+        """The tasks of a service that shall be STOPPED, and are not yet."""
+        pages = self.ecs.get_paginator("list_tasks").paginate(
+            cluster=self.cluster, serviceName=service, desiredStatus="STOPPED")
+        arns = [page["taskArns"] for page in pages]
+        tasks = [task for some in arns if some
+                 for task in self.ecs.describe_tasks(cluster=self.cluster, tasks=some)["tasks"]]
+        return [task["taskArn"] for task in tasks if task["lastStatus"] != "STOPPED"]
 
     def pids(self, arn, name):
         """The processes of a container, as its control group lists them."""

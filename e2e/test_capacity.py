@@ -192,7 +192,6 @@ def test_a_strategy_with_base_and_weight_over_two_hosts(server, host):
     assert spread(server, of_service(server, "spread", 4)) == {"one": 4}
     assert refused(lambda: put(server, ["two"]))[0] == "ResourceInUseException"
     server.ecs.delete_service(cluster=CLUSTER, service="spread", force=True)
-    # Until the last task has stopped, its provider is in use. The waiter is content with one of several.
-    for name in ("waits", "spread"):
-        server.wait("services_inactive", services=[name])
+    # Until the last task has stopped, its provider is in use.
+    server.inactive(["waits", "spread"])
     put(server, [])

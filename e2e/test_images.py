@@ -165,8 +165,7 @@ def test_the_tasks_of_one_deployment_run_one_image(roadstead, image_tar, tmp_pat
         roadstead.wait("services_stable", services=[name])
         then, = digests(roadstead, name)
         assert then != first and of_revision(roadstead, name) == {"main": (image, then)}
-        roadstead.ecs.delete_service(cluster=CLUSTER, service=name, force=True)
-        roadstead.wait("services_inactive", services=[name])
+        roadstead.delete_services([name])
 
 
 def digests(roadstead, service):

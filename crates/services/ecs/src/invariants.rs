@@ -116,7 +116,8 @@ fn services(state: &Cluster, broken: &mut Vec<String>) {
             broken.push(format!("service {} has {primaries} PRIMARY deployments", service.name));
         }
         let names: BTreeSet<_> = service.deployments.iter().map(|d| &d.id).collect();
-        for task in state.tasks_of_service(&service.name).filter(|task| task.last != TaskStatus::Stopped) {
+        // An earlier one of its name may have left some that are STOPPING.
+        for task in state.tasks_of_service(&service.name).filter(|task| task.desired == Desired::Running) {
             if task.service.as_ref().is_some_and(|(_, id)| !names.contains(id)) {
                 broken.push(format!("task {} is of a deployment that is gone", task.id));
             }

@@ -153,8 +153,9 @@ impl Facets {
         let live = |row: &&ServiceRow| row.status != ServiceStatus::Inactive;
         let (old, new) = (old.filter(live), new.filter(live));
         let Some(name) = new.or(old).map(|row| &row.name) else { return };
+        let listed = |row: &&ServiceRow| row.status == ServiceStatus::Active;
         let of = |row: &ServiceRow| vec![service_number(row.scheduling, row.launch_type)];
-        let of = |row: Option<&ServiceRow>| row.map(of).unwrap_or_default();
+        let of = |row: Option<&ServiceRow>| row.filter(listed).map(of).unwrap_or_default();
         renumber(&mut self.services, name, &of(old), &of(new));
         if old.zip(new).is_some_and(|(old, new)| definitions(old).eq(definitions(new))) {
             return;
@@ -293,7 +294,7 @@ impl Cluster {
         Seek::Of(Box::new(move |from| ids.get_next(from).copied()))
     }
 
-    /// Services that are not INACTIVE, of these scheduling strategies and launch types.
+    /// Services that are ACTIVE, of these scheduling strategies and launch types.
     pub fn seek_services(
         &self,
         scheduling: &[Scheduling],

@@ -38,6 +38,10 @@ pub fn explain(look: Look<'_>, named: &str) -> Result<Explanation, Error> {
             told.because.push("it was deleted".to_owned());
             told.waits_for.push(format!("the end of {}", count(tally.live(), "task")));
         }
+        ServiceStatus::Inactive if tally.live() > 0 => {
+            told.because.push("it was deleted".to_owned());
+            told.waits_for.push(format!("the end of {}", count(tally.live(), "task")));
+        }
         ServiceStatus::Inactive => told.because.push("it was deleted, and has no task left".to_owned()),
     }
     Ok(told)

@@ -113,7 +113,10 @@ fn a_deployment_says_what_its_breaker_counts_and_its_service_what_it_replaces() 
     assert!(has(&told(&world, Kind::Deployment, &format!("s/{id}")).because, "counted 1 failure,"));
     world.call(delete_service, json!({"service": "s", "force": true})).unwrap();
     let said = told(&world, Kind::Service, "s");
-    assert!(said.state.starts_with("DRAINING") && has(&said.waits_for, "the end of"), "{said:?}");
+    assert!(said.state.starts_with("INACTIVE") && has(&said.waits_for, "the end of"), "{said:?}");
+    world.obey();
+    let said = told(&world, Kind::Service, "s");
+    assert!(said.waits_for.is_empty() && has(&said.because, "has no task left"), "{said:?}");
 }
 
 #[test]

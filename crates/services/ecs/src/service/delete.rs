@@ -11,7 +11,7 @@ use crate::{
     limits, task,
 };
 
-/// Deletes a service: it drains until its last task has stopped, then is INACTIVE.
+/// Deletes a service: it drains until all of its tasks are STOPPING or STOPPED, then is INACTIVE.
 pub fn delete_service(
     txn: &mut Txn,
     request: ecs::DeleteServiceRequest,
@@ -42,7 +42,8 @@ pub fn delete_service(
     Ok(ecs::DeleteServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
 }
 
-/// Stops what still runs; once nothing does, the service is INACTIVE.
+/// Stops what still shall run; once nothing does, the service is INACTIVE, and another one of its name may be made while the
+/// last tasks of this one are STOPPING.
 pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
     let tally = txn.state.tally(&row.name);
     let live = in_order(tally.newest(limits::SETTLE_TASKS, |_, _| true));
@@ -57,7 +58,7 @@ pub fn drain(txn: &mut Txn, mut row: ServiceRow) {
     }
     if !stopped.is_empty() {
         events::add(txn, &row.name, &events::stopped(&stopped));
-    } else if tally.live() == 0 {
+    } else {
         row.status = ServiceStatus::Inactive;
         row.deployments.clear();
         let sets: Vec<Key> =

@@ -13,7 +13,9 @@ use crate::{
 /// ECS pages services by ten.
 const PAGE: i32 = 10;
 
-/// Lists the ARNs of services that are not INACTIVE, in the order of their names. ECS itself manages none of them.
+/// Lists the ARNs of services that are ACTIVE, in the order of their names: one that was deleted is not listed, though it
+/// may be DRAINING. ECS itself manages none of them.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteService.html>
 ///
 /// # Errors
 /// `InvalidParameterException` for a page that cannot be.

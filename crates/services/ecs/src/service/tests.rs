@@ -285,36 +285,6 @@ fn update_service_scales_and_forces() {
 }
 
 #[test]
-fn a_deleted_service_drains_is_inactive_and_then_forgotten() {
-    let mut world = World::new();
-    world.host(1000);
-    create(&mut world, 2, json!({}));
-    world.obey();
-    let refused = refusal(world.call(delete::delete_service, json!({"service": "s"})));
-    assert_eq!(refused.1, "The service cannot be stopped while it is scaled above 0.");
-    let shown =
-        world.call(delete::delete_service, json!({"service": "s", "force": true})).unwrap().service.unwrap();
-    assert_eq!((shown.status.as_deref(), shown.desired_count), (Some("DRAINING"), Some(0)));
-    assert_eq!(world.live(), Vec::<String>::new());
-    let again = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1});
-    let refused = refusal(world.call(create::create_service, again.clone()));
-    assert_eq!(refused.1, "Unable to Start a service that is still Draining.");
-    let refused = refusal(world.call(update::update_service, json!({"service": "s"})));
-    assert_eq!(refused.0, "ServiceNotActiveException");
-    world.obey();
-    assert_eq!(world.service("s").status.as_deref(), Some("INACTIVE"));
-    assert_eq!(world.look(list::list_services, json!({})).unwrap().service_arns.unwrap().len(), 0);
-    assert_eq!(
-        refusal(world.call(delete::delete_service, json!({"service": "s"}))).0,
-        "ServiceNotFoundException"
-    );
-    world.pass(3_601_000);
-    assert_eq!(world.state.services().count(), 0);
-    world.call(create::create_service, again).unwrap();
-    assert_eq!(world.live().len(), 1);
-}
-
-#[test]
 fn a_task_that_keeps_failing_backs_off_and_says_so_once() {
     for by_container in [false, true] {
         let mut world = World::new();

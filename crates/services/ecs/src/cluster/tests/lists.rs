@@ -136,7 +136,11 @@ fn filled(hosts: u128, count: u128) -> Cluster {
     for n in 0..40u8 {
         let mut row = ServiceRow { name: ServiceName(format!("s{n}")), ..service.clone() };
         row.scheduling = if n.is_multiple_of(3) { Scheduling::Daemon } else { Scheduling::Replica };
-        row.status = if n % 5 == 2 { ServiceStatus::Inactive } else { ServiceStatus::Active };
+        row.status = match n % 5 {
+            2 => ServiceStatus::Inactive,
+            3 => ServiceStatus::Draining,
+            _ => ServiceStatus::Active,
+        };
         put(&mut world, row);
     }
     world.state
@@ -205,9 +209,9 @@ fn lists_give_what_a_look_at_every_row_would() {
         assert_eq!(pages(&state, &request, attributes).0, naive, "{request}");
     }
     for (scheduling, launch_type, want) in [
-        (None, None, 32),
-        (Some("DAEMON"), None, 12),
-        (Some("REPLICA"), Some("EC2"), 20),
+        (None, None, 24),
+        (Some("DAEMON"), None, 9),
+        (Some("REPLICA"), Some("EC2"), 15),
         (None, Some("FARGATE"), 0),
     ] {
         let request = json!({"schedulingStrategy": scheduling, "launchType": launch_type, "maxResults": 3});

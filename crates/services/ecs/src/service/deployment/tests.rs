@@ -298,8 +298,11 @@ fn a_deleted_service_deploys_no_further() {
     rolling_to_2(&mut world, 1, json!({}));
     world.call(delete_service, json!({"service": "s", "force": true})).unwrap();
     let reason = "Service deployment stopped because the service was deleted.";
-    assert_eq!(statuses(&world)[0], (Status::Stopped, Some(reason.to_owned())));
-    world.obey();
+    let newest = world.state.service_deployment(&"s".into()).unwrap();
+    assert_eq!(
+        (newest.status, newest.status_reason.as_deref()),
+        (ServiceDeploymentStatus::Stopped, Some(reason))
+    );
     let refused = refusal(world.look(list::list_service_deployments, json!({"service": "s"})));
     assert_eq!(refused.1, "Cannot call ListServiceDeployments for a service that is INACTIVE");
 }
