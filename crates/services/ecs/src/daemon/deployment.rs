@@ -222,7 +222,9 @@ pub fn instances(state: &Cluster, daemon: &DaemonRow, row: &DaemonDeploymentRow)
     all.map(|revision| of_revision(state, daemon, &row.providers, revision)).collect()
 }
 
-/// On how many container instances a revision is, of each of these capacity providers.
+/// On how many container instances a revision is, of each of these capacity providers; and where it should be and is not,
+/// while other tasks may run there.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-daemons-auto-repair.html>
 pub fn of_revision(
     state: &Cluster,
     daemon: &DaemonRow,
@@ -244,7 +246,10 @@ pub fn of_revision(
             of.draining += 1;
         }
     }
-    let kept = state.resident(&Resident::from(&daemon.name)).filter(|_| revision == daemon.target);
+    // Where a critical one is missing, the container instance is not available for other tasks.
+    let is_critical = state.daemon_revision(&daemon.name, &revision).is_none_or(|row| row.critical);
+    let kept = state.resident(&Resident::from(&daemon.name));
+    let kept = kept.filter(|_| revision == daemon.target && !is_critical);
     for host in kept.into_iter().flat_map(|kept| kept.lacking().iter().chain(kept.waiting())) {
         let provider = state.instance(host).and_then(|row| provider_of(daemon, row));
         if let Some(of) = provider.and_then(|name| counted.get_mut(name)) {

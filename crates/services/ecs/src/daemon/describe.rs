@@ -244,7 +244,10 @@ fn shown(state: &Cluster, ctx: &Ctx, daemon: &DaemonRow, row: &DaemonDeploymentR
         target_daemon_revision: instances.iter().find(is_target).map(detail),
         source_daemon_revisions: Some(instances.iter().filter(|of| !is_target(of)).map(detail).collect()),
         circuit_breaker: Some(counted.shown()),
-        alarms: None,
+        alarms: Some(ecs::DaemonDeploymentAlarms {
+            status: Some(ecs::DaemonDeploymentRollbackMonitorsStatus::Disabled),
+            ..Default::default()
+        }),
         rollback: row.rollback.as_ref().map(|rollback| ecs::DaemonRollback {
             reason: Some(rollback.reason.clone()),
             started_at: Some(rollback.started_at),

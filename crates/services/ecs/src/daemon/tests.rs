@@ -225,6 +225,31 @@ fn what_is_not_critical_holds_nothing_up() {
     assert_eq!((of_host(&world, &host).as_str(), world.live().len()), ("ACTIVE", 1), "it is started again");
 }
 
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/managed-daemons-auto-repair.html>
+#[test]
+fn container_instances_without_a_daemon_are_those_that_take_tasks_all_the_same() {
+    for (critical, without) in [(false, 1), (true, 0)] {
+        let (mut world, _) = world(0);
+        create(&mut world, json!({"critical": critical}));
+        world.host_of("own", 50);
+        assert_eq!(world.live().len(), 0, "there is no room");
+        let shown = detail(&world).current_revisions.unwrap().remove(0);
+        let provider = &shown.capacity_providers.unwrap()[0];
+        assert_eq!(
+            (shown.total_without_daemon_count, provider.without_daemon_count, shown.total_running_count),
+            (Some(without), Some(without), Some(0))
+        );
+        update(&mut world, json!({"critical": critical}));
+        let going = deployment(&world);
+        let target = going.target_daemon_revision.unwrap();
+        assert_eq!(target.total_without_daemon_instance_count, Some(without));
+        assert_eq!(
+            going.alarms.unwrap().status,
+            Some(ecs_model::DaemonDeploymentRollbackMonitorsStatus::Disabled)
+        );
+    }
+}
+
 #[test]
 fn a_service_that_waits_has_its_turn_behind_the_daemon() {
     let (mut world, _) = world(0);

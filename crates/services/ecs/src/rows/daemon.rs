@@ -167,7 +167,7 @@ pub struct DaemonProviderInstances {
     pub provider: String,
     /// Its task is RUNNING.
     pub running: i32,
-    /// There is no task of the daemon, and should be one of this revision.
+    /// There is no task of the daemon, and should be one of this revision, which is not critical.
     pub without: i32,
     /// Its task is stopping.
     pub draining: i32,
