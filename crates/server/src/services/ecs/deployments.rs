@@ -39,9 +39,9 @@ pub async fn stop(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::StopServiceDeploymentRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
     let arn = std::slice::from_ref(&request.service_deployment_arn);
-    let cluster = holding(home, &ctx, Kind::Deployment, arn)?;
+    let cluster = holding(home, &ctx, Kind::Deployment, arn).map_err(of_one)?;
     let run = move |txn: &mut ::ecs::Txn| stop::stop_service_deployment(txn, request);
-    json(&cluster.command(&call.caller, run).await?)
+    json(&cluster.command(&call.caller, run).await.map_err(of_one)?)
 }
 
 /// ContinueServiceDeployment.
@@ -49,9 +49,20 @@ pub async fn proceed(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::ContinueServiceDeploymentRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
     let arn = std::slice::from_ref(&request.service_deployment_arn);
-    let cluster = holding(home, &ctx, Kind::Deployment, arn)?;
+    let cluster = holding(home, &ctx, Kind::Deployment, arn).map_err(of_one)?;
     let run = move |txn: &mut ::ecs::Txn| proceed::continue_service_deployment(txn, request);
-    json(&cluster.command(&call.caller, run).await?)
+    json(&cluster.command(&call.caller, run).await.map_err(of_one)?)
+}
+
+/// Operations on one deployment do not know that there may be no cluster: with it, the deployment is gone.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_StopServiceDeployment.html#API_StopServiceDeployment_Errors>
+fn of_one(error: Error) -> Error {
+    match error.code() {
+        "ClusterNotFoundException" => {
+            errors::service_deployment_not_found("The service deployment does not exist.")
+        }
+        _ => error,
+    }
 }
 
 /// The cluster that these are in.

@@ -508,3 +508,26 @@ async fn clusters_have_a_cap() {
     api.ok("DeleteCluster", json!({"cluster": "c"})).await;
     api.ok("CreateCluster", json!({"clusterName": "one-more"})).await;
 }
+
+/// What these two answer is what the API reference says that they may.
+#[tokio::test]
+async fn a_deployment_whose_cluster_is_gone_is_gone() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    for (cluster, made) in [("never", false), ("gone", true)] {
+        if made {
+            api.ok("CreateCluster", json!({"clusterName": cluster})).await;
+            api.ok("DeleteCluster", json!({"cluster": cluster})).await;
+        }
+        let arn = format!(
+            "arn:aws:ecs:us-east-1:000000000000:service-deployment/{cluster}/s/NCWGC2ZR-taawPAYrIaU5"
+        );
+        let one = json!({"serviceDeploymentArn": arn});
+        let hook = json!({"serviceDeploymentArn": arn, "hookId": "h"});
+        for (operation, input) in [("StopServiceDeployment", one), ("ContinueServiceDeployment", hook)] {
+            let refused = api.call(operation, input).await.unwrap_err();
+            assert_eq!(refused.code(), "ServiceDeploymentNotFoundException", "{operation} {cluster}");
+        }
+        let refused = api.call("DescribeServiceDeployments", json!({"serviceDeploymentArns": [arn]})).await;
+        assert_eq!(refused.unwrap_err().code(), "ClusterNotFoundException");
+    }
+}
