@@ -217,7 +217,7 @@ async fn rows_of_every_version_are_read() {
             .map(|(key, row)| format!("{key}\t{}\n", String::from_utf8_lossy(row)))
             .collect();
         std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("2026-11-30-ecs.txt"), text).unwrap();
+        std::fs::write(folder.join("2026-11-30-tasks.txt"), text).unwrap();
     }
     let mut files = 0;
     for file in std::fs::read_dir(&folder).unwrap() {
