@@ -39,8 +39,8 @@ class Place:
     def __init__(self, roadstead, mark, key, account, region, insights):
         self.mark, self.key, self.account, self.region, self.insights = mark, key, account, region, insights
         self.roadstead = roadstead
-        self.ecs, self.logs, self.sts, self.events, self.scheduler = (
-            roadstead.client(service, *key, region=region) for service in ("ecs", "logs", "sts", "events", "scheduler"))
+        self.ecs, self.logs, self.sts, self.events, self.scheduler, self.ec2 = (
+            roadstead.client(service, *key, region=region) for service in ("ecs", "logs", "sts", "events", "scheduler", "ec2"))
         self.tags = [{"key": "place", "value": mark}]
 
     def own(self):
@@ -85,6 +85,26 @@ class Place:
         self.logs.put_log_events(**where, logEvents=[{"timestamp": int(time.time() * 1000), "message": self.mark}])
         self.group = f"arn:aws:logs{self.own()}log-group:{SAME}"
         self.fill_events()
+        self.fill_networks()
+
+    def fill_networks(self):
+        """A VPC with one of everything. What has no tags or ARNs in an answer is told apart by the mark in it."""
+        tags = [{"Key": "place", "Value": self.mark}]
+        tagged = lambda kind: [{"ResourceType": kind, "Tags": tags}]
+        make = self.ec2
+        self.vpc = make.create_vpc(CidrBlock="10.0.0.0/16", TagSpecifications=tagged("vpc"))["Vpc"]["VpcId"]
+        subnet = make.create_subnet(VpcId=self.vpc, CidrBlock="10.0.0.0/24", TagSpecifications=tagged("subnet"))["Subnet"]["SubnetId"]
+        group = make.create_security_group(VpcId=self.vpc, GroupName=SAME, Description=self.mark)["GroupId"]
+        rule = {"IpProtocol": "-1", "UserIdGroupPairs": [{"GroupId": group, "Description": self.mark}]}
+        make.authorize_security_group_ingress(GroupId=group, IpPermissions=[rule])
+        gateway = make.create_internet_gateway(TagSpecifications=tagged("internet-gateway"))["InternetGateway"]["InternetGatewayId"]
+        make.attach_internet_gateway(InternetGatewayId=gateway, VpcId=self.vpc)
+        make.create_route_table(VpcId=self.vpc, TagSpecifications=tagged("route-table"))
+        address = make.allocate_address(Domain="vpc", TagSpecifications=tagged("elastic-ip"))["AllocationId"]
+        make.create_nat_gateway(SubnetId=subnet, AllocationId=address, TagSpecifications=tagged("natgateway"))
+        make.create_network_acl(VpcId=self.vpc, TagSpecifications=tagged("network-acl"))
+        dhcp = make.describe_dhcp_options()["DhcpOptions"][0]["DhcpOptionsId"]
+        make.create_tags(Resources=[dhcp], Tags=tags)
 
     def fill_events(self):
         tags = [{"Key": "place", "Value": self.mark}]
@@ -191,6 +211,23 @@ CASES = {
     "GetScheduleGroup": lambda p: p.scheduler.get_schedule_group(Name=SAME),
     "ListScheduleGroups": lambda p: p.scheduler.list_schedule_groups(),
     "ListSchedules": lambda p: p.scheduler.list_schedules(),
+    "DescribeAccountAttributes": lambda p: [p.mark, p.ec2.describe_account_attributes()],
+    "DescribeAddresses": lambda p: p.ec2.describe_addresses(),
+    "DescribeAddressesAttribute": lambda p: [p.mark, p.ec2.describe_addresses_attribute(Attribute="domain-name")],
+    "DescribeAvailabilityZones": lambda p: [p.mark, p.ec2.describe_availability_zones()],
+    "DescribeDhcpOptions": lambda p: p.ec2.describe_dhcp_options(),
+    "DescribeInternetGateways": lambda p: p.ec2.describe_internet_gateways(),
+    "DescribeNatGateways": lambda p: p.ec2.describe_nat_gateways(),
+    "DescribeNetworkAcls": lambda p: p.ec2.describe_network_acls(),
+    "DescribeNetworkInterfaces": lambda p: [p.mark, p.ec2.describe_network_interfaces()],
+    "DescribeRegions": lambda p: [p.mark, p.ec2.describe_regions()],
+    "DescribeRouteTables": lambda p: p.ec2.describe_route_tables(),
+    "DescribeSecurityGroupRules": lambda p: p.ec2.describe_security_group_rules(),
+    "DescribeSecurityGroups": lambda p: p.ec2.describe_security_groups(),
+    "DescribeSubnets": lambda p: p.ec2.describe_subnets(),
+    "DescribeTags": lambda p: p.ec2.describe_tags(),
+    "DescribeVpcAttribute": lambda p: [p.mark, p.ec2.describe_vpc_attribute(VpcId=p.vpc, Attribute="enableDnsSupport")],
+    "DescribeVpcs": lambda p: p.ec2.describe_vpcs(),
     "GetCallerIdentity": lambda p: f":{p.region}:{p.sts.get_caller_identity()['Account']}:",
 }
 # How many of each there are in every place.
@@ -201,6 +238,9 @@ COUNTS = {
     "ListDaemonDeployments": 1, "ListDaemons": 1,
     "ListEventBuses": 2, "ListRuleNamesByTarget": 2, "ListRules": 2, "ListTargetsByRule": 1, "ListScheduleGroups": 2,
     "ListSchedules": 1,
+    "DescribeAddresses": 1, "DescribeDhcpOptions": 1, "DescribeInternetGateways": 2, "DescribeNatGateways": 1, "DescribeNetworkAcls": 3,
+    "DescribeRouteTables": 3, "DescribeSecurityGroupRules": 6, "DescribeSecurityGroups": 3, "DescribeSubnets": 4, "DescribeTags": 8,
+    "DescribeVpcs": 2,
 }
 
 

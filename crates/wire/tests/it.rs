@@ -28,6 +28,7 @@ mod validate;
 
 /// Every service that has a model.
 static SERVICES: &[&wire::schema::Service] = &[
+    &ec2_model::SERVICE,
     &ecs_model::SERVICE,
     &events_model::SERVICE,
     &logs_model::SERVICE,

@@ -306,6 +306,28 @@ macro_rules! typed_requests {
 }
 
 typed_requests! {
+        "ec2": ec2_model, served:
+        AllocateAddressRequest, AssociateRouteTableRequest, AttachInternetGatewayRequest,
+        AuthorizeSecurityGroupEgressRequest, AuthorizeSecurityGroupIngressRequest,
+        CreateInternetGatewayRequest, CreateNatGatewayRequest, CreateNetworkAclRequest,
+        CreateNetworkAclEntryRequest, CreateRouteRequest, CreateRouteTableRequest,
+        CreateSecurityGroupRequest, CreateSubnetRequest, CreateTagsRequest, CreateVpcRequest,
+        DeleteInternetGatewayRequest, DeleteNatGatewayRequest, DeleteNetworkAclRequest,
+        DeleteNetworkAclEntryRequest, DeleteRouteRequest, DeleteRouteTableRequest,
+        DeleteSecurityGroupRequest, DeleteSubnetRequest, DeleteTagsRequest, DeleteVpcRequest,
+        DescribeAccountAttributesRequest, DescribeAddressesRequest,
+        DescribeAddressesAttributeRequest, DescribeAvailabilityZonesRequest,
+        DescribeDhcpOptionsRequest, DescribeInternetGatewaysRequest, DescribeNatGatewaysRequest,
+        DescribeNetworkAclsRequest, DescribeNetworkInterfacesRequest, DescribeRegionsRequest,
+        DescribeRouteTablesRequest, DescribeSecurityGroupRulesRequest,
+        DescribeSecurityGroupsRequest, DescribeSubnetsRequest, DescribeTagsRequest,
+        DescribeVpcAttributeRequest, DescribeVpcsRequest, DetachInternetGatewayRequest,
+        DisassociateRouteTableRequest, ModifySecurityGroupRulesRequest,
+        ModifySubnetAttributeRequest, ModifyVpcAttributeRequest, ReleaseAddressRequest,
+        ReplaceNetworkAclAssociationRequest, ReplaceNetworkAclEntryRequest, ReplaceRouteRequest,
+        ReplaceRouteTableAssociationRequest, RevokeSecurityGroupEgressRequest,
+        RevokeSecurityGroupIngressRequest, UpdateSecurityGroupRuleDescriptionsEgressRequest,
+        UpdateSecurityGroupRuleDescriptionsIngressRequest;
         "ecs": ecs_model, both:
         AssociateGatewayWithClusterRequest, ContinueServiceDeploymentRequest,
         CreateCapacityProviderRequest, CreateClusterRequest, CreateDaemonRequest,

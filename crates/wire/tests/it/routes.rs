@@ -4,7 +4,7 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use wire::protocol::{Incoming, codec, pick, spoken};
 use wire::schema::{Protocol, Service};
 
-use crate::generated::{amp, cloudwatch, ec2, lambda, s3, servicediscovery, sqs};
+use crate::generated::{amp, cloudwatch, lambda, s3, servicediscovery, sqs};
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     let pair = |(name, value): &(&'static str, &'static str)| {
@@ -152,7 +152,7 @@ fn one_service_answers_in_each_of_its_protocols() {
 #[test]
 fn what_is_not_built_is_refused_by_the_code_of_the_protocol() {
     for (service, line, pairs, code) in [
-        (&ec2::SERVICE, "POST /?Action=Nothing&Version=2016-11-15", &[][..], "400 InvalidAction"),
+        (&ec2_model::SERVICE, "POST /?Action=Nothing&Version=2016-11-15", &[][..], "400 InvalidAction"),
         (
             &sqs::SERVICE,
             "POST /",

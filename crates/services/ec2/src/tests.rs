@@ -1,0 +1,7 @@
+//! What the operations do, in the words of EC2 where they are known.
+
+mod groups;
+mod lists;
+mod properties;
+mod routes;
+mod vpcs;
