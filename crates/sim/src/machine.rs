@@ -55,13 +55,13 @@ pub enum Order {
     Vanishes(i64),
 }
 
-/// A moment of a write to the ledger.
+/// A moment of a write to the ledger: before that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Moment {
-    BeforeWrite,
-    BeforeSync,
+    Write,
+    Sync,
     /// It is on disk, and nobody has heard.
-    BeforeAnswer,
+    Answer,
 }
 
 /// What there is of it.
@@ -137,7 +137,7 @@ impl Machine {
 
     /// Its agent ends at some moment of the next write to its ledger.
     pub fn arm(&self) {
-        let moments = [Moment::BeforeWrite, Moment::BeforeSync, Moment::BeforeAnswer];
+        let moments = [Moment::Write, Moment::Sync, Moment::Answer];
         *self.strikes.lock() = self.chance.lock().pick(&moments).copied();
     }
 

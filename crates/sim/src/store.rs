@@ -215,7 +215,7 @@ async fn write(medium: Medium, inner: Arc<Mutex<Inner>>) {
     loop {
         let delay = medium.range(100, 3_000);
         sleep(Duration::from_micros(delay.unsigned_abs())).await;
-        medium.reach(Moment::BeforeWrite).await;
+        medium.reach(Moment::Write).await;
         let (records, answers) = {
             let mut inner = inner.lock();
             let many = inner.queue.len().min(TOGETHER);
@@ -240,11 +240,11 @@ async fn write(medium: Medium, inner: Arc<Mutex<Inner>>) {
         let written = medium.disk().write(&bytes);
         let wait = medium.range(50, 2_000) + 1_000 * medium.disk().weather().slow_ms;
         sleep(Duration::from_micros(wait.unsigned_abs())).await;
-        medium.reach(Moment::BeforeSync).await;
+        medium.reach(Moment::Sync).await;
         let written = written.and_then(|()| medium.disk().sync(medium.skips_sync()));
         match written {
             Ok(()) => {
-                medium.reach(Moment::BeforeAnswer).await;
+                medium.reach(Moment::Answer).await;
                 world.digest(&bytes);
                 publish(&medium, &inner, &records);
                 answers.into_iter().for_each(|(done, outcome)| done(outcome));

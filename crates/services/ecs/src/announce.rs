@@ -123,7 +123,7 @@ fn task_differs(old: &TaskRow, new: &TaskRow) -> bool {
 
 fn of_task(txn: &Txn, row: &TaskRow) -> Event {
     let about = arn::task(txn.ctx, &txn.state.row.name, row.id);
-    event(TASK, about, detail::task(&txn.state, txn.ctx, row))
+    event(TASK, about, detail::task(txn.state, txn.ctx, row))
 }
 
 /// A container instance that is another one by its row, or by what tasks leave of it. Its version tells events apart,
@@ -132,7 +132,7 @@ fn of_instance(txn: &mut Txn, before: &Cluster, id: &InstanceId) -> Option<Event
     let row = txn.state.instance(id)?.clone();
     let old = before.instance(id);
     let used = |state: &Cluster| state.usage(id).map(|usage| usage.used.clone()).unwrap_or_default();
-    if old.is_some_and(|old| !instance_differs(old, &row)) && used(before) == used(&txn.state) {
+    if old.is_some_and(|old| !instance_differs(old, &row)) && used(before) == used(txn.state) {
         return None;
     }
     let row = match old.is_some_and(|old| old.version == row.version) {
@@ -144,7 +144,7 @@ fn of_instance(txn: &mut Txn, before: &Cluster, id: &InstanceId) -> Option<Event
         false => row,
     };
     let about = arn::container_instance(txn.ctx, &txn.state.row.name, id);
-    Some(event(INSTANCE, about, detail::instance(&txn.state, txn.ctx, &row)))
+    Some(event(INSTANCE, about, detail::instance(txn.state, txn.ctx, &row)))
 }
 
 fn instance_differs(old: &InstanceRow, new: &InstanceRow) -> bool {

@@ -34,6 +34,8 @@ pub use page::nested;
 const INSIGHTS: &str =
     "`containerInsights` is kept and shown; metrics of clusters come when CloudWatch is built";
 const IDENTITY: &str = "the key says who the agent is; a document is read only where it brings the key of a Roadstead agent along";
+const DEVICES: &str = "GPUs are those of the container instance; devices of type NEURON_DEVICE alone change nothing: no task can ask for one";
+const RESOURCES: &str = "CPU, MEMORY, PORTS, PORTS_UDP and GPU count; of resources that users define nothing is kept: no task can ask for one";
 const CORRELATION: &str = "only EC2 itself reads it";
 const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
 const EXECUTION_ROLE: &str =
@@ -274,8 +276,11 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("RegisterContainerInstance", Outside)
         .on(access::cluster)
         .with(&[Tags("tags")])
-        .refusing(&["platformDevices"])
-        .without_effect(&[("instanceIdentityDocumentSignature", IDENTITY)]),
+        .without_effect(&[
+            ("instanceIdentityDocumentSignature", IDENTITY),
+            ("platformDevices", DEVICES),
+            ("totalResources", RESOURCES),
+        ]),
     Operation::new("UpdateContainerAgent", write!(agent::update_container_agent))
         .on(access::instance_of)
         .with(&[IN_CLUSTER]),

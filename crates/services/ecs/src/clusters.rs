@@ -46,7 +46,7 @@ pub fn create_cluster(
         created_at: ctx.now,
         settings,
         configuration: request.configuration.stored(),
-        capacity_providers: request.capacity_providers.unwrap_or_default(),
+        capacity_providers: attach::distinct(request.capacity_providers.unwrap_or_default()),
         default_capacity_provider_strategy: strategy::filled(
             request.default_capacity_provider_strategy.unwrap_or_default().stored(),
         ),
@@ -56,7 +56,47 @@ pub fn create_cluster(
     })
 }
 
-/// UpdateCluster.
+/// Whether a cluster that is there already is as a request has it that would make one of its name. What is not given can
+/// be as it is, and so can what the cluster has besides.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn check_same(
+    account: &Account,
+    have: &ClusterRow,
+    asked: &ecs::CreateClusterRequest,
+) -> Result<(), Error> {
+    let mut settings = Vec::new();
+    replace(&mut settings, asked.settings.clone().unwrap_or_default().stored());
+    let tags = asked.tags.clone().unwrap_or_default().stored();
+    let mut strategy =
+        strategy::filled(asked.default_capacity_provider_strategy.clone().unwrap_or_default().stored());
+    let mut standing = have.default_capacity_provider_strategy.clone();
+    for items in [&mut strategy, &mut standing] {
+        items.sort_by(|a, b| a.capacity_provider.cmp(&b.capacity_provider));
+    }
+    let providers = asked.capacity_providers.as_deref().unwrap_or_default();
+    // Those of managed instances are its own, named or not.
+    let own = |name: &String| matches!(account.provider(name), Some(Kind::Managed { .. }));
+    let same_providers = providers.iter().all(|name| have.capacity_providers.contains(name))
+        && have.capacity_providers.iter().all(|name| providers.contains(name) || own(name));
+    let same = settings.iter().all(|setting| have.settings.contains(setting))
+        && tags.iter().all(|tag| have.tags.contains(tag))
+        && (providers.is_empty() || same_providers)
+        && (strategy.is_empty() || strategy == standing);
+    match same {
+        true => Ok(()),
+        false => Err(errors::invalid_parameter(
+            "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
+        )),
+    }
+}
+
+/// UpdateCluster; the answer has what is attached to the cluster too.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_UpdateCluster.html>
+///
+/// # Errors
+/// `InvalidParameterException`; `UnsupportedFeatureException` for what is not built.
 pub fn update_cluster(
     txn: &mut Txn,
     request: ecs::UpdateClusterRequest,
@@ -67,10 +107,10 @@ pub fn update_cluster(
     row.configuration = request.configuration.stored().or(row.configuration);
     txn.put_cluster(row);
     let shown = cluster(
-        &txn.state,
+        txn.state,
         &txn.ports.account,
         txn.ctx,
-        &[ClusterField::Settings, ClusterField::Configurations],
+        &[ClusterField::Settings, ClusterField::Configurations, ClusterField::Attachments],
     );
     Ok(ecs::UpdateClusterResponse { cluster: Some(shown) })
 }
@@ -83,7 +123,7 @@ pub fn update_cluster_settings(
     let mut row = txn.state.row.as_ref().clone();
     set(&mut row, request.settings)?;
     txn.put_cluster(row);
-    let shown = cluster(&txn.state, &txn.ports.account, txn.ctx, &[ClusterField::Settings]);
+    let shown = cluster(txn.state, &txn.ports.account, txn.ctx, &[ClusterField::Settings]);
     Ok(ecs::UpdateClusterSettingsResponse { cluster: Some(shown) })
 }
 
@@ -112,14 +152,14 @@ pub fn delete_cluster(
     let managed = |name: &String| matches!(txn.ports.account.provider(name), Some(Kind::Managed { .. }));
     if txn.state.row.capacity_providers.iter().any(managed) {
         return Err(errors::cluster_contains_capacity_provider(
-            "The Cluster cannot be deleted while Capacity Providers are active.",
+            "The Cluster cannot be deleted while Cluster Scoped Capacity Providers are attached to the cluster.",
         ));
     }
     let mut row = txn.state.row.as_ref().clone();
     row.active = false;
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_cluster(row);
-    Ok(ecs::DeleteClusterResponse { cluster: Some(cluster(&txn.state, &txn.ports.account, txn.ctx, &[])) })
+    Ok(ecs::DeleteClusterResponse { cluster: Some(cluster(txn.state, &txn.ports.account, txn.ctx, &[])) })
 }
 
 /// Forgets a cluster that is INACTIVE long enough, with all that is left of it; its own row last, and in the

@@ -107,8 +107,10 @@ pub const STAGE_MS: i64 = 86_400_000;
 pub const STAGED_DEPLOYMENT_MS: i64 = 30 * 86_400_000;
 /// Task sets of a service, those that are being deleted included (ECS documents no number; it refuses the sixth).
 pub const TASK_SETS: usize = 5;
-/// Attributes of a container instance.
+/// Attributes that one RegisterContainerInstance may bring (ECS names no limit).
 pub const ATTRIBUTES: usize = 200;
+/// Attributes that a container instance has: its agent's of all registrations, and its users' own.
+pub const ATTRIBUTES_KEPT: usize = 256;
 
 /// Capacity providers of an account and region (ECS names no limit).
 pub const CAPACITY_PROVIDERS: usize = 1000;
@@ -123,6 +125,9 @@ pub const STRATEGY_WEIGHT: i32 = 1000;
 /// Bytes of an Auto Scaling group's ARN.
 /// <https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_AutoScalingGroup.html>
 pub const GROUP_ARN_LENGTH: usize = 1600;
+/// The longest that managed instances are idle before they go, in seconds; -1 is for ever.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_InfrastructureOptimization.html>
+pub const SCALE_IN_AFTER_SECONDS: i32 = 3600;
 /// Bytes of all that is asked of managed instances.
 pub const MANAGED_SETTINGS_BYTES: usize = 65_536;
 

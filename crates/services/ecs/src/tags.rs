@@ -17,6 +17,8 @@ use crate::{
     limits,
 };
 
+const RESERVED: &str = "Tag key must not start with aws:";
+
 /// One tag.
 pub fn tag(key: &str, value: &str) -> Tag {
     Tag { key: key.to_owned(), value: Some(value.to_owned()) }
@@ -48,7 +50,7 @@ pub fn check_on(on: On, tags: &[ecs::Tag]) -> Result<(), Error> {
             return Err(errors::invalid_parameter("Tag key must have between 1 and 128 characters."));
         }
         if reserved(Some(key)) {
-            return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
+            return Err(errors::invalid_parameter(RESERVED));
         }
         if value.as_deref().unwrap_or_default().chars().count() > 256 {
             return Err(errors::invalid_parameter("Tag value must have at most 256 characters."));
@@ -82,7 +84,7 @@ pub fn add_missing(tags: &mut Vec<Tag>, more: &[Tag]) {
 /// `InvalidParameterException` for keys that only ECS may take off.
 pub fn remove(tags: &mut Vec<Tag>, keys: &[String]) -> Result<(), Error> {
     if keys.iter().any(|key| reserved(Some(key))) {
-        return Err(errors::invalid_parameter("Tag keys that begin with aws: are reserved."));
+        return Err(errors::invalid_parameter(RESERVED));
     }
     tags.retain(|tag| !keys.contains(&tag.key));
     Ok(())
@@ -91,14 +93,15 @@ pub fn remove(tags: &mut Vec<Tag>, keys: &[String]) -> Result<(), Error> {
 /// Sets tags, replacing those of the same keys. What ECS itself has set does not count against the limit.
 ///
 /// # Errors
-/// As [`check_on`].
+/// As [`check_on`]; `LimitExceededException` where there are too many with those that are there.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_TagResource.html>
 pub fn merge(on: On, tags: &mut Vec<Tag>, more: Vec<ecs::Tag>) -> Result<(), Error> {
     check_on(on, &more)?;
     let more = more.stored();
     tags.retain(|have| !more.iter().any(|tag| tag.key == have.key));
     tags.extend(more);
     if tags.iter().filter(|tag| !reserved(Some(&tag.key))).count() > limits::TAGS {
-        return Err(errors::invalid_parameter("Tags can not have more than 50 elements."));
+        return Err(errors::limit_exceeded("Tags can not have more than 50 elements."));
     }
     Ok(())
 }
@@ -125,13 +128,13 @@ pub fn change(
             txn.put_service(row);
         }
         Resource::TaskSet { service, id, .. } => {
-            let row = task_set(&txn.state, service, &id).ok_or_else(not_found)?;
+            let row = task_set(txn.state, service, &id).ok_or_else(not_found)?;
             let mut row = row.as_ref().clone();
             change(&mut row.tags)?;
             txn.put(row);
         }
         Resource::Daemon { name, .. } => {
-            let mut row = daemon(&txn.state, name).ok_or_else(not_found)?.as_ref().clone();
+            let mut row = daemon(txn.state, name).ok_or_else(not_found)?.as_ref().clone();
             change(&mut row.tags)?;
             txn.put_daemon(row);
         }

@@ -1,3 +1,5 @@
+//! Batches whose commands are refused, or break, on the way.
+
 use imbl::{OrdMap, OrdSet};
 use proptest::prelude::*;
 use serde::{Deserialize, Serialize};

@@ -76,7 +76,6 @@ fn what_asks_for_nothing_is_absent() {
             json!({}),
             json!({"capacityProviders": [], "serviceConnectDefaults": {"namespace": ""}}),
         ),
-        ("ListServices", json!({}), json!({"resourceManagementType": ""})),
     ] {
         for (name, value) in members.as_object().unwrap() {
             let mut input = base.clone();

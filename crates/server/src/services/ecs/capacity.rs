@@ -33,6 +33,11 @@ pub async fn create(home: &Home, mut call: Call) -> Result<Bytes, Error> {
 pub async fn delete(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::DeleteCapacityProviderRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
+    if let Some((name, cluster)) = retire::in_cluster(&home.account().state, &ctx, &request)
+        && let Some(cluster) = home.cluster_by_name(cluster)
+    {
+        retire::check_daemons(&cluster.read().state, name)?;
+    }
     let begin = move |txn: &mut account::Txn| retire::begin(txn, &request);
     let begun = home.account_shard().execute(&call.caller, begin).await?;
     home.settle_provider(&begun.name).await?;
@@ -88,12 +93,11 @@ impl Home {
     ) -> Result<retire::Outcome, Error> {
         let comes = row.status == ::ecs::rows::CapacityProviderStatus::Provisioning;
         let Some(cluster) = self.cluster_by_name(cluster) else {
-            return Ok(if comes { retire::Outcome::NotCreated } else { retire::Outcome::Deleted });
+            return Ok(if comes { retire::no_cluster() } else { retire::Outcome::Deleted });
         };
         let name = row.name.clone();
         if comes {
-            let known = cluster.execute("", move |txn| Ok(attach::associate(txn, &name))).await?;
-            return Ok(if known { retire::Outcome::Created } else { retire::Outcome::NotCreated });
+            return cluster.execute("", move |txn| Ok(attach::associate(txn, &name))).await;
         }
         let gone = cluster.execute("", move |txn| Ok(attach::dissociate(txn, &name))).await?;
         Ok(if gone { retire::Outcome::Deleted } else { retire::in_use() })

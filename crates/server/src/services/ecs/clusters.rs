@@ -11,12 +11,13 @@ use crate::gate::Call;
 /// Things that one DescribeClusters may name.
 const DESCRIBE: usize = 100;
 
-/// CreateCluster.
+/// CreateCluster. One that is there already is the answer, if it is as the request has it.
 pub async fn create(home: &Home, mut call: Call) -> Result<Bytes, Error> {
     let request: ecs::CreateClusterRequest = call.typed()?;
     let ctx = home.ctx(&call.caller, call.now);
-    let row = clusters::create_cluster(&ctx, &home.account().state, request)?;
+    let row = clusters::create_cluster(&ctx, &home.account().state, request.clone())?;
     let cluster = home.create_cluster(&call.caller, row).await?;
+    clusters::check_same(&home.account().state, &cluster.read().state.row, &request)?;
     let all = [
         ecs::ClusterField::Settings,
         ecs::ClusterField::Tags,

@@ -12,7 +12,7 @@ use ::ecs::{
     },
 };
 use bytes::Bytes;
-use ecs_model as ecs;
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
 use super::{ClusterHandle, Home, json};

@@ -58,7 +58,7 @@ where
     json(&cluster.command(&call.caller, move |txn| on_cluster(txn, request)).await?)
 }
 
-/// The cluster that holds the resource of an ARN.
+/// The cluster that holds the resource of an ARN. Tools take what is said of one that was deleted for: it is gone.
 fn holding(home: &Home, call: &Call, resource_arn: &str) -> Result<ClusterHandle, Error> {
     let ctx = home.ctx(&call.caller, call.now);
     let parsed =
@@ -74,5 +74,10 @@ fn holding(home: &Home, call: &Call, resource_arn: &str) -> Result<ClusterHandle
         ) => cluster,
         _ => return Err(errors::invalid_parameter("The specified resource was not found.")),
     };
-    home.cluster(&ctx, Some(&name))
+    match home.cluster_by_name(&name) {
+        Some(cluster) if !cluster.read().state.row.active => Err(errors::invalid_parameter(
+            "The specified cluster is inactive. Specify an active cluster and try again.",
+        )),
+        _ => home.cluster(&ctx, Some(&name)),
+    }
 }

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use store::{Store, memory::Memory};
 
 mod capacity;
+mod clusters;
 mod damage;
 mod table;
 

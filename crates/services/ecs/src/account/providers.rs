@@ -57,6 +57,19 @@ impl Account {
         }
     }
 
+    /// Why a capacity provider cannot be used by a cluster: there is none, or none that is ACTIVE.
+    pub fn unusable(&self, name: &str) -> Error {
+        match self.provider_row(name).filter(|row| is_there(row) && !row.is_usable()) {
+            Some(_) => errors::invalid_parameter(format!(
+                "The specified capacity provider '{name}' is not in an ACTIVE state. Specify a valid capacity provider and \
+                 try again."
+            )),
+            None => errors::invalid_parameter(
+                "The specified capacity provider was not found. Specify a valid capacity provider and try again.",
+            ),
+        }
+    }
+
     /// Whether tasks wait for this provider to grow, rather than to fail where there is no room.
     pub fn grows(&self, name: &str) -> bool {
         match self.provider(name) {
@@ -145,7 +158,7 @@ pub fn update_capacity_provider(
     txn: &mut Txn,
     request: ecs::UpdateCapacityProviderRequest,
 ) -> Result<ecs::UpdateCapacityProviderResponse, Error> {
-    let mut row = find(&txn.state, txn.ctx, &request.name, request.cluster.as_deref())?.clone();
+    let mut row = find(txn.state, txn.ctx, &request.name, request.cluster.as_deref())?.clone();
     if row.is_unsettled() {
         return Err(errors::update_in_progress("The specified capacity provider is being updated."));
     }
@@ -327,6 +340,16 @@ fn written(settings: &ecs::ManagedInstancesProvider) -> Result<String, Error> {
     }
     if template.network_configuration.subnets.as_deref().is_none_or(<[String]>::is_empty) {
         return lacks("a Network Configuration with non empty subnets");
+    }
+    let after = settings.infrastructure_optimization.as_ref().and_then(|given| given.scale_in_after);
+    if after.is_some_and(|seconds| !(-1..=limits::SCALE_IN_AFTER_SECONDS).contains(&seconds)) {
+        return Err(errors::invalid_parameter("scaleInAfter must be -1 or between 0 and 3600."));
+    }
+    let local = template.local_storage_configuration.and_then(|given| given.use_local_storage);
+    if local == Some(true) && template.nitro_enclaves_enabled == Some(true) {
+        return Err(errors::invalid_parameter(
+            "nitroEnclavesEnabled and useLocalStorage cannot both be true.",
+        ));
     }
     let text = serde_json::to_string(settings).map_err(|error| errors::server(error.to_string()))?;
     match text.len() <= limits::MANAGED_SETTINGS_BYTES {

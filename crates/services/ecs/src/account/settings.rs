@@ -39,7 +39,7 @@ pub fn known(name: SettingName) -> Known {
             (&["disabled", "enabled", "enhanced"], "the setting of a cluster that is made without one")
         }
         SettingName::TagResourceAuthorization => {
-            (&["off", "on"], "none until there are policies: whoever may make a resource may tag it")
+            (&["on", "off"], "none until there are policies: whoever may make a resource may tag it")
         }
         SettingName::DefaultLogDriverMode => (
             &["non-blocking", "blocking"],
@@ -112,7 +112,7 @@ pub fn delete_account_setting(
 ) -> Result<ecs::DeleteAccountSettingResponse, Error> {
     let principal = principal(txn.ctx, request.principal_arn.as_deref())?;
     let name = request.name.stored();
-    let (value, _) = in_force(&txn.state, txn.ctx, "", name);
+    let (value, _) = in_force(txn.state, txn.ctx, "", name);
     let setting = setting(txn.ctx, name, value, &principal);
     let id = SettingId { principal, name };
     if txn.state.settings.contains_key(&id) {

@@ -414,7 +414,7 @@ fn each_setting_takes_its_values_and_begins_with_its_default() {
         ),
         ("fargateFIPSMode", "disabled", switch, [("on", invalid), ("off", invalid)]),
         ("fargateEventWindows", "disabled", switch, [("on", invalid), ("off", invalid)]),
-        ("tagResourceAuthorization", "off", &["off", "on"], [("enabled", invalid), ("disabled", invalid)]),
+        ("tagResourceAuthorization", "on", &["off", "on"], [("enabled", invalid), ("disabled", invalid)]),
         ("fargateTaskRetirementWaitPeriod", "7", &["0", "7", "14"], [("8", invalid), ("disabled", invalid)]),
         ("guardDutyActivate", "off", &[], [("on", guarded), ("off", guarded)]),
         (

@@ -9,13 +9,18 @@ use wire::Error;
 use super::strategy;
 use crate::{
     Account,
-    account::providers::Kind,
+    account::providers::{
+        Kind,
+        retire::{self, Outcome},
+    },
     cluster::{ClusterRow, Txn, Writes},
     clusters,
     convert::Stored,
     limits,
     rows::{AutoScalingGroupProvider, ManagedDraining, ManagedScalingStatus},
 };
+
+const TOO_MANY: &str = "The maximum number of capacity providers per cluster has been exceeded.";
 
 /// Sets the capacity providers of a cluster and its default strategy. Its own ones of managed instances stay, named or
 /// not. It is carried out at once.
@@ -30,11 +35,7 @@ pub fn put_cluster_capacity_providers(
     let own = |name: &&String| matches!(txn.ports.account.provider(name), Some(Kind::Managed { .. }));
     let stays: Vec<String> = row.capacity_providers.iter().filter(own).cloned().collect();
     let before = std::mem::take(&mut row.capacity_providers);
-    for name in request.capacity_providers.into_iter().chain(stays) {
-        if !row.capacity_providers.contains(&name) {
-            row.capacity_providers.push(name);
-        }
-    }
+    row.capacity_providers = distinct(request.capacity_providers.into_iter().chain(stays));
     row.default_capacity_provider_strategy =
         strategy::filled(request.default_capacity_provider_strategy.stored());
     check(&txn.ports.account, &row)?;
@@ -44,8 +45,19 @@ pub fn put_cluster_capacity_providers(
     }
     txn.put_cluster(row);
     let include = [ClusterField::Settings, ClusterField::Attachments];
-    let shown = clusters::cluster(&txn.state, &txn.ports.account, txn.ctx, &include);
+    let shown = clusters::cluster(txn.state, &txn.ports.account, txn.ctx, &include);
     Ok(ecs::PutClusterCapacityProvidersResponse { cluster: Some(shown) })
+}
+
+/// Each once, where it stands first.
+pub fn distinct(names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut all: Vec<String> = Vec::new();
+    for name in names {
+        if !all.contains(&name) {
+            all.push(name);
+        }
+    }
+    all
 }
 
 /// Whether a cluster may have the capacity providers and the default strategy of its row.
@@ -54,9 +66,7 @@ pub fn put_cluster_capacity_providers(
 /// `InvalidParameterException`, `ClientException`.
 pub fn check(account: &Account, row: &ClusterRow) -> Result<(), Error> {
     if row.capacity_providers.len() > limits::CLUSTER_CAPACITY_PROVIDERS {
-        return Err(errors::invalid_parameter(
-            "The maximum number of capacity providers per cluster has been exceeded.",
-        ));
+        return Err(errors::invalid_parameter(TOO_MANY));
     }
     for name in &row.capacity_providers {
         let is_there = match account.provider(name) {
@@ -65,29 +75,27 @@ pub fn check(account: &Account, row: &ClusterRow) -> Result<(), Error> {
             None => false,
         };
         if !is_there {
-            return Err(errors::invalid_parameter(
-                "The specified capacity provider was not found. Specify a valid capacity provider and try again.",
-            ));
+            return Err(account.unusable(name));
         }
     }
     strategy::check_default(account, &row.capacity_providers, &row.default_capacity_provider_strategy)
 }
 
-/// A provider of managed instances comes to its cluster. False where the cluster is not ACTIVE, or has no room for it.
-pub fn associate(txn: &mut Txn, name: &str) -> bool {
+/// A provider of managed instances comes to its cluster, or not, where that is not ACTIVE or has no room for it.
+pub fn associate(txn: &mut Txn, name: &str) -> Outcome {
     let mut row = txn.state.row.as_ref().clone();
     if !row.active {
-        return false;
+        return retire::no_cluster();
     }
     if row.capacity_providers.iter().any(|known| known == name) {
-        return true;
+        return Outcome::Created;
     }
     if row.capacity_providers.len() >= limits::CLUSTER_CAPACITY_PROVIDERS {
-        return false;
+        return Outcome::NotCreated(TOO_MANY.to_owned());
     }
     row.capacity_providers.push(name.to_owned());
     txn.put_cluster(row);
-    true
+    Outcome::Created
 }
 
 /// A provider of managed instances leaves its cluster. False where something of it uses the provider.

@@ -113,7 +113,7 @@ impl<'a> Distribution<'a> {
         let taker = self.takers.get_mut(at)?;
         let provider = taker.places.request().provider().map(Box::from);
         if taker.refused.is_none() && !taker.is_full {
-            match taker.places.next(&mut txn.state, txn.ids) {
+            match taker.places.next(txn.state, txn.ids) {
                 Ok(instance) => return Some((Place::On(instance), provider)),
                 Err(refused) if !queues && !grows(txn, taker.places.request()) => {
                     taker.refused = Some(refused);
@@ -127,7 +127,7 @@ impl<'a> Distribution<'a> {
         if provisioning::may_wait(txn, queues) {
             return Some((Place::Waits(Box::new(taker.places.request().clone())), provider));
         }
-        if let Err(refused) = taker.places.next(&mut txn.state, txn.ids) {
+        if let Err(refused) = taker.places.next(txn.state, txn.ids) {
             (taker.is_full, taker.refused) = (false, Some(refused));
         }
         None

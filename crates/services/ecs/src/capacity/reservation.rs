@@ -109,14 +109,16 @@ fn is_active(state: &Cluster, id: &InstanceId, provider: &str) -> bool {
     row.is_some_and(|row| super::of_instance(row) == Some(provider))
 }
 
+/// Whether all that is on a container instance is of daemons, managed ones or services of the strategy DAEMON.
 fn is_empty(state: &Cluster, id: &InstanceId) -> bool {
     // Of a service several tasks may be here.
     let mut daemons = BTreeMap::new();
     state.tasks_on(id).all(|task| {
         let service = task.service.as_ref().map(|(name, _)| name);
-        service.is_some_and(|name| {
+        let of_service = service.is_some_and(|name| {
             *daemons.entry(name).or_insert_with(|| state.service(name).is_some_and(|row| row.daemon()))
-        })
+        });
+        of_service || task.daemon.is_some()
     })
 }
 

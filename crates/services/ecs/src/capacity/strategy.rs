@@ -161,11 +161,7 @@ fn check(account: &Account, of_cluster: &[String], strategy: &[Item]) -> Result<
         if !(0..=limits::STRATEGY_BASE).contains(&base.unwrap_or(0)) {
             return refused("The base of a capacity provider must be between 0 and 100000.");
         }
-        let kind = account.provider(name).ok_or_else(|| {
-            errors::invalid_parameter(
-                "The specified capacity provider was not found. Specify a valid capacity provider and try again.",
-            )
-        })?;
+        let kind = account.provider(name).ok_or_else(|| account.unusable(name))?;
         fargate.insert(kind == Kind::Fargate);
     }
     if fargate.len() > 1 {

@@ -7,6 +7,7 @@ use super::{attach::put_cluster_capacity_providers, reservation};
 use crate::{
     account::providers,
     clusters,
+    daemon::change as daemons,
     instance::{attributes, describe as instances},
     service::{create, delete, tests as services, update},
     task::{describe, run, stop},
@@ -414,6 +415,28 @@ fn tasks_wait_until_their_provider_has_grown() {
         world.state.usage(&crate::cluster::InstanceId::parse(&last).unwrap()).unwrap().tasks.len() == 1
             && other != last
     );
+}
+
+#[test]
+fn a_container_instance_is_empty_but_for_its_daemons() {
+    let mut world = World::new();
+    world.provider("g");
+    let hosts = [world.host_of("g", 1000), world.host_of("g", 1000)];
+    world.define_daemon("agent", json!({}));
+    let daemon =
+        json!({"daemonName": "d", "daemonTaskDefinitionArn": "agent", "capacityProviderArns": ["g"]});
+    world.call(daemons::create_daemon, daemon).unwrap();
+    let service = json!({"serviceName": "s", "taskDefinition": "web", "schedulingStrategy": "DAEMON"});
+    world.call(create::create_service, service).unwrap();
+    world.obey();
+    let figures = |world: &World| {
+        let found = reservation::figures(&world.state, &world.account, "g");
+        (found.instances, found.empty, found.reservation)
+    };
+    assert!(hosts.iter().all(|host| world.task_count(host) == 2), "one of each kind on each");
+    assert_eq!(figures(&world), (2, 2, 0));
+    run(&mut world, json!({}));
+    assert_eq!(figures(&world), (2, 1, 50));
 }
 
 #[test]

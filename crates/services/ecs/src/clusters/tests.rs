@@ -54,6 +54,17 @@ fn a_cluster_has_container_insights_as_it_is_said_or_as_the_account_has_it() {
 }
 
 #[test]
+fn an_update_shows_what_is_attached() {
+    let mut world = World::new();
+    world.provider("p");
+    let insights = json!([{"name": "containerInsights", "value": "enhanced"}]);
+    let shown = world.call(update_cluster, json!({"cluster": "c", "settings": insights})).unwrap();
+    let shown = serde_json::to_value(shown.cluster.unwrap()).unwrap();
+    assert_eq!((&shown["settings"], &shown["attachmentsStatus"]), (&insights, &json!("UPDATE_COMPLETE")));
+    assert_eq!(shown["attachments"][0]["type"], "managed_draining");
+}
+
+#[test]
 fn a_cluster_goes_only_when_it_is_empty() {
     let mut world = World::new();
     let id = world.host(1000);
@@ -147,5 +158,6 @@ fn what_ecs_itself_sets_counts_against_no_limit() {
     let tag = |key: &str| tagging::tag(key, "").shown();
     let many: Vec<_> = (0..50).map(|n| tag(&n.to_string())).collect();
     tagging::merge(On::Other, &mut tags, many).unwrap();
-    assert!(tagging::merge(On::Other, &mut tags, vec![tag("more")]).is_err());
+    let refused = tagging::merge(On::Other, &mut tags, vec![tag("more")]).unwrap_err();
+    assert_eq!(refused.code(), "LimitExceededException");
 }

@@ -173,7 +173,7 @@ pub(super) fn newest(txn: &Txn, name: &DaemonName) -> Option<String> {
 /// # Errors
 /// `DaemonNotFoundException`, `InvalidParameterException`.
 pub(super) fn find(txn: &Txn, named: &str) -> Result<DaemonRow, Error> {
-    Ok(super::describe::find(&txn.state, txn.ctx, named)?.clone())
+    Ok(super::describe::find(txn.state, txn.ctx, named)?.clone())
 }
 
 /// The ACTIVE task definition that a request names.

@@ -83,7 +83,7 @@ pub fn turn(txn: &mut Txn, daemon: &mut DaemonRow) {
     let Some(row) = txn.state.daemon_deployment(&daemon.name).cloned() else { return };
     match row.status {
         DaemonDeploymentStatus::Pending => happens(txn, daemon, &Happening::Started),
-        DaemonDeploymentStatus::InProgress if daemon.failures >= threshold(&txn.state, &daemon.name) => {
+        DaemonDeploymentStatus::InProgress if daemon.failures >= threshold(txn.state, &daemon.name) => {
             happens(txn, daemon, &Happening::Failed { reason: TRIPPED });
             txn.mark(Mark::Daemon(daemon.name.clone()));
         }
@@ -193,13 +193,13 @@ pub fn happens(txn: &mut Txn, daemon: &DaemonRow, happening: &Happening) {
     let Some(row) = txn.state.daemon_deployment(&daemon.name).cloned() else { return };
     let Some(mut next) = life::step(&row, happening, txn.now()) else { return };
     if matches!(happening, Happening::Failed { .. }) {
-        next.breaker = Some(counted(&txn.state, daemon, &row));
+        next.breaker = Some(counted(txn.state, daemon, &row));
     }
     if next.status.has_ended() {
-        let counted = next.breaker.unwrap_or_else(|| counted(&txn.state, daemon, &row));
+        let counted = next.breaker.unwrap_or_else(|| counted(txn.state, daemon, &row));
         let done = |status| if status == Monitor::Monitoring { Monitor::MonitoringComplete } else { status };
         next.breaker = Some(BreakerRow { status: done(counted.status), ..counted });
-        next.end = instances(&txn.state, daemon, &row);
+        next.end = instances(txn.state, daemon, &row);
         next.forget_at = Some(txn.now().plus_millis(limits::DEPLOYMENT_KEPT_MS));
     }
     txn.put_daemon_deployment(next);

@@ -52,7 +52,7 @@ pub fn hold(txn: &mut Txn, id: &InstanceId) {
 /// A container instance takes tasks again, if it waits for no daemon any more.
 pub fn admit(txn: &mut Txn, id: &InstanceId) {
     let Some(row) = txn.state.instance(id).filter(|row| row.is_held()).cloned() else { return };
-    if !waits(&txn.state, &row) {
+    if !waits(txn.state, &row) {
         let (status, repair) = (InstanceStatus::Active, false);
         txn.put_instance(InstanceRow { status, repair, ..row.as_ref().clone() });
         instance::state::touch_services_on(txn, id);
@@ -68,7 +68,7 @@ pub fn release(txn: &mut Txn) {
 
 /// A task of a daemon ended that should run: where that is critical, its container instance is drained.
 pub fn failed(txn: &mut Txn, daemon: &DaemonName, host: &InstanceId) {
-    let critical = txn.state.daemon_row(daemon).is_some_and(|row| holds(&txn.state, row));
+    let critical = txn.state.daemon_row(daemon).is_some_and(|row| holds(txn.state, row));
     let Some(row) = txn.state.instance(host).filter(|row| row.status == InstanceStatus::Active).cloned()
     else {
         return;

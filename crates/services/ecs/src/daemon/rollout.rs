@@ -186,7 +186,7 @@ impl Turn {
                 None => return Place::Waits,
             }
         }
-        if let Err(why) = placement::place_first(&txn.state, wanted, host) {
+        if let Err(why) = placement::place_first(txn.state, wanted, host) {
             if self.refused.len() < limits::REFUSED_NAMED {
                 self.refused.push((*host, why.reason().to_owned()));
             }

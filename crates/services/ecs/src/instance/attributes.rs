@@ -15,17 +15,21 @@ use crate::{
 };
 
 /// Sets attributes on container instances. All of them, or none.
+///
+/// # Errors
+/// `InvalidParameterException`, `TargetNotFoundException`, `AttributeLimitExceededException`.
 pub fn put_attributes(
     txn: &mut Txn,
     request: ecs::PutAttributesRequest,
 ) -> Result<ecs::PutAttributesResponse, Error> {
     check_count(request.attributes.len())?;
     for attribute in &request.attributes {
-        check(attribute)?;
+        check(&attribute.name, attribute.value.as_deref())?;
         let mut row = target(txn, attribute)?;
         row.attributes.retain(|have| have.name != attribute.name);
         row.attributes.push(attribute.clone().stored());
-        if row.attributes.iter().filter(|have| !built_in(&have.name)).count() > limits::CUSTOM_ATTRIBUTES {
+        let own = row.attributes.iter().filter(|have| !built_in(&have.name)).count();
+        if own > limits::CUSTOM_ATTRIBUTES || row.attributes.len() > limits::ATTRIBUTES_KEPT {
             return Err(errors::attribute_limit_exceeded(
                 "You can apply up to 10 custom attributes for each resource.",
             ));
@@ -36,25 +40,33 @@ pub fn put_attributes(
     Ok(ecs::PutAttributesResponse { attributes: Some(request.attributes) })
 }
 
-/// Removes attributes from container instances. All of them, or none.
+/// Removes attributes from container instances. All of them, or none; the answer has those that were there, with their
+/// values. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteAttributes.html>
+///
+/// # Errors
+/// `InvalidParameterException`, `TargetNotFoundException`.
 pub fn delete_attributes(
     txn: &mut Txn,
     request: ecs::DeleteAttributesRequest,
 ) -> Result<ecs::DeleteAttributesResponse, Error> {
     check_count(request.attributes.len())?;
-    for attribute in &request.attributes {
-        let mut row = target(txn, attribute)?;
-        let same = |have: &Attribute| {
-            have.name == attribute.name && (attribute.value.is_none() || have.value == attribute.value)
-        };
+    let mut deleted = Vec::new();
+    for attribute in request.attributes {
+        let mut row = target(txn, &attribute)?;
         if built_in(&attribute.name) {
             return Err(errors::invalid_parameter("Attributes that the agent registered cannot be deleted."));
         }
-        row.attributes.retain(|have| !same(have));
+        let is_meant = |have: &Attribute| {
+            have.name == attribute.name && (attribute.value.is_none() || have.value == attribute.value)
+        };
+        let Some(found) = row.attributes.iter().find(|have| is_meant(have)) else { continue };
+        let value = found.value.clone();
+        row.attributes.retain(|have| !is_meant(have));
+        deleted.push(ecs::Attribute { value, ..attribute });
         txn.room_came(&row.id);
         txn.put_instance(row);
     }
-    Ok(ecs::DeleteAttributesResponse { attributes: Some(request.attributes) })
+    Ok(ecs::DeleteAttributesResponse { attributes: Some(deleted) })
 }
 
 /// Lists attributes with their targets, in the order of targets and names.
@@ -113,20 +125,26 @@ fn check_count(count: usize) -> Result<(), Error> {
     }
 }
 
-fn check(attribute: &ecs::Attribute) -> Result<(), Error> {
-    let name = &attribute.name;
+/// Whether an attribute may be called so, and have such a value.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Attribute.html>
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub(super) fn check(name: &str, value: Option<&str>) -> Result<(), Error> {
     let name_fits = |c: char| c.is_ascii_alphanumeric() || "-_./\\".contains(c);
     let value_fits = |c: char| c.is_ascii_alphanumeric() || "-_./:\\@ ".contains(c);
     if name.is_empty() || name.len() > 128 || !name.chars().all(name_fits) {
         return Err(errors::invalid_parameter("Attribute name contains invalid characters or is too long."));
     }
-    let Some(value) = attribute.value.as_deref() else { return Ok(()) };
+    let Some(value) = value else { return Ok(()) };
     if !(1..=128).contains(&value.len())
         || !value.chars().all(value_fits)
         || value.starts_with(' ')
         || value.ends_with(' ')
     {
-        return Err(errors::invalid_parameter("Attribute value contains invalid characters or is too long."));
+        return Err(errors::invalid_parameter(format!(
+            "The value of attribute {name} contains invalid characters or is too long."
+        )));
     }
     Ok(())
 }

@@ -80,7 +80,7 @@ pub(super) fn of_status<'a>(state: &'a Cluster, statuses: &[InstanceStatus]) -> 
     Seek::Any(statuses.iter().map(|of| state.seek_instances(InstanceFacet::Status(*of))).collect())
 }
 
-/// A container instance as the API shows it.
+/// A container instance as the API shows it; without its tags the list of them is empty.
 pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) -> ecs::ContainerInstance {
     let usage = state.usage(&row.id).cloned().unwrap_or_default();
     let mut left = row.registered.clone();
@@ -105,7 +105,7 @@ pub fn instance(state: &Cluster, ctx: &Ctx, row: &InstanceRow, with_tags: bool) 
         attributes: Some(row.attributes.shown()),
         registered_at: Some(row.registered_at),
         attachments: Some(Vec::new()),
-        tags: with_tags.then(|| row.tags.shown()),
+        tags: Some(if with_tags { row.tags.shown() } else { Vec::new() }),
         ..Default::default()
     }
 }

@@ -1,11 +1,11 @@
 //! RegisterContainerInstance. <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RegisterContainerInstance.html>
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use ecs_model::{self as ecs, errors};
+use ecs_model::{self as ecs, PlatformDeviceType, errors};
 use wire::Error;
 
-use super::{ARCHITECTURE, ZONE, describe};
+use super::{ARCHITECTURE, ZONE, attributes, describe};
 use crate::{
     arn,
     cluster::{Attribute, Gpus, InstanceId, InstanceRow, InstanceStatus, Owner, Resources, Txn, Writes},
@@ -14,20 +14,21 @@ use crate::{
 };
 
 /// Takes an agent's host into the cluster, or takes it again after the agent's restart.
+///
+/// # Errors
+/// `InvalidParameterException`, `ClientException`, `AccessDeniedException`.
 pub fn register_container_instance(
     txn: &mut Txn,
     request: ecs::RegisterContainerInstanceRequest,
 ) -> Result<ecs::RegisterContainerInstanceResponse, Error> {
     let document = request.instance_identity_document.clone();
-    let registered = resources(request.total_resources.as_deref().unwrap_or_default())?;
-    let mut attributes = request.attributes.unwrap_or_default().stored();
-    if attributes.len() > limits::ATTRIBUTES {
-        return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
-    }
+    let mut registered = resources(request.total_resources.as_deref().unwrap_or_default())?;
+    registered.gpus = with_devices(&registered.gpus, &request.platform_devices.unwrap_or_default())?;
+    let mut attributes = checked(request.attributes.unwrap_or_default())?;
     let owner = if txn.ctx.agent.is_some() { Owner::Agent } else { Owner::User };
     let row = match known(txn, request.container_instance_arn.as_deref())? {
         Some(row) => {
-            let row = again(txn, row, registered, attributes);
+            let row = again(txn, row, registered, attributes)?;
             let owner = if owner == Owner::Agent { owner } else { row.owner };
             let version_info = request.version_info.stored().unwrap_or(row.version_info.clone());
             InstanceRow { version_info, owner, ..row }
@@ -65,12 +66,12 @@ pub fn register_container_instance(
     let ec2_instance_id = Some(ec2_instance_id(document.as_deref(), &row.id));
     let mut row = InstanceRow { ec2_instance_id, ..row };
     if txn.state.instance(&row.id).is_none() {
-        row.status = daemon::hold::status(&txn.state, &row);
+        row.status = daemon::hold::status(txn.state, &row);
     }
     txn.put_instance(row.clone());
     txn.room_came(&row.id);
     let stored = txn.state.instance(&row.id).cloned().expect("it was just written");
-    let shown = describe::instance(&txn.state, txn.ctx, &stored, true);
+    let shown = describe::instance(txn.state, txn.ctx, &stored, true);
     Ok(ecs::RegisterContainerInstanceResponse { container_instance: Some(shown) })
 }
 
@@ -87,9 +88,12 @@ fn known(txn: &Txn, named: Option<&str>) -> Result<Option<InstanceRow>, Error> {
         (Some(named), Some(own)) if named == Some(own) => own,
         (Some(_), Some(_)) => return Err(super::not_yours(txn.ctx)),
     };
-    super::may_speak(&txn.state, txn.ctx, Some(&id))?;
+    super::may_speak(txn.state, txn.ctx, Some(&id))?;
     match txn.state.instance(&id) {
-        Some(row) if row.status != InstanceStatus::Inactive => Ok(Some(row.as_ref().clone())),
+        Some(row) if row.status == InstanceStatus::Inactive => {
+            Err(errors::client(format!("Container instance {id} is inactive.")))
+        }
+        Some(row) => Ok(Some(row.as_ref().clone())),
         // The key came first, and the row was not written then, or is not in the backup that was restored.
         None if txn.ctx.agent.is_some() => Ok(None),
         _ => Err(missing()),
@@ -115,7 +119,7 @@ fn again(
     mut row: InstanceRow,
     registered: Resources,
     mut attributes: Vec<Attribute>,
-) -> InstanceRow {
+) -> Result<InstanceRow, Error> {
     for old in &row.attributes {
         let capability =
             old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
@@ -124,9 +128,33 @@ fn again(
         }
     }
     add_facts(txn, &mut attributes);
+    if attributes.len() > limits::ATTRIBUTES_KEPT {
+        return Err(errors::invalid_parameter("The container instance has too many attributes."));
+    }
     row.attributes = attributes;
     row.registered = registered;
-    row
+    Ok(row)
+}
+
+/// The attributes that a host is registered with, each name once: the last one counts.
+fn checked(given: Vec<ecs::Attribute>) -> Result<Vec<Attribute>, Error> {
+    if given.len() > limits::ATTRIBUTES {
+        return Err(errors::invalid_parameter("Attributes cannot have more than 200 elements."));
+    }
+    let mut all: Vec<Attribute> = Vec::with_capacity(given.len());
+    let mut at = BTreeMap::new();
+    for attribute in given {
+        // The ECS agent sends an empty value for one that has none.
+        attributes::check(&attribute.name, attribute.value.as_deref().filter(|value| !value.is_empty()))?;
+        match at.get(&attribute.name) {
+            Some(at) => all[*at] = attribute.stored(),
+            None => {
+                at.insert(attribute.name.clone(), all.len());
+                all.push(attribute.stored());
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// What the backend adds: the zone and, where the agent does not say it, the architecture.
@@ -139,6 +167,7 @@ fn add_facts(txn: &Txn, attributes: &mut Vec<Attribute>) {
     }
 }
 
+/// What a host has. Of resources that users define nothing is kept, as no task can ask for any.
 fn resources(given: &[ecs::Resource]) -> Result<Resources, Error> {
     let mut all = Resources::default();
     for resource in given {
@@ -152,22 +181,29 @@ fn resources(given: &[ecs::Resource]) -> Result<Resources, Error> {
             Some("MEMORY") => all.memory = number()?,
             Some("PORTS") => all.ports_tcp = ports(resource)?,
             Some("PORTS_UDP") => all.ports_udp = ports(resource)?,
-            Some("GPU") => all.gpus = gpus(resource)?,
-            _ => return Err(errors::invalid_parameter("A resource has no name that is known here.")),
+            Some("GPU") => all.gpus = gpus(resource.string_set_value.iter().flatten())?,
+            Some(own) if !own.is_empty() => {}
+            _ => return Err(errors::invalid_parameter("A resource has no name.")),
         }
     }
     Ok(all)
 }
 
-fn gpus(resource: &ecs::Resource) -> Result<Gpus, Error> {
-    let ids = resource.string_set_value.clone().unwrap_or_default();
+/// The GPUs of a host, with those that its ECS agent names as devices.
+fn with_devices(gpus: &Gpus, devices: &[ecs::PlatformDevice]) -> Result<Gpus, Error> {
+    let devices = devices.iter().filter(|device| device.r#type == PlatformDeviceType::Gpu);
+    self::gpus(gpus.iter().chain(devices.map(|device| &device.id)))
+}
+
+fn gpus<'a>(ids: impl Iterator<Item = &'a String>) -> Result<Gpus, Error> {
+    let ids: BTreeSet<String> = ids.take(2 * limits::GPUS + 1).cloned().collect();
     let fits = |id: &String| {
         (1..=limits::GPU_ID_LENGTH).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_graphic())
     };
     if ids.len() > limits::GPUS || !ids.iter().all(fits) {
         return Err(errors::invalid_parameter("A GPU is not valid."));
     }
-    Ok(ids.into_iter().collect())
+    Ok(ids.into())
 }
 
 fn ports(resource: &ecs::Resource) -> Result<BTreeSet<u16>, Error> {

@@ -97,9 +97,11 @@ pub fn update_container_instances_state(
             ));
         }
     };
-    if request.container_instances.is_empty() || request.container_instances.len() > limits::UPDATE_INSTANCES
-    {
-        return Err(errors::invalid_parameter("Container instances must have between 1 and 10 elements."));
+    if request.container_instances.is_empty() {
+        return Err(errors::invalid_parameter("Container instances cannot be empty."));
+    }
+    if request.container_instances.len() > limits::UPDATE_INSTANCES {
+        return Err(errors::invalid_parameter("instanceIds can have at most 10 items."));
     }
     let (mut shown, mut failures) = (Vec::new(), Vec::new());
     for named in &request.container_instances {
@@ -113,7 +115,7 @@ pub fn update_container_instances_state(
         };
         // What waits for a critical daemon goes on to do so.
         let status = match status {
-            InstanceStatus::Active => daemon::hold::status(&txn.state, &row),
+            InstanceStatus::Active => daemon::hold::status(txn.state, &row),
             other => other,
         };
         if row.status != status || row.repair {
@@ -122,7 +124,7 @@ pub fn update_container_instances_state(
             txn.room_came(&row.id);
         }
         let row = txn.state.instance(&row.id).cloned().unwrap_or(row);
-        shown.push(describe::instance(&txn.state, txn.ctx, &row, true));
+        shown.push(describe::instance(txn.state, txn.ctx, &row, true));
     }
     Ok(ecs::UpdateContainerInstancesStateResponse {
         container_instances: Some(shown),
@@ -161,7 +163,7 @@ pub fn deregister_container_instance(
     row.forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
     txn.put_instance(row.clone());
     give_up(txn, &row.id);
-    let shown = describe::instance(&txn.state, txn.ctx, &row, false);
+    let shown = describe::instance(txn.state, txn.ctx, &row, true);
     Ok(ecs::DeregisterContainerInstanceResponse { container_instance: Some(shown) })
 }
 

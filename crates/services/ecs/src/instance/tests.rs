@@ -41,7 +41,8 @@ fn an_agent_that_registers_again_keeps_what_users_set() {
     );
     assert_eq!(world.state.instances().count(), 1);
     world.call(state::deregister_container_instance, json!({"containerInstance": id})).unwrap();
-    assert_eq!(refusal(world.call(register::register_container_instance, request)).0, "ClientException");
+    let refused = refusal(world.call(register::register_container_instance, request));
+    assert_eq!(refused, ("ClientException".to_owned(), format!("Container instance {id} is inactive.")));
 }
 
 #[test]
@@ -93,6 +94,64 @@ fn the_health_of_a_host_is_what_its_agent_says() {
     world.connect(&id, false);
     let unknown = "INSUFFICIENT_DATA";
     assert_eq!(told(&world), (unknown.to_owned(), both(unknown, unknown)));
+}
+
+#[test]
+fn gpus_are_also_those_that_the_ecs_agent_names_as_devices() {
+    let mut world = World::new();
+    let request = |devices: serde_json::Value| {
+        json!({
+            "totalResources": [
+                {"name": "MEMORY", "type": "INTEGER", "integerValue": 2000},
+                {"name": "GPU", "type": "STRINGSET", "stringSetValue": ["GPU-a"]},
+                {"name": "NEURON_CORES", "type": "STRINGSET", "stringSetValue": ["0"]},
+            ],
+            "platformDevices": devices,
+        })
+    };
+    let shown = |reply: ecs_model::RegisterContainerInstanceResponse| {
+        let instance = reply.container_instance.unwrap();
+        let mut all = instance.registered_resources.unwrap();
+        let names: Vec<_> = all.iter().map(|one| one.name.clone().unwrap()).collect();
+        assert_eq!(names, ["CPU", "MEMORY", "PORTS", "PORTS_UDP", "GPU"]);
+        (instance.container_instance_arn.unwrap(), all.remove(4).string_set_value.unwrap())
+    };
+    let device = |kind: &str, id: &str| json!({"type": kind, "id": id});
+    let both = json!([device("GPU", "GPU-b"), device("NEURON_DEVICE", "0"), device("GPU", "GPU-a")]);
+    let (arn, gpus) =
+        shown(world.call(register::register_container_instance, request(both.clone())).unwrap());
+    assert_eq!(gpus, ["GPU-a", "GPU-b"]);
+    let mut again = request(json!([device("GPU", "GPU-c")]));
+    again["containerInstanceArn"] = json!(arn);
+    let (_, gpus) = shown(world.call(register::register_container_instance, again).unwrap());
+    assert_eq!(gpus, ["GPU-a", "GPU-c"], "as its agent says it now");
+    let many: Vec<_> = (0..256).map(|n| device("GPU", &format!("GPU-{n}"))).collect();
+    for devices in [json!(many), json!([device("GPU", "")]), json!([device("GPU", "a b")])] {
+        let refused = refusal(world.call(register::register_container_instance, request(devices)));
+        assert_eq!(refused.0, "InvalidParameterException");
+    }
+    let nameless = json!({"totalResources": [{"type": "INTEGER", "integerValue": 1}]});
+    assert_eq!(
+        refusal(world.call(register::register_container_instance, nameless)).0,
+        "InvalidParameterException"
+    );
+}
+
+#[test]
+fn what_is_not_asked_for_is_an_empty_list_of_tags() {
+    let mut world = World::new();
+    let id = world.host(1000);
+    let arn = format!("arn:aws:ecs:us-east-1:000000000000:container-instance/c/{id}");
+    let tag = json!({"resourceArn": arn, "tags": [{"key": "a", "value": "1"}]});
+    world.call(crate::tags::tag_resource, tag).unwrap();
+    let tags = |world: &World, include: &[&str]| {
+        let request = json!({"containerInstances": [id], "include": include});
+        let reply = world.look(describe::describe_container_instances, request).unwrap();
+        reply.container_instances.unwrap().remove(0).tags.map(|tags| tags.len())
+    };
+    assert_eq!((tags(&world, &[]), tags(&world, &["TAGS"])), (Some(0), Some(1)));
+    let gone = world.call(state::deregister_container_instance, json!({"containerInstance": id})).unwrap();
+    assert_eq!(gone.container_instance.unwrap().tags.unwrap().len(), 1);
 }
 
 #[test]
@@ -225,8 +284,13 @@ fn attributes_are_set_listed_and_removed() {
     let found = json!({"filter": "attribute:stack == a"});
     let found = world.look(describe::list_container_instances, found).unwrap();
     assert!(found.container_instance_arns.unwrap()[0].ends_with(&one));
-    let remove = json!({"attributes": [{"name": "stack", "targetId": one}]});
-    world.call(attributes::delete_attributes, remove).unwrap();
+    let remove = json!({"attributes": [
+        {"name": "stack", "targetId": one}, {"name": "never", "targetId": one},
+        {"name": "stack", "value": "a", "targetId": two},
+    ]});
+    let removed = world.call(attributes::delete_attributes, remove).unwrap().attributes;
+    let was = json!([{"name": "stack", "value": "a", "targetId": one}]);
+    assert_eq!(serde_json::to_value(removed).unwrap(), was, "what was there, with its value");
     assert_eq!(list(&world, json!({})), 1);
     for (attribute, code) in [
         (json!({"name": "x", "targetId": "0".repeat(32)}), "TargetNotFoundException"),
@@ -252,6 +316,55 @@ fn a_container_instance_has_at_most_ten_custom_attributes() {
     (0..10).for_each(|n| drop(put(&mut world, format!("custom{n}")).unwrap()));
     put(&mut world, "custom3".to_owned()).unwrap();
     assert_eq!(refusal(put(&mut world, "custom10".to_owned())).0, "AttributeLimitExceededException");
+}
+
+/// Whoever sets them: attributes of users, those that only look like ECS's own, and those of ever new registrations.
+#[test]
+fn the_attributes_of_a_container_instance_are_bounded() {
+    let mut world = World::new();
+    let named = |name: String, value: &str| json!({"name": name, "value": value});
+    let register = |world: &mut World, arn: Option<&str>, attributes: Vec<serde_json::Value>| {
+        let request = json!({
+            "containerInstanceArn": arn, "attributes": attributes,
+            "totalResources": [{"name": "MEMORY", "type": "INTEGER", "integerValue": 2000}],
+        });
+        let reply = world.call(register::register_container_instance, request);
+        reply.map(|reply| reply.container_instance.unwrap())
+    };
+    for attribute in [
+        named("a b".to_owned(), "v"),
+        named(String::new(), "v"),
+        named("a".repeat(129), "v"),
+        named("a".to_owned(), " v"),
+        named("a".to_owned(), "(v)"),
+        named("a".to_owned(), &"v".repeat(129)),
+    ] {
+        let refused = refusal(register(&mut world, None, vec![attribute.clone()]));
+        assert_eq!(refused.0, "InvalidParameterException", "{attribute}");
+    }
+    let twice = vec![named("a".to_owned(), "1"), named("a".to_owned(), ""), named("b".to_owned(), "2")];
+    let shown = register(&mut world, None, twice).unwrap();
+    let all: Vec<_> = shown.attributes.unwrap().into_iter().map(|a| (a.name, a.value)).collect();
+    assert_eq!(all[..2], [("a".to_owned(), Some(String::new())), ("b".to_owned(), Some("2".to_owned()))]);
+    let arn = shown.container_instance_arn.unwrap();
+    let mut said = 0;
+    let refused = loop {
+        said += 1;
+        let next = (0..100).map(|n| named(format!("n{said}-{n}"), "v")).collect();
+        if let Err(error) = register(&mut world, Some(&arn), next) {
+            break error;
+        }
+    };
+    assert_eq!((refused.code(), said), ("InvalidParameterException", 3));
+    let (other, mut said) = (world.host(1000), 0);
+    let refused = loop {
+        said += 1;
+        let set = json!({"attributes": [{"name": format!("ecs.{said}"), "targetId": other}]});
+        if let Err(error) = world.call(attributes::put_attributes, set) {
+            break error;
+        }
+    };
+    assert!(refused.code() == "AttributeLimitExceededException" && (200..256).contains(&said), "{said}");
 }
 
 #[test]

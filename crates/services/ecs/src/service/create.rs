@@ -43,7 +43,7 @@ pub fn create_service(
         deployment::begin(txn, &mut row);
     }
     txn.put_service(row.clone());
-    Ok(ecs::CreateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+    Ok(ecs::CreateServiceResponse { service: Some(describe::service(txn.state, txn.ctx, &row, true)) })
 }
 
 /// The row of a service that is asked for; without a task definition it is one of task sets.
@@ -204,7 +204,7 @@ fn existing(
             Err(errors::invalid_parameter("Unable to Start a service that is still Draining."))
         }
         ServiceStatus::Active if txn.state.service_token(name).is_some_and(|made| made.request == digest) => {
-            let service = Some(describe::service(&txn.state, txn.ctx, row, true));
+            let service = Some(describe::service(txn.state, txn.ctx, row, true));
             Ok(Some(ecs::CreateServiceResponse { service }))
         }
         ServiceStatus::Active => Err(errors::invalid_parameter("Creation of service was not idempotent.")),

@@ -88,7 +88,7 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
 fn begin(txn: &mut Txn, service: &ServiceRow, wanted: &placement::Request, of: Basis) {
     let all = txn.state.instances();
     let eligible: OrdSet<InstanceId> =
-        all.filter(|row| placement::eligible(&txn.state, wanted, &row.id)).map(|row| row.id).collect();
+        all.filter(|row| placement::eligible(txn.state, wanted, &row.id)).map(|row| row.id).collect();
     let mut here: BTreeMap<InstanceId, usize> = BTreeMap::new();
     for task in txn.state.tasks_of_service(&service.name) {
         if let Some(host) = task.instance.filter(|_| task.last != TaskStatus::Stopped) {
@@ -104,7 +104,7 @@ fn begin(txn: &mut Txn, service: &ServiceRow, wanted: &placement::Request, of: B
 impl Turn<'_> {
     /// Looks at one container instance: starts the task where it is missing, and notes those that must go.
     fn look(&mut self, txn: &mut Txn, service: &ServiceRow, host: &InstanceId) -> Place {
-        let belongs = placement::eligible(&txn.state, &self.wanted, host);
+        let belongs = placement::eligible(txn.state, &self.wanted, host);
         // A daemon is the last to go where everything goes: those that are there may need it until then.
         let drains = txn.state.instance(host).is_some_and(|row| row.status == InstanceStatus::Draining);
         let may_stay = belongs || drains && txn.state.only_residents(host).is_none();
@@ -132,7 +132,7 @@ impl Turn<'_> {
         if !self.may_start || waits {
             return Place::Lacks;
         }
-        match placement::place_on(&txn.state, &self.wanted, host) {
+        match placement::place_on(txn.state, &self.wanted, host) {
             Ok(()) => {
                 self.started.push(carry::start_on(txn, service, &self.primary, self.definition, *host, None));
                 Place::Has

@@ -39,7 +39,7 @@ pub fn delete_service(
     }
     deployment::end(txn, &row);
     txn.put_service(row.clone());
-    Ok(ecs::DeleteServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+    Ok(ecs::DeleteServiceResponse { service: Some(describe::service(txn.state, txn.ctx, &row, true)) })
 }
 
 /// Stops what still shall run; once nothing does, the service is INACTIVE, and another one of its name may be made while the

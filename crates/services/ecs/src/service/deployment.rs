@@ -258,7 +258,7 @@ fn ended(txn: &Txn, service: &ServiceRow, row: ServiceDeploymentRow) -> ServiceD
         stage: row.stage.as_ref().map(|stage| StageRow { wake_at: None, ..stage.clone() }),
         end: Some(EndRow {
             configuration: configuration::of_deployment(service, &row),
-            tasks: tasks(&txn.state, service, &row),
+            tasks: tasks(txn.state, service, &row),
         }),
         forget_at: Some(txn.now().plus_millis(limits::DEPLOYMENT_KEPT_MS)),
         ..row

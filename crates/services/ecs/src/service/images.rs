@@ -81,7 +81,7 @@ pub fn reported(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
     if news.peek().is_none() {
         return;
     }
-    let Some(mut revision) = Revision::of(&txn.state, after) else { return };
+    let Some(mut revision) = Revision::of(txn.state, after) else { return };
     let account = txn.ports.account.clone();
     let Some(definition) = account.definition_of(after) else { return };
     let digests = revision.digests();

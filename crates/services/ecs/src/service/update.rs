@@ -81,7 +81,7 @@ pub fn update_service(
     }
     row.steady = false;
     txn.put_service(row.clone());
-    Ok(ecs::UpdateServiceResponse { service: Some(describe::service(&txn.state, txn.ctx, &row, true)) })
+    Ok(ecs::UpdateServiceResponse { service: Some(describe::service(txn.state, txn.ctx, &row, true)) })
 }
 
 /// The capacity provider strategy that a service is to have. Without one it goes back to the launch type that it was

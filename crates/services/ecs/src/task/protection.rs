@@ -71,7 +71,7 @@ pub fn update_task_protection(
 }
 
 fn protect(txn: &mut Txn, id: &str, until: Option<Timestamp>) -> Result<TaskRow, Failed> {
-    let row = of_service(&txn.state, id)?.clone();
+    let row = of_service(txn.state, id)?.clone();
     if let Some((service, _)) = row.service.as_ref().filter(|_| until.is_some()) {
         let protected = txn.state.tally(service).count(|_, class| class.is_protected);
         let wanted = txn.state.service(service).map_or(0, |service| service.desired_count);

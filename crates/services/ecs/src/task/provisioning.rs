@@ -60,7 +60,7 @@ fn admit(txn: &mut Txn, id: &TaskId) {
     let waits = task.waits.as_ref().map(|waits| Box::new(WaitRow { turn: None, ..waits.as_ref().clone() }));
     txn.put_task(TaskRow { waits, ..task.as_ref().clone() });
     let Some((task, request)) = asks(txn, id) else { return fails(txn, id, UNKNOWN) };
-    match placement::place(&mut txn.state, &request, txn.ids) {
+    match placement::place(txn.state, &request, txn.ids) {
         Ok(host) => assign(txn, id, host),
         Err(_) => txn.state.provisions(&task, &request),
     }
@@ -78,8 +78,8 @@ pub fn waited(txn: &mut Txn, id: &TaskId) {
         return;
     }
     let found = asks(txn, id).map(|(_, request)| match task.awaits_turn() {
-        true => Err(beyond::no_turn(&txn.state, task.started_by.as_deref().unwrap_or_default())),
-        false => placement::place(&mut txn.state, &request, txn.ids).map_err(|why| why.reason().to_owned()),
+        true => Err(beyond::no_turn(txn.state, task.started_by.as_deref().unwrap_or_default())),
+        false => placement::place(txn.state, &request, txn.ids).map_err(|why| why.reason().to_owned()),
     });
     match found {
         Some(Ok(host)) => assign(txn, id, host),

@@ -95,7 +95,7 @@ fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> 
     if before.is_provisioning() {
         return Ok(());
     }
-    instance::may_speak(&txn.state, txn.ctx, before.instance.as_ref())?;
+    instance::may_speak(txn.state, txn.ctx, before.instance.as_ref())?;
     let after = lifecycle::step(&before, &Happening::Reported(report), txn.now());
     if after == *before {
         return Ok(());

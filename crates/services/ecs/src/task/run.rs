@@ -80,7 +80,7 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
             let origin = Origin { capacity_provider, ..origin.clone() };
             tasks.push(begin(txn, &definition, origin, place, wait));
         } else if !has_turn {
-            too_many = Some(beyond::failure(&txn.state, origin.started_by.as_deref().unwrap_or_default()));
+            too_many = Some(beyond::failure(txn.state, origin.started_by.as_deref().unwrap_or_default()));
             break;
         }
     }
@@ -118,7 +118,7 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
             failures.push(describe::missing(arn::container_instance(txn.ctx, &cluster, text)));
             continue;
         };
-        match placement::place_on(&txn.state, &wanted, &id) {
+        match placement::place_on(txn.state, &wanted, &id) {
             Ok(()) => tasks.push(start(txn, &definition, origin.clone(), id)),
             Err(refused) => failures.extend(refused.failures(txn.ctx, &cluster)),
         }
@@ -424,7 +424,7 @@ pub fn fingerprint(request: &impl serde::Serialize) -> String {
 fn shown(txn: &Txn, tasks: &[Arc<TaskRow>]) -> Vec<ecs::Task> {
     let one = |row: &Arc<TaskRow>| ecs::Task {
         tags: Some(row.tags.shown()),
-        ..describe::task(&txn.state, txn.ctx, row)
+        ..describe::task(txn.state, txn.ctx, row)
     };
     tasks.iter().map(one).collect()
 }

@@ -18,7 +18,7 @@ pub fn stop_task(txn: &mut Txn, request: ecs::StopTaskRequest) -> Result<ecs::St
     let after = stop(txn, &before.id, TaskStopCode::UserInitiated, reason, untagged);
     let mut shown = after.unwrap_or_else(|| before.clone());
     shown.last = before.last;
-    Ok(ecs::StopTaskResponse { task: Some(describe::task(&txn.state, txn.ctx, &shown)) })
+    Ok(ecs::StopTaskResponse { task: Some(describe::task(txn.state, txn.ctx, &shown)) })
 }
 
 /// What StopTask shows of a task of which only the id can be read.

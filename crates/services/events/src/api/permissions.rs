@@ -20,7 +20,7 @@ const VERSION: &str = "2012-10-17";
 
 /// PutPermission: a whole policy, or one statement.
 pub fn put_permission(txn: &mut Txn, request: PutPermissionRequest) -> Result<PutPermissionResponse, Error> {
-    let bus = bus(&txn.state, request.event_bus_name.as_deref())?;
+    let bus = bus(txn.state, request.event_bus_name.as_deref())?;
     let row = match &request.policy {
         Some(text) => {
             let alone = [&request.action, &request.principal, &request.statement_id];
@@ -33,7 +33,7 @@ pub fn put_permission(txn: &mut Txn, request: PutPermissionRequest) -> Result<Pu
         }
         None => {
             let statement = statement(txn, &bus, request)?;
-            let mut row = policy(&txn.state, &bus);
+            let mut row = policy(txn.state, &bus);
             row.statements.retain(|old| old["Sid"] != statement["Sid"]);
             row.statements.push(statement);
             row
@@ -54,8 +54,8 @@ pub fn remove_permission(
     txn: &mut Txn,
     request: RemovePermissionRequest,
 ) -> Result<RemovePermissionResponse, Error> {
-    let bus = bus(&txn.state, request.event_bus_name.as_deref())?;
-    let mut row = policy(&txn.state, &bus);
+    let bus = bus(txn.state, request.event_bus_name.as_deref())?;
+    let mut row = policy(txn.state, &bus);
     if request.remove_all_permissions != Some(true) {
         let before = row.statements.len();
         let id = request.statement_id.unwrap_or_default();

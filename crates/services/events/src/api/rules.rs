@@ -64,7 +64,7 @@ pub fn guard(rule: &RuleRow, force: Option<bool>) -> Result<(), Error> {
 
 /// PutRule. A rule that is there is replaced, but for its tags and targets.
 pub fn put_rule(txn: &mut Txn, request: PutRuleRequest) -> Result<PutRuleResponse, Error> {
-    let bus = bus(&txn.state, txn.ctx, request.event_bus_name.as_deref())?;
+    let bus = bus(txn.state, txn.ctx, request.event_bus_name.as_deref())?;
     let name = request.name;
     let there = |text: Option<String>| text.filter(|text| !text.is_empty());
     let (pattern, expression) = (there(request.event_pattern), there(request.schedule_expression));
@@ -133,7 +133,7 @@ fn write(txn: &mut Txn, row: RuleRow) {
 
 /// DeleteRule: one that is not there is deleted already.
 pub fn delete_rule(txn: &mut Txn, request: DeleteRuleRequest) -> Result<DeleteRuleResponse, Error> {
-    let bus = bus(&txn.state, txn.ctx, request.event_bus_name.as_deref())?;
+    let bus = bus(txn.state, txn.ctx, request.event_bus_name.as_deref())?;
     let Some(row) = txn.state.rule(&bus, &request.name).cloned() else { return Ok(DeleteRuleResponse {}) };
     guard(&row, request.force)?;
     if txn.state.targets_after(&row.key(), "").next().is_some() {
@@ -157,7 +157,7 @@ pub fn disable_rule(txn: &mut Txn, request: DisableRuleRequest) -> Result<Disabl
 }
 
 fn switch(txn: &mut Txn, bus: Option<&str>, name: &str, enabled: bool) -> Result<(), Error> {
-    let row = rule(&txn.state, txn.ctx, bus, name)?.clone();
+    let row = rule(txn.state, txn.ctx, bus, name)?.clone();
     guard(&row, None)?;
     if row.enabled != enabled {
         let anchor = if enabled { txn.now() } else { row.anchor };

@@ -68,7 +68,7 @@ fn change(txn: &mut Txn, resource: &str, change: impl FnOnce(&mut Tags)) -> Resu
             txn.put(row);
         }
         Resource::Rule { bus, name } => {
-            let row = rules::rule(&txn.state, txn.ctx, Some(&bus), &name)?;
+            let row = rules::rule(txn.state, txn.ctx, Some(&bus), &name)?;
             let mut row: RuleRow = row.as_ref().clone();
             rules::guard(&row, None)?;
             change(&mut row.tags);

@@ -11,7 +11,7 @@ use crate::{limits, refuse, rows::Key, state::Txn};
 
 /// PutTargets: all of them, or none. A target that is there is replaced.
 pub fn put_targets(txn: &mut Txn, request: PutTargetsRequest) -> Result<PutTargetsResponse, Error> {
-    let rule = rules::rule(&txn.state, txn.ctx, request.event_bus_name.as_deref(), &request.rule)?.clone();
+    let rule = rules::rule(txn.state, txn.ctx, request.event_bus_name.as_deref(), &request.rule)?.clone();
     rules::guard(&rule, None)?;
     let key = rule.key();
     let mut rows = Vec::with_capacity(request.targets.len());
@@ -36,7 +36,7 @@ pub fn put_targets(txn: &mut Txn, request: PutTargetsRequest) -> Result<PutTarge
 
 /// RemoveTargets: those that are not there are removed already.
 pub fn remove_targets(txn: &mut Txn, request: RemoveTargetsRequest) -> Result<RemoveTargetsResponse, Error> {
-    let rule = rules::rule(&txn.state, txn.ctx, request.event_bus_name.as_deref(), &request.rule)?.clone();
+    let rule = rules::rule(txn.state, txn.ctx, request.event_bus_name.as_deref(), &request.rule)?.clone();
     rules::guard(&rule, request.force)?;
     for id in request.ids {
         let key = (rule.key(), id);

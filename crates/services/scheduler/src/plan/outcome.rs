@@ -33,7 +33,7 @@ pub fn carried_out(txn: &mut Txn, id: Id128, outcome: Result<Value, Error>) {
     match outcome {
         Ok(reply) => match unplaced(&row, &run, &reply) {
             None => txn.delete(Key::Invocation(id)),
-            Some((left, why)) if why.code == AWAY || tags::retries_without_capacity(&txn.state, &row) => {
+            Some((left, why)) if why.code == AWAY || tags::retries_without_capacity(txn.state, &row) => {
                 run.left = Some(left);
                 run.refused = run.refused.saturating_add(1);
                 retry(txn, &row, run, why);

@@ -62,7 +62,7 @@ fn begin(txn: &mut Txn, row: &ScheduleRow, next: NextRun, at: Timestamp) {
         at,
         ends: at.plus_millis(row.target.max_age_ms()),
         not_before: at,
-        waits: tags::concurrency(&txn.state, row).is_some(),
+        waits: tags::concurrency(txn.state, row).is_some(),
         attempts: 0,
         refused: 0,
         left: None,
@@ -108,7 +108,7 @@ pub fn look(txn: &mut Txn, id: Id128) {
         let error = run.error.clone().unwrap_or_else(if run.waits { none } else { untold });
         return outcome::fail(txn, &row, &run, error, Some(outcome::AGE));
     }
-    let room = tags::concurrency(&txn.state, &row).is_none_or(|most| going_on(txn, &row) < most as usize);
+    let room = tags::concurrency(txn.state, &row).is_none_or(|most| going_on(txn, &row) < most as usize);
     if !room {
         overtake(txn, &row, &run);
     }

@@ -28,7 +28,7 @@ impl World {
             let definition =
                 ecs::task::run::active_definition(txn, "web", ecs_model::errors::invalid_parameter)?;
             let (began, mut placed) = (Instant::now(), 0);
-            let mut rehearsal = placement::Rehearsal::new(&txn.state);
+            let mut rehearsal = placement::Rehearsal::new(txn.state);
             for number in 0..requests {
                 let group = format!("group:{}", number % 100);
                 let (constraints, strategy) = (constraints.clone().stored(), strategy.clone().stored());

@@ -107,3 +107,36 @@ async fn one_of_managed_instances_is_its_cluster_s_as_long_as_it_is_there() {
     assert_eq!(described(&api, "m").await["updateStatus"], "DELETE_COMPLETE");
     api.ok("DeleteCluster", json!({"cluster": "c"})).await;
 }
+
+#[tokio::test]
+async fn a_cluster_takes_no_more_of_its_own_than_it_has_room_for_and_daemons_keep_theirs() {
+    let api = Api::open(Arc::new(Memory::new())).await;
+    for n in 0..21 {
+        let mut request = managed();
+        request["name"] = json!(format!("m{n}"));
+        api.ok("CreateCapacityProvider", request).await;
+    }
+    assert_eq!(described(&api, "m19").await["status"], "ACTIVE");
+    let refused = described(&api, "m20").await;
+    assert_eq!((&refused["status"], &refused["updateStatus"]), (&json!("INACTIVE"), &json!("CREATE_FAILED")));
+    let why = "The maximum number of capacity providers per cluster has been exceeded.";
+    assert_eq!(refused["updateStatusReason"], why);
+    let container = json!({"name": "app", "image": "busybox", "memory": 10});
+    let definition = json!({"family": "agent", "containerDefinitions": [container]});
+    api.ok("RegisterDaemonTaskDefinition", definition).await;
+    let arn = |kind: &str| format!("arn:aws:ecs:us-east-1:000000000000:{kind}");
+    let daemon = json!({
+        "daemonName": "d", "clusterArn": arn("cluster/c"), "capacityProviderArns": [arn("capacity-provider/m0")],
+        "daemonTaskDefinitionArn": "agent",
+    });
+    api.ok("CreateDaemon", daemon).await;
+    let delete = json!({"capacityProvider": "m0", "cluster": "c"});
+    let refused = api.call("DeleteCapacityProvider", delete.clone()).await.unwrap_err();
+    let why =
+        "Cannot delete capacity provider. Daemon services are still associated with this capacity provider.";
+    assert_eq!((refused.code(), refused.message()), ("ClientException", why));
+    assert_eq!(described(&api, "m0").await["updateStatus"], "CREATE_COMPLETE", "nothing was begun");
+    api.ok("DeleteDaemon", json!({"daemonArn": arn("daemon/c/d")})).await;
+    api.ok("DeleteCapacityProvider", delete).await;
+    assert_eq!(described(&api, "m0").await["status"], "INACTIVE");
+}

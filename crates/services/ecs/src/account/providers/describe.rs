@@ -90,7 +90,12 @@ fn of_fargate(ctx: &Ctx, at: usize) -> ecs::CapacityProvider {
     }
 }
 
-/// What is kept of a provider of managed instances.
+/// What is kept of a provider of managed instances, with what ECS fills in.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_InstanceLaunchTemplate.html>
 pub(super) fn settings(kept: &str) -> ecs::ManagedInstancesProvider {
-    serde_json::from_str(kept).unwrap_or_default()
+    let mut kept: ecs::ManagedInstancesProvider = serde_json::from_str(kept).unwrap_or_default();
+    if let Some(template) = &mut kept.instance_launch_template {
+        template.capacity_option_type.get_or_insert(ecs::CapacityOptionType::OnDemand);
+    }
+    kept
 }

@@ -2,13 +2,13 @@
 //! asks all clusters, and says what came of it. The same for one of managed instances that its cluster is to know.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeleteCapacityProvider.html>
 
-use ecs_model as ecs;
+use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::{Txn, describe, find};
+use super::{Account, Txn, describe, find};
 use crate::{
-    limits,
-    rows::{CapacityProviderRow, CapacityProviderStatus, CapacityProviderUpdateStatus},
+    Cluster, Ctx, limits,
+    rows::{CapacityProviderRow, CapacityProviderStatus, CapacityProviderUpdateStatus, DaemonStatus},
 };
 
 /// What came of what was begun.
@@ -16,8 +16,8 @@ use crate::{
 pub enum Outcome {
     /// Its cluster knows it.
     Created,
-    /// There is no such cluster any more.
-    NotCreated,
+    /// Its cluster does not take it.
+    NotCreated(String),
     /// Nothing uses it.
     Deleted,
     /// Something does.
@@ -34,6 +34,31 @@ pub fn set_back(txn: &mut Txn, name: &str) {
     }
 }
 
+/// The name of the provider of managed instances that a request is to delete, and its cluster, which is asked first
+/// ([`check_daemons`]).
+pub fn in_cluster<'a>(
+    state: &'a Account,
+    ctx: &Ctx,
+    request: &ecs::DeleteCapacityProviderRequest,
+) -> Option<(&'a str, &'a str)> {
+    let row = find(state, ctx, &request.capacity_provider, request.cluster.as_deref()).ok()?;
+    Some((&row.name, &row.managed.as_ref()?.cluster))
+}
+
+/// Whether daemons of its cluster let a provider of managed instances go.
+///
+/// # Errors
+/// `ClientException`.
+pub fn check_daemons(state: &Cluster, provider: &str) -> Result<(), Error> {
+    let mut live = state.daemon_rows().filter(|row| row.status != DaemonStatus::Deleted);
+    match live.any(|row| row.providers.iter().any(|name| name == provider)) {
+        true => Err(errors::client(
+            "Cannot delete capacity provider. Daemon services are still associated with this capacity provider.",
+        )),
+        false => Ok(()),
+    }
+}
+
 /// Begins to delete a capacity provider; the answer shows that.
 ///
 /// # Errors
@@ -42,7 +67,7 @@ pub fn begin(
     txn: &mut Txn,
     request: &ecs::DeleteCapacityProviderRequest,
 ) -> Result<CapacityProviderRow, Error> {
-    let mut row = find(&txn.state, txn.ctx, &request.capacity_provider, request.cluster.as_deref())?.clone();
+    let mut row = find(txn.state, txn.ctx, &request.capacity_provider, request.cluster.as_deref())?.clone();
     if row.managed.is_some() {
         row.status = CapacityProviderStatus::Deprovisioning;
     }
@@ -54,7 +79,7 @@ pub fn begin(
 
 /// The answer of DeleteCapacityProvider: that it is begun, or at once why it failed.
 pub fn answer(
-    ctx: &crate::Ctx,
+    ctx: &Ctx,
     begun: &CapacityProviderRow,
     now: Option<&CapacityProviderRow>,
 ) -> ecs::DeleteCapacityProviderResponse {
@@ -71,8 +96,8 @@ pub fn settled(txn: &mut Txn, name: &str, outcome: Outcome) {
     let Some(row) = txn.state.provider_row(name) else { return };
     let (status, update, reason) = match (row.update, outcome) {
         (CreateInProgress, Outcome::Created) => (CapacityProviderStatus::Active, CreateComplete, None),
-        (CreateInProgress, Outcome::NotCreated) => {
-            (CapacityProviderStatus::Inactive, CreateFailed, Some("The cluster was not found.".to_owned()))
+        (CreateInProgress, Outcome::NotCreated(why)) => {
+            (CapacityProviderStatus::Inactive, CreateFailed, Some(why))
         }
         (DeleteInProgress, Outcome::Deleted) => (CapacityProviderStatus::Inactive, DeleteComplete, None),
         (DeleteInProgress, Outcome::NotDeleted(why)) => {
@@ -91,6 +116,11 @@ pub fn associated(cluster: &str) -> Outcome {
         "The capacity provider cannot be deleted because it is associated with cluster: {cluster}. Remove the capacity \
          provider from the cluster and try again."
     ))
+}
+
+/// Why there is no provider of managed instances: its cluster is gone.
+pub fn no_cluster() -> Outcome {
+    Outcome::NotCreated("The cluster was not found.".to_owned())
 }
 
 /// Why a provider of managed instances cannot be deleted.

@@ -111,6 +111,19 @@ fn requests_are_refused_in_the_words_of_ecs() {
         request["managedInstancesProvider"]["instanceLaunchTemplate"]["networkConfiguration"] = json!({});
         request
     };
+    let with_template = |member: &str, value: Value| {
+        let mut request = managed("x");
+        request["managedInstancesProvider"]["instanceLaunchTemplate"][member] = value;
+        request
+    };
+    let mut sandboxed = with_template("nitroEnclavesEnabled", json!(true));
+    sandboxed["managedInstancesProvider"]["instanceLaunchTemplate"]["localStorageConfiguration"] =
+        json!({"useLocalStorage": true});
+    let idle = |seconds: i32| {
+        let mut request = managed("x");
+        request["managedInstancesProvider"]["infrastructureOptimization"] = json!({"scaleInAfter": seconds});
+        request
+    };
     let mut nowhere = managed("x");
     nowhere.as_object_mut().unwrap().remove("cluster");
     let mut somewhere = group("x");
@@ -130,6 +143,9 @@ fn requests_are_refused_in_the_words_of_ecs() {
             "ClientException",
             "Amazon ECS Managed Instances capacity provider must specify a Network",
         ),
+        (sandboxed, "InvalidParameterException", "nitroEnclavesEnabled and useLocalStorage"),
+        (idle(-2), "InvalidParameterException", "scaleInAfter must be -1 or between 0 and 3600."),
+        (idle(3601), "InvalidParameterException", "scaleInAfter must be -1 or between 0 and 3600."),
         (
             with("autoScalingGroupArn", json!("")),
             "ClientException",
@@ -190,6 +206,7 @@ fn an_update_changes_what_it_names_alone() {
     let shown = update(&mut state, change).unwrap()["managedInstancesProvider"].take();
     assert_eq!(shown["infrastructureRoleArn"], "arn:aws:iam::000000000000:role/other");
     let template = &shown["instanceLaunchTemplate"];
+    assert_eq!(template["capacityOptionType"], "ON_DEMAND");
     assert_eq!(template["networkConfiguration"]["subnets"], json!(["subnet-1"]));
     assert_eq!(template["storageConfiguration"]["storageSizeGiB"], 50);
     for (request, said) in [
@@ -250,6 +267,8 @@ fn one_of_managed_instances_is_there_once_its_cluster_knows_it() {
     );
     assert_eq!((&made["cluster"], &made["type"]), (&json!("c"), &json!("MANAGED_INSTANCES")));
     assert_eq!(state.provider("m"), None);
+    let template = &made["managedInstancesProvider"]["instanceLaunchTemplate"];
+    assert_eq!(template["capacityOptionType"], "ON_DEMAND", "as ECS fills it in");
     settle(&mut state, "m", Outcome::Created);
     assert!(state.provider("m") == Some(Kind::Managed { cluster: "c" }) && state.grows("m"));
     let begun = delete(&mut state, "m", Some("c")).unwrap();

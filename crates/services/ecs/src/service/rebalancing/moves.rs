@@ -89,7 +89,7 @@ fn start(
     let any: Vec<Request> = if strategy.is_empty() { vec![wanted.clone()] } else { of_providers.collect() };
     // A zone where no task of it could ever be is none.
     let is_shut = |(zone, has): (&Zone, &usize)| {
-        let shut = *has == 0 && !any.iter().any(|wanted| placement::is_in_zone(&txn.state, wanted, zone));
+        let shut = *has == 0 && !any.iter().any(|wanted| placement::is_in_zone(txn.state, wanted, zone));
         shut.then(|| zone.clone())
     };
     let mut without: Vec<Zone> = tasks.iter().filter_map(is_shut).collect();
@@ -147,7 +147,7 @@ fn start_in(
             return (started, true);
         };
         // None waits for its provider to grow: those that run go on to.
-        let Ok(host) = of.next(&mut txn.state, txn.ids) else {
+        let Ok(host) = of.next(txn.state, txn.ids) else {
             places[at] = None;
             continue;
         };

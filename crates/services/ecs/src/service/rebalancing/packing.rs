@@ -107,8 +107,8 @@ fn next(
 
 /// How many more tasks a container instance could take.
 fn room(txn: &Txn, wanted: &Request, id: &InstanceId) -> usize {
-    match placement::place_on(&txn.state, wanted, id) {
-        Ok(()) => Capacity::of(&txn.state, id).map_or(0, |host| wanted.fit_into(&host)),
+    match placement::place_on(txn.state, wanted, id) {
+        Ok(()) => Capacity::of(txn.state, id).map_or(0, |host| wanted.fit_into(&host)),
         Err(_) => 0,
     }
 }

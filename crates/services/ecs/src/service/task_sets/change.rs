@@ -106,5 +106,5 @@ fn unsettled(txn: &Txn, set: TaskSetRow) -> TaskSetRow {
 fn put(txn: &mut Txn, service: &ServiceRow, set: TaskSetRow) -> ecs::TaskSet {
     txn.put(set.clone());
     txn.put_service(service.clone());
-    describe::shown(&txn.state, txn.ctx, service, &set, true)
+    describe::shown(txn.state, txn.ctx, service, &set, true)
 }

@@ -64,7 +64,7 @@ pub fn create_task_set(
     service.deployments.push(added(txn, &row));
     txn.put(row.clone());
     txn.put_service(service.clone());
-    let task_set = Some(describe::shown(&txn.state, txn.ctx, &service, &row, true));
+    let task_set = Some(describe::shown(txn.state, txn.ctx, &service, &row, true));
     Ok(ecs::CreateTaskSetResponse { task_set })
 }
 
@@ -83,7 +83,7 @@ fn existing(
     if row.token.as_ref().is_none_or(|(_, made)| made != digest) {
         return Err(errors::invalid_parameter("Creation of task set was not idempotent."));
     }
-    let task_set = Some(describe::shown(&txn.state, txn.ctx, service, row, true));
+    let task_set = Some(describe::shown(txn.state, txn.ctx, service, row, true));
     Ok(Some(ecs::CreateTaskSetResponse { task_set }))
 }
 

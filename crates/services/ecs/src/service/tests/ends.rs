@@ -75,7 +75,7 @@ fn a_service_that_is_deleted_is_not_listed_and_none_is_managed_by_ecs() {
     // Before any of its tasks was told to stop.
     let drains = world.run(|txn| {
         delete::delete_service(txn, from(json!({"service": "s", "force": true})))?;
-        let listed = list::list_services(&txn.state, txn.ctx, &from(json!({})))?;
+        let listed = list::list_services(txn.state, txn.ctx, &from(json!({})))?;
         let again = json!({"serviceName": "s", "taskDefinition": "web", "desiredCount": 1});
         Ok((listed.service_arns.unwrap().len(), refusal(create::create_service(txn, from(again))).1))
     });
