@@ -135,7 +135,7 @@ fn what_is_wrong_with_a_task_definition_is_wrong_with_a_daemons() {
             "UnsupportedFeatureException",
             "volumes.logDriverVolumeConfiguration is not supported",
         ),
-        (json!({"tags": [{"key": "aws:x"}]}), "InvalidParameterException", "reserved"),
+        (json!({"tags": [{"key": "aws:x"}]}), "InvalidParameterException", "must not start with aws:"),
     ] {
         let (is, said) = refusal(register(&mut state, more.clone()));
         assert!(is.starts_with(code) && said.contains(words), "{more}: {is} {said}");
