@@ -322,7 +322,7 @@ typed_requests! {
         DescribeRouteTablesRequest, DescribeSecurityGroupRulesRequest,
         DescribeSecurityGroupsRequest, DescribeSubnetsRequest, DescribeTagsRequest,
         DescribeVpcAttributeRequest, DescribeVpcsRequest, DetachInternetGatewayRequest,
-        DisassociateRouteTableRequest, ModifySecurityGroupRulesRequest,
+        DisassociateAddressRequest, DisassociateRouteTableRequest, ModifySecurityGroupRulesRequest,
         ModifySubnetAttributeRequest, ModifyVpcAttributeRequest, ReleaseAddressRequest,
         ReplaceNetworkAclAssociationRequest, ReplaceNetworkAclEntryRequest, ReplaceRouteRequest,
         ReplaceRouteTableAssociationRequest, RevokeSecurityGroupEgressRequest,
