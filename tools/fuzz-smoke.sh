@@ -29,7 +29,7 @@ seed_of() {
     # {"cluster": "a", "tasks": ["b"]}
     cbor) printf '\046\242gclusteraaetasks\201ab' ;;
     # DeleteObjects of S3.
-    rest) printf '\021POST /b?delete\nx-amz-mfa: a\n<Delete><Object><Key>a</Key></Object></Delete>' ;;
+    rest) printf '\017POST /b?delete\nx-amz-mfa: a\n<Delete><Object><Key>a</Key></Object></Delete>' ;;
     sigv4) printf 'AWS4-HMAC-SHA256 Credential=a/20231114/r/ecs/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d\n20231114T221320Z\n/a/../b%%20c\na=b&c=%%20d' 0 ;;
     agent_frame) printf 'Host: a\r\n\r\n{"type":"PublishHealthRequest","message":{"tasks":[{"containers":null}]}}' ;;
     event_pattern) printf '{"a":["x",{"numeric":[">",0,"<=",5]},{"anything-but":{"wildcard":"*b*"}}]}\n{"$or":[{"b":[{"cidr":"10.0.0.0/8"}]},{"c":[{"exists":false}]}]}\n{"a":[{"b":"10.1.1.1"},3]}' ;;
