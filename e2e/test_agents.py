@@ -136,7 +136,7 @@ def test_a_key_of_the_operators_is_for_one_agent(roadstead):
     with denied():
         shared(roadstead).register()
     roadstead.ecs.deregister_container_instance(cluster=CLUSTER, containerInstance=arn)
-    with pytest.raises(botocore.exceptions.ClientError, match="was not found"):
+    with pytest.raises(botocore.exceptions.ClientError, match="is inactive"):
         key.register()
 
 
