@@ -329,8 +329,6 @@ impl<D: Domain> Writer<D> {
         }
         made.answers.into_iter().for_each(|answer| answer(Ok(())));
         self.clock = made.clock.or(self.clock);
-        // What only it had is let go of beside the next batch.
-        world::spawn(async move { drop(before) });
     }
 
     /// Tells the followers, each for itself: what one breaks costs neither the others nor the answers.
