@@ -1,6 +1,6 @@
 //! Reads all rows from the store at start: one thread takes them from the disk, others read their JSON, and the one that
-//! asked has each taken into its service's state, in the order of the store. A row that cannot be read is set aside, with its bytes and its key said, and everything else
-//! is kept; what the others need of it is made anew where that can be.
+//! asked has each taken into its service's state, in the order of the store. A row that cannot be read is set aside, with
+//! its bytes and its key said, and everything else is kept; what the others need of it is made anew where that can be.
 
 use std::{
     any::Any,
