@@ -220,6 +220,14 @@ resource "aws_ecs_cluster" "own" {
     name  = "containerInsights"
     value = "disabled"
   }
+  configuration {
+    execute_command_configuration {
+      logging = "OVERRIDE"
+      log_configuration {
+        cloud_watch_log_group_name = aws_cloudwatch_log_group.app.name
+      }
+    }
+  }
   tags = { word = var.word }
 }
 resource "aws_ecs_task_definition" "app" {

@@ -193,11 +193,9 @@ fn alone(state: &Cluster, task: &TaskRow) -> Option<String> {
 fn want(service: &ServiceRow) -> Want {
     Want {
         desired: service.desired_count,
-        moving: 0,
         minimum_healthy_percent: service.minimum_healthy_percent,
         maximum_percent: service.maximum_percent,
         may_start: true,
-        one_at_a_time: false,
-        stalled: false,
+        ..Want::default()
     }
 }

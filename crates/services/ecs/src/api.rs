@@ -33,6 +33,8 @@ pub use page::nested;
 
 const INSIGHTS: &str =
     "`containerInsights` is kept and shown; metrics of clusters come when CloudWatch is built";
+const NO_EXEC: &str = "`executeCommandConfiguration` is kept and shown; there are no commands to log before ExecuteCommand is built. \
+     `managedStorageConfiguration` is refused";
 const IDENTITY: &str = "the key says who the agent is; a document is read only where it brings the key of a Roadstead agent along";
 const DEVICES: &str = "GPUs are those of the container instance; devices of type NEURON_DEVICE alone change nothing: no task can ask for one";
 const RESOURCES: &str = "CPU, MEMORY, PORTS, PORTS_UDP and GPU count; of resources that users define nothing is kept: no task can ask for one";
@@ -58,7 +60,7 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
         .on(access::cluster_to_be)
         .with(&[Made("ecs:capacity-provider", access::capacity_providers), Tags("tags")])
         .refusing(&["serviceConnectDefaults"])
-        .without_effect(&[("settings", INSIGHTS)])
+        .without_effect(&[("settings", INSIGHTS), ("configuration", NO_EXEC)])
         .growing(),
     Operation::new("DescribeClusters", Outside).on(access::clusters),
     Operation::new("ListClusters", Outside),
@@ -156,7 +158,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("UpdateCluster", write!(clusters::update_cluster))
         .on(access::cluster)
         .refusing(&["serviceConnectDefaults"])
-        .without_effect(&[("settings", INSIGHTS)])
+        .without_effect(&[("settings", INSIGHTS), ("configuration", NO_EXEC)])
         .growing(),
     Operation::new("UpdateClusterSettings", write!(clusters::update_cluster_settings))
         .on(access::cluster)

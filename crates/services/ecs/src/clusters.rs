@@ -252,13 +252,20 @@ fn check_settings(settings: &[ecs::ClusterSetting]) -> Result<(), Error> {
 
 fn check_configuration(given: Option<&ecs::ClusterConfiguration>) -> Result<(), Error> {
     let Some(given) = given else { return Ok(()) };
-    if given.execute_command_configuration.is_some() || given.managed_storage_configuration.is_some() {
+    if given.managed_storage_configuration.is_some() {
         return Err(errors::unsupported_feature(
-            "configuration.executeCommandConfiguration and managedStorageConfiguration are not built yet. \
-             See docs/support.md.",
+            "configuration.managedStorageConfiguration is not built yet. See docs/support.md.",
         ));
     }
-    Ok(())
+    let exec = given.execute_command_configuration.as_ref();
+    let overrides =
+        |exec: &&ecs::ExecuteCommandConfiguration| exec.logging == Some(ecs::ExecuteCommandLogging::Override);
+    match exec.filter(|exec| exec.log_configuration.is_some()).is_none_or(|exec| overrides(&exec)) {
+        true => Ok(()),
+        false => Err(errors::invalid_parameter(
+            "You must set logging to 'OVERRIDE' when you supply a log configuration.",
+        )),
+    }
 }
 
 #[cfg(test)]

@@ -403,8 +403,13 @@ fn is_none(count: &u16) -> bool {
 }
 
 /// Whether it is nought.
-fn is_nought(seconds: &i32) -> bool {
-    *seconds == 0
+fn is_nought(number: &i32) -> bool {
+    *number == 0
+}
+
+/// Whether it is not so.
+fn is_not(so: &bool) -> bool {
+    !*so
 }
 
 /// Whether Amazon ECS itself deploys.

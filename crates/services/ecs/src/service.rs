@@ -127,9 +127,10 @@ pub fn task_started(txn: &mut Txn, task: &TaskRow) {
 }
 
 /// A task of a service stopped. One that ended by itself, before or soon after it was RUNNING, counts as
-/// failed and spaces out the next starts of its deployment.
+/// failed and spaces out the next starts of its deployment; where its health checks had failed that was counted then.
 pub fn task_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
-    if let Some(ended) = ended(after).filter(|_| before.stopped_at.is_none()) {
+    let is_new = before.stopped_at.is_none() && !after.failed_health;
+    if let Some(ended) = ended(after).filter(|_| is_new) {
         count_outcome(txn, after, ended.failed, ended.before_healthy);
     }
 }

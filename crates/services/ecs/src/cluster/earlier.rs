@@ -71,6 +71,7 @@ fn deployment(service: &ServiceRow, primary: &DeploymentRow) -> ServiceDeploymen
         stopped_at: at_end.filter(|_| status == ServiceDeploymentStatus::Stopped),
         finished_at: at_end,
         rollback: None,
+        keeps: 0,
         breaker: None,
         end: at_end.map(|_| EndRow { configuration, tasks: vec![of_target] }),
         forget_at: at_end.map(|at| at.plus_millis(limits::DEPLOYMENT_KEPT_MS)),

@@ -16,6 +16,8 @@ pub enum Standing {
     Coming,
     /// RUNNING, but an essential container is not HEALTHY.
     Unhealthy,
+    /// RUNNING, and its health checks failed when it had no more time to become healthy: it is to be replaced.
+    Sick,
     /// RUNNING and, where health is checked, HEALTHY.
     Healthy,
 }
@@ -26,7 +28,7 @@ pub struct Class {
     /// On a container instance that is to be emptied: one that is there and not ACTIVE.
     pub leaving: bool,
     pub standing: Standing,
-    /// Protected from being chosen to be stopped.
+    /// Protected from being chosen to be stopped, which one that is to be replaced is not.
     pub is_protected: bool,
 }
 
@@ -55,7 +57,7 @@ pub struct InZone {
 pub type Place = (Timestamp, TaskId);
 
 /// Tasks by class.
-type Classes = [OrdSet<Place>; 12];
+type Classes = [OrdSet<Place>; 16];
 
 /// How many are of classes that `which` names.
 fn count(classes: &Classes, which: impl Fn(Class) -> bool) -> usize {
@@ -72,7 +74,7 @@ pub struct Share {
     /// Not STOPPED: a deployment is there as long as any is.
     pub live: usize,
     /// Those that shall run, of each class by zone: which of them to stop, and how many there are.
-    shall_run: [OrdMap<Zone, OrdSet<Place>>; 12],
+    shall_run: [OrdMap<Zone, OrdSet<Place>>; 16],
     /// Those that are of a capacity provider, by it and by zone.
     by_provider: OrdMap<Box<str>, OrdMap<Zone, Classes>>,
     /// When those that shall run have started: how long the youngest has lived.
@@ -95,21 +97,35 @@ impl<K: Ord + Clone> Default for Tally<K> {
 impl Class {
     /// Every class.
     pub fn all() -> impl Iterator<Item = Class> {
-        use Standing::{Coming, Healthy, Unhealthy};
+        use Standing::{Coming, Healthy, Sick, Unhealthy};
         let places = [(false, false), (false, true), (true, false), (true, true)];
         places.into_iter().flat_map(|(leaving, is_protected)| {
             let of = move |standing| Class { leaving, standing, is_protected };
-            [Coming, Unhealthy, Healthy].into_iter().map(of)
+            [Coming, Unhealthy, Sick, Healthy].into_iter().map(of)
         })
     }
 
     fn of(row: &TaskRow, site: &Site) -> Option<Class> {
-        let (leaving, is_protected) = (site.leaving, row.protected_until.is_some());
-        row.standing().map(|standing| Class { leaving, standing, is_protected })
+        row.standing().map(|standing| Class::new(site.leaving, standing, row.protected_until.is_some()))
+    }
+
+    /// That of a task that may be protected.
+    pub fn new(leaving: bool, standing: Standing, is_protected: bool) -> Class {
+        Class { leaving, standing, is_protected: is_protected && standing != Standing::Sick }
+    }
+
+    /// Whether it is as good as a new one: it is not to be replaced where it is, nor for its health.
+    pub fn stays(self) -> bool {
+        !self.leaving && self.standing != Standing::Sick
+    }
+
+    /// Whether it may become healthy still.
+    pub fn is_coming(self) -> bool {
+        matches!(self.standing, Standing::Coming | Standing::Unhealthy)
     }
 
     fn index(self) -> usize {
-        self.standing as usize + 3 * usize::from(self.leaving) + 6 * usize::from(self.is_protected)
+        self.standing as usize + 4 * usize::from(self.leaving) + 8 * usize::from(self.is_protected)
     }
 }
 
@@ -273,6 +289,11 @@ impl<K: Ord + Clone> Tally<K> {
         found
     }
 
+    /// Whether all of its tasks shall run: none is being stopped.
+    pub fn is_whole(&self) -> bool {
+        self.shares.values().all(|share| share.live == share.count(|_| true))
+    }
+
     /// Whether nothing is left of it.
     pub(super) fn is_empty(&self) -> bool {
         self.shares.is_empty()
@@ -349,6 +370,7 @@ impl TaskRow {
                 Standing::Healthy
             }
             last if last < TaskStatus::Running => Standing::Coming,
+            _ if self.failed_health => Standing::Sick,
             _ => Standing::Unhealthy,
         })
     }

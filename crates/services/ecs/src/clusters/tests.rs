@@ -35,6 +35,29 @@ fn create_cluster_has_defaults_and_refuses_what_is_not_built() {
 }
 
 #[test]
+fn what_is_said_of_commands_in_containers_is_kept_and_shown() {
+    let mut world = World::new();
+    let logs = json!({"cloudWatchLogGroupName": "/exec", "s3EncryptionEnabled": false});
+    let given = json!({"executeCommandConfiguration": {"logging": "OVERRIDE", "logConfiguration": logs}});
+    let reply = world.call(update_cluster, json!({"cluster": "c", "configuration": given})).unwrap();
+    let shown = reply.cluster.unwrap().configuration.unwrap().execute_command_configuration.unwrap();
+    assert_eq!(shown, from(given["executeCommandConfiguration"].clone()));
+    for (given, code) in [
+        (
+            json!({"executeCommandConfiguration": {"logging": "NONE", "logConfiguration": {}}}),
+            "InvalidParameterException",
+        ),
+        (json!({"managedStorageConfiguration": {"kmsKeyId": "k"}}), "UnsupportedFeatureException"),
+    ] {
+        assert_eq!(
+            refusal(world.call(update_cluster, json!({"cluster": "c", "configuration": given}))).0,
+            code
+        );
+    }
+    assert!(world.state.row.configuration.as_ref().unwrap().execute_command_configuration.is_some());
+}
+
+#[test]
 fn a_cluster_has_container_insights_as_it_is_said_or_as_the_account_has_it() {
     let (mut account, user) = (Account::default(), "arn:aws:iam::000000000000:user/u");
     let of = |account: &Account, caller: &str, request: Value| {

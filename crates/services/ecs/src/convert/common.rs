@@ -24,7 +24,16 @@ convert! { ClusterSetting:
 }
 
 convert! { ClusterConfiguration:
-    never execute_command_configuration, managed_storage_configuration;
+    given execute_command_configuration;
+    never managed_storage_configuration;
+}
+
+convert! { ExecuteCommandConfiguration:
+    given kms_key_id, logging, log_configuration;
+}
+
+convert! { ExecuteCommandLogConfiguration:
+    given cloud_watch_log_group_name, cloud_watch_encryption_enabled, s3_bucket_name, s3_encryption_enabled, s3_key_prefix;
 }
 
 convert! { CapacityProviderStrategyItem:
@@ -36,5 +45,7 @@ convert! { ClusterServiceConnectDefaults:
 }
 
 convert_enum! { ClusterSettingName: ContainerInsights }
+
+convert_enum! { ExecuteCommandLogging: None, Default, Override }
 
 convert_enum! { SettingName: ServiceLongArnFormat, TaskLongArnFormat, ContainerInstanceLongArnFormat, AwsvpcTrunking, ContainerInsights, FargateFIPSMode, TagResourceAuthorization, FargateTaskRetirementWaitPeriod, GuardDutyActivate, DefaultLogDriverMode, FargateEventWindows }

@@ -92,6 +92,12 @@ pub fn wants(look: Look<'_>, row: &ServiceRow, tally: &Tally, told: &mut Explana
     if unhealthy > 0 {
         told.waits_for.push(format!("{} of its PRIMARY deployment to be HEALTHY", count(unhealthy, "task")));
     }
+    let sick = standing(Standing::Sick);
+    if sick > 0 {
+        let tasks = count(sick, "task");
+        told.waits_for
+            .push(format!("{tasks} of its PRIMARY deployment whose health checks failed to be replaced"));
+    }
     let old: usize = tally.shares().filter(|(id, _)| **id != primary.id).map(|(_, share)| share.live).sum();
     if old > 0 {
         told.waits_for.push(format!("{} of earlier revisions to be replaced", count(old, "task")));
@@ -116,8 +122,8 @@ fn protected(
     let all = tally.live();
     let old = tally.newest(all, |id, class| *id != primary.id && class.is_protected);
     let leaving = tally.newest(all, |id, class| *id == primary.id && class.is_protected && class.leaving);
-    let own = tally.newest(all, |id, class| *id == primary.id && class.is_protected && !class.leaving);
-    let has = tally.share(&primary.id).count(|class| !class.leaving);
+    let own = tally.newest(all, |id, class| *id == primary.id && class.is_protected && class.stays());
+    let has = tally.share(&primary.id).count(Class::stays);
     let most = if row.daemon() { has } else { usize::try_from(row.desired_count).unwrap_or(0) };
     let surplus = own.len().min(has.saturating_sub(most));
     for (tasks, which) in [

@@ -195,7 +195,7 @@ impl Plain {
         let host = task.instance.as_ref().and_then(|id| state.instance(id));
         let leaving = host.is_some_and(|row| row.status.is_to_be_emptied());
         let zone: Zone = host.and_then(|row| attribute(row, ZONE)).unwrap_or_default().into();
-        let class = Class { leaving, standing, is_protected: task.protected_until.is_some() };
+        let class = Class::new(leaving, standing, task.protected_until.is_some());
         if let Some(provider) = &task.capacity_provider {
             *self.by_provider.entry((provider.clone(), class, zone.clone())).or_default() += 1;
         }

@@ -43,10 +43,49 @@ pub struct ClusterSetting {
     pub value: Option<String>,
 }
 
-/// What a cluster was configured with: there is nothing so far that it could be.
+/// What a cluster was configured with.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-pub struct ClusterConfiguration {}
+pub struct ClusterConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub execute_command_configuration: Option<ExecuteCommandConfiguration>,
+}
+
+/// How commands in containers are encrypted and logged. No effect until ExecuteCommand is built.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ExecuteCommandConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kms_key_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub logging: Option<ExecuteCommandLogging>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub log_configuration: Option<ExecuteCommandLogConfiguration>,
+}
+
+/// Where what such commands write is logged.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ExecuteCommandLogConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_log_group_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cloud_watch_encryption_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_bucket_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_encryption_enabled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub s3_key_prefix: Option<String>,
+}
+
+string_enum! {
+    ExecuteCommandLogging {
+        None = "NONE",
+        Default = "DEFAULT",
+        Override = "OVERRIDE",
+    }
+}
 
 /// A share of tasks that a capacity provider has. Both numbers are there once a request has been checked.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]

@@ -8,7 +8,7 @@ use wire::{Timestamp, string_enum};
 
 use super::{
     CapacityProviderStrategyItem, DeploymentConfiguration, DeploymentLifecycleHookAction,
-    DeploymentLifecycleHookStage, LaunchType, ServiceName, TaskDefinitionId,
+    DeploymentLifecycleHookStage, LaunchType, ServiceName, TaskDefinitionId, is_nought,
 };
 
 /// Names a revision of a service by a number of 19 digits, and `ecs-svc/` with these the tasks of it that are there:
@@ -130,6 +130,9 @@ pub struct ServiceDeploymentRow {
     pub stopped_at: Option<Timestamp>,
     pub finished_at: Option<Timestamp>,
     pub rollback: Option<RollbackRow>,
+    /// How many tasks of the revision that served when it began are not replaced yet: lost ones are made up for.
+    #[serde(default, skip_serializing_if = "is_nought")]
+    pub keeps: i32,
     /// What the circuit breaker had counted when it gave up, or was done.
     pub breaker: Option<BreakerRow>,
     /// How it was when it ended; until then it is as its service is.

@@ -5,7 +5,7 @@ use wire::{Timestamp, string_enum};
 
 use super::{
     DeploymentId, Desired, InstanceId, KeyValuePair, OfDaemon, PlacementConstraint, PlacementStrategy,
-    Resources, ServiceName, Tag, TaskDefinitionId, TaskId, TaskStatus, TransportProtocol, is_none,
+    Resources, ServiceName, Tag, TaskDefinitionId, TaskId, TaskStatus, TransportProtocol, is_none, is_not,
 };
 
 /// A container of a task.
@@ -94,6 +94,9 @@ pub struct TaskRow {
     /// Until then its service does not choose it to be stopped; none once it shall be stopped for another reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub protected_until: Option<Timestamp>,
+    /// Its health checks failed when it had no more time to become healthy, and it has not since: its service replaces it.
+    #[serde(default, skip_serializing_if = "is_not")]
+    pub failed_health: bool,
     /// When a STOPPED task is forgotten: an hour after it stopped, as in ECS.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub forget_at: Option<Timestamp>,

@@ -1,10 +1,10 @@
 //! Carries plans out: the one place where services start and stop tasks, and say so.
 
-use wire::Error;
+use wire::{Error, Timestamp};
 
 use super::{
-    events,
-    plan::{self, Plan},
+    deployment, events, grace,
+    plan::{self, Plan, upkeep::Upkeep},
     view::View,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
     capacity::distribution::Distribution,
     cluster::{
         DeploymentControllerType, DeploymentId, DeploymentRow, InstanceId, PropagateTags, ServiceRow, TaskId,
-        TaskStopCode, Txn, tally::Class,
+        TaskRow, TaskStopCode, Txn, tally::Class,
     },
     limits, placement, tags,
     task::{
@@ -30,12 +30,29 @@ pub fn replicas(txn: &mut Txn, service: &mut ServiceRow) {
     let kept_up = plan::stages::kept_up_by(service, going);
     let kept_up = service.deployments.iter().find(|of| Some(of.id) == kept_up).cloned();
     if let Some(serving) = kept_up {
-        carry_out(txn, service, &serving, plan::rolling::keep_up);
+        carry_out(txn, service, &serving, None, plan::rolling::keep_up);
     } else if let Some(counts) = plan::stages::counts(service, going, &tally) {
         fleet(txn, service, counts);
     } else if let Some(primary) = service.deployments.first().cloned() {
-        carry_out(txn, service, &primary, plan::rolling::plan);
+        let upkeep = plan::upkeep::of(service, going, &tally);
+        let unplaced = upkeep.and_then(|upkeep| uphold(txn, service, upkeep));
+        let upheld = upkeep.filter(|upkeep| upkeep.holds).map(|upkeep| upkeep.of);
+        carry_out(txn, service, &primary, upheld, plan::rolling::plan);
+        service.unplaced = unplaced.or(service.unplaced.take());
     }
+}
+
+/// Starts what is missing of the revision that serves. Gives why there is no room for it, and since when, where that is so.
+fn uphold(txn: &mut Txn, service: &mut ServiceRow, upkeep: Upkeep) -> Option<(String, Timestamp)> {
+    let serving = service.deployments.iter().find(|of| of.id == upkeep.of).cloned()?;
+    let start = Plan { start: upkeep.start.min(limits::SETTLE_TASKS), ..Plan::default() };
+    let may_start = start.start > 0;
+    let unplaced = service.unplaced.take();
+    let not_yet = |view: &View| if view.may_start { start.clone() } else { Plan::default() };
+    if may_start {
+        carry_out(txn, service, &serving, None, not_yet);
+    }
+    std::mem::replace(&mut service.unplaced, unplaced).filter(|_| may_start)
 }
 
 /// Brings each of these revisions, or task sets, of a service to so many tasks.
@@ -47,16 +64,17 @@ pub fn fleet(txn: &mut Txn, service: &mut ServiceRow, counts: Vec<(DeploymentId,
             continue;
         };
         let unplaced = service.unplaced.take();
-        carry_out(txn, service, &revision, |view| plan::fleet::plan(view, count));
+        carry_out(txn, service, &revision, None, |view| plan::fleet::plan(view, count));
         service.unplaced = unplaced.or(service.unplaced.take());
     }
 }
 
-/// Carries out what is planned for a revision.
+/// Carries out what is planned for a revision. What comes of the one that is `upheld` stays.
 fn carry_out(
     txn: &mut Txn,
     service: &mut ServiceRow,
     revision: &DeploymentRow,
+    upheld: Option<DeploymentId>,
     planned: impl Fn(&View) -> Plan,
 ) {
     let definition = txn.ports.account.task_definition(&revision.task_definition).cloned();
@@ -64,15 +82,24 @@ fn carry_out(
     let tally = txn.state.tally(&service.name);
     let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
     let cleans = revision.primary && plan::stages::cleans(service, going, &tally);
-    let planned = |service: &ServiceRow, may_start| {
-        planned(&View { service, primary: revision, tally: &tally, may_start, cleans, keeps: false })
+    let before = service.clone();
+    let view = View {
+        service: &before,
+        primary: revision,
+        tally: &tally,
+        may_start,
+        full: false,
+        upheld,
+        cleans,
+        keeps: false,
     };
-    let mut plan = planned(service, may_start);
+    let mut plan = planned(&view);
     if let Some(definition) = &definition {
         let started = start(txn, service, revision, definition, plan.start);
         if plan.start > 0 && started.is_empty() {
             // No room for a new one: outdated ones may have to make it.
-            plan = planned(service, false);
+            let full = tally.is_whole();
+            plan = planned(&View { may_start: false, full, ..view });
         }
     }
     stop(txn, service, task_set(service, revision), &plan);
@@ -90,22 +117,39 @@ pub fn stop(txn: &mut Txn, service: &mut ServiceRow, set: Option<DeploymentId>, 
         events::add_blocked(txn, service);
     }
     let mut stopped = Vec::new();
+    let going = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let (kept_up, mut replaced) = (plan::upkeep::revision(service, going), 0);
     for id in &plan.stop {
         if !stopped.is_empty() && txn.full() {
             break;
         }
-        stopped.extend(stop_one(txn, id));
+        let is_replaced = txn.state.task(id).is_some_and(|task| takes_from(txn, task, kept_up));
+        let gone = stop_one(txn, id);
+        replaced += usize::from(is_replaced && gone.is_some());
+        stopped.extend(gone);
     }
+    deployment::replaced(txn, service, replaced);
     if !stopped.is_empty() {
         events::add_of(txn, &service.name, set, &events::stopped(&stopped));
         service.steady = false;
     }
 }
 
+/// Whether a task that is stopped is one less of the revision that is kept up: not where another one of it takes its place.
+fn takes_from(txn: &Txn, task: &TaskRow, kept_up: Option<DeploymentId>) -> bool {
+    let host = task.instance.as_ref().and_then(|id| txn.state.instance(id));
+    let leaving = host.is_some_and(|host| host.status.is_to_be_emptied());
+    let of = task.service.as_ref().map(|(_, deployment)| *deployment);
+    kept_up.is_some() && of == kept_up && !leaving && !task.failed_health
+}
+
 /// Stops a task for its service; `None` where it is stopped already.
 pub fn stop_one(txn: &mut Txn, id: &TaskId) -> Option<TaskId> {
     let (_, deployment) = txn.state.task(id)?.service.as_ref()?;
-    let reason = format!("Scaling activity initiated by (deployment {deployment})");
+    let reason = match txn.state.task(id)?.failed_health {
+        true => grace::FAILED.to_owned(),
+        false => format!("Scaling activity initiated by (deployment {deployment})"),
+    };
     let code = TaskStopCode::ServiceSchedulerInitiated;
     task::stop::want(txn, id, code, reason).map(|row| row.id)
 }
@@ -130,9 +174,8 @@ fn start(
     let origin = origin(service, primary, definition, &txn.state.row.name);
     let Ok(wanted) = request(service, definition) else { return Vec::new() };
     let share = txn.state.tally(&service.name).share(&primary.id);
-    let stays = |class: Class| !class.leaving;
     let mut places = Distribution::new(wanted, &primary.capacity_provider_strategy)
-        .having(|provider| share.count_of(provider, stays));
+        .having(|provider| share.count_of(provider, Class::stays));
     let mut started = Vec::new();
     for _ in 0..count {
         if places.is_over() || !started.is_empty() && txn.full() {

@@ -160,6 +160,8 @@ fn replace(txn: &mut Txn, service: &mut ServiceRow, turn: &Turn) {
         primary: &turn.primary,
         tally: &tally,
         may_start: turn.may_start,
+        full: false,
+        upheld: None,
         cleans: false,
         keeps: false,
     };

@@ -17,7 +17,7 @@ mod tests;
 use std::sync::Arc;
 
 use self::life::Happening;
-use super::{configuration, events, revision, view::revision_tasks};
+use super::{configuration, events, plan::upkeep, revision, view::revision_tasks};
 use crate::{
     cluster::{
         CapacityProviderStrategyItem, Cluster, DeploymentId, DeploymentRolloutState, DeploymentRow, EndRow,
@@ -32,6 +32,9 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
     let reason = "Service deployment stopped because a new service deployment was started.";
     happens(txn, service, &Happening::Stopped { reason });
     let sources: Vec<DeploymentId> = service.deployments.iter().map(|old| old.id).collect();
+    let desired = txn.state.service(&service.name).map_or(0, |before| before.desired_count);
+    let newest = txn.state.service_deployment(&service.name).map(AsRef::as_ref);
+    let keeps = upkeep::at_first(service, newest, desired);
     let target = revision::make(txn, service);
     let primary = fresh(txn, target, service.task_definition.clone(), &service.capacity_provider_strategy);
     make_primary(service, primary);
@@ -53,6 +56,7 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
         stopped_at: None,
         finished_at: None,
         rollback: None,
+        keeps,
         breaker: None,
         end: None,
         forget_at: None,
@@ -65,6 +69,24 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
         txn.delete(Key::ServiceDeployment(oldest));
     }
     revision::prune(txn, service);
+}
+
+/// A service wants more, or fewer, tasks than `before`: of more, the revision that serves has as many more, too.
+pub fn scaled(txn: &mut Txn, service: &ServiceRow, before: i32) {
+    let Some(row) = txn.state.service_deployment(&service.name).cloned() else { return };
+    if service.desired_count > before && upkeep::revision(service, Some(&row)).is_some() {
+        let keeps = row.keeps.saturating_add(service.desired_count - before).min(service.desired_count);
+        txn.put_service_deployment(ServiceDeploymentRow { keeps, ..row.as_ref().clone() });
+    }
+}
+
+/// So many tasks of the revision that serves were replaced.
+pub fn replaced(txn: &mut Txn, service: &ServiceRow, tasks: usize) {
+    let Some(row) = txn.state.service_deployment(&service.name).cloned() else { return };
+    if tasks > 0 {
+        let keeps = row.keeps.saturating_sub(i32::try_from(tasks).unwrap_or(i32::MAX)).max(0);
+        txn.put_service_deployment(ServiceDeploymentRow { keeps, ..row.as_ref().clone() });
+    }
 }
 
 /// What is to become of the deployment that goes on before anything is started or stopped for it.

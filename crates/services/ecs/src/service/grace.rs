@@ -12,6 +12,9 @@ use crate::{
     limits, task,
 };
 
+/// `stoppedReason` of a task that was replaced for its health.
+pub const FAILED: &str = "Task failed container health checks";
+
 /// Until when a task of a service has time to become healthy. None has that started in the future: the clock was set back.
 fn until(service: &ServiceRow, task: &TaskRow, now: Timestamp) -> Option<Timestamp> {
     let millis = i64::from(service.health_check_grace_period_seconds) * 1000;
@@ -31,8 +34,8 @@ pub fn seconds(given: Option<i32>) -> Result<Option<i32>, Error> {
     }
 }
 
-/// A health check of a task of a service says UNHEALTHY: the task is stopped, to be replaced, unless it has time still. Then
-/// it is looked at again once that is over.
+/// A health check of a task of a service says UNHEALTHY: the task is to be replaced, unless it has time still. Then it is
+/// looked at again once that is over.
 pub fn unhealthy(txn: &mut Txn, name: &ServiceName, id: &TaskId) {
     let (service, task) = (txn.state.service(name).cloned(), txn.state.task(id).cloned());
     let until = service.as_ref().zip(task).and_then(|(service, task)| until(service, &task, txn.now()));
@@ -41,25 +44,25 @@ pub fn unhealthy(txn: &mut Txn, name: &ServiceName, id: &TaskId) {
             txn.put_service(ServiceRow { wake_at: Some(until), ..service.as_ref().clone() });
         }
         (Some(_), Some(_)) => {}
-        _ => replace(txn, id),
+        (service, _) => failed(txn, service.as_deref(), id),
     }
 }
 
-/// A service is looked at again: tasks whose time is over and whose health checks say UNHEALTHY are stopped, as many as one
-/// step can take. Gives when the next one's is over.
+/// A service is looked at again: tasks whose time is over and whose health checks say UNHEALTHY are to be replaced, as many as
+/// one step can take. Gives when the next one's is over.
 pub fn over(txn: &mut Txn, service: &ServiceRow) -> Option<Timestamp> {
     if service.health_check_grace_period_seconds == 0 {
         return None;
     }
     let tally = txn.state.tally(&service.name);
     let now = txn.now();
-    let (mut next, mut stopped) = (None, 0);
+    let (mut next, mut found) = (None, 0);
     for (_, id) in tally.newest(usize::MAX, |_, class| class.standing == Standing::Unhealthy) {
         let Some(task) = txn.state.task(&id).filter(|task| is_sick(task)).cloned() else { continue };
         let at = until(service, &task, now).unwrap_or(now);
-        if at <= now && stopped < limits::SETTLE_TASKS && !(stopped > 0 && txn.full()) {
-            stopped += 1;
-            replace(txn, &id);
+        if at <= now && found < limits::SETTLE_TASKS && !(found > 0 && txn.full()) {
+            found += 1;
+            failed(txn, Some(service), &id);
         } else {
             next = Some(next.map_or(at.max(now), |next: Timestamp| next.min(at.max(now))));
         }
@@ -72,10 +75,15 @@ pub fn is_sick(task: &TaskRow) -> bool {
     task.containers.iter().any(|container| container.essential && container.health == HealthStatus::Unhealthy)
 }
 
-fn replace(txn: &mut Txn, id: &TaskId) {
-    let reason = "Task failed container health checks".to_owned();
+/// A task is to be replaced for its health: it stays until that is done, but where there can be no other beside it.
+fn failed(txn: &mut Txn, service: Option<&ServiceRow>, id: &TaskId) {
+    let Some(row) = txn.state.task(id).filter(|row| !row.failed_health).cloned() else { return };
     failed_health(txn, id);
-    task::stop::want(txn, id, TaskStopCode::ServiceSchedulerInitiated, reason);
+    if service.is_some_and(|service| !service.daemon()) {
+        txn.put_task(TaskRow { failed_health: true, ..row.as_ref().clone() });
+    } else {
+        task::stop::want(txn, id, TaskStopCode::ServiceSchedulerInitiated, FAILED.to_owned());
+    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ pub mod packing;
 pub mod percents;
 pub mod rolling;
 pub mod stages;
+pub mod upkeep;
 pub mod zones;
 
 pub use percents::Want;

@@ -34,9 +34,12 @@ fn deploy(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
     // One that is to have tasks stays, also where it has lost them all.
     let is_wanted = |id| counts.iter().any(|(of, count)| *of == id && *count > 0);
     // What a daemon runs while its deployment pauses stays, also while there is no container instance for it.
+    let kept = going.filter(|row| plan::upkeep::wanted(service, row, &tally) > 0);
+    let kept_up = plan::upkeep::revision(service, kept);
     let serves = service.daemon().then(|| plan::stages::everywhere(service, going)).flatten();
     service.deployments.retain(|deployment| {
-        let stays = deployment.primary || serves == Some(deployment.id) || is_wanted(deployment.id);
+        let is_kept = serves == Some(deployment.id) || kept_up == Some(deployment.id);
+        let stays = deployment.primary || is_kept || is_wanted(deployment.id);
         stays || tally.share(&deployment.id).live > 0
     });
     deployment::turn(txn, service);
@@ -55,7 +58,7 @@ fn report(txn: &mut Txn, service: &mut ServiceRow, tally: &Tally) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     impaired(txn, service, 0, None);
     let share = tally.share(&primary.id);
-    let ready = share.count(|class| !class.leaving && class.standing == Standing::Healthy);
+    let ready = share.count(|class| class.stays() && class.standing == Standing::Healthy);
     let has_all = i32::try_from(ready).is_ok_and(|ready| ready == service.desired_count);
     // Those of strategy DAEMON stay on a container instance that is drained as long as others do: it may take for ever.
     let is_daemon = service.daemon();

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use state::Domain;
 
 mod ends;
+mod kept_up;
+mod sick;
 
 use super::{create, delete, events, list, update};
 use crate::{
@@ -408,13 +410,15 @@ fn an_unhealthy_task_of_a_service_is_replaced() {
     verdict(&mut world, &old, HealthStatus::Healthy);
     assert_eq!(world.events("s").last().unwrap(), "has reached a steady state.");
     verdict(&mut world, &old, HealthStatus::Unhealthy);
-    let task = world.task(&old);
-    assert_eq!(task.stopped_reason.as_deref(), Some("Task failed container health checks"));
     let events = world.events("s");
     let told = ["(task) failed container health checks.", "has started 1 tasks: (task)."];
     assert_eq!(events[events.len() - 2..], told);
-    let new = world.live();
-    assert!(new.len() == 1 && new[0] != old);
+    let new = world.live().pop().unwrap();
+    world.obey();
+    verdict(&mut world, &new, HealthStatus::Healthy);
+    assert_eq!(world.live(), [new]);
+    let task = world.task(&old);
+    assert_eq!(task.stopped_reason.as_deref(), Some("Task failed container health checks"));
 }
 
 /// Its task goes last from a container instance that is drained, which may take for ever where a task of no service is.

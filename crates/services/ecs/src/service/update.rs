@@ -18,6 +18,7 @@ pub fn update_service(
     request: ecs::UpdateServiceRequest,
 ) -> Result<ecs::UpdateServiceResponse, Error> {
     let mut row = find_active(txn, &request.service)?;
+    let before = row.desired_count;
     let controller = configuration::controller(request.deployment_controller.as_ref())?;
     let controller = controller.unwrap_or(row.controller);
     if controller == DeploymentControllerType::External {
@@ -78,6 +79,7 @@ pub fn update_service(
         && let Some(primary) = row.deployments.first_mut()
     {
         primary.updated_at = txn.ctx.now;
+        deployment::scaled(txn, &row, before);
     }
     row.steady = false;
     txn.put_service(row.clone());

@@ -14,6 +14,10 @@ pub struct View<'a> {
     pub tally: &'a Tally,
     /// A task can be started now: its task definition is known, no back-off holds it up, and there may be room.
     pub may_start: bool,
+    /// There was no room for one, and nothing of the service is being stopped that may give some back.
+    pub full: bool,
+    /// What comes of the revision that serves makes up for some of its tasks that were lost.
+    pub upheld: Option<DeploymentId>,
     /// What is left of other revisions goes, though not all of the PRIMARY one is there.
     pub cleans: bool,
     /// Other revisions are as good: none of them is replaced.

@@ -7,7 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 use ecs_model::{self as ecs, errors};
 use wire::Error;
 
-use super::lifecycle::{self, ContainerReport, Happening, Report};
+use super::{
+    describe,
+    lifecycle::{self, ContainerReport, Happening, Report},
+};
 use crate::{
     arn,
     cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskRow, TaskStatus, Txn, Writes, tally::Standing},
@@ -58,7 +61,7 @@ pub fn submit_container_state_change(
 
 /// Takes the verdicts of health checks from the agent of a container instance: task, then container to verdict.
 /// What it says of tasks that are elsewhere is passed over. A task of a service whose essential container became
-/// UNHEALTHY is stopped, to be replaced. Gives the verdicts that this step had no room for.
+/// UNHEALTHY is replaced. Gives the verdicts that this step had no room for.
 pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdicts {
     while !txn.full()
         && let Some((id, containers)) = verdicts.pop_first()
@@ -71,6 +74,7 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
             container.health = containers.get(&container.name).copied().unwrap_or(container.health);
         }
         let changed = next.containers != task.containers;
+        next.failed_health &= describe::health(&next) != HealthStatus::Healthy;
         let sick = service::grace::is_sick(&next) && next.desired == Desired::Running;
         let becomes_healthy =
             task.standing() != Some(Standing::Healthy) && next.standing() == Some(Standing::Healthy);

@@ -210,6 +210,7 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
         stopped_at: None,
         stop: None,
         protected_until: None,
+        failed_health: false,
         forget_at: None,
         version: 0,
     }

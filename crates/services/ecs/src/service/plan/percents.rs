@@ -5,7 +5,7 @@
 /// Tasks of a service that shall run (`desiredStatus` RUNNING), or some of them to stop.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Tasks {
-    /// Of the PRIMARY deployment, on a container instance that is not draining.
+    /// Of the PRIMARY deployment, on a container instance that is not draining, and not found to fail its health checks.
     pub current: Health,
     /// The others: they are to be replaced.
     pub outdated: Health,
@@ -21,15 +21,22 @@ pub struct Health {
 }
 
 /// What the service wants.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Want {
     pub desired: i32,
     /// How many tasks beyond these are no surplus: others stop for them once they run.
     pub moving: i32,
+    /// How many tasks are on their way that are neither current nor outdated yet: they make up for some of an earlier
+    /// revision that were lost.
+    pub upheld: i32,
+    /// How many of the outdated tasks failed their health checks.
+    pub sick: i32,
     pub minimum_healthy_percent: i32,
     pub maximum_percent: i32,
     /// The PRIMARY deployment may start tasks now: no back-off, and the last try found room.
     pub may_start: bool,
+    /// The last try found none, and nothing is being stopped that may give some back.
+    pub full: bool,
     /// No other task is replaced before the last one that came is healthy.
     pub one_at_a_time: bool,
     /// The PRIMARY deployment has failed and starts no task any more: none goes that none can replace.
@@ -105,7 +112,7 @@ fn percent(count: i32, percent: i32) -> (i32, i32) {
 pub fn plan(want: &Want, tasks: &Tasks, protected: &Tasks) -> Plan {
     let current = tasks.current.all();
     let surplus = surplus(want, tasks, protected);
-    let total = tasks.all() - surplus.all();
+    let total = tasks.all().saturating_add(want.upheld) - surplus.all();
     let missing = (want.desired - current).max(0);
     let room = (want.ceiling() - total).max(0);
     let start = if want.may_start && !want.stalled { missing.min(room) } else { 0 };
@@ -140,19 +147,26 @@ fn one_at_a_time(want: &Want, tasks: &Tasks, plan: Plan) -> Plan {
 }
 
 /// Outdated tasks go as current ones take their place. Where the ceiling, or the lack of room for new
-/// ones, stops that, they go first, as far as the floor allows.
+/// ones, stops that, they go first, as far as the floor allows; those that failed their health checks one after the other,
+/// and none of them while what is wanted instead waits for something else.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_services.html>
 fn replace(want: &Want, tasks: &Tasks, protected: &Tasks, starting: i32) -> Health {
-    let free = tasks.outdated.without(protected.outdated);
+    let mut free = tasks.outdated.without(protected.outdated);
     let outdated = tasks.outdated.all();
     let current = tasks.current.all().min(want.desired);
     let ready = tasks.current.healthy.min(want.desired);
     let coming = current - ready + starting;
+    let replaced = (outdated + ready - want.desired).max(0);
+    // It does not get better by itself.
+    let stuck = !want.stalled && starting == 0 && coming == 0 && ready < want.desired;
+    if stuck {
+        let one = i32::from(want.full || want.may_start && want.upheld == 0);
+        free.not_healthy -= (want.sick - replaced.max(one)).max(0);
+    }
     // What must stay so that no more than `floor` healthy ones are counted on.
     let needed = (want.floor() - ready).max(0);
     let spare_healthy = (tasks.outdated.healthy - needed).min(free.healthy).max(0);
     let may_go = free.not_healthy + spare_healthy;
-    let replaced = (outdated + ready - want.desired).max(0);
-    let stuck = !want.stalled && starting == 0 && coming == 0 && ready < want.desired;
     let most = if stuck { may_go } else { replaced.min(may_go) };
     free.at_most(most)
 }

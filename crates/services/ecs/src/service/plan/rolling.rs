@@ -35,7 +35,10 @@ pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) 
         moving: view.service.rebalancing.unwrap_or_default().extra,
         minimum_healthy_percent: view.service.minimum_healthy_percent,
         maximum_percent: view.service.maximum_percent,
+        upheld: counted(view, |deployment, class| which(deployment) && is_upheld(view, deployment, class)),
+        sick: counted(view, |deployment, class| which(deployment) && class.standing == Standing::Sick),
         may_start: view.may_start,
+        full: view.full,
         one_at_a_time: beyond::replaces_one_at_a_time(&view.service.tags),
         stalled: view.has_failed(),
     };
@@ -59,7 +62,8 @@ pub fn within(view: &View, desired: i32, which: impl Fn(&DeploymentId) -> bool) 
 /// The tasks of other revisions that do not go already.
 fn left(view: &View, which: &impl Fn(&DeploymentId) -> bool, most: usize, goes: &[Place]) -> Vec<Place> {
     let all = view.tally.newest(most + goes.len(), |deployment, class| {
-        which(deployment) && *deployment != view.primary.id && !is_late(class) && !class.is_protected
+        let goes = !is_late(class) && !is_upheld(view, deployment, class) && !class.is_protected;
+        which(deployment) && *deployment != view.primary.id && goes
     });
     all.into_iter().filter(|place| !goes.contains(place)).take(most).collect()
 }
@@ -71,20 +75,30 @@ fn is_late(class: Class) -> bool {
 
 /// Of the PRIMARY deployment, or of any where none is replaced, on a container instance that is not to be emptied.
 fn is_current(view: &View, deployment: &DeploymentId, class: Class) -> bool {
-    (view.keeps || *deployment == view.primary.id) && !class.leaving
+    (view.keeps || *deployment == view.primary.id) && class.stays()
+}
+
+/// On its way to make up for one of the revision that serves: what comes of it is not replaced.
+fn is_upheld(view: &View, deployment: &DeploymentId, class: Class) -> bool {
+    view.upheld == Some(*deployment) && class.is_coming() && !class.leaving
+}
+
+/// How many tasks are of revisions and classes that `which` names.
+fn counted(view: &View, which: impl Fn(&DeploymentId, Class) -> bool) -> i32 {
+    i32::try_from(view.tally.count(which)).unwrap_or(i32::MAX)
 }
 
 /// The tasks of revisions that `which` names and of classes that `of_class` does.
 fn count(view: &View, which: &impl Fn(&DeploymentId) -> bool, of_class: impl Fn(Class) -> bool) -> Tasks {
     let of = |current: bool, healthy: bool| {
-        let count = view.tally.count(|deployment, class| {
+        counted(view, |deployment, class| {
             which(deployment)
                 && is_current(view, deployment, class) == current
                 && (class.standing == Standing::Healthy) == healthy
                 && !is_late(class)
+                && !is_upheld(view, deployment, class)
                 && of_class(class)
-        });
-        i32::try_from(count).unwrap_or(i32::MAX)
+        })
     };
     let health = |current: bool| Health { healthy: of(current, true), not_healthy: of(current, false) };
     Tasks { current: health(true), outdated: health(false) }
@@ -106,7 +120,7 @@ fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place
     };
     let mut may: Vec<Vec<Place>> = items.iter().map(|item| newest(&item.capacity_provider)).collect();
     let mut have: Vec<usize> =
-        items.iter().map(|item| share.count_of(&item.capacity_provider, |class| !class.leaving)).collect();
+        items.iter().map(|item| share.count_of(&item.capacity_provider, Class::stays)).collect();
     for (item, have) in items.iter().zip(&mut have) {
         let of = |place: &&Place| share.is_of(&item.capacity_provider, place);
         *have -= gone.iter().filter(of).count();
@@ -138,7 +152,7 @@ fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, mos
                 continue;
             }
             if of_one && zones::are_spread_over(view.service) {
-                let kind = |class: Class| !class.leaving && (class.standing == Standing::Healthy) == healthy;
+                let kind = |class: Class| class.stays() && (class.standing == Standing::Healthy) == healthy;
                 let zones = view.tally.share(&view.primary.id).in_zones(wanted, kind);
                 chosen.extend(zones::fullest_first(zones, wanted).into_iter().map(|(_, place)| place));
                 continue;
@@ -148,6 +162,7 @@ fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, mos
                     && is_current(view, deployment, class) == current
                     && (class.standing == Standing::Healthy) == healthy
                     && !is_late(class)
+                    && !is_upheld(view, deployment, class)
                     && !class.is_protected
             }));
         }

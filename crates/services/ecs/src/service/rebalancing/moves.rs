@@ -33,11 +33,11 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
     };
     let tally = txn.state.tally(&service.name);
     let share = tally.share(&primary.id);
-    let healthy = share.count(|class| stays(class) && class.standing == Standing::Healthy);
+    let healthy = share.count(|class| class.stays() && class.standing == Standing::Healthy);
     let all_healthy = tally.count(|_, _| true) == healthy;
     match service.rebalancing {
         Some(of) if of.extra > 0 => {
-            let has = i32::try_from(share.count(stays)).unwrap_or(i32::MAX);
+            let has = i32::try_from(share.count(Class::stays)).unwrap_or(i32::MAX);
             let extra = of.extra.min(has - service.desired_count).max(0);
             let not_before = if extra < of.extra { Some(retry_at(txn)) } else { of.not_before };
             service.rebalancing = Some(RebalancingRow { extra, not_before, from: None });
@@ -55,11 +55,6 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, before: &ServiceRow) {
     }
 }
 
-/// On a container instance that is not to be emptied.
-pub(super) fn stays(class: Class) -> bool {
-    !class.leaving
-}
-
 pub(super) fn retry_at(txn: &Txn) -> Timestamp {
     txn.now().plus_millis(limits::REBALANCING_RETRY_MS)
 }
@@ -72,7 +67,7 @@ fn start(
     share: &Share,
     before: &ServiceRow,
 ) {
-    let here = share.zones(stays);
+    let here = share.zones(Class::stays);
     let has = |zone: &Zone| here.get(zone).copied().unwrap_or_default();
     let mut tasks: BTreeMap<Zone, usize> =
         txn.state.zones().keys().map(|zone| (zone.clone(), has(zone))).collect();
@@ -102,7 +97,7 @@ fn start(
     if service.rebalancing.is_none() {
         events::add_once(txn, &service.name, None, &events::out_of_balance(&tasks));
     }
-    let of_provider = |item: &Item| share.zones_of(&item.capacity_provider, stays);
+    let of_provider = |item: &Item| share.zones_of(&item.capacity_provider, Class::stays);
     let mut movers = Movers::new(strategy, tasks, strategy.iter().map(of_provider).collect());
     let mut extra = 0;
     for (zone, count) in missing {
@@ -187,7 +182,7 @@ fn stop(txn: &mut Txn, service: &mut ServiceRow, share: &Share, extra: i32) {
     let most = usize::try_from(extra).unwrap_or(0).min(limits::SETTLE_TASKS);
     let strategy = &service.deployments[0].capacity_provider_strategy;
     let chosen = match strategy.is_empty() {
-        true => zones::of_the_fullest(share.in_zones(most, stays), most),
+        true => zones::of_the_fullest(share.in_zones(most, Class::stays), most),
         false => of_providers(strategy, share, service.desired_count, most),
     };
     let mut stopped: BTreeMap<Zone, Vec<TaskId>> = BTreeMap::new();
@@ -209,9 +204,9 @@ fn stop(txn: &mut Txn, service: &mut ServiceRow, share: &Share, extra: i32) {
 
 /// The tasks to stop of a service with a capacity provider strategy.
 fn of_providers(strategy: &[Item], share: &Share, desired: i32, most: usize) -> Vec<(Zone, Place)> {
-    let counts = |item: &Item| share.zones_of(&item.capacity_provider, stays);
-    let mut movers = Movers::new(strategy, share.zones(stays), strategy.iter().map(counts).collect());
-    let may_go = |item: &Item| share.may_go_of(&item.capacity_provider, most, stays);
+    let counts = |item: &Item| share.zones_of(&item.capacity_provider, Class::stays);
+    let mut movers = Movers::new(strategy, share.zones(Class::stays), strategy.iter().map(counts).collect());
+    let may_go = |item: &Item| share.may_go_of(&item.capacity_provider, most, Class::stays);
     let mut may_go: Vec<BTreeMap<Zone, Vec<Place>>> = strategy.iter().map(may_go).collect();
     let mut chosen = Vec::new();
     while chosen.len() < most {

@@ -9,7 +9,8 @@ use crate::{
     beyond, capacity,
     cluster::{
         DeploymentRow, Desired, InstanceId, Phase, PlacementStrategyType, RebalancingRow, ServiceRow,
-        TaskFacet, TaskId, Txn, tally::Standing,
+        TaskFacet, TaskId, Txn,
+        tally::{Class, Standing},
     },
     placement::{self, Capacity, Request},
     service::{
@@ -21,7 +22,7 @@ use crate::{
     },
 };
 
-use super::moves::{retry_at, stays};
+use super::moves::retry_at;
 
 /// Whether the tasks of a service are to be moved so.
 pub fn is_on(service: &ServiceRow) -> bool {
@@ -36,11 +37,11 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
     let Some(primary) = service.deployments.first().cloned() else { return };
     let tally = txn.state.tally(&service.name);
     let share = tally.share(&primary.id);
-    let healthy = share.count(|class| stays(class) && class.standing == Standing::Healthy);
+    let healthy = share.count(|class| class.stays() && class.standing == Standing::Healthy);
     let all_healthy = tally.count(|_, _| true) == healthy;
     let of = service.rebalancing.unwrap_or_default();
     if of.extra > 0 {
-        let has = i32::try_from(share.count(stays)).unwrap_or(i32::MAX);
+        let has = i32::try_from(share.count(Class::stays)).unwrap_or(i32::MAX);
         if has <= service.desired_count {
             // One of them has ended: it is no loss, and there is no hurry.
             rest(txn, service);

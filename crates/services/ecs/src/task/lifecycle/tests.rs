@@ -57,6 +57,7 @@ fn pending() -> TaskRow {
         stopped_at: None,
         stop: None,
         protected_until: None,
+        failed_health: false,
         forget_at: None,
         version: 1,
     }

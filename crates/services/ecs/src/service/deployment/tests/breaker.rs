@@ -176,7 +176,7 @@ fn what_starts_and_is_never_healthy_counts() {
         );
         for _ in 0..3 {
             world.pass(limits::BACKOFF_LONGEST_MS);
-            let one = world.live().remove(0);
+            let one = world.live().pop().unwrap();
             world.report(&one, "RUNNING", None);
             assert_eq!(listed(&world)[0].1, DeploymentRolloutState::InProgress, "it is not believed yet");
             match fails {

@@ -42,15 +42,7 @@ fn seen(text: &str) -> Vec<Seen> {
 }
 
 fn want(desired: i32, minimum_healthy_percent: i32, maximum_percent: i32) -> Want {
-    Want {
-        desired,
-        moving: 0,
-        minimum_healthy_percent,
-        maximum_percent,
-        may_start: true,
-        one_at_a_time: false,
-        stalled: false,
-    }
+    Want { desired, minimum_healthy_percent, maximum_percent, may_start: true, ..Want::default() }
 }
 
 #[test]
