@@ -28,3 +28,12 @@ pub fn read_up_to(
     let read = Request::read(default, most, max_results, next_token);
     read.map_err(|refused| errors::invalid_parameter(refused.to_string()))
 }
+
+/// Behind what the page begins, as `read` understands its token; `None` for the first page.
+///
+/// # Errors
+/// `InvalidParameterException` for a token that is none of this list's.
+pub fn behind<'a, T>(page: &'a Request, read: impl FnOnce(&'a str) -> Option<T>) -> Result<Option<T>, Error> {
+    let read = |text| read(text).ok_or_else(|| errors::invalid_parameter("Invalid token"));
+    page.after().map(read).transpose()
+}

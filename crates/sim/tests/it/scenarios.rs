@@ -159,6 +159,30 @@ fn a_circuit_breaker_rolls_a_deployment_back_that_does_not_come_up() {
     passes(scenario);
 }
 
+/// Without a circuit breaker, too, what runs is kept up, however often the new revision fails.
+#[test]
+fn a_deployment_that_does_not_come_up_leaves_what_runs_as_it_was() {
+    let mut scenario = families(Scenario::new().machine(BIG, "a", None).machine(BIG, "b", None));
+    scenario = create(scenario, 3, json!({})).becomes(120, "the first revision runs", steady(3, 1));
+    scenario = update(scenario, json!({"taskDefinition": "gone:1"}));
+    let runs = |many: usize| {
+        move |state: &Cluster| {
+            let web = running(state).filter(|task| task.task_definition.family == "web").count();
+            is(web == many, || format!("{web} tasks of the first revision run"))
+        }
+    };
+    for _ in 0..4 {
+        scenario = scenario.after(60).call_with("StopTask", |state| {
+            let oldest = running(state).min_by_key(|task| (task.created_at, task.id));
+            json!({"cluster": "c", "task": oldest.map(|task| task.id.to_string())})
+        });
+        scenario = scenario.becomes(1, "one is gone", runs(2)).becomes(60, "and another one there", runs(3));
+    }
+    scenario = drain(scenario, "a").becomes(120, "they run elsewhere", |state| in_zones(&[3])(state));
+    scenario = update(scenario, json!({"taskDefinition": "web:2"}));
+    passes(scenario.becomes(300, "the next revision runs alone", steady(3, 2)));
+}
+
 #[test]
 fn a_host_is_drained_within_minimum_healthy_percent() {
     let scenario = Scenario::new().machine(BIG, "a", None).machine(BIG, "b", None).machine(BIG, "c", None);

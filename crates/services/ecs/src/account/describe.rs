@@ -41,7 +41,7 @@ pub fn list_task_definitions(
     let status = request.status.stored().unwrap_or(TaskDefinitionStatus::Active);
     // The name is historic: it is the whole family.
     let family = request.family_prefix.clone().filter(|family| !family.is_empty());
-    let after = page.after().map(read_key).transpose()?;
+    let after = paging::behind(&page, read_key)?;
     let least = TaskDefinitionId { family: family.clone().unwrap_or_default(), revision: 0 };
     let within = |id: &TaskDefinitionId| family.as_ref().is_none_or(|family| id.family == *family);
     let keeps = |(id, row): (&TaskDefinitionId, &std::sync::Arc<TaskDefinitionRow>)| {
@@ -104,9 +104,7 @@ pub(super) fn key(id: &TaskDefinitionId) -> String {
     id.to_string()
 }
 
-pub(super) fn read_key(text: &str) -> Result<TaskDefinitionId, Error> {
-    let read = text.rsplit_once(':').and_then(|(family, revision)| {
-        Some(TaskDefinitionId { family: family.to_owned(), revision: revision.parse().ok()? })
-    });
-    read.ok_or_else(|| errors::invalid_parameter("Invalid token"))
+pub(super) fn read_key(text: &str) -> Option<TaskDefinitionId> {
+    let (family, revision) = text.rsplit_once(':')?;
+    Some(TaskDefinitionId { family: family.to_owned(), revision: revision.parse().ok()? })
 }

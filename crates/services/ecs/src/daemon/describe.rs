@@ -116,8 +116,7 @@ pub fn list_daemon_deployments(
     request: &ecs::ListDaemonDeploymentsRequest,
 ) -> Result<ecs::ListDaemonDeploymentsResponse, Error> {
     let page = paging::read_up_to(PAGE, 100, request.max_results, request.next_token.as_deref())?;
-    let below = page.after().map(str::parse).transpose();
-    let below = below.map_err(|_| errors::invalid_parameter("Invalid token"))?.unwrap_or(u64::MAX);
+    let below = paging::behind(&page, |text| text.parse().ok())?.unwrap_or(u64::MAX);
     let (cluster, name) = arn::daemon_name(ctx, &request.daemon_arn)?;
     let name = DaemonName(name);
     state.daemon_row(&name).ok_or_else(|| errors::client("Daemon not found."))?;

@@ -84,8 +84,10 @@ pub fn list_attributes(
             && (request.attribute_value.is_none() || request.attribute_value == a.value)
     };
     // A token names the instance and the attribute behind which the page begins.
-    let (from, behind) = page.after().and_then(|after| after.split_once('/')).unzip();
-    let from = from.and_then(InstanceId::parse);
+    let read = |after: &str| {
+        after.split_once('/').and_then(|(id, name)| Some((InstanceId::parse(id)?, name.to_owned())))
+    };
+    let (from, behind) = paging::behind(&page, read)?.unzip();
     let live = [InstanceStatus::Active, InstanceStatus::Draining, InstanceStatus::Registering];
     let of = match (request.attribute_name.as_deref(), request.attribute_value.as_deref()) {
         (Some(name), Some(value)) => Some(InstanceFacet::AttributeValue(name, value)),
@@ -97,7 +99,7 @@ pub fn list_attributes(
     let targets = from.filter(|id| targets.first(id) == Some(*id)).into_iter().chain(targets.after(from));
     let all = targets.filter_map(|id| state.instance(&id)).flat_map(|row| sorted(row));
     let all = all.filter(|(_, a)| wanted(a));
-    let all = all.skip_while(|(row, a)| Some(row.id) == from && Some(a.name.as_str()) <= behind);
+    let all = all.skip_while(|(row, a)| Some(row.id) == from && Some(&a.name) <= behind.as_ref());
     let (found, next_token) = page.cut(all, |(row, a)| format!("{}/{}", row.id, a.name));
     let shown = found.iter().map(|(row, a)| ecs::Attribute {
         target_type: Some(TargetType::ContainerInstance),

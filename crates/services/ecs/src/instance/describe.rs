@@ -67,7 +67,7 @@ pub fn list_container_instances(
     };
     let mut found = vec![of_status(state, statuses)];
     found.extend(filter.as_ref().and_then(|query| query.narrowed(state)));
-    let rows = Seek::All(found).after(page.after().and_then(InstanceId::parse));
+    let rows = Seek::All(found).after(paging::behind(&page, InstanceId::parse)?);
     let rows = rows.filter_map(|id| state.instance(&id)).filter(|row| statuses.contains(&row.status));
     let rows = rows.filter(|row| filter.as_ref().is_none_or(|query| query.matches(state, row)));
     let (rows, next_token) = page.cut(rows, |row| row.id.to_string());

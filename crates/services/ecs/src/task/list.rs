@@ -36,8 +36,7 @@ pub fn list_tasks(
 ) -> Result<ecs::ListTasksResponse, Error> {
     let filter = Filter::read(state, ctx, request)?;
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
-    let read = |text| TaskId::parse(text).ok_or_else(|| errors::invalid_parameter("Invalid token"));
-    let after = page.after().map(read).transpose()?;
+    let after = paging::behind(&page, TaskId::parse)?;
     let found = filter.seek(state).after(after);
     let found = found.filter_map(|id| state.task(&id)).filter(|task| filter.keeps(task));
     let (rows, next_token) = page.cut(found, |task| task.id.to_string());

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{describe, list, run, stop};
-use crate::testing::{World, refusal};
+use crate::{
+    instance,
+    testing::{World, refusal},
+};
 
 fn run_task(world: &mut World, request: Value) -> ecs_model::RunTaskResponse {
     world.call(run::run_task, request).unwrap()
@@ -361,8 +364,14 @@ fn a_token_of_another_list_is_refused() {
         world.call(crate::service::create::create_service, service).unwrap();
     }
     let page = world.look(crate::service::list::list_services, json!({"maxResults": 1})).unwrap();
-    let refused = refusal(world.look(list::list_tasks, json!({"nextToken": page.next_token.unwrap()})));
-    assert_eq!(refused, ("InvalidParameterException".to_owned(), "Invalid token".to_owned()));
+    let request = json!({"nextToken": page.next_token.unwrap()});
+    for refused in [
+        refusal(world.look(list::list_tasks, request.clone())),
+        refusal(world.look(instance::describe::list_container_instances, request.clone())),
+        refusal(world.look(instance::attributes::list_attributes, request)),
+    ] {
+        assert_eq!(refused, ("InvalidParameterException".to_owned(), "Invalid token".to_owned()));
+    }
 }
 
 #[test]

@@ -45,7 +45,7 @@ pub fn list_daemon_task_definitions(
     request: &ecs::ListDaemonTaskDefinitionsRequest,
 ) -> Result<ecs::ListDaemonTaskDefinitionsResponse, Error> {
     let page = paging::read(request.max_results, request.next_token.as_deref())?;
-    let after = page.after().map(read_key).transpose()?;
+    let after = paging::behind(&page, read_key)?;
     let wanted = Wanted::of(request);
     let id = |family: &str, revision| TaskDefinitionId { family: family.to_owned(), revision };
     let (least, most) = match &wanted.family {

@@ -25,8 +25,7 @@ pub fn list_service_deployments(
     request: &ecs::ListServiceDeploymentsRequest,
 ) -> Result<ecs::ListServiceDeploymentsResponse, Error> {
     let page = paging::read_up_to(PAGE, 100, request.max_results, request.next_token.as_deref())?;
-    let below = page.after().map(str::parse).transpose();
-    let below = below.map_err(|_| errors::invalid_parameter("Invalid token"))?.unwrap_or(u64::MAX);
+    let below = paging::behind(&page, |text| text.parse().ok())?.unwrap_or(u64::MAX);
     let cluster = &state.row.name;
     let service = ServiceName(arn::service_name(ctx, cluster, &request.service)?);
     named::known(state, &service, "ListServiceDeployments")?;
