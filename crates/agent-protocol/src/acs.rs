@@ -7,6 +7,7 @@ mod network;
 mod secrets;
 mod task;
 mod volume;
+mod vpc;
 
 pub use connect::Connect;
 pub use messages::*;
@@ -14,6 +15,7 @@ pub use network::*;
 pub use secrets::*;
 pub use task::*;
 pub use volume::*;
+pub use vpc::*;
 
 crate::envelope::messages! {
     AccessDeniedException,
@@ -39,6 +41,7 @@ crate::envelope::messages! {
     TaskManifestMessage,
     TaskStopVerificationAck,
     TaskStopVerificationMessage,
+    VpcMessage as "roadstead:VpcMessage",
 }
 
 /// The body of a refused connect, in the form that agents read. `name` is one of ServerException,

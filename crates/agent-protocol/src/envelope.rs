@@ -81,9 +81,21 @@ macro_rules! texts {
 }
 pub(crate) use texts;
 
-/// The enum of a socket's messages, with `encode`, `decode` and `From` for each.
+/// A message's `type`: its name, where none of ours is given.
+macro_rules! type_of {
+    ($name:ident) => {
+        stringify!($name)
+    };
+    ($name:ident $ours:literal) => {
+        $ours
+    };
+}
+pub(crate) use type_of;
+
+/// The enum of a socket's messages, with `encode`, `decode` and `From` for each. `as` gives a message a type that
+/// is no name of Rust's: one that AWS's protocol does not have.
 macro_rules! messages {
-    ($($name:ident,)*) => {
+    ($($name:ident $(as $ours:literal)?,)*) => {
         /// Any message of this socket, in either direction.
         #[derive(Debug, Clone, PartialEq)]
         #[allow(missing_docs, clippy::large_enum_variant)]
@@ -92,12 +104,12 @@ macro_rules! messages {
         impl Message {
             /// The `type` of the envelope.
             pub fn name(&self) -> &'static str {
-                match self { $(Self::$name(_) => stringify!($name),)* }
+                match self { $(Self::$name(_) => crate::envelope::type_of!($name $($ours)?),)* }
             }
 
             /// The text frame.
             pub fn encode(&self) -> String {
-                match self { $(Self::$name(message) => crate::envelope::close(stringify!($name), message),)* }
+                match self { $(Self::$name(message) => crate::envelope::close(self.name(), message),)* }
             }
 
             /// Reads a text frame. Members that are not known are skipped; a type that is not known is
@@ -105,7 +117,9 @@ macro_rules! messages {
             pub fn decode(frame: &str) -> Result<Self, crate::EnvelopeError> {
                 let (name, text) = crate::envelope::open(frame)?;
                 match name.as_str() {
-                    $(stringify!($name) => crate::envelope::read(&name, text).map(Self::$name),)*
+                    $(crate::envelope::type_of!($name $($ours)?) => {
+                        crate::envelope::read(&name, text).map(Self::$name)
+                    })*
                     _ => Err(crate::EnvelopeError::UnknownType(name)),
                 }
             }

@@ -19,8 +19,12 @@ pub struct Connect {
     pub send_credentials: bool,
     /// ACS only: the last payload's sequence number that the agent has seen.
     pub seq_num: i64,
+    /// ACS only, and no parameter of AWS's: whether the agent knows [`VpcMessage`](super::VpcMessage). Only then it
+    /// is sent.
+    pub knows_vpc: bool,
 }
 
+const KNOWS_VPC: &str = "roadstead:vpc";
 const DOCKER_VERSION: &str = "DockerVersion: ";
 
 impl Connect {
@@ -41,6 +45,7 @@ impl Connect {
                 "protocolVersion" => connect.protocol_version = value.parse().unwrap_or_default(),
                 "sendCredentials" => connect.send_credentials = value == "true",
                 "seqNum" => connect.seq_num = value.parse().unwrap_or_default(),
+                KNOWS_VPC => connect.knows_vpc = value == "true",
                 _ => {}
             }
         }
@@ -50,13 +55,18 @@ impl Connect {
     /// The query of an ACS URL, sorted by name.
     pub fn acs_query(&self) -> String {
         let docker = format!("{DOCKER_VERSION}{}", self.docker_version);
-        form_urlencoded::Serializer::new(String::new())
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
             .append_pair("agentHash", &self.agent_hash)
             .append_pair("agentVersion", &self.agent_version)
             .append_pair("clusterArn", &self.cluster)
             .append_pair("containerInstanceArn", &self.container_instance)
             .append_pair("dockerVersion", &docker)
-            .append_pair("protocolVersion", &self.protocol_version.to_string())
+            .append_pair("protocolVersion", &self.protocol_version.to_string());
+        if self.knows_vpc {
+            query.append_pair(KNOWS_VPC, "true");
+        }
+        query
             .append_pair("sendCredentials", if self.send_credentials { "true" } else { "false" })
             .append_pair("seqNum", &self.seq_num.to_string())
             .finish()

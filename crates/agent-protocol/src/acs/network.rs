@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::envelope::null_is_empty;
 
+use super::InterfaceVpc;
+
 /// `ElasticNetworkInterface`.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -41,6 +43,10 @@ pub struct ElasticNetworkInterface {
     pub subnet_gateway_ipv4_address: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub subnet_gateway_ipv6_address: Option<String>,
+    /// No member of AWS's protocol: what our own agent needs to carry the interface itself. Agents that do not know
+    /// it pass over it.
+    #[serde(rename = "roadstead:vpc", skip_serializing_if = "Option::is_none")]
+    pub vpc: Option<InterfaceVpc>,
 }
 
 /// `IPv4AddressAssignment`.

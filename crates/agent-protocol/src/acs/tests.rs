@@ -62,10 +62,82 @@ fn both_connect_queries_are_read() {
         protocol_version: 2,
         send_credentials: true,
         seq_num: 41,
+        knows_vpc: true,
     };
     assert_eq!(Connect::parse(&connect.acs_query()), connect);
     let tcs = Connect::parse(&connect.tcs_query());
     assert_eq!(tcs.cluster, connect.cluster);
     assert_eq!(tcs.docker_version, connect.docker_version);
     assert_eq!(Connect::parse("%%%&&=&seqNum=x").seq_num, 0);
+    let other = Connect { knows_vpc: false, ..connect };
+    assert!(!other.acs_query().contains("roadstead"), "an agent that does not know it says what AWS's says");
+}
+
+#[test]
+fn an_interface_says_in_which_vpc_it_is() {
+    let text = r#"{"macAddress":"0a:00:00:00:00:01","ec2Id":"eni-1","roadstead:vpc":{"vpcId":"vpc-1","subnetId":"subnet-1",
+        "blocks":["10.0.0.0/16","fd00::/56"],"groups":["sg-1"],"egress":"direct","publicAddress":"192.0.2.7","newer":1}}"#;
+    let interface: ElasticNetworkInterface = serde_json::from_str(text).unwrap();
+    let vpc = interface.vpc.as_ref().unwrap();
+    assert_eq!((vpc.vpc_id.as_str(), vpc.egress), ("vpc-1", Egress::Direct));
+    assert_eq!((vpc.blocks.len(), vpc.groups.as_slice()), (2, ["sg-1".to_owned()].as_slice()));
+    let again = serde_json::to_string(&interface).unwrap();
+    assert_eq!(serde_json::from_str::<ElasticNetworkInterface>(&again).unwrap(), interface);
+    let without = serde_json::to_string(&ElasticNetworkInterface::default()).unwrap();
+    assert_eq!(without, "{}", "other agents see nothing of it");
+    let newer: InterfaceVpc = serde_json::from_str(r#"{"egress":"by-pigeon","groups":null}"#).unwrap();
+    assert_eq!(newer.egress, Egress::None, "a way out that is not known is none");
+}
+
+#[test]
+fn a_vpc_message_round_trips() {
+    let rule = |protocol, ports: Option<(i32, i32)>, peer| GroupRule {
+        protocol,
+        from_port: ports.map(|(from, _)| from),
+        to_port: ports.map(|(_, to)| to),
+        peer,
+    };
+    let message = Message::from(VpcMessage {
+        message_id: Some("m".into()),
+        sequence: 1,
+        whole: true,
+        vpcs: vec![VpcBlocks { id: "vpc-1".into(), blocks: vec!["10.0.0.0/16".into()] }],
+        interfaces: vec![InterfaceState {
+            id: "eni-1".into(),
+            groups: vec!["sg-1".into()],
+            egress: Egress::Nat,
+            public_address: None,
+        }],
+        groups: vec![GroupRules {
+            id: "sg-1".into(),
+            ingress: vec![
+                rule(6, Some((80, 81)), Peer::Block("0.0.0.0/0".into())),
+                rule(1, Some((8, -1)), Peer::Group("sg-1".into())),
+            ],
+            egress: vec![rule(-1, None, Peer::PrefixList("pl-1".into()))],
+        }],
+        sets: vec![SetChange {
+            id: "sg-1".into(),
+            add: vec!["10.0.0.5".into()],
+            remove: vec!["10.0.0.4".into()],
+        }],
+        gone: vec!["sg-2".into()],
+        ..Default::default()
+    });
+    let frame = message.encode();
+    assert!(
+        frame.starts_with(r#"{"type":"roadstead:VpcMessage","message":{"messageId":"m","sequence":1,"#),
+        "{frame}"
+    );
+    assert!(frame.contains(r#""peer":{"block":"0.0.0.0/0"}"#), "{frame}");
+    assert_eq!(message.name(), "roadstead:VpcMessage");
+    assert_eq!(Message::decode(&frame).unwrap(), message);
+    let Message::VpcMessage(least) =
+        Message::decode(r#"{"type":"roadstead:VpcMessage","message":{"groups":null}}"#).unwrap()
+    else {
+        panic!("another message")
+    };
+    assert_eq!(least, VpcMessage::default());
+    let newer = r#"{"type":"roadstead:VpcMessage","message":{"groups":[{"id":"sg","ingress":[{"protocol":6,"peer":{"star":"x"}}]}]}}"#;
+    assert!(Message::decode(newer).is_err(), "a rule that is not understood is not passed over");
 }
