@@ -2,6 +2,7 @@
 
 mod alarms;
 mod bus;
+mod interfaces;
 mod outgoing;
 
 use serde::{Deserialize, Serialize};
@@ -12,6 +13,9 @@ use crate::{Row, ShardId};
 
 pub use alarms::{AlarmState, AlarmValue, Alarms, NoAlarms};
 pub use bus::{Bus, Filter};
+pub use interfaces::{
+    Given, Interface, InterfaceWanted, Interfaces, Network, Networks, NoNetworks, NotANetwork, Want, Wants,
+};
 pub use outgoing::{Event, Outgoing, SequenceRow, Tells, forget, tell};
 
 /// The sources of the events that domains send.

@@ -17,8 +17,7 @@ use crate::{
     seed::{plant, seen},
 };
 
-const NO_PACKETS: &str =
-    "kept and shown: no task has a network interface of its own yet, so it changes no packet";
+const NO_PACKETS: &str = "kept and shown: hosts do not act by it yet, so it changes no packet";
 const NO_NAMES: &str = "kept and shown: nothing has a name in the VPC yet";
 const NO_ADDRESS: &str =
     "the address is one of 198.18.0.0/15, which nobody routes: it is kept and shown, and reaches nothing";
@@ -196,7 +195,7 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
     Operation::new("DescribeNetworkInterfaces", read!(describe::interfaces::describe_network_interfaces))
         .without_effect(&[(
             "IncludeManagedResources",
-            "tasks have no network interfaces of their own yet, so there are none",
+            "all that there are belong to tasks, and are shown whether or not it is said",
         )]),
     Operation::new("DescribeRegions", read!(describe::places::describe_regions))
         .without_effect(&[("AllRegions", "the region that the request is for is shown alone")]),

@@ -4,6 +4,7 @@ pub mod acls;
 pub mod addresses;
 pub mod gateways;
 pub mod groups;
+pub mod interfaces;
 pub mod nats;
 pub mod routes;
 pub mod rules;

@@ -22,6 +22,9 @@ pub const ADDRESSES: usize = 100;
 pub const NATS: usize = 100;
 /// NAT gateways that are deleted and still shown; beyond, those that were deleted first are forgotten before their time.
 pub const NATS_SHOWN: usize = 1000;
+/// Network interfaces of an account and region. AWS: 5,000, and more for who asks.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html#vpc-limits-enis>
+pub const INTERFACES: usize = 200_000;
 /// Network ACLs of a VPC.
 pub const ACLS: usize = 200;
 /// Entries of a network ACL in one direction. AWS: 20, and up to 40 for who asks.

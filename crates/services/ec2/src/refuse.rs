@@ -4,6 +4,8 @@
 use serde_json::Value;
 use wire::Error;
 
+use crate::rows::SubnetId;
+
 /// An error of the client's.
 pub fn with(code: &'static str, message: impl Into<String>) -> Error {
     Error::new(code, 400, message)
@@ -37,6 +39,12 @@ pub fn dependency(message: impl Into<String>) -> Error {
 /// A quota is used up.
 pub fn limit(code: &'static str, what: &str) -> Error {
     with(code, format!("The maximum number of {what} has been reached."))
+}
+
+/// A subnet has no free address.
+pub fn no_address(subnet: SubnetId) -> Error {
+    let message = format!("There are not enough free addresses in subnet '{subnet}'.");
+    with("InsufficientFreeAddressesInSubnet", message)
 }
 
 /// Ends a request that is only a question, once it may be asked: whoever may not was refused before.

@@ -10,7 +10,7 @@ mod tests;
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
-use state::Row;
+use state::{Id128, Row};
 use wire::Timestamp;
 
 pub use cidr::{Block, Cidr4, Cidr6};
@@ -150,6 +150,27 @@ pub struct NatAddressRow {
     pub address: Ipv4Addr,
 }
 
+/// The network interface of a task. What it is for its task, its MAC among it, follows from this row.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InterfaceRow {
+    pub id: InterfaceId,
+    pub vpc: VpcId,
+    pub subnet: SubnetId,
+    /// Nothing else of the VPC has it while this row is there.
+    pub address: Ipv4Addr,
+    /// In the order in which they were asked for; at least one.
+    pub groups: Vec<GroupId>,
+    pub description: String,
+    pub attachment: AttachmentId,
+    /// Whose it is: who asked for it, which is a cluster of ECS by its name, and the task.
+    pub sender: String,
+    pub task: Id128,
+    /// The instance that it is attached to, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instance: Option<String>,
+    pub created_at: Timestamp,
+}
+
 /// A network ACL. The last entry, which denies what no other is for, is in none: it is always there.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AclRow {
@@ -204,6 +225,10 @@ weights! {
     TableRow: |row| ROW + ELEMENT * row.routes.len(),
     AddressRow: |_row| ROW,
     NatRow: |_row| ROW * 2,
+    InterfaceRow: |row| {
+        let texts = length(&row.description) + length(&row.sender) + row.instance.as_deref().map_or(0, length);
+        ROW + texts + ELEMENT / 4 * row.groups.len()
+    },
     AclRow: |row| ROW + ELEMENT * row.entries.len(),
     TokenRow: |row| ROW + 2 * length(&row.token),
     TagRow: |row| ROW + 2 * length(&row.key) + length(&row.value),

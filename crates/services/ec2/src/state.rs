@@ -3,12 +3,13 @@
 
 mod find;
 mod index;
+mod taken;
 
 use std::{net::Ipv4Addr, sync::Arc};
 
 use imbl::{OrdMap, OrdSet};
 use state::{
-    Agenda, Domain, ShardId,
+    Agenda, Domain, Id128, ShardId,
     api::{Api, Handler, Operation},
     port::Others,
 };
@@ -22,6 +23,7 @@ use crate::{
 
 pub use find::Named;
 pub use index::Within;
+use taken::Taken;
 
 /// What is settled on its own: nothing yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,6 +42,7 @@ pub struct Ec2 {
     addresses: OrdMap<AllocationId, Arc<AddressRow>>,
     nats: OrdMap<NatId, Arc<NatRow>>,
     acls: OrdMap<AclId, Arc<AclRow>>,
+    interfaces: OrdMap<InterfaceId, Arc<InterfaceRow>>,
     tags: OrdMap<(Resource, String), Arc<TagRow>>,
     tokens: OrdMap<String, Arc<TokenRow>>,
     default_vpc: Option<VpcId>,
@@ -58,6 +61,10 @@ pub struct Ec2 {
     /// Of NAT gateways that are not deleted: by their subnet with the address there, and by their Elastic IP address.
     nats_in: OrdSet<(SubnetId, Ipv4Addr)>,
     nat_of: OrdMap<AllocationId, NatId>,
+    taken: Taken,
+    /// Interfaces by whose they are, and by their security groups.
+    interface_of: OrdMap<(String, Id128), InterfaceId>,
+    in_group: OrdSet<(GroupId, InterfaceId)>,
     tagged: OrdSet<(String, String, Resource)>,
     agenda: Agenda<Key, Mark>,
 }

@@ -15,6 +15,7 @@ state::rows! {
     "nat-gateway" Nat(NatRow, NatId): |row| row.id,
     "network-acl" Acl(AclRow, AclId): |row| row.id,
     "token" Token(TokenRow, String): |row| row.token.clone(),
+    "network-interface" Interface(InterfaceRow, InterfaceId): |row| row.id,
     "tag" Tag(TagRow, (Resource, String)): |row| (row.of, row.key.clone()),
 }
 

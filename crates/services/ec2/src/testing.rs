@@ -1,13 +1,17 @@
 //! What the tests share: the networks of one account, and calls as the gate makes them, with an input that was
 //! validated.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use ec2_model::SERVICE;
 use serde_json::{Value, json};
 use state::{
-    Batch, Domain, Table,
+    Batch, Domain, Id128, Table,
     api::{self, Handler},
+    contract::{Given, Interface, InterfaceWanted, Interfaces, Want},
 };
 use wire::{Error, Timestamp, validate::validate};
 
@@ -106,6 +110,36 @@ impl World {
         text(&self.ok("CreateSecurityGroup", input)["GroupId"])
     }
 
+    /// What a task wants: an interface in a subnet with one security group.
+    pub fn want(task: u128, subnet: &str, group: &str) -> Want {
+        let wanted = InterfaceWanted {
+            task: Id128(task),
+            subnet: subnet.to_owned(),
+            groups: vec![group.to_owned()],
+            description: format!("arn:aws:ecs:us-east-1:000000000000:attachment/{task}"),
+            instance: Some("i-00000000000000001".to_owned()),
+            tags: vec![("aws:ecs:clusterName".to_owned(), "c".to_owned())],
+        };
+        (Id128(task), Some(Arc::new(wanted)))
+    }
+
+    /// Interfaces of tasks of the cluster `c` are to be as these want it.
+    pub fn bring(&mut self, wants: &[Want]) -> Vec<Given> {
+        let ran =
+            self.batch(|batch, ctx, ids| batch.command(ctx, ids, |txn| Ok(Ec2::bring(txn, "c", wants))));
+        let done = ran.expect("no assertion is broken").unwrap();
+        assert_eq!(done.len(), wants.len());
+        done.into_iter().map(|(_, given)| given).collect()
+    }
+
+    /// The interface of one task.
+    pub fn given(&mut self, want: Want) -> Interface {
+        match self.bring(&[want]).remove(0) {
+            Given::Interface(interface) => *interface,
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// Moves the clock, and lets everything happen that is due on the way.
     pub fn pass(&mut self, millis: i64) {
         let end = self.ctx.now.plus_millis(millis);
@@ -168,6 +202,23 @@ impl World {
             let public = nat.public.map(|public| state.nat_of(public.allocation).unwrap().id);
             assert!(public.is_none_or(|id| id == nat.id));
         }
+        let mut held = BTreeSet::new();
+        for row in state.interfaces().values() {
+            let subnet = state.subnet(row.subnet).unwrap();
+            let (first, last) = subnet.usable();
+            assert!(subnet.vpc == row.vpc && (first..=last).contains(&row.address.into()));
+            assert!(held.insert((row.vpc, row.address)), "{} is held twice", row.address);
+            assert!(row.groups.iter().all(|id| state.group(*id).unwrap().vpc == row.vpc));
+            assert!(state.is_taken(row.subnet, row.address));
+            assert_eq!(state.interface_of(&row.sender, row.task), Some(row));
+        }
+        for nat in state.nats().values().filter(|nat| nat.deleted_at.is_none()) {
+            assert!(held.insert((nat.vpc, nat.private)), "{} is held twice", nat.private);
+        }
+        for subnet in state.subnets().keys() {
+            assert_eq!(state.taken_count(*subnet), state.taken_in(*subnet).count());
+        }
+        assert_eq!(state.subnets().keys().map(|id| state.taken_count(*id)).sum::<usize>(), held.len());
         assert!(state.tags().keys().all(|(of, _)| state.has(*of)), "no tag outlives what it is of");
         assert!(state.groups().values().all(|group| state.vpc(group.vpc).is_some()));
         assert!(state.acls().values().all(|acl| state.vpc(acl.vpc).is_some()));

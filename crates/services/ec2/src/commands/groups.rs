@@ -123,7 +123,7 @@ pub fn create_security_group(
     })
 }
 
-/// DeleteSecurityGroup, when no other one's rule names it.
+/// DeleteSecurityGroup, when no other one's rule names it, and no interface has it.
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DeleteSecurityGroup.html>
 pub fn delete_security_group(
     txn: &mut Txn,
@@ -136,7 +136,8 @@ pub fn delete_security_group(
             format!("the specified group: \"{id}\" name: \"{DEFAULT}\" cannot be deleted by a user");
         return Err(refuse::with("CannotDelete", message));
     }
-    if txn.state.rules_naming(id).any(|rule| rule.group != id) {
+    let is_named = txn.state.rules_naming(id).any(|rule| rule.group != id);
+    if is_named || txn.state.interfaces_in_group(id).next().is_some() {
         return Err(refuse::dependency(format!("resource {id} has a dependent object")));
     }
     remove(txn, id);

@@ -88,32 +88,19 @@ fn public(
 
 /// An address of a subnet that nothing has: the one that is asked for, or the first.
 fn in_subnet(txn: &Txn, subnet: &SubnetRow, wanted: Option<String>) -> Result<Ipv4Addr, Error> {
-    let first = subnet.cidr.base + 4;
-    let last = u32::try_from(u64::from(subnet.cidr.base) + subnet.cidr.size() - 2).unwrap_or(first);
+    let (first, last) = subnet.usable();
     if let Some(text) = wanted {
         let bad = || refuse::parameter("privateIpAddress", &text);
         let address: Ipv4Addr = text.parse().map_err(|_| bad())?;
         if !(first..=last).contains(&address.into()) {
             return Err(bad());
         }
-        if txn.state.taken_in(subnet.id).any(|taken| taken == address) {
+        if txn.state.is_taken(subnet.id, address) {
             return Err(refuse::with("InvalidIPAddress.InUse", format!("Address {address} is in use.")));
         }
         return Ok(address);
     }
-    let mut free = first;
-    for taken in txn.state.taken_in(subnet.id) {
-        // They come in order: the first gap is free.
-        match u32::from(taken) {
-            taken if taken == free => free += 1,
-            _ => break,
-        }
-    }
-    if free > last {
-        let message = format!("There are not enough free addresses in subnet '{}'.", subnet.id);
-        return Err(refuse::with("InsufficientFreeAddressesInSubnet", message));
-    }
-    Ok(free.into())
+    txn.state.free_address(subnet, 0).ok_or_else(|| refuse::no_address(subnet.id))
 }
 
 /// DeleteNatGateway: its address is free at once; it is shown as deleted for an hour.

@@ -62,9 +62,13 @@ fn configuration((key, value): &(&str, String)) -> DhcpConfiguration {
 
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSetConcepts.html>
 fn configurations(ctx: &Ctx) -> [(&'static str, String); 2] {
-    let domain = match &*ctx.region {
+    [("domain-name", domain(&ctx.region)), ("domain-name-servers", "AmazonProvidedDNS".to_owned())]
+}
+
+/// The domain of names in the VPCs of a region.
+pub fn domain(region: &str) -> String {
+    match region {
         "us-east-1" => "ec2.internal".to_owned(),
         region => format!("{region}.compute.internal"),
-    };
-    [("domain-name", domain), ("domain-name-servers", "AmazonProvidedDNS".to_owned())]
+    }
 }

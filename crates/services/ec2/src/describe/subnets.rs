@@ -111,7 +111,7 @@ pub fn describe_subnets(
 
 /// How many addresses of a subnet are left.
 fn left(state: &Ec2, row: &SubnetRow) -> u64 {
-    let taken = limits::RESERVED + state.taken_in(row.id).count() as u64;
+    let taken = limits::RESERVED + state.taken_count(row.id) as u64;
     row.cidr.size().saturating_sub(taken)
 }
 

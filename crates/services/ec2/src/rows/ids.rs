@@ -100,6 +100,8 @@ ids! {
     AclAssociationId "aclassoc-",
     /// That something has an Elastic IP address.
     AddressAssociationId "eipassoc-",
+    /// That something has a network interface.
+    AttachmentId "eni-attach-",
 }
 
 macro_rules! resources {
@@ -152,6 +154,7 @@ resources! {
     Nat(NatId) "natgateway",
     Acl(AclId) "network-acl",
     Dhcp(DhcpId) "dhcp-options",
+    Interface(InterfaceId) "network-interface",
 }
 
 impl KeyPart for Resource {

@@ -50,6 +50,9 @@ fn world() -> World {
         entry.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         world.ok("CreateNetworkAclEntry", entry);
     }
+    let (task, wanted) = World::want(7, &subnet, &group);
+    let wanted = state::contract::InterfaceWanted { tags: Vec::new(), ..wanted.unwrap().as_ref().clone() };
+    world.given((task, Some(wanted.into())));
     world
 }
 
@@ -79,6 +82,7 @@ fn rows_of_version_1_are_read_and_written_as_they_were() {
         "internet-gateway",
         "nat-gateway",
         "network-acl",
+        "network-interface",
         "route-table",
         "rule",
         "security-group",

@@ -96,6 +96,8 @@ impl Ec2 {
         find_nat nat NatId NatRow,
         /// The network ACL of an identifier.
         find_acl acl AclId AclRow,
+        /// The network interface of an identifier.
+        find_interface interface InterfaceId InterfaceRow,
     }
 
     /// Whatever can have tags.

@@ -25,7 +25,7 @@ macro_rules! within {
         }
     )+};
 }
-within! { VpcId Vpc, SubnetId Subnet, GroupId Group, RuleId Rule, GatewayId Gateway, TableId Table, AllocationId Address, NatId Nat, AclId Acl, DhcpId Dhcp, }
+within! { VpcId Vpc, SubnetId Subnet, GroupId Group, RuleId Rule, GatewayId Gateway, TableId Table, AllocationId Address, NatId Nat, AclId Acl, DhcpId Dhcp, InterfaceId Interface, }
 
 macro_rules! maps {
     ($($(#[$doc:meta])* $name:ident $all:ident $id:ident $row:ident,)+) => {$(
@@ -61,6 +61,8 @@ impl Ec2 {
         nat nats NatId NatRow,
         /// A network ACL.
         acl acls AclId AclRow,
+        /// A network interface of a task.
+        interface interfaces InterfaceId InterfaceRow,
     }
 
     /// What was made at the start, if it was.
@@ -125,8 +127,40 @@ impl Ec2 {
 
     /// The addresses of a subnet that are taken, in order.
     pub fn taken_in(&self, subnet: SubnetId) -> impl Iterator<Item = Ipv4Addr> + '_ {
-        let ends = (subnet, Ipv4Addr::UNSPECIFIED)..=(subnet, Ipv4Addr::BROADCAST);
-        self.nats_in.range(ends).map(|(_, address)| *address)
+        self.taken.of(subnet)
+    }
+
+    /// How many addresses of a subnet are taken.
+    pub fn taken_count(&self, subnet: SubnetId) -> usize {
+        self.taken.count(subnet)
+    }
+
+    /// Whether an address of a subnet is taken.
+    pub fn is_taken(&self, subnet: SubnetId, address: Ipv4Addr) -> bool {
+        self.taken.has(subnet, address)
+    }
+
+    /// A free address of a subnet: the first one at a place or behind it.
+    pub fn free_address(&self, subnet: &SubnetRow, place: usize) -> Option<Ipv4Addr> {
+        self.taken.free_from(subnet, place)
+    }
+
+    /// The interface of a task of a sender.
+    pub fn interface_of(&self, sender: &str, task: Id128) -> Option<&Arc<InterfaceRow>> {
+        self.interfaces.get(self.interface_of.get(&(sender.to_owned(), task))?)
+    }
+
+    /// The tasks of a sender that have an interface, in order.
+    pub fn tasks_of(&self, sender: &str) -> impl Iterator<Item = Id128> + '_ {
+        let from = self.interface_of.range((sender.to_owned(), Id128(0))..);
+        let sender = sender.to_owned();
+        from.take_while(move |((of, _), _)| *of == sender).map(|((_, task), _)| *task)
+    }
+
+    /// The interfaces that have a security group.
+    pub fn interfaces_in_group(&self, group: GroupId) -> impl Iterator<Item = &Arc<InterfaceRow>> {
+        let ids = self.in_group.range((group, InterfaceId(0))..=(group, InterfaceId(u64::MAX)));
+        ids.filter_map(|(_, id)| self.interfaces.get(id))
     }
 
     /// The NAT gateway that has an Elastic IP address.
@@ -175,6 +209,7 @@ impl Ec2 {
             Resource::Address(id) => self.addresses.contains_key(&id),
             Resource::Nat(id) => self.nats.contains_key(&id),
             Resource::Acl(id) => self.acls.contains_key(&id),
+            Resource::Interface(id) => self.interfaces.contains_key(&id),
             Resource::Dhcp(id) => self.seed.as_ref().is_some_and(|seed| seed.dhcp == id),
         }
     }
@@ -203,8 +238,16 @@ impl Ec2 {
         let acls = self.acls.values().cloned().map(Row::Acl);
         let tags = self.tags.values().cloned().map(Row::Tag);
         let tokens = self.tokens.values().cloned().map(Row::Token);
+        let interfaces = self.interfaces.values().cloned().map(Row::Interface);
         let first = seed.chain(vpcs).chain(subnets).chain(groups).chain(rules).chain(gateways);
-        first.chain(tables).chain(addresses).chain(nats).chain(acls).chain(tags).chain(tokens)
+        first
+            .chain(tables)
+            .chain(addresses)
+            .chain(nats)
+            .chain(acls)
+            .chain(tags)
+            .chain(tokens)
+            .chain(interfaces)
     }
 
     /// Takes a row in that is not there.
@@ -221,6 +264,7 @@ impl Ec2 {
             Row::Address(row) => drop(self.addresses.insert(row.id, row.clone())),
             Row::Nat(row) => drop(self.nats.insert(row.id, row.clone())),
             Row::Acl(row) => drop(self.acls.insert(row.id, row.clone())),
+            Row::Interface(row) => drop(self.interfaces.insert(row.id, row.clone())),
             Row::Token(row) => drop(self.tokens.insert(row.token.clone(), row.clone())),
             Row::Tag(row) => drop(self.tags.insert((row.of, row.key.clone()), row.clone())),
         }
@@ -239,6 +283,7 @@ impl Ec2 {
             Key::Address(id) => self.addresses.remove(id).map(Row::Address),
             Key::Nat(id) => self.nats.remove(id).map(Row::Nat),
             Key::Acl(id) => self.acls.remove(id).map(Row::Acl),
+            Key::Interface(id) => self.interfaces.remove(id).map(Row::Interface),
             Key::Token(token) => self.tokens.remove(token).map(Row::Token),
             Key::Tag(key) => self.tags.remove(key).map(Row::Tag),
         };
@@ -285,11 +330,20 @@ impl Ec2 {
             Row::Nat(row) => {
                 set(&mut self.within, (row.vpc, row.id.into()), there);
                 set(&mut self.nats_in, (row.subnet, row.private), there);
+                self.taken.set(row.subnet, row.private, there);
                 if let Some(public) = row.public {
                     map(&mut self.nat_of, public.allocation, row.id, there);
                 }
             }
             Row::Acl(row) => set(&mut self.within, (row.vpc, row.id.into()), there),
+            Row::Interface(row) => {
+                set(&mut self.within, (row.vpc, row.id.into()), there);
+                self.taken.set(row.subnet, row.address, there);
+                map(&mut self.interface_of, (row.sender.clone(), row.task), row.id, there);
+                for group in &row.groups {
+                    set(&mut self.in_group, (*group, row.id), there);
+                }
+            }
             Row::Tag(row) => set(&mut self.tagged, (row.key.clone(), row.value.clone(), row.of), there),
         }
     }

@@ -1,0 +1,199 @@
+//! Interfaces of tasks: made as they are wanted, shown as those of EC2 are, and in the way of what they stand on.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use state::{
+    Id128,
+    contract::{Given, Interfaces, Network, NotANetwork},
+};
+
+use crate::{
+    testing::{World, filter, text},
+    zones,
+};
+
+fn network() -> (World, String, String, String) {
+    let mut world = World::new();
+    let vpc = world.vpc();
+    let (subnet, group) = (world.subnet(&vpc, "10.0.1.0/28"), world.group(&vpc, "web"));
+    (world, vpc, subnet, group)
+}
+
+#[test]
+fn an_interface_is_made_once_and_is_the_same_for_whoever_asks_again() {
+    let (mut world, vpc, subnet, group) = network();
+    world.ok("ModifyVpcAttribute", json!({"VpcId": vpc, "EnableDnsHostnames": {"Value": true}}));
+    let given = world.given(World::want(1, &subnet, &group));
+    assert_eq!(world.given(World::want(1, &subnet, &group)), given);
+    world.restart();
+    assert_eq!(world.given(World::want(1, &subnet, &group)), given);
+    let address = given.address.unwrap();
+    let [.., last] = address.octets();
+    assert!((4..15).contains(&last), "{address}");
+    assert_eq!(
+        (given.vpc.as_str(), given.vpc_blocks.as_slice(), given.block.as_str(), given.zone.as_str()),
+        (vpc.as_str(), &["10.0.0.0/16".to_owned()][..], "10.0.1.0/28", "us-east-1a")
+    );
+    assert_eq!(given.gateway.unwrap().to_string(), "10.0.1.1");
+    assert_eq!(given.private_name.unwrap(), format!("ip-10-0-1-{last}.ec2.internal"));
+    assert!(given.mac.starts_with("0a:") && given.mac.ends_with(&format!(":0a:00:01:{last:02x}")));
+    assert_eq!((given.subnet, given.groups), (subnet, vec![group]));
+}
+
+#[test]
+fn what_goes_gives_its_address_back_and_may_go_twice() {
+    let (mut world, _, subnet, group) = network();
+    let wants: Vec<_> = (0..12).map(|task| World::want(task, &subnet, &group)).collect();
+    let given = world.bring(&wants);
+    let (there, refused): (Vec<_>, Vec<_>) =
+        given.into_iter().partition(|given| matches!(given, Given::Interface(_)));
+    assert_eq!(there.len(), 11, "a /28 has as many");
+    let [Given::Refused { code, message }] = &refused[..] else { panic!("{refused:?}") };
+    assert_eq!(code, "InsufficientFreeAddressesInSubnet");
+    assert!(message.contains(&subnet), "{message}");
+    let left = world.one("DescribeSubnets", json!({"SubnetIds": [subnet]}), "Subnets");
+    assert_eq!(left["AvailableIpAddressCount"], 0);
+    for _ in 0..2 {
+        assert_eq!(world.bring(&[(Id128(3), None)]), [Given::Gone]);
+    }
+    assert_eq!(world.state.given_to("c").len(), 10);
+    assert_eq!(world.state.given_to("d"), []);
+    // The one that found none has that of the one that went.
+    world.given(wants[11].clone());
+    let all: BTreeSet<Id128> = world.state.given_to("c").into_iter().collect();
+    world.bring(&all.iter().map(|task| (*task, None)).collect::<Vec<_>>());
+    assert!(world.state.interfaces().is_empty());
+    assert!(!world.state.tags().keys().any(|(of, _)| of.kind() == "network-interface"));
+}
+
+#[test]
+fn no_interface_is_where_it_cannot_be() {
+    let (mut world, vpc, subnet, group) = network();
+    let other = world.vpc();
+    let foreign = world.group(&other, "web");
+    let mut none = World::want(9, &subnet, &group);
+    none.1 = none.1.map(|wanted| {
+        let wanted = wanted.as_ref().clone();
+        state::contract::InterfaceWanted { groups: Vec::new(), ..wanted }.into()
+    });
+    for (want, code) in [
+        (World::want(1, "subnet-0", &group), "InvalidSubnetID.NotFound"),
+        (World::want(1, &subnet, "sg-00000000000000001"), "InvalidGroup.NotFound"),
+        (World::want(1, &subnet, &foreign), "InvalidParameter"),
+        (none, "MissingParameter"),
+    ] {
+        let given = world.bring(&[want.clone()]).remove(0);
+        assert!(matches!(&given, Given::Refused { code: is, .. } if is == code), "{want:?}: {given:?}");
+    }
+    assert!(world.state.interfaces().is_empty());
+    // What it stands on stays while it is there.
+    world.given(World::want(1, &subnet, &group));
+    assert_eq!(world.code("DeleteSubnet", json!({"SubnetId": subnet})), "DependencyViolation");
+    assert_eq!(world.code("DeleteSecurityGroup", json!({"GroupId": group})), "DependencyViolation");
+    assert_eq!(world.code("DeleteVpc", json!({"VpcId": vpc})), "DependencyViolation");
+    world.bring(&[(Id128(1), None)]);
+    world.ok("DeleteSubnet", json!({"SubnetId": subnet}));
+    world.ok("DeleteSecurityGroup", json!({"GroupId": group}));
+    world.ok("DeleteVpc", json!({"VpcId": vpc}));
+}
+
+#[test]
+fn interfaces_are_shown_and_found_by_what_they_have() {
+    let (mut world, vpc, subnet, group) = network();
+    let given = world.given(World::want(1, &subnet, &group));
+    world.given(World::want(2, &subnet, &group));
+    let name = "DescribeNetworkInterfaces";
+    let by_id = json!({"NetworkInterfaceIds": [given.id]});
+    let shown = world.one(name, by_id, "NetworkInterfaces");
+    for (at, value) in [
+        ("/Description", json!("arn:aws:ecs:us-east-1:000000000000:attachment/1")),
+        ("/InterfaceType", json!("interface")),
+        ("/RequesterManaged", json!(true)),
+        ("/Status", json!("in-use")),
+        ("/VpcId", json!(vpc)),
+        ("/SubnetId", json!(subnet)),
+        ("/AvailabilityZone", json!("us-east-1a")),
+        ("/PrivateIpAddress", json!(given.address.unwrap())),
+        ("/PrivateIpAddresses/0/Primary", json!(true)),
+        ("/MacAddress", json!(given.mac)),
+        ("/Groups", json!([{"GroupId": group, "GroupName": "web"}])),
+        ("/Attachment/InstanceId", json!("i-00000000000000001")),
+        ("/Attachment/Status", json!("attached")),
+        ("/TagSet", json!([{"Key": "aws:ecs:clusterName", "Value": "c"}])),
+    ] {
+        assert_eq!(shown.pointer(at), Some(&value), "{at}: {shown}");
+    }
+    let zone = zones::id("us-east-1", "us-east-1a").unwrap();
+    let address = given.address.unwrap().to_string();
+    for (filter_name, value, count) in [
+        ("subnet-id", subnet.as_str(), 2),
+        ("group-id", &group, 2),
+        ("group-name", "web", 2),
+        ("vpc-id", &vpc, 2),
+        ("availability-zone-id", &zone, 2),
+        ("description", "arn:aws:ecs:*:attachment/1", 1),
+        ("private-ip-address", &address, 1),
+        ("addresses.private-ip-address", &address, 1),
+        ("mac-address", &given.mac, 1),
+        ("attachment.instance-owner-id", "000000000000", 2),
+        ("attachment.instance-id", "i-00000000000000002", 0),
+        ("tag:aws:ecs:clusterName", "c", 2),
+        ("association.public-ip", "*", 0),
+        ("status", "available", 0),
+    ] {
+        let found =
+            world.texts(name, filter(filter_name, &[value]), "NetworkInterfaces", "NetworkInterfaceId");
+        assert_eq!(found.len(), count, "{filter_name} {value}");
+    }
+    assert_eq!(
+        world.code(name, json!({"NetworkInterfaceIds": ["eni-00000000000000001"]})),
+        "InvalidNetworkInterfaceID.NotFound"
+    );
+    let reply = world.ok(name, json!({"MaxResults": 5}));
+    assert_eq!(reply.get("NextToken"), None::<&Value>);
+}
+
+#[test]
+fn subnets_and_groups_of_a_request_are_looked_up() {
+    let (mut world, vpc, subnet, group) = network();
+    let ctx = world.ctx.clone();
+    let other = world.vpc();
+    let far = world.subnet(&other, "10.0.0.0/24");
+    let foreign = world.group(&other, "web");
+    let texts = |all: &[&str]| all.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>();
+    let default = world.one(
+        "DescribeSecurityGroups",
+        json!({"Filters": [
+            {"Name": "vpc-id", "Values": [vpc]}, {"Name": "group-name", "Values": ["default"]},
+        ]}),
+        "SecurityGroups",
+    );
+    let found = Network {
+        subnets: vec![(subnet.clone(), "us-east-1a".to_owned())],
+        default_group: text(&default["GroupId"]),
+    };
+    let look = |subnets: &[&str], groups: &[&str]| world.state.network(&ctx, &texts(subnets), &texts(groups));
+    assert_eq!(look(&[&subnet], &[&group]), Ok(found.clone()));
+    assert_eq!(look(&[&subnet], &[]), Ok(found));
+    assert_eq!(look(&[&subnet, &far], &[]), Err(NotANetwork::SeveralVpcs));
+    assert_eq!(look(&[&subnet], &[&foreign]), Err(NotANetwork::ForeignGroup(foreign.clone())));
+    let Err(NotANetwork::Subnet { named, error }) = look(&["nowhere"], &[]) else { panic!() };
+    assert_eq!((named.as_str(), error.code()), ("nowhere", "InvalidSubnetID.Malformed"));
+    let Err(NotANetwork::Group { error, .. }) = look(&[&subnet], &["sg-00000000000000001"]) else { panic!() };
+    assert_eq!(error.code(), "InvalidGroup.NotFound");
+    assert_eq!(look(&[], &[]), Err(NotANetwork::Unknown));
+}
+
+/// Nothing was stored yet of the default VPC, and an interface may be in it all the same.
+#[test]
+fn the_default_vpc_is_there_for_interfaces_too() {
+    let mut world = World::new();
+    let ids = world.texts("DescribeSubnets", json!({}), "Subnets", "SubnetId");
+    assert_eq!(world.state.seed(), None);
+    let found = world.state.network(&world.ctx, &ids, &[]).unwrap();
+    assert_eq!(found.subnets.len(), 3);
+    let given = world.given(World::want(1, &ids[0], &found.default_group));
+    assert!(given.private_name.is_some() && world.state.seed().is_some());
+    assert!(given.address.unwrap().to_string().starts_with("172.31."));
+}
