@@ -187,6 +187,7 @@ async fn start_server(
     let lost_after = Some(server.agent_lost_after_seconds).filter(|seconds| *seconds > 0);
     let read = read.giving_up_after(lost_after.map(Duration::from_secs));
     let read = read.keeping(server.stopped_tasks_kept.keeps());
+    let read = read.in_vpcs(hosted.iter().find_map(|host| host.vpcs()));
     let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
     let mut surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
     takeover::refuse_another_place(&control, dir.path())?;

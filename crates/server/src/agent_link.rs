@@ -175,6 +175,9 @@ pub enum Assignment {
         /// Rises with every change of this instance's assignments; a store revision will do.
         seq_num: i64,
     },
+    /// What holds for the network interfaces of this instance's tasks. Those of a session go out in their order, and before the
+    /// tasks that need them.
+    Vpc(Box<acs::VpcMessage>),
     /// Fresh keys for a running task.
     Credentials { task_arn: String, role: Role, credentials: Box<acs::IAMRoleCredentials> },
     /// Compare all tasks now: sends what [`Session::manifest`] answers.

@@ -5,6 +5,7 @@
 mod aside;
 pub mod carrier;
 mod clock;
+pub mod ferry;
 mod load;
 pub mod outbox;
 mod shard;

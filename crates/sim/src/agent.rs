@@ -112,10 +112,11 @@ impl Drop for Agent {
 }
 
 /// Every capability that tasks of users ask for.
-const CAPABILITIES: [&str; 7] = [
+const CAPABILITIES: [&str; 8] = [
     "ecs.capability.container-health-check",
     "ecs.capability.container-ordering",
     "ecs.capability.container-restart-policy",
+    "ecs.capability.task-eni",
     "com.amazonaws.ecs.capability.docker-remote-api.1.18",
     "com.amazonaws.ecs.capability.docker-remote-api.1.24",
     "com.amazonaws.ecs.capability.docker-remote-api.1.25",

@@ -52,6 +52,7 @@ pub enum Break {
     RevisionsOverfull,
     SetsCut,
     SetsOverfull,
+    ReleasesSwallowed,
 }
 
 impl Break {
@@ -93,6 +94,7 @@ impl Break {
         ("revisions-overfull", Break::RevisionsOverfull),
         ("sets-cut", Break::SetsCut),
         ("sets-overfull", Break::SetsOverfull),
+        ("releases-swallowed", Break::ReleasesSwallowed),
     ];
 
     /// The one of a name.

@@ -18,6 +18,7 @@ mod checks;
 mod disk;
 mod fate;
 mod history;
+mod interfaces;
 mod logs;
 mod machine;
 mod many;

@@ -8,7 +8,7 @@ use engine::{ContainerId, Created, Exit, FoundTask, Kind, Phase, PulledImage, St
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::{disk::Disk, random::Random, server::REGION, users::definitions::kind, world::World};
+use crate::{disk::Disk, interfaces, random::Random, server::REGION, users::definitions::kind, world::World};
 
 /// Zones that machines are in.
 const ZONES: [&str; 3] = ["a", "b", "c"];
@@ -231,6 +231,7 @@ impl Machine {
         if let Some(other) = before.filter(|other| *other != self.number) {
             world.fail(format!("task {} runs on machine {other} and on machine {}", task.id, self.number));
         }
+        interfaces::runs(world, &task.id);
         if let Some(over) = host.overcommitted() {
             world.fail(format!("machine {} has no room for what runs there: {over}", self.number));
         }

@@ -4,6 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ::ecs::Cluster;
+use ec2::Ec2;
 use events::Events;
 use scheduler::Scheduler;
 use serde_json::Value;
@@ -28,6 +29,7 @@ use crate::{
     breaks,
     bus::Observed,
     checks,
+    interfaces::Carried,
     logs::LogGroups,
     network::As,
     process::Process,
@@ -55,6 +57,7 @@ pub struct Server {
     pub link: Arc<AgentLink>,
     pub events: Arc<Hosted<Events>>,
     pub scheduler: Arc<Hosted<Scheduler>>,
+    pub networks: Arc<Hosted<Ec2>>,
     gate: Arc<Gate>,
     keys: KeyRing,
     world: Arc<World>,
@@ -110,14 +113,18 @@ async fn start(world: Arc<World>, process: Arc<Process>) -> Result<Server, Strin
     let identity = Identity { account: of(ACCOUNT), region: of(REGION), partition: of("aws") };
     let events = Hosting::<Events>::sending().as_bus();
     let scheduler = Hosting::<Scheduler>::sending();
+    let networks = Hosting::<Ec2>::new().with_interfaces();
     let (hosted_events, hosted_scheduler) = (events.hosted(), scheduler.hosted());
-    let mut hosted: Vec<Box<dyn Hosts>> = vec![Box::new(events), Box::new(scheduler)];
+    let hosted_networks = networks.hosted();
+    let mut hosted: Vec<Box<dyn Hosts>> = vec![Box::new(events), Box::new(scheduler), Box::new(networks)];
     let read = {
         let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
         Homes::read(store, identity.clone(), &mut loads).map_err(|error| told(&error))?
     };
     let bus = hosted.iter().find_map(|host| host.event_bus()).ok_or("there is no event bus")?;
     let read = read.giving_up_after(world.lost_after).keeping(breaks::of_keeping(&world));
+    let vpcs = hosted.iter().find_map(|host| host.vpcs()).ok_or("there are no networks")?;
+    let read = read.in_vpcs(Some(Arc::new(Carried::new(&world, vpcs))));
     let homes = read.start(Arc::new(Observed::new(&world, bus)));
     let known = homes.own().cluster_by_name(CLUSTER);
     if let Some(cluster) = &known {
@@ -151,8 +158,8 @@ async fn start(world: Arc<World>, process: Arc<Process>) -> Result<Server, Strin
         .with_new_agents(&pair, &identity)
         .with_agents(homes.clone(), OperatorKeys::new("of the simulator"));
     let link = Arc::new(AgentLink::new(homes.clone(), Default::default()));
-    let (events, scheduler) = (hosted_events, hosted_scheduler);
-    Ok(Server { process, homes, link, events, scheduler, gate, keys, world })
+    let (events, scheduler, networks) = (hosted_events, hosted_scheduler, hosted_networks);
+    Ok(Server { process, homes, link, events, scheduler, networks, gate, keys, world })
 }
 
 /// Keeps a control plane there, but for the times when it has died.

@@ -192,6 +192,26 @@ impl User {
         format!("{family}:{}", self.world.range(1, 2))
     }
 
+    /// Has what is of a definition with a network of its own be in subnets of every zone: those of the default VPC, which follow
+    /// from the names of account and region.
+    fn in_subnets(&self, input: &mut Value) {
+        let is_net = input["taskDefinition"].as_str().is_some_and(|named| named.starts_with("net:"));
+        if !is_net {
+            return;
+        }
+        let ctx = ec2::Ctx {
+            now: self.world.now(),
+            account: ACCOUNT.into(),
+            region: REGION.into(),
+            partition: "aws".into(),
+            caller_arn: "".into(),
+            agent: None,
+        };
+        let state = ec2::seed::seen(&ec2::Ec2::default(), &ctx).into_owned();
+        let subnets: Vec<String> = state.subnets().keys().map(ToString::to_string).collect();
+        input["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": subnets}});
+    }
+
     /// A service of this user's.
     fn service(&self) -> String {
         format!("s{}-{}", self.number, self.world.range(0, 3))

@@ -26,6 +26,7 @@ use crate::{
     bus::Heard,
     disk::{self, Disk},
     history::{Options, Outcome},
+    interfaces::Assigned,
     logs::Delivered,
     machine::Machine,
     network::Network,
@@ -76,6 +77,8 @@ pub struct World {
     pub bus: Mutex<Heard>,
     /// Which machine runs a task.
     pub runs: Mutex<BTreeMap<String, usize>>,
+    /// With which interface each task was assigned that has one.
+    pub assigned: Mutex<Assigned>,
     /// Containers that ran at any time.
     pub ran: Mutex<BTreeSet<ContainerId>>,
     /// Assignments that go astray, with the machine that they are for.
@@ -137,6 +140,7 @@ impl World {
             record: Mutex::default(),
             bus: Mutex::default(),
             runs: Mutex::default(),
+            assigned: Mutex::default(),
             ran: Mutex::default(),
             strays: Mutex::default(),
             delivered: Delivered::default(),

@@ -2,6 +2,7 @@
 
 mod alarms;
 mod bus;
+mod hosts;
 mod interfaces;
 mod outgoing;
 
@@ -13,8 +14,10 @@ use crate::{Row, ShardId};
 
 pub use alarms::{AlarmState, AlarmValue, Alarms, NoAlarms};
 pub use bus::{Bus, Filter};
+pub use hosts::{HostInterface, HostNetwork, Peer, Rule, Rules, changes};
 pub use interfaces::{
-    Given, Interface, InterfaceWanted, Interfaces, Network, Networks, NoNetworks, NotANetwork, Want, Wants,
+    Egress, Given, Interface, InterfaceWanted, Interfaces, Network, Networks, NoNetworks, NotANetwork, Want,
+    Wants,
 };
 pub use outgoing::{Event, Outgoing, SequenceRow, Tells, forget, tell};
 

@@ -44,6 +44,7 @@ const ALLOWED: [(&str, &[&str]); 16] = [
             "ecs-model",
             "agent-protocol",
             "state",
+            "ec2",
             "ecs",
             "events",
             "scheduler",

@@ -110,6 +110,11 @@ impl<S: Frames> Link<'_, S> {
                 })
                 .await
             }
+            Assignment::Vpc(message) => {
+                let id = message_id();
+                self.unacked.push_back((id.clone(), Instant::now()));
+                self.send(acs::VpcMessage { message_id: Some(id), ..*message }).await
+            }
             Assignment::Credentials { task_arn, role, credentials } => {
                 let role_type = match role {
                     Role::Task => "TaskApplication",

@@ -10,6 +10,7 @@ mod clusters;
 mod daemons;
 mod deployments;
 mod explaining;
+mod feed;
 mod found;
 mod handle;
 mod home;

@@ -2,6 +2,7 @@
 //! the rows are read, and its shards start once there is a gate for what they call.
 
 mod bus;
+mod vpcs;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -14,7 +15,7 @@ use serde_json::Value;
 use state::{
     Domain,
     api::{Api, Handler, Operation},
-    contract::Bus,
+    contract::{Bus, Interfaces},
     outbox::{self, GivenUp, Sends},
     port::Others,
 };
@@ -22,7 +23,7 @@ use store::Store;
 use tokio_util::sync::CancellationToken;
 use wire::{Error, schema};
 
-use self::bus::AsBus;
+use self::{bus::AsBus, vpcs::Made};
 use super::{ecs::Homes, others::Look};
 use crate::{
     front_door::Surface,
@@ -30,6 +31,7 @@ use crate::{
     runtime::{
         By, Found, Loads, Place, Shard, Shards,
         carrier::EventBus,
+        ferry::Vpcs,
         outbox::{Calls, start},
     },
 };
@@ -63,6 +65,7 @@ pub struct Hosting<D: Api> {
     hosted: Arc<Hosted<D>>,
     sends: Option<Outgoing<D>>,
     as_bus: Option<AsBus<D>>,
+    vpcs: Option<fn(&Arc<Hosted<D>>) -> Arc<dyn Vpcs>>,
 }
 
 /// What a domain with an outbox has besides.
@@ -94,6 +97,9 @@ pub trait Hosts: Send {
     /// The event bus, if it is one. To be asked for once the rows are read: who listens is known from then on.
     fn event_bus(&self) -> Option<Arc<dyn EventBus>>;
 
+    /// What makes the network interfaces of tasks, if it does.
+    fn vpcs(&self) -> Option<Arc<dyn Vpcs>>;
+
     /// What answers at the front door beside its API, and waits no longer than until `stop`.
     fn surface(&self, stop: &CancellationToken) -> Option<Arc<dyn Surface>>;
 }
@@ -105,7 +111,7 @@ impl<D: Api> Hosting<D> {
         let support: &'static Support = Box::leak(Box::new(Support::by(table)));
         let operations = table.iter().map(|operation| (operation.built.operation, operation)).collect();
         let hosted = Arc::new(Hosted { support, operations, started: OnceLock::new(), outside: None });
-        Hosting { found: Found::default(), hosted, sends: None, as_bus: None }
+        Hosting { found: Found::default(), hosted, sends: None, as_bus: None, vpcs: None }
     }
 
     /// One with an outbox.
@@ -127,6 +133,15 @@ impl<D: Api> Hosting<D> {
         D: Bus,
     {
         Hosting { as_bus: Some(AsBus::new()), ..self }
+    }
+
+    /// It makes the network interfaces of tasks.
+    #[must_use]
+    pub fn with_interfaces(self) -> Hosting<D>
+    where
+        D: Interfaces,
+    {
+        Hosting { vpcs: Some(|hosted| Arc::new(Made::new(hosted.clone()))), ..self }
     }
 
     /// Has this carry out what the table leaves to the server.
@@ -237,6 +252,10 @@ impl<D: Api> Hosts for Hosting<D> {
 
     fn event_bus(&self) -> Option<Arc<dyn EventBus>> {
         self.as_bus.as_ref().map(|as_bus| (as_bus.bus)(&self.hosted, &self.found))
+    }
+
+    fn vpcs(&self) -> Option<Arc<dyn Vpcs>> {
+        self.vpcs.map(|vpcs| vpcs(&self.hosted))
     }
 
     fn surface(&self, stop: &CancellationToken) -> Option<Arc<dyn Surface>> {

@@ -6,6 +6,7 @@ pub mod dhcp;
 pub mod filter;
 pub mod gateways;
 pub mod groups;
+pub mod hosts;
 pub mod interfaces;
 mod list;
 pub mod nats;

@@ -5,7 +5,10 @@ mod find;
 mod index;
 mod taken;
 
-use std::{net::Ipv4Addr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+};
 
 use imbl::{OrdMap, OrdSet};
 use state::{
@@ -65,6 +68,8 @@ pub struct Ec2 {
     /// Interfaces by whose they are, and by their security groups.
     interface_of: OrdMap<(String, Id128), InterfaceId>,
     in_group: OrdSet<(GroupId, InterfaceId)>,
+    /// The addresses of the interfaces of a security group.
+    members: OrdMap<GroupId, OrdSet<IpAddr>>,
     tagged: OrdSet<(String, String, Resource)>,
     agenda: Agenda<Key, Mark>,
 }

@@ -39,7 +39,7 @@ const IDENTITY: &str = "the key says who the agent is; a document is read only w
 const DEVICES: &str = "GPUs are those of the container instance; devices of type NEURON_DEVICE alone change nothing: no task can ask for one";
 const RESOURCES: &str = "CPU, MEMORY, PORTS, PORTS_UDP and GPU count; of resources that users define nothing is kept: no task can ask for one";
 const CORRELATION: &str = "only EC2 itself reads it";
-const NO_ATTACHMENTS: &str = "no task has attachments or managed agents until awsvpc and ECS Exec are built";
+const NO_AGENTS: &str = "no task has managed agents until ECS Exec is built";
 const EXECUTION_ROLE: &str =
     "agents pull images and send logs with the host's own rights until IAM roles are built";
 const POLL: &str = "every container instance is served at the same address";
@@ -221,7 +221,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
             "vpcLatticeConfigurations",
             "gatewayConnectors",
             "monitoring",
-            "networkConfiguration",
         ]),
     Operation::new("DeleteService", write!(service::delete::delete_service))
         .on(access::service)
@@ -289,7 +288,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("DiscoverPollEndpoint", Outside).without_effect(&[("containerInstance", POLL)]),
     Operation::new("SubmitTaskStateChange", write!(report::submit_task_state_change))
         .on(access::cluster)
-        .without_effect(&[("attachments", NO_ATTACHMENTS), ("managedAgents", NO_ATTACHMENTS)]),
+        .without_effect(&[("managedAgents", NO_AGENTS)]),
     Operation::new("SubmitContainerStateChange", write!(report::submit_container_state_change))
         .on(access::cluster),
     Operation::new("SubmitAttachmentStateChanges", write!(agent::submit_attachment_state_changes))

@@ -252,6 +252,11 @@ pub fn task_set(ctx: &Ctx, cluster: &str, service: &str, id: DeploymentId) -> St
     written(ctx, "task-set", &[cluster, service, "ecs-svc", &id.digits()])
 }
 
+/// `arn:…:attachment/ID`.
+pub fn attachment(ctx: &Ctx, id: &str) -> String {
+    written(ctx, "attachment", &[id])
+}
+
 /// `arn:…:task-set/CLUSTER/SERVICE`, behind which the ids of its task sets are.
 pub fn task_sets(ctx: &Ctx, cluster: &str, service: &str) -> String {
     written(ctx, "task-set", &[cluster, service])

@@ -8,6 +8,7 @@ mod deployed;
 mod earlier;
 pub mod facets;
 mod history;
+mod interfaces;
 mod kept;
 pub(crate) mod looks;
 mod managed;
@@ -44,6 +45,7 @@ use daemons::{Daemons, Resident};
 use deployed::Deployed;
 use facets::Facets;
 use history::History;
+use interfaces::Interfaces;
 use kept::Kept;
 use managed::Managed;
 use provisioning::Provisioning;
@@ -106,6 +108,7 @@ pub struct Cluster {
     waiting: Waiting,
     provisioning: Provisioning,
     turns: Turns,
+    interfaces: Interfaces,
     daemons: Daemons,
     used_capacity: Used,
     outgoing: Outgoing,
@@ -138,6 +141,7 @@ impl Cluster {
             waiting: Waiting::default(),
             provisioning: Provisioning::default(),
             turns: Turns::default(),
+            interfaces: Interfaces::default(),
             daemons: Daemons::default(),
             used_capacity: Used::default(),
             outgoing: Outgoing::default(),
@@ -268,6 +272,7 @@ impl Cluster {
         let own = (!self.gone).then(|| Row::Cluster(self.row.clone()));
         tasks
             .chain(self.kept.rows())
+            .chain(self.interfaces.rows())
             .chain(self.history.rows())
             .chain(self.deployed.rows())
             .chain(services)
@@ -338,7 +343,8 @@ impl Domain for Cluster {
             }
             Key::KeptTask(id) => self.kept_task(id).map(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
-            Key::ServiceEvent(_)
+            Key::InterfaceWanted(_)
+            | Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
             | Key::ServiceImages(_)
             | Key::TaskSet(_)
@@ -372,6 +378,7 @@ impl Domain for Cluster {
                 self.tokens_by_age.insert((row.forget_at, row.token.clone()));
                 self.tokens.insert(row.token.clone(), row.clone());
             }
+            Change::Put(Row::InterfaceWanted(row)) => self.interfaces.put(row),
             Change::Put(Row::EventOut(row)) => self.outgoing.put(row),
             Change::Put(Row::Sequence(row)) => self.outgoing.set_sequence(Some(**row)),
             Change::Delete(Key::Cluster(())) => self.gone = true,
@@ -389,6 +396,7 @@ impl Domain for Cluster {
             Change::Delete(Key::Task(id)) => self.delete_task(id),
             Change::Delete(Key::KeptTask(id)) => self.kept.forget(id),
             Change::Delete(Key::Token(token)) => self.forget_token(token),
+            Change::Delete(Key::InterfaceWanted(id)) => self.interfaces.forget(id),
             Change::Delete(Key::EventOut(sequence)) => self.outgoing.remove(*sequence),
             Change::Delete(Key::Sequence(())) => self.outgoing.set_sequence(None),
         }
@@ -432,7 +440,8 @@ impl Domain for Cluster {
             Key::Instance(id) => self.instances.get(id).is_some_and(|row| row.forget_at.is_some()),
             Key::DaemonDeployment(_) | Key::ServiceToken(_) | Key::Token(_) => true,
             Key::Cluster(()) | Key::KeptTask(_) => true,
-            Key::ServiceEvent(_)
+            Key::InterfaceWanted(_)
+            | Key::ServiceEvent(_)
             | Key::ServiceRevision(_)
             | Key::ServiceImages(_)
             | Key::TaskSet(_)

@@ -94,6 +94,15 @@ fn tasks(state: &Cluster, broken: &mut Vec<String>) {
                 task.waits.is_some() != (task.last == TaskStatus::Provisioning && task.instance.is_none()),
                 "waits for room, or does not, as its status does not say",
             ),
+            (
+                task.last == TaskStatus::Deprovisioning && task.attachment.is_none(),
+                "is DEPROVISIONING without an interface",
+            ),
+            (
+                task.is_for_agent()
+                    && task.attachment.as_ref().is_some_and(|attachment| attachment.interface.is_none()),
+                "was assigned without its interface",
+            ),
             (stopped && task.stopped_at.is_none(), "is STOPPED without stoppedAt"),
             (stopped && task.stop.is_none(), "is STOPPED without a reason"),
             (stopped && task.desired != Desired::Stopped, "is STOPPED but shall run"),

@@ -18,6 +18,7 @@ pub mod explain;
 pub mod instance;
 pub mod invariants;
 pub mod limits;
+pub mod network;
 pub mod paging;
 pub mod placement;
 pub mod rows;

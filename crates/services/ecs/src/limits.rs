@@ -23,6 +23,11 @@ pub const SERVICE_DESIRED_COUNT: i32 = 5000;
 pub const SERVICES: usize = 5000;
 /// Container instances in a cluster (ECS: 5,000; the design promises 10,000).
 pub const INSTANCES: usize = 10_000;
+/// Subnets of an `awsvpcConfiguration`, and security groups of one.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_AwsVpcConfiguration.html>
+pub const SUBNETS: usize = 16;
+/// Likewise.
+pub const SECURITY_GROUPS: usize = 5;
 /// Clusters of an account. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html>
 pub const CLUSTERS: usize = 10_000;
 /// What was deleted or deregistered is remembered for an hour; at most as many of a kind as may live.

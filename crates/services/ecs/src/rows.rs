@@ -15,6 +15,7 @@ mod deployment;
 mod gpus;
 mod instance;
 mod linux;
+mod network;
 mod service;
 mod task;
 mod task_set;
@@ -27,7 +28,7 @@ use wire::Timestamp;
 
 pub use self::{
     account::*, capacity::*, common::*, container::*, daemon::*, definition::*, deployment::*, gpus::*,
-    instance::*, linux::*, service::*, task::*, task_set::*,
+    instance::*, linux::*, network::*, service::*, task::*, task_set::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -355,6 +356,9 @@ pub struct ServiceRow {
     /// Likewise: over which capacity providers its tasks are distributed; none where the launch type counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// Likewise: where its tasks of mode `awsvpc` are. The zones of the subnets are the last of `placement_constraints`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Box<NetworkRow>>,
     /// It was created with a strategy, so there is no launch type to go back to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_no_launch_type: bool,

@@ -17,7 +17,8 @@ use wire::Error;
 
 use crate::{
     arn,
-    cluster::{TaskId, TaskRow, Txn},
+    cluster::{TaskId, TaskRow, TaskStatus, Txn, Writes},
+    daemon, service,
 };
 
 /// The time of a task has come: one that waits for room fails, one that stopped long enough ago is forgotten, and the
@@ -27,6 +28,27 @@ pub fn due(txn: &mut Txn, id: &TaskId) {
         true => provisioning::waited(txn, id),
         false => protection::due(txn, id),
     }
+}
+
+/// What follows for others once a task is STOPPED that was not before.
+pub fn has_ended(txn: &mut Txn, before: &TaskRow, after: &TaskRow) {
+    if !is_stopped(txn, before, after) {
+        return;
+    }
+    if let Some(host) = &after.instance {
+        txn.room_came(host);
+    }
+    txn.trim();
+}
+
+/// What follows for what made a task, once that is STOPPED and was not before; says whether it is so.
+pub fn is_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) -> bool {
+    let is_so = before.last != TaskStatus::Stopped && after.last == TaskStatus::Stopped;
+    if is_so {
+        service::task_stopped(txn, before, after);
+        daemon::task_stopped(txn, before, after);
+    }
+    is_so
 }
 
 /// Finds the task that a request names by id or ARN.

@@ -10,7 +10,7 @@ use wire::Error;
 
 use state::{
     Batch, Domain, Id128, Table,
-    contract::{AlarmState, Alarms},
+    contract::{AlarmState, Alarms, Egress, Given, Interface, Network, Networks, NotANetwork, Wants},
 };
 
 use crate::{
@@ -63,6 +63,50 @@ pub struct Said(pub BTreeMap<String, AlarmState>);
 impl Alarms for Said {
     fn alarm(&self, name: &str) -> Option<AlarmState> {
         self.0.get(name).cloned()
+    }
+}
+
+/// Networks of one VPC: each subnet's name ends in the letter of its zone, and what begins otherwise is not there.
+#[derive(Debug, Clone, Copy)]
+pub struct Subnets;
+
+impl Networks for Subnets {
+    fn network(&self, subnets: &[String], groups: &[String]) -> Result<Network, NotANetwork> {
+        let error = || Error::new("NotFound", 400, "It does not exist");
+        if let Some(named) = subnets.iter().find(|name| !name.starts_with("subnet-")) {
+            return Err(match named.as_str() {
+                "other" => NotANetwork::SeveralVpcs,
+                _ => NotANetwork::Subnet { named: named.clone(), error: error() },
+            });
+        }
+        if let Some(named) = groups.iter().find(|name| !name.starts_with("sg-")) {
+            return Err(match named.as_str() {
+                "foreign" => NotANetwork::ForeignGroup(named.clone()),
+                _ => NotANetwork::Group { named: named.clone(), error: error() },
+            });
+        }
+        let zone = |name: &String| format!("us-east-1{}", &name[name.len() - 1..]);
+        let subnets = subnets.iter().map(|name| (name.clone(), zone(name))).collect();
+        Ok(Network { subnets, default_group: "sg-default".to_owned() })
+    }
+}
+
+/// The interface that tasks are given.
+pub fn interface(number: u8) -> Interface {
+    Interface {
+        id: format!("eni-{number}"),
+        vpc: "vpc-1".to_owned(),
+        vpc_blocks: vec!["10.0.0.0/16".to_owned()],
+        subnet: "subnet-a".to_owned(),
+        block: "10.0.1.0/24".to_owned(),
+        zone: "us-east-1a".to_owned(),
+        address: Some([10, 0, 1, number].into()),
+        gateway: Some([10, 0, 1, 1].into()),
+        mac: format!("0a:00:0a:00:01:{number:02x}"),
+        private_name: Some(format!("ip-10-0-1-{number}.ec2.internal")),
+        domain: "ec2.internal".to_owned(),
+        groups: vec!["sg-1".to_owned()],
+        egress: Egress::Nat,
     }
 }
 
@@ -166,6 +210,7 @@ impl World {
             listened: self.listened,
             lost_after_ms: self.lost_after_ms,
             alarms: Arc::new(self.alarms.clone()),
+            networks: Arc::new(Subnets),
             keeps: self.keeps,
         };
         let mut batch = Batch::new(self.state.clone(), ports, Changes::new());
@@ -330,12 +375,41 @@ impl World {
         self.call(task::report::submit_task_state_change, request).unwrap();
     }
 
+    /// EC2 does what is wanted of it: tasks hear of their interfaces, which it gives, or refuses with that code.
+    pub fn ferry(&mut self, refused: Option<&str>) {
+        let told = (4u8..).zip(self.state.concerned()).map(|(number, id)| {
+            let given = match (self.state.wanted(id), refused) {
+                (None, _) => Given::Gone,
+                (Some(_), Some(code)) => Given::Refused { code: code.to_owned(), message: String::new() },
+                (Some(_), None) => Given::Interface(Box::new(interface(number))),
+            };
+            (id, given)
+        });
+        let told: Vec<_> = told.collect();
+        let left = self.run(|txn| Ok(Cluster::hear(txn, told))).unwrap();
+        assert_eq!(left, []);
+    }
+
     /// Agents do what is wanted: what shall run is RUNNING, what shall not is STOPPED, until nothing changes.
     pub fn obey(&mut self) {
         loop {
             let of = |task: &&Arc<TaskRow>| match task.desired {
                 Desired::Running => task.last < TaskStatus::Running,
                 Desired::Stopped => task.last < TaskStatus::Stopped,
+            };
+            let next = self.state.tasks().find(of).map(|task| (task.id.to_string(), task.desired));
+            let Some((id, desired)) = next else { return };
+            let exit_code = (desired == Desired::Stopped).then_some(143);
+            self.report(&id, desired.as_str(), exit_code);
+        }
+    }
+
+    /// Likewise, of those tasks alone that agents know: others wait for their interface.
+    pub fn obey_for_agents(&mut self) {
+        loop {
+            let of = |task: &&Arc<TaskRow>| {
+                let is_done = task.desired == Desired::Running && task.last == TaskStatus::Running;
+                task.is_for_agent() && !is_done
             };
             let next = self.state.tasks().find(of).map(|task| (task.id.to_string(), task.desired));
             let Some((id, desired)) = next else { return };

@@ -20,7 +20,8 @@ pub fn due(txn: &mut Txn, key: Key) {
         Key::ServiceDeployment(id) => service::deployment::woken(txn, &id),
         Key::Daemon(name) => daemon::woken(txn, &name),
         Key::DaemonDeployment(id) => daemon::deployment::forget(txn, &id),
-        Key::ServiceEvent(_)
+        Key::InterfaceWanted(_)
+        | Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
         | Key::ServiceImages(_)
         | Key::TaskSet(_)
@@ -91,7 +92,8 @@ pub fn set_back(txn: &mut Txn, key: Key) {
         Key::Service(name) => service::set_back(txn, &name),
         Key::Daemon(name) => daemon::set_back(txn, &name),
         Key::DaemonDeployment(id) => daemon::deployment::kept_from_now(txn, &id),
-        Key::ServiceEvent(_)
+        Key::InterfaceWanted(_)
+        | Key::ServiceEvent(_)
         | Key::ServiceRevision(_)
         | Key::ServiceImages(_)
         | Key::TaskSet(_)

@@ -16,7 +16,9 @@ use tokio::{
 };
 
 use super::{Agent, Done, Due, lowering, wants_stop};
-use crate::{actor::Actor, breaks::Break, machine::Machine, server::CLUSTER, world::World};
+use crate::{
+    actor::Actor, breaks::Break, interfaces::without_network, machine::Machine, server::CLUSTER, world::World,
+};
 
 /// Between attempts to write what must be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -84,7 +86,7 @@ impl Agent {
         drop(host);
         for (id, written) in tasks.written {
             let (assignment, mut record) = (written.assignment, written.record);
-            let Ok(task) = lower(&assignment, &lowering()) else { continue };
+            let Ok(task) = lower(&without_network(&world, &assignment), &lowering()) else { continue };
             record.state.stop |= wants_stop(&assignment);
             if !record.removed {
                 let found = found.iter().find(|found| found.task == id);
@@ -171,7 +173,7 @@ impl Agent {
     /// Takes an assignment in; none is nothing to wait for.
     fn assign(&mut self, assignment: acs::Task) -> Option<Wait> {
         let stop = wants_stop(&assignment);
-        let task = match lower(&assignment, &lowering()) {
+        let task = match lower(&without_network(&self.world, &assignment), &lowering()) {
             Ok(task) => task,
             Err(error) => {
                 self.world.fail(format!("an assignment that is no task: {error}"));

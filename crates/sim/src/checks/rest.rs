@@ -17,6 +17,7 @@ use super::{
     services,
 };
 use crate::{
+    interfaces,
     machine::{self, MANAGED},
     server::{CLUSTER, Server, place},
     users::definitions::is_restless,
@@ -36,6 +37,7 @@ pub fn at_rest(world: &World, server: &Server) -> Option<String> {
         .or_else(|| daemons::at_rest(state))
         .or_else(|| services::at_rest(world, state))
         .or_else(|| told(world, server, state))
+        .or_else(|| interfaces::at_rest(server, state))
         .or_else(|| contracts(world, server, state))
 }
 

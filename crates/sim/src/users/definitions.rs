@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-/// Families that run, and some that do not last, do not come, need a port, or are asked how they are; with what each of
-/// their containers needs.
-pub const FAMILIES: [(&str, i32, i32); 8] = [
+/// Families that run, and some that do not last, do not come, need a port, have a network of their own, or are asked how they
+/// are; with what each of their containers needs.
+pub const FAMILIES: [(&str, i32, i32); 9] = [
     ("small", 128, 128),
     ("large", 700, 512),
     ("crash", 128, 64),
@@ -13,6 +13,7 @@ pub const FAMILIES: [(&str, i32, i32); 8] = [
     ("port", 64, 64),
     ("pair", 64, 64),
     ("short", 64, 64),
+    ("net", 64, 64),
 ];
 /// Likewise, of daemons.
 pub const DAEMONS: [(&str, i32, i32); 4] =
@@ -46,5 +47,9 @@ pub fn definition(family: &str, cpu: i32, memory: i32) -> Value {
             "dependsOn": [{"containerName": "app", "condition": "START"}],
         }));
     }
-    json!({"family": family, "containerDefinitions": containers})
+    let mut definition = json!({"family": family, "containerDefinitions": containers});
+    if kind(family) == "net" {
+        definition["networkMode"] = "awsvpc".into();
+    }
+    definition
 }

@@ -143,6 +143,7 @@ impl User {
             }
             _ => {}
         }
+        self.in_subnets(&mut input);
         if world.percent(20) {
             input["availabilityZoneRebalancing"] =
                 (if world.percent(60) { "ENABLED" } else { "DISABLED" }).into();
@@ -156,6 +157,7 @@ impl User {
         let mut input = json!({"cluster": CLUSTER, "service": name, "desiredCount": desired});
         if world.percent(60) {
             input["taskDefinition"] = self.definition().into();
+            self.in_subnets(&mut input);
         }
         if world.percent(30) {
             input["forceNewDeployment"] = true.into();

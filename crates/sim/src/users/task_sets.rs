@@ -57,6 +57,7 @@ impl User {
             }
             (2..=4, _) | (_, None) => {
                 input["taskDefinition"] = self.definition().into();
+                self.in_subnets(&mut input);
                 input["scale"] = scale;
                 if world.percent(35) {
                     input["capacityProviderStrategy"] = self.strategy();

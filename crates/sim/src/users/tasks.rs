@@ -28,6 +28,7 @@ impl User {
             "clientToken": by,
             "placementStrategy": [{"type": "spread", "field": "attribute:zone"}],
         });
+        self.in_subnets(&mut input);
         let of_providers = self.world.percent(30);
         if of_providers {
             input["capacityProviderStrategy"] = self.strategy();
@@ -72,8 +73,9 @@ impl User {
         let Some(first) = self.world.pick(&hosts).cloned() else { return };
         let second = self.world.pick(&hosts).cloned().filter(|second| *second != first);
         let hosts: Vec<String> = second.into_iter().chain([first]).collect();
-        let input =
+        let mut input =
             json!({"cluster": CLUSTER, "taskDefinition": self.definition(), "containerInstances": hosts});
+        self.in_subnets(&mut input);
         drop(self.call("StartTask", input).await);
     }
 }

@@ -5,9 +5,10 @@
 use std::{net::Ipv4Addr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
-use wire::Error;
+use wire::{Error, string_enum};
 
-use crate::{Ctx, Domain, Id128, Row, Txn, domain::KeyOf};
+use super::HostNetwork;
+use crate::{Ctx, Delta, Domain, Id128, Row, Txn, domain::KeyOf};
 
 /// That a task is to have an interface. It is a row in the cluster's shard from the step that gives the task its host, until
 /// nothing can hold the interface's address any more.
@@ -63,6 +64,16 @@ pub struct Interface {
     /// The domain of names in the VPC.
     pub domain: String,
     pub groups: Vec<String>,
+    /// As the routes of its subnet were when it was made.
+    pub egress: Egress,
+}
+
+string_enum! {
+    Egress {
+        None = "none",
+        Direct = "direct",
+        Nat = "nat",
+    }
 }
 
 /// What became of what a task wants.
@@ -103,6 +114,12 @@ pub trait Interfaces: Domain {
 
     /// The tasks of a sender that have an interface.
     fn given_to(&self, sender: &str) -> Vec<Id128>;
+
+    /// What is to hold on a host for the interfaces of these tasks of a sender.
+    fn on_host(&self, sender: &str, tasks: &[Id128]) -> HostNetwork;
+
+    /// The identifiers of which a commit may have changed something that [`HostNetwork`] says; none where that may be any.
+    fn touched(delta: &Delta<Self>) -> Option<Vec<String>>;
 
     /// What a request means by subnets and security groups.
     ///

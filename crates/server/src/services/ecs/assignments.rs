@@ -21,6 +21,7 @@ use wire::Timestamp;
 
 use super::{
     ClusterHandle, Home, Homes,
+    feed::Feed,
     presence::{COMPARE, Presence},
 };
 use crate::{
@@ -58,6 +59,8 @@ impl Assignments for Homes {
     async fn connect(&self, hello: Hello, place: &Place, origin: &str) -> Result<Box<dyn Session>, Refusal> {
         let home = self.of(place)?;
         let link = Link::find(&home, &hello)?;
+        let cluster = || link.cluster.id().name.to_string();
+        let feed = hello.knows_vpc.then(|| Feed::new(self.vpcs().clone(), place.clone(), cluster()));
         let version = ecs::VersionInfo {
             agent_version: Some(hello.agent_version),
             agent_hash: Some(hello.agent_hash),
@@ -80,6 +83,7 @@ impl Assignments for Homes {
             sent: HashMap::new(),
             looks: 0,
             asked,
+            feed,
             aside: home.runtime().aside().clone(),
             ready: VecDeque::new(),
         }))
@@ -173,6 +177,8 @@ struct Connected {
     looks: u64,
     /// Up to where the agent was asked what it runs.
     asked: u64,
+    /// What it is told of networks, if it knows what to do with it.
+    feed: Option<Feed>,
     aside: Arc<Aside>,
     /// Found at the last look, not handed out yet.
     ready: VecDeque<TaskId>,
@@ -187,6 +193,9 @@ impl Connected {
             return false;
         }
         self.looks += 1;
+        if let Some(feed) = &mut self.feed {
+            feed.look(&visible.state, &self.link.instance);
+        }
         let usage = visible.state.usage(&self.link.instance);
         for (id, desired) in usage.into_iter().flat_map(|usage| &usage.tasks) {
             let sent = (*desired, self.looks);
@@ -194,8 +203,13 @@ impl Connected {
                 Some(before) => Some(std::mem::replace(before, sent)),
                 None => self.sent.insert(*id, sent),
             };
-            if before.map(|(desired, _)| desired) != Some(*desired) {
-                self.ready.push_back(*id);
+            if before.map(|(desired, _)| desired) == Some(*desired) {
+                continue;
+            }
+            match visible.state.task(id).is_some_and(|task| task.is_for_agent()) {
+                true => self.ready.push_back(*id),
+                // It is not to be known there yet, or any more.
+                false => drop(self.sent.remove(id)),
             }
         }
         self.sent.retain(|_, (_, seen)| *seen == self.looks);
@@ -205,7 +219,7 @@ impl Connected {
     /// The payload for a task, unless it is STOPPED by now.
     fn assignment(&self, id: &TaskId) -> Option<Assignment> {
         let visible = self.link.cluster.read();
-        let task = visible.state.task(id).filter(|task| task.stopped_at.is_none())?;
+        let task = visible.state.task(id).filter(|task| task.is_for_agent())?;
         let account = self.link.cluster.account();
         let definition = account.state.definition_of(task)?;
         let payload =
@@ -221,6 +235,14 @@ impl Connected {
             task_cluster_arn: Some(self.link.cluster_arn.clone()),
             desired_status: Some(task.desired.as_str().to_owned()),
         }
+    }
+}
+
+/// Waits until the host is to be told something of networks.
+async fn changed(feed: &mut Option<Feed>) {
+    match feed {
+        Some(feed) => feed.changed().await,
+        None => std::future::pending().await,
     }
 }
 
@@ -240,6 +262,10 @@ impl Session for Connected {
             if std::mem::replace(&mut self.asked, asked) != asked {
                 return Some(Assignment::Manifest);
             }
+            // Before what needs it.
+            if let Some(message) = self.feed.as_mut().and_then(Feed::next) {
+                return Some(Assignment::Vpc(Box::new(message)));
+            }
             while let Some(id) = self.ready.pop_front() {
                 // A task that breaks an assertion must not keep the others from their host.
                 let made = catch_unwind(AssertUnwindSafe(|| self.assignment(&id)));
@@ -257,6 +283,7 @@ impl Session for Connected {
                     self.look_at = Instant::now() + COMPARE;
                     self.presence.compare();
                 }
+                () = changed(&mut self.feed) => {}
                 // Woken before the look, so nothing that changes meanwhile is missed.
                 woken = self.wake.changed() => if woken.is_err() || !self.look() {
                     return None;
@@ -267,7 +294,8 @@ impl Session for Connected {
 
     async fn manifest(&mut self) -> Option<Manifest> {
         let visible = self.link.cluster.read();
-        let tasks = visible.state.tasks_on(&self.link.instance).map(|task| self.identifier(task)).collect();
+        let tasks = visible.state.tasks_on(&self.link.instance).filter(|task| task.is_for_agent());
+        let tasks = tasks.map(|task| self.identifier(task)).collect();
         self.timeline += 1;
         Some(Manifest { timeline: self.timeline, tasks })
     }
@@ -288,7 +316,7 @@ impl Session for Connected {
                 }
                 return kept;
             };
-            task.stopped_at.is_none() && task.instance.as_ref() == Some(&self.link.instance)
+            task.is_for_agent() && task.instance.as_ref() == Some(&self.link.instance)
         };
         candidates.into_iter().filter(|candidate| !live(candidate)).collect()
     }

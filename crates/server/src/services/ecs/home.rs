@@ -23,11 +23,34 @@ use super::{ClusterHandle, found::OfPlace, handle, presence};
 use crate::runtime::{
     By, Place, Runtime, Setting, Shard, Visible,
     carrier::{self, EventBus},
-    context, could_not_be_stored, now,
+    context, could_not_be_stored,
+    ferry::{self, Vpcs},
+    now,
 };
 
 /// Keys of agents that one look takes up.
 const KEYS_SWEPT: usize = 100;
+
+/// Whom clusters tell and ask, and what was configured of them.
+pub(super) struct Asked {
+    pub bus: Arc<dyn EventBus>,
+    pub vpcs: Arc<dyn Vpcs>,
+    pub lost_after: Option<Duration>,
+    pub keeps: Option<Keeps>,
+}
+
+/// The networks of one account and region.
+struct InPlace(Place, Arc<dyn Vpcs>);
+
+impl contract::Networks for InPlace {
+    fn network(
+        &self,
+        subnets: &[String],
+        groups: &[String],
+    ) -> Result<contract::Network, contract::NotANetwork> {
+        self.1.network(&self.0, subnets, groups)
+    }
+}
 
 /// The running state of one account in one region.
 pub struct Home {
@@ -35,6 +58,7 @@ pub struct Home {
     partition: Arc<str>,
     runtime: Arc<Runtime>,
     bus: Arc<dyn EventBus>,
+    vpcs: Arc<dyn Vpcs>,
     lost_after_ms: Option<i64>,
     keeps: Option<Keeps>,
     account: Shard<Account>,
@@ -46,14 +70,7 @@ pub struct Home {
 }
 
 impl Home {
-    pub(super) fn start(
-        found: OfPlace,
-        place: &Place,
-        runtime: &Arc<Runtime>,
-        bus: &Arc<dyn EventBus>,
-        lost_after: Option<Duration>,
-        keeps: Option<Keeps>,
-    ) -> Arc<Home> {
+    pub(super) fn start(found: OfPlace, place: &Place, runtime: &Arc<Runtime>, asked: Asked) -> Arc<Home> {
         let (place, partition): (Place, Arc<str>) =
             (place.clone(), runtime.identity().partition.as_str().into());
         let id = shard_id(&place, MAIN);
@@ -61,13 +78,15 @@ impl Home {
         let setting = Setting { id, partition: partition.clone(), store, ports };
         let account = Shard::start(found.account, setting);
         let (clusters, making, keys_swept) = Default::default();
-        let (runtime, bus) = (runtime.clone(), bus.clone());
+        let Asked { bus, vpcs, lost_after, keeps } = asked;
+        let runtime = runtime.clone();
         let lost_after_ms = lost_after.and_then(|after| i64::try_from(after.as_millis()).ok());
         let home = Home {
             place,
             partition,
             runtime,
             bus,
+            vpcs,
             lost_after_ms,
             keeps,
             account,
@@ -87,6 +106,7 @@ impl Home {
     fn start_cluster(&self, name: &str, state: Cluster) -> ClusterHandle {
         let account = self.account.clone();
         let (bus, place) = (self.bus.clone(), self.place.clone());
+        let networks: Arc<dyn contract::Networks> = Arc::new(InPlace(self.place.clone(), self.vpcs.clone()));
         let (lost_after_ms, keeps) = (self.lost_after_ms, self.keeps);
         let ports = move || ecs::cluster::Ports {
             account: account.read().state.clone(),
@@ -94,6 +114,7 @@ impl Home {
             lost_after_ms,
             // Nothing evaluates alarms until CloudWatch is built.
             alarms: Arc::new(contract::NoAlarms),
+            networks: networks.clone(),
             keeps,
         };
         let setting = Setting {
@@ -104,6 +125,7 @@ impl Home {
         };
         let shard = Shard::start(state, setting);
         carrier::start(&shard, self.bus.clone());
+        ferry::start(&shard, self.vpcs.clone());
         ClusterHandle::start(shard, self.account.clone())
     }
 
@@ -269,6 +291,15 @@ impl Home {
             }
         }
         cluster.wakers().ask_what_runs();
+        // Nobody would say of it any more that its interface may go.
+        let forget = TaskId::parse(id);
+        let forget = move |txn: &mut ::ecs::Txn| {
+            if let Some(id) = forget.filter(|id| txn.state.interface_wanted(id).is_some()) {
+                txn.delete(::ecs::cluster::Key::InterfaceWanted(id));
+            }
+            Ok(())
+        };
+        cluster.execute("", forget).await?;
         Ok(true)
     }
 

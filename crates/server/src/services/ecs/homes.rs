@@ -16,10 +16,12 @@ use wire::Error;
 use super::{
     Home,
     found::{Found, OfPlace},
+    home::Asked,
 };
 use crate::runtime::{
     Identity, Loads, Place, Runtime,
     carrier::{EventBus, NoBus},
+    ferry::{NoVpcs, Vpcs},
 };
 use crate::world;
 
@@ -33,6 +35,8 @@ pub struct Homes {
     runtime: Arc<Runtime>,
     /// Where what happens is told.
     bus: Arc<dyn EventBus>,
+    /// What makes the network interfaces of tasks.
+    vpcs: Arc<dyn Vpcs>,
     /// After how long without its agent a container instance is lost to services.
     lost_after: Option<Duration>,
     /// Which STOPPED tasks are kept beyond the hour that the API shows them.
@@ -46,11 +50,17 @@ pub struct Homes {
 pub struct Read {
     found: Found,
     runtime: Arc<Runtime>,
+    vpcs: Arc<dyn Vpcs>,
     lost_after: Option<Duration>,
     keeps: Option<Keeps>,
 }
 
 impl Read {
+    /// This makes the network interfaces of tasks; without it there are none.
+    pub fn in_vpcs(self, vpcs: Option<Arc<dyn Vpcs>>) -> Read {
+        Read { vpcs: vpcs.unwrap_or(self.vpcs), ..self }
+    }
+
     /// After so long without its agent the tasks of services on a container instance are given up; `None` is never.
     pub fn giving_up_after(self, lost_after: Option<Duration>) -> Read {
         Read { lost_after, ..self }
@@ -64,9 +74,9 @@ impl Read {
 
     /// Starts the writers of ECS; what happens is told to this bus.
     pub fn start(self, bus: Arc<dyn EventBus>) -> Arc<Homes> {
-        let Read { found, runtime, lost_after, keeps } = self;
+        let Read { found, runtime, vpcs, lost_after, keeps } = self;
         let (homes, agent_keys) = Default::default();
-        let homes = Arc::new(Homes { runtime, bus, lost_after, keeps, homes, agent_keys });
+        let homes = Arc::new(Homes { runtime, bus, vpcs, lost_after, keeps, homes, agent_keys });
         for (place, found) in found.places {
             let home = homes.start_home(&place, found);
             homes.homes.write().insert(place, home);
@@ -90,7 +100,7 @@ impl Homes {
         let mut all: Vec<&mut dyn Loads> = vec![&mut found];
         all.extend(others.iter_mut().map(|other| &mut **other as &mut dyn Loads));
         let runtime = Runtime::open(store, identity, &mut all)?;
-        Ok(Read { found, runtime, lost_after: None, keeps: None })
+        Ok(Read { found, runtime, vpcs: Arc::new(NoVpcs), lost_after: None, keeps: None })
     }
 
     /// Reads them and starts the writers of ECS, without an event bus.
@@ -106,7 +116,13 @@ impl Homes {
     }
 
     fn start_home(&self, place: &Place, found: OfPlace) -> Arc<Home> {
-        let home = Home::start(found, place, &self.runtime, &self.bus, self.lost_after, self.keeps);
+        let asked = Asked {
+            bus: self.bus.clone(),
+            vpcs: self.vpcs.clone(),
+            lost_after: self.lost_after,
+            keeps: self.keeps,
+        };
+        let home = Home::start(found, place, &self.runtime, asked);
         let known = home.account().state.agent_keys_after("", usize::MAX);
         for row in known {
             self.agent_keys.write().entry(row.access_key.clone()).or_insert_with(|| place.clone());
@@ -203,6 +219,11 @@ impl Homes {
                 }
             }
         });
+    }
+
+    /// What makes the network interfaces of tasks.
+    pub(super) fn vpcs(&self) -> &Arc<dyn Vpcs> {
+        &self.vpcs
     }
 
     /// What they stand on.

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use state::{
-    Id128,
-    contract::{Given, InterfaceWanted, Interfaces, Network, NotANetwork, Want},
+    Delta, Id128,
+    contract::{Given, HostNetwork, InterfaceWanted, Interfaces, Network, NotANetwork, Want},
 };
 use wire::Error;
 
@@ -35,6 +35,14 @@ impl Interfaces for Ec2 {
 
     fn given_to(&self, sender: &str) -> Vec<Id128> {
         self.tasks_of(sender).collect()
+    }
+
+    fn on_host(&self, sender: &str, tasks: &[Id128]) -> HostNetwork {
+        describe::hosts::on_host(self, sender, tasks)
+    }
+
+    fn touched(delta: &Delta<Ec2>) -> Option<Vec<String>> {
+        Some(describe::hosts::touched(delta))
     }
 
     fn network(&self, ctx: &Ctx, subnets: &[String], groups: &[String]) -> Result<Network, NotANetwork> {

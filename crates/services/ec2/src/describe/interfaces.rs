@@ -9,7 +9,7 @@ use ec2_model::{
     NetworkInterfaceType, OperatorResponse,
 };
 use imbl::OrdMap;
-use state::contract::Interface;
+use state::contract::{Egress, Interface};
 use wire::Error;
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Ctx, Ec2,
-    rows::{GroupId, InterfaceId, InterfaceRow},
+    rows::{Block, Cidr4, GroupId, Hop, InterfaceId, InterfaceRow, SubnetRow, VpcRow},
     zones,
 };
 
@@ -175,7 +175,22 @@ pub fn given(state: &Ec2, ctx: &Ctx, row: &InterfaceRow) -> Result<Interface, Er
         private_name: private_name(state, ctx, row),
         domain: dhcp::domain(&ctx.region),
         groups: row.groups.iter().map(ToString::to_string).collect(),
+        egress: egress(state, &subnet, &vpc),
     })
+}
+
+/// The way out of the VPC that the route for all addresses of IPv4 gives an interface of a subnet that has no public address:
+/// a NAT gateway alone, and one that has such an address.
+pub fn egress(state: &Ec2, subnet: &SubnetRow, vpc: &VpcRow) -> Egress {
+    let table = state.table(subnet.table.unwrap_or(vpc.main).table);
+    let out = table.and_then(|table| table.routes.iter().find(|route| route.to == Block::V4(Cidr4::ALL)));
+    match out.map(|route| route.by) {
+        Some(Hop::Nat(id)) => {
+            let nat = state.nat(id).filter(|nat| nat.deleted_at.is_none() && nat.public.is_some());
+            nat.map_or(Egress::None, |_| Egress::Nat)
+        }
+        Some(Hop::Gateway(_)) | None => Egress::None,
+    }
 }
 
 /// As it is shown.

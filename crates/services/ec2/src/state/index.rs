@@ -157,6 +157,11 @@ impl Ec2 {
         from.take_while(move |((of, _), _)| *of == sender).map(|((_, task), _)| *task)
     }
 
+    /// The addresses of the interfaces that have a security group. A copy of it shares all that does not change.
+    pub fn members_of(&self, group: GroupId) -> OrdSet<IpAddr> {
+        self.members.get(&group).cloned().unwrap_or_default()
+    }
+
     /// The interfaces that have a security group.
     pub fn interfaces_in_group(&self, group: GroupId) -> impl Iterator<Item = &Arc<InterfaceRow>> {
         let ids = self.in_group.range((group, InterfaceId(0))..=(group, InterfaceId(u64::MAX)));
@@ -342,6 +347,11 @@ impl Ec2 {
                 map(&mut self.interface_of, (row.sender.clone(), row.task), row.id, there);
                 for group in &row.groups {
                     set(&mut self.in_group, (*group, row.id), there);
+                    let of = self.members.entry(*group).or_default();
+                    set(of, row.address.into(), there);
+                    if of.is_empty() {
+                        self.members.remove(group);
+                    }
                 }
             }
             Row::Tag(row) => set(&mut self.tagged, (row.key.clone(), row.value.clone(), row.of), there),

@@ -1,14 +1,15 @@
 //! Interfaces of tasks: made as they are wanted, shown as those of EC2 are, and in the way of what they stand on.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use serde_json::{Value, json};
 use state::{
-    Id128,
-    contract::{Given, Interfaces, Network, NotANetwork},
+    Delta, Id128,
+    contract::{Egress, Given, Interfaces, Network, NotANetwork, Peer, Rule},
 };
 
 use crate::{
+    Ec2, Key,
     testing::{World, filter, text},
     zones,
 };
@@ -196,4 +197,63 @@ fn the_default_vpc_is_there_for_interfaces_too() {
     let given = world.given(World::want(1, &ids[0], &found.default_group));
     assert!(given.private_name.is_some() && world.state.seed().is_some());
     assert!(given.address.unwrap().to_string().starts_with("172.31."));
+}
+
+#[test]
+fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
+    let (mut world, vpc, subnet, group) = network();
+    let peers = world.group(&vpc, "peers");
+    let own = world.given(World::want(1, &subnet, &group));
+    let far = world.given(World::want(2, &subnet, &peers));
+    let pair =
+        json!({"IpProtocol": "tcp", "FromPort": 80, "ToPort": 81, "UserIdGroupPairs": [{"GroupId": peers}]});
+    world.ok("AuthorizeSecurityGroupIngress", json!({"GroupId": group, "IpPermissions": [pair]}));
+    let host = world.state.on_host("c", &[Id128(1), Id128(7)]);
+    assert_eq!(host.vpcs[&vpc], ["10.0.0.0/16"]);
+    assert_eq!(host.interfaces.keys().collect::<Vec<_>>(), [&own.id]);
+    assert_eq!(host.interfaces[&own.id].egress, Egress::None);
+    let rules = &host.rules[&group];
+    let ingress = Rule { protocol: 6, ports: Some((80, 81)), peer: Peer::Group(peers.clone()) };
+    let all_out = Rule { protocol: -1, ports: None, peer: Peer::Block("0.0.0.0/0".to_owned()) };
+    assert_eq!((&rules.ingress[..], &rules.egress[..]), (&[ingress][..], &[all_out][..]));
+    assert_eq!(host.rules.len(), 1, "only of groups that an interface here has");
+    assert_eq!(
+        host.members[&peers].iter().copied().collect::<Vec<_>>(),
+        [IpAddr::from(far.address.unwrap())]
+    );
+    assert!(host.names(&[peers.clone()]) && !host.names(&[far.id]));
+    assert_eq!(world.state.on_host("d", &[Id128(1)]), Default::default());
+    // A way out is that of the subnet's routes.
+    let address = text(&world.ok("AllocateAddress", json!({}))["AllocationId"]);
+    let gateway = text(&world.ok("CreateInternetGateway", json!({}))["InternetGateway"]["InternetGatewayId"]);
+    world.ok("AttachInternetGateway", json!({"InternetGatewayId": gateway, "VpcId": vpc}));
+    let outside = world.subnet(&vpc, "10.0.2.0/28");
+    let nat = world.ok("CreateNatGateway", json!({"SubnetId": outside, "AllocationId": address}));
+    let table = world.state.vpcs().values().find(|row| row.id.to_string() == vpc).unwrap().main.table;
+    world.ok(
+        "CreateRoute",
+        json!({"RouteTableId": table.to_string(), "DestinationCidrBlock": "0.0.0.0/0",
+            "NatGatewayId": nat["NatGateway"]["NatGatewayId"]}),
+    );
+    assert_eq!(world.state.on_host("c", &[Id128(1)]).interfaces[&own.id].egress, Egress::Nat);
+}
+
+#[test]
+fn what_may_matter_to_hosts_is_told_of_each_commit() {
+    let (mut world, vpc, subnet, group) = network();
+    let touched =
+        |before: &Ec2, after: &Ec2, keys: &[Key]| Ec2::touched(&Delta { keys, before, after }).unwrap();
+    let before = world.state.clone();
+    let given = world.given(World::want(1, &subnet, &group));
+    let key = Key::Interface(given.id.parse().unwrap());
+    let mut both = vec![given.id.clone(), group.clone()];
+    both.sort();
+    assert_eq!(touched(&before, &world.state, &[key.clone()]), both);
+    let before = world.state.clone();
+    world.bring(&[(Id128(1), None)]);
+    assert_eq!(touched(&before, &world.state, &[key]), both);
+    let rule = world.state.rules_of(group.parse().unwrap()).next().unwrap().id;
+    assert_eq!(touched(&world.state, &world.state, &[Key::Rule(rule)]), [group.clone()]);
+    assert_eq!(touched(&world.state, &world.state, &[Key::Subnet(subnet.parse().unwrap())]), [vpc]);
+    assert_eq!(touched(&world.state, &world.state, &[Key::Seed(())]), Vec::<String>::new());
 }

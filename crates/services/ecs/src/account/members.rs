@@ -1,5 +1,5 @@
-//! Every member of RegisterTaskDefinition, nested ones too, in exactly one of: built, built for some values, registered but
-//! not run for some, accepted without effect, refused. The table decides at run time, and docs/support.md lists it, so the two
+//! Every member of RegisterTaskDefinition, nested ones too, in exactly one of: built, built for some values, accepted without
+//! effect, refused. The table decides at run time, and docs/support.md lists it, so the two
 //! cannot differ. A test walks the service's model and fails on a member that the table does not know.
 
 use ecs_model::{self as ecs, errors};
@@ -13,8 +13,6 @@ pub enum Support {
     Built,
     /// Carried out for these values; others are refused, for the reason given.
     Values(&'static [&'static str], &'static str),
-    /// Carried out, but for these values: definitions have them, and their tasks are refused, for the reason given.
-    NotRun(&'static [&'static str], &'static str),
     /// Accepted without effect, for the reason given.
     NoEffect(&'static str),
     /// Refused, with all below it, unless it says nothing (`false`, empty, or a map that holds only such); for
@@ -22,7 +20,7 @@ pub enum Support {
     Refused(&'static str),
 }
 
-use Support::{Built, NoEffect, NotRun, Refused, Values};
+use Support::{Built, NoEffect, Refused, Values};
 
 const ROLES: &str = "tasks get no credentials of a role yet";
 const EXECUTION: &str =
@@ -167,7 +165,7 @@ pub const MEMBERS: &[(&str, Support)] = &[
     ("inferenceAccelerators.deviceType", Refused(INFERENCE)),
     ("ipcMode", Built),
     ("memory", Built),
-    ("networkMode", NotRun(&["awsvpc"], "tasks have no network interface of their own yet")),
+    ("networkMode", Built),
     ("pidMode", Built),
     ("placementConstraints", Built),
     ("placementConstraints.expression", Built),
@@ -357,7 +355,7 @@ impl Check {
                 Some(text) => Err(self.refusal(path, Some(text), why)),
                 None => Ok(()),
             },
-            Some(Built | NotRun(..)) => self.walk(member, path),
+            Some(Built) => self.walk(member, path),
         }
     }
 

@@ -3,6 +3,7 @@
 //! Overrides are merged here: the agent knows no other override than a command.
 
 mod docker;
+mod network;
 
 use agent_protocol::acs;
 
@@ -56,6 +57,7 @@ pub fn payload(
         group: Some(task.group.clone()),
         needs: Some(needs(&task.needs)),
         associations: associations(task),
+        elastic_network_interfaces: network::interfaces(ctx, task),
         ..acs::Task::default()
     }
 }

@@ -30,7 +30,9 @@ pub fn known(name: SettingName) -> Known {
         | SettingName::ContainerInstanceLongArnFormat => {
             (&["enabled"], "none: the long format is the only one, and `disabled` is answered as ECS does")
         }
-        SettingName::AwsvpcTrunking => (&["disabled", "enabled"], "none until `awsvpc` is built"),
+        SettingName::AwsvpcTrunking => {
+            (&["disabled", "enabled"], "none: a host has as many network interfaces as its tasks need")
+        }
         SettingName::FargateFIPSMode | SettingName::FargateEventWindows => {
             (&["disabled", "enabled"], NO_FARGATE)
         }

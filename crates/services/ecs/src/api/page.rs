@@ -27,9 +27,6 @@ pub fn nested() -> String {
             let what = match support {
                 members::Support::Built => continue,
                 members::Support::Values(values, why) => format!("only {}: {why}", values.join(", ")),
-                members::Support::NotRun(values, why) => {
-                    format!("{} can be registered, and its tasks are refused: {why}", values.join(", "))
-                }
                 members::Support::NoEffect(why) => format!("without effect: {why}"),
                 members::Support::Refused(why) => {
                     refused = Some(path);

@@ -1,6 +1,6 @@
 //! The rows of a cluster, by kind.
 
-use state::contract::{EventOut, SequenceRow};
+use state::contract::{EventOut, InterfaceWanted, SequenceRow};
 
 use super::rows::*;
 
@@ -20,6 +20,7 @@ state::rows! {
     "daemon-deployment" DaemonDeployment(DaemonDeploymentRow, (DaemonName, u64)): |row| (row.daemon.clone(), row.number),
     "task" Task(TaskRow, TaskId): |row| row.id,
     "kept-task" KeptTask(KeptTaskRow, TaskId): |row| row.task.id,
+    "interface-wanted" InterfaceWanted(InterfaceWanted, TaskId): |row| TaskId(row.task),
     "token" Token(TokenRow, String): |row| row.token.clone(),
     "event-out" EventOut(EventOut, u64): |row| row.sequence,
     "sequence" Sequence(SequenceRow, ()): |_row| (),

@@ -33,6 +33,7 @@ fn revision(service: &ServiceRow, of: &DeploymentRow) -> ServiceRevisionRow {
         task_definition: of.task_definition.clone(),
         launch_type: service.launch_type,
         capacity_provider_strategy: of.capacity_provider_strategy.clone(),
+        network: None,
         images: Vec::new(),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use state::contract::Alarms;
+use state::contract::{Alarms, Networks};
 
 use crate::account::Account;
 
@@ -17,6 +17,8 @@ pub struct Ports {
     pub lost_after_ms: Option<i64>,
     /// The alarms of its account and region.
     pub alarms: Arc<dyn Alarms>,
+    /// The networks of its account and region.
+    pub networks: Arc<dyn Networks>,
     /// Which STOPPED tasks are kept beyond the hour that the API shows them; `None` is none.
     pub keeps: Option<Keeps>,
 }

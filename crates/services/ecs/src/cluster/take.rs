@@ -129,6 +129,7 @@ impl Cluster {
         self.facets.task(old.as_deref(), Some(row));
         self.used_capacity.task(old.as_deref(), Some(row));
         self.provisioning.task(&row.id, Some(row));
+        self.interfaces.task(&row.id, Some(row));
         self.took_turn(old.as_deref(), Some(row));
         if old.as_ref().is_some_and(|old| old.counts_alike(row)) {
             return;
@@ -146,6 +147,7 @@ impl Cluster {
         self.facets.task(Some(&old), None);
         self.used_capacity.task(Some(&old), None);
         self.provisioning.task(id, None);
+        self.interfaces.task(id, None);
         self.took_turn(Some(&old), None);
         self.subtract(&old, &self.site(&old));
     }

@@ -130,6 +130,9 @@ impl Writes for Txn<'_> {
         }
         let row = Arc::new(row);
         self.record(Change::Put(Row::Task(row.clone())));
+        if !row.holds_interface() && self.state.interface_wanted(&row.id).is_some() {
+            self.delete(Key::InterfaceWanted(row.id));
+        }
         if let Some(host) = host.filter(|_| stopped) {
             let waiting = self.state.residents_waiting_on(&host);
             self.touch_residents(waiting, &host);
@@ -197,9 +200,9 @@ pub fn assigned<'a>(
     keys.iter().filter_map(move |key| match key {
         Key::Task(id) => {
             let row = after.task(id)?;
-            let told = before.task(id).map(|old| (old.instance, old.desired));
-            let instance = row.instance.filter(|_| told != Some((row.instance, row.desired)))?;
-            Some(instance)
+            let tell = |row: &TaskRow| row.instance.map(|host| (host, row.desired, row.is_for_agent()));
+            let told = before.task(id).and_then(|old| tell(old));
+            row.instance.filter(|_| told != tell(row))
         }
         Key::Instance(id) => {
             let inactive =

@@ -60,6 +60,7 @@ impl Row for ServiceRevisionRow {
         SMALL
             + names
             + strategy(&self.capacity_provider_strategy)
+            + network(self.network.as_deref())
             + self.images.iter().map(image).sum::<usize>()
     }
 }
@@ -96,7 +97,7 @@ impl Row for TaskSetRow {
         let texts = self.external_id.as_ref().map_or(0, String::len);
         let token = self.token.as_ref().map_or(0, |(token, digest)| token.len() + digest.len());
         let strategy = strategy(&self.capacity_provider_strategy);
-        SMALL + names + texts + token + strategy + tags(&self.tags)
+        SMALL + names + texts + token + strategy + network(self.network.as_deref()) + tags(&self.tags)
     }
 }
 
@@ -164,7 +165,17 @@ fn task(row: &TaskRow) -> usize {
         })
         + row.daemon.as_ref().map_or(0, |of| ELEMENT + of.name.0.len())
         + row.capacity_provider.as_ref().map_or(0, |name| name.len())
+        + row.attachment.as_deref().map_or(0, attachment)
         + tags(&row.tags)
+}
+
+fn attachment(row: &AttachmentRow) -> usize {
+    let interface = row.interface.as_ref().map_or(0, |of| SMALL + ELEMENT * of.groups.len());
+    2 * ELEMENT + row.id.len() + network(row.network.as_ref()) + interface
+}
+
+fn network(row: Option<&NetworkRow>) -> usize {
+    row.map_or(0, |row| ELEMENT * (1 + row.subnets.len() + row.security_groups.len()))
 }
 
 fn over(over: &ContainerOverride) -> usize {
@@ -192,6 +203,8 @@ fn service(row: &ServiceRow) -> usize {
         row.deployments.iter().map(|deployment| strategy(&deployment.capacity_provider_strategy));
     ROW + row.deployment_configuration.as_ref().map_or(0, course)
         + strategies.sum::<usize>()
+        + row.deployments.iter().map(|deployment| network(deployment.network.as_deref())).sum::<usize>()
+        + network(row.network.as_deref())
         + strategy(&row.capacity_provider_strategy)
         + placement(&row.placement_constraints)
         + ELEMENT * row.placement_strategy.len()

@@ -75,6 +75,11 @@ fn stopping(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     if let Some(stop) = &row.stop {
         told.because.push(format!("{}: {}", stop.code.as_str(), stop.reason));
     }
+    if row.last == TaskStatus::Deprovisioning {
+        told.because.push("nothing of it is left on its container instance".to_owned());
+        told.waits_for.push("its network interface to be removed".to_owned());
+        return;
+    }
     if away(look, row, told) {
         return;
     }
@@ -121,6 +126,9 @@ fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
     if row.instance.is_none() {
         return waiting(look, row, told);
     }
+    if row.last == TaskStatus::Provisioning {
+        return networking(row, told);
+    }
     if away(look, row, told) {
         return;
     }
@@ -147,6 +155,13 @@ fn coming(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
          held by a task that ends waits for them"
             .to_owned(),
     );
+}
+
+/// A task that has its place and waits for its interface.
+fn networking(row: &TaskRow, told: &mut Explanation) {
+    let subnet = row.attachment.as_ref().and_then(|attachment| attachment.subnet.as_deref());
+    told.because.push("it has a container instance, whose agent has not heard of it yet".to_owned());
+    told.waits_for.push(format!("a network interface in subnet {}", subnet.unwrap_or_default()));
 }
 
 /// A task that waits in PROVISIONING: for its turn, for room as its RunTask asked, or for its provider to grow.

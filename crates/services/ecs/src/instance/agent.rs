@@ -35,7 +35,8 @@ pub fn update_container_agent(
 }
 
 /// SubmitAttachmentStateChanges. Of what is not there any more, or never was, an agent is told that it was heard, as with
-/// tasks: it would repeat its report for ever otherwise. No attachment is made before `awsvpc` and EBS are built.
+/// tasks: it would repeat its report for ever otherwise. Those of tasks come with SubmitTaskStateChange; what is reported here is of
+/// container instances (trunk interfaces) and of EBS, of which none are made.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_SubmitAttachmentStateChanges.html>
 ///
 /// # Errors

@@ -179,9 +179,10 @@ pub fn give_up(txn: &mut Txn, id: &InstanceId) {
         let Some(task) = txn.state.task(&task).cloned() else { continue };
         let reason = "Container Instance Deregistration Forced by User".to_owned();
         let after = lifecycle::step(&task, &Happening::HostLost { reason }, txn.now());
-        txn.put_task(after.clone());
-        service::task_stopped(txn, &task, &after);
-        daemon::task_stopped(txn, &task, &after);
+        if after != *task {
+            txn.put_task(after.clone());
+            task::is_stopped(txn, &task, &after);
+        }
     }
 }
 
@@ -195,6 +196,11 @@ fn lost_at(txn: &Txn) -> Option<Timestamp> {
 pub fn due(txn: &mut Txn, id: &InstanceId) {
     match txn.state.instance(id) {
         Some(row) if row.forget_at.is_none() => lost(txn, id),
+        // What it had of a network is not gone yet: no row of a task names a host that is not there.
+        Some(row) if txn.state.tasks_on(id).next().is_some() => {
+            let forget_at = Some(txn.now().plus_millis(limits::INACTIVE_KEPT_MS));
+            txn.put_instance(InstanceRow { forget_at, ..row.as_ref().clone() });
+        }
         _ => txn.delete(Key::Instance(*id)),
     }
 }

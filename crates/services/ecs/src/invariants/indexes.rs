@@ -39,6 +39,11 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
             .provisioning_broken()
             .map(|is| format!("not those are PROVISIONING that are by their rows: {is}")),
     );
+    broken.extend(
+        state
+            .interfaces_broken()
+            .map(|is| format!("not those want an interface that do by their rows: {is}")),
+    );
     broken.extend(state.turns_broken().map(|is| format!("who has the turn of a startedBy is {is}")));
     broken.extend(
         state.waiting_broken().map(|is| format!("not those wait for room that do by their rows: {is}")),

@@ -8,7 +8,7 @@ use wire::{Timestamp, string_enum};
 
 use super::{
     CapacityProviderStrategyItem, DeploymentConfiguration, DeploymentLifecycleHookAction,
-    DeploymentLifecycleHookStage, LaunchType, ServiceName, TaskDefinitionId, is_nought,
+    DeploymentLifecycleHookStage, LaunchType, NetworkRow, ServiceName, TaskDefinitionId, is_nought,
 };
 
 /// Names a revision of a service by a number of 19 digits, and `ecs-svc/` with these the tasks of it that are there:
@@ -74,6 +74,9 @@ pub struct ServiceRevisionRow {
     /// None where the launch type counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// None where its tasks are not of mode `awsvpc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Box<NetworkRow>>,
     /// Of its task definition; none where that was not known any more.
     #[serde(default)]
     pub images: Vec<ContainerImage>,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
 use super::{
-    CapacityProviderStrategyItem, DeploymentId, InstanceId, ServiceDeploymentRow, ServiceName,
+    CapacityProviderStrategyItem, DeploymentId, InstanceId, NetworkRow, ServiceDeploymentRow, ServiceName,
     ServiceRevisionRow, TaskDefinitionId,
 };
 
@@ -34,6 +34,9 @@ pub struct DeploymentRow {
     /// Likewise; none where there is a launch type instead.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// Likewise; none where its tasks are not of mode `awsvpc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Box<NetworkRow>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub rollout: DeploymentRolloutState,

@@ -4,8 +4,9 @@ use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
 use super::{
-    DeploymentId, Desired, InstanceId, KeyValuePair, OfDaemon, PlacementConstraint, PlacementStrategy,
-    Resources, ServiceName, Tag, TaskDefinitionId, TaskId, TaskStatus, TransportProtocol, is_none, is_not,
+    AttachmentRow, DeploymentId, Desired, InstanceId, KeyValuePair, OfDaemon, PlacementConstraint,
+    PlacementStrategy, Resources, ServiceName, Tag, TaskDefinitionId, TaskId, TaskStatus, TransportProtocol,
+    is_none, is_not,
 };
 
 /// A container of a task.
@@ -61,6 +62,9 @@ pub struct TaskRow {
     /// Of one that is PROVISIONING.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub waits: Option<Box<WaitRow>>,
+    /// Its network interface, if it is of mode `awsvpc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attachment: Option<Box<AttachmentRow>>,
     pub launch_type: LaunchType,
     /// Whose container instances alone it may be on.
     #[serde(default, skip_serializing_if = "Option::is_none")]

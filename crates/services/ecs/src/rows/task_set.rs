@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 use wire::Timestamp;
 
-use super::{CapacityProviderStrategyItem, DeploymentId, LaunchType, ServiceName, Tag, TaskDefinitionId};
+use super::{
+    CapacityProviderStrategyItem, DeploymentId, LaunchType, NetworkRow, ServiceName, Tag, TaskDefinitionId,
+};
 
 /// A task set of a service. That it is PRIMARY, and what of it fails, stands among the deployments of its service, under
 /// its number.
@@ -19,6 +21,9 @@ pub struct TaskSetRow {
     /// None where the launch type counts.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub capacity_provider_strategy: Vec<CapacityProviderStrategyItem>,
+    /// None where its tasks are not of mode `awsvpc`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Box<NetworkRow>>,
     /// In percent of the service's desired count.
     pub scale: f64,
     /// It is deleted, and goes once it has no task any more.

@@ -16,7 +16,7 @@ use crate::{
         ServiceTokenRow, Txn, Writes,
     },
     convert::Stored,
-    limits, placement, tags,
+    limits, network, placement, tags,
     task::run,
 };
 
@@ -36,8 +36,11 @@ pub fn create_service(
         DeploymentControllerType::Ecs => Some(definition(txn, &request)?),
         DeploymentControllerType::External => None,
     };
+    let given = request.network_configuration.clone();
+    let network = definition.as_deref().map(|of| network::of_request(txn, of, given.as_ref())).transpose()?;
     let made_by = request.client_token.as_ref().map(|_| digest);
     let mut row = made(txn, name.clone(), request, definition.as_deref())?;
+    row.set_network(network.flatten());
     begin_history(txn, name, made_by);
     if definition.is_some() {
         deployment::begin(txn, &mut row);
@@ -92,6 +95,7 @@ fn made(
         launch_type: LaunchType::Ec2,
         has_no_launch_type: !capacity_provider_strategy.is_empty(),
         capacity_provider_strategy,
+        network: None,
         minimum_healthy_percent: percents.0,
         maximum_percent: percents.1,
         deployment_configuration,
@@ -149,9 +153,7 @@ fn begin_history(txn: &mut Txn, service: ServiceName, made_by: Option<String>) {
 fn definition(txn: &Txn, request: &ecs::CreateServiceRequest) -> Result<Arc<TaskDefinitionRow>, Error> {
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let named = named.ok_or_else(|| errors::invalid_parameter("TaskDefinition cannot be empty."))?;
-    let definition = run::active_definition(txn, named, errors::client)?;
-    run::network(&definition, request.network_configuration.is_some())?;
-    Ok(definition)
+    run::active_definition(txn, named, errors::client)
 }
 
 /// What is refused whatever the service runs, and who deploys it.

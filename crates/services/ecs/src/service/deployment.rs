@@ -37,6 +37,7 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
     let keeps = upkeep::at_first(service, newest, desired);
     let target = revision::make(txn, service);
     let primary = fresh(txn, target, service.task_definition.clone(), &service.capacity_provider_strategy);
+    let primary = DeploymentRow { network: service.network.clone(), ..primary };
     make_primary(service, primary);
     let before = txn.state.service_deployment(&service.name).map_or(0, |newest| newest.number);
     let course = configuration::course(service, |alarms| alarms::bake_minutes(txn, alarms));
@@ -201,7 +202,9 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
             let mut primary = match known {
                 Some(at) => service.deployments.remove(at),
                 None => {
-                    fresh(txn, to, candidate.task_definition.clone(), &candidate.capacity_provider_strategy)
+                    let strategy = &candidate.capacity_provider_strategy;
+                    let fresh = fresh(txn, to, candidate.task_definition.clone(), strategy);
+                    DeploymentRow { network: candidate.network.clone(), ..fresh }
                 }
             };
             primary.rollout = DeploymentRolloutState::InProgress;
@@ -210,6 +213,7 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
             primary.consecutive_failures = 0;
             service.task_definition = primary.task_definition.clone();
             service.capacity_provider_strategy.clone_from(&primary.capacity_provider_strategy);
+            service.set_network(primary.network.clone());
             service.completed = None;
             make_primary(service, primary);
         }
@@ -233,6 +237,7 @@ pub(super) fn fresh(
 ) -> DeploymentRow {
     DeploymentRow {
         capacity_provider_strategy: strategy.to_vec(),
+        network: None,
         rollout_reason: format!("ECS deployment {id} in progress."),
         id,
         primary: true,

@@ -69,6 +69,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         pending_count: Some(pending),
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
+        network_configuration: row.network.as_ref().map(|network| network.shown()),
         // Without a PRIMARY task set there is none.
         task_definition: Some(definition)
             .filter(|definition| !definition.family.is_empty())
@@ -80,7 +81,7 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         current_service_revisions: Some(current_revisions(&tally, ctx, cluster, row, deployments)),
         events: Some(state.service_events(&row.name).map(|row| event(row)).collect()),
         created_at: Some(row.created_at),
-        placement_constraints: Some(row.placement_constraints.shown()),
+        placement_constraints: Some(row.given_constraints().to_vec().shown()),
         placement_strategy: Some(row.placement_strategy.shown()),
         health_check_grace_period_seconds: Some(row.health_check_grace_period_seconds),
         scheduling_strategy: Some(match row.scheduling {
@@ -159,6 +160,7 @@ fn deployment(
         updated_at: Some(row.updated_at),
         launch_type: by_type.then(|| service.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
+        network_configuration: row.network.as_ref().map(|network| network.shown()),
         rollout_state: Some(row.rollout.shown()),
         rollout_state_reason: Some(row.rollout_reason.clone()),
         ..Default::default()

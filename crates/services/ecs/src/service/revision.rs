@@ -35,6 +35,7 @@ pub fn make(txn: &mut Txn, service: &ServiceRow) -> DeploymentId {
         task_definition: service.task_definition.clone(),
         launch_type: service.launch_type,
         capacity_provider_strategy: service.capacity_provider_strategy.clone(),
+        network: service.network.clone(),
         images,
     });
     id
@@ -90,6 +91,7 @@ fn shown(state: &Cluster, ctx: &Ctx, row: &ServiceRevisionRow) -> ecs::ServiceRe
         task_definition: Some(arn::task_definition(ctx, &definition.family, definition.revision)),
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
+        network_configuration: row.network.as_ref().map(|network| network.shown()),
         container_images: Some(images::shown(state, row)).filter(|images| !images.is_empty()),
         guard_duty_enabled: Some(false),
         created_at: Some(row.created_at),

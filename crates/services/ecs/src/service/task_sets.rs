@@ -56,7 +56,7 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
 fn added(txn: &Txn, set: &TaskSetRow) -> DeploymentRow {
     let fresh =
         super::deployment::fresh(txn, set.id, set.task_definition.clone(), &set.capacity_provider_strategy);
-    DeploymentRow { primary: false, ..fresh }
+    DeploymentRow { primary: false, network: set.network.clone(), ..fresh }
 }
 
 /// The ACTIVE service of task sets that a request names.

@@ -5,13 +5,18 @@ use wire::Error;
 
 use super::{configuration, create, deployment, describe, find_active, grace, rebalancing, task_sets};
 use crate::{
+    account::TaskDefinitionRow,
     capacity::wanted,
-    cluster::{CapacityProviderStrategyItem, DeploymentControllerType, Scheduling, ServiceRow, Txn, Writes},
+    cluster::{
+        CapacityProviderStrategyItem, DeploymentControllerType, NetworkRow, Scheduling, ServiceRow, Txn,
+        Writes,
+    },
     convert::Stored,
+    network,
     task::run,
 };
 
-/// Changes a service. A new task definition, or forceNewDeployment, begins a new deployment; another capacity provider
+/// Changes a service. A new task definition, another network or forceNewDeployment begins a new deployment; another capacity provider
 /// strategy has to come with the latter.
 pub fn update_service(
     txn: &mut Txn,
@@ -29,9 +34,7 @@ pub fn update_service(
         Some(named) => Some(run::active_definition(txn, named, errors::client)?),
         None => None,
     };
-    if let Some(definition) = &definition {
-        run::network(definition, request.network_configuration.is_some())?;
-    }
+    let network = network(txn, &row, definition.as_deref(), request.network_configuration.as_ref())?;
     if let Some(count) = request.desired_count {
         if count < 0 && !row.daemon() {
             return Err(errors::invalid_parameter("Task count can not be lesser than 0"));
@@ -49,6 +52,8 @@ pub fn update_service(
     configuration::check::early(row.deployment_configuration.as_ref(), row.minimum_healthy_percent)?;
     row.health_check_grace_period_seconds = grace::seconds(request.health_check_grace_period_seconds)?
         .unwrap_or(row.health_check_grace_period_seconds);
+    let networked = network != row.network;
+    row.set_network(None);
     row.placement_constraints = request.placement_constraints.stored().unwrap_or(row.placement_constraints);
     row.placement_strategy = request.placement_strategy.stored().unwrap_or(row.placement_strategy);
     row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);
@@ -67,13 +72,14 @@ pub fn update_service(
     check_placement(txn, &row)?;
     row.availability_zone_rebalancing =
         rebalancing::of_updated(request.availability_zone_rebalancing.stored(), &row)?;
+    row.set_network(network);
     let moved = definition.as_ref().is_some_and(|d| d.id() != row.task_definition);
     if let Some(definition) = definition {
         row.task_definition = definition.id();
     }
     let switched = task_sets::switch::to(txn, &mut row, controller)?;
     let deploys = controller == DeploymentControllerType::Ecs;
-    if deploys && (moved || switched || request.force_new_deployment == Some(true)) {
+    if deploys && (moved || switched || networked || request.force_new_deployment == Some(true)) {
         deployment::begin(txn, &mut row);
     } else if request.desired_count.is_some()
         && let Some(primary) = row.deployments.first_mut()
@@ -108,6 +114,21 @@ fn strategy(
              type.",
         )),
         default => Ok(default),
+    }
+}
+
+/// The network that a service is to have: as given, or what it has where nothing is said and its tasks are to have one.
+fn network(
+    txn: &Txn,
+    row: &ServiceRow,
+    definition: Option<&TaskDefinitionRow>,
+    given: Option<&ecs::NetworkConfiguration>,
+) -> Result<Option<Box<NetworkRow>>, Error> {
+    let standing = || txn.ports.account.task_definition(&row.task_definition).map(AsRef::as_ref);
+    let Some(definition) = definition.or_else(standing) else { return Ok(row.network.clone()) };
+    match (given, &row.network) {
+        (None, Some(has)) if network::is_own(definition) => Ok(Some(has.clone())),
+        _ => network::of_request(txn, definition, given),
     }
 }
 

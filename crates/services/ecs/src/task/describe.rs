@@ -8,7 +8,7 @@ use crate::{
     Ctx, arn,
     cluster::{Cluster, ContainerRow, HealthStatus, TaskId, TaskRow},
     convert::Shown,
-    instance, limits,
+    instance, limits, network,
 };
 
 /// Describes tasks; the ones that are not there are among the failures.
@@ -57,7 +57,7 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         _ => Connectivity::Disconnected,
     };
     ecs::Task {
-        attachments: Some(Vec::new()),
+        attachments: Some(network::attachments(row)),
         attributes: Some(host.map(|host| instance::architecture(host)).unwrap_or_default()),
         capacity_provider_name: row.capacity_provider.as_deref().map(str::to_owned),
         availability_zone: host.and_then(|host| instance::attribute(host, instance::ZONE)),
@@ -129,7 +129,7 @@ fn container(ctx: &Ctx, cluster: &str, task: &TaskRow, task_arn: &str, at: usize
         exit_code: row.exit_code,
         reason: row.reason.clone(),
         network_bindings: Some(row.network_bindings.shown()),
-        network_interfaces: Some(Vec::new()),
+        network_interfaces: Some(network::interfaces(task)),
         health_status: Some(row.health.shown()),
         cpu: Some(row.cpu.to_string()),
         memory: row.memory.map(|mib| mib.to_string()),

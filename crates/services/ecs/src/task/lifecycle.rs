@@ -2,10 +2,14 @@
 //! rises; what comes late, twice or out of order changes nothing that is already past.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
 
+use state::contract::Interface;
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ContainerRow, Desired, NetworkBinding, Stop, TaskRow, TaskStatus, TaskStopCode},
+    cluster::{
+        AttachmentRow, AttachmentStatus, ContainerRow, Desired, NetworkBinding, Stop, TaskRow, TaskStatus,
+        TaskStopCode,
+    },
     limits,
 };
 
@@ -20,6 +24,12 @@ pub enum Happening {
     NotProvisioned { reason: String },
     /// Its host is gone for good, and with it whatever ran there.
     HostLost { reason: String },
+    /// Its network interface is there.
+    InterfaceGiven(Box<Interface>),
+    /// It can have none: the code of EC2's error.
+    InterfaceRefused { code: String },
+    /// It has none any more.
+    InterfaceGone,
 }
 
 /// What an agent says of a task (`SubmitTaskStateChange`).
@@ -33,6 +43,8 @@ pub struct Report {
     pub pull_started_at: Option<Timestamp>,
     pub pull_stopped_at: Option<Timestamp>,
     pub execution_stopped_at: Option<Timestamp>,
+    /// Its network interface is attached.
+    pub attached: bool,
 }
 
 /// What an agent says of a container.
@@ -50,7 +62,9 @@ pub struct ContainerReport {
 /// The row after something happened at `now`.
 pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
     let mut next = task.clone();
-    if task.last == TaskStatus::Stopped {
+    // Of one that is only left to have its interface removed nobody else has anything to say.
+    let is_over = task.last == TaskStatus::Deprovisioning && !matches!(happening, Happening::InterfaceGone);
+    if task.last == TaskStatus::Stopped || is_over {
         return next;
     }
     match happening {
@@ -64,8 +78,42 @@ pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
             want_stopped(&mut next, TaskStopCode::TerminationNotice, reason, now);
             stopped(&mut next, now);
         }
+        Happening::InterfaceGiven(interface) => interface_given(&mut next, interface),
+        Happening::InterfaceRefused { code } => interface_refused(&mut next, code, now),
+        Happening::InterfaceGone => interface_gone(&mut next, now),
     }
     next
+}
+
+/// The interface is there: the task goes to its agent with it.
+fn interface_given(task: &mut TaskRow, interface: &Interface) {
+    let Some(attachment) = &mut task.attachment else { return };
+    if task.last == TaskStatus::Provisioning && attachment.subnet.is_some() {
+        attachment.interface = Some(interface.clone());
+        attachment.status = AttachmentStatus::Attaching;
+        task.last = TaskStatus::Pending;
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/failed-to-start-error.html>
+fn interface_refused(task: &mut TaskRow, code: &str, now: Timestamp) {
+    let Some(subnet) = task.attachment.as_ref().and_then(|attachment| attachment.subnet.as_ref()) else {
+        return;
+    };
+    if task.last != TaskStatus::Provisioning {
+        return;
+    }
+    let reason = format!(
+        "Unexpected EC2 error while attempting to Create Network Interface in subnet '{subnet}': {code}"
+    );
+    want_stopped(task, TaskStopCode::TaskFailedToStart, &reason, now);
+    stopped(task, now);
+}
+
+fn interface_gone(task: &mut TaskRow, now: Timestamp) {
+    if task.last == TaskStatus::Deprovisioning {
+        stopped(task, now);
+    }
 }
 
 fn reported(task: &mut TaskRow, report: &Report, now: Timestamp) {
@@ -75,6 +123,9 @@ fn reported(task: &mut TaskRow, report: &Report, now: Timestamp) {
         }
     }
     task.connectivity_at.get_or_insert(now);
+    if report.attached || report.status == Some(TaskStatus::Running) {
+        attached(task);
+    }
     task.pull_started_at = task.pull_started_at.or(report.pull_started_at);
     task.pull_stopped_at = task.pull_stopped_at.or(report.pull_stopped_at);
     match report.status {
@@ -93,6 +144,14 @@ fn reported(task: &mut TaskRow, report: &Report, now: Timestamp) {
                 want_stopped(task, TaskStopCode::EssentialContainerExited, &reason, now);
             }
         }
+    }
+}
+
+/// Its interface is where it belongs. An agent that says that the task runs says so too.
+fn attached(task: &mut TaskRow) {
+    let attachment = task.attachment.as_mut();
+    if let Some(attachment) = attachment.filter(|of| of.status == AttachmentStatus::Attaching) {
+        attachment.status = AttachmentStatus::Attached;
     }
 }
 
@@ -136,8 +195,10 @@ fn why_stopped(task: &TaskRow, said: &str) -> (TaskStopCode, String) {
 }
 
 fn stop_wanted(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
+    // No agent has heard of one that is PROVISIONING.
+    let is_unheard = task.instance.is_none() || task.last == TaskStatus::Provisioning;
     want_stopped(task, code, reason, now);
-    if task.instance.is_none() {
+    if is_unheard {
         stopped(task, now);
     }
 }
@@ -155,14 +216,28 @@ fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Times
     task.last = task.last.max(TaskStatus::Stopping);
 }
 
+/// Nothing of it is left on its host. What it has of a network goes first.
 fn stopped(task: &mut TaskRow, now: Timestamp) {
-    task.last = TaskStatus::Stopped;
     task.waits = None;
-    task.stopped_at = Some(now);
-    task.forget_at = Some(now.plus_millis(limits::STOPPED_TASK_KEPT_MS));
     for container in &mut task.containers {
         container.status = TaskStatus::Stopped;
     }
+    if detaches(task.attachment.as_deref_mut()) {
+        task.last = TaskStatus::Deprovisioning;
+        return;
+    }
+    task.last = TaskStatus::Stopped;
+    task.stopped_at = Some(now);
+    task.forget_at = Some(now.plus_millis(limits::STOPPED_TASK_KEPT_MS));
+}
+
+/// Whether an interface has to go first. It is DELETED when it had begun to, or was never asked for.
+fn detaches(attachment: Option<&mut AttachmentRow>) -> bool {
+    let Some(attachment) = attachment else { return false };
+    let begins = attachment.status < AttachmentStatus::Detaching && attachment.subnet.is_some();
+    attachment.network = None;
+    attachment.status = if begins { AttachmentStatus::Detaching } else { AttachmentStatus::Deleted };
+    begins
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use crate::{
     beyond,
     capacity::distribution,
     cluster::{InstanceId, Mark, TaskId, TaskRow, TaskStatus, Txn, WaitRow, Writes},
-    limits, placement, service,
+    limits, network, placement, task,
 };
 
 use super::{
@@ -93,8 +93,7 @@ fn fails(txn: &mut Txn, id: &TaskId, reason: &str) {
     let Some(task) = txn.state.task(id).cloned() else { return };
     let happening = Happening::NotProvisioned { reason: reason.to_owned() };
     let after = txn.put_task(lifecycle::step(&task, &happening, txn.now()));
-    service::task_stopped(txn, &task, &after);
-    txn.trim();
+    task::has_ended(txn, &task, &after);
 }
 
 /// How long it waits at the most, in milliseconds.
@@ -123,5 +122,6 @@ fn assign(txn: &mut Txn, id: &TaskId, host: InstanceId) {
     row.instance = Some(host);
     row.last = TaskStatus::Pending;
     row.waits = None;
+    network::on_host(txn, &mut row);
     txn.put_task(row);
 }

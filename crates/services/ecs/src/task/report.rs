@@ -15,7 +15,7 @@ use crate::{
     arn,
     cluster::{Desired, HealthStatus, InstanceId, TaskId, TaskRow, TaskStatus, Txn, Writes, tally::Standing},
     convert::Stored,
-    daemon, instance, service,
+    daemon, instance, network, service, task,
 };
 
 /// What health checks found, by task and container.
@@ -28,7 +28,14 @@ pub fn submit_task_state_change(
 ) -> Result<ecs::SubmitTaskStateChangeResponse, Error> {
     let id = named(txn, request.task.as_deref())?;
     let containers = request.containers.unwrap_or_default();
+    let changes = request.attachments.unwrap_or_default();
+    let attached = |change: &ecs::AttachmentStateChange| {
+        let row = id.and_then(|id| txn.state.task(&id));
+        change.status == "ATTACHED"
+            && row.is_some_and(|row| network::is_of(txn.ctx, row, &change.attachment_arn))
+    };
     let report = Report {
+        attached: changes.iter().any(attached),
         status: status(request.status.as_deref())?,
         reason: request.reason.unwrap_or_default(),
         containers: containers.into_iter().map(container).collect::<Result<_, _>>()?,
@@ -96,7 +103,8 @@ pub fn health(txn: &mut Txn, from: &InstanceId, mut verdicts: Verdicts) -> Verdi
 /// What is reported of a task counts if it comes from where the task runs: a report can end it.
 fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> {
     let Some(before) = id.and_then(|id| txn.state.task(&id)).cloned() else { return Ok(()) };
-    if before.is_provisioning() {
+    // No agent has heard of it.
+    if before.last == TaskStatus::Provisioning {
         return Ok(());
     }
     instance::may_speak(txn.state, txn.ctx, before.instance.as_ref())?;
@@ -104,17 +112,10 @@ fn take(txn: &mut Txn, id: Option<TaskId>, report: Report) -> Result<(), Error> 
     if after == *before {
         return Ok(());
     }
-    let freed = after.last == TaskStatus::Stopped && before.last != TaskStatus::Stopped;
     let after = txn.put_task(after);
     service::images::reported(txn, &before, &after);
-    if freed {
-        service::task_stopped(txn, &before, &after);
-        daemon::task_stopped(txn, &before, &after);
-        if let Some(host) = &after.instance {
-            txn.room_came(host);
-        }
-        txn.trim();
-    } else if after.last == TaskStatus::Running && before.last < TaskStatus::Running {
+    task::has_ended(txn, &before, &after);
+    if after.last == TaskStatus::Running && before.last < TaskStatus::Running {
         service::task_started(txn, &after);
     }
     Ok(())

@@ -18,12 +18,12 @@ use crate::{
     },
     cluster::{
         ContainerDefinition, ContainerRow, DeploymentId, Desired, Gpus, HealthStatus, InstanceId,
-        InstanceStatus, LaunchType, NetworkMode, OfDaemon, PlacementConstraint, PlacementStrategy, Resources,
+        InstanceStatus, LaunchType, NetworkRow, OfDaemon, PlacementConstraint, PlacementStrategy, Resources,
         ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow, TaskStatus, TokenRow, Txn,
         WaitRow, Writes,
     },
     convert::{Shown, Stored},
-    limits, placement, tags,
+    limits, network, placement, tags,
 };
 
 /// What a new task is made of, besides its definition.
@@ -38,6 +38,8 @@ pub struct Origin {
     pub overrides: TaskOverride,
     pub tags: Vec<Tag>,
     pub enable_execute_command: bool,
+    /// Of a task of mode `awsvpc`; of one of a service it is that of its deployment.
+    pub network: Option<Box<NetworkRow>>,
 }
 
 /// Starts up to ten tasks where there is room; the others are among the failures.
@@ -53,10 +55,11 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     }
     let strategy = wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy.clone())?;
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
-    network(&definition, request.network_configuration.is_some())?;
-    let origin = origin(txn, &definition, Given::of_run(&request))?;
+    let network = network::of_request(txn, &definition, request.network_configuration.as_ref())?;
+    let origin = Origin { network, ..origin(txn, &definition, Given::of_run(&request))? };
     let wishes = Wishes::of(request.tags.as_deref().unwrap_or_default(), origin.started_by.as_deref())?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
+    let constraints = network::constrained(constraints, origin.network.as_deref());
     let order = request.placement_strategy.unwrap_or_default().stored();
     let wanted =
         placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &order)?;
@@ -106,9 +109,10 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
         return Err(errors::invalid_parameter("Container instances cannot have more than 10 elements."));
     }
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
-    network(&definition, request.network_configuration.is_some())?;
-    let origin = origin(txn, &definition, Given::of_start(&request))?;
-    let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &[], &[])?;
+    let network = network::of_request(txn, &definition, request.network_configuration.as_ref())?;
+    let origin = Origin { network, ..origin(txn, &definition, Given::of_start(&request))? };
+    let constraints = network::constrained(Vec::new(), origin.network.as_deref());
+    let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &[])?;
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
     for named in &request.container_instances {
         let cluster = txn.state.row.name.clone();
@@ -135,7 +139,8 @@ pub fn start(
 ) -> Arc<TaskRow> {
     let mut needs = definition.needs(&origin.overrides);
     needs.resources.gpus = free_gpus(txn, &instance).iter().take(needs.gpus).cloned().collect();
-    let row = TaskRow { instance: Some(instance), ..made(txn, definition, origin, needs.resources) };
+    let mut row = TaskRow { instance: Some(instance), ..made(txn, definition, origin, needs.resources) };
+    network::on_host(txn, &mut row);
     txn.put_task(row)
 }
 
@@ -182,6 +187,7 @@ pub fn begin(
 fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Resources) -> TaskRow {
     let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
+    let attachment = network::attachment(txn, definition, &origin);
     TaskRow {
         id: TaskId(txn.ids.id_at(txn.now())),
         task_definition: definition.id(),
@@ -191,6 +197,7 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
         started_by: origin.started_by,
         instance: None,
         waits: None,
+        attachment,
         launch_type: LaunchType::Ec2,
         capacity_provider: origin.capacity_provider,
         desired: Desired::Running,
@@ -353,26 +360,6 @@ pub fn launch_type(given: Option<ecs::LaunchType>) -> Result<(), Error> {
             "launchType {} is not built yet; use EC2. See docs/support.md.",
             other.as_str()
         ))),
-    }
-}
-
-/// Whether tasks of a definition can have the network that a request asks for, or does not.
-///
-/// # Errors
-/// `InvalidParameterException` where definition and request disagree, `UnsupportedFeatureException` for `awsvpc`.
-pub fn network(definition: &TaskDefinitionRow, given: bool) -> Result<(), Error> {
-    match (definition.registered.network_mode, given) {
-        (Some(NetworkMode::Awsvpc), false) => Err(errors::invalid_parameter(
-            "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
-        )),
-        (Some(NetworkMode::Awsvpc), true) => Err(errors::unsupported_feature(
-            "tasks of networkMode awsvpc are not built yet; register a revision with bridge, host or none. See \
-             docs/support.md.",
-        )),
-        (_, true) => Err(errors::invalid_parameter(
-            "Network Configuration is not valid for the given networkMode of this task definition.",
-        )),
-        (_, false) => Ok(()),
     }
 }
 

@@ -176,6 +176,7 @@ fn a_change_of_a_service_of_version_1_takes_all_of_it_along() {
         let mut disk = disk(&world.state);
         let before = read(&disk);
         let ports = Ports {
+            networks: Arc::new(state::contract::NoNetworks),
             account: Arc::new(world.account.clone()),
             listened: true,
             lost_after_ms: None,

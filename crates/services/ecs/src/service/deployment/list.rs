@@ -1,7 +1,7 @@
 //! ListServiceDeployments.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ListServiceDeployments.html>
 
-use ecs_model::{self as ecs, errors};
+use ecs_model as ecs;
 use wire::Error;
 
 use super::named;

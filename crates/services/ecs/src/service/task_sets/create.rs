@@ -8,7 +8,7 @@ use crate::{
     capacity::wanted,
     cluster::{DeploymentId, LaunchType, ServiceRow, TaskSetRow, Txn, Writes},
     convert::Stored,
-    limits, tags,
+    limits, network, tags,
     task::run,
 };
 
@@ -35,7 +35,7 @@ pub fn create_task_set(
     }
     let strategy = wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?;
     let definition = run::active_definition(txn, &request.task_definition, errors::client)?;
-    run::network(&definition, request.network_configuration.is_some())?;
+    let network = network::of_request(txn, &definition, request.network_configuration.as_ref())?;
     super::super::create::check_placement(
         service.scheduling,
         Some(&definition),
@@ -52,6 +52,7 @@ pub fn create_task_set(
         task_definition: definition.id(),
         launch_type: LaunchType::Ec2,
         capacity_provider_strategy: strategy,
+        network,
         scale,
         draining: false,
         steady: false,

@@ -83,6 +83,7 @@ pub fn shown(
         updated_at: Some(row.updated_at),
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
+        network_configuration: row.network.as_ref().map(|network| network.shown()),
         load_balancers: Some(Vec::new()),
         service_registries: Some(Vec::new()),
         scale: Some(ecs::Scale { value: Some(row.scale), unit: Some(ecs::ScaleUnit::Percent) }),

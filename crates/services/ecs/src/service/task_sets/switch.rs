@@ -56,6 +56,7 @@ fn to_external(txn: &mut Txn, service: &mut ServiceRow) -> Result<(), Error> {
             task_definition: deployment.task_definition.clone(),
             launch_type: service.launch_type,
             capacity_provider_strategy: deployment.capacity_provider_strategy.clone(),
+            network: deployment.network.clone(),
             scale: 100.0,
             draining: false,
             steady: false,
@@ -86,6 +87,7 @@ fn to_ecs(txn: &mut Txn, service: &mut ServiceRow) -> Result<(), Error> {
         if txn.state.revision(&service.name, set.id).is_none() {
             txn.put(ServiceRevisionRow {
                 capacity_provider_strategy: set.capacity_provider_strategy.clone(),
+                network: set.network.clone(),
                 service: service.name.clone(),
                 id: set.id,
                 created_at: set.created_at,

@@ -37,6 +37,7 @@ fn pending() -> TaskRow {
         started_by: None,
         instance: Some(InstanceId(crate::testing::id("i"))),
         waits: None,
+        attachment: None,
         launch_type: LaunchType::Ec2,
         daemon: None,
         capacity_provider: None,

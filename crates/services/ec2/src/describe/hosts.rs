@@ -1,0 +1,97 @@
+//! What is to hold on a host for the network interfaces of its tasks.
+
+use std::sync::Arc;
+
+use state::{
+    Delta, Id128,
+    contract::{HostInterface, HostNetwork, Peer as Whom, Rule, Rules},
+};
+
+use super::interfaces::egress;
+use crate::{
+    Ec2, Key,
+    rows::{GroupId, InterfaceRow, Peer, RuleRow, SubnetRow, VpcId},
+};
+
+/// All that is to hold for the interfaces of these tasks of a sender. Costs by what it says: members of security groups are
+/// shared with the state.
+pub fn on_host(state: &Ec2, sender: &str, tasks: &[Id128]) -> HostNetwork {
+    let mut host = HostNetwork::default();
+    let mut named: Vec<GroupId> = Vec::new();
+    for row in tasks.iter().filter_map(|task| state.interface_of(sender, *task)) {
+        let (Some(vpc), Some(subnet)) = (state.vpc(row.vpc), state.subnet(row.subnet)) else { continue };
+        host.vpcs.entry(vpc.id.to_string()).or_insert_with(|| vec![vpc.cidr.to_string()]);
+        let groups: Vec<String> = row.groups.iter().map(ToString::to_string).collect();
+        for (id, text) in row.groups.iter().zip(&groups) {
+            if !host.rules.contains_key(text) {
+                let (rules, whom) = rules(state, *id);
+                host.rules.insert(text.clone(), Arc::new(rules));
+                named.extend(whom);
+            }
+        }
+        let interface = HostInterface { groups, egress: egress(state, subnet, vpc) };
+        host.interfaces.insert(row.id.to_string(), interface);
+    }
+    for id in named {
+        host.members.entry(id.to_string()).or_insert_with(|| state.members_of(id));
+    }
+    host
+}
+
+/// The rules of a security group, and the groups that they name.
+fn rules(state: &Ec2, group: GroupId) -> (Rules, Vec<GroupId>) {
+    let (mut rules, mut named) = (Rules::default(), Vec::new());
+    for row in state.rules_of(group) {
+        if let Peer::Group(other) = row.peer {
+            named.push(other);
+        }
+        let of = if row.egress { &mut rules.egress } else { &mut rules.ingress };
+        of.push(rule(row));
+    }
+    (rules, named)
+}
+
+fn rule(row: &RuleRow) -> Rule {
+    Rule {
+        protocol: row.protocol.0,
+        ports: row.ports.map(|ports| (ports.0, ports.1)),
+        peer: match row.peer {
+            Peer::V4(block) => Whom::Block(block.to_string()),
+            Peer::V6(block) => Whom::Block(block.to_string()),
+            Peer::Group(group) => Whom::Group(group.to_string()),
+        },
+    }
+}
+
+/// The identifiers of which a commit may have changed something that is to hold on hosts. Whatever may change a way out of a
+/// VPC touches the VPC.
+pub fn touched(delta: &Delta<Ec2>) -> Vec<String> {
+    let mut ids = Vec::new();
+    for key in delta.keys {
+        let both = [delta.before, delta.after];
+        let vpc = |vpc: Option<VpcId>| vpc.map(|vpc| vpc.to_string());
+        match key {
+            Key::Rule(id) => ids.extend(both.iter().filter_map(|of| Some(of.rule(*id)?.group.to_string()))),
+            Key::Group(id) => ids.push(id.to_string()),
+            Key::Interface(id) => {
+                let rows = both.iter().filter_map(|of| of.interface(*id));
+                let groups =
+                    |row: &Arc<InterfaceRow>| row.groups.iter().map(ToString::to_string).collect::<Vec<_>>();
+                ids.extend(rows.flat_map(groups));
+                ids.push(id.to_string());
+            }
+            Key::Vpc(id) => ids.push(id.to_string()),
+            Key::Subnet(id) => {
+                let of = |of: &&Ec2| of.subnet(*id).map(|row: &Arc<SubnetRow>| row.vpc);
+                ids.extend(both.iter().filter_map(|one| vpc(of(one))));
+            }
+            Key::Table(id) => ids.extend(both.iter().filter_map(|of| vpc(of.table(*id).map(|row| row.vpc)))),
+            Key::Nat(id) => ids.extend(both.iter().filter_map(|of| vpc(of.nat(*id).map(|row| row.vpc)))),
+            Key::Seed(()) | Key::Gateway(_) | Key::Address(_) | Key::Acl(_) | Key::Token(_) | Key::Tag(_) => {
+            }
+        }
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
