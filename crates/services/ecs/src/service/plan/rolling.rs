@@ -134,14 +134,15 @@ fn by_strategy(view: &View, standings: &[Standing], wanted: usize, gone: &[Place
     chosen
 }
 
-/// The tasks to stop: of each kind the newest that is not protected; of current ones of one revision as the strategy distributes
-/// them, or of the zone that has the most.
+/// The tasks to stop: of each kind the newest that is not protected, of outdated ones those first that are to be replaced
+/// whatever their revision; of current ones of one revision as the strategy distributes them, or of the zone that has the most.
 fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, most: usize) -> Vec<Place> {
     let mut chosen = Vec::new();
     for (current, health) in [(true, stop.current), (false, stop.outdated)] {
         let of_one = current && !view.keeps;
         for (healthy, wanted) in [(false, health.not_healthy), (true, health.healthy)] {
             let wanted = usize::try_from(wanted).unwrap_or(0).min(most - chosen.len());
+            let before = chosen.len();
             if of_one && !view.primary.capacity_provider_strategy.is_empty() {
                 let standings: &[Standing] = match healthy {
                     true => &[Standing::Healthy],
@@ -157,14 +158,19 @@ fn chosen(view: &View, which: &impl Fn(&DeploymentId) -> bool, stop: &Tasks, mos
                 chosen.extend(zones::fullest_first(zones, wanted).into_iter().map(|(_, place)| place));
                 continue;
             }
-            chosen.extend(view.tally.newest(wanted, |deployment, class| {
-                which(deployment)
-                    && is_current(view, deployment, class) == current
-                    && (class.standing == Standing::Healthy) == healthy
-                    && !is_late(class)
-                    && !is_upheld(view, deployment, class)
-                    && !class.is_protected
-            }));
+            // Those whose place others have taken go before those that are as good as new.
+            for stays in [false, true] {
+                let left = wanted - (chosen.len() - before);
+                chosen.extend(view.tally.newest(left, |deployment, class| {
+                    which(deployment)
+                        && class.stays() == stays
+                        && is_current(view, deployment, class) == current
+                        && (class.standing == Standing::Healthy) == healthy
+                        && !is_late(class)
+                        && !is_upheld(view, deployment, class)
+                        && !class.is_protected
+                }));
+            }
         }
     }
     chosen
