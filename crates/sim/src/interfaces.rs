@@ -22,12 +22,26 @@ use wire::Error;
 
 use crate::{
     breaks::Break,
-    server::{CLUSTER, Server, place},
+    server::{ACCOUNT, CLUSTER, REGION, Server, place},
     world::World,
 };
 
 /// What tasks were assigned with: by task, the VPC and the address there.
 pub type Assigned = BTreeMap<String, (String, Ipv4Addr)>;
+
+/// The subnets of the default VPC, one of each zone: they follow from the names of account and region.
+pub fn subnets() -> Vec<String> {
+    let ctx = ec2::Ctx {
+        now: wire::Timestamp(0),
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        partition: "aws".into(),
+        caller_arn: "".into(),
+        agent: None,
+    };
+    let state = ec2::Ec2::default();
+    ec2::seed::seen(&state, &ctx).subnets().keys().map(ToString::to_string).collect()
+}
 
 /// What makes interfaces, and loses its way where a bug has it so.
 pub struct Carried {
@@ -100,6 +114,7 @@ pub fn without_network(world: &World, assignment: &acs::Task) -> acs::Task {
         None => world.fail(format!("task {id} is assigned without its interface")),
     }
     task.network_mode = Some("bridge".to_owned());
+    task.elastic_network_interfaces.clear();
     for container in &mut task.containers {
         let config = container.docker_config.as_mut().and_then(|config| config.host_config.as_mut());
         if let Some(text) = config {

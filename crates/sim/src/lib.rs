@@ -35,4 +35,5 @@ mod world;
 
 pub use breaks::Break;
 pub use history::{Failure, Options, Outcome, run};
+pub use interfaces::subnets;
 pub use many::{Amount, jobs, many};

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use self::definitions::{FAMILIES, definition};
 use crate::{
+    interfaces,
     network::{As, Failed, Node, call},
     record::{Makes, Thing},
     server::{ACCOUNT, REGION},
@@ -192,23 +193,13 @@ impl User {
         format!("{family}:{}", self.world.range(1, 2))
     }
 
-    /// Has what is of a definition with a network of its own be in subnets of every zone: those of the default VPC, which follow
-    /// from the names of account and region.
+    /// Has what is of a definition with a network of its own be in subnets of every zone.
     fn in_subnets(&self, input: &mut Value) {
         let is_net = input["taskDefinition"].as_str().is_some_and(|named| named.starts_with("net:"));
         if !is_net {
             return;
         }
-        let ctx = ec2::Ctx {
-            now: self.world.now(),
-            account: ACCOUNT.into(),
-            region: REGION.into(),
-            partition: "aws".into(),
-            caller_arn: "".into(),
-            agent: None,
-        };
-        let state = ec2::seed::seen(&ec2::Ec2::default(), &ctx).into_owned();
-        let subnets: Vec<String> = state.subnets().keys().map(ToString::to_string).collect();
+        let subnets = interfaces::subnets();
         input["networkConfiguration"] = json!({"awsvpcConfiguration": {"subnets": subnets}});
     }
 

@@ -3,6 +3,8 @@
 // The lint's exception for tests does not reach the helpers of an integration test.
 #![allow(clippy::unwrap_used)]
 
+#[path = "it/networks.rs"]
+mod networks;
 #[path = "it/scenarios.rs"]
 mod scenarios;
 

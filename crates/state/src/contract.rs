@@ -16,8 +16,8 @@ pub use alarms::{AlarmState, AlarmValue, Alarms, NoAlarms};
 pub use bus::{Bus, Filter};
 pub use hosts::{HostInterface, HostNetwork, Peer, Rule, Rules, changes};
 pub use interfaces::{
-    Egress, Given, Interface, InterfaceWanted, Interfaces, Network, Networks, NoNetworks, NotANetwork, Want,
-    Wants,
+    Egress, Given, Has, Interface, InterfaceWanted, Interfaces, Network, Networks, NoNetworks, NotANetwork,
+    Want, Wants,
 };
 pub use outgoing::{Event, Outgoing, SequenceRow, Tells, forget, tell};
 

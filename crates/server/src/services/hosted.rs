@@ -65,8 +65,10 @@ pub struct Hosting<D: Api> {
     hosted: Arc<Hosted<D>>,
     sends: Option<Outgoing<D>>,
     as_bus: Option<AsBus<D>>,
-    vpcs: Option<fn(&Arc<Hosted<D>>) -> Arc<dyn Vpcs>>,
+    vpcs: Option<MakeVpcs<D>>,
 }
+
+type MakeVpcs<D> = fn(&Arc<Hosted<D>>) -> Arc<dyn Vpcs>;
 
 /// What a domain with an outbox has besides.
 struct Outgoing<D: Domain> {

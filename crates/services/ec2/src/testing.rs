@@ -119,6 +119,7 @@ impl World {
             description: format!("arn:aws:ecs:us-east-1:000000000000:attachment/{task}"),
             instance: Some("i-00000000000000001".to_owned()),
             tags: vec![("aws:ecs:clusterName".to_owned(), "c".to_owned())],
+            has: None,
         };
         (Id128(task), Some(Arc::new(wanted)))
     }

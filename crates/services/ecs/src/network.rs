@@ -216,6 +216,7 @@ pub fn on_host(txn: &mut Txn, row: &mut TaskRow) {
         description: arn::attachment(txn.ctx, &attachment.id),
         instance: host.and_then(|host| host.ec2_instance_id.clone()),
         tags: managed.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect(),
+        has: None,
     };
     txn.put(wanted);
 }

@@ -27,6 +27,17 @@ pub struct InterfaceWanted {
     /// Its tags: key and value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
+    /// The interface that the task has, once it has one: if it is not there any more, it is made again as it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub has: Option<Has>,
+}
+
+/// Which interface a task has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Has {
+    /// Its identifier.
+    pub id: String,
+    pub address: Ipv4Addr,
 }
 
 impl Row for InterfaceWanted {
@@ -34,7 +45,8 @@ impl Row for InterfaceWanted {
         let groups: usize = self.groups.iter().map(|group| group.len() + 4).sum();
         let tags: usize = self.tags.iter().map(|(key, value)| 2 * (key.len() + value.len()) + 8).sum();
         let instance = self.instance.as_ref().map_or(0, String::len);
-        256 + self.subnet.len() + groups + self.description.len() + instance + tags
+        let has = self.has.as_ref().map_or(0, |has| 64 + has.id.len());
+        256 + has + self.subnet.len() + groups + self.description.len() + instance + tags
     }
 }
 
@@ -177,7 +189,7 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_stored_as_it_was_in_version_1() {
-        let golden = r#"{"v":1,"row":{"task":"0000000000000000000000000000002a","subnet":"subnet-00000000000000001","groups":["sg-00000000000000002"],"description":"arn:aws:ecs:us-east-1:000000000000:attachment/a","instance":"i-00000000000000003","tags":[["k","v"]]}}"#;
+        let golden = r#"{"v":1,"row":{"task":"0000000000000000000000000000002a","subnet":"subnet-00000000000000001","groups":["sg-00000000000000002"],"description":"arn:aws:ecs:us-east-1:000000000000:attachment/a","instance":"i-00000000000000003","tags":[["k","v"]],"has":{"id":"eni-00000000000000004","address":"10.0.0.4"}}}"#;
         let row: InterfaceWanted = crate::row::decode(golden.as_bytes()).unwrap();
         assert_eq!((row.task, row.groups.len(), row.tags.len()), (Id128(42), 1, 1));
         assert_eq!(String::from_utf8(crate::row::encode(&row)).unwrap(), golden);

@@ -208,6 +208,7 @@ fn want(task: u128, subnet: &str) -> InterfaceWanted {
         description: String::new(),
         instance: None,
         tags: Vec::new(),
+        has: None,
     }
 }
 

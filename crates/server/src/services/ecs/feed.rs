@@ -77,6 +77,8 @@ impl Feed {
 
     /// Compares what the host was told with what is to hold now.
     fn renew(&mut self) {
+        // Before the look, so nothing that changes meanwhile is missed.
+        self.touched = self.touched.take().or_else(|| self.vpcs.touched(&self.place));
         let tasks: Vec<Id128> = self.tasks.iter().copied().collect();
         let Some(now) = self.vpcs.on_host(&self.place, &self.cluster, &tasks) else { return };
         let messages = parts::messages(self.told.as_ref(), &now, &mut self.sequence);

@@ -12,6 +12,7 @@ use store::{Store, memory::Memory};
 mod capacity;
 mod clusters;
 mod damage;
+mod networks;
 mod table;
 
 use super::*;

@@ -1,11 +1,11 @@
 //! Network interfaces of tasks: EC2's side of `state::contract::Interfaces`. Nobody calls this by the API; whoever wants
 //! interfaces says which, as often as it likes, and the same comes of it.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use state::{
     Delta, Id128,
-    contract::{Given, HostNetwork, InterfaceWanted, Interfaces, Network, NotANetwork, Want},
+    contract::{Given, Has, HostNetwork, InterfaceWanted, Interfaces, Network, NotANetwork, Want},
 };
 use wire::Error;
 
@@ -14,6 +14,7 @@ use crate::{
     Ctx, Ec2, Txn, describe, limits, refuse,
     rows::*,
     seed::{plant, seen},
+    state::Named,
     table::Key,
 };
 
@@ -69,10 +70,16 @@ fn make(txn: &mut Txn, sender: &str, wanted: &InterfaceWanted) -> Result<Arc<Int
     if txn.state.interfaces().len() >= limits::INTERFACES {
         return Err(refuse::limit("NetworkInterfaceLimitExceeded", "network interfaces"));
     }
-    let place = txn.ids.below(usize::try_from(subnet.cidr.size()).unwrap_or(usize::MAX));
-    let address = txn.state.free_address(&subnet, place).ok_or_else(|| refuse::no_address(subnet.id))?;
+    let (id, address) = match &wanted.has {
+        Some(has) => as_it_was(txn, &subnet, has)?,
+        None => {
+            let place = txn.ids.below(usize::try_from(subnet.cidr.size()).unwrap_or(usize::MAX));
+            let free = txn.state.free_address(&subnet, place).ok_or_else(|| refuse::no_address(subnet.id))?;
+            (InterfaceId(txn.ids.seed()), free)
+        }
+    };
     let row = InterfaceRow {
-        id: InterfaceId(txn.ids.seed()),
+        id,
         vpc: subnet.vpc,
         subnet: subnet.id,
         address,
@@ -87,6 +94,20 @@ fn make(txn: &mut Txn, sender: &str, wanted: &InterfaceWanted) -> Result<Arc<Int
     txn.put(row.clone());
     tags::put(txn, row.id, wanted.tags.iter().cloned().collect());
     Ok(Arc::new(row))
+}
+
+/// The identifier and the address of an interface whose row was lost, while its task goes on to have it.
+fn as_it_was(txn: &Txn, subnet: &SubnetRow, has: &Has) -> Result<(InterfaceId, Ipv4Addr), Error> {
+    let id: InterfaceId = has.id.parse().map_err(|_| InterfaceId::missing(&has.id))?;
+    let (first, last) = subnet.usable();
+    let is_in = (first..=last).contains(&has.address.into());
+    match is_in && !txn.state.is_taken(subnet.id, has.address) && txn.state.interface(id).is_none() {
+        true => Ok((id, has.address)),
+        false => {
+            let message = format!("Address {} is in use.", has.address);
+            Err(refuse::with("InvalidIPAddress.InUse", message))
+        }
+    }
 }
 
 fn groups(txn: &Txn, subnet: &SubnetRow, named: &[String]) -> Result<Vec<GroupId>, Error> {

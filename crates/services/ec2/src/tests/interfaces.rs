@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::IpAddr};
 use serde_json::{Value, json};
 use state::{
     Delta, Id128,
-    contract::{Egress, Given, Interfaces, Network, NotANetwork, Peer, Rule},
+    contract::{Egress, Given, Has, InterfaceWanted, Interfaces, Network, NotANetwork, Peer, Rule},
 };
 
 use crate::{
@@ -76,7 +76,7 @@ fn no_interface_is_where_it_cannot_be() {
     let mut none = World::want(9, &subnet, &group);
     none.1 = none.1.map(|wanted| {
         let wanted = wanted.as_ref().clone();
-        state::contract::InterfaceWanted { groups: Vec::new(), ..wanted }.into()
+        InterfaceWanted { groups: Vec::new(), ..wanted }.into()
     });
     for (want, code) in [
         (World::want(1, "subnet-0", &group), "InvalidSubnetID.NotFound"),
@@ -84,7 +84,7 @@ fn no_interface_is_where_it_cannot_be() {
         (World::want(1, &subnet, &foreign), "InvalidParameter"),
         (none, "MissingParameter"),
     ] {
-        let given = world.bring(&[want.clone()]).remove(0);
+        let given = world.bring(std::slice::from_ref(&want)).remove(0);
         assert!(matches!(&given, Given::Refused { code: is, .. } if is == code), "{want:?}: {given:?}");
     }
     assert!(world.state.interfaces().is_empty());
@@ -221,7 +221,7 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
         host.members[&peers].iter().copied().collect::<Vec<_>>(),
         [IpAddr::from(far.address.unwrap())]
     );
-    assert!(host.names(&[peers.clone()]) && !host.names(&[far.id]));
+    assert!(host.names(std::slice::from_ref(&peers)) && !host.names(&[far.id]));
     assert_eq!(world.state.on_host("d", &[Id128(1)]), Default::default());
     // A way out is that of the subnet's routes.
     let address = text(&world.ok("AllocateAddress", json!({}))["AllocationId"]);
@@ -248,12 +248,30 @@ fn what_may_matter_to_hosts_is_told_of_each_commit() {
     let key = Key::Interface(given.id.parse().unwrap());
     let mut both = vec![given.id.clone(), group.clone()];
     both.sort();
-    assert_eq!(touched(&before, &world.state, &[key.clone()]), both);
+    assert_eq!(touched(&before, &world.state, std::slice::from_ref(&key)), both);
     let before = world.state.clone();
     world.bring(&[(Id128(1), None)]);
     assert_eq!(touched(&before, &world.state, &[key]), both);
     let rule = world.state.rules_of(group.parse().unwrap()).next().unwrap().id;
-    assert_eq!(touched(&world.state, &world.state, &[Key::Rule(rule)]), [group.clone()]);
+    assert_eq!(touched(&world.state, &world.state, &[Key::Rule(rule)]), [group]);
     assert_eq!(touched(&world.state, &world.state, &[Key::Subnet(subnet.parse().unwrap())]), [vpc]);
     assert_eq!(touched(&world.state, &world.state, &[Key::Seed(())]), Vec::<String>::new());
+}
+
+/// A row that could not be read is set aside: the task has its interface all the same, and nobody else its address.
+#[test]
+fn an_interface_that_was_lost_is_made_again_as_it_was() {
+    let (mut world, _, subnet, group) = network();
+    let given = world.given(World::want(1, &subnet, &group));
+    let has = Has { id: given.id.clone(), address: given.address.unwrap() };
+    let wants = |task: u128| {
+        let (task, wanted) = World::want(task, &subnet, &group);
+        let wanted = InterfaceWanted { has: Some(has.clone()), ..wanted.unwrap().as_ref().clone() };
+        (task, Some(wanted.into()))
+    };
+    world.bring(&[(Id128(1), None)]);
+    assert_eq!(world.given(wants(1)), given);
+    assert_eq!(world.given(wants(1)), given, "whenever it is asked for");
+    let twice = world.bring(&[wants(2)]).remove(0);
+    assert!(matches!(&twice, Given::Refused { code, .. } if code == "InvalidIPAddress.InUse"), "{twice:?}");
 }

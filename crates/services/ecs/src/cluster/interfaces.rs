@@ -6,7 +6,7 @@ use std::sync::Arc;
 use imbl::{OrdMap, OrdSet};
 use state::{
     Id128,
-    contract::{Given, InterfaceWanted, Wants},
+    contract::{Given, Has, InterfaceWanted, Wants},
 };
 
 use super::{Cluster, Key, Row, Txn, Writes, rows::*};
@@ -95,10 +95,24 @@ impl Wants for Cluster {
             let after = lifecycle::step(&before, &happening, txn.now());
             if after != *before {
                 let after = txn.put_task(after);
+                has(txn, &after);
                 task::has_ended(txn, &before, &after);
             }
         }
         told.collect()
+    }
+}
+
+/// Says of the interface that a task wants which one it has.
+fn has(txn: &mut Txn, task: &TaskRow) {
+    let Some(wanted) = txn.state.interface_wanted(&task.id).filter(|wanted| wanted.has.is_none()).cloned()
+    else {
+        return;
+    };
+    let interface = task.attachment.as_ref().and_then(|attachment| attachment.interface.as_ref());
+    if let Some((interface, address)) = interface.and_then(|of| Some((of, of.address?))) {
+        let has = Some(Has { id: interface.id.clone(), address });
+        txn.put(InterfaceWanted { has, ..wanted.as_ref().clone() });
     }
 }
 

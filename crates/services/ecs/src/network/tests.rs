@@ -94,6 +94,8 @@ fn a_task_comes_to_its_interface_in_the_order_of_ecs() {
     assert_eq!(statuses(&world, &id), are("PROVISIONING", "PRECREATED"));
     world.ferry(None);
     assert_eq!(statuses(&world, &id), are("PENDING", "ATTACHING"));
+    let has = world.state.interface_wanted(&TaskId::parse(&id).unwrap()).unwrap().has.clone().unwrap();
+    assert_eq!((has.id.as_str(), has.address), ("eni-4", [10, 0, 1, 4].into()));
     let all = ["subnetId", "networkInterfaceId", "macAddress", "privateDnsName", "privateIPv4Address"];
     assert_eq!(details(&world, &id), all);
     assert!(row(&world, &id).is_for_agent());

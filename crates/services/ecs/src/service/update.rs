@@ -30,10 +30,7 @@ pub fn update_service(
         external(&request)?;
     }
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
-    let definition = match named {
-        Some(named) => Some(run::active_definition(txn, named, errors::client)?),
-        None => None,
-    };
+    let definition = named.map(|named| run::active_definition(txn, named, errors::client)).transpose()?;
     let network = network(txn, &row, definition.as_deref(), request.network_configuration.as_ref())?;
     if let Some(count) = request.desired_count {
         if count < 0 && !row.daemon() {
