@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::netlink::Socket;
+use crate::netlink::{Owner, Socket};
 use crate::netns;
 use crate::nft;
 
@@ -29,10 +29,11 @@ pub fn examine() -> Vec<Finding> {
             "install the nftables package, and use a kernel with CONFIG_NF_TABLES and CONFIG_NFT_NAT",
         )),
     }
-    if let Err(error) = netns::scratch(|| Socket::open()?.refuse_loopback("lo")) {
+    if let Err(error) = netns::scratch(|| Socket::open()?.admit_only("lo", &Owner::nobody())) {
         findings.push(finding(
             format!(
-                "traffic control cannot be used, so only nftables keeps containers from this host's loopback: {error}"
+                "traffic control cannot be used, so only nftables keeps containers from this host's loopback, and \
+                 nothing from speaking as others: {error}"
             ),
             "use a kernel with CONFIG_NET_SCH_INGRESS and CONFIG_NET_CLS_BPF",
         ));

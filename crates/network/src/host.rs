@@ -30,6 +30,10 @@ use crate::takeup::{self, Containers, Nothing, TakenUp};
 use crate::types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, Mode, Reconciled, Subnet,
 };
+use crate::vpc::manager::Vpcs;
+use crate::vpc::router;
+use crate::vpc::rules::Change;
+use crate::vpc::{Interface, InterfaceSpec};
 
 /// Most namespaces kept in stock.
 const POOL_MAX: usize = 64;
@@ -48,6 +52,7 @@ struct Inner {
     state: Arc<Mutex<State>>,
     stock: Stock,
     rules: Arc<Applier>,
+    vpcs: Arc<Vpcs>,
     keeper: Arc<Keeper>,
     watch: Watch,
 }
@@ -98,7 +103,12 @@ impl Host {
         let taken = takeup::take_up(&mut ledger, records, &names, subnet, containers.as_ref());
         let bridge = setup::ensure_bridge(&config, &names, taken.subnet())?;
         let TakenUp { attached, bare } = taken;
-        let table = Table { name: names.table(), bridge: names.bridge(), subnet: bridge.subnet };
+        let table = Table {
+            name: names.table(),
+            bridge: names.bridge(),
+            subnet: bridge.subnet,
+            vpc_links: names.vpc_links(),
+        };
         let rules = Arc::new(Applier::start(table, published(&attached))?);
         let mut ports = Ports::new(config.dynamic_ports.clone());
         attached.values().filter(|r| r.spec.mode == Mode::Bridge).for_each(|r| {
@@ -110,12 +120,14 @@ impl Host {
             found.veths.into_iter().chain(found.netns).chain(owned.iter().copied()).collect();
         let orphans = used.difference(&owned).copied().collect();
         let slots = Slots::new(bridge.subnet, used);
+        let vpcs = Arc::new(Vpcs::open(names.clone(), bridge.mtu, containers.clone())?);
         let stock = Stock::start(names, bridge, slots, orphans, config.pool_size.min(POOL_MAX))?;
         let (busy, slots) = (BTreeSet::new(), BTreeMap::new());
         let mut state = State { ledger, ports, attached: BTreeMap::new(), slots, busy };
         attached.into_values().for_each(|record| state.insert(record));
         let state = Arc::new(Mutex::new(state));
-        let keeper = Keeper::new(stock.shared().clone(), rules.clone(), state.clone(), containers);
+        let keeper =
+            Keeper::new(stock.shared().clone(), rules.clone(), vpcs.clone(), state.clone(), containers);
         let keeper = Arc::new(keeper);
         for record in bare {
             if let Err(error) = keeper.renew(&record) {
@@ -132,7 +144,7 @@ impl Host {
             );
         }
         let watch = Watch::start(keeper.clone())?;
-        Ok(Host { inner: Arc::new(Inner { config, state, stock, rules, keeper, watch }) })
+        Ok(Host { inner: Arc::new(Inner { config, state, stock, rules, vpcs, keeper, watch }) })
     }
 
     /// Gives a container its network. Asking again with the same specification gives the same
@@ -183,11 +195,44 @@ impl Host {
         }
     }
 
-    /// Takes a container off the network: when this returns its ports are free for others; its
+    /// Takes a container off the network, or a task's interface: when this returns its ports are free for others; its
     /// namespace and link go in the background. Not an error when there is none. Blocks for well
     /// under a millisecond. After an error, call again.
     pub fn detach(&self, id: &AttachmentId) -> Result<()> {
         self.detach_all(std::slice::from_ref(id))
+    }
+
+    /// Gives a task its interface in a VPC, in a namespace of its own. Asking again for the same interface gives the
+    /// same answer, whatever its groups are by now. What its groups allow is by what [`Host::change_rules`] was told
+    /// last: nothing while they are not known. Blocks for some ten milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`], also where another has the address; [`Error::Exists`]; and what the kernel refuses. Nothing
+    /// stays behind after an error.
+    pub fn attach_interface(&self, spec: &InterfaceSpec) -> Result<Interface> {
+        self.inner.vpcs.attach(spec)
+    }
+
+    /// The interface of that id, also one made before a restart.
+    pub fn interface(&self, id: &AttachmentId) -> Option<Interface> {
+        self.inner.vpcs.get(id)
+    }
+
+    /// Writes `net.*` kernel parameters in the namespace of an interface, after those of the containers before.
+    ///
+    /// # Errors
+    /// [`Error::NotFound`], [`Error::Invalid`], and what the kernel does not take.
+    pub fn set_parameters(&self, id: &AttachmentId, parameters: &[(String, String)]) -> Result<()> {
+        self.inner.vpcs.set_parameters(id, parameters)
+    }
+
+    /// Takes in what has changed of security groups and of interfaces, and has it hold when it returns: for new
+    /// connections, and as EC2 has it for those that are there. Kept over restarts. Blocks for some ten milliseconds.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] beyond a limit: then nothing has changed. Where the kernel refuses, it is tried again.
+    pub fn change_rules(&self, change: Change) -> Result<()> {
+        self.inner.vpcs.change(change)
     }
 
     /// The attachment of that id, also one made before a restart.
@@ -195,9 +240,10 @@ impl Host {
         self.inner.state.lock().attached.get(id).map(|record| record.attachment.clone())
     }
 
-    /// Every attachment that there is.
+    /// Every attachment that there is, and every interface.
     pub fn ids(&self) -> Vec<AttachmentId> {
-        self.inner.state.lock().attached.keys().cloned().collect()
+        let attached: Vec<_> = self.inner.state.lock().attached.keys().cloned().collect();
+        attached.into_iter().chain(self.inner.vpcs.ids()).collect()
     }
 
     /// Sees to it that a container can be started in its network: where others have taken the file of its
@@ -208,25 +254,31 @@ impl Host {
     /// [`Error::NotFound`], and what keeps it from being made.
     pub fn mend(&self, id: &AttachmentId) -> Result<()> {
         let record = self.inner.state.lock().attached.get(id).cloned();
+        if record.is_none() && self.inner.vpcs.get(id).is_some() {
+            return self.inner.vpcs.mend(id);
+        }
         self.inner.keeper.renew(&record.ok_or_else(|| Error::NotFound(id.clone()))?)
     }
 
-    /// Removes every attachment not in `keep`, and says which of `keep` are not there. To be called
+    /// Removes every attachment and interface not in `keep`, and says which of `keep` are not there. To be called
     /// once after [`Host::open`], before the first [`Host::attach`]. Blocks for a few ms.
     pub fn reconcile(&self, keep: &[AttachmentId]) -> Result<Reconciled> {
         let keep: BTreeSet<&AttachmentId> = keep.iter().collect();
         let (removed, missing) = {
-            let state = self.inner.state.lock();
-            let removed: Vec<_> = state.attached.keys().filter(|id| !keep.contains(id)).cloned().collect();
-            let missing = keep.into_iter().filter(|id| !state.attached.contains_key(id)).cloned().collect();
+            let there: BTreeSet<AttachmentId> = self.ids().into_iter().collect();
+            let removed: Vec<_> = there.iter().filter(|id| !keep.contains(id)).cloned().collect();
+            let missing = keep.into_iter().filter(|id| !there.contains(id)).cloned().collect();
             (removed, missing)
         };
         self.detach_all(&removed)?;
         Ok(Reconciled { removed, missing })
     }
 
-    /// Traffic of a bridge-mode attachment; `None` in other modes. Microseconds.
+    /// Traffic of a bridge-mode attachment, or of an interface; `None` in other modes. Microseconds.
     pub fn counters(&self, id: &AttachmentId) -> Result<Option<Counters>> {
+        if let Some(counters) = self.inner.vpcs.counters(id)? {
+            return Ok(Some(counters));
+        }
         let slot = {
             let state = self.inner.state.lock();
             let record = state.attached.get(id).ok_or_else(|| Error::NotFound(id.clone()))?;
@@ -237,17 +289,7 @@ impl Host {
         };
         let Some(slot) = slot else { return Ok(None) };
         let host_side = Socket::open()?.counters(&self.inner.stock.shared().names.veth(slot))?;
-        // What the host's end sends, the container receives.
-        Ok(host_side.map(|c| Counters {
-            rx_bytes: c.tx_bytes,
-            rx_packets: c.tx_packets,
-            rx_errors: c.tx_errors,
-            rx_dropped: c.tx_dropped,
-            tx_bytes: c.rx_bytes,
-            tx_packets: c.rx_packets,
-            tx_errors: c.rx_errors,
-            tx_dropped: c.rx_dropped,
-        }))
+        Ok(host_side.map(Counters::from_other_end))
     }
 
     /// The bridge's subnet.
@@ -366,7 +408,7 @@ impl Host {
             records.iter().for_each(|record| state.remove(record));
         }
         self.inner.stock.give_up(records.iter().filter_map(|r| r.slot));
-        Ok(())
+        self.inner.vpcs.detach(ids)
     }
 }
 
@@ -382,6 +424,15 @@ impl Drop for Inner {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// Whether this host can carry interfaces of tasks: tried with the kernel, in a namespace of its own. Blocks for some
+/// ten milliseconds.
+///
+/// # Errors
+/// What it cannot do.
+pub fn can_carry_interfaces() -> Result<()> {
+    router::probe()
 }
 
 fn check(spec: &AttachSpec) -> Result<()> {

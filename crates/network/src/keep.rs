@@ -25,6 +25,7 @@ use crate::stock::Shared;
 use crate::sysctl;
 use crate::takeup::{self, Containers};
 use crate::types::Mode;
+use crate::vpc::manager::Vpcs;
 
 /// After the first change: what belongs together has come by then.
 const GATHER: Duration = Duration::from_millis(20);
@@ -47,6 +48,8 @@ struct Suspects {
     /// The bridge, its address and the kernel's parameters.
     bridge: bool,
     slots: BTreeSet<Slot>,
+    /// VPCs' namespaces, and what is in them.
+    vpcs: bool,
     /// Everything.
     all: bool,
 }
@@ -63,6 +66,7 @@ enum Outcome {
 pub(crate) struct Keeper {
     pub shared: Arc<Shared>,
     pub rules: Arc<Applier>,
+    vpcs: Arc<Vpcs>,
     pub state: Arc<Mutex<State>>,
     containers: Arc<dyn Containers>,
     /// How often anything was made again.
@@ -112,6 +116,7 @@ fn watch(keeper: &Keeper, mut listeners: [Listener; 2], stopped: &OwnedFd) {
             }
             suspects.read(keeper, &mut listeners);
             suspects.bridge |= keeper.parameters_differ();
+            suspects.vpcs |= keeper.vpcs.is_suspect();
             if suspects == Suspects::default() {
                 continue;
             }
@@ -161,6 +166,8 @@ impl Suspects {
             News::Link(link) => {
                 if link.name == shared.names.bridge() {
                     self.bridge |= !link.up || link.index != shared.bridge.index();
+                } else if shared.names.slot_of_vpc_link(&link.name).is_some() {
+                    self.vpcs |= !link.up;
                 } else if let Some(slot) = shared.names.slot_of_veth(&link.name) {
                     // A new one is not on the bridge when it is first told of.
                     if link.up && link.master == Some(shared.bridge.index()) {
@@ -171,6 +178,7 @@ impl Suspects {
                 }
             }
             News::LinkGone(link) if link.name == shared.names.bridge() => self.bridge = true,
+            News::LinkGone(link) if shared.names.slot_of_vpc_link(&link.name).is_some() => self.vpcs = true,
             News::LinkGone(link) => self.slots.extend(shared.names.slot_of_veth(&link.name)),
             News::AddressGone(index) => self.bridge |= index == shared.bridge.index(),
             News::Forwarding(index) => {
@@ -192,12 +200,14 @@ impl Keeper {
     pub(crate) fn new(
         shared: Arc<Shared>,
         rules: Arc<Applier>,
+        vpcs: Arc<Vpcs>,
         state: Arc<Mutex<State>>,
         containers: Arc<dyn Containers>,
     ) -> Keeper {
         Keeper {
             shared,
             rules,
+            vpcs,
             state,
             containers,
             restored: AtomicU64::new(0),
@@ -242,6 +252,12 @@ impl Keeper {
                 Err(error)
             }
         };
+        if suspects.vpcs || suspects.all {
+            match self.vpcs.look() {
+                Ok(made) => done.extend(made),
+                Err(error) => (left.vpcs, first) = (true, first.or(Some(error))),
+            }
+        }
         if !done.is_empty() {
             self.count(done);
         }

@@ -1,4 +1,5 @@
-//! The record of attachments, in the run directory: one small file each, so that a change is one rename.
+//! The records of attachments, and of tasks' interfaces, in the run directory: one small file each, so that a change is
+//! one rename.
 //!
 //! The files are not fsynced, on purpose: they speak only of kernel objects, which end with the
 //! machine. A killed process loses nothing that was written, and after a power cut there is
@@ -10,6 +11,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -24,7 +26,19 @@ pub(crate) struct Record {
     pub attachment: Attachment,
 }
 
-/// The directory of records.
+/// What a record is of.
+pub(crate) trait Entry: Serialize + DeserializeOwned {
+    /// The caller's name for it.
+    fn id(&self) -> &AttachmentId;
+}
+
+impl Entry for Record {
+    fn id(&self) -> &AttachmentId {
+        &self.spec.id
+    }
+}
+
+/// A directory of records.
 #[derive(Debug)]
 pub(crate) struct Ledger {
     dir: PathBuf,
@@ -33,19 +47,27 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Reads every record; removes what cannot be read.
+    /// Reads every record of attachments; removes what cannot be read.
     pub(crate) fn open(run_dir: &Path) -> Result<(Ledger, Vec<Record>)> {
-        let dir = records_dir(run_dir);
+        Ledger::open_at(records_dir(run_dir))
+    }
+
+    /// The same of tasks' interfaces.
+    pub(crate) fn open_interfaces<R: Entry>(run_dir: &Path) -> Result<(Ledger, Vec<R>)> {
+        Ledger::open_at(interfaces_dir(run_dir))
+    }
+
+    fn open_at<R: Entry>(dir: PathBuf) -> Result<(Ledger, Vec<R>)> {
         fs::create_dir_all(&dir).map_err(Error::io("create", &dir))?;
         let mut ledger = Ledger { dir, files: BTreeMap::new(), next: 1 };
-        let mut records: BTreeMap<u64, Record> = BTreeMap::new();
+        let mut records: BTreeMap<u64, R> = BTreeMap::new();
         for path in list(&ledger.dir)? {
             let number = path.file_stem().and_then(|s| s.to_str()).and_then(|s| s.parse::<u64>().ok());
             // Also of one that cannot be read: it may have to stay where it is.
             ledger.next = ledger.next.max(number.map_or(0, |number| number.saturating_add(1)));
-            let record = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<Record>(&bytes).ok());
+            let record = fs::read(&path).ok().and_then(|bytes| serde_json::from_slice::<R>(&bytes).ok());
             match number.filter(|_| path.extension().is_some_and(|e| e == "json")).zip(record) {
-                Some((number, record)) if ledger.files.insert(record.spec.id.clone(), number).is_none() => {
+                Some((number, record)) if ledger.files.insert(record.id().clone(), number).is_none() => {
                     records.insert(number, record);
                 }
                 _ => {
@@ -62,14 +84,14 @@ impl Ledger {
     }
 
     /// Writes a record before what it describes is published.
-    pub(crate) fn write(&mut self, record: &Record) -> Result<()> {
+    pub(crate) fn write<R: Entry>(&mut self, record: &R) -> Result<()> {
         let number = self.next;
         let bytes = serde_json::to_vec(record).map_err(|e| Error::Invalid(e.to_string()))?;
         let (temporary, path) = (self.dir.join(format!("{number}.tmp")), self.file(number));
         fs::write(&temporary, bytes).map_err(Error::io("write", &temporary))?;
         fs::rename(&temporary, &path).map_err(Error::io("rename to", &path))?;
         self.next += 1;
-        self.files.insert(record.spec.id.clone(), number);
+        self.files.insert(record.id().clone(), number);
         Ok(())
     }
 
@@ -118,6 +140,8 @@ fn write_subnet(state_dir: &Path, subnet: Subnet) -> Result<()> {
 pub(crate) fn remove_all(state_dir: &Path, run_dir: &Path) -> Result<()> {
     for gone in [
         fs::remove_dir_all(records_dir(run_dir)),
+        fs::remove_dir_all(interfaces_dir(run_dir)),
+        fs::remove_dir_all(vpcs_dir(run_dir)),
         fs::remove_file(state_dir.join("subnet")),
         fs::remove_file(state_dir.join("subnet.tmp")),
     ] {
@@ -133,6 +157,33 @@ pub(crate) fn remove_all(state_dir: &Path, run_dir: &Path) -> Result<()> {
 
 fn records_dir(run_dir: &Path) -> PathBuf {
     run_dir.join("attachments")
+}
+
+fn interfaces_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("interfaces")
+}
+
+/// Where it is noted which VPC has which namespace, and what is known of security groups.
+pub(crate) fn vpcs_dir(run_dir: &Path) -> PathBuf {
+    run_dir.join("vpcs")
+}
+
+/// Reads a note; none where there is none that can be read.
+pub(crate) fn read_note<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let bytes = fs::read(path).ok()?;
+    serde_json::from_slice(&bytes).inspect_err(|error| {
+        tracing::error!(path = %path.display(), %error, "what was noted of a network cannot be read, and is passed over");
+    }).ok()
+}
+
+/// Writes a note, in the place of an older one.
+pub(crate) fn write_note<T: Serialize>(path: &Path, note: &T) -> Result<()> {
+    let bytes = serde_json::to_vec(note).map_err(|e| Error::Invalid(e.to_string()))?;
+    let parent = path.parent().unwrap_or(path);
+    fs::create_dir_all(parent).map_err(Error::io("create", parent))?;
+    let temporary = path.with_extension("tmp");
+    fs::write(&temporary, bytes).map_err(Error::io("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(Error::io("rename to", path))
 }
 
 fn list(dir: &Path) -> Result<Vec<PathBuf>> {

@@ -8,9 +8,12 @@
 
 mod counters;
 mod news;
+mod route;
 mod tc;
 
 pub(crate) use news::{Listener, News};
+pub(crate) use route::Route;
+pub(crate) use tc::Owner;
 
 use std::io;
 use std::net::Ipv4Addr;
@@ -49,10 +52,13 @@ pub(crate) struct Link {
     pub master: Option<u32>,
 }
 
-/// A veth pair to make: one end in this namespace on a bridge, the other in another namespace.
+/// A veth pair to make: one end in this namespace, the other in another.
 pub(crate) struct Veth<'a> {
     pub name: &'a str,
-    pub bridge_index: u32,
+    /// The kernel's choice where there is none.
+    pub mac: Option<Mac>,
+    /// The bridge that our end is on, if any.
+    pub bridge_index: Option<u32>,
     pub mtu: u32,
     pub peer_name: &'a str,
     pub peer_mac: Mac,
@@ -135,14 +141,19 @@ impl Socket {
         self.change(libc::RTM_NEWLINK, CREATE, &message, || format!("add bridge {name}"))
     }
 
-    /// Makes a veth pair; our end is up and on the bridge in hairpin mode, the other is down (the
+    /// Makes a veth pair; our end is up, and on its bridge in hairpin mode, the other is down (the
     /// kernel cannot bring it up before the pair is whole).
     pub(crate) fn add_veth(&mut self, veth: &Veth<'_>) -> Result<()> {
         let up = libc::IFF_UP as u32;
         let mut message = link_header(0, up, up);
         push_name(&mut message, libc::IFLA_IFNAME, veth.name);
         push(&mut message, libc::IFLA_MTU, &veth.mtu.to_ne_bytes());
-        push(&mut message, libc::IFLA_MASTER, &veth.bridge_index.to_ne_bytes());
+        if let Some(mac) = veth.mac {
+            push(&mut message, libc::IFLA_ADDRESS, &mac.0);
+        }
+        if let Some(bridge) = veth.bridge_index {
+            push(&mut message, libc::IFLA_MASTER, &bridge.to_ne_bytes());
+        }
         nest(&mut message, libc::IFLA_LINKINFO, |m| {
             push(m, libc::IFLA_INFO_KIND, b"veth");
             nest(m, libc::IFLA_INFO_DATA, |m| {
@@ -156,7 +167,7 @@ impl Socket {
             });
         });
         self.change(libc::RTM_NEWLINK, CREATE, &message, || format!("add veth {}", veth.name))?;
-        self.set_hairpin(veth.name)
+        if veth.bridge_index.is_none() { Ok(()) } else { self.set_hairpin(veth.name) }
     }
 
     /// Lets a bridge port send a frame back where it came from: needed for a container that calls

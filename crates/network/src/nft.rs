@@ -40,6 +40,8 @@ pub(crate) struct Table {
     pub name: String,
     pub bridge: String,
     pub subnet: Subnet,
+    /// What the links to VPCs' namespaces begin with.
+    pub vpc_links: String,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -272,7 +274,7 @@ pub(crate) fn list_chains() -> Result<serde_json::Value> {
 
 /// The text that makes the table anew in one step, whatever was there.
 fn render_table(table: &Table, published: &Published) -> String {
-    let Table { name, bridge, subnet } = table;
+    let Table { name, bridge, subnet, vpc_links } = table;
     let map = |protocol| {
         let of_protocol = published.iter().filter(|((p, _), _)| *p == protocol);
         let one =
@@ -302,6 +304,12 @@ chain postrouting {{ type nat hook postrouting priority srcnat; policy accept
   ip saddr {subnet} oifname != \"{bridge}\" masquerade
   ip saddr {subnet} oifname \"{bridge}\" ct status dnat masquerade
   ip saddr 127.0.0.0/8 oifname \"{bridge}\" masquerade
+  iifname \"{vpc_links}*\" oifname != \"{vpc_links}*\" masquerade
+}}
+# Tasks of a VPC reach nothing of this host itself: only what asks them is answered.
+chain input {{ type filter hook input priority filter; policy accept
+  iifname \"{vpc_links}*\" ct state established,related accept
+  iifname \"{vpc_links}*\" drop
 }}
 # From outside only what is published; containers reach each other and the world.
 chain forward {{ type filter hook forward priority filter; policy accept
@@ -317,7 +325,8 @@ chain forward {{ type filter hook forward priority filter; policy accept
     )
 }
 
-fn run(text: &str) -> std::result::Result<(), String> {
+/// Has the program `nft` carry out a text, in the calling thread's network namespace.
+pub(crate) fn run(text: &str) -> std::result::Result<(), String> {
     if text.is_empty() {
         return Ok(());
     }

@@ -25,6 +25,7 @@ pub fn purge(config: &Config) -> Result<()> {
     let steps = [
         nft::remove_table(&names.table()),
         remove_slots(&names),
+        remove_vpc_links(&names),
         Socket::open().and_then(|mut netlink| netlink.delete_link(&names.bridge())),
         ledger::remove_all(&config.state_dir, &names.run_dir()),
         remove_run_dir(&names.run_dir()),
@@ -40,7 +41,8 @@ pub fn audit(config: &Config) -> Result<Vec<String>> {
     let mut lines = Vec::new();
     let veth_prefix = format!("rv{}", config.instance_id8);
     for link in Socket::open()?.links()? {
-        if link.name.starts_with(&veth_prefix) || link.name == names.bridge() {
+        let is_ours = link.name.starts_with(&veth_prefix) || link.name.starts_with(&names.vpc_links());
+        if is_ours || link.name == names.bridge() {
             lines.push(format!("link {}", link.name));
         }
     }
@@ -66,6 +68,15 @@ fn remove_slots(names: &Names) -> Result<()> {
     slots.sort_unstable();
     slots.dedup();
     stock::remove_objects(names, &slots)
+}
+
+/// The links to VPCs' namespaces. These go with the folder of namespaces, and all links of theirs with them.
+fn remove_vpc_links(names: &Names) -> Result<()> {
+    let mut netlink = Socket::open()?;
+    let links = netlink.links()?;
+    let ours =
+        links.iter().map(|link| link.name.as_str()).filter(|name| names.slot_of_vpc_link(name).is_some());
+    netlink.delete_links(ours, names.group())
 }
 
 fn remove_run_dir(run_dir: &Path) -> Result<()> {

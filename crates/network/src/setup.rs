@@ -131,7 +131,7 @@ fn forward_marker(run_root: &Path) -> Result<std::path::PathBuf> {
 
 /// One instance at a time may look for a subnet or change what all share. Whoever can open the file could hold it, and
 /// with it every instance: nobody else can.
-fn lock(run_root: &Path) -> Result<Flock<File>> {
+pub(crate) fn lock(run_root: &Path) -> Result<Flock<File>> {
     fs::create_dir_all(run_root).map_err(Error::io("create", run_root))?;
     let path = run_root.join("network.lock");
     let mut options = OpenOptions::new();

@@ -72,6 +72,26 @@ impl Names {
         format!("roadstead_{}", self.id)
     }
 
+    /// The host's end of the link to a VPC's namespace; as long.
+    pub(crate) fn vpc_link(&self, slot: Slot) -> String {
+        format!("{}{slot:04x}", self.vpc_links())
+    }
+
+    /// What those links begin with.
+    pub(crate) fn vpc_links(&self) -> String {
+        format!("rw{}-", self.id)
+    }
+
+    /// The file of a VPC's namespace.
+    pub(crate) fn vpc_netns(&self, slot: Slot) -> PathBuf {
+        self.netns_dir().join(format!("rw-{}-{slot:04x}", self.id))
+    }
+
+    /// The file of the namespace of a task's interface.
+    pub(crate) fn task_netns(&self, slot: Slot) -> PathBuf {
+        self.netns_dir().join(format!("rt-{}-{slot:04x}", self.id))
+    }
+
     /// Link group in which links are deleted; not 0, which every link starts in.
     pub(crate) fn group(&self) -> u32 {
         u32::from_str_radix(self.id.as_str(), 16).unwrap_or(1).max(1)
@@ -96,6 +116,21 @@ impl Names {
     /// The slot a link of ours bears.
     pub(crate) fn slot_of_veth(&self, name: &str) -> Option<Slot> {
         slot(name.strip_prefix("rv")?.strip_prefix(self.id.as_str())?)
+    }
+
+    /// The slot of the link to a VPC's namespace.
+    pub(crate) fn slot_of_vpc_link(&self, name: &str) -> Option<Slot> {
+        slot(name.strip_prefix("rw")?.strip_prefix(self.id.as_str())?)
+    }
+
+    /// The slot of the file of a VPC's namespace.
+    pub(crate) fn slot_of_vpc_netns(&self, file_name: &str) -> Option<Slot> {
+        slot(file_name.strip_prefix("rw-")?.strip_prefix(self.id.as_str())?)
+    }
+
+    /// The slot of the file of a task's namespace.
+    pub(crate) fn slot_of_task_netns(&self, file_name: &str) -> Option<Slot> {
+        slot(file_name.strip_prefix("rt-")?.strip_prefix(self.id.as_str())?)
     }
 
     /// The slot a namespace file of ours bears.
@@ -149,5 +184,13 @@ mod tests {
         }
         let file = names.netns(7);
         assert_eq!(names.slot_of_netns(file.file_name().unwrap().to_str().unwrap()), Some(7));
+        assert_eq!(names.slot_of_vpc_link(&names.vpc_link(7)), Some(7));
+        assert!(names.vpc_link(0xfffe).len() <= 15);
+        let (vpc, task) = (names.vpc_netns(7), names.task_netns(8));
+        let [vpc, task] = [&vpc, &task].map(|path| path.file_name().unwrap().to_str().unwrap());
+        assert_eq!((names.slot_of_vpc_netns(vpc), names.slot_of_task_netns(task)), (Some(7), Some(8)));
+        for one in [vpc, task] {
+            assert_eq!(names.slot_of_netns(one), None);
+        }
     }
 }

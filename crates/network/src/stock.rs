@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use parking_lot::{Condvar, Mutex};
 
 use crate::error::{Error, Result};
-use crate::netlink::{Socket, Veth};
+use crate::netlink::{Owner, Socket, Veth};
 use crate::netns;
 use crate::setup::Bridge;
 use crate::slots::{Names, Slot, Slots, mac_of};
@@ -202,7 +202,8 @@ impl Shared {
         let mut netlink = Socket::open()?;
         netlink.add_veth(&Veth {
             name: &name,
-            bridge_index: self.bridge.index(),
+            mac: None,
+            bridge_index: Some(self.bridge.index()),
             mtu: self.bridge.mtu,
             peer_name: PEER,
             peer_mac: mac_of(address),
@@ -215,13 +216,18 @@ impl Shared {
         inside.add_default_route(self.bridge.subnet.gateway())
     }
 
-    /// Keeps a container from the host's loopback, whatever becomes of the rules. A kernel that cannot
-    /// do it is left with the rules alone; [`crate::doctor`] says so.
+    /// Keeps a container from the host's loopback, whatever becomes of the rules, and from speaking as anybody else. A
+    /// kernel that cannot do it is left with the rules alone; [`crate::doctor`] says so.
     pub(crate) fn guard(&self, netlink: &mut Socket, slot: Slot) {
-        if let Err(error) = netlink.refuse_loopback(&self.names.veth(slot)) {
+        let ipv4 = self.bridge.subnet.at(slot);
+        let owner = Owner { mac: mac_of(ipv4), ipv4, ipv6: None };
+        if let Err(error) = netlink.admit_only(&self.names.veth(slot), &owner) {
             let error = &error as &dyn std::error::Error;
             self.unguarded.call_once(|| {
-                tracing::warn!(error, "only nftables keeps containers from this host's loopback");
+                tracing::warn!(
+                    error,
+                    "only nftables keeps containers from this host's loopback, and nothing from speaking as others"
+                );
             });
         }
     }

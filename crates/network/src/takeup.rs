@@ -162,9 +162,13 @@ fn slot_of(path: &Path, names: &Names) -> Option<Slot> {
 
 /// Binds the namespace of a container's living processes to its file again; false when there is none.
 pub(crate) fn rebind(names: &Names, slot: Slot, id: &AttachmentId, containers: &dyn Containers) -> bool {
-    let path = names.netns(slot);
+    rebind_at(&names.netns(slot), id, containers)
+}
+
+/// [`rebind`], by the file's path.
+pub(crate) fn rebind_at(path: &Path, id: &AttachmentId, containers: &dyn Containers) -> bool {
     let bound = living(id, containers).and_then(|found| match found {
-        Some(netns) => netns::bind(&netns, &path).map(|()| true),
+        Some(netns) => netns::bind(&netns, path).map(|()| true),
         None => Ok(false),
     });
     match bound {

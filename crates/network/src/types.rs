@@ -54,7 +54,7 @@ pub struct Attachment {
     pub bindings: Vec<Binding>,
 }
 
-/// ECS network mode of a container. `awsvpc` will be a variant of its own.
+/// ECS network mode of a container. With `awsvpc` it has none of its own: its task has an [`crate::Interface`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Mode {
@@ -123,6 +123,22 @@ pub struct Counters {
     pub tx_errors: u64,
     /// Packets dropped on sending.
     pub tx_dropped: u64,
+}
+
+impl Counters {
+    /// Of the other end of a link: what that sends, this receives.
+    pub(crate) fn from_other_end(c: Counters) -> Counters {
+        Counters {
+            rx_bytes: c.tx_bytes,
+            rx_packets: c.tx_packets,
+            rx_errors: c.tx_errors,
+            rx_dropped: c.tx_dropped,
+            tx_bytes: c.rx_bytes,
+            tx_packets: c.rx_packets,
+            tx_errors: c.rx_errors,
+            tx_dropped: c.rx_dropped,
+        }
+    }
 }
 
 /// What [`crate::Host::reconcile`] did.

@@ -16,3 +16,5 @@ mod ports;
 mod recovery;
 #[path = "it/speed.rs"]
 mod speed;
+#[path = "it/vpc.rs"]
+mod vpc;

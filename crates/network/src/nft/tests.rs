@@ -7,6 +7,7 @@ fn table() -> Table {
         name: "roadstead_0123abcd".to_owned(),
         bridge: "rs0123abcd".to_owned(),
         subnet: "172.28.0.0/20".parse().unwrap(),
+        vpc_links: "rw0123abcd-".to_owned(),
     }
 }
 
