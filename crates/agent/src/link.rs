@@ -45,7 +45,7 @@ impl Link {
             protocol_version: 2,
             send_credentials: false,
             seq_num: 0,
-            knows_vpc: false,
+            knows_vpc: self.host.engine.capabilities().task_interfaces,
         }
     }
 }

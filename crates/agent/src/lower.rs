@@ -4,8 +4,10 @@
 mod container;
 mod docker;
 mod log;
+mod network;
 #[cfg(test)]
 mod tests;
+pub(crate) mod vpc;
 
 use std::{collections::BTreeMap, path::PathBuf};
 
@@ -51,6 +53,13 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
     }
     let (volumes, mut refusal) = volumes(task);
     refusal = refusal.or_else(|| unsupported(task));
+    let (network, attachment) = match network::lower(task) {
+        Ok(lowered) => lowered.unzip(),
+        Err(why) => {
+            refusal.get_or_insert(format!("ResourceInitializationError: failed to configure ENI: {why}"));
+            (None, None)
+        }
+    };
     let (pid_mode, ipc_mode) = namespaces(task).unwrap_or_else(|why| {
         refusal.get_or_insert(why);
         Default::default()
@@ -70,7 +79,9 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
             volumes,
             pid_mode,
             ipc_mode,
+            network,
         },
+        attachment: attachment.flatten(),
         arn,
         id,
         containers: Vec::new(),
@@ -125,15 +136,14 @@ fn unsupported(task: &acs::Task) -> Option<String> {
     let refused = [
         ("associations", task.associations.iter().any(|one| one.r#type.as_deref() != Some("gpu"))),
         ("proxyConfiguration", task.proxy_configuration.is_some()),
-        ("elasticNetworkInterfaces", !task.elastic_network_interfaces.is_empty()),
         ("attachments", !task.attachments.is_empty()),
         ("roleCredentials", task.role_credentials.is_some()),
         ("enableFaultInjection", task.enable_fault_injection == Some(true)),
         ("trustedExecutionConfiguration", task.trusted_execution_configuration.is_some()),
     ];
     let member = refused.iter().find(|(_, present)| *present).map(|(member, _)| *member);
-    let network =
-        mode(&task.network_mode).filter(|mode| !matches!(mode.as_str(), "bridge" | "host" | "none"));
+    let network = mode(&task.network_mode)
+        .filter(|mode| !matches!(mode.as_str(), "bridge" | "host" | "none" | "awsvpc"));
     member
         .map(|member| format!("ResourceInitializationError: {member} is not supported by this agent"))
         .or_else(|| {
@@ -204,7 +214,8 @@ fn needs(task: &acs::Task, lowered: &Task) -> Needs {
             let host_port = match lowered.spec.network {
                 engine::NetworkMode::Bridge => port.host_port,
                 engine::NetworkMode::Host => Some(port.container_port),
-                engine::NetworkMode::None => None,
+                // Ports of a task's own interface are none of the host's.
+                engine::NetworkMode::None | engine::NetworkMode::Task => None,
             };
             match port.protocol {
                 engine::Protocol::Tcp => needs.ports_tcp.extend(host_port),

@@ -32,6 +32,19 @@ pub fn report(task: &Task, state: &TaskState, known: Known) -> ecs::SubmitTaskSt
     }
 }
 
+/// That a task's interface is attached: no more than that, as the ECS agent says it.
+pub fn attached(task: &Task, attachment: &str) -> ecs::SubmitTaskStateChangeRequest {
+    ecs::SubmitTaskStateChangeRequest {
+        cluster: Some(task.cluster_arn.clone()).filter(|arn| !arn.is_empty()),
+        task: Some(task.arn.clone()),
+        attachments: Some(vec![ecs::AttachmentStateChange {
+            attachment_arn: attachment.to_owned(),
+            status: "ATTACHED".to_owned(),
+        }]),
+        ..Default::default()
+    }
+}
+
 fn cut(mut text: String) -> String {
     text.truncate(text.floor_char_boundary(MAX_REASON));
     text

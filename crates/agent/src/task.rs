@@ -18,6 +18,8 @@ pub struct Task {
     /// The revision of the task definition.
     pub version: String,
     pub spec: engine::TaskSpec,
+    /// The ARN by which the control plane knows the attachment of its interface.
+    pub attachment: Option<String>,
     /// In the order of the task definition.
     pub containers: Vec<Container>,
     /// What it takes of this host.

@@ -21,6 +21,8 @@ mod health;
 mod keys;
 #[path = "it/life.rs"]
 mod life;
+#[path = "it/network.rs"]
+mod network;
 #[path = "it/output.rs"]
 mod output;
 #[path = "it/room.rs"]

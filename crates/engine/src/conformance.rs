@@ -4,6 +4,7 @@
 //! the trait. It panics where an engine does not conform, as tests do.
 
 mod life;
+mod network;
 mod output;
 mod rules;
 
@@ -38,6 +39,12 @@ pub async fn run(engine: &dyn Engine, given: &Given) {
     rules::what_is_not_there_is_said(engine, given).await;
     rules::failures_have_their_names(engine, given).await;
     rules::a_list_shows_everything(engine, given).await;
+    if engine.capabilities().task_interfaces {
+        network::a_task_has_an_interface_that_is_its_own(engine, given).await;
+        network::an_address_is_one_task_s_until_it_is_given_back(engine, given).await;
+    } else {
+        network::what_cannot_be_carried_is_refused(engine).await;
+    }
 }
 
 fn spec(given: &Given, command: &[&str]) -> ContainerSpec {

@@ -11,6 +11,11 @@ pub mod native;
 pub mod spec;
 pub mod state;
 
+/// What is said of VPCs: the words of the crate that carries them.
+pub mod vpc {
+    pub use network::{Block, Change, Egress, Group, InterfaceState, Mac, Name, Peer, Rule, Subnet, Traffic};
+}
+
 pub use error::{Error, Kind};
 pub use spec::*;
 pub use state::*;
@@ -33,7 +38,8 @@ pub trait Engine: Send + Sync + 'static {
     /// Makes an image present, by the pull behaviour asked for, and says which it is.
     async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error>;
 
-    /// Makes what the containers of a task share: its cgroup, its volumes, its supervisor.
+    /// Makes what the containers of a task share: its cgroup, its volumes, its supervisor, and its interface where it
+    /// has one of its own: that is up when this returns.
     async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error>;
 
     /// Makes a container ready to start: root filesystem, network, limits. Nothing of it runs yet.
@@ -77,6 +83,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Says that output up to `cursor` is safe elsewhere, so its space may be used again.
     async fn release_output(&self, id: &ContainerId, cursor: u64) -> Result<(), Error>;
+
+    /// Takes in what has changed of security groups and of tasks' interfaces. It holds when this returns, and is kept
+    /// over restarts of this process.
+    ///
+    /// # Errors
+    /// Where the engine has no interfaces of tasks ([`Capabilities::task_interfaces`]), and what is not acceptable.
+    async fn change_network(&self, _change: vpc::Change) -> Result<(), Error> {
+        Err(Error::fatal(Kind::Network, "this engine has no interfaces of tasks"))
+    }
 
     /// What the containers there are have written to this host's disk. Costs a look at each file: for when the
     /// disk is nearly full.

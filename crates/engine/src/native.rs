@@ -89,6 +89,8 @@ struct Inner {
     hierarchy: Hierarchy,
     instance: GroupPath,
     network: Option<network::Host>,
+    /// Whether this host can carry interfaces of tasks.
+    task_interfaces: bool,
     spawner: Spawner,
     apparmor: AppArmor,
     tasks: Mutex<BTreeMap<TaskId, Arc<Task>>>,
@@ -171,12 +173,24 @@ impl Inner {
         let open = |network| network::Host::open_with(network, Arc::new(known));
         let network = config.network.clone().map(open).transpose();
         let network = network.map_err(|e| Error::fatal(Kind::Network, chain(&e)))?;
+        let task_interfaces = network.is_some() && can_carry_interfaces();
         let id8 = config.instance_id8.clone();
         let spawner = Spawner::new(config.supervisor.clone(), config.supervisor_args.clone(), id8.clone());
         let apparmor = AppArmor::open(&id8);
         let events = broadcast::Sender::new(EVENTS_MAX);
         let tasks = Mutex::default();
-        Ok(Inner { config, dir, hierarchy, instance, network, spawner, apparmor, tasks, events })
+        Ok(Inner {
+            config,
+            dir,
+            hierarchy,
+            instance,
+            network,
+            task_interfaces,
+            spawner,
+            apparmor,
+            tasks,
+            events,
+        })
     }
 
     fn task(&self, id: &str) -> Option<Arc<Task>> {
@@ -186,6 +200,20 @@ impl Inner {
     fn send(&self, event: Event) {
         // Nobody listens: nobody needs to know.
         let _ = self.events.send(event);
+    }
+}
+
+/// Tries it, and says in the log what is in the way.
+fn can_carry_interfaces() -> bool {
+    match network::can_carry_interfaces() {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::warn!(
+                error = chain(&error),
+                "this host cannot carry interfaces of tasks (network mode awsvpc)"
+            );
+            false
+        }
     }
 }
 

@@ -1,9 +1,15 @@
 //! What the agent asks an engine for. Values are final: overrides are merged, defaults of the image
 //! are not (the engine merges those, as it alone holds the image).
 
-use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    path::PathBuf,
+};
 
 use serde::{Deserialize, Serialize};
+
+use crate::vpc;
 
 /// The last part of a task's ARN: 32 lower-case hexadecimal digits.
 pub type TaskId = String;
@@ -86,6 +92,32 @@ pub struct TaskSpec {
     /// Whose IPC the containers have.
     #[serde(default)]
     pub ipc_mode: IpcMode,
+    /// The interface that is the task's own, for containers of [`NetworkMode::Task`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<TaskNetwork>,
+}
+
+/// A task's own interface in a VPC, and the names that go with it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TaskNetwork {
+    /// `eni-…`.
+    pub interface: vpc::Name,
+    /// `vpc-…`.
+    pub vpc: vpc::Name,
+    /// The VPC's blocks.
+    pub blocks: Vec<vpc::Block>,
+    pub mac: vpc::Mac,
+    pub ipv4: Ipv4Addr,
+    pub subnet: vpc::Subnet,
+    pub gateway: Ipv4Addr,
+    pub ipv6: Option<Ipv6Addr>,
+    /// As it was when the task was given; [`crate::Engine::change_network`] has it change.
+    pub state: vpc::InterfaceState,
+    /// What all its containers are called, also in their `/etc/hosts`: the private DNS name.
+    pub hostname: String,
+    /// Name servers; empty for the host's.
+    pub dns_servers: Vec<String>,
+    pub dns_search_domains: Vec<String>,
 }
 
 /// Whose processes a container sees.
@@ -133,6 +165,8 @@ pub enum NetworkMode {
     Host,
     /// A namespace with loopback only.
     None,
+    /// The namespace of its task, with [`TaskSpec::network`], which it shares with the task's other containers.
+    Task,
 }
 
 /// Everything about one container.

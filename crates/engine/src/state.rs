@@ -16,6 +16,8 @@ pub struct Capabilities {
     /// The kernel can confine containers by AppArmor profiles.
     pub apparmor: bool,
     pub network_bridge: bool,
+    /// Tasks can have interfaces of their own, with security groups that are enforced.
+    pub task_interfaces: bool,
     /// Containers can share processes and IPC, with each other or with the host.
     pub shared_namespaces: bool,
     /// Ranges of ports can be published.

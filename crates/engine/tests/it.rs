@@ -15,5 +15,7 @@ mod native;
 mod shared;
 #[path = "it/silence.rs"]
 mod silence;
+#[path = "it/task_network.rs"]
+mod task_network;
 #[path = "it/walk.rs"]
 mod walk;

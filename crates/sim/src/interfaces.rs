@@ -11,13 +11,12 @@ use agent_protocol::acs;
 use async_trait::async_trait;
 use server::runtime::{
     Place,
-    ferry::{Touched, Vpcs},
+    ferry::{Ear, Vpcs},
 };
 use state::{
     Id128,
     contract::{Given, HostNetwork, Interfaces, Network, NotANetwork, Want},
 };
-use tokio::sync::broadcast;
 use wire::Error;
 
 use crate::{
@@ -70,8 +69,8 @@ impl Vpcs for Carried {
         self.inner.on_host(place, sender, tasks)
     }
 
-    fn touched(&self, place: &Place) -> Option<broadcast::Receiver<Touched>> {
-        self.inner.touched(place)
+    fn listen(&self, place: &Place) -> Option<Ear> {
+        self.inner.listen(place)
     }
 
     async fn bring(

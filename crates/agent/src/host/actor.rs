@@ -30,7 +30,7 @@ use crate::{
     ledger::{Draft, Record},
     plan::{self, Action},
     report,
-    task::{ContainerState, Fact, Known, Phase, Task, TaskState},
+    task::{ContainerState, Fact, Known, Phase, Prepared, Task, TaskState},
 };
 
 /// How long PENDING waits for RUNNING to overtake it: most tasks start within it, and need not say both.
@@ -270,6 +270,7 @@ impl Actor {
     /// Queues what the control plane must hear: every new status at once (PENDING after a moment),
     /// changes of containers alone after a while.
     fn queue_reports(&mut self, now: Instant) {
+        self.queue_attachment();
         let known = self.state.known;
         if known > self.reported {
             if known == Known::Pending {
@@ -292,6 +293,16 @@ impl Actor {
         if at <= now {
             self.flush_at = None;
             self.queue(known);
+        }
+    }
+
+    /// Queues that the task's interface is attached, once it is.
+    fn queue_attachment(&mut self) {
+        let Some(attachment) = &self.task.attachment else { return };
+        if self.state.prepared == Prepared::Yes && !self.state.attachment_told {
+            self.reports.push_back(report::attached(&self.task, attachment));
+            self.state.attachment_told = true;
+            self.draft.changed();
         }
     }
 

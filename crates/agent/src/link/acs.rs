@@ -15,6 +15,7 @@ use super::{
 use crate::{
     api::{self, BackOff},
     ledger::{self, AcsCursor},
+    lower::vpc,
     task::{Known, id_in},
 };
 
@@ -83,6 +84,8 @@ struct Session<'a> {
     /// The manifest whose verification is awaited.
     manifest_id: Option<String>,
     heard_at: Instant,
+    /// What the control plane says of VPCs.
+    vpcs: vpc::Session,
 }
 
 /// A payload whose tasks are on disk, or not.
@@ -93,7 +96,14 @@ impl<'a> Session<'a> {
         // A control plane that was restored from a backup counts on from there; and nothing comes late from
         // one connection to the next.
         cursor.timeline = None;
-        Session { link, socket, cursor, manifest_id: None, heard_at: Instant::now() }
+        Session {
+            link,
+            socket,
+            cursor,
+            manifest_id: None,
+            heard_at: Instant::now(),
+            vpcs: vpc::Session::default(),
+        }
     }
 
     async fn run(mut self) -> End {
@@ -145,6 +155,7 @@ impl<'a> Session<'a> {
             Message::TaskManifestMessage(manifest) => self.manifest(manifest).await?,
             Message::TaskStopVerificationAck(ack) => self.verified(ack),
             Message::IAMRoleCredentialsMessage(message) => self.credentials(message).await?,
+            Message::VpcMessage(message) => self.vpc(message).await?,
             other => tracing::warn!(name = other.name(), "a message that this agent does not act on"),
         }
         Ok(None)
@@ -246,6 +257,30 @@ impl<'a> Session<'a> {
                 self.link.host.stop(id);
             }
         }
+    }
+
+    /// Has the engine hold what is said, before whatever comes after it. What cannot be carried out, or comes after
+    /// something that was lost, ends the session: the next begins with all of it.
+    async fn vpc(&mut self, message: acs::VpcMessage) -> Result<(), End> {
+        let message_id = message.message_id.clone();
+        let held = match self.vpcs.hear(message) {
+            Ok(Some(change)) => self.link.host.engine.change_network(change).await.map_err(|e| e.to_string()),
+            Ok(None) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        let Err(reason) = held else { return self.ack(message_id).await };
+        tracing::error!(
+            reason,
+            "what the control plane says of VPCs cannot be carried out; asking for all of it again"
+        );
+        self.send(acs::NackRequest {
+            cluster: Some(self.link.instance.cluster.clone()),
+            container_instance: Some(self.link.instance.arn.clone()),
+            message_id,
+            reason: Some(reason),
+        })
+        .await?;
+        Err("a word of VPCs cannot be carried out".into())
     }
 
     /// Tasks have no credentials endpoint yet, so there is nobody to hand them to.

@@ -252,6 +252,9 @@ fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
     if engine.shared_namespaces {
         names.push("ecs.capability.pid-ipc-namespace-sharing".into());
     }
+    if engine.task_interfaces {
+        names.push("ecs.capability.task-eni".into());
+    }
     if engine.port_ranges {
         names.push("ecs.capability.network.container-port-range".into());
     }
@@ -267,4 +270,18 @@ fn capabilities(engine: &engine::Capabilities) -> BTreeMap<String, String> {
         [("ecs.os-type", "linux"), ("ecs.os-family", "LINUX"), ("ecs.cpu-architecture", architecture)];
     let facts = facts.map(|(name, value)| (name.to_owned(), value.to_owned()));
     names.into_iter().map(|name| (name, String::new())).chain(facts).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_the_engine_can_is_told() {
+        let told = |engine: &engine::Capabilities| capabilities(engine).into_keys().collect::<Vec<_>>();
+        let name = "ecs.capability.task-eni".to_owned();
+        assert!(!told(&engine::Capabilities::default()).contains(&name));
+        let can = engine::Capabilities { task_interfaces: true, ..Default::default() };
+        assert!(told(&can).contains(&name));
+    }
 }

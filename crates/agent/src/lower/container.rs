@@ -118,6 +118,17 @@ fn fill(context: &Context, source: &acs::Container, container: &mut Container) -
     gpus(context, &container.name, spec)?;
     let (config, host_config) = docker::parse(source.docker_config.as_ref())?;
     docker::lay_over(&config, &host_config, spec)?;
+    // All containers of such a task are in its namespace, and no other is in one.
+    match (context.task.network_mode.as_deref() == Some("awsvpc"), spec.network == engine::NetworkMode::Task)
+    {
+        (true, false) => {
+            return Err("HostConfigError: the task's network mode awsvpc is not the container's".into());
+        }
+        (false, true) => {
+            return Err("HostConfigError: network mode awsvpc is a task's, not a container's".into());
+        }
+        _ => {}
+    }
     if source.health_check_type.as_deref() == Some("docker") {
         container.health_check = docker::health_check(&config);
     }
@@ -215,6 +226,7 @@ pub(super) fn network(mode: Option<&str>) -> Result<engine::NetworkMode, String>
         None | Some("" | "bridge" | "default") => Ok(engine::NetworkMode::Bridge),
         Some("host") => Ok(engine::NetworkMode::Host),
         Some("none") => Ok(engine::NetworkMode::None),
+        Some("awsvpc") => Ok(engine::NetworkMode::Task),
         Some(other) => Err(format!("HostConfigError: network mode {other} is not supported by this agent")),
     }
 }

@@ -288,3 +288,77 @@ fn gpus_are_devices_of_their_container_alone() {
     json["associations"][0]["type"] = "elastic-inference".into();
     assert!(lowered(json).refusal.unwrap().contains("associations"));
 }
+
+fn awsvpc() -> serde_json::Value {
+    let mut json = one(docker("{}", "{}"));
+    json["networkMode"] = "awsvpc".into();
+    json["containers"][0]["portMappings"] = serde_json::json!([{"containerPort": 80, "hostPort": 80}]);
+    json["elasticNetworkInterfaces"] = serde_json::json!([{
+        "ec2Id": "eni-1", "macAddress": "0a:00:00:00:00:05", "attachmentArn": "arn:attachment",
+        "ipv4Addresses": [{"privateAddress": "10.0.1.5", "primary": true}], "ipv6Addresses": null,
+        "subnetGatewayIpv4Address": "10.0.1.1/24", "privateDnsName": "ip-10-0-1-5.ec2.internal",
+        "domainNameServers": ["10.0.0.2"], "domainName": ["ec2.internal"],
+        "roadstead:vpc": {"vpcId": "vpc-1", "subnetId": "subnet-1", "blocks": ["10.0.0.0/16"], "groups": ["sg-1"],
+            "egress": "direct", "publicAddress": "192.0.2.7"},
+    }]);
+    json
+}
+
+#[test]
+fn a_task_has_an_interface_of_its_own() {
+    let task = lowered(awsvpc());
+    assert_eq!((task.refusal, task.containers[0].refusal.clone()), (None, None));
+    assert_eq!(task.attachment.as_deref(), Some("arn:attachment"));
+    let network = task.spec.network.unwrap();
+    assert_eq!(
+        (network.ipv4.to_string(), network.subnet.to_string()),
+        ("10.0.1.5".into(), "10.0.1.0/24".into())
+    );
+    assert_eq!(
+        (network.gateway.to_string(), network.hostname),
+        ("10.0.1.1".into(), "ip-10-0-1-5.ec2.internal".into())
+    );
+    assert_eq!(network.state.egress, engine::vpc::Egress::Direct);
+    assert_eq!(network.state.public.unwrap().to_string(), "192.0.2.7");
+    assert_eq!((network.dns_servers.len(), network.dns_search_domains.len()), (1, 1));
+    assert_eq!(task.containers[0].spec.network, engine::NetworkMode::Task);
+    assert!(task.needs.ports_tcp.is_empty(), "its ports are none of the host's");
+}
+
+#[test]
+fn an_interface_that_cannot_be_is_refused_by_what_is_amiss() {
+    let refusal = |path: &str, value: serde_json::Value| {
+        let mut json = awsvpc();
+        *json.pointer_mut(path).unwrap() = value;
+        lowered(json).refusal.unwrap_or_default()
+    };
+    let of = |member: &str| format!("/elasticNetworkInterfaces/0/{member}");
+    for (path, value, expected) in [
+        ("/networkMode".to_owned(), "bridge".into(), "go with networkMode awsvpc"),
+        ("/elasticNetworkInterfaces".to_owned(), serde_json::json!([]), "no interface"),
+        (of("macAddress"), "0a:00".into(), "hardware address"),
+        (of("ec2Id"), "".into(), "ec2Id"),
+        (of("ipv4Addresses"), serde_json::json!([]), "ipv4Addresses"),
+        (of("ipv4Addresses/0/privateAddress"), "10.0.1".into(), "10.0.1 is no IPv4 address"),
+        (of("ipv6Addresses"), serde_json::json!([{"address": "x"}]), "IPv6"),
+        (of("subnetGatewayIpv4Address"), "10.0.1.1".into(), "subnetGatewayIpv4Address"),
+        (of("privateDnsName"), "two names".into(), "no name of a host"),
+        (of("domainNameServers/0"), "dns".into(), "name server"),
+        (of("domainName/0"), "a\nb".into(), "domain"),
+        (of("roadstead:vpc"), serde_json::json!(null), "in which VPC"),
+        (of("roadstead:vpc/vpcId"), "".into(), "identifier"),
+        (of("roadstead:vpc/blocks/0"), "10.0.0.0/99".into(), "block"),
+        (of("roadstead:vpc/groups/0"), "sg 1".into(), "identifier"),
+        (of("roadstead:vpc/publicAddress"), "me".into(), "IPv4"),
+    ] {
+        let refusal = refusal(&path, value);
+        assert!(
+            refusal.starts_with("ResourceInitializationError: failed to configure ENI: "),
+            "{path}: {refusal}"
+        );
+        assert!(refusal.contains(expected), "{path}: {refusal}");
+    }
+    let mut json = awsvpc();
+    json["containers"][0]["dockerConfig"]["config"] = r#"{"NetworkDisabled":true}"#.into();
+    assert!(lowered(json).containers[0].refusal.as_ref().unwrap().contains("awsvpc"));
+}

@@ -34,6 +34,7 @@ fn task(containers: Vec<Container>) -> Task {
         family: "web".into(),
         version: "1".into(),
         spec: Default::default(),
+        attachment: None,
         containers,
         needs: Default::default(),
         refusal: None,

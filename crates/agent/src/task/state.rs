@@ -13,6 +13,9 @@ pub struct TaskState {
     #[serde(skip)]
     pub admission_asked: bool,
     pub prepared: Prepared,
+    /// It was said that its interface is attached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub attachment_told: bool,
     pub containers: Vec<ContainerState>,
     /// The farthest status the task has reached.
     pub known: Known,

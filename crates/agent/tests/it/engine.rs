@@ -159,7 +159,12 @@ impl Engine for FakeEngine {
     }
 
     fn capabilities(&self) -> Capabilities {
-        Capabilities { version: "1".into(), captures_output: true, ..Capabilities::default() }
+        Capabilities {
+            version: "1".into(),
+            captures_output: true,
+            task_interfaces: true,
+            ..Capabilities::default()
+        }
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error> {
@@ -169,6 +174,15 @@ impl Engine for FakeEngine {
             return Err(Error::fatal(Kind::Pull, "no such image"));
         }
         Ok(PulledImage { digest: format!("sha256:{}", request.image) })
+    }
+
+    async fn change_network(&self, change: vpc::Change) -> Result<(), Error> {
+        let groups: Vec<&str> = change.groups.iter().map(|(name, _)| name.as_str()).collect();
+        self.state.lock().asked(format!("network whole={} {}", change.whole, groups.join(" ")));
+        match change.gone.iter().any(|name| name.as_str() == "sg-unbearable") {
+            true => Err(Error::temporary(Kind::Network, "the kernel does not take it")),
+            false => Ok(()),
+        }
     }
 
     async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error> {

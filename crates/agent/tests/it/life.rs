@@ -52,7 +52,7 @@ async fn registration_tells_what_the_host_has() {
     let provider =
         input["attributes"].as_array().unwrap().iter().find(|a| a["name"] == "roadstead.capacity-provider");
     assert_eq!(provider.unwrap()["value"], "blue");
-    assert!(!has("ecs.capability.task-eni"), "not built");
+    assert!(has("ecs.capability.task-eni"), "the engine can");
     assert_eq!(input["totalResources"][0]["integerValue"], 2048);
 }
 

@@ -7,13 +7,15 @@ use tokio::sync::broadcast;
 
 use super::state::{Course, FakeContainer, FakeTask, course, now_ms};
 use super::{Fake, Host};
-use crate::Engine;
 use crate::error::{Error, Kind};
-use crate::spec::{ContainerId, ContainerSpec, ExecSpec, PullRequest, PulledImage, TaskId, TaskSpec};
+use crate::spec::{
+    ContainerId, ContainerSpec, ExecSpec, NetworkMode, PullRequest, PulledImage, TaskId, TaskSpec,
+};
 use crate::state::{
     Binding, Capabilities, ContainerState, Created, Event, ExecOutcome, FoundTask, OutputChunk, Phase,
     Started, Stats,
 };
+use crate::{Engine, vpc};
 
 /// First host port of dynamic mappings.
 const DYNAMIC_PORT: u16 = 49_153;
@@ -32,6 +34,7 @@ impl Engine for Fake {
             privileged: true,
             apparmor: false,
             network_bridge: true,
+            task_interfaces: true,
             shared_namespaces: true,
             port_ranges: true,
         }
@@ -47,6 +50,13 @@ impl Engine for Fake {
 
     async fn prepare_task(&self, task: &TaskSpec) -> Result<(), Error> {
         let mut host = self.called(format!("prepare {}", task.id));
+        if let Some(network) = &task.network
+            && let Some((other, _)) =
+                host.tasks.iter().find(|(id, other)| **id != task.id && other.has(network))
+        {
+            let why = format!("failed to configure ENI: {} is in use by {other}", network.ipv4);
+            return Err(Error::fatal(Kind::Resource, why));
+        }
         host.tasks.entry(task.id.clone()).or_default().spec = task.clone();
         Ok(())
     }
@@ -66,6 +76,9 @@ impl Engine for Fake {
             .tasks
             .get_mut(&id.task)
             .ok_or_else(|| Error::fatal(Kind::Create, format!("No such task: {}", id.task)))?;
+        if spec.network == NetworkMode::Task && task.spec.network.is_none() {
+            return Err(Error::fatal(Kind::Network, "the task has no interface of its own"));
+        }
         let created = created(spec);
         let state =
             ContainerState { id: id.clone(), created: created.clone(), phase: Phase::Created, starts: 0 };
@@ -121,7 +134,10 @@ impl Engine for Fake {
     }
 
     async fn release_task(&self, task: &TaskId) -> Result<(), Error> {
-        drop(self.called(format!("release {task}")));
+        let mut host = self.called(format!("release {task}"));
+        if let Some(task) = host.tasks.get_mut(task) {
+            task.spec.network = None;
+        }
         Ok(())
     }
 
@@ -193,6 +209,15 @@ impl Engine for Fake {
         Ok(())
     }
 
+    async fn change_network(&self, change: vpc::Change) -> Result<(), Error> {
+        drop(self.called(format!(
+            "change network: {} groups, {} sets",
+            change.groups.len(),
+            change.sets.len()
+        )));
+        Ok(())
+    }
+
     async fn collect_images(&self) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }
@@ -229,7 +254,8 @@ fn running<'a>(host: &'a mut Host, id: &ContainerId) -> Result<&'a mut FakeConta
 }
 
 fn created(spec: &ContainerSpec) -> Created {
-    let ports = spec.port_mappings.iter().flat_map(|port| (0..=port.more).map(move |n| (port, n)));
+    let mapped = if spec.network == NetworkMode::Task { &[][..] } else { &spec.port_mappings };
+    let ports = mapped.iter().flat_map(|port| (0..=port.more).map(move |n| (port, n)));
     let bindings = ports.zip(DYNAMIC_PORT..).map(|((port, n), dynamic)| Binding {
         bind_ip: "0.0.0.0".to_owned(),
         container_port: port.container_port + n,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Host, Script};
-use crate::spec::{ContainerId, ContainerSpec, TaskSpec};
+use crate::spec::{ContainerId, ContainerSpec, TaskNetwork, TaskSpec};
 use crate::state::{ContainerState, Exit, OutputRecord, Phase, Started, Stream};
 
 /// A task and its containers.
@@ -21,6 +21,16 @@ pub(super) struct FakeContainer {
     pub(super) state: ContainerState,
     pub(super) output: Vec<OutputRecord>,
     pub(super) execs: usize,
+}
+
+impl FakeTask {
+    /// Whether it has that interface, or an address of it.
+    pub(super) fn has(&self, network: &TaskNetwork) -> bool {
+        let same = |own: &TaskNetwork| {
+            own.interface == network.interface || (own.vpc == network.vpc && own.ipv4 == network.ipv4)
+        };
+        self.spec.network.as_ref().is_some_and(same)
+    }
 }
 
 impl Host {

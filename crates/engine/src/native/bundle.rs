@@ -111,6 +111,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         io: Io { terminal: spec.pseudo_terminal, interactive: spec.interactive, output: spec.output.clone() },
         stop_signal,
         attached: given.attached,
+        in_task_network: spec.network == NetworkMode::Task,
         volumes: volumes.bound,
     })
 }
@@ -191,10 +192,13 @@ pub(crate) fn network_sysctls(spec: &ContainerSpec) -> Vec<(String, String)> {
     asked.map(|(name, value)| (name.clone(), value.clone())).collect()
 }
 
-/// A container's name for itself: what was asked, the host's where it shares its network, or the start of
-/// its id.
-pub(crate) fn hostname(spec: &ContainerSpec, runtime_id: &str, host: &str) -> String {
+/// A container's name for itself: that of its task's interface where it shares that, what was asked, the host's where
+/// it shares its network, or the start of its id.
+pub(crate) fn hostname(spec: &ContainerSpec, task: &TaskSpec, runtime_id: &str, host: &str) -> String {
     match (&spec.hostname, spec.network) {
+        (_, NetworkMode::Task) if task.network.is_some() => {
+            task.network.as_ref().map(|network| network.hostname.clone()).unwrap_or_default()
+        }
         (Some(name), _) if !name.is_empty() => name.clone(),
         (_, NetworkMode::Host) => host.to_owned(),
         _ => runtime_id.chars().take(12).collect(),

@@ -4,9 +4,9 @@
 
 use std::fs;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use network::files;
 
@@ -74,9 +74,13 @@ fn write_files(
         .map_err(|e| create_error(&e))?;
     overlay.lower.push(inner.dir.mount_points());
     let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let hostname = bundle::hostname(spec, &making.runtime_id, host_name.trim());
+    let hostname = bundle::hostname(spec, &task_spec, &making.runtime_id, host_name.trim());
     let ipv4 = making.attachment.as_ref().and_then(|a| a.ipv4);
-    write_etc(task, spec, &making.dir, &hostname, ipv4)?;
+    write_etc(task, spec, &task_spec, &making.dir, &hostname, ipv4)?;
+    let netns = match spec.network {
+        NetworkMode::Task => Some(join_task(inner, task, spec)?),
+        _ => making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
+    };
     let given = Given {
         task: &task_spec,
         task_dir: &task.dir,
@@ -87,7 +91,7 @@ fn write_files(
         overlay,
         hierarchy: &inner.hierarchy,
         group: task.group.child(name),
-        netns: making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
+        netns,
         attached: making.attachment.is_some(),
         hostname,
         apparmor: &inner.apparmor,
@@ -133,6 +137,9 @@ fn attach(
     name: &str,
     spec: &ContainerSpec,
 ) -> Result<Option<network::Attachment>, Error> {
+    if spec.network == NetworkMode::Task {
+        return Ok(None);
+    }
     let Some(host) = &inner.network else {
         return match spec.network {
             NetworkMode::Host => Ok(None),
@@ -144,7 +151,7 @@ fn attach(
         mode: match spec.network {
             NetworkMode::Bridge => network::Mode::Bridge,
             NetworkMode::Host => network::Mode::Host,
-            NetworkMode::None => network::Mode::None,
+            NetworkMode::None | NetworkMode::Task => network::Mode::None,
         },
         ports: spec
             .port_mappings
@@ -167,6 +174,20 @@ fn attach(
         other => other,
     };
     attached.map(Some).map_err(|e| network_error(&e))
+}
+
+/// The namespace of the task's interface, with what of the network's parameters this container asks for: they are the
+/// task's, as whoever shares a namespace shares them.
+fn join_task(inner: &Inner, task: &Task, spec: &ContainerSpec) -> Result<PathBuf, Error> {
+    let none = || Error::fatal(Kind::Network, "the task has no interface of its own");
+    let host = inner.network.as_ref().ok_or_else(none)?;
+    let id = network::AttachmentId::new(task.id.clone()).map_err(|e| Error::fatal(Kind::Network, e))?;
+    let interface = host.interface(&id).ok_or_else(none)?;
+    let parameters = bundle::network_sysctls(spec);
+    if !parameters.is_empty() {
+        host.set_parameters(&id, &parameters).map_err(|e| network_error(&e))?;
+    }
+    Ok(interface.netns_path)
 }
 
 /// A port that is taken is told at the start, as Docker tells it.
@@ -224,6 +245,7 @@ fn health_check(config: &image::Config) -> Option<Vec<String>> {
 fn write_etc(
     task: &Task,
     spec: &ContainerSpec,
+    task_spec: &TaskSpec,
     dir: &ContainerDir,
     hostname: &str,
     ipv4: Option<Ipv4Addr>,
@@ -231,10 +253,15 @@ fn write_etc(
     let host_file = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let own_network = spec.network != NetworkMode::Host;
     let resolv = host_file("/etc/resolv.conf");
-    let resolv = files::render_resolv_conf(&resolv, &spec.dns_servers, &spec.dns_search_domains, own_network);
-    let mut extra: Vec<files::HostsEntry> = spec
-        .extra_hosts
+    let of_task = task_spec.network.as_ref().filter(|_| spec.network == NetworkMode::Task);
+    let servers = of_task.map_or(&spec.dns_servers, |network| &network.dns_servers);
+    let domains = of_task.map_or(&spec.dns_search_domains, |network| &network.dns_search_domains);
+    let resolv = files::render_resolv_conf(&resolv, servers, domains, own_network);
+    // As ECS's agent has it: the interface's name is one of those that are added.
+    let own = of_task.map(|network| (network.hostname.clone(), IpAddr::V4(network.ipv4)));
+    let mut extra: Vec<files::HostsEntry> = own
         .iter()
+        .chain(&spec.extra_hosts)
         .map(|(name, ip)| files::HostsEntry { ip: ip.to_string(), names: vec![name.clone()] })
         .collect();
     extra.extend(links(task, spec)?);

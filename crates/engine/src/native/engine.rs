@@ -13,13 +13,13 @@ use super::proto::{Answer, Op};
 use super::supervisor::sys;
 use super::task::{self, Task};
 use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool, written};
-use crate::Engine;
 use crate::error::{Error, Kind};
 use crate::spec::{ContainerId, ContainerSpec, ExecSpec, PullRequest, PulledImage, TaskId, TaskSpec};
 use crate::state::{
     Capabilities, ContainerState, Created, Event, ExecOutcome, FoundTask, NetworkCounters, OutputChunk,
     Phase, Started, Stats, Written,
 };
+use crate::{Engine, vpc};
 
 /// How long a container may take to start; the supervisor gives up first.
 const START_WAIT: Duration = Duration::from_secs(90);
@@ -38,6 +38,7 @@ impl Engine for Native {
             privileged: true,
             apparmor: self.inner.apparmor.is_enabled(),
             network_bridge: self.inner.network.is_some(),
+            task_interfaces: self.inner.task_interfaces,
             shared_namespaces: true,
             port_ranges: self.inner.network.is_some(),
         }
@@ -64,9 +65,11 @@ impl Engine for Native {
         if let Phase::Running(started) = state.phase {
             return Ok(started);
         }
-        let Plan { io, attached, .. } = self.plan(&task, id)?;
-        if attached {
-            self.mend_network(id).await?;
+        let Plan { io, attached, in_task_network, .. } = self.plan(&task, id)?;
+        if in_task_network {
+            self.mend_network(id.task.clone()).await?;
+        } else if attached {
+            self.mend_network(id.to_string()).await?;
         }
         let link = task::ensure_supervisor(&self.inner, &task)
             .await
@@ -192,6 +195,17 @@ impl Engine for Native {
         Ok(())
     }
 
+    async fn change_network(&self, change: vpc::Change) -> Result<(), Error> {
+        blocking(self.inner.clone(), move |inner| {
+            let none = || Error::fatal(Kind::Network, "this engine was opened for host networking only");
+            inner.network.as_ref().ok_or_else(none)?.change_rules(change).map_err(|e| match e {
+                network::Error::Invalid(_) => Error::fatal(Kind::Network, e),
+                e => Error::temporary(Kind::Network, chain(&e)),
+            })
+        })
+        .await
+    }
+
     async fn written(&self) -> Result<Vec<Written>, Error> {
         blocking(self.inner.clone(), |inner| Ok(written::measure(inner))).await
     }
@@ -226,8 +240,7 @@ impl Native {
     }
 
     /// Others may have taken away what the container is to join.
-    async fn mend_network(&self, id: &ContainerId) -> Result<(), Error> {
-        let id = id.to_string();
+    async fn mend_network(&self, id: String) -> Result<(), Error> {
         blocking(self.inner.clone(), move |inner| {
             let Some(network) = &inner.network else { return Ok(()) };
             let id = network::AttachmentId::new(id).map_err(|e| Error::fatal(Kind::Network, e))?;
@@ -280,11 +293,12 @@ async fn blocking<T: Send + 'static>(
 fn stats(inner: &Inner, task: &Task, id: &ContainerId) -> Result<Stats, Error> {
     let mut stats = cgroup::usage(&inner.hierarchy, &task.group.child(&id.name));
     stats.at_ms = sys::now_ms();
-    let attachment = network::AttachmentId::new(id.to_string()).ok();
-    let counters = match (&inner.network, attachment) {
-        (Some(host), Some(attachment)) => host.counters(&attachment).ok().flatten(),
-        _ => None,
+    // Of the container, or of its task where that has the interface.
+    let counted = |id: String| {
+        let host = inner.network.as_ref()?;
+        host.counters(&network::AttachmentId::new(id).ok()?).ok().flatten()
     };
+    let counters = counted(id.to_string()).or_else(|| counted(id.task.clone()));
     if let Some(c) = counters {
         let direction = |bytes, packets, errors, dropped| NetworkCounters { bytes, packets, errors, dropped };
         stats.rx = direction(c.rx_bytes, c.rx_packets, c.rx_errors, c.rx_dropped);

@@ -19,6 +19,10 @@ impl network::Containers for Known {
     fn processes(&self, id: &network::AttachmentId) -> Vec<i32> {
         match id.as_str().split_once('/') {
             Some((task, name)) => cgroup::processes(&self.hierarchy, &self.instance.child(task).child(name)),
+            // Of a task's interface: whoever lives in any of its containers.
+            None if task::is_id(id.as_str()) => {
+                cgroup::processes(&self.hierarchy, &self.instance.child(id.as_str()))
+            }
             None => Vec::new(),
         }
     }

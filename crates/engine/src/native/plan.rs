@@ -35,6 +35,9 @@ pub(crate) struct Plan {
     pub(crate) stop_signal: i32,
     /// Whether it has an attachment to the network.
     pub(crate) attached: bool,
+    /// Whether it joins its task's interface.
+    #[serde(default)]
+    pub(crate) in_task_network: bool,
     /// What this container mounts, for those that mount volumes from it.
     pub(crate) volumes: Vec<BoundVolume>,
     /// For those that link to it.

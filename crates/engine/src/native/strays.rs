@@ -90,12 +90,15 @@ fn say(stray: &Stray, error: &io::Error) {
     tracing::error!(?stray, %error, "what is left of a task that is gone cannot be removed; it is tried again");
 }
 
-/// Takes all off the network that is no container of a task. One whose plan cannot be read is one all the same.
+/// Takes all off the network that is neither a task nor a container of one. One whose plan cannot be read is one all the same.
 fn clear_network(inner: &Inner, tasks: &[Arc<Task>]) -> Vec<Stray> {
     let Some(network) = &inner.network else { return Vec::new() };
-    let ids = tasks
-        .iter()
-        .flat_map(|task| task.container_names().into_iter().map(|name| task.container_id(&name).to_string()));
+    let of_task = |task: &Arc<Task>| {
+        let names = task.container_names();
+        let containers = names.iter().map(|name| task.container_id(name).to_string());
+        containers.chain([task.id.clone()]).collect::<Vec<String>>()
+    };
+    let ids = tasks.iter().flat_map(of_task);
     let keep: BTreeSet<network::AttachmentId> =
         ids.filter_map(|id| network::AttachmentId::new(id).ok()).collect();
     let all: Vec<_> = keep.iter().cloned().collect();

@@ -102,12 +102,18 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
     if task.removing.load(Ordering::Acquire) {
         return Err(Error::temporary(Kind::Resource, "the task is being removed"));
     }
-    let (making, spec, host) = (task.clone(), spec.clone(), inner.clone());
-    let made = tokio::task::spawn_blocking(move || make(&host, &making, &spec)).await;
+    let (making, host) = (task.clone(), inner.clone());
+    let (made_of, spec_of_interface) = (spec.clone(), spec.clone());
+    let made = tokio::task::spawn_blocking(move || make(&host, &making, &made_of)).await;
     let failed = |what: &str, e: io::Error| Error::temporary(Kind::Resource, format!("{what}: {e}"));
     made.map_err(io::Error::other)
         .and_then(|r| r)
         .map_err(|e| failed("the task's folders and control groups cannot be made", e))?;
+    if spec.network.is_some() {
+        let (host, spec) = (inner.clone(), spec_of_interface);
+        let given = tokio::task::spawn_blocking(move || interface(&host, &spec)).await;
+        given.map_err(|e| Error::temporary(Kind::Resource, e))??;
+    }
     let supervised = ensure_supervisor(inner, &task).await;
     supervised.map(|_| ()).map_err(|e| failed("the task's supervisor cannot be started", e))
 }
@@ -124,6 +130,35 @@ fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
         layout::write_json(&task.dir.spec(), spec, Durable::No)?;
     }
     cgroup::make(&inner.hierarchy, &task.group, &bundle::task_limits(spec))
+}
+
+/// Gives a task its interface; blocks.
+fn interface(inner: &Inner, spec: &TaskSpec) -> Result<(), Error> {
+    let Some(wanted) = &spec.network else { return Ok(()) };
+    let host = inner.network.as_ref().filter(|_| inner.task_interfaces);
+    let host = host.ok_or_else(|| {
+        Error::fatal(Kind::Resource, "failed to configure ENI: this host cannot carry interfaces of tasks")
+    })?;
+    let failed = |e: network::Error| {
+        let text = format!("failed to configure ENI: {}", chain(&e));
+        match e {
+            network::Error::Invalid(_) | network::Error::Exists(_) => Error::fatal(Kind::Resource, text),
+            _ => Error::temporary(Kind::Resource, text),
+        }
+    };
+    let wanted = network::InterfaceSpec {
+        id: network::AttachmentId::new(spec.id.clone()).map_err(failed)?,
+        interface: wanted.interface.clone(),
+        vpc: wanted.vpc.clone(),
+        blocks: wanted.blocks.clone(),
+        mac: wanted.mac,
+        ipv4: wanted.ipv4,
+        subnet: wanted.subnet,
+        gateway: wanted.gateway,
+        ipv6: wanted.ipv6,
+        state: wanted.state.clone(),
+    };
+    host.attach_interface(&wanted).map(drop).map_err(failed)
 }
 
 /// The link to the task's supervisor, which is made if it is not there.
@@ -205,12 +240,13 @@ pub(super) async fn remove(inner: &Arc<Inner>, id: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// Takes a task's containers off the network, if they are on it: their ports are free then.
+/// Takes a task and its containers off the network, if they are on it: their ports, and its address, are free then.
 pub(super) fn detach(inner: &Inner, task: &Task) -> io::Result<()> {
     let Some(network) = &inner.network else { return Ok(()) };
-    for name in task.container_names() {
-        let id =
-            network::AttachmentId::new(task.container_id(&name).to_string()).map_err(io::Error::other)?;
+    let names = task.container_names();
+    let containers = names.iter().map(|name| task.container_id(name).to_string());
+    for id in containers.chain([task.id.clone()]) {
+        let id = network::AttachmentId::new(id).map_err(io::Error::other)?;
         network.detach(&id).map_err(|e| io::Error::other(chain(&e)))?;
     }
     Ok(())

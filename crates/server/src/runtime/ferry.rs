@@ -2,6 +2,8 @@
 //! keys, and looks at the newest snapshots; at its start, and where too much was told, it looks at all that either side
 //! has. Nothing is remembered here, and each step may be taken twice: so both sides come to the same whoever dies when.
 
+mod ears;
+
 use std::{collections::BTreeSet, mem, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -11,9 +13,10 @@ use state::{
     Id128,
     contract::{Given, HostNetwork, Network, NotANetwork, Want, Wants},
 };
-use tokio::sync::{Notify, broadcast};
+use tokio::sync::Notify;
 use wire::Error;
 
+pub use self::ears::{Ear, Ears};
 use super::{Place, shard::Shard};
 use crate::world;
 
@@ -39,8 +42,8 @@ pub trait Vpcs: Send + Sync + 'static {
     /// What is to hold on a host for the interfaces of these tasks of a sender; none where nobody can say yet.
     fn on_host(&self, place: &Place, sender: &str, tasks: &[Id128]) -> Option<HostNetwork>;
 
-    /// Tells from now on of which identifiers something may have changed; none where nobody can yet.
-    fn touched(&self, place: &Place) -> Option<broadcast::Receiver<Touched>>;
+    /// One who listens to what may change of identifiers of EC2's that is to hold on hosts; none where nobody can tell yet.
+    fn listen(&self, place: &Place) -> Option<Ear>;
 
     /// Has there be the interfaces that are wanted, as `contract::Interfaces::bring` does; none where nobody can yet.
     ///
@@ -53,9 +56,6 @@ pub trait Vpcs: Send + Sync + 'static {
         wants: Vec<Want>,
     ) -> Result<Option<Vec<(Id128, Given)>>, Error>;
 }
-
-/// Identifiers of EC2 of which something may have changed that is to hold on hosts; none where that may be any.
-pub type Touched = Option<Arc<Vec<String>>>;
 
 /// There are none: what runs without EC2.
 pub struct NoVpcs;
@@ -74,7 +74,7 @@ impl Vpcs for NoVpcs {
         Some(HostNetwork::default())
     }
 
-    fn touched(&self, _: &Place) -> Option<broadcast::Receiver<Touched>> {
+    fn listen(&self, _: &Place) -> Option<Ear> {
         None
     }
 

@@ -1,6 +1,10 @@
 //! What is to hold on a host for the network interfaces of its tasks: said by EC2, and carried to the host as it changes.
 
-use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    sync::Arc,
+};
 
 use imbl::{OrdSet, ordset::DiffItem};
 
@@ -52,14 +56,10 @@ pub enum Peer {
 }
 
 impl HostNetwork {
-    /// Whether it says anything of one of these: VPCs, interfaces and security groups.
-    pub fn names(&self, ids: &[String]) -> bool {
-        ids.iter().any(|id| {
-            self.vpcs.contains_key(id)
-                || self.interfaces.contains_key(id)
-                || self.rules.contains_key(id)
-                || self.members.contains_key(id)
-        })
+    /// Of what it says anything: VPCs, interfaces and security groups.
+    pub fn names(&self) -> BTreeSet<String> {
+        let groups = self.rules.keys().chain(self.members.keys());
+        self.vpcs.keys().chain(self.interfaces.keys()).chain(groups).cloned().collect()
     }
 }
 

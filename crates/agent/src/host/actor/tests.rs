@@ -43,6 +43,7 @@ fn task(id: &str) -> Task {
         family: "web".into(),
         version: "1".into(),
         spec: engine::TaskSpec { id: id.into(), ..Default::default() },
+        attachment: None,
         containers: vec![Container { name: "app".into(), essential: true, ..Container::default() }],
         needs: Default::default(),
         refusal: None,

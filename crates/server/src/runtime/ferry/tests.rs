@@ -180,7 +180,7 @@ impl Vpcs for Sea {
         None
     }
 
-    fn touched(&self, _: &Place) -> Option<broadcast::Receiver<Touched>> {
+    fn listen(&self, _: &Place) -> Option<Ear> {
         None
     }
 

@@ -1,6 +1,6 @@
 //! What one host is told of the networks of its tasks: all of it when a session begins, then what has changed, before the
 //! assignments that need it. It compares what was told last with what is to hold, so nothing that was missed is missed for
-//! long; and it looks only where a commit has changed something that the host knows of.
+//! long; and it listens only to what the host knows of.
 
 mod parts;
 #[cfg(test)]
@@ -14,11 +14,10 @@ use std::{
 use ::ecs::{Cluster, cluster::InstanceId};
 use agent_protocol::acs;
 use state::{Id128, contract::HostNetwork};
-use tokio::sync::broadcast::{self, error::RecvError};
 
 use crate::runtime::{
     Place,
-    ferry::{Touched, Vpcs},
+    ferry::{Ear, Vpcs},
 };
 
 /// See the module.
@@ -26,7 +25,7 @@ pub struct Feed {
     vpcs: Arc<dyn Vpcs>,
     place: Place,
     cluster: String,
-    touched: Option<broadcast::Receiver<Touched>>,
+    ear: Option<Ear>,
     /// The tasks that have an interface there.
     tasks: BTreeSet<Id128>,
     /// What the host was told last; none before it was told anything.
@@ -39,9 +38,8 @@ pub struct Feed {
 impl Feed {
     /// Of a host that was told nothing yet.
     pub fn new(vpcs: Arc<dyn Vpcs>, place: Place, cluster: String) -> Feed {
-        let touched = vpcs.touched(&place);
         let (tasks, ready) = Default::default();
-        Feed { vpcs, place, cluster, touched, tasks, told: None, sequence: 0, ready }
+        Feed { vpcs, place, cluster, ear: None, tasks, told: None, sequence: 0, ready }
     }
 
     /// Looks at which tasks of a host have an interface, and where those are others than before, at what is to hold for them.
@@ -66,21 +64,23 @@ impl Feed {
     /// Waits until something has changed that the host is to know. Nothing is lost where it is dropped while it waits.
     pub async fn changed(&mut self) {
         while self.ready.is_empty() {
-            let Some(touched) = &mut self.touched else { return std::future::pending().await };
-            match touched.recv().await {
-                Ok(Some(ids)) if !self.told.as_ref().is_none_or(|told| told.names(&ids)) => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => self.renew(),
-                Err(RecvError::Closed) => self.touched = None,
-            }
+            let Some(ear) = &self.ear else { return std::future::pending().await };
+            ear.heard().await;
+            self.renew();
         }
     }
 
     /// Compares what the host was told with what is to hold now.
     fn renew(&mut self) {
-        // Before the look, so nothing that changes meanwhile is missed.
-        self.touched = self.touched.take().or_else(|| self.vpcs.touched(&self.place));
         let tasks: Vec<Id128> = self.tasks.iter().copied().collect();
-        let Some(now) = self.vpcs.on_host(&self.place, &self.cluster, &tasks) else { return };
+        self.ear = self.ear.take().or_else(|| self.vpcs.listen(&self.place));
+        let now = loop {
+            let Some(now) = self.vpcs.on_host(&self.place, &self.cluster, &tasks) else { return };
+            // What is new to listen to may have changed after the look.
+            if !self.ear.as_mut().is_some_and(|ear| ear.to(now.names())) {
+                break now;
+            }
+        };
         let messages = parts::messages(self.told.as_ref(), &now, &mut self.sequence);
         self.ready.extend(messages);
         self.told = Some(now);

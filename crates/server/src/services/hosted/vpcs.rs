@@ -9,24 +9,20 @@ use state::{
     api::Api,
     contract::{Given, HostNetwork, Interfaces, Network, NotANetwork, Want},
 };
-use tokio::sync::broadcast;
 use wire::Error;
 
 use super::Hosted;
 use crate::runtime::{
     By, Place,
-    ferry::{Touched, Vpcs},
+    ferry::{Ear, Ears, Vpcs},
     now,
 };
-
-/// Commits that whoever listens may be behind; beyond, it looks at all that it cares for.
-const BEHIND: usize = 256;
 
 /// Its interfaces.
 pub(super) struct Made<D: Api> {
     hosted: Arc<Hosted<D>>,
-    /// Where commits are told, of each account and region that somebody listens to.
-    told: Mutex<HashMap<Place, broadcast::Sender<Touched>>>,
+    /// Who listens, by account and region.
+    told: Mutex<HashMap<Place, Arc<Ears>>>,
 }
 
 impl<D: Api> Made<D> {
@@ -52,21 +48,18 @@ impl<D: Api + Interfaces> Vpcs for Made<D> {
         Some(shards.known(place).map(|shard| shard.read().state.on_host(sender, tasks)).unwrap_or_default())
     }
 
-    fn touched(&self, place: &Place) -> Option<broadcast::Receiver<Touched>> {
+    fn listen(&self, place: &Place) -> Option<Ear> {
         let shard = self.hosted.shard(place).ok()?;
         let mut told = self.told.lock();
-        let tell = told.entry(place.clone()).or_insert_with(|| {
-            let tell = broadcast::Sender::new(BEHIND);
-            let telling = tell.clone();
+        let ears = told.entry(place.clone()).or_insert_with(|| {
+            let ears = Arc::new(Ears::default());
+            let telling = ears.clone();
             shard.follow(Box::new(move |delta| {
-                let ids = D::touched(delta);
-                if ids.as_ref().is_none_or(|ids| !ids.is_empty()) {
-                    drop(telling.send(ids.map(Arc::new)));
-                }
+                telling.tell(D::touched(delta).as_deref());
             }));
-            tell
+            ears
         });
-        Some(tell.subscribe())
+        Some(ears.listen())
     }
 
     async fn bring(

@@ -12,27 +12,26 @@ use state::{
     Id128,
     contract::{Egress, Given, HostInterface, HostNetwork, Interface, Network, NotANetwork, Rules, Want},
 };
-use tokio::sync::broadcast;
 
 use super::*;
 use crate::runtime::{
     Place,
     carrier::NoBus,
-    ferry::{Touched, Vpcs},
+    ferry::{Ear, Ears, Vpcs},
 };
 
 /// Interfaces in the place of EC2's.
 struct Stand {
     made: Mutex<BTreeMap<Id128, Interface>>,
     rules: Mutex<Rules>,
-    told: broadcast::Sender<Touched>,
+    told: Arc<Ears>,
     is_there: AtomicBool,
 }
 
 impl Stand {
     fn new() -> Arc<Stand> {
         let (made, rules) = Default::default();
-        Arc::new(Stand { made, rules, told: broadcast::Sender::new(9), is_there: AtomicBool::new(true) })
+        Arc::new(Stand { made, rules, told: Arc::default(), is_there: AtomicBool::new(true) })
     }
 }
 
@@ -57,8 +56,8 @@ impl Vpcs for Stand {
         Some(host)
     }
 
-    fn touched(&self, _: &Place) -> Option<broadcast::Receiver<Touched>> {
-        Some(self.told.subscribe())
+    fn listen(&self, _: &Place) -> Option<Ear> {
+        Some(self.told.listen())
     }
 
     async fn bring(
@@ -178,14 +177,14 @@ async fn an_agent_hears_of_a_task_with_its_interface_and_of_the_rules_before_it(
     assert_eq!(interface.subnet_gateway_ipv4_address.as_deref(), Some("10.0.0.1/24"));
     assert_eq!(interface.ec2_id.as_deref(), Some(&*rules.interfaces[0].id));
     // A change that concerns this host is told, and no other.
-    stand.told.send(Some(Arc::new(vec!["sg-2".to_owned()]))).unwrap();
+    assert_eq!(stand.told.tell(Some(&["sg-2".to_owned()])), 0);
     let rule = state::contract::Rule {
         protocol: -1,
         ports: None,
         peer: state::contract::Peer::Block("::/0".into()),
     };
     stand.rules.lock().ingress.push(rule);
-    stand.told.send(Some(Arc::new(vec!["sg-1".to_owned()]))).unwrap();
+    assert_eq!(stand.told.tell(Some(&["sg-1".to_owned()])), 1);
     let changed = rules_of(heard(&mut session).await);
     assert_eq!((changed.sequence, changed.groups[0].ingress.len(), changed.interfaces.len()), (3, 1, 0));
     // One that does not know what to do with rules hears of tasks alone.
