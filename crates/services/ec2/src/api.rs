@@ -17,7 +17,9 @@ use crate::{
     seed::{plant, seen},
 };
 
-const NO_PACKETS: &str = "kept and shown: hosts do not act by it yet, so it changes no packet";
+const NO_PACKETS: &str = "kept and shown: no host filters by network ACLs yet, so it changes no packet";
+const NO_PUBLIC: &str =
+    "kept and shown: no task has a public address yet, so none has a way out through an internet gateway";
 const NO_NAMES: &str = "kept and shown: nothing has a name in the VPC yet";
 const NO_ADDRESS: &str =
     "the address is one of 198.18.0.0/15, which nobody routes: it is kept and shown, and reaches nothing";
@@ -58,25 +60,22 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
     Operation::new("AssociateRouteTable", write!(commands::tables::associate_route_table))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("route-table", "RouteTableId"), ("subnet", "SubnetId")]))
-        .refusing(&["GatewayId", "PublicIpv4Pool"])
-        .without_effect(&[("RouteTableId", NO_PACKETS)]),
+        .refusing(&["GatewayId", "PublicIpv4Pool"]),
     Operation::new("AttachInternetGateway", write!(commands::gateways::attach_internet_gateway))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("internet-gateway", "InternetGatewayId"), ("vpc", "VpcId")]))
-        .without_effect(&[("InternetGatewayId", NO_PACKETS)]),
+        .without_effect(&[("InternetGatewayId", NO_PUBLIC)]),
     Operation::new("AuthorizeSecurityGroupEgress", write!(commands::rules::authorize_security_group_egress))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("security-group", "GroupId")]))
-        .with(&[Tags("TagSpecifications.Tags")])
-        .without_effect(&[("IpPermissions", NO_PACKETS)]),
+        .with(&[Tags("TagSpecifications.Tags")]),
     Operation::new(
         "AuthorizeSecurityGroupIngress",
         write!(commands::rules::authorize_security_group_ingress),
     )
     .growing()
     .on(|ctx, input| each(ctx, input, &[("security-group", "GroupId")]))
-    .with(&[Tags("TagSpecifications.Tags")])
-    .without_effect(&[("IpPermissions", NO_PACKETS)]),
+    .with(&[Tags("TagSpecifications.Tags")]),
     Operation::new("CreateInternetGateway", write!(commands::gateways::create_internet_gateway))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("internet-gateway", "")]))
@@ -93,8 +92,7 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
             "SecondaryPrivateIpAddressCount",
             "SecondaryPrivateIpAddresses",
             "VpcId",
-        ])
-        .without_effect(&[("SubnetId", NO_PACKETS)]),
+        ]),
     Operation::new("CreateNetworkAcl", write!(commands::acls::create_network_acl))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("network-acl", ""), ("vpc", "VpcId")]))
@@ -119,7 +117,7 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
             "VpcEndpointId",
             "VpcPeeringConnectionId",
         ])
-        .without_effect(&[("GatewayId", NO_PACKETS), ("NatGatewayId", NO_PACKETS)]),
+        .without_effect(&[("GatewayId", NO_PUBLIC)]),
     Operation::new("CreateRouteTable", write!(commands::tables::create_route_table))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("route-table", ""), ("vpc", "VpcId")]))
@@ -223,8 +221,7 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
                     ("security-group-rule", "SecurityGroupRules.SecurityGroupRuleId"),
                 ],
             )
-        })
-        .without_effect(&[("SecurityGroupRules", NO_PACKETS)]),
+        }),
     Operation::new("ModifySubnetAttribute", write!(commands::subnets::modify_subnet_attribute))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("subnet", "SubnetId")]))
@@ -239,7 +236,7 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
             ("EnableDns64", NO_V6),
             ("EnableResourceNameDnsAAAARecordOnLaunch", NO_V6),
             ("EnableResourceNameDnsARecordOnLaunch", NO_NAMES),
-            ("MapPublicIpOnLaunch", NO_PACKETS),
+            ("MapPublicIpOnLaunch", NO_PUBLIC),
             ("PrivateDnsHostnameTypeOnLaunch", NO_NAMES),
         ]),
     Operation::new("ModifyVpcAttribute", write!(commands::vpcs::modify_vpc_attribute))
@@ -278,17 +275,14 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
             "VpcEndpointId",
             "VpcPeeringConnectionId",
         ])
-        .without_effect(&[("GatewayId", NO_PACKETS), ("NatGatewayId", NO_PACKETS)]),
+        .without_effect(&[("GatewayId", NO_PUBLIC)]),
     Operation::new("ReplaceRouteTableAssociation", write!(commands::tables::replace_route_table_association))
         .growing()
-        .on(|ctx, input| each(ctx, input, &[("route-table", "RouteTableId")]))
-        .without_effect(&[("RouteTableId", NO_PACKETS)]),
+        .on(|ctx, input| each(ctx, input, &[("route-table", "RouteTableId")])),
     Operation::new("RevokeSecurityGroupEgress", write!(commands::rules::revoke_security_group_egress))
-        .on(|ctx, input| each(ctx, input, &[("security-group", "GroupId")]))
-        .without_effect(&[("IpPermissions", NO_PACKETS)]),
+        .on(|ctx, input| each(ctx, input, &[("security-group", "GroupId")])),
     Operation::new("RevokeSecurityGroupIngress", write!(commands::rules::revoke_security_group_ingress))
-        .on(|ctx, input| each(ctx, input, &[("security-group", "GroupId")]))
-        .without_effect(&[("IpPermissions", NO_PACKETS)]),
+        .on(|ctx, input| each(ctx, input, &[("security-group", "GroupId")])),
     Operation::new(
         "UpdateSecurityGroupRuleDescriptionsEgress",
         write!(commands::rules::update_security_group_rule_descriptions_egress),
