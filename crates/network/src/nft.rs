@@ -305,6 +305,7 @@ chain postrouting {{ type nat hook postrouting priority srcnat; policy accept
   ip saddr {subnet} oifname \"{bridge}\" ct status dnat masquerade
   ip saddr 127.0.0.0/8 oifname \"{bridge}\" masquerade
   iifname \"{vpc_links}*\" oifname != \"{vpc_links}*\" masquerade
+  iifname \"{vpc_links}*\" ip saddr 169.254.172.0/22 masquerade
 }}
 # Tasks of a VPC reach nothing of this host itself: only what asks them is answered.
 chain input {{ type filter hook input priority filter; policy accept

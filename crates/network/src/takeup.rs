@@ -15,6 +15,7 @@ use crate::netns;
 use crate::slots::{Names, Slot, mac_of};
 use crate::stock::PEER;
 use crate::types::{AttachSpec, Attachment, AttachmentId, Binding, Mode, PortMapping, Subnet};
+use crate::vpc::InterfaceSpec;
 
 /// What only the user of a [`crate::Host`] knows of its containers.
 pub trait Containers: Send + Sync {
@@ -24,6 +25,11 @@ pub trait Containers: Send + Sync {
     /// Attachments that were made before and are not `known`: what is on record of them was lost. Asked once, at
     /// [`crate::Host::open_with`].
     fn remembered(&self, known: &dyn Fn(&AttachmentId) -> bool) -> Vec<Remembered>;
+
+    /// Interfaces that tasks were given, whether or not they still have them. Asked once, too.
+    fn interfaces(&self) -> Vec<InterfaceSpec> {
+        Vec::new()
+    }
 }
 
 /// A user that knows nothing.

@@ -7,6 +7,7 @@ use super::cgroup::{self, GroupPath, Hierarchy};
 use super::layout::{self, EngineDir};
 use super::plan::Plan;
 use super::{create, task};
+use crate::spec::TaskSpec;
 use crate::state::ContainerState;
 
 pub(super) struct Known {
@@ -43,6 +44,20 @@ impl network::Containers for Known {
         }
         all
     }
+
+    fn interfaces(&self) -> Vec<network::InterfaceSpec> {
+        let tasks = layout::folders(&self.dir.tasks()).unwrap_or_default();
+        let specs = tasks
+            .iter()
+            .filter(|task| task::is_id(task))
+            .filter_map(|task| layout::read_json::<TaskSpec>(&self.dir.task(task).spec()).ok().flatten());
+        specs.filter_map(interface).collect()
+    }
+}
+
+/// The interface that a task was prepared with.
+fn interface(spec: TaskSpec) -> Option<network::InterfaceSpec> {
+    task::interface_spec(&spec).ok().flatten()
 }
 
 fn remembered(id: network::AttachmentId, dir: &layout::ContainerDir) -> Option<network::Remembered> {

@@ -132,9 +132,25 @@ fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
     cgroup::make(&inner.hierarchy, &task.group, &bundle::task_limits(spec))
 }
 
+/// A task's interface, in the words of the network.
+pub(super) fn interface_spec(spec: &TaskSpec) -> Result<Option<network::InterfaceSpec>, network::Error> {
+    let Some(wanted) = &spec.network else { return Ok(None) };
+    Ok(Some(network::InterfaceSpec {
+        id: network::AttachmentId::new(spec.id.clone())?,
+        interface: wanted.interface.clone(),
+        vpc: wanted.vpc.clone(),
+        blocks: wanted.blocks.clone(),
+        mac: wanted.mac,
+        ipv4: wanted.ipv4,
+        subnet: wanted.subnet,
+        gateway: wanted.gateway,
+        ipv6: wanted.ipv6,
+        state: wanted.state.clone(),
+    }))
+}
+
 /// Gives a task its interface; blocks.
 fn interface(inner: &Inner, spec: &TaskSpec) -> Result<(), Error> {
-    let Some(wanted) = &spec.network else { return Ok(()) };
     let host = inner.network.as_ref().filter(|_| inner.task_interfaces);
     let host = host.ok_or_else(|| {
         Error::fatal(Kind::Resource, "failed to configure ENI: this host cannot carry interfaces of tasks")
@@ -146,18 +162,7 @@ fn interface(inner: &Inner, spec: &TaskSpec) -> Result<(), Error> {
             _ => Error::temporary(Kind::Resource, text),
         }
     };
-    let wanted = network::InterfaceSpec {
-        id: network::AttachmentId::new(spec.id.clone()).map_err(failed)?,
-        interface: wanted.interface.clone(),
-        vpc: wanted.vpc.clone(),
-        blocks: wanted.blocks.clone(),
-        mac: wanted.mac,
-        ipv4: wanted.ipv4,
-        subnet: wanted.subnet,
-        gateway: wanted.gateway,
-        ipv6: wanted.ipv6,
-        state: wanted.state.clone(),
-    };
+    let Some(wanted) = interface_spec(spec).map_err(failed)? else { return Ok(()) };
     host.attach_interface(&wanted).map(drop).map_err(failed)
 }
 

@@ -4,10 +4,12 @@
 //! As with attachments, a record is written before anything is made, and removed before anything is taken down: what is
 //! on the host without one is to be removed.
 
+mod restart;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::net::Ipv4Addr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -24,6 +26,7 @@ use crate::netlink::Socket;
 use crate::netns;
 use crate::setup;
 use crate::slots::{Names, Slot};
+use crate::stock;
 use crate::sysctl;
 use crate::takeup::{self, Containers};
 use crate::types::{AttachmentId, Counters};
@@ -88,10 +91,14 @@ impl Vpcs {
         let (ledger, records) = Ledger::open_interfaces::<Record>(&names.run_dir())?;
         let dir = ledger::vpcs_dir(&names.run_dir());
         let rules = ledger::read_note(&dir.join("rules.json")).unwrap_or_default();
-        let records = records.into_iter().map(|record| (record.spec.id.clone(), record)).collect();
-        let state = State { ledger, records, networks: BTreeMap::new(), rules, next: 1 };
+        let records: BTreeMap<_, _> =
+            records.into_iter().map(|record| (record.spec.id.clone(), record)).collect();
+        let next = records.values().map(|record: &Record| record.slot).max().unwrap_or(0).saturating_add(1);
+        let mut state = State { ledger, records, networks: BTreeMap::new(), rules, next };
+        restart::remove_stray_tasks(&names, &state)?;
+        let anew = state.remember(containers.as_ref());
         let vpcs = Vpcs { names, mtu, containers, state: Mutex::new(state) };
-        vpcs.take_up(&dir)?;
+        vpcs.take_up(&dir, &anew)?;
         if let Err(error) = vpcs.look() {
             tracing::error!(
                 error = &error as &dyn std::error::Error,
@@ -99,53 +106,6 @@ impl Vpcs {
             );
         }
         Ok(vpcs)
-    }
-
-    fn take_up(&self, dir: &Path) -> Result<()> {
-        let mut state = self.state.lock();
-        let mut notes = Vec::new();
-        for entry in fs::read_dir(dir).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.extension().is_some_and(|e| e == "json") && !path.ends_with("rules.json") {
-                notes.extend(ledger::read_note::<Note>(&path));
-            }
-        }
-        let wanted: BTreeSet<Name> = state.records.values().map(|record| record.spec.vpc.clone()).collect();
-        for note in notes {
-            let path = self.names.vpc_netns(note.slot);
-            let is_needed = wanted.contains(&note.vpc) && !state.networks.contains_key(&note.vpc);
-            match Router::adopt(&path).ok().filter(|_| is_needed && netns::exists(&path)) {
-                Some(router) => {
-                    let network =
-                        Network { router, model: None, fingerprint: None, publics: BTreeSet::new(), note };
-                    state.networks.insert(network.note.vpc.clone(), network);
-                }
-                None => self.remove_network(note.slot)?,
-            }
-        }
-        state.next = state.records.values().map(|record| record.slot).max().unwrap_or(0).saturating_add(1);
-        self.remove_strays(&state)
-    }
-
-    /// Removes namespaces and links of ours that no record is of.
-    fn remove_strays(&self, state: &State) -> Result<()> {
-        let networks: BTreeSet<Slot> = state.networks.values().map(|network| network.note.slot).collect();
-        let tasks: BTreeSet<Slot> = state.records.values().map(|record| record.slot).collect();
-        let mut strays = BTreeSet::new();
-        for entry in fs::read_dir(self.names.netns_dir()).into_iter().flatten().flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if self.names.slot_of_task_netns(name).is_some_and(|slot| !tasks.contains(&slot)) {
-                netns::remove(&entry.path())?;
-            }
-            strays.extend(self.names.slot_of_vpc_netns(name));
-        }
-        let links = Socket::open()?.links()?;
-        strays.extend(links.iter().filter_map(|link| self.names.slot_of_vpc_link(&link.name)));
-        strays
-            .into_iter()
-            .filter(|slot| !networks.contains(slot))
-            .try_for_each(|slot| self.remove_network(slot))
     }
 
     /// Gives a task its interface. The same again is the same; blocks for some ten milliseconds.
@@ -230,12 +190,12 @@ impl Vpcs {
     pub(crate) fn change(&self, change: Change) -> Result<()> {
         let mut state = self.state.lock();
         let next = state.rules.after(change)?;
-        if next == state.rules {
-            return Ok(());
+        if next != state.rules {
+            let dir = ledger::vpcs_dir(&self.names.run_dir());
+            ledger::write_note(&dir.join("rules.json"), &next)?;
+            state.rules = next;
         }
-        let dir = ledger::vpcs_dir(&self.names.run_dir());
-        ledger::write_note(&dir.join("rules.json"), &next)?;
-        state.rules = next;
+        // Also where nothing is new: the kernel may have refused it before.
         let all: Vec<Name> = state.networks.keys().cloned().collect();
         let mut first = Ok(());
         for vpc in &all {
@@ -412,6 +372,8 @@ impl Vpcs {
         }
         network.router.disconnect(&record.link())?;
         let file = File::open(&path).map_err(Error::io("open namespace", &path))?;
+        // What is left of a link whose record is lost.
+        netns::within(&file, || Socket::open()?.delete_link(stock::PEER))?;
         self.connect(state, record, &file)?;
         self.refresh(state, vpc)?;
         Ok(true)
@@ -425,7 +387,7 @@ impl Vpcs {
             network.publics.clear();
         }
         let found = network.router.fingerprint(&self.names.table())?;
-        let whole = found.is_some() && found == network.fingerprint;
+        let whole = network.model.is_some() && found.is_some() && found == network.fingerprint;
         if !whole {
             network.model = None;
         }

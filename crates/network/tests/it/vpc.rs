@@ -280,6 +280,12 @@ fn out_of_the_vpc_goes_who_has_a_way() {
             assert_eq!(ask(public, 81), None);
             assert_eq!(ask(address(7), 80), None, "not by its private one");
         });
+        // By it those of the VPC reach each other too, as what the world sees of them.
+        let second = with(9, Egress::Direct, Some("198.51.100.9"));
+        assert_eq!(at(&second, || ask(public, 80)), None, "no rule for its public address");
+        group(&host, "sg-1", [tcp80("192.0.2.0/24"), tcp80("198.51.100.9")].concat(), anywhere());
+        assert_eq!(at(&second, || ask(public, 80)).unwrap(), "direct from 198.51.100.9");
+        assert_eq!(at(&nat, || ask(public, 80)).unwrap(), format!("direct from {UPLINK}"));
         let state = InterfaceState { groups: vec![name("sg-1")], ..Default::default() };
         host.change_rules(Change { interfaces: vec![(name("eni-7"), state)], ..Change::default() }).unwrap();
         assert_eq!(within(&lab.neighbour, || ask(public, 80)), None);
