@@ -92,11 +92,10 @@ impl Vpcs for Carried {
     }
 }
 
-/// An assignment as an engine without networks takes it. One of mode `awsvpc` comes with its interface.
-pub fn without_network(world: &World, assignment: &acs::Task) -> acs::Task {
-    let mut task = assignment.clone();
+/// An assignment comes to an agent. One of mode `awsvpc` comes with its interface, and always with the same.
+pub fn assigned(world: &World, task: &acs::Task) {
     if task.network_mode.as_deref() != Some("awsvpc") {
-        return task;
+        return;
     }
     let id = task.arn.as_deref().map(::agent::task::id_in).unwrap_or_default().to_owned();
     let interface = task.elastic_network_interfaces.first();
@@ -112,15 +111,6 @@ pub fn without_network(world: &World, assignment: &acs::Task) -> acs::Task {
         }
         None => world.fail(format!("task {id} is assigned without its interface")),
     }
-    task.network_mode = Some("bridge".to_owned());
-    task.elastic_network_interfaces.clear();
-    for container in &mut task.containers {
-        let config = container.docker_config.as_mut().and_then(|config| config.host_config.as_mut());
-        if let Some(text) = config {
-            *text = text.replace("\"awsvpc\"", "\"bridge\"");
-        }
-    }
-    task
 }
 
 /// A task runs from now on: with an address that no other one has which runs.

@@ -16,9 +16,7 @@ use tokio::{
 };
 
 use super::{Agent, Done, Due, lowering, wants_stop};
-use crate::{
-    actor::Actor, breaks::Break, interfaces::without_network, machine::Machine, server::CLUSTER, world::World,
-};
+use crate::{actor::Actor, breaks::Break, interfaces, machine::Machine, server::CLUSTER, world::World};
 
 /// Between attempts to write what must be written.
 const RETRY: Duration = Duration::from_secs(1);
@@ -86,7 +84,8 @@ impl Agent {
         drop(host);
         for (id, written) in tasks.written {
             let (assignment, mut record) = (written.assignment, written.record);
-            let Ok(task) = lower(&without_network(&world, &assignment), &lowering()) else { continue };
+            interfaces::assigned(&world, &assignment);
+            let Ok(task) = lower(&assignment, &lowering()) else { continue };
             record.state.stop |= wants_stop(&assignment);
             if !record.removed {
                 let found = found.iter().find(|found| found.task == id);
@@ -173,7 +172,8 @@ impl Agent {
     /// Takes an assignment in; none is nothing to wait for.
     fn assign(&mut self, assignment: acs::Task) -> Option<Wait> {
         let stop = wants_stop(&assignment);
-        let task = match lower(&without_network(&self.world, &assignment), &lowering()) {
+        interfaces::assigned(&self.world, &assignment);
+        let task = match lower(&assignment, &lowering()) {
             Ok(task) => task,
             Err(error) => {
                 self.world.fail(format!("an assignment that is no task: {error}"));
