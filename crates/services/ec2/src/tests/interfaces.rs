@@ -221,7 +221,7 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
         host.members[&peers].iter().copied().collect::<Vec<_>>(),
         [IpAddr::from(far.address.unwrap())]
     );
-    assert!(host.names(std::slice::from_ref(&peers)) && !host.names(&[far.id]));
+    assert!(host.names().contains(&peers) && !host.names().contains(&far.id));
     assert_eq!(world.state.on_host("d", &[Id128(1)]), Default::default());
     // A way out is that of the subnet's routes.
     let address = text(&world.ok("AllocateAddress", json!({}))["AllocationId"]);
