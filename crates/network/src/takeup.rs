@@ -26,8 +26,9 @@ pub trait Containers: Send + Sync {
     /// [`crate::Host::open_with`].
     fn remembered(&self, known: &dyn Fn(&AttachmentId) -> bool) -> Vec<Remembered>;
 
-    /// Interfaces that tasks were given, whether or not they still have them. Asked once, too.
-    fn interfaces(&self) -> Vec<InterfaceSpec> {
+    /// Interfaces that tasks were given, whether or not they still have them, with the files of their namespaces where
+    /// somebody has them written down: those go on to be so called. Asked once, too.
+    fn interfaces(&self) -> Vec<(InterfaceSpec, Option<PathBuf>)> {
         Vec::new()
     }
 }

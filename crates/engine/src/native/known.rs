@@ -1,6 +1,8 @@
 //! What the engine knows of containers that the network needs where others took away what it had made or noted:
 //! who lives in them, by their control groups, and what they were given, by their plans and states.
 
+use std::path::PathBuf;
+
 use libcontainer::oci_spec::runtime::LinuxNamespaceType;
 
 use super::cgroup::{self, GroupPath, Hierarchy};
@@ -45,28 +47,34 @@ impl network::Containers for Known {
         all
     }
 
-    fn interfaces(&self) -> Vec<network::InterfaceSpec> {
+    fn interfaces(&self) -> Vec<(network::InterfaceSpec, Option<PathBuf>)> {
         let tasks = layout::folders(&self.dir.tasks()).unwrap_or_default();
-        let specs = tasks
-            .iter()
-            .filter(|task| task::is_id(task))
-            .filter_map(|task| layout::read_json::<TaskSpec>(&self.dir.task(task).spec()).ok().flatten());
-        specs.filter_map(interface).collect()
+        let given = tasks.iter().filter(|task| task::is_id(task)).filter_map(|task| {
+            let dir = self.dir.task(task);
+            let spec = layout::read_json::<TaskSpec>(&dir.spec()).ok()??;
+            let interface = task::interface_spec(&spec).ok()??;
+            // Where its containers will look for it when they start again.
+            let joined = dir.containers().iter().find_map(|name| {
+                let plan = layout::read_json::<Plan>(&dir.container(name).plan()).ok()??;
+                network_namespace(&plan).filter(|_| plan.in_task_network)
+            });
+            Some((interface, joined))
+        });
+        given.collect()
     }
 }
 
-/// The interface that a task was prepared with.
-fn interface(spec: TaskSpec) -> Option<network::InterfaceSpec> {
-    task::interface_spec(&spec).ok().flatten()
+/// The file of the namespace that a container joins.
+fn network_namespace(plan: &Plan) -> Option<PathBuf> {
+    let namespaces = plan.spec.linux().as_ref()?.namespaces().clone()?;
+    let of_network = namespaces.iter().find(|namespace| namespace.typ() == LinuxNamespaceType::Network)?;
+    of_network.path().clone()
 }
 
 fn remembered(id: network::AttachmentId, dir: &layout::ContainerDir) -> Option<network::Remembered> {
     let plan = layout::read_json::<Plan>(&dir.plan()).ok()?.filter(|plan| plan.attached)?;
     let created = layout::last_json::<ContainerState>(&dir.state()).ok()??.created;
-    let namespaces =
-        plan.spec.linux().as_ref().and_then(|linux| linux.namespaces().clone()).unwrap_or_default();
-    let of_network = namespaces.iter().find(|namespace| namespace.typ() == LinuxNamespaceType::Network);
-    let netns_path = of_network.and_then(|namespace| namespace.path().clone());
+    let netns_path = network_namespace(&plan);
     let bindings = created.bindings.iter().filter_map(create::given).collect();
     Some(network::Remembered { id, netns_path, ipv4: created.ipv4, bindings })
 }

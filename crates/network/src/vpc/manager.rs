@@ -96,7 +96,7 @@ impl Vpcs {
         let next = records.values().map(|record: &Record| record.slot).max().unwrap_or(0).saturating_add(1);
         let mut state = State { ledger, records, networks: BTreeMap::new(), rules, next };
         restart::remove_stray_tasks(&names, &state)?;
-        let anew = state.remember(containers.as_ref());
+        let anew = state.remember(&names, containers.as_ref());
         let vpcs = Vpcs { names, mtu, containers, state: Mutex::new(state) };
         vpcs.take_up(&dir, &anew)?;
         if let Err(error) = vpcs.look() {
@@ -399,6 +399,10 @@ impl Vpcs {
 }
 
 impl State {
+    fn is_free(&self, slot: Slot) -> bool {
+        slot > 0 && !self.records.values().any(|record| record.slot == slot)
+    }
+
     /// A slot that nothing bears: in turn, so that one rests before it is used again.
     fn take_slot(&mut self) -> Result<Slot> {
         if self.records.len() >= usize::from(INTERFACES_MAX) {

@@ -61,14 +61,25 @@ impl Vpcs {
 impl State {
     /// Puts on record again what was lost of interfaces whose tasks live: one that has ended may have given its back.
     /// Answers whose VPCs' namespaces are to be made anew: nothing says any more which link in them is whose.
-    pub(super) fn remember(&mut self, containers: &dyn Containers) -> BTreeSet<Name> {
+    pub(super) fn remember(&mut self, names: &Names, containers: &dyn Containers) -> BTreeSet<Name> {
         let mut anew = BTreeSet::new();
-        for spec in containers.interfaces() {
+        let mut given = containers.interfaces();
+        // Those that must have a certain slot before those that take any.
+        given.sort_by_key(|(_, path)| path.is_none());
+        for (spec, path) in given {
             let is_lost = !self.records.contains_key(&spec.id) && spec.check().is_ok();
             if !is_lost || containers.processes(&spec.id).is_empty() {
                 continue;
             }
-            let Ok(slot) = self.take_slot() else { break };
+            let named = path.as_deref().and_then(Path::file_name).and_then(|name| name.to_str());
+            let slot = match named {
+                Some(name) => names.slot_of_task_netns(name).filter(|slot| self.is_free(*slot)),
+                None => self.take_slot().ok(),
+            };
+            let Some(slot) = slot else {
+                tracing::error!(id = %spec.id, "what is on record of a task's interface is lost");
+                continue;
+            };
             anew.insert(spec.vpc.clone());
             let record = Record { spec, slot, sysctls: Vec::new() };
             tracing::warn!(id = %record.spec.id, "the lost record of a task's interface is made again");
