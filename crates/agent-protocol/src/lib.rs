@@ -1,10 +1,11 @@
-//! What only agents and the control plane say to each other: the frames of both sockets ([`acs`], [`tcs`]) and
-//! the key pair of a container instance ([`agent_key`]). No sockets, no clock; what agents say by the ECS API
+//! What only agents and the control plane say to each other: the frames of both sockets ([`acs`], [`tcs`]),
+//! the key pair of a container instance ([`agent_key`]), and how a host joins ([`join`]). No sockets, no clock; what agents say by the ECS API
 //! itself is in the model of ECS.
 
 pub mod acs;
 pub mod agent_key;
 mod envelope;
+pub mod join;
 pub mod tcs;
 
 /// The attribute by which a host says to which capacity provider it belongs.

@@ -1,4 +1,4 @@
-//! The agent's calls of the AWS API: signed awsJson 1.1 over HTTP/1.1, and the back-off between attempts.
+//! The agent's calls of the AWS API: signed awsJson 1.1 over HTTP/1.1, plain or by TLS, and the back-off between attempts.
 //! One attempt a call here; who calls decides about the next.
 
 use std::{sync::Arc, time::Duration};
@@ -7,14 +7,16 @@ use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::TokioExecutor,
-};
+use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Serialize, de::DeserializeOwned};
 use wire::{
     Timestamp,
     sigv4::{self, Credentials},
+};
+
+use crate::{
+    dial::{self, Dialer, Wire},
+    trust::Trust,
 };
 
 /// Longest answer that is read.
@@ -81,7 +83,8 @@ pub const LOGS: Service = Service { name: "logs", target: "Logs_20140328" };
 
 /// The control plane, as one who may call it.
 pub struct Api {
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Dialer, Full<Bytes>>,
+    dialer: Dialer,
     endpoint: String,
     host: String,
     region: String,
@@ -89,21 +92,56 @@ pub struct Api {
 }
 
 impl Api {
-    /// Calls go to `endpoint`, an `http://` URL without a path.
+    /// Calls go to `endpoint`, a URL without a path, which the host's own CAs vouch for where it is `https`.
     pub fn new(endpoint: &str, region: &str, credentials: Credentials) -> Result<Api, Error> {
+        Api::trusting(endpoint, region, credentials, Arc::new(Trust::of_host()))
+    }
+
+    /// Calls go to `endpoint`, a URL without a path.
+    ///
+    /// # Errors
+    /// Where it is none.
+    pub fn trusting(
+        endpoint: &str,
+        region: &str,
+        credentials: Credentials,
+        trust: Arc<Trust>,
+    ) -> Result<Api, Error> {
         let endpoint = endpoint.trim_end_matches('/').to_owned();
-        let host = endpoint.strip_prefix("http://").filter(|host| !host.is_empty() && !host.contains('/'));
-        let host = host.ok_or_else(|| Error::Transport(format!("{endpoint} is no http:// URL of a host")))?;
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(Duration::from_secs(30)));
-        connector.set_nodelay(true);
+        let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+        let host = host.filter(|host| !host.is_empty() && !host.contains('/'));
+        let host =
+            host.ok_or_else(|| Error::Transport(format!("{endpoint} is no http(s):// URL of a host")))?;
+        let dialer = Dialer::new(trust);
         Ok(Api {
-            client: Client::builder(TokioExecutor::new()).build(connector),
+            client: Client::builder(TokioExecutor::new()).build(dialer.clone()),
+            dialer,
             host: host.to_owned(),
             region: region.to_owned(),
             credentials: ArcSwap::from_pointee(credentials),
             endpoint,
         })
+    }
+
+    /// Whether the control plane is spoken to by TLS.
+    pub(crate) fn is_tls(&self) -> bool {
+        self.endpoint.starts_with("https://")
+    }
+
+    /// A connection of its own to a host of the control plane.
+    pub(crate) async fn dial(&self, uri: &http::Uri) -> Result<Wire, dial::Error> {
+        self.dialer.dial(uri).await
+    }
+
+    /// Hears which CAs the control plane has.
+    pub(crate) fn learn(&self, header: &str) {
+        match self.dialer.trust().learn(header) {
+            Ok(true) => {
+                tracing::info!("the control plane has told of other CAs: they are trusted from now on")
+            }
+            Ok(false) => {}
+            Err(error) => tracing::error!(%error, "the CAs that the control plane tells of are not kept"),
+        }
     }
 
     /// The key pair that calls are signed with.

@@ -4,14 +4,18 @@ use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
 use wire::sigv4::Credentials;
 
+use crate::trust::Trust;
+
 /// Hears the ARN of this host's container instance.
 pub type OnRegistered = Arc<dyn Fn(&str) + Send + Sync>;
 
 /// Everything the agent needs.
 #[derive(Clone)]
 pub struct Config {
-    /// The control plane, `http://127.0.0.1:4566`. Plain HTTP only, for now.
+    /// The control plane, `http://127.0.0.1:4566`, or with `https`.
     pub endpoint: String,
+    /// Who may vouch for the control plane, where it is `https`.
+    pub trust: Arc<Trust>,
     /// Name or ARN.
     pub cluster: String,
     pub region: String,

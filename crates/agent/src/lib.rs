@@ -7,7 +7,9 @@
 pub mod admission;
 pub mod api;
 pub mod config;
+mod dial;
 pub mod host;
+pub mod join;
 pub mod ledger;
 pub mod link;
 mod logs;
@@ -17,6 +19,7 @@ mod panics;
 pub mod plan;
 pub mod report;
 pub mod task;
+pub mod trust;
 
 use std::sync::Arc;
 
@@ -51,7 +54,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), Erro
 async fn work(config: Config) -> Result<(), Error> {
     let ledger = ledger::Ledger::open(&config.data_dir)?;
     let credentials = link::credentials(&config, &ledger)?;
-    let api = Arc::new(api::Api::new(&config.endpoint, &config.region, credentials)?);
+    let api = api::Api::trusting(&config.endpoint, &config.region, credentials, config.trust.clone())?;
+    let api = Arc::new(api);
     // Before the first look at what is there, so that nothing that happens in between is missed.
     let events = config.engine.events();
     let host = host::Host::new(host::Parts {

@@ -80,6 +80,7 @@ impl World {
         let config = agent::Config {
             availability_zone: None,
             endpoint: format!("http://{}", self.server.address),
+            trust: Arc::new(agent::trust::Trust::of_host()),
             cluster: "default".into(),
             region: "us-east-1".into(),
             credentials: wire::sigv4::Credentials {

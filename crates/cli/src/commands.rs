@@ -16,4 +16,6 @@ pub mod image;
 pub mod repair;
 pub mod service;
 pub mod simulate;
+pub mod tls;
+pub mod token;
 pub mod up;

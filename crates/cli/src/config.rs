@@ -7,6 +7,9 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use serde::Deserialize;
 
 mod nearest;
+mod tls;
+
+pub use tls::Tls;
 
 /// Why a configuration is refused. The program exits with 64.
 #[derive(Debug, thiserror::Error)]
@@ -31,6 +34,7 @@ pub struct Config {
     #[serde(skip)]
     pub begin_anew: bool,
     pub server: Server,
+    pub tls: Tls,
     pub agent: Agent,
     pub images: Images,
     pub logs: Logs,
@@ -69,7 +73,7 @@ impl Default for Regions {
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct Server {
-    /// Address and port of the one listener. Default `127.0.0.1:4566`.
+    /// Address and port of the listener that speaks plain HTTP. Default `127.0.0.1:4566`.
     pub listen: SocketAddr,
     /// Twelve digits. Default `000000000000`.
     pub account: String,
@@ -177,6 +181,7 @@ impl Default for Config {
             data_dir: PathBuf::from("/var/lib/roadstead"),
             begin_anew: false,
             server: Server::default(),
+            tls: Tls::default(),
             agent: Agent::default(),
             images: Images::default(),
             logs: Logs::default(),
@@ -356,6 +361,7 @@ impl Config {
                 "at most 8760 hours and a count of 100000; 0 for none",
             );
         }
+        self.tls.check(server)?;
         self.check_agent()?;
         if self.logs.max_size_mib != 0 && self.logs.max_size_mib < 16 {
             return refuse("logs.max_size_mib", "at least 16, or 0 for a tenth of the disk");

@@ -101,6 +101,31 @@ impl DataDir {
     pub fn credentials_path(&self) -> PathBuf {
         self.path.join("credentials.toml")
     }
+
+    /// Where this host's agent keeps what it must not forget.
+    pub fn agent(&self) -> PathBuf {
+        self.path.join("agent")
+    }
+
+    /// Where the control plane's own CA is.
+    pub fn tls(&self) -> PathBuf {
+        tls(&self.path)
+    }
+
+    /// Where tokens are.
+    pub fn tokens(&self) -> PathBuf {
+        tokens(&self.path)
+    }
+}
+
+/// The own CA of a control plane, in a data directory that another process may be using.
+pub fn tls(path: &Path) -> PathBuf {
+    path.join("tls")
+}
+
+/// Its tokens, likewise.
+pub fn tokens(path: &Path) -> PathBuf {
+    path.join("tokens")
 }
 
 /// The keys of a data directory that another process may be using.

@@ -7,6 +7,7 @@ mod commands;
 mod config;
 mod data_dir;
 mod doctor;
+mod length;
 mod output;
 mod progress;
 mod running;
@@ -41,6 +42,10 @@ enum Command {
     Agent(commands::agent::Args),
     /// Keys for agents that bring none of their own
     AgentKey(commands::agent_key::Args),
+    /// Tokens by which other hosts join this control plane
+    Token(commands::token::Args),
+    /// The CA of this control plane, by which agents and clients know it
+    Tls(commands::tls::Args),
     /// Stop every task of a data directory and remove what they made on this host
     Down(commands::down::Args),
     /// Print the settings that point the AWS CLI and SDKs here
@@ -96,6 +101,7 @@ impl Command {
             }
             Command::Down(_) => "again; `roadstead doctor` says whether something is in the way",
             Command::AgentKey(_) => "`roadstead agent-key --help`",
+            Command::Token(_) | Command::Tls(_) => "docs/joining.md",
             Command::Env(_) => "`roadstead env --help`",
             Command::Image(_) => "`roadstead image --help`",
             Command::Backup(_) => "another file, on a disk with room for the state",
@@ -125,6 +131,8 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Server(args) => commands::up::run(args, commands::up::Parts::Server),
         Command::Agent(args) => commands::agent::run(args),
         Command::AgentKey(args) => commands::agent_key::run(args),
+        Command::Token(args) => commands::token::run(args),
+        Command::Tls(args) => commands::tls::run(args),
         Command::Down(args) => commands::down::run(args),
         Command::Env(args) => commands::env::run(args),
         Command::Image(args) => commands::image::run(args),

@@ -1,6 +1,8 @@
 //! The parts at work: wires store, runtime, services, front door, agent link, engine and agent together,
 //! runs them until a signal, and takes them down in order. Tasks go on without it.
 
+mod secure;
+
 use crate::output::say;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -93,6 +95,7 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     let credentials = dir.credentials()?;
     let (control, front) = start_server(&config, dir, &credentials, &stop).await?;
     let endpoint = format!("http://{}", config.server.listen);
+    let secure = config.tls.listen.map(|listen| format!(" tls={listen}")).unwrap_or_default();
     let front = {
         let (stop, failed) = (stop.clone(), failed.clone());
         tokio::spawn(async move {
@@ -105,7 +108,8 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
         })
     };
     if parts == Parts::All {
-        let agent = start_agent(&config, dir, &endpoint, credentials.agent.clone()).await?;
+        let own = Arc::new(agent::trust::Trust::of_host());
+        let agent = start_agent(&config, dir, (&endpoint, own), credentials.agent.clone()).await?;
         let (stop, failed) = (stop.clone(), failed.clone());
         tokio::spawn(async move {
             // One that panics must not be missed for as long as the control plane runs.
@@ -120,7 +124,7 @@ async fn serve(config: Config, dir: &DataDir, parts: Parts) -> anyhow::Result<()
     }
     let announce = async {
         ready(&config, &control, parts).await;
-        say!("ready endpoint={endpoint} cluster={}", config.server.cluster);
+        say!("ready endpoint={endpoint} cluster={}{secure}", config.server.cluster);
         std::future::pending::<()>().await;
     };
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -200,21 +204,24 @@ async fn start_server(
     let row = ecs::clusters::create_cluster(&ctx, &own.account().state, request)?;
     own.create_cluster(&root, row).await?;
     let gate = behind_gate(open_logs(config, dir, stop)?, &control, hosted)?;
-    let link = AgentLink::new(control.clone(), Default::default());
+    let secure = secure::open(config, dir, stop).await?;
+    let tls = secure.as_ref().map(|(_, tls)| tls.clone());
+    let link = AgentLink::new(control.clone(), Default::default()).telling(tls);
     let front = front_door::Config {
         regions: match &server.regions {
             config::Regions::Listed(listed) => front_door::Regions::new(&server.region, listed.clone()),
             config::Regions::Word(_) => front_door::Regions::any(&server.region),
         },
         clock: runtime::now,
-        names: front_door::Names::new(server.listen.ip(), &server.names),
+        names: secure::names(config),
         limits: front_door_limits(),
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
     surfaces.push(Arc::new(link));
     surfaces.push(Arc::new(server::services::ecs::Explaining::new(control.clone())));
-    let front = Arc::new(FrontDoor::new(front, gate, keys, users, surfaces));
-    Ok((control, tokio::spawn(front.serve(listener, stop.clone()))))
+    let front = FrontDoor::new(front, gate, keys, users, surfaces);
+    let (front, listeners) = secure::add(front, listener, secure, (config, dir), credentials);
+    Ok((control, tokio::spawn(Arc::new(front).serve(listeners, stop.clone()))))
 }
 
 /// Puts every service behind one gate, and starts those that call others through it.
@@ -313,11 +320,11 @@ fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, control: 
     ring
 }
 
-/// The agent of this host, on the native engine.
+/// The agent of this host, on the native engine, for the control plane at that URL, for which these may vouch.
 pub async fn start_agent(
     config: &Config,
     dir: &DataDir,
-    endpoint: &str,
+    (endpoint, trust): (&str, Arc<agent::trust::Trust>),
     keys: KeyPair,
 ) -> anyhow::Result<agent::Config> {
     let engine = open_engine(config, dir).await?;
@@ -327,6 +334,7 @@ pub async fn start_agent(
     resources.gpus = config.agent.gpus.clone();
     Ok(agent::Config {
         endpoint: endpoint.to_owned(),
+        trust,
         cluster: config.server.cluster.clone(),
         region: config.server.region.clone(),
         credentials: wire::sigv4::Credentials {
@@ -334,7 +342,7 @@ pub async fn start_agent(
             secret: keys.secret,
             token: None,
         },
-        data_dir: dir.path().join("agent"),
+        data_dir: dir.agent(),
         engine: Arc::new(engine),
         availability_zone: config.agent.availability_zone.clone(),
         attributes: config.agent.attributes.clone(),

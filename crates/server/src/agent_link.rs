@@ -22,7 +22,7 @@ pub use agent_protocol::acs::Connect as Hello;
 
 use registry::Registry;
 
-use crate::{gate::Caller, runtime::Place};
+use crate::{gate::Caller, runtime::Place, tls::Tls};
 
 /// Path of the ACS socket; `DiscoverPollEndpoint.endpoint` is this without `/ws`.
 pub const ACS_PATH: &str = "/acs/ws";
@@ -33,6 +33,8 @@ pub const TCS_PATH: &str = "/tcs/ws";
 pub struct AgentLink {
     assignments: Arc<dyn Assignments>,
     limits: Limits,
+    /// Whose CAs agents are told.
+    tls: Option<Arc<Tls>>,
     acs: Arc<Registry>,
     tcs: Arc<Registry>,
     sessions: TaskTracker,
@@ -42,7 +44,13 @@ impl AgentLink {
     /// A link over `assignments`.
     pub fn new(assignments: Arc<dyn Assignments>, limits: Limits) -> AgentLink {
         let registry = || Arc::new(Registry::new(limits.max_links));
-        AgentLink { acs: registry(), tcs: registry(), assignments, limits, sessions: TaskTracker::new() }
+        let (acs, tcs, sessions) = (registry(), registry(), TaskTracker::new());
+        AgentLink { acs, tcs, assignments, limits, tls: None, sessions }
+    }
+
+    /// The same, which tells each agent that connects by which CAs this control plane is known.
+    pub fn telling(self, tls: Option<Arc<Tls>>) -> AgentLink {
+        AgentLink { tls, ..self }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The front door: one listener for every service. It authenticates, finds the service and the operation, and hands
+//! The front door: one for every service, whichever listener leads to it. It authenticates, finds the service and the operation, and hands
 //! the call to the [gate](crate::gate); what is not a call, to a [`Surface`]. It knows no service by name, no operation, and
 //! keeps no state of its own.
 
@@ -7,8 +7,10 @@ mod bodies;
 mod body;
 mod connection;
 mod handle;
+mod http2;
 mod listen;
 mod names;
+mod open;
 mod places;
 mod regions;
 mod reply;
@@ -27,18 +29,21 @@ use crate::gate::Gate;
 
 pub use body::BodyStream;
 pub use connection::Ends;
+pub use listen::Listener;
 pub use names::Names;
+pub use open::{Knock, OpenDoor};
 pub use regions::Regions;
 pub use reply::ReplyBody;
 pub use service::{Key, Keys, Origin, Peers};
 pub use surface::{Site, Surface, SurfaceCall};
 
-/// The listener with all that stands behind it.
+/// What stands behind the listeners.
 pub struct FrontDoor {
     config: Config,
     keys: Arc<dyn Keys>,
     peers: Arc<dyn Peers>,
     surfaces: Vec<(Site, Arc<dyn Surface>)>,
+    open: Vec<Arc<dyn OpenDoor>>,
     gate: Arc<Gate>,
     verifier: Verifier,
     bodies: bodies::Bodies,
@@ -68,6 +73,10 @@ pub struct Limits {
     pub connections: usize,
     /// Connections beyond those, for `/health` and for users of this host whom the known pair serves.
     pub reserve: usize,
+    /// The longest that two may take to agree on TLS.
+    pub handshake_timeout: Duration,
+    /// Requests at a time of one connection, where it can have several.
+    pub concurrent: u32,
     /// Bytes of a request's head.
     pub head_bytes: usize,
     /// Headers of a request.
@@ -99,6 +108,8 @@ impl Default for Limits {
         Self {
             connections: 16_384,
             reserve: 64,
+            handshake_timeout: Duration::from_secs(10),
+            concurrent: 100,
             head_bytes: 32 * 1024,
             headers: 100,
             head_timeout: Duration::from_secs(75),
@@ -127,7 +138,13 @@ impl FrontDoor {
         let verifier = Verifier::default();
         let streams = Arc::new(tokio::sync::Semaphore::new(config.limits.streams));
         let surfaces = surface::in_order(surfaces);
-        Self { config, keys, peers, surfaces, gate, verifier, bodies, streams }
+        Self { config, keys, peers, surfaces, open: Vec::new(), gate, verifier, bodies, streams }
+    }
+
+    /// With a place where nobody signs.
+    pub fn with_open(mut self, door: Arc<dyn OpenDoor>) -> Self {
+        self.open.push(door);
+        self
     }
 }
 

@@ -58,9 +58,12 @@ impl OperatorKeys {
     pub fn create(&self, account: &str, now: wire::Timestamp) -> KeyPair {
         let random = uuid::Uuid::new_v4().simple().to_string().to_uppercase();
         let seconds = u32::try_from(now.as_millis() / 1000).unwrap_or_default();
-        let access_key = format!("{}{seconds:08X}{}{account}", agent_key::OF_OPERATOR, &random[..8]);
-        let secret = self.secret(&access_key);
-        KeyPair { access_key, secret }
+        self.pair(&format!("{}{seconds:08X}{}{account}", agent_key::OF_OPERATOR, &random[..8]))
+    }
+
+    /// The pair of an access key that was made here.
+    pub fn pair(&self, access_key: &str) -> KeyPair {
+        KeyPair { access_key: access_key.to_owned(), secret: self.secret(access_key) }
     }
 
     fn secret(&self, access_key: &str) -> String {

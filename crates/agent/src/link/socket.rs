@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
+use agent_protocol::join::TRUST;
 use futures_util::SinkExt;
 use http::{HeaderMap, HeaderValue, Request, Uri, header};
-use tokio::{
-    net::TcpStream,
-    time::{Instant, sleep_until, timeout},
-};
+use tokio::time::{Instant, sleep_until, timeout};
 use tokio_tungstenite::{
     WebSocketStream,
     tungstenite::{self, Utf8Bytes, handshake::client::generate_key, protocol::WebSocketConfig},
@@ -17,10 +15,11 @@ use wire::sigv4;
 use crate::{
     Timers,
     api::{Api, now, random_fraction},
+    dial::Wire,
 };
 
 /// A connected socket.
-pub(super) type Socket = WebSocketStream<TcpStream>;
+pub(super) type Socket = WebSocketStream<Wire>;
 
 /// What comes of waiting for a frame.
 pub(super) type Heard = Option<Result<tungstenite::Message, tungstenite::Error>>;
@@ -53,6 +52,7 @@ pub(super) enum Error {
 /// Where a socket leads; frames of TCS are signed with it as well.
 #[derive(Debug, Clone)]
 pub(super) struct Target {
+    tls: bool,
     host: String,
     path: String,
     query: String,
@@ -61,15 +61,16 @@ pub(super) struct Target {
 impl Target {
     /// `<endpoint>/ws?<query>`.
     pub(super) fn new(endpoint: &str, query: String) -> Result<Target, Error> {
-        let bad = || Error::Transport(format!("{endpoint} is no http:// URL"));
+        let bad = || Error::Transport(format!("{endpoint} is no http(s):// URL"));
         let uri: Uri = endpoint.parse().map_err(|_| bad())?;
-        // The one place where TLS will be put.
-        if !matches!(uri.scheme_str(), Some("http" | "ws")) {
-            return Err(bad());
-        }
+        let tls = match uri.scheme_str() {
+            Some("http" | "ws") => false,
+            Some("https" | "wss") => true,
+            _ => return Err(bad()),
+        };
         let authority = uri.authority().ok_or_else(bad)?;
         let path = format!("{}/ws", uri.path().trim_end_matches('/'));
-        Ok(Target { host: authority.to_string(), path, query })
+        Ok(Target { tls, host: authority.to_string(), path, query })
     }
 
     /// The headers of a signed GET of this, with that body.
@@ -96,19 +97,28 @@ impl Target {
         headers.insert(header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         let key = HeaderValue::from_str(&generate_key()).map_err(|e| Error::Transport(e.to_string()))?;
         headers.insert(header::SEC_WEBSOCKET_KEY, key);
-        let url = format!("ws://{}{}?{}", self.host, self.path, self.query);
+        // Who is known by TLS is never spoken to without.
+        if api.is_tls() && !self.tls {
+            return Err(Error::Transport(format!("{} is offered without TLS", self.host)));
+        }
+        let scheme = if self.tls { "wss" } else { "ws" };
+        let url = format!("{scheme}://{}{}?{}", self.host, self.path, self.query);
         let mut request = Request::get(url).body(()).map_err(|e| Error::Transport(e.to_string()))?;
         *request.headers_mut() = headers;
-        let address = if self.host.contains(':') { self.host.clone() } else { format!("{}:80", self.host) };
-        let stream = TcpStream::connect(address).await.map_err(|e| Error::Transport(e.to_string()))?;
-        stream.set_nodelay(true).map_err(|e| Error::Transport(e.to_string()))?;
+        let stream = api.dial(request.uri()).await.map_err(|e| Error::Transport(e.to_string()))?;
         let config = WebSocketConfig::default()
             .read_buffer_size(16 << 10)
             .write_buffer_size(0)
             .max_message_size(Some(MAX_FRAME))
             .max_frame_size(Some(MAX_FRAME));
         match tokio_tungstenite::client_async_with_config(request, stream, Some(config)).await {
-            Ok((socket, _)) => Ok(socket),
+            Ok((socket, response)) => {
+                let told = response.headers().get(TRUST).and_then(|told| told.to_str().ok());
+                if let Some(told) = told.filter(|_| self.tls) {
+                    api.learn(told);
+                }
+                Ok(socket)
+            }
             Err(tungstenite::Error::Http(response)) => Err(refusal(&response)),
             Err(error) => Err(Error::Transport(error.to_string())),
         }

@@ -20,7 +20,8 @@ const ID: &str = "id";
 
 /// What Roadstead makes directly in a data directory, beside `state.db*` and what is on its way to its name.
 /// What is added to a data directory is added here, or `down --purge` leaves it.
-const NAMES: [&str; 8] = ["agent", "credentials.toml", "engine", ID, "images", "lock", "logs", "network"];
+const NAMES: [&str; 10] =
+    ["agent", "credentials.toml", "engine", ID, "images", "lock", "logs", "network", "tls", "tokens"];
 
 /// The one folder that a file system may have from the beginning.
 const LOST_AND_FOUND: &str = "lost+found";

@@ -1,6 +1,9 @@
 //! The upgrade of an HTTP request to a web socket, and its refusals in the form that agents decode.
 
-use agent_protocol::acs::{self, Connect};
+use agent_protocol::{
+    acs::{self, Connect},
+    join::TRUST,
+};
 use async_trait::async_trait;
 use http::{HeaderMap, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
@@ -50,7 +53,7 @@ impl Surface for AgentLink {
         let answer = match (key, call.parts.uri.path()) {
             (Err(refusal), _) => Err(refusal),
             (Ok((key, upgrade)), ACS_PATH) => {
-                let origin = Origin::of(&call.parts.headers).to_string();
+                let origin = Origin::of(&call.parts).to_string();
                 let socket = socket(upgrade, self.limits.clone());
                 self.acs(connect, &call.caller, &place, &origin, socket).await.map(|()| key)
             }
@@ -60,7 +63,8 @@ impl Surface for AgentLink {
             }
             (Ok(_), path) => Err(bad_request(format!("there is no web socket at {path}"))),
         };
-        answer.map_or_else(|refusal| refused(&refusal), |key| switching(&key))
+        let trust = self.tls.as_ref().map(|tls| tls.bundle().to_header());
+        answer.map_or_else(|refusal| refused(&refusal), |key| switching(&key, trust))
     }
 
     /// Ends every session with its close code. Agents connect again by themselves.
@@ -172,7 +176,7 @@ async fn socket(on_upgrade: hyper::upgrade::OnUpgrade, limits: Limits) -> Option
     Some(WebSocketStream::from_raw_socket(TokioIo::new(upgraded), Role::Server, config).await)
 }
 
-fn switching(key: &str) -> Response<ReplyBody> {
+fn switching(key: &str, trust: Option<String>) -> Response<ReplyBody> {
     let mut response = Response::new(ReplyBody::default());
     *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = response.headers_mut();
@@ -180,6 +184,9 @@ fn switching(key: &str) -> Response<ReplyBody> {
     headers.insert(header::UPGRADE, header::HeaderValue::from_static("websocket"));
     if let Ok(value) = header::HeaderValue::from_str(key) {
         headers.insert(header::SEC_WEBSOCKET_ACCEPT, value);
+    }
+    if let Some(value) = trust.and_then(|trust| header::HeaderValue::from_str(&trust).ok()) {
+        headers.insert(TRUST, value);
     }
     response
 }

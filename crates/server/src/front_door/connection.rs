@@ -25,6 +25,8 @@ pub struct Ends {
 /// One connection.
 pub(super) struct Connection {
     pub ends: Ends,
+    /// It is TLS to us, and not only to a proxy in front.
+    pub tls: bool,
     pub place: Arc<Place>,
     pub framing: Arc<Framing>,
     /// The program stops.
@@ -34,8 +36,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub fn new(ends: Ends, place: Arc<Place>, stopping: CancellationToken) -> Self {
-        Self { ends, place, framing: Default::default(), stopping, admitted: OnceCell::new() }
+    pub fn new(ends: Ends, tls: bool, place: Arc<Place>, stopping: CancellationToken) -> Self {
+        Self { ends, tls, place, framing: Default::default(), stopping, admitted: OnceCell::new() }
     }
 
     /// What `peers` says of this connection, which is asked once.

@@ -1,9 +1,9 @@
 //! One request, from head to reply.
 
 use bytes::Bytes;
-use http::header::{HeaderValue, UPGRADE};
+use http::header::{HOST, HeaderValue, UPGRADE};
 use http::request::Parts;
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming as Body};
 use tokio::sync::OwnedSemaphorePermit;
@@ -15,7 +15,8 @@ use super::auth::Scope;
 use super::body::too_long;
 use super::connection::Connection;
 use super::route::Route;
-use super::{FrontDoor, Origin, ReplyBody};
+use super::service::OverTls;
+use super::{FrontDoor, Knock, OpenDoor, Origin, ReplyBody};
 use crate::gate::{self, Around, Mounted, SUPPORT_PAGE};
 
 impl FrontDoor {
@@ -27,6 +28,7 @@ impl FrontDoor {
     ) -> Response<ReplyBody> {
         let request_id = uuid::Uuid::new_v4().hyphenated().to_string();
         let (mut parts, body) = request.into_parts();
+        complete(&mut parts, connection);
         let surface = self.surface(&parts);
         let refuse = |parts: &Parts, error: &Error| match surface {
             Some(surface) => surface.refused(error, &request_id),
@@ -43,6 +45,12 @@ impl FrontDoor {
             let error = Error::unavailable("Too many requests are being answered; try again");
             return refuse(&parts, &error);
         }
+        if let Some(door) = self.open.iter().find(|door| door.path() == parts.uri.path()) {
+            return match self.knock(&**door, &parts, body, connection).await {
+                Ok(response) => response,
+                Err(error) => refuse(&parts, &error),
+            };
+        }
         if let Some(surface) = surface {
             let upgrade = parts.extensions.remove().filter(|_| parts.headers.contains_key(UPGRADE));
             return self.at_surface(&**surface, (parts, body), upgrade, request_id, connection).await;
@@ -57,6 +65,22 @@ impl FrontDoor {
             }
             codec(route.protocol).error(schema, &error, &request_id)
         }))
+    }
+
+    /// A request that nobody signs.
+    async fn knock(
+        &self,
+        door: &dyn OpenDoor,
+        parts: &Parts,
+        body: Body,
+        connection: &Connection,
+    ) -> Result<Response<ReplyBody>, Error> {
+        if parts.method != Method::POST {
+            return Err(Error::new("MethodNotAllowed", 405, "This takes POST alone"));
+        }
+        let (body, _room) = self.read_body(body, door.body_bytes()).await?;
+        let (from, tls) = (connection.ends.peer.ip(), connection.tls);
+        Ok(door.answer(Knock { body, from, tls }).await)
     }
 
     /// Who, from the head alone; then the body; then whether the signature is right; then the call.
@@ -94,7 +118,7 @@ impl FrontDoor {
             request_id: request_id.to_owned(),
             region: self.config.regions.of(&signature.region),
             now,
-            origin: Origin::of(&parts.headers),
+            origin: Origin::of(parts),
         };
         let output = mounted.carry_out(known, &key.caller, input, around).await.map_err(refused)?;
         codec.response(mounted.schema, operation, output, request_id)
@@ -123,6 +147,19 @@ impl FrontDoor {
             Err(_) => {
                 Err(Error::new("RequestTimeoutException", 408, "The request's body did not come in time"))
             }
+        }
+    }
+}
+
+/// Puts into a head what is not in it: that it came over TLS, and as `Host` the authority that HTTP/2 has in its place.
+fn complete(parts: &mut Parts, connection: &Connection) {
+    if connection.tls {
+        parts.extensions.insert(OverTls);
+    }
+    if parts.version == Version::HTTP_2 && !parts.headers.contains_key(HOST) {
+        let host = parts.uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok());
+        if let Some(host) = host {
+            parts.headers.insert(HOST, host);
         }
     }
 }

@@ -11,11 +11,11 @@ use wire::Error;
 /// How the page that sends a request stands to the one that it goes to, as browsers tell.
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// The names that a request may have in `Host`: `localhost`, every loopback address, the listener's own address,
+/// The names that a request may have in `Host`: `localhost`, every loopback address, the listeners' own addresses,
 /// and those that the configuration lists. The port is not looked at: tunnels and proxies have others.
 #[derive(Debug, Clone)]
 pub struct Names {
-    listen: IpAddr,
+    listen: Vec<IpAddr>,
     addresses: Vec<IpAddr>,
     exact: Vec<String>,
     /// Each with its leading dot.
@@ -25,8 +25,8 @@ pub struct Names {
 impl Names {
     /// For a listener at `listen`. Of `more`, `*.a.b` is every name below `a.b`.
     pub fn new(listen: IpAddr, more: &[String]) -> Self {
-        let mut names =
-            Self { listen, addresses: Vec::new(), exact: vec!["localhost".to_owned()], below: Vec::new() };
+        let exact = vec!["localhost".to_owned()];
+        let mut names = Self { listen: vec![listen], addresses: Vec::new(), exact, below: Vec::new() };
         for name in more {
             match (name.trim_matches(['[', ']']).parse(), name.strip_prefix('*')) {
                 (Ok(address), _) => names.addresses.push(address),
@@ -35,6 +35,12 @@ impl Names {
             }
         }
         names
+    }
+
+    /// With another listener, at `listen`.
+    pub fn and(mut self, listen: IpAddr) -> Self {
+        self.listen.push(listen);
+        self
     }
 
     /// Refuses a request that is for somebody else, or that a page of somebody else had a browser send. `local` is
@@ -54,9 +60,12 @@ impl Names {
     fn is_ours(&self, name: &str, local: IpAddr) -> bool {
         if let Some(address) = address(name) {
             // A listener on all addresses has the one at which the connection came in.
-            let own =
-                address == self.listen || self.listen.is_unspecified() && address == local.to_canonical();
-            return address.is_loopback() || own || self.addresses.contains(&address);
+            let here = |listen: &IpAddr| {
+                address == *listen || listen.is_unspecified() && address == local.to_canonical()
+            };
+            return address.is_loopback()
+                || self.listen.iter().any(here)
+                || self.addresses.contains(&address);
         }
         let ends = |suffix: &String| {
             name.len() > suffix.len()

@@ -48,9 +48,14 @@ pub(super) struct Place {
     verified: AtomicBool,
     /// A request of it that is right is being answered.
     busy: AtomicBool,
+    /// Requests that are not answered to their last byte; more than one only where a connection can have several.
+    open: AtomicUsize,
     /// Bytes of its replies that wait.
     waiting: AtomicUsize,
 }
+
+/// A request until its answer is sent, or given up.
+pub(super) struct Open(Arc<Place>);
 
 /// A reply until its last byte is sent.
 struct Reply {
@@ -130,6 +135,7 @@ impl Places {
             since: AtomicU64::new(micros()),
             verified: AtomicBool::new(false),
             busy: AtomicBool::new(false),
+            open: AtomicUsize::new(0),
             waiting: AtomicUsize::new(0),
         });
         table.taken.insert(id, place.clone());
@@ -204,15 +210,41 @@ impl Place {
         self.busy.store(true, Ordering::Relaxed);
     }
 
-    /// The answer is on its way.
+    /// An answer is on its way.
     pub fn answered(&self) {
         self.since.store(micros(), Ordering::Relaxed);
-        self.busy.store(false, Ordering::Relaxed);
+        if self.open.load(Ordering::Relaxed) <= 1 {
+            self.busy.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// A request has begun.
+    pub fn open(self: &Arc<Self>) -> Open {
+        self.open.fetch_add(1, Ordering::Relaxed);
+        Open(self.clone())
+    }
+
+    /// Whether a request has begun and is not over.
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether something waits for the client to take it.
+    pub fn waits(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
     }
 
     /// How long nothing came or went.
     pub fn quiet(&self) -> Duration {
         Duration::from_micros(micros().saturating_sub(self.since.load(Ordering::Relaxed)))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if self.0.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.0.busy.store(false, Ordering::Relaxed);
+        }
     }
 }
 

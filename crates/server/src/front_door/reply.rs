@@ -10,7 +10,7 @@ use futures_util::Stream;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::places::{Place, Places};
+use super::places::{Open, Place, Places};
 
 /// The body of a reply.
 pub struct ReplyBody(Inner);
@@ -86,10 +86,12 @@ pub(super) struct Sent {
     body: ReplyBody,
     places: Arc<Places>,
     place: Arc<Place>,
+    /// Last: what it answers is over when all else is.
+    _open: Open,
 }
 
 impl Sent {
-    pub fn new(body: ReplyBody, places: &Arc<Places>, place: &Arc<Place>) -> Sent {
+    pub fn new(body: ReplyBody, places: &Arc<Places>, place: &Arc<Place>, open: Open) -> Sent {
         let body = match body.0 {
             Inner::Whole(whole) => {
                 place.answered();
@@ -97,7 +99,7 @@ impl Sent {
             }
             stream @ Inner::Stream(..) => ReplyBody(stream),
         };
-        Sent { body, places: places.clone(), place: place.clone() }
+        Sent { body, places: places.clone(), place: place.clone(), _open: open }
     }
 }
 

@@ -4,8 +4,8 @@ use std::{fmt, sync::Arc};
 
 use async_trait::async_trait;
 use http::{
-    HeaderMap,
     header::{HOST, HeaderName, HeaderValue},
+    request::Parts,
 };
 use wire::Timestamp;
 
@@ -15,8 +15,12 @@ use crate::gate::Caller;
 /// Whether a proxy in front speaks TLS with the client.
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 
+/// Marks a request that came in over TLS to us.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OverTls;
+
 /// The URL by which a client reaches us, without a path: the host as the client named and signed it, and `https`
-/// where a proxy in front, which ends TLS, says so. Only what the same client is told may depend on it. It is written out
+/// where it is TLS to us, or a proxy in front, which ends TLS, says so. Only what the same client is told may depend on it. It is written out
 /// only where it is asked for. That of calls from inside has no host.
 #[derive(Debug, Clone, Default)]
 pub struct Origin {
@@ -25,12 +29,15 @@ pub struct Origin {
 }
 
 impl Origin {
-    /// As these headers of a request tell.
-    pub fn of(headers: &HeaderMap) -> Origin {
+    /// As the head of a request tells.
+    pub fn of(parts: &Parts) -> Origin {
+        let headers = &parts.headers;
         let forwarded =
             headers.get(X_FORWARDED_PROTO).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let first = forwarded.split(',').next().unwrap_or_default();
-        Origin { tls: first.trim().eq_ignore_ascii_case("https"), host: headers.get(HOST).cloned() }
+        let ours = parts.extensions.get::<OverTls>().is_some();
+        let tls = ours || first.trim().eq_ignore_ascii_case("https");
+        Origin { tls, host: headers.get(HOST).cloned() }
     }
 }
 

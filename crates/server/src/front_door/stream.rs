@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::Sleep;
 
 /// A head is being read.
@@ -53,8 +52,8 @@ impl Framing {
 }
 
 /// A connection whose heads have lines that end in CR and LF, and whose client reads what it is sent.
-pub(super) struct Stream {
-    tcp: TcpStream,
+pub(super) struct Stream<T> {
+    below: T,
     framing: Arc<Framing>,
     head: Head,
     /// What was read beyond the end of a head or a body.
@@ -62,11 +61,11 @@ pub(super) struct Stream {
     patience: Patience,
 }
 
-impl Stream {
+impl<T: AsyncRead + AsyncWrite + Unpin> Stream<T> {
     /// A client may let what it is sent wait for `patience`.
-    pub fn new(tcp: TcpStream, framing: Arc<Framing>, patience: Duration) -> Self {
+    pub fn new(below: T, framing: Arc<Framing>, patience: Duration) -> Self {
         let patience = Patience { patience, stalled: None, taken: 0 };
-        Self { tcp, framing, head: Head::default(), beyond: BytesMut::new(), patience }
+        Self { below, framing, head: Head::default(), beyond: BytesMut::new(), patience }
     }
 
     /// Keeps what `buf` holds beyond `end` for later.
@@ -81,7 +80,7 @@ impl Stream {
 
     fn read(&mut self, context: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.beyond.is_empty() {
-            return Pin::new(&mut self.tcp).poll_read(context, buf);
+            return Pin::new(&mut self.below).poll_read(context, buf);
         }
         let count = self.beyond.len().min(buf.remaining());
         buf.put_slice(&self.beyond[..count]);
@@ -100,7 +99,7 @@ impl Stream {
     }
 
     /// Ends a connection whose client has not taken what it was sent, in whole, for too long.
-    fn in_time<T>(&mut self, context: &mut Context<'_>, sent: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn in_time<R>(&mut self, context: &mut Context<'_>, sent: Poll<io::Result<R>>) -> Poll<io::Result<R>> {
         if sent.is_pending() {
             ready!(self.patience.wait(context, self.framing.streams.load(Ordering::Relaxed)));
             let text = "the client does not read its replies";
@@ -137,7 +136,7 @@ impl Patience {
     }
 }
 
-impl AsyncRead for Stream {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Stream<T> {
     fn poll_read(
         self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -173,10 +172,10 @@ impl AsyncRead for Stream {
     }
 }
 
-impl AsyncWrite for Stream {
+impl<T: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Stream<T> {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let sent = Pin::new(&mut this.tcp).poll_write(context, data);
+        let sent = Pin::new(&mut this.below).poll_write(context, data);
         this.taken(&sent);
         this.in_time(context, sent)
     }
@@ -187,19 +186,19 @@ impl AsyncWrite for Stream {
         data: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let this = self.get_mut();
-        let sent = Pin::new(&mut this.tcp).poll_write_vectored(context, data);
+        let sent = Pin::new(&mut this.below).poll_write_vectored(context, data);
         this.taken(&sent);
         this.in_time(context, sent)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.tcp.is_write_vectored()
+        self.below.is_write_vectored()
     }
 
     /// Asked for when nothing of a reply is left to be sent.
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let flushed = Pin::new(&mut this.tcp).poll_flush(context);
+        let flushed = Pin::new(&mut this.below).poll_flush(context);
         if flushed.is_ready() {
             this.patience.stalled = None;
         }
@@ -208,7 +207,7 @@ impl AsyncWrite for Stream {
 
     fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
-        let shut = Pin::new(&mut this.tcp).poll_shutdown(context);
+        let shut = Pin::new(&mut this.below).poll_shutdown(context);
         this.in_time(context, shut)
     }
 }

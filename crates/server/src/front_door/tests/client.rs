@@ -55,7 +55,7 @@ impl Client {
         Self { stream: Some(stream), ..client }
     }
 
-    fn signing(access_key: &str, secret: &str) -> Self {
+    pub fn signing(access_key: &str, secret: &str) -> Self {
         let credentials = Credentials { access_key: access_key.into(), secret: secret.into(), token: None };
         let scope = ("us-east-1".to_owned(), "ecs".to_owned());
         Self { stream: None, buffer: Vec::new(), credentials, scope, now: NOW }
