@@ -205,8 +205,7 @@ async fn start_server(
     own.create_cluster(&root, row).await?;
     let gate = behind_gate(open_logs(config, dir, stop)?, &control, hosted)?;
     let secure = secure::open(config, dir, stop).await?;
-    let tls = secure.as_ref().map(|(_, tls)| tls.clone());
-    let link = AgentLink::new(control.clone(), Default::default()).telling(tls);
+    let link = AgentLink::new(control.clone(), Default::default()).telling(secure.tls());
     let front = front_door::Config {
         regions: match &server.regions {
             config::Regions::Listed(listed) => front_door::Regions::new(&server.region, listed.clone()),
@@ -220,8 +219,7 @@ async fn start_server(
     surfaces.push(Arc::new(link));
     surfaces.push(Arc::new(server::services::ecs::Explaining::new(control.clone())));
     let front = FrontDoor::new(front, gate, keys, users, surfaces);
-    let (front, listeners) = secure::add(front, listener, secure, (config, dir), credentials);
-    Ok((control, tokio::spawn(Arc::new(front).serve(listeners, stop.clone()))))
+    Ok((control, tokio::spawn(secure.serve(front, listener, (config, dir), credentials, stop))))
 }
 
 /// Puts every service behind one gate, and starts those that call others through it.

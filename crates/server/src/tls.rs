@@ -172,7 +172,7 @@ impl Source {
     fn stamps(&self) -> Vec<Stamp> {
         match self {
             Source::Own { dir, .. } => vec![Stamp::of(&dir.join(authority::FILE))],
-            Source::Files(files) => files.paths().map(|path| Stamp::of(path)).collect(),
+            Source::Files(files) => files.paths().map(Stamp::of).collect(),
         }
     }
 }

@@ -20,13 +20,12 @@ use crate::{
     data_dir::{Credentials, DataDir},
 };
 
+/// The port and the certificate; nothing where there is no TLS.
+pub struct Secure(Option<(TcpListener, Arc<Tls>)>);
+
 /// Binds the port and makes or reads the certificate, which is kept good until `stop`.
-pub async fn open(
-    config: &Config,
-    dir: &DataDir,
-    stop: &CancellationToken,
-) -> anyhow::Result<Option<(TcpListener, Arc<Tls>)>> {
-    let Some(listen) = config.tls.listen else { return Ok(None) };
+pub async fn open(config: &Config, dir: &DataDir, stop: &CancellationToken) -> anyhow::Result<Secure> {
+    let Some(listen) = config.tls.listen else { return Ok(Secure(None)) };
     let tcp = TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     let source = config.tls.source(&config.server, &dir.tls());
     let tls = Tls::open(source, runtime::now())
@@ -34,7 +33,7 @@ pub async fn open(
         .advise("to mend the file that is named, or docs/joining.md")?;
     let tls = Arc::new(tls);
     tokio::spawn(tls.clone().keep(runtime::now, stop.clone()));
-    Ok(Some((tcp, tls)))
+    Ok(Secure(Some((tcp, tls))))
 }
 
 /// By which names the control plane may be called, on either listener.
@@ -46,17 +45,27 @@ pub fn names(config: &Config) -> Names {
     }
 }
 
-/// The front door with its listeners, and with the desk where there is TLS.
-pub fn add(
-    front: FrontDoor,
-    plain: TcpListener,
-    secure: Option<(TcpListener, Arc<Tls>)>,
-    (config, dir): (&Config, &DataDir),
-    credentials: &Credentials,
-) -> (FrontDoor, Vec<Listener>) {
-    let plain = Listener::from(plain);
-    let Some((tcp, tls)) = secure else { return (front, vec![plain]) };
-    let keys = OperatorKeys::new(&credentials.agent_key_master);
-    let desk = Desk::new(Tokens::new(dir.tokens()), keys, tls.clone(), &config.server.cluster, runtime::now);
-    (front.with_open(Arc::new(desk)), vec![plain, Listener::tls(tcp, tls)])
+impl Secure {
+    /// The certificate.
+    pub fn tls(&self) -> Option<Arc<Tls>> {
+        self.0.as_ref().map(|(_, tls)| tls.clone())
+    }
+
+    /// Serves a front door on both listeners until `stop`, with the desk where there is TLS.
+    pub fn serve(
+        self,
+        front: FrontDoor,
+        plain: TcpListener,
+        (config, dir): (&Config, &DataDir),
+        credentials: &Credentials,
+        stop: &CancellationToken,
+    ) -> impl Future<Output = ()> + Send + use<> {
+        let plain = Listener::from(plain);
+        let Some((tcp, tls)) = self.0 else { return Arc::new(front).serve(vec![plain], stop.clone()) };
+        let keys = OperatorKeys::new(&credentials.agent_key_master);
+        let tokens = Tokens::new(dir.tokens());
+        let desk = Desk::new(tokens, keys, tls.clone(), &config.server.cluster, runtime::now);
+        let front = front.with_open(Arc::new(desk));
+        Arc::new(front).serve(vec![plain, Listener::tls(tcp, tls)], stop.clone())
+    }
 }

@@ -208,7 +208,7 @@ async fn slow_clients_are_let_go_with_tls_too() {
 async fn at_the_end_what_has_come_is_answered() {
     let kernel = Arc::new(Kernel { admits: true, holds: true, ..Default::default() });
     let running = start(Limits::default(), kernel.clone()).await;
-    let mut sender = http2(&running).await;
+    let sender = http2(&running).await;
     let mut other = sender.clone();
     let held = tokio::spawn(async move { other.send_request(call("StopTask", &json!({"task": "a"}))).await });
     kernel.begun.notified().await;
