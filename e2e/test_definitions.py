@@ -104,7 +104,7 @@ def test_what_cannot_run_yet_says_so(roadstead):
         "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
     code, message = refused(roadstead.ecs.create_service, cluster=CLUSTER, serviceName="waits", taskDefinition=arn,
                             desiredCount=1, networkConfiguration=network)
-    assert code == "UnsupportedFeatureException" and "awsvpc" in message
+    assert code == "InvalidParameterException" and "InvalidSubnetID.NotFound" in message
     windows = roadstead.define("windows", container(), runtimePlatform={"operatingSystemFamily": "WINDOWS_SERVER_2022_CORE"})
     answer = roadstead.ecs.run_task(cluster=CLUSTER, taskDefinition=windows)
     assert [failure["reason"] for failure in answer["failures"]] == ["ATTRIBUTE"]

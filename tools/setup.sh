@@ -7,7 +7,7 @@ cd "$(dirname "$0")/.."
 venv=${1:?usage: setup.sh VENV [test]}
 
 packages=(build-essential pkg-config libseccomp-dev ca-certificates curl python3 python3-venv
-          nftables iproute2 procps util-linux busybox-static awscli)
+          nftables iproute2 openssl procps util-linux busybox-static awscli)
 [ "${2:-}" != test ] || [ "$(uname -m)" != x86_64 ] || packages+=(qemu-system-x86 e2fsprogs kmod)
 # What a web page can do is tried in a real browser, where the distribution has it as a package.
 [ "${2:-}" != test ] || ! apt-cache show chromium >/dev/null 2>&1 || packages+=(chromium)

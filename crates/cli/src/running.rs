@@ -189,9 +189,9 @@ async fn start_server(
     let read = Homes::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
     let bus = hosted.iter().find_map(|host| host.event_bus());
     let lost_after = Some(server.agent_lost_after_seconds).filter(|seconds| *seconds > 0);
-    let read = read.giving_up_after(lost_after.map(Duration::from_secs));
+    let vpcs = hosted.iter().find_map(|host| host.vpcs());
+    let read = read.giving_up_after(lost_after.map(Duration::from_secs)).in_vpcs(vpcs);
     let read = read.keeping(server.stopped_tasks_kept.keeps());
-    let read = read.in_vpcs(hosted.iter().find_map(|host| host.vpcs()));
     let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
     let mut surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
     takeover::refuse_another_place(&control, dir.path())?;
