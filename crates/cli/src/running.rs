@@ -158,9 +158,8 @@ async fn start_server(
 ) -> anyhow::Result<(Arc<Homes>, JoinHandle<()>)> {
     let server = &config.server;
     let users = known_pair_users(config)?;
-    let listener = TcpListener::bind(server.listen)
-        .await
-        .with_context(|| format!("cannot listen on {}", server.listen))?;
+    let listener = TcpListener::bind(server.listen).await;
+    let listener = listener.with_context(|| format!("cannot listen on {}", server.listen))?;
     let state = dir.path().join("state.db");
     let is_lost = |store: Option<&dyn store::Store>| match store {
         None => std::fs::metadata(&state).map_or(true, |file| file.len() == 0),
@@ -187,11 +186,11 @@ async fn start_server(
     let mut hosted = services::hosted();
     let mut loads: Vec<_> = hosted.iter_mut().map(|host| host.loads()).collect();
     let read = Homes::read(Arc::new(store), identity, &mut loads).context("cannot read the state")?;
-    let bus = hosted.iter().find_map(|host| host.event_bus());
     let lost_after = Some(server.agent_lost_after_seconds).filter(|seconds| *seconds > 0);
-    let vpcs = hosted.iter().find_map(|host| host.vpcs());
-    let read = read.giving_up_after(lost_after.map(Duration::from_secs)).in_vpcs(vpcs);
+    let read = read.giving_up_after(lost_after.map(Duration::from_secs));
     let read = read.keeping(server.stopped_tasks_kept.keeps());
+    let read = read.in_vpcs(hosted.iter().find_map(|host| host.vpcs()));
+    let bus = hosted.iter().find_map(|host| host.event_bus());
     let control = read.start(bus.unwrap_or_else(|| Arc::new(runtime::carrier::NoBus)));
     let mut surfaces: Vec<_> = hosted.iter().filter_map(|host| host.surface(stop)).collect();
     takeover::refuse_another_place(&control, dir.path())?;
