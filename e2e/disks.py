@@ -31,6 +31,13 @@ class SmallDisk:
     def gone(self):
         # What is being deleted in the background may be at it for a moment.
         until(lambda: subprocess.run(["umount", self.at], check=False, capture_output=True).returncode == 0, what="unmounted")
+        # A container that is being started somewhere has all mounts for a moment. As long as one has this, it lives on,
+        # and whoever mounts it again gets the same, with all that befell it.
+        until(lambda: not self.device(), what=HeldBy(self.at))
+
+    def device(self):
+        """The loop device that holds the file; the kernel takes it back once the file system is gone everywhere."""
+        return subprocess.run(["losetup", "-nO", "NAME", "-j", self.image], check=True, capture_output=True, text=True).stdout
 
     def free(self):
         stat = os.statvfs(self.at)
@@ -87,3 +94,18 @@ class SmallDisk:
         self.gone()
         copy.rename(self.image)
         self.mount()
+
+
+class HeldBy:
+    """Says who has a file system mounted still, should it come to that."""
+
+    def __init__(self, at):
+        self.at = at
+
+    def __str__(self):
+        holders = []
+        for mounts in pathlib.Path("/proc").glob("[0-9]*/mountinfo"):
+            with contextlib.suppress(OSError):
+                if f" {self.at} " in mounts.read_text():
+                    holders.append(f"{mounts.parent.name} {(mounts.parent / 'comm').read_text().strip()}")
+        return f"{self.at} is gone everywhere, but these have it: {', '.join(holders) or 'no process that is to be seen'}"
