@@ -2,6 +2,7 @@
 //! the query of the connect URL. No socket here.
 
 mod connect;
+mod fargate;
 mod messages;
 mod network;
 mod secrets;
@@ -10,6 +11,7 @@ mod volume;
 mod vpc;
 
 pub use connect::Connect;
+pub use fargate::FargateTask;
 pub use messages::*;
 pub use network::*;
 pub use secrets::*;

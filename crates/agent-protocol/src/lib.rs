@@ -11,4 +11,10 @@ pub mod tcs;
 /// The attribute by which a host says to which capacity provider it belongs.
 pub const CAPACITY_PROVIDER: &str = "roadstead.capacity-provider";
 
+/// The attribute by which a host says that it is given to Fargate: it takes tasks of launch type FARGATE beside its own.
+pub const FARGATE: &str = "roadstead.fargate";
+
+/// The attribute by which a host given to Fargate says which wall is around such a task, as its configuration has it.
+pub const ISOLATION: &str = "roadstead.isolation";
+
 pub use envelope::EnvelopeError;

@@ -292,6 +292,9 @@ pub struct Task {
     /// No member of AWS's protocol: our control plane adds it, and agents that do not know it pass over it.
     #[serde(rename = "roadstead:needs", skip_serializing_if = "Option::is_none")]
     pub needs: Option<TaskNeeds>,
+    /// Likewise; of a task on Fargate alone.
+    #[serde(rename = "roadstead:fargate", skip_serializing_if = "Option::is_none")]
+    pub fargate: Option<FargateTask>,
 }
 
 /// What the scheduler has counted for a task on its container instance.

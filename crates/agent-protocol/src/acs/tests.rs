@@ -23,6 +23,19 @@ fn a_payload_round_trips() {
 }
 
 #[test]
+fn what_a_task_on_fargate_has_besides_is_read() {
+    let text = r#"{"launchType":"FARGATE","roadstead:fargate":{"platformVersion":"1.4.0","ephemeralStorageGib":20}}"#;
+    let task: Task = serde_json::from_str(text).unwrap();
+    let fargate = task.fargate.clone().unwrap();
+    assert_eq!((fargate.platform_version.as_str(), fargate.ephemeral_storage_gib), ("1.4.0", 20));
+    assert_eq!((fargate.spot, fargate.isolation), (false, None));
+    assert_eq!(serde_json::to_string(&task).unwrap(), text, "and written as it was");
+    let spot = FargateTask { spot: true, isolation: Some("gvisor".into()), ..Default::default() };
+    let written = serde_json::to_value(&spot).unwrap();
+    assert_eq!((&written["spot"], &written["isolation"]), (&true.into(), &"gvisor".into()));
+}
+
+#[test]
 fn an_ack_is_written_compactly() {
     let ack = AckRequest { cluster: Some("c".into()), message_id: Some("m".into()), ..Default::default() };
     assert_eq!(
