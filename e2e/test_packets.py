@@ -36,9 +36,13 @@ class Task:
 
     def reaches(self, other, port=PORT):
         """Whether it can connect to another task, or an address."""
-        address = getattr(other, "address", other)
-        inside = ["nsenter", f"--net=/proc/{self.pid}/ns/net", sys.executable, "-c", CONNECT, address, str(port)]
-        return subprocess.run(inside, stderr=subprocess.DEVNULL).returncode == 0
+        return reaches(self.pid, getattr(other, "address", other), port)
+
+
+def reaches(pid, address, port=PORT):
+    """Whether a process's network lets one connect to an address."""
+    inside = ["nsenter", f"--net=/proc/{pid}/ns/net", sys.executable, "-c", CONNECT, address, str(port)]
+    return subprocess.run(inside, stderr=subprocess.DEVNULL).returncode == 0
 
 
 def rule(port=PORT, **whom):

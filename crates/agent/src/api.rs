@@ -9,6 +9,7 @@ use http::{HeaderMap, HeaderValue, Request, header};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use serde::{Serialize, de::DeserializeOwned};
+use tokio::sync::watch;
 use wire::{
     Timestamp,
     sigv4::{self, Credentials},
@@ -23,6 +24,9 @@ use crate::{
 const MAX_ANSWER: usize = 4 << 20;
 /// Whole round trip.
 const ROUND_TRIP: Duration = Duration::from_secs(42);
+/// How long one who waits for a control plane that is away lets pass between two looks, at most. All of an agent's other calls wait
+/// for that look, so a cluster of thousands of hosts knocks some thousand times a second at a closed door, and no oftener.
+const AWAY: Duration = Duration::from_secs(2);
 
 /// A failed call.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -89,6 +93,8 @@ pub struct Api {
     host: String,
     region: String,
     credentials: ArcSwap<Credentials>,
+    /// Whether the last call was answered, whatever the answer.
+    answers: watch::Sender<bool>,
 }
 
 impl Api {
@@ -119,6 +125,7 @@ impl Api {
             host: host.to_owned(),
             region: region.to_owned(),
             credentials: ArcSwap::from_pointee(credentials),
+            answers: watch::Sender::new(true),
             endpoint,
         })
     }
@@ -130,7 +137,31 @@ impl Api {
 
     /// A connection of its own to a host of the control plane.
     pub(crate) async fn dial(&self, uri: &http::Uri) -> Result<Wire, dial::Error> {
-        self.dialer.dial(uri).await
+        let dialled = self.dialer.dial(uri).await;
+        if dialled.is_err() {
+            self.answered(false);
+        }
+        dialled
+    }
+
+    fn answered(&self, answers: bool) {
+        self.answers.send_if_modified(|before| std::mem::replace(before, answers) != answers);
+    }
+
+    /// The pause before another attempt: as long as said, but no longer than until a control plane that was away answers again.
+    pub async fn rest(&self, pause: Duration) {
+        let mut answers = self.answers.subscribe();
+        if *answers.borrow_and_update() {
+            return tokio::time::sleep(pause).await;
+        }
+        let _ = tokio::time::timeout(pause, answers.wait_for(|answers| *answers)).await;
+    }
+
+    /// The pause of one whose next attempt finds out whether the control plane is back.
+    pub async fn look_again(&self, pause: Duration) {
+        let answers = *self.answers.borrow();
+        let most = if answers { pause } else { AWAY.mul_f64(0.8 + 0.4 * random_fraction()) };
+        self.rest(pause.min(most)).await;
     }
 
     /// Hears which CAs the control plane has.
@@ -167,9 +198,10 @@ impl Api {
         input: &impl Serialize,
     ) -> Result<T, Error> {
         let attempt = self.attempt(service, operation, input);
-        let (status, body) = tokio::time::timeout(ROUND_TRIP, attempt)
-            .await
-            .map_err(|_| Error::Transport(format!("{operation}: no answer in time")))??;
+        let answer = tokio::time::timeout(ROUND_TRIP, attempt).await;
+        self.answered(matches!(answer, Ok(Ok(_))));
+        let (status, body) =
+            answer.map_err(|_| Error::Transport(format!("{operation}: no answer in time")))??;
         if status.is_success() {
             let text: &[u8] = if body.is_empty() { b"{}" } else { &body };
             return serde_json::from_slice(text).map_err(transport);
@@ -259,4 +291,51 @@ impl BackOff {
 pub fn random_fraction() -> f64 {
     let bytes = uuid::Uuid::new_v4().into_bytes();
     f64::from(u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]])) / (f64::from(u32::MAX) + 1.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        time::Instant,
+    };
+
+    use super::*;
+
+    /// However long it was away and the pauses have grown: who looks does so soon, and the others wait for nothing more.
+    #[tokio::test]
+    async fn a_control_plane_that_returns_is_asked_at_once() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let at = listener.local_addr().unwrap();
+        drop(listener);
+        let pair = Credentials { access_key: "AKID".into(), secret: "s".into(), token: None };
+        let api = Arc::new(Api::new(&format!("http://{at}"), "us-east-1", pair).unwrap());
+        let call = async |api: &Api| api.call::<serde_json::Value>(ECS, "ListClusters", &()).await;
+        assert!(call(&api).await.is_err());
+        let began = Instant::now();
+        let hour = Duration::from_secs(3600);
+        let others: Vec<_> = (0..3)
+            .map(|_| {
+                let api = api.clone();
+                tokio::spawn(async move { api.rest(hour).await })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        let listener = TcpListener::bind(at).await.unwrap();
+        tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let _ = socket.read(&mut [0; 4096]).await;
+            let _ = socket.write_all(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 2\r\n\r\n{}").await;
+        });
+        api.look_again(hour).await;
+        assert!(matches!(call(&api).await, Err(Error::Service { status: 400, .. })), "it answers");
+        for other in others {
+            other.await.unwrap();
+        }
+        assert!(began.elapsed() < hour / 2);
+        // One that answers, if by refusing, is not asked oftener for that.
+        let asked = tokio::time::timeout(Duration::from_millis(50), api.look_again(hour)).await;
+        assert!(asked.is_err());
+    }
 }

@@ -211,13 +211,13 @@ impl Shipper {
                 Outcome::Denied(error) => error,
                 Outcome::Later(error) => {
                     tracing::debug!(container = %self.id, %error, "output did not get through; trying again");
-                    tokio::time::sleep(back_off.wait()).await;
+                    self.host.api.rest(back_off.wait()).await;
                     continue;
                 }
             };
             let wait = back_off.wait();
             if error.passes() {
-                tokio::time::sleep(wait).await;
+                self.host.api.rest(wait).await;
                 continue;
             }
             let patience = self.host.timers.log_group_patience;

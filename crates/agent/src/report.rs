@@ -182,7 +182,7 @@ impl Reporter {
                     }
                     let wait = back_off.wait();
                     tracing::debug!(task = ?report.task, %error, ?wait, "a report did not get through");
-                    tokio::time::sleep(wait).await;
+                    self.api.rest(wait).await;
                 }
             }
         }

@@ -53,7 +53,7 @@ pub(super) async fn run(link: Link) {
                 wait
             }
         };
-        tokio::time::sleep(wait).await;
+        link.host.api.look_again(wait).await;
     }
 }
 

@@ -63,7 +63,7 @@ pub async fn register(config: &Config, api: &Api, ledger: &Ledger, host: &Host) 
                 key.bound = true;
                 let wait = back_off.wait();
                 tracing::info!(%error, ?wait, "not registered yet");
-                tokio::time::sleep(wait).await;
+                api.look_again(wait).await;
             }
             // Not heard of: never registered, or a backup from before was restored.
             Err(error) if key.own.is_some() && key.bound && is_unknown(&error) => key.bound = false,

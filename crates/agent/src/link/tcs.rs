@@ -38,7 +38,7 @@ pub(super) async fn run(link: Link) {
             }
             Err(error) => tracing::debug!(%error, "no TCS connection"),
         }
-        tokio::time::sleep(back_off.wait()).await;
+        link.host.api.rest(back_off.wait()).await;
     }
 }
 
