@@ -172,9 +172,14 @@ pub fn within(
     drop(runtime);
     drop(heard);
     ::server::world::World::enter(None);
+    let came_to = world.came_to();
+    let held = world.lives.lock().iter().filter(|life| life.strong_count() > 0).count();
     match world.failure() {
         Some((at_ms, what)) => Err(failure(at_ms, what)),
-        None => Ok(world.came_to()),
+        None if held > 0 => {
+            Err(failure(came_to.lasted_ms, format!("{held} control planes ended and are held still")))
+        }
+        None => Ok(came_to),
     }
 }
 

@@ -126,6 +126,7 @@ async fn start(world: Arc<World>, process: Arc<Process>) -> Result<Server, Strin
     let vpcs = hosted.iter().find_map(|host| host.vpcs()).ok_or("there are no networks")?;
     let read = read.in_vpcs(Some(Arc::new(Carried::new(&world, vpcs))));
     let homes = read.start(Arc::new(Observed::new(&world, bus)));
+    world.lives.lock().push(Arc::downgrade(&homes));
     let known = homes.own().cluster_by_name(CLUSTER);
     if let Some(cluster) = &known {
         restart::compare(&world, &cluster.read().state);

@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     hash::{DefaultHasher, Hasher},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicBool, AtomicI64, Ordering},
     },
 };
@@ -14,7 +14,7 @@ use ::ecs::{Cluster, cluster::Keeps};
 use agent_protocol::acs;
 use engine::ContainerId;
 use parking_lot::Mutex;
-use server::runtime::Visible;
+use server::{runtime::Visible, services::ecs::Homes};
 use tokio::{
     sync::Notify,
     time::{Duration, Instant, sleep},
@@ -73,6 +73,8 @@ pub struct World {
     pub server: Mutex<Option<Arc<Server>>>,
     /// The cluster as it was last seen of the control plane that ended.
     pub before: Mutex<Option<Arc<Visible<Cluster>>>>,
+    /// All that were: nothing may hold one for longer than its process.
+    pub lives: Mutex<Vec<Weak<Homes>>>,
     pub record: Mutex<Record>,
     pub bus: Mutex<Heard>,
     /// Which machine runs a task.
@@ -137,6 +139,7 @@ impl World {
             ends: Notify::new(),
             server: Mutex::default(),
             before: Mutex::default(),
+            lives: Mutex::default(),
             record: Mutex::default(),
             bus: Mutex::default(),
             runs: Mutex::default(),

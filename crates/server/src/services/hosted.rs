@@ -226,7 +226,7 @@ impl<D: Api> Hosts for Hosting<D> {
 
     fn start(self: Box<Self>, homes: &Arc<Homes>, gate: &Arc<Gate>) {
         let Hosting { found, hosted, sends, .. } = *self;
-        let (looking, behind) = (homes.clone(), Arc::downgrade(gate));
+        let (looking, behind) = (Arc::downgrade(homes), Arc::downgrade(gate));
         let ports = move |place: &Place| {
             let look = Look { place: place.clone(), homes: looking.clone(), gate: behind.clone() };
             D::ports(&(Arc::new(look) as Arc<dyn Others>))

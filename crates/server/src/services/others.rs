@@ -1,7 +1,7 @@
 //! What the shards of hosted services may look at of the rest of the control plane: the gate's tables and ECS's
 //! snapshots.
 
-use std::sync::{Arc, Weak};
+use std::sync::Weak;
 
 use ::ecs::{
     arn::{Arn, Resource},
@@ -18,8 +18,8 @@ use crate::{
 /// The look from one account and region.
 pub struct Look {
     pub place: Place,
-    pub homes: Arc<Homes>,
-    /// Whoever looks stands behind it.
+    /// Both hold whoever looks: ECS as its bus of events and its VPCs, the gate as a service.
+    pub homes: Weak<Homes>,
     pub gate: Weak<Gate>,
 }
 
@@ -33,7 +33,9 @@ impl Others for Look {
         let Some(Resource::Cluster { name }) = Arn::parse(cluster).filter(own).map(|arn| arn.resource) else {
             return 0;
         };
-        let cluster = self.homes.known_home(&self.place).and_then(|home| home.cluster_by_name(&name));
+        let homes = self.homes.upgrade();
+        let home = homes.and_then(|homes| homes.known_home(&self.place));
+        let cluster = home.and_then(|home| home.cluster_by_name(&name));
         cluster.map_or(0, |cluster| {
             let visible = cluster.read();
             visible.state.tasks_by(TaskFacet::StartedBy(started_by), Phase::LIVE).count()
