@@ -98,8 +98,8 @@ def test_what_cannot_run_yet_says_so(roadstead):
     arn = roadstead.ecs.register_task_definition(**fargate(family="waits"))["taskDefinition"]["taskDefinitionArn"]
     network = {"awsvpcConfiguration": {"subnets": ["subnet-1"]}}
     run = dict(cluster=CLUSTER, taskDefinition=arn)
-    code, message = refused(roadstead.ecs.run_task, **run, launchType="FARGATE", networkConfiguration=network)
-    assert code == "UnsupportedFeatureException" and "FARGATE" in message
+    code, message = refused(roadstead.ecs.run_task, **run, launchType="EXTERNAL", networkConfiguration=network)
+    assert code == "UnsupportedFeatureException" and "EXTERNAL" in message
     assert refused(roadstead.ecs.run_task, **run)[1] == (
         "Network Configuration must be provided when networkMode 'awsvpc' is specified.")
     code, message = refused(roadstead.ecs.create_service, cluster=CLUSTER, serviceName="waits", taskDefinition=arn,

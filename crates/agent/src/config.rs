@@ -31,6 +31,8 @@ pub struct Config {
     pub attributes: BTreeMap<String, String>,
     /// The capacity provider that this host belongs to: said at each registration.
     pub capacity_provider: Option<String>,
+    /// This host is given to Fargate, which it says at each registration.
+    pub fargate: bool,
     pub resources: Resources,
     pub timers: Timers,
     /// `ECS_IMAGE_PULL_BEHAVIOR`.

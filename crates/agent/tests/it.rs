@@ -93,6 +93,7 @@ impl World {
             engine: self.engine.clone(),
             attributes: [("rack".to_string(), "7".to_string())].into(),
             capacity_provider: Some("blue".to_string()),
+            fargate: false,
             resources: agent::Resources {
                 cpu: 2048,
                 memory_mib: 1000,

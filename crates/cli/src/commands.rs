@@ -12,6 +12,7 @@ pub mod env;
 pub mod events;
 pub mod explain;
 pub mod failures;
+pub mod fargate;
 pub mod image;
 pub mod repair;
 pub mod service;

@@ -39,6 +39,7 @@ pub struct Config {
     pub images: Images,
     pub logs: Logs,
     pub network: Network,
+    pub fargate: Fargate,
     /// Accounts besides `server.account`, each with the key pair of its administrator. Default none.
     pub accounts: Vec<Account>,
 }
@@ -175,6 +176,14 @@ pub struct Network {
     pub dynamic_ports: Option<(u16, u16)>,
 }
 
+/// Tasks of launch type FARGATE on this host.
+#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Fargate {
+    /// Whether this host is given to Fargate, beside its other tasks. Default: with `up` it is, with `agent` not.
+    pub serve: Option<bool>,
+}
+
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -186,6 +195,7 @@ impl Default for Config {
             images: Images::default(),
             logs: Logs::default(),
             network: Network::default(),
+            fargate: Fargate::default(),
             accounts: Vec::new(),
         }
     }

@@ -66,6 +66,8 @@ enum Command {
     Failures(commands::failures::Args),
     /// Say how much of what each capacity provider has is needed
     Capacity(commands::capacity::Args),
+    /// Interrupt tasks of FARGATE_SPOT
+    Fargate(commands::fargate::Args),
     /// Measure a control plane, as `make bench` does
     Bench(commands::bench::Args),
     /// Live through simulated histories with faults, and check that every promise holds
@@ -115,6 +117,9 @@ impl Command {
             Command::Service(_) => {
                 "`roadstead service --help`, or `roadstead env`, which says how to reach the control plane"
             }
+            Command::Fargate(_) => {
+                "`--cluster` where it is not in `default`, or `roadstead env`, which says how to reach the control plane"
+            }
             Command::Failures(_) | Command::Capacity(_) => "`--data-dir` of a control plane on this host",
             Command::Bench(_) => {
                 "`roadstead up` in another terminal, and `--endpoint` with the address that it says"
@@ -143,6 +148,7 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Service(args) => commands::service::run(args),
         Command::Failures(args) => commands::failures::run(args),
         Command::Capacity(args) => commands::capacity::run(args),
+        Command::Fargate(args) => commands::fargate::run(args),
         Command::Bench(args) => commands::bench::run(args),
         Command::Simulate(args) => commands::simulate::run(args),
         Command::Doctor(args) => commands::doctor::run(args),

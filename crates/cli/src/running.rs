@@ -204,7 +204,6 @@ async fn start_server(
     own.create_cluster(&root, row).await?;
     let gate = behind_gate(open_logs(config, dir, stop)?, &control, hosted)?;
     let secure = secure::open(config, dir, stop).await?;
-    let link = AgentLink::new(control.clone(), Default::default()).telling(secure.tls());
     let front = front_door::Config {
         regions: match &server.regions {
             config::Regions::Listed(listed) => front_door::Regions::new(&server.region, listed.clone()),
@@ -215,8 +214,9 @@ async fn start_server(
         limits: front_door_limits(),
     };
     let keys = Arc::new(key_ring(config, dir, credentials, &control));
-    surfaces.push(Arc::new(link));
+    surfaces.push(Arc::new(AgentLink::new(control.clone(), Default::default()).telling(secure.tls())));
     surfaces.push(Arc::new(server::services::ecs::Explaining::new(control.clone())));
+    surfaces.push(Arc::new(server::services::ecs::Interrupting::new(control.clone())));
     let front = FrontDoor::new(front, gate, keys, users, surfaces);
     Ok((control, tokio::spawn(secure.serve(front, listener, (config, dir), credentials, stop))))
 }
@@ -344,6 +344,7 @@ pub async fn start_agent(
         availability_zone: config.agent.availability_zone.clone(),
         attributes: config.agent.attributes.clone(),
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
+        fargate: config.fargate.serve.unwrap_or(false),
         resources,
         timers: agent::Timers { task_cleanup_wait: config.agent.task_cleanup_wait(), ..Default::default() },
         image_pull: match config.agent.image_pull_behavior.as_str() {

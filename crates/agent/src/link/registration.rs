@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use agent_protocol::{
-    CAPACITY_PROVIDER,
+    CAPACITY_PROVIDER, FARGATE,
     agent_key::{self, AgentKey},
 };
 use ecs_model as ecs;
@@ -182,6 +182,9 @@ fn request(config: &Config, before: Option<&Instance>, key: &Key) -> ecs::Regist
     }
     if let Some(provider) = &config.capacity_provider {
         attributes.insert(CAPACITY_PROVIDER.to_owned(), provider.clone());
+    }
+    if config.fargate {
+        attributes.insert(FARGATE.to_owned(), "true".to_owned());
     }
     let zone = config.availability_zone.iter().map(|zone| ("ecs.availability-zone".to_owned(), zone.clone()));
     attributes.extend(zone);

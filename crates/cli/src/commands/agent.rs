@@ -38,6 +38,9 @@ pub struct Args {
     /// The cluster to join
     #[arg(long, value_name = "NAME")]
     cluster: Option<String>,
+    /// Give this host to Fargate: it takes tasks of launch type FARGATE beside its others
+    #[arg(long)]
+    fargate: bool,
     /// Begin without the ledger that was here, or with a control plane that has lost its state: every task ends
     #[arg(long)]
     begin_anew: bool,
@@ -56,6 +59,9 @@ pub fn run(args: Args) -> anyhow::Result<()> {
     let mut config = args.settings.config()?;
     config.begin_anew = args.begin_anew;
     config.server.cluster = args.cluster.clone().unwrap_or(config.server.cluster);
+    if args.fargate {
+        config.fargate.serve = Some(true);
+    }
     config.check()?;
     let token = args.join.as_deref().map(Token::parse).transpose();
     let token = token.advise("the whole line that `roadstead token create` printed, in quotes")?;

@@ -93,6 +93,7 @@ pub fn run(args: Args, parts: Parts) -> anyhow::Result<()> {
     config.server.cluster = args.cluster.unwrap_or(config.server.cluster);
     config.server.accept_any_credentials |= args.accept_any_credentials;
     config.begin_anew = args.begin_anew;
+    config.fargate.serve.get_or_insert(true);
     config.check()?;
     let dir = DataDir::open(&config.data_dir)?;
     running::run(config, dir, parts)

@@ -36,6 +36,7 @@ pub const KEYS: &[&str] = &[
     "logs.max_streams",
     "network.subnet",
     "network.dynamic_ports",
+    "fargate.serve",
     "accounts",
 ];
 

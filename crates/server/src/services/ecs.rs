@@ -15,6 +15,7 @@ mod found;
 mod handle;
 mod home;
 mod homes;
+mod interrupting;
 mod link;
 pub mod migrate;
 mod presence;
@@ -51,6 +52,7 @@ pub use explaining::{Explaining, PATH as EXPLAIN};
 pub use handle::ClusterHandle;
 pub use home::Home;
 pub use homes::Homes;
+pub use interrupting::{Interrupting, PATH as INTERRUPT};
 
 /// The ECS API of all accounts and regions.
 pub struct Ecs {

@@ -171,7 +171,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
     Operation::new("RunTask", write!(run::run_task))
         .on(access::definition)
         .with(&[IN_CLUSTER, STRATEGY, EXEC, EBS, Tags("tags")])
-        .refusing(&["enableExecuteCommand", "platformVersion", "volumeConfigurations"])
+        .refusing(&["enableExecuteCommand", "volumeConfigurations"])
         .without_effect(&[("referenceId", CORRELATION)])
         .growing(),
     Operation::new("StartTask", write!(run::start_task))
@@ -197,7 +197,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .refusing(&[
             "loadBalancers",
             "serviceRegistries",
-            "platformVersion",
             "enableExecuteCommand",
             "serviceConnectConfiguration",
             "volumeConfigurations",
@@ -214,7 +213,6 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
         .refusing(&[
             "loadBalancers",
             "serviceRegistries",
-            "platformVersion",
             "enableExecuteCommand",
             "serviceConnectConfiguration",
             "volumeConfigurations",
@@ -241,7 +239,7 @@ pub static CLUSTER: &[Operation<Handler<Cluster>>] = &[
             STRATEGY,
             Tags("tags"),
         ])
-        .refusing(&["loadBalancers", "serviceRegistries", "platformVersion"])
+        .refusing(&["loadBalancers", "serviceRegistries"])
         .growing(),
     // Not one that grows: it may scale to nought.
     Operation::new("UpdateTaskSet", write!(task_sets::change::update_task_set))

@@ -38,7 +38,7 @@ use state::{
 };
 
 use crate::{
-    announce, capacity::used::Used, daemon, instance, limits, placement::Slots, service, task, tick,
+    announce, capacity::used::Used, daemon, fargate, instance, limits, placement::Slots, service, task, tick,
 };
 
 use daemons::{Daemons, Resident};
@@ -69,7 +69,7 @@ pub struct Usage {
     pub used: Resources,
     pub running: i32,
     pub pending: i32,
-    /// All tasks placed here that are not STOPPED, and what each shall do.
+    /// All tasks placed here that are not STOPPED, and what each shall do, as its agent is to know it.
     pub tasks: OrdMap<TaskId, Desired>,
     /// Those that are STOPPED and not forgotten yet.
     pub ended: OrdSet<TaskId>,
@@ -337,10 +337,7 @@ impl Domain for Cluster {
             }
             Key::Daemon(name) => self.daemon_row(name).and_then(|row| row.wakes_at()),
             Key::DaemonDeployment(id) => self.daemon_deployment_by_number(id).and_then(|row| row.forget_at),
-            Key::Task(id) => {
-                let row = self.tasks.get(id)?;
-                row.forget_at.or(row.waits.as_ref().map(|waits| waits.until)).or(row.protected_until)
-            }
+            Key::Task(id) => self.tasks.get(id).and_then(|row| row.wakes_at()),
             Key::KeptTask(id) => self.kept_task(id).map(|row| row.forget_at),
             Key::Token(token) => self.tokens.get(token).map(|row| row.forget_at),
             Key::InterfaceWanted(_)
@@ -414,12 +411,13 @@ impl Domain for Cluster {
             Mark::Service(name) => service::settle(txn, &name),
             Mark::Room(host, behind) => service::room(txn, &host, behind.as_ref()),
             Mark::Turn(started_by) => task::provisioning::turn(txn, &started_by),
+            Mark::Drained(host) => fargate::interruption::drained(txn, &host),
         }
     }
 
     fn marked(&self, mark: &Mark) -> Key {
         match mark {
-            Mark::Instance(id) | Mark::Held(id) | Mark::Room(id, _) => Key::Instance(*id),
+            Mark::Instance(id) | Mark::Held(id) | Mark::Room(id, _) | Mark::Drained(id) => Key::Instance(*id),
             Mark::Daemon(name) => Key::Daemon(name.clone()),
             Mark::Service(name) => Key::Service(name.clone()),
             Mark::Turn(started_by) => {

@@ -15,6 +15,7 @@ pub mod convert;
 pub mod daemon;
 mod digest;
 pub mod explain;
+pub mod fargate;
 pub mod instance;
 pub mod invariants;
 pub mod limits;

@@ -209,3 +209,9 @@ pub fn cut(text: &str, length: usize) -> String {
         None => text.to_owned(),
     }
 }
+
+/// Seconds from the warning of a task of FARGATE_SPOT to its stop where nobody says how many, and how many may be said.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html>
+pub const SPOT_WARNING: u32 = 120;
+/// See [`SPOT_WARNING`].
+pub const SPOT_WARNING_MOST: u32 = 3600;

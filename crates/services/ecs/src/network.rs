@@ -15,8 +15,8 @@ use crate::{
     account::TaskDefinitionRow,
     arn,
     cluster::{
-        AttachmentRow, DeploymentId, NetworkMode, NetworkRow, PlacementConstraint, PlacementConstraintType,
-        ServiceName, ServiceRow, SubnetOfZone, TaskRow, TaskStatus, Txn,
+        AttachmentRow, DeploymentId, LaunchType, NetworkMode, NetworkRow, PlacementConstraint,
+        PlacementConstraintType, ServiceName, ServiceRow, SubnetOfZone, TaskRow, TaskStatus, Txn,
     },
     instance, limits,
     task::run::Origin,
@@ -32,6 +32,7 @@ const INTERFACE: &str = "ElasticNetworkInterface";
 pub fn of_request(
     txn: &Txn,
     definition: &TaskDefinitionRow,
+    launch_type: LaunchType,
     given: Option<&ecs::NetworkConfiguration>,
 ) -> Result<Option<Box<NetworkRow>>, Error> {
     match (is_own(definition), given) {
@@ -46,7 +47,7 @@ pub fn of_request(
             let given = given.awsvpc_configuration.as_ref();
             let given =
                 given.ok_or_else(|| errors::invalid_parameter("awsvpcConfiguration can not be empty."))?;
-            looked_up(txn, given).map(|network| Some(Box::new(network)))
+            looked_up(txn, launch_type, given).map(|network| Some(Box::new(network)))
         }
     }
 }
@@ -56,7 +57,11 @@ pub fn is_own(definition: &TaskDefinitionRow) -> bool {
     definition.registered.network_mode == Some(NetworkMode::Awsvpc)
 }
 
-fn looked_up(txn: &Txn, given: &ecs::AwsVpcConfiguration) -> Result<NetworkRow, Error> {
+fn looked_up(
+    txn: &Txn,
+    launch_type: LaunchType,
+    given: &ecs::AwsVpcConfiguration,
+) -> Result<NetworkRow, Error> {
     let groups = given.security_groups.as_deref().unwrap_or_default();
     if given.subnets.is_empty() {
         return Err(errors::invalid_parameter("subnets can not be empty."));
@@ -70,7 +75,12 @@ fn looked_up(txn: &Txn, given: &ecs::AwsVpcConfiguration) -> Result<NetworkRow, 
         }
     }
     if given.assign_public_ip == Some(ecs::AssignPublicIp::Enabled) {
-        return Err(errors::invalid_parameter("Assign public IP is not supported for this launch type."));
+        return Err(match launch_type {
+            LaunchType::Fargate => errors::unsupported_feature(
+                "assignPublicIp ENABLED is not built yet; use DISABLED. See docs/support.md.",
+            ),
+            _ => errors::invalid_parameter("Assign public IP is not supported for this launch type."),
+        });
     }
     let Network { subnets, default_group } =
         txn.ports.networks.network(&given.subnets, groups).map_err(refused)?;

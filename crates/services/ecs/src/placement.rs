@@ -28,16 +28,18 @@ use crate::{
     account::TaskDefinitionRow,
     capacity,
     cluster::{InstanceFacet, tally::Zone},
+    fargate,
     instance::ZONE,
     rows::{
-        Attribute, InstanceId, InstanceRow, PlacementConstraint, PlacementStrategy, Resources, TaskOverride,
+        Attribute, InstanceId, InstanceRow, LaunchType, PlacementConstraint, PlacementStrategy, Resources,
+        TaskOverride,
     },
 };
 
 pub use constraint::Constraints;
 pub use filter::Reason;
 pub use places::Places;
-pub use refused::Refused;
+pub use refused::{NO_CAPACITY, Refused};
 pub use rehearsal::Rehearsal;
 pub use room::Capacity;
 pub use score::Strategy;
@@ -103,6 +105,8 @@ pub struct Request {
     layout: Layout,
     /// The capacity provider whose instances alone will do.
     provider: Option<Box<str>>,
+    /// Hosts that are given to Fargate alone will do, whosever they are.
+    fargate: bool,
 }
 
 impl Request {
@@ -129,16 +133,52 @@ impl Request {
             layout: score::layout(&strategy),
             strategy,
             provider: None,
+            fargate: false,
         })
     }
 
-    /// The same on instances of a capacity provider alone. They are a part of their own, so nothing looks at the others.
+    /// The same on instances of a capacity provider alone: one of Fargate has all hosts that are given to Fargate.
     pub fn of_provider(mut self, provider: &str) -> Request {
-        if !self.layout.attributes.iter().any(|name| name == capacity::ATTRIBUTE) {
-            self.layout.attributes.push(capacity::ATTRIBUTE.to_owned());
-        }
         self.provider = Some(provider.into());
+        match fargate::is_provider(provider) {
+            true => self.on_fargate(),
+            false => self.parted_by(capacity::ATTRIBUTE),
+        }
+    }
+
+    /// The same on hosts that are given to Fargate alone.
+    pub fn on_fargate(mut self) -> Request {
+        self.fargate = true;
+        self.parted_by(fargate::ATTRIBUTE)
+    }
+
+    /// The same for tasks of a launch type.
+    pub fn on(self, launch_type: LaunchType) -> Request {
+        match launch_type {
+            LaunchType::Fargate => self.on_fargate(),
+            _ => self,
+        }
+    }
+
+    /// Those that alone will do are a part of their own, so nothing looks at the others.
+    fn parted_by(mut self, attribute: &str) -> Request {
+        if !self.layout.attributes.iter().any(|name| name == attribute) {
+            self.layout.attributes.push(attribute.to_owned());
+        }
         self
+    }
+
+    /// The attribute, and its value, of the instances that alone will do.
+    pub(crate) fn part(&self) -> Option<(&'static str, &str)> {
+        match (self.fargate, &self.provider) {
+            (true, _) => Some((fargate::ATTRIBUTE, fargate::GIVEN)),
+            (false, provider) => Some((capacity::ATTRIBUTE, provider.as_deref()?)),
+        }
+    }
+
+    /// Whether it is for Fargate, where there are no container instances to be seen.
+    pub fn is_on_fargate(&self) -> bool {
+        self.fargate
     }
 
     /// The capacity provider whose instances alone will do.
@@ -169,6 +209,7 @@ pub struct Shape {
     gpus: usize,
     ports: Vec<(bool, u16)>,
     provider: Option<Box<str>>,
+    fargate: bool,
     attributes: Vec<(String, Option<String>)>,
     constraints: Vec<String>,
     zone: Option<Zone>,
@@ -185,6 +226,7 @@ impl Shape {
             gpus: 0,
             ports: Vec::new(),
             provider: None,
+            fargate: false,
             attributes: Vec::new(),
             constraints: Vec::new(),
             zone: None,
@@ -204,6 +246,7 @@ impl Request {
             gpus: *gpus,
             ports: ports(resources).collect(),
             provider: self.provider.clone(),
+            fargate: self.fargate,
             attributes: attributes.iter().map(|a| (a.name.clone(), a.value.clone())).collect(),
             constraints: constraints.collect(),
             zone: self.constraints.zone.clone(),
@@ -253,8 +296,7 @@ pub fn place(state: &mut Cluster, request: &Request, ids: &mut Ids) -> Result<In
 /// # Errors
 /// Why it cannot.
 pub fn place_on(state: &Cluster, request: &Request, id: &InstanceId) -> Result<(), Refused> {
-    let of_provider = request.provider.is_some();
-    let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)), of_provider };
+    let refused = |reason| Refused::by_one(request, *id, reason);
     let Some(candidate) = state.candidate(id) else { return Err(refused(Reason::Inactive)) };
     filter::check(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
 }
@@ -272,8 +314,7 @@ pub fn is_in_zone(state: &Cluster, request: &Request, zone: &Zone) -> bool {
 /// # Errors
 /// Why it cannot.
 pub fn place_first(state: &Cluster, request: &Request, id: &InstanceId) -> Result<(), Refused> {
-    let of_provider = request.provider.is_some();
-    let refused = |reason| Refused { each: vec![(*id, reason)], closest: Some((*id, reason)), of_provider };
+    let refused = |reason| Refused::by_one(request, *id, reason);
     let Some(candidate) = state.candidate(id) else { return Err(refused(Reason::Inactive)) };
     filter::check_first(&candidate, request).map_or(Ok(()), |reason| Err(refused(reason)))
 }

@@ -12,6 +12,7 @@ mod container;
 mod daemon;
 mod definition;
 mod deployment;
+mod fargate;
 mod gpus;
 mod instance;
 mod linux;
@@ -27,8 +28,8 @@ use state::{Id128, row::KeyPart};
 use wire::Timestamp;
 
 pub use self::{
-    account::*, capacity::*, common::*, container::*, daemon::*, definition::*, deployment::*, gpus::*,
-    instance::*, linux::*, network::*, service::*, task::*, task_set::*,
+    account::*, capacity::*, common::*, container::*, daemon::*, definition::*, deployment::*, fargate::*,
+    gpus::*, instance::*, linux::*, network::*, service::*, task::*, task_set::*,
 };
 
 /// Declares an identifier that is a string of its own type.
@@ -359,6 +360,9 @@ pub struct ServiceRow {
     /// Likewise: where its tasks of mode `awsvpc` are. The zones of the subnets are the last of `placement_constraints`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkRow>>,
+    /// Likewise: what its tasks on Fargate run on, as it was given; none where they are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Box<PlatformRow>>,
     /// It was created with a strategy, so there is no launch type to go back to.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub has_no_launch_type: bool,

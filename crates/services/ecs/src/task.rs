@@ -18,15 +18,18 @@ use wire::Error;
 use crate::{
     arn,
     cluster::{TaskId, TaskRow, TaskStatus, Txn, Writes},
-    daemon, service,
+    daemon,
+    fargate::interruption,
+    service,
 };
 
-/// The time of a task has come: one that waits for room fails, one that stopped long enough ago is forgotten, and the
-/// protection of another ends.
+/// The time of a task has come: one that waits for room fails, one that was interrupted is stopped, one that stopped long
+/// enough ago is forgotten, and the protection of another ends.
 pub fn due(txn: &mut Txn, id: &TaskId) {
-    match txn.state.task(id).is_some_and(|task| task.is_provisioning()) {
-        true => provisioning::waited(txn, id),
-        false => protection::due(txn, id),
+    match txn.state.task(id) {
+        Some(task) if task.is_provisioning() => provisioning::waited(txn, id),
+        Some(task) if task.stop_at().is_some() => interruption::due(txn, id),
+        _ => protection::due(txn, id),
     }
 }
 
@@ -55,7 +58,7 @@ pub fn is_stopped(txn: &mut Txn, before: &TaskRow, after: &TaskRow) -> bool {
 ///
 /// # Errors
 /// `InvalidParameterException` as ECS words it.
-fn find<'a>(txn: &'a Txn, named: &str) -> Result<&'a TaskRow, Error> {
+pub(crate) fn find<'a>(txn: &'a Txn, named: &str) -> Result<&'a TaskRow, Error> {
     let id = arn::task_id(txn.ctx, &txn.state.row.name, named)?;
     let found = TaskId::parse(&id).and_then(|id| txn.state.task(&id)).map(|row| row.as_ref());
     found.ok_or_else(|| errors::invalid_parameter("The referenced task was not found."))

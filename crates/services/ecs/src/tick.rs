@@ -3,7 +3,9 @@
 use wire::Timestamp;
 
 use crate::{
-    cluster::{ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TokenRow, Txn, Writes},
+    cluster::{
+        ClusterRow, InstanceRow, Key, ServiceDeploymentRow, ServiceTokenRow, TaskId, TokenRow, Txn, Writes,
+    },
     clusters, daemon, instance, limits,
     service::{self, deployment::stages},
     task,
@@ -37,20 +39,7 @@ pub fn set_back(txn: &mut Txn, key: Key) {
     let now = txn.now();
     let within = |at: Option<Timestamp>, most: i64| at.map(|at| at.min(now.plus_millis(most)));
     match key {
-        Key::Task(id) => {
-            let Some(row) = txn.state.task(&id).cloned() else { return };
-            let mut next = row.as_ref().clone();
-            next.forget_at = within(row.forget_at, limits::STOPPED_TASK_KEPT_MS);
-            let (_, longest) = limits::PROTECTION_MINUTES_BOUNDS;
-            next.protected_until = within(row.protected_until, i64::from(longest) * 60_000);
-            if let Some(waits) = &mut next.waits {
-                waits.until =
-                    waits.until.min(now.plus_millis(task::provisioning::longest_ms(waits.queue_seconds)));
-            }
-            if next != *row.as_ref() {
-                txn.put_task(next);
-            }
-        }
+        Key::Task(id) => task_set_back(txn, &id),
         Key::Instance(id) => {
             let Some(row) = txn.state.instance(&id).cloned() else { return };
             let forget_at = within(row.forget_at, limits::INACTIVE_KEPT_MS);
@@ -100,6 +89,25 @@ pub fn set_back(txn: &mut Txn, key: Key) {
         | Key::DaemonRevision(_)
         | Key::EventOut(_)
         | Key::Sequence(()) => {}
+    }
+}
+
+fn task_set_back(txn: &mut Txn, id: &TaskId) {
+    let now = txn.now();
+    let within = |at: Option<Timestamp>, most: i64| at.map(|at| at.min(now.plus_millis(most)));
+    let Some(row) = txn.state.task(id).cloned() else { return };
+    let mut next = row.as_ref().clone();
+    next.forget_at = within(row.forget_at, limits::STOPPED_TASK_KEPT_MS);
+    let (_, longest) = limits::PROTECTION_MINUTES_BOUNDS;
+    next.protected_until = within(row.protected_until, i64::from(longest) * 60_000);
+    if let Some(of) = &mut next.fargate {
+        of.stop_at = within(of.stop_at, i64::from(limits::SPOT_WARNING_MOST) * 1000);
+    }
+    if let Some(waits) = &mut next.waits {
+        waits.until = waits.until.min(now.plus_millis(task::provisioning::longest_ms(waits.queue_seconds)));
+    }
+    if next != *row.as_ref() {
+        txn.put_task(next);
     }
 }
 

@@ -146,7 +146,7 @@ fn what_asks_for_something_is_refused_by_name() {
             json!({"family": "f", "containerDefinitions": [], "taskRoleArn": "r"}),
             "taskRoleArn",
         ),
-        ("RunTask", json!({"taskDefinition": "f", "platformVersion": "1.4.0"}), "platformVersion"),
+        ("RunTask", json!({"taskDefinition": "f", "enableExecuteCommand": true}), "enableExecuteCommand"),
         ("CreateService", json!({"serviceName": "s", "role": "r"}), "role"),
         (
             "UpdateService",

@@ -233,7 +233,7 @@ impl Connected {
         acs::TaskIdentifier {
             task_arn: Some(arn::task(&self.link.ctx, name, task.id)),
             task_cluster_arn: Some(self.link.cluster_arn.clone()),
-            desired_status: Some(task.desired.as_str().to_owned()),
+            desired_status: Some(task.desired_for_agent().as_str().to_owned()),
         }
     }
 }

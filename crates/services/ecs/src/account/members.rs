@@ -25,7 +25,6 @@ use Support::{Built, NoEffect, Refused, Values};
 const ROLES: &str = "tasks get no credentials of a role yet";
 const EXECUTION: &str =
     "the agent that pulls images and ships logs acts for the account itself and needs no role";
-const FARGATE: &str = "tasks on Fargate are not built yet";
 const FILES: &str = "there is no S3 to read them from yet";
 const VOLUMES: &str = "only host volumes are built so far";
 const CONNECT: &str =
@@ -270,8 +269,8 @@ pub const OVERRIDES: &[(&str, Support)] = &[
     ("containerOverrides.resourceRequirements.type", Refused(ACCELERATORS)),
     ("containerOverrides.resourceRequirements.value", Refused(ACCELERATORS)),
     ("cpu", Built),
-    ("ephemeralStorage", Refused(FARGATE)),
-    ("ephemeralStorage.sizeInGiB", Refused(FARGATE)),
+    ("ephemeralStorage", Built),
+    ("ephemeralStorage.sizeInGiB", Built),
     ("executionRoleArn", NoEffect(EXECUTION)),
     ("inferenceAcceleratorOverrides", Refused(INFERENCE)),
     ("inferenceAcceleratorOverrides.deviceName", Refused(INFERENCE)),

@@ -5,7 +5,7 @@ use wire::Error;
 
 use super::{
     TaskDefinitionRow, members, units,
-    validate::{TASK_CPU, TASK_MEMORY, gpus},
+    validate::{TASK_CPU, TASK_MEMORY, gpus, is_fargate_size},
 };
 use crate::{
     placement::Needs,
@@ -58,6 +58,15 @@ impl TaskDefinitionRow {
         let cpu = overrides.cpu.as_deref().or(self.registered.cpu.as_deref());
         let memory = overrides.memory.as_deref().or(self.registered.memory.as_deref());
         (cpu.and_then(units::cpu_units), memory.and_then(units::memory_mib))
+    }
+
+    /// Whether a task with these overrides is of a size that Fargate has.
+    pub(crate) fn is_of_fargate_size(&self, overrides: &TaskOverride) -> bool {
+        let platform = self.registered.runtime_platform.as_ref();
+        let family = platform.and_then(|platform| platform.operating_system_family);
+        let is_windows = family.is_some_and(|family| family != OSFamily::Linux);
+        let (cpu, memory) = self.size(overrides);
+        cpu.zip(memory).is_some_and(|(cpu, memory)| is_fargate_size(cpu, memory, is_windows))
     }
 
     fn needed_attributes(&self) -> Vec<Attribute> {

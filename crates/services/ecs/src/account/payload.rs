@@ -11,10 +11,10 @@ use super::{TaskDefinitionRow, needs::override_of, required::docker_api};
 use crate::{
     Ctx, arn,
     cluster::Cluster,
+    fargate,
     rows::{
         ContainerDefinition, ContainerDependency, ContainerOverride, ContainerRestartPolicy, Desired,
-        LaunchType, MountPoint, NetworkMode, PortMapping, Resources, TaskDefinition, TaskRow, Volume,
-        VolumeFrom,
+        MountPoint, NetworkMode, PortMapping, Resources, TaskDefinition, TaskRow, Volume, VolumeFrom,
     },
     service,
 };
@@ -36,7 +36,7 @@ pub fn payload(
         arn: Some(arn::task(ctx, cluster, task.id)),
         task_cluster_arn: Some(arn::cluster(ctx, cluster)),
         containers: containers.map(|c| container(&place, c)).collect(),
-        desired_status: Some(match task.desired {
+        desired_status: Some(match task.desired_for_agent() {
             Desired::Running => "RUNNING".to_owned(),
             Desired::Stopped => "STOPPED".to_owned(),
         }),
@@ -49,7 +49,13 @@ pub fn payload(
         // vCPUs.
         cpu: cpu.map(|units| units as f64 / 1024.0),
         memory,
-        launch_type: Some(LaunchType::Ec2.as_str().to_owned()),
+        launch_type: Some(task.launch_type.as_str().to_owned()),
+        fargate: task.fargate.as_deref().map(|of| acs::FargateTask {
+            platform_version: of.platform.version.clone(),
+            spot: task.capacity_provider.as_deref() == Some(fargate::SPOT),
+            ephemeral_storage_gib: u32::try_from(of.ephemeral_storage).unwrap_or_default(),
+            isolation: None,
+        }),
         network_mode: Some(mode(registered).as_str().to_owned()),
         pid_mode: registered.pid_mode.map(|mode| mode.as_str().to_owned()),
         ipc_mode: registered.ipc_mode.map(|mode| mode.as_str().to_owned()),

@@ -23,7 +23,7 @@ pub struct Known {
 
 /// What is known of a setting.
 pub fn known(name: SettingName) -> Known {
-    const NO_FARGATE: &str = "none: no task runs on Fargate yet";
+    const NO_FARGATE: &str = "none: hosts given to Fargate are patched and retired by who runs them";
     let (values, effect): (&[_], _) = match name {
         SettingName::ServiceLongArnFormat
         | SettingName::TaskLongArnFormat

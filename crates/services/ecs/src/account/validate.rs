@@ -20,7 +20,7 @@ use wire::Error;
 use super::units;
 use crate::{convert::Stored, placement::Constraints};
 
-pub(super) use compatibility::compatibilities;
+pub(super) use compatibility::{compatibilities, is_fargate_size};
 pub use container::runs as health_check_runs;
 pub(super) use linux::no_new_privileges;
 pub(super) use resources::gpus;

@@ -27,6 +27,7 @@ pub fn of_waiting(task: &TaskRow, definition: &TaskDefinitionRow) -> Option<Requ
     let request = Request::new(definition, &task.overrides, &task.group, constraints, order).ok()?;
     Some(match &task.capacity_provider {
         Some(provider) => request.of_provider(provider),
+        None if task.is_on_fargate() => request.on_fargate(),
         None => request,
     })
 }

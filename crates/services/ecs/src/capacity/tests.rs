@@ -217,12 +217,6 @@ fn a_strategy_is_refused_where_ecs_refuses_it() {
             "There are no capacity providers in the capacity provider strategy with a weight value greater than zero. Specify \
              a weight value greater than zero for at least one capacity provider and try again.",
         ),
-        (
-            json!({"capacityProviderStrategy": [item("FARGATE", 0, 1)]}),
-            "UnsupportedFeatureException",
-            "capacity provider FARGATE is not built yet; use one of container instances, or launchType EC2. See \
-             docs/support.md.",
-        ),
     ] {
         let mut run = request.clone();
         run["taskDefinition"] = json!("web:1");

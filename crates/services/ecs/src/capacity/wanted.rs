@@ -5,48 +5,75 @@ use wire::Error;
 
 use super::strategy;
 use crate::{
-    account::providers::FARGATE, cluster::Txn, convert::Stored, rows::CapacityProviderStrategyItem as Item,
-    task::run,
+    cluster::Txn,
+    convert::Stored,
+    fargate,
+    rows::{CapacityProviderStrategyItem as Item, LaunchType},
 };
 
-/// The strategy of a task or service; none where its launch type counts, which is EC2 when nobody says anything.
+/// Where tasks are to be.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Wanted {
+    /// None where the launch type alone counts.
+    pub strategy: Vec<Item>,
+    /// That of the tasks: EC2 or FARGATE.
+    pub launch_type: LaunchType,
+}
+
+impl Wanted {
+    fn of(strategy: Vec<Item>) -> Wanted {
+        Wanted { launch_type: fargate::launch_type(&strategy), strategy }
+    }
+}
+
+/// The capacity of a task or service, by its launch type, its own strategy, or that of its cluster: where nobody says
+/// anything, container instances.
 ///
 /// # Errors
-/// `InvalidParameterException`; `UnsupportedFeatureException` for Fargate.
-pub fn strategy(
+/// `InvalidParameterException`; `UnsupportedFeatureException` for launch types that are not built.
+pub fn capacity(
     txn: &Txn,
     launch_type: Option<ecs::LaunchType>,
     given: Option<Vec<ecs::CapacityProviderStrategyItem>>,
-) -> Result<Vec<Item>, Error> {
+) -> Result<Wanted, Error> {
     let given = given.unwrap_or_default();
     if launch_type.is_some() && !given.is_empty() {
         return Err(errors::invalid_parameter(
             "Specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
         ));
     }
-    if launch_type.is_some() {
-        return run::launch_type(launch_type).map(|()| Vec::new());
+    match launch_type {
+        Some(given) => Ok(Wanted { strategy: Vec::new(), launch_type: built(given)? }),
+        None if given.is_empty() => by_default(txn).map(Wanted::of),
+        None => checked(txn, given).map(Wanted::of),
     }
-    match given.is_empty() {
-        true => by_default(txn),
-        false => checked(txn, given),
+}
+
+/// A launch type that tasks can have.
+fn built(given: ecs::LaunchType) -> Result<LaunchType, Error> {
+    match given {
+        ecs::LaunchType::Ec2 | ecs::LaunchType::Fargate => Ok(given.stored()),
+        other => Err(errors::unsupported_feature(format!(
+            "launchType {} is not built yet; use EC2 or FARGATE. See docs/support.md.",
+            other.as_str()
+        ))),
     }
 }
 
 /// A strategy that a request names.
 ///
 /// # Errors
-/// As [`strategy`].
+/// As [`capacity`].
 pub fn checked(txn: &Txn, given: Vec<ecs::CapacityProviderStrategyItem>) -> Result<Vec<Item>, Error> {
     let given = strategy::filled(given.stored());
     strategy::check_given(&txn.ports.account, &txn.state.row.capacity_providers, &given)?;
-    built(given)
+    Ok(given)
 }
 
 /// The default strategy of the cluster, where it has one.
 ///
 /// # Errors
-/// As [`strategy`].
+/// As [`capacity`].
 pub fn by_default(txn: &Txn) -> Result<Vec<Item>, Error> {
     let strategy = strategy::filled(txn.state.row.default_capacity_provider_strategy.clone());
     if !strategy.is_empty() && !strategy::distributes(&strategy) {
@@ -56,17 +83,5 @@ pub fn by_default(txn: &Txn) -> Result<Vec<Item>, Error> {
              cluster's default capacity provider strategy or specify a valid capacity provider strategy and try again.",
         ));
     }
-    built(strategy)
-}
-
-/// Only container instances run tasks so far.
-fn built(strategy: Vec<Item>) -> Result<Vec<Item>, Error> {
-    match strategy.iter().find(|item| FARGATE.contains(&&*item.capacity_provider)) {
-        Some(item) => Err(errors::unsupported_feature(format!(
-            "capacity provider {} is not built yet; use one of container instances, or launchType EC2. See \
-             docs/support.md.",
-            item.capacity_provider
-        ))),
-        None => Ok(strategy),
-    }
+    Ok(strategy)
 }

@@ -34,6 +34,7 @@ fn revision(service: &ServiceRow, of: &DeploymentRow) -> ServiceRevisionRow {
         launch_type: service.launch_type,
         capacity_provider_strategy: of.capacity_provider_strategy.clone(),
         network: None,
+        platform: None,
         images: Vec::new(),
     }
 }

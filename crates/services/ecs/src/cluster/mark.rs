@@ -18,4 +18,6 @@ pub enum Mark {
     Room(InstanceId, Option<Turn>),
     /// Fewer tasks of a `startedBy` go on than before, or another one waits for its turn among them.
     Turn(String),
+    /// A container instance is being drained: its tasks of FARGATE_SPOT are interrupted.
+    Drained(InstanceId),
 }

@@ -233,7 +233,7 @@ impl Cluster {
 
     fn count(&mut self, row: &TaskRow) {
         self.totals.task(row, Way::In);
-        let (running, pending) = row.counts();
+        let (running, pending) = row.counts_on_instance();
         let Some(instance) = &row.instance else { return };
         if row.last == TaskStatus::Stopped {
             // Its container instance may be forgotten, or not read yet.
@@ -243,7 +243,7 @@ impl Cluster {
         let usage = Arc::make_mut(self.usage.entry(*instance).or_default());
         usage.running += running;
         usage.pending += pending;
-        usage.tasks.insert(row.id, row.desired);
+        usage.tasks.insert(row.id, row.desired_for_agent());
         self.occupy(instance, &row.needs, &row.group);
     }
 
@@ -270,22 +270,23 @@ impl Cluster {
     fn recount(&mut self, old: &TaskRow, new: &TaskRow) {
         self.totals.task(old, Way::Out);
         self.totals.task(new, Way::In);
-        let (was, is) = (old.counts(), new.counts());
-        if was == is && old.desired == new.desired {
+        let (was, is) = (old.counts_on_instance(), new.counts_on_instance());
+        let (told, tells) = (old.desired_for_agent(), new.desired_for_agent());
+        if was == is && told == tells {
             return;
         }
         let Some(usage) = new.instance.as_ref().and_then(|id| self.usage.get_mut(id)) else { return };
         let usage = Arc::make_mut(usage);
         usage.running += is.0 - was.0;
         usage.pending += is.1 - was.1;
-        if old.desired != new.desired {
-            usage.tasks.insert(new.id, new.desired);
+        if told != tells {
+            usage.tasks.insert(new.id, tells);
         }
     }
 
     fn uncount(&mut self, row: &TaskRow) {
         self.totals.task(row, Way::Out);
-        let (running, pending) = row.counts();
+        let (running, pending) = row.counts_on_instance();
         let Some(instance) = row.instance else { return };
         let Some(usage) = self.usage.get_mut(&instance).map(Arc::make_mut) else { return };
         if row.last == TaskStatus::Stopped {
@@ -356,6 +357,12 @@ impl DaemonRow {
 }
 
 impl TaskRow {
+    /// When it must be looked at.
+    pub fn wakes_at(&self) -> Option<Timestamp> {
+        let waits = self.waits.as_ref().map(|waits| waits.until);
+        self.forget_at.or(waits).or(self.stop_at()).or(self.protected_until)
+    }
+
     /// Whether two rows of a task take the same of the same container instance: neither is STOPPED.
     fn takes_alike(&self, other: &TaskRow) -> bool {
         let live = |row: &TaskRow| row.last != TaskStatus::Stopped;

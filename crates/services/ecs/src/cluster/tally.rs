@@ -355,6 +355,11 @@ impl TaskRow {
         }
     }
 
+    /// Likewise, as its container instance counts it: what is on Fargate is on none that anybody sees.
+    pub fn counts_on_instance(&self) -> (i32, i32) {
+        if self.is_on_fargate() { (0, 0) } else { self.counts() }
+    }
+
     /// Whether anybody checks its health.
     pub fn is_checked(&self) -> bool {
         self.containers.iter().any(|container| container.essential && container.health_checked)

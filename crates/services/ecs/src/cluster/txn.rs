@@ -200,7 +200,8 @@ pub fn assigned<'a>(
     keys.iter().filter_map(move |key| match key {
         Key::Task(id) => {
             let row = after.task(id)?;
-            let tell = |row: &TaskRow| row.instance.map(|host| (host, row.desired, row.is_for_agent()));
+            let tell =
+                |row: &TaskRow| row.instance.map(|host| (host, row.desired_for_agent(), row.is_for_agent()));
             let told = before.task(id).and_then(|old| tell(old));
             row.instance.filter(|_| told != tell(row))
         }

@@ -165,6 +165,7 @@ fn task(row: &TaskRow) -> usize {
         })
         + row.daemon.as_ref().map_or(0, |of| ELEMENT + of.name.0.len())
         + row.capacity_provider.as_ref().map_or(0, |name| name.len())
+        + row.fargate.as_ref().map_or(0, |of| ELEMENT + of.platform.version.len() + of.platform.family.len())
         + row.attachment.as_deref().map_or(0, attachment)
         + tags(&row.tags)
 }

@@ -6,8 +6,8 @@ use super::{Shown, Stored, convert, convert_enum};
 use crate::rows::*;
 
 convert! { TaskOverride:
-    given container_overrides, cpu, execution_role_arn, memory;
-    never inference_accelerator_overrides, task_role_arn, ephemeral_storage;
+    given container_overrides, cpu, execution_role_arn, memory, ephemeral_storage;
+    never inference_accelerator_overrides, task_role_arn;
 }
 
 convert! { ContainerOverride:

@@ -12,7 +12,7 @@ use crate::{
 /// What a service asks of a container instance for its next task: of each capacity provider that it may be of.
 pub fn requests(look: Look<'_>, service: &ServiceRow, primary: &DeploymentRow) -> Vec<Request> {
     let Some(definition) = look.account.task_definition(&primary.task_definition) else { return Vec::new() };
-    let Ok(any) = carry::request(service, definition) else { return Vec::new() };
+    let Ok(any) = carry::request(service, primary, definition) else { return Vec::new() };
     match &primary.capacity_provider_strategy[..] {
         [] => vec![any],
         strategy => strategy.iter().map(|item| any.clone().of_provider(&item.capacity_provider)).collect(),

@@ -80,6 +80,11 @@ fn stopping(look: Look<'_>, row: &TaskRow, told: &mut Explanation) {
         told.waits_for.push("its network interface to be removed".to_owned());
         return;
     }
+    if let Some(at) = row.stop_at() {
+        told.waits_for
+            .push(format!("the end of its warning at {}: its agent stops it then", at.to_iso8601()));
+        return;
+    }
     if away(look, row, told) {
         return;
     }

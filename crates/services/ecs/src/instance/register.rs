@@ -121,8 +121,9 @@ fn again(
     mut attributes: Vec<Attribute>,
 ) -> Result<InstanceRow, Error> {
     for old in &row.attributes {
-        let capability =
-            old.name.starts_with("com.amazonaws.ecs.capability.") || old.name.starts_with("ecs.capability.");
+        let capability = old.name.starts_with("com.amazonaws.ecs.capability.")
+            || old.name.starts_with("ecs.capability.")
+            || [agent_protocol::FARGATE, agent_protocol::ISOLATION].contains(&old.name.as_str());
         if !capability && !attributes.iter().any(|new| new.name == old.name) {
             attributes.push(old.clone());
         }

@@ -77,6 +77,10 @@ pub fn disconnect_all(txn: &mut Txn) -> bool {
     for id in inactive.iter().filter(|id| txn.state.tasks_on(id).next().is_some()).collect::<Vec<_>>() {
         txn.mark(Mark::Instance(*id));
     }
+    let draining = txn.state.instances().filter(|row| row.status == InstanceStatus::Draining);
+    for id in draining.map(|row| row.id).collect::<Vec<_>>() {
+        txn.mark(Mark::Drained(id));
+    }
     daemon::hold::release(txn);
     txn.touch_all();
     false
@@ -121,6 +125,7 @@ pub fn update_container_instances_state(
         if row.status != status || row.repair {
             txn.put_instance(InstanceRow { status, repair: false, ..row.as_ref().clone() });
             touch_services_on(txn, &row.id);
+            txn.mark(Mark::Drained(row.id));
             txn.room_came(&row.id);
         }
         let row = txn.state.instance(&row.id).cloned().unwrap_or(row);

@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 
 use super::{Candidate, Request};
 use crate::{
-    capacity,
     cluster::{rows::InstanceStatus, tally::Zone},
     instance::ZONE,
 };
@@ -111,7 +110,7 @@ pub(super) fn check_first(candidate: &Candidate<'_>, request: &Request) -> Optio
 
 /// The filters that hold whatever runs on the instance.
 pub(super) fn suits(candidate: &Candidate<'_>, request: &Request) -> Option<Reason> {
-    if request.provider.is_some() && capacity::of_instance(candidate.row) != request.provider.as_deref() {
+    if request.part().is_some_and(|(name, value)| candidate.attribute(name) != Some(value)) {
         return Some(Reason::Attribute);
     }
     let missing = request.needs.attributes.iter().any(|needed| match candidate.attribute(&needed.name) {

@@ -15,7 +15,7 @@ use super::{
     split::{self, Held, Lead, Part, Room, Split},
     trie::{Node, Span, Trie},
 };
-use crate::{capacity, cluster::looks};
+use crate::cluster::looks;
 
 /// By what instances are compared: a number for each strategy; the least is the best.
 type Key = [i64; MAX_STRATEGIES];
@@ -92,10 +92,10 @@ impl Search {
         };
         let group = split.group(&request.group);
         let spread = spread(layout.attributes.len(), group.into_iter().flatten());
-        let provider = request.provider.as_deref().zip(place(&capacity::ATTRIBUTE.to_owned()));
-        let provider = provider.map(|(name, at)| (at, digest(Some(name))));
+        let own = request.part();
+        let own = own.and_then(|(name, value)| Some((place(&name.to_owned())?, digest(Some(value)))));
         for (part, rooms) in split.parts() {
-            if provider.is_some_and(|(at, provider)| part.get(at) != Some(&provider)) {
+            if own.is_some_and(|(at, own)| part.get(at) != Some(&own)) {
                 continue;
             }
             let Some(root) = rooms.root() else { continue };

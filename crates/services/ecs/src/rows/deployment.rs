@@ -8,7 +8,8 @@ use wire::{Timestamp, string_enum};
 
 use super::{
     CapacityProviderStrategyItem, DeploymentConfiguration, DeploymentLifecycleHookAction,
-    DeploymentLifecycleHookStage, LaunchType, NetworkRow, ServiceName, TaskDefinitionId, is_nought,
+    DeploymentLifecycleHookStage, LaunchType, NetworkRow, PlatformRow, ServiceName, TaskDefinitionId,
+    is_nought,
 };
 
 /// Names a revision of a service by a number of 19 digits, and `ecs-svc/` with these the tasks of it that are there:
@@ -77,6 +78,9 @@ pub struct ServiceRevisionRow {
     /// None where its tasks are not of mode `awsvpc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkRow>>,
+    /// What its tasks on Fargate run on, never `LATEST`; none where they are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Box<PlatformRow>>,
     /// Of its task definition; none where that was not known any more.
     #[serde(default)]
     pub images: Vec<ContainerImage>,

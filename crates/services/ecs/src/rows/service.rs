@@ -4,8 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
 use super::{
-    CapacityProviderStrategyItem, DeploymentId, InstanceId, NetworkRow, ServiceDeploymentRow, ServiceName,
-    ServiceRevisionRow, TaskDefinitionId,
+    CapacityProviderStrategyItem, DeploymentId, InstanceId, NetworkRow, PlatformRow, ServiceDeploymentRow,
+    ServiceName, ServiceRevisionRow, TaskDefinitionId,
 };
 
 /// How a service spreads its tasks.
@@ -37,6 +37,9 @@ pub struct DeploymentRow {
     /// Likewise; none where its tasks are not of mode `awsvpc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkRow>>,
+    /// What its tasks on Fargate run on, never `LATEST`; none where they are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Box<PlatformRow>>,
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub rollout: DeploymentRolloutState,

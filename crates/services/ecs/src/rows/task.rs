@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use wire::{Timestamp, string_enum};
 
 use super::{
-    AttachmentRow, DeploymentId, Desired, InstanceId, KeyValuePair, OfDaemon, PlacementConstraint,
-    PlacementStrategy, Resources, ServiceName, Tag, TaskDefinitionId, TaskId, TaskStatus, TransportProtocol,
-    is_none, is_not,
+    AttachmentRow, DeploymentId, Desired, EphemeralStorage, FargateRow, InstanceId, KeyValuePair, OfDaemon,
+    PlacementConstraint, PlacementStrategy, Resources, ServiceName, Tag, TaskDefinitionId, TaskId,
+    TaskStatus, TransportProtocol, is_none, is_not,
 };
 
 /// A container of a task.
@@ -69,6 +69,9 @@ pub struct TaskRow {
     /// Whose container instances alone it may be on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capacity_provider: Option<Box<str>>,
+    /// Where the launch type is FARGATE.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fargate: Option<Box<FargateRow>>,
     pub desired: Desired,
     pub last: TaskStatus,
     pub overrides: TaskOverride,
@@ -132,6 +135,9 @@ pub struct TaskOverride {
     /// MiB.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<String>,
+    /// Of a task on Fargate.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ephemeral_storage: Option<EphemeralStorage>,
 }
 
 /// For what a task waits that has no container instance yet, beside what its definition says.

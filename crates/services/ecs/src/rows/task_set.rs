@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use wire::Timestamp;
 
 use super::{
-    CapacityProviderStrategyItem, DeploymentId, LaunchType, NetworkRow, ServiceName, Tag, TaskDefinitionId,
+    CapacityProviderStrategyItem, DeploymentId, LaunchType, NetworkRow, PlatformRow, ServiceName, Tag,
+    TaskDefinitionId,
 };
 
 /// A task set of a service. That it is PRIMARY, and what of it fails, stands among the deployments of its service, under
@@ -24,6 +25,9 @@ pub struct TaskSetRow {
     /// None where its tasks are not of mode `awsvpc`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Box<NetworkRow>>,
+    /// What its tasks on Fargate run on, as it was given; none where they are not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub platform: Option<Box<PlatformRow>>,
     /// In percent of the service's desired count.
     pub scale: f64,
     /// It is deleted, and goes once it has no task any more.

@@ -158,10 +158,15 @@ pub fn stop_one(txn: &mut Txn, id: &TaskId) -> Option<TaskId> {
 ///
 /// # Errors
 /// `InvalidParameterException` for a placement constraint or strategy that cannot be read.
-pub fn request(service: &ServiceRow, definition: &TaskDefinitionRow) -> Result<placement::Request, Error> {
+pub fn request(
+    service: &ServiceRow,
+    deployment: &DeploymentRow,
+    definition: &TaskDefinitionRow,
+) -> Result<placement::Request, Error> {
     let group = format!("service:{}", service.name);
-    let constraints = &service.placement_constraints;
-    placement::Request::new(definition, &Default::default(), &group, constraints, &service.placement_strategy)
+    let (constraints, order) = (&service.placement_constraints, &service.placement_strategy);
+    let request = placement::Request::new(definition, &Default::default(), &group, constraints, order)?;
+    Ok(request.on(deployment.launch_type()))
 }
 
 fn start(
@@ -172,7 +177,7 @@ fn start(
     count: usize,
 ) -> Vec<TaskId> {
     let origin = origin(service, primary, definition, &txn.state.row.name);
-    let Ok(wanted) = request(service, definition) else { return Vec::new() };
+    let Ok(wanted) = request(service, primary, definition) else { return Vec::new() };
     let share = txn.state.tally(&service.name).share(&primary.id);
     let mut places = Distribution::new(wanted, &primary.capacity_provider_strategy)
         .having(|provider| share.count_of(provider, Class::stays));
@@ -246,6 +251,7 @@ fn origin(
         group: format!("service:{}", service.name),
         service: Some((service.name.clone(), primary.id)),
         started_by: Some(primary.id.to_string()),
+        platform: primary.platform.clone(),
         tags: all,
         enable_execute_command: service.enable_execute_command,
         ..Origin::default()

@@ -9,14 +9,14 @@ use super::{configuration, deployment, describe, grace, rebalancing};
 use crate::{
     account::TaskDefinitionRow,
     beyond::On,
-    capacity::wanted,
+    capacity::wanted::{self, Wanted},
     cluster::{
-        CapacityProviderStrategyItem, DeploymentControllerType, LaunchType, PlacementConstraint,
-        PlacementConstraintType, PlacementStrategy, Scheduling, ServiceName, ServiceRow, ServiceStatus,
-        ServiceTokenRow, Txn, Writes,
+        DeploymentControllerType, LaunchType, PlacementConstraint, PlacementConstraintType,
+        PlacementStrategy, PlatformRow, Scheduling, ServiceName, ServiceRow, ServiceStatus, ServiceTokenRow,
+        Txn, Writes,
     },
     convert::Stored,
-    limits, network, placement, tags,
+    fargate, limits, network, placement, tags,
     task::run,
 };
 
@@ -37,9 +37,10 @@ pub fn create_service(
         DeploymentControllerType::External => None,
     };
     let given = request.network_configuration.clone();
-    let network = definition.as_deref().map(|of| network::of_request(txn, of, given.as_ref())).transpose()?;
     let made_by = request.client_token.as_ref().map(|_| digest);
     let mut row = made(txn, name.clone(), request, definition.as_deref())?;
+    let of_request = |of| network::of_request(txn, of, row.tasks_launch_type(), given.as_ref());
+    let network = definition.as_deref().map(of_request).transpose()?;
     row.set_network(network.flatten());
     begin_history(txn, name, made_by);
     if definition.is_some() {
@@ -56,10 +57,9 @@ fn made(
     request: ecs::CreateServiceRequest,
     definition: Option<&TaskDefinitionRow>,
 ) -> Result<ServiceRow, Error> {
-    let is_daemon = request.scheduling_strategy == Some(SchedulingStrategy::Daemon);
-    let scheduling = if is_daemon { Scheduling::Daemon } else { Scheduling::Replica };
-    let strategy = |_| capacity(txn, scheduling, request.launch_type, request.capacity_provider_strategy);
-    let capacity_provider_strategy = definition.map(strategy).transpose()?.unwrap_or_default();
+    let scheduling = scheduling(request.scheduling_strategy);
+    let (Wanted { strategy: capacity_provider_strategy, launch_type }, platform) =
+        definition.map(|of| place(txn, scheduling, &request, of)).transpose()?.unwrap_or_default();
     // Task sets may come, and be scaled, later.
     let desired = request.desired_count.or(definition.is_none().then_some(0));
     let desired_count = desired_count(scheduling, desired)?;
@@ -92,7 +92,8 @@ fn made(
         },
         desired_count,
         task_definition: definition.map(TaskDefinitionRow::id).unwrap_or_default(),
-        launch_type: LaunchType::Ec2,
+        launch_type,
+        platform,
         has_no_launch_type: !capacity_provider_strategy.is_empty(),
         capacity_provider_strategy,
         network: None,
@@ -121,18 +122,38 @@ fn made(
     })
 }
 
-/// The capacity provider strategy that a service is to have.
-fn capacity(
+fn scheduling(given: Option<SchedulingStrategy>) -> Scheduling {
+    match given {
+        Some(SchedulingStrategy::Daemon) => Scheduling::Daemon,
+        _ => Scheduling::Replica,
+    }
+}
+
+/// Where the tasks of a service are to be, and on what, where that is Fargate.
+fn place(
     txn: &Txn,
     scheduling: Scheduling,
-    launch_type: Option<ecs::LaunchType>,
-    given: Option<Vec<ecs::CapacityProviderStrategyItem>>,
-) -> Result<Vec<CapacityProviderStrategyItem>, Error> {
-    let strategy = wanted::strategy(txn, launch_type, given)?;
-    if scheduling == Scheduling::Daemon && !strategy.is_empty() {
+    request: &ecs::CreateServiceRequest,
+    definition: &TaskDefinitionRow,
+) -> Result<(Wanted, Option<Box<PlatformRow>>), Error> {
+    let wanted = wanted::capacity(txn, request.launch_type, request.capacity_provider_strategy.clone())?;
+    if scheduling == Scheduling::Daemon && !wanted.strategy.is_empty() {
         return Err(errors::invalid_parameter(STRATEGY_OF_DAEMON));
     }
-    Ok(strategy)
+    if scheduling == Scheduling::Daemon && wanted.launch_type == LaunchType::Fargate {
+        return Err(errors::invalid_parameter(
+            "The daemon scheduling strategy is not supported for the Fargate launch type.",
+        ));
+    }
+    let asked = fargate::Asked {
+        launch_type: wanted.launch_type,
+        definition,
+        platform_version: request.platform_version.as_deref(),
+        has_constraints: request.placement_constraints.as_ref().is_some_and(|given| !given.is_empty()),
+        has_strategy: request.placement_strategy.as_ref().is_some_and(|given| !given.is_empty()),
+    };
+    let platform = asked.platform()?;
+    Ok((wanted, platform))
 }
 
 /// Those have one task on each container instance, whosever it is.

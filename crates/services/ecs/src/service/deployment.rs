@@ -24,7 +24,7 @@ use crate::{
         Key, RevisionTasks, ServiceDeploymentRow, ServiceDeploymentStatus, ServiceName, ServiceRevisionRow,
         ServiceRow, StageRow, TaskDefinitionId, Txn, Writes,
     },
-    limits,
+    fargate, limits,
 };
 
 /// Begins a deployment to a new revision, of what the row of the service wants; the one that goes on is superseded.
@@ -37,7 +37,8 @@ pub fn begin(txn: &mut Txn, service: &mut ServiceRow) {
     let keeps = upkeep::at_first(service, newest, desired);
     let target = revision::make(txn, service);
     let primary = fresh(txn, target, service.task_definition.clone(), &service.capacity_provider_strategy);
-    let primary = DeploymentRow { network: service.network.clone(), ..primary };
+    let platform = service.platform.as_deref().map(|given| Box::new(fargate::resolved(given)));
+    let primary = DeploymentRow { network: service.network.clone(), platform, ..primary };
     make_primary(service, primary);
     let before = txn.state.service_deployment(&service.name).map_or(0, |newest| newest.number);
     let course = configuration::course(service, |alarms| alarms::bake_minutes(txn, alarms));
@@ -204,7 +205,8 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
                 None => {
                     let strategy = &candidate.capacity_provider_strategy;
                     let fresh = fresh(txn, to, candidate.task_definition.clone(), strategy);
-                    DeploymentRow { network: candidate.network.clone(), ..fresh }
+                    let (network, platform) = (candidate.network.clone(), candidate.platform.clone());
+                    DeploymentRow { network, platform, ..fresh }
                 }
             };
             primary.rollout = DeploymentRolloutState::InProgress;
@@ -214,6 +216,7 @@ fn fail(txn: &mut Txn, service: &mut ServiceRow, row: &ServiceDeploymentRow, why
             service.task_definition = primary.task_definition.clone();
             service.capacity_provider_strategy.clone_from(&primary.capacity_provider_strategy);
             service.set_network(primary.network.clone());
+            service.platform.clone_from(&primary.platform);
             service.completed = None;
             make_primary(service, primary);
         }
@@ -238,6 +241,7 @@ pub(super) fn fresh(
     DeploymentRow {
         capacity_provider_strategy: strategy.to_vec(),
         network: None,
+        platform: None,
         rollout_reason: format!("ECS deployment {id} in progress."),
         id,
         primary: true,

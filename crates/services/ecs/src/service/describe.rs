@@ -70,6 +70,8 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         network_configuration: row.network.as_ref().map(|network| network.shown()),
+        platform_version: row.platform.as_ref().map(|of| of.version.clone()),
+        platform_family: row.platform.as_ref().map(|of| of.family.clone()),
         // Without a PRIMARY task set there is none.
         task_definition: Some(definition)
             .filter(|definition| !definition.family.is_empty())
@@ -98,7 +100,6 @@ pub fn service(state: &Cluster, ctx: &Ctx, row: &ServiceRow, with_tags: bool) ->
         availability_zone_rebalancing: Some(row.availability_zone_rebalancing.shown()),
         // Express services, which ECS manages itself, are not built.
         resource_management_type: Some(ecs::ResourceManagementType::Customer),
-        ..Default::default()
     }
 }
 
@@ -161,6 +162,8 @@ fn deployment(
         launch_type: by_type.then(|| service.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         network_configuration: row.network.as_ref().map(|network| network.shown()),
+        platform_version: row.platform.as_ref().map(|of| of.version.clone()),
+        platform_family: row.platform.as_ref().map(|of| of.family.clone()),
         rollout_state: Some(row.rollout.shown()),
         rollout_state_reason: Some(row.rollout_reason.clone()),
         ..Default::default()

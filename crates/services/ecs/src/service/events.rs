@@ -10,6 +10,7 @@ use crate::{
         DeploymentId, InstanceId, ServiceEventRow, ServiceName, ServiceRow, TaskId, Txn, Writes, tally::Zone,
     },
     limits,
+    placement::NO_CAPACITY,
 };
 
 /// What is said once a service has what it wants.
@@ -17,6 +18,7 @@ pub const STEADY: &str = "has reached a steady state.";
 /// What is said of a back-off.
 pub const IMPAIRED: &str = "is unable to consistently start tasks successfully.";
 const UNPLACED: &str = "was unable to place a task because ";
+const UNPLACED_ON_FARGATE: &str = "was unable to place a task. Reason: ";
 const STOPPED: &str = "has stopped ";
 const STARTED: &str = "has started ";
 const IN_BALANCE: &str = "is AZ balanced with ";
@@ -57,6 +59,7 @@ pub fn said(event: &ServiceEventRow) -> Option<Said<'_>> {
         text if text.starts_with(IN_BALANCE) => Some(Said::InBalance),
         text if text.starts_with(OUT_OF_BALANCE) => Some(Said::OutOfBalance),
         text if text.starts_with(NOT_IN_ZONE) && text.ends_with(NO_INSTANCE) => Some(Said::UnplacedInZone),
+        text if text.starts_with(UNPLACED_ON_FARGATE) => Some(Said::Unplaced(NO_CAPACITY)),
         text => text.strip_prefix(UNPLACED).map(Said::Unplaced),
     }
 }
@@ -125,7 +128,10 @@ fn message(service: &ServiceName, set: Option<DeploymentId>, text: &str) -> Stri
 
 /// `was unable to place a task because …`
 pub fn unplaced(why: &str) -> String {
-    format!("{UNPLACED}{why}")
+    match why {
+        NO_CAPACITY => format!("{UNPLACED_ON_FARGATE}{why}."),
+        _ => format!("{UNPLACED}{why}"),
+    }
 }
 
 /// `has started 2 tasks: (task a) (task b).`

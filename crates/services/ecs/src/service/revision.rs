@@ -15,6 +15,7 @@ use crate::{
     Ctx, arn,
     cluster::{Cluster, ContainerImage, DeploymentId, Key, ServiceRevisionRow, ServiceRow, Txn},
     convert::Shown,
+    fargate,
     task::describe::missing,
 };
 
@@ -36,6 +37,7 @@ pub fn make(txn: &mut Txn, service: &ServiceRow) -> DeploymentId {
         launch_type: service.launch_type,
         capacity_provider_strategy: service.capacity_provider_strategy.clone(),
         network: service.network.clone(),
+        platform: service.platform.as_deref().map(|given| Box::new(fargate::resolved(given))),
         images,
     });
     id
@@ -92,6 +94,8 @@ fn shown(state: &Cluster, ctx: &Ctx, row: &ServiceRevisionRow) -> ecs::ServiceRe
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         network_configuration: row.network.as_ref().map(|network| network.shown()),
+        platform_version: row.platform.as_ref().map(|of| of.version.clone()),
+        platform_family: row.platform.as_ref().map(|of| of.family.clone()),
         container_images: Some(images::shown(state, row)).filter(|images| !images.is_empty()),
         guard_duty_enabled: Some(false),
         created_at: Some(row.created_at),

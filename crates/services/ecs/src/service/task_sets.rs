@@ -18,6 +18,7 @@ use super::{carry, events, find_active, plan, rollout};
 use crate::{
     arn,
     cluster::{DeploymentControllerType, DeploymentRow, Key, ServiceRow, TaskSetRow, Txn},
+    fargate,
 };
 
 /// Does for a service of task sets what can be done now: those that are deleted and have no task any more go, the others
@@ -56,7 +57,8 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow) {
 fn added(txn: &Txn, set: &TaskSetRow) -> DeploymentRow {
     let fresh =
         super::deployment::fresh(txn, set.id, set.task_definition.clone(), &set.capacity_provider_strategy);
-    DeploymentRow { primary: false, network: set.network.clone(), ..fresh }
+    let platform = set.platform.as_deref().map(|given| Box::new(fargate::resolved(given)));
+    DeploymentRow { primary: false, network: set.network.clone(), platform, ..fresh }
 }
 
 /// The ACTIVE service of task sets that a request names.

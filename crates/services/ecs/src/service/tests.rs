@@ -145,7 +145,8 @@ fn create_service_refuses_what_ecs_refuses() {
         (json!({"healthCheckGracePeriodSeconds": -1}), "InvalidParameterException"),
         (json!({"deploymentController": {"type": "EXTERNAL"}}), "InvalidParameterException"),
         (json!({"deploymentController": {"type": "CODE_DEPLOY"}}), "InvalidParameterException"),
-        (json!({"launchType": "FARGATE"}), "UnsupportedFeatureException"),
+        (json!({"launchType": "FARGATE"}), "InvalidParameterException"),
+        (json!({"launchType": "EXTERNAL"}), "UnsupportedFeatureException"),
         (json!({"clientToken": "x".repeat(37)}), "InvalidParameterException"),
         (
             json!({"placementConstraints": [{"type": "memberOf", "expression": "x =="}]}),

@@ -8,11 +8,11 @@ use crate::{
     account::TaskDefinitionRow,
     capacity::wanted,
     cluster::{
-        CapacityProviderStrategyItem, DeploymentControllerType, NetworkRow, Scheduling, ServiceRow, Txn,
-        Writes,
+        CapacityProviderStrategyItem, DeploymentControllerType, LaunchType, NetworkRow, PlatformRow,
+        Scheduling, ServiceRow, Txn, Writes,
     },
     convert::Stored,
-    network,
+    fargate, network,
     task::run,
 };
 
@@ -29,6 +29,7 @@ pub fn update_service(
     if controller == DeploymentControllerType::External {
         external(&request)?;
     }
+    change_capacity(txn, &mut row, &request)?;
     let named = request.task_definition.as_deref().filter(|name| !name.is_empty());
     let definition = named.map(|named| run::active_definition(txn, named, errors::client)).transpose()?;
     let network = network(txn, &row, definition.as_deref(), request.network_configuration.as_ref())?;
@@ -56,17 +57,10 @@ pub fn update_service(
     row.propagate_tags = request.propagate_tags.stored().or(row.propagate_tags);
     row.enable_ecs_managed_tags = request.enable_ecs_managed_tags.unwrap_or(row.enable_ecs_managed_tags);
     row.enable_execute_command = request.enable_execute_command.unwrap_or(row.enable_execute_command);
-    if let Some(given) = request.capacity_provider_strategy {
-        let strategy = strategy(txn, &row, given)?;
-        if strategy != row.capacity_provider_strategy && request.force_new_deployment != Some(true) {
-            return Err(errors::invalid_parameter(
-                "When switching from launch type to capacity provider strategy on an existing service, or making a change to \
-                 a capacity provider strategy on a service that is already using one, you must force a new deployment.",
-            ));
-        }
-        row.capacity_provider_strategy = strategy;
-    }
     check_placement(txn, &row)?;
+    let platform = platform(txn, &row, definition.as_deref(), request.platform_version.as_deref())?;
+    let platformed = platform != row.platform;
+    row.platform = platform;
     row.availability_zone_rebalancing =
         rebalancing::of_updated(request.availability_zone_rebalancing.stored(), &row)?;
     row.set_network(network);
@@ -76,7 +70,8 @@ pub fn update_service(
     }
     let switched = task_sets::switch::to(txn, &mut row, controller)?;
     let deploys = controller == DeploymentControllerType::Ecs;
-    if deploys && (moved || switched || networked || request.force_new_deployment == Some(true)) {
+    let changed = moved || switched || networked || platformed;
+    if deploys && (changed || request.force_new_deployment == Some(true)) {
         deployment::begin(txn, &mut row);
     } else if request.desired_count.is_some()
         && let Some(primary) = row.deployments.first_mut()
@@ -87,6 +82,56 @@ pub fn update_service(
     row.steady = false;
     txn.put_service(row.clone());
     Ok(ecs::UpdateServiceResponse { service: Some(describe::service(txn.state, txn.ctx, &row, true)) })
+}
+
+/// Gives a service another capacity provider strategy, where the request has one.
+fn change_capacity(
+    txn: &Txn,
+    row: &mut ServiceRow,
+    request: &ecs::UpdateServiceRequest,
+) -> Result<(), Error> {
+    let Some(given) = request.capacity_provider_strategy.clone() else { return Ok(()) };
+    let strategy = strategy(txn, row, given)?;
+    if strategy != row.capacity_provider_strategy && request.force_new_deployment != Some(true) {
+        return Err(errors::invalid_parameter(
+            "When switching from launch type to capacity provider strategy on an existing service, or making a change to \
+             a capacity provider strategy on a service that is already using one, you must force a new deployment.",
+        ));
+    }
+    if row.has_no_launch_type {
+        row.launch_type = fargate::launch_type(&strategy);
+    }
+    row.capacity_provider_strategy = strategy;
+    Ok(())
+}
+
+/// The launch type that the tasks of a service are to have.
+fn launch_type(row: &ServiceRow) -> LaunchType {
+    match row.capacity_provider_strategy.is_empty() {
+        true => row.launch_type,
+        false => fargate::launch_type(&row.capacity_provider_strategy),
+    }
+}
+
+/// What the tasks of a service are to run on, where that is Fargate: as given, or what it has where nothing is said.
+fn platform(
+    txn: &Txn,
+    row: &ServiceRow,
+    definition: Option<&TaskDefinitionRow>,
+    given: Option<&str>,
+) -> Result<Option<Box<PlatformRow>>, Error> {
+    let standing = || txn.ports.account.task_definition(&row.task_definition).map(AsRef::as_ref);
+    let Some(definition) = definition.or_else(standing) else { return Ok(row.platform.clone()) };
+    let launch_type = launch_type(row);
+    let has = row.platform.as_ref().filter(|_| launch_type == LaunchType::Fargate);
+    let asked = fargate::Asked {
+        launch_type,
+        definition,
+        platform_version: given.filter(|given| !given.is_empty()).or(has.map(|has| has.version.as_str())),
+        has_constraints: !row.placement_constraints.is_empty(),
+        has_strategy: !row.placement_strategy.is_empty(),
+    };
+    asked.platform()
 }
 
 /// The capacity provider strategy that a service is to have. Without one it goes back to the launch type that it was
@@ -125,7 +170,7 @@ fn network(
     let Some(definition) = definition.or_else(standing) else { return Ok(row.network.clone()) };
     match (given, &row.network) {
         (None, Some(has)) if network::is_own(definition) => Ok(Some(has.clone())),
-        _ => network::of_request(txn, definition, given),
+        _ => network::of_request(txn, definition, launch_type(row), given),
     }
 }
 

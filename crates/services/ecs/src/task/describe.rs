@@ -8,7 +8,7 @@ use crate::{
     Ctx, arn,
     cluster::{Cluster, ContainerRow, HealthStatus, TaskId, TaskRow},
     convert::Shown,
-    instance, limits, network,
+    fargate, instance, limits, network,
 };
 
 /// Describes tasks; the ones that are not there are among the failures.
@@ -56,6 +56,7 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         Some(host) if host.agent_connected => Connectivity::Connected,
         _ => Connectivity::Disconnected,
     };
+    let (storage, fargate_ephemeral_storage) = row.fargate.as_deref().map(fargate::storage).unzip();
     ecs::Task {
         attachments: Some(network::attachments(row)),
         attributes: Some(host.map(|host| instance::architecture(host)).unwrap_or_default()),
@@ -64,7 +65,10 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         cluster_arn: Some(arn::cluster(ctx, cluster)),
         connectivity: row.connectivity_at.map(|_| connectivity),
         connectivity_at: row.connectivity_at,
-        container_instance_arn: row.instance.as_ref().map(|id| arn::container_instance(ctx, cluster, id)),
+        container_instance_arn: row
+            .instance
+            .filter(|_| !row.is_on_fargate())
+            .map(|id| arn::container_instance(ctx, cluster, id)),
         containers: Some(
             (0..row.containers.len()).map(|at| container(ctx, cluster, row, &task_arn, at)).collect(),
         ),
@@ -72,6 +76,8 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         created_at: Some(row.created_at),
         desired_status: Some(row.desired.as_str().to_owned()),
         enable_execute_command: Some(row.enable_execute_command),
+        ephemeral_storage: storage,
+        fargate_ephemeral_storage,
         execution_stopped_at: row.execution_stopped_at,
         group: Some(row.group.clone()),
         health_status: Some(health(row).shown()),
@@ -80,6 +86,8 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         launch_type: Some(row.launch_type.shown()),
         memory: Some(row.needs.memory.to_string()),
         overrides: Some(overrides(row)),
+        platform_version: row.fargate.as_ref().map(|of| of.platform.version.clone()),
+        platform_family: row.fargate.as_ref().map(|of| of.platform.family.clone()),
         pull_started_at: row.pull_started_at,
         pull_stopped_at: row.pull_stopped_at,
         started_at: row.started_at,

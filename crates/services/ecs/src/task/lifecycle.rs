@@ -20,6 +20,10 @@ pub enum Happening {
     Reported(Report),
     /// Somebody wants it stopped.
     StopWanted { code: TaskStopCode, reason: String },
+    /// Its capacity is wanted elsewhere: it is to be stopped then.
+    Interrupted { stop_at: Timestamp },
+    /// That time has come.
+    WarningOver,
     /// It has waited for room for too long.
     NotProvisioned { reason: String },
     /// Its host is gone for good, and with it whatever ran there.
@@ -70,6 +74,13 @@ pub fn step(task: &TaskRow, happening: &Happening, now: Timestamp) -> TaskRow {
     match happening {
         Happening::Reported(report) => reported(&mut next, report, now),
         Happening::StopWanted { code, reason } => stop_wanted(&mut next, *code, reason, now),
+        Happening::Interrupted { stop_at } => interrupted(&mut next, *stop_at, now),
+        Happening::WarningOver => {
+            if let Some(of) = next.fargate.as_mut().filter(|of| of.stop_at.is_some()) {
+                of.stop_at = None;
+                next.last = next.last.max(TaskStatus::Stopping);
+            }
+        }
         Happening::NotProvisioned { reason } => {
             want_stopped(&mut next, TaskStopCode::TaskFailedToStart, reason, now);
             stopped(&mut next, now);
@@ -203,6 +214,19 @@ fn stop_wanted(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timest
     }
 }
 
+/// It shall be stopped from now on, and goes on until then, unless nobody has begun it.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/fargate-capacity-providers.html>
+fn interrupted(task: &mut TaskRow, stop_at: Timestamp, now: Timestamp) {
+    let (code, reason) = (TaskStopCode::SpotInterruption, "Your Spot Task was interrupted.");
+    let last = task.last;
+    stop_wanted(task, code, reason, now);
+    let goes_on = task.last == TaskStatus::Stopping && last < TaskStatus::Stopping;
+    if let Some(of) = task.fargate.as_mut().filter(|_| goes_on) {
+        of.stop_at = Some(stop_at);
+        task.last = last;
+    }
+}
+
 /// From now on the task shall be stopped. The first reason stands.
 fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Timestamp) {
     task.desired = Desired::Stopped;
@@ -219,6 +243,9 @@ fn want_stopped(task: &mut TaskRow, code: TaskStopCode, reason: &str, now: Times
 /// Nothing of it is left on its host. What it has of a network goes first.
 fn stopped(task: &mut TaskRow, now: Timestamp) {
     task.waits = None;
+    if let Some(of) = &mut task.fargate {
+        of.stop_at = None;
+    }
     for container in &mut task.containers {
         container.status = TaskStatus::Stopped;
     }

@@ -122,7 +122,8 @@ impl Filter {
             DesiredStatus::Pending => false,
         };
         desired
-            && self.instance.as_ref().is_none_or(|id| task.instance.as_ref() == Some(id))
+            // On none, as far as anybody sees, where it is on Fargate.
+            && self.instance.is_none_or(|id| task.instance == Some(id) && !task.is_on_fargate())
             && self.service.as_ref().is_none_or(|name| task.service.as_ref().is_some_and(|(s, _)| s == name))
             && self.daemon.as_ref().is_none_or(|name| task.daemon.as_ref().is_some_and(|of| of.name == *name))
             && self

@@ -14,16 +14,16 @@ use crate::{
     beyond::{self, On, Wishes},
     capacity::{
         distribution::{Distribution, Place},
-        wanted,
+        wanted::{self, Wanted},
     },
     cluster::{
         ContainerDefinition, ContainerRow, DeploymentId, Desired, Gpus, HealthStatus, InstanceId,
-        InstanceStatus, LaunchType, NetworkRow, OfDaemon, PlacementConstraint, PlacementStrategy, Resources,
-        ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow, TaskStatus, TokenRow, Txn,
-        WaitRow, Writes,
+        InstanceStatus, LaunchType, NetworkRow, OfDaemon, PlacementConstraint, PlacementStrategy,
+        PlatformRow, Resources, ServiceName, Tag, TaskDefinitionStatus, TaskId, TaskOverride, TaskRow,
+        TaskStatus, TokenRow, Txn, WaitRow, Writes,
     },
     convert::{Shown, Stored},
-    limits, network, placement, tags,
+    fargate, limits, network, placement, tags,
 };
 
 /// What a new task is made of, besides its definition.
@@ -35,6 +35,8 @@ pub struct Origin {
     pub daemon: Option<Box<OfDaemon>>,
     pub started_by: Option<String>,
     pub capacity_provider: Option<Box<str>>,
+    /// Of a task on Fargate.
+    pub platform: Option<Box<PlatformRow>>,
     pub overrides: TaskOverride,
     pub tags: Vec<Tag>,
     pub enable_execute_command: bool,
@@ -53,18 +55,31 @@ pub fn run_task(txn: &mut Txn, request: ecs::RunTaskRequest) -> Result<ecs::RunT
     if !(1..=limits::RUN_TASK_COUNT).contains(&count) {
         return Err(errors::invalid_parameter("Count must be between 1 and 10."));
     }
-    let strategy = wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy.clone())?;
+    let Wanted { strategy, launch_type } =
+        wanted::capacity(txn, request.launch_type, request.capacity_provider_strategy.clone())?;
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
-    let network = network::of_request(txn, &definition, request.network_configuration.as_ref())?;
-    let origin = Origin { network, ..origin(txn, &definition, Given::of_run(&request))? };
+    let asked = fargate::Asked {
+        launch_type,
+        definition: &definition,
+        platform_version: request.platform_version.as_deref(),
+        has_constraints: request.placement_constraints.as_ref().is_some_and(|given| !given.is_empty()),
+        has_strategy: request.placement_strategy.as_ref().is_some_and(|given| !given.is_empty()),
+    };
+    let platform = asked.platform()?;
+    let network = network::of_request(txn, &definition, launch_type, request.network_configuration.as_ref())?;
+    let origin = origin(txn, &definition, Given::of_run(&request))?;
+    fargate::check_overrides(launch_type, &definition, &origin.overrides)?;
+    let origin = Origin { network, platform, ..origin };
     let wishes = Wishes::of(request.tags.as_deref().unwrap_or_default(), origin.started_by.as_deref())?;
     let constraints = request.placement_constraints.unwrap_or_default().stored();
     let constraints = network::constrained(constraints, origin.network.as_deref());
     let order = request.placement_strategy.unwrap_or_default().stored();
     let wanted =
         placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &order)?;
+    let wanted = wanted.on(launch_type);
     let queues = wishes.queue_seconds.is_some();
-    if strategy.is_empty() && !queues && txn.state.totals().instances.active == 0 {
+    let has_none = txn.state.totals().instances.active == 0;
+    if strategy.is_empty() && !queues && has_none && launch_type == LaunchType::Ec2 {
         return Err(errors::invalid_parameter("No Container Instances were found in your cluster."));
     }
     let wait = Wait { constraints: &constraints, order: &order, wishes };
@@ -109,8 +124,11 @@ pub fn start_task(txn: &mut Txn, request: ecs::StartTaskRequest) -> Result<ecs::
         return Err(errors::invalid_parameter("Container instances cannot have more than 10 elements."));
     }
     let definition = active_definition(txn, &request.task_definition, errors::invalid_parameter)?;
-    let network = network::of_request(txn, &definition, request.network_configuration.as_ref())?;
+    // It is for container instances alone.
+    let launch_type = LaunchType::Ec2;
+    let network = network::of_request(txn, &definition, launch_type, request.network_configuration.as_ref())?;
     let origin = Origin { network, ..origin(txn, &definition, Given::of_start(&request))? };
+    fargate::check_overrides(launch_type, &definition, &origin.overrides)?;
     let constraints = network::constrained(Vec::new(), origin.network.as_deref());
     let wanted = placement::Request::new(&definition, &origin.overrides, &origin.group, &constraints, &[])?;
     let (mut tasks, mut failures) = (Vec::new(), Vec::new());
@@ -188,6 +206,7 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
     let containers = definition.containers().iter();
     let containers = containers.map(|c| container(c, &origin.overrides, txn.ids.uuid())).collect();
     let attachment = network::attachment(txn, definition, &origin);
+    let fargate = fargate::of_new(origin.platform.as_deref(), definition, &origin.overrides);
     TaskRow {
         id: TaskId(txn.ids.id_at(txn.now())),
         task_definition: definition.id(),
@@ -198,8 +217,9 @@ fn made(txn: &mut Txn, definition: &TaskDefinitionRow, origin: Origin, needs: Re
         instance: None,
         waits: None,
         attachment,
-        launch_type: LaunchType::Ec2,
+        launch_type: fargate::launch_type_on(origin.platform.as_deref()),
         capacity_provider: origin.capacity_provider,
+        fargate,
         desired: Desired::Running,
         last: TaskStatus::Pending,
         overrides: origin.overrides,
@@ -350,17 +370,6 @@ fn origin(txn: &Txn, definition: &TaskDefinitionRow, given: Given) -> Result<Ori
         enable_execute_command: given.enable_execute_command,
         ..Origin::default()
     })
-}
-
-/// Only container instances run tasks so far.
-pub fn launch_type(given: Option<ecs::LaunchType>) -> Result<(), Error> {
-    match given {
-        None | Some(ecs::LaunchType::Ec2) => Ok(()),
-        Some(other) => Err(errors::unsupported_feature(format!(
-            "launchType {} is not built yet; use EC2. See docs/support.md.",
-            other.as_str()
-        ))),
-    }
 }
 
 /// The ACTIVE task definition that a request names; `inactive` makes the error for one that is not, which

@@ -92,7 +92,7 @@ fn run_task_refuses_what_ecs_refuses() {
             json!({"taskDefinition": "web", "tags": [{"key": "aws:x", "value": ""}]}),
             "InvalidParameterException",
         ),
-        (json!({"taskDefinition": "web", "launchType": "FARGATE"}), "UnsupportedFeatureException"),
+        (json!({"taskDefinition": "web", "launchType": "EXTERNAL"}), "UnsupportedFeatureException"),
         (json!({"taskDefinition": "web", "clientToken": "x".repeat(65)}), "InvalidParameterException"),
         (json!({"taskDefinition": "web", "clientToken": "a b"}), "InvalidParameterException"),
         (
@@ -104,19 +104,6 @@ fn run_task_refuses_what_ecs_refuses() {
         assert_eq!(refusal(world.call(run::run_task, request)).0, code, "{shown}");
     }
     assert_eq!(world.state.tasks().count(), 0);
-}
-
-/// Definitions for Fargate can be registered before there are hosts for them; what runs of them says why it cannot.
-#[test]
-fn tasks_on_fargate_are_refused_with_the_reason() {
-    let mut world = World::new();
-    world.host(1000);
-    world.define_task("vpc", json!({"networkMode": "awsvpc", "cpu": "256", "memory": "512"}), json!({}));
-    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-a"]}});
-    let request = json!({"taskDefinition": "vpc", "networkConfiguration": network, "launchType": "FARGATE"});
-    let (told, why) = refusal(world.call(run::run_task, request));
-    assert_eq!(told, "UnsupportedFeatureException");
-    assert!(why.starts_with("launchType FARGATE is not built yet"), "{why}");
 }
 
 #[test]

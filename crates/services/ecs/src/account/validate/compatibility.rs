@@ -204,14 +204,19 @@ fn named(compatibility: Compatibility) -> &'static str {
     }
 }
 
-fn fargate_size(task: &Task<'_>) -> Option<String> {
-    let (cpu, memory) = task.cpu.zip(task.memory)?;
-    let fits = FARGATE_SIZES.iter().any(|(units, from, to, step, windows)| {
+/// Whether Fargate has tasks of so many CPU units and MiB.
+pub(crate) fn is_fargate_size(cpu: i64, memory: i64, is_windows: bool) -> bool {
+    FARGATE_SIZES.iter().any(|(units, from, to, step, windows)| {
         *units == cpu
             && (*from..=*to).contains(&memory)
             && (memory - from) % step == 0
-            && (*windows || !task.is_windows())
-    });
+            && (*windows || !is_windows)
+    })
+}
+
+fn fargate_size(task: &Task<'_>) -> Option<String> {
+    let (cpu, memory) = task.cpu.zip(task.memory)?;
+    let fits = is_fargate_size(cpu, memory, task.is_windows());
     let text = || {
         format!(
             "No Fargate configuration exists for given values: {cpu} CPU, {memory} memory. See the Amazon ECS \

@@ -78,7 +78,7 @@ fn start(
     }
     let definition = txn.ports.account.task_definition(&primary.task_definition).cloned();
     let Some(definition) = definition.filter(|_| room > 0) else { return };
-    let Ok(wanted) = carry::request(service, &definition) else { return };
+    let Ok(wanted) = carry::request(service, primary, &definition) else { return };
     let strategy = &primary.capacity_provider_strategy;
     let of_providers = strategy.iter().map(|item| wanted.clone().of_provider(&item.capacity_provider));
     let any: Vec<Request> = if strategy.is_empty() { vec![wanted.clone()] } else { of_providers.collect() };

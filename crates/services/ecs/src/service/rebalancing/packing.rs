@@ -88,7 +88,7 @@ fn next(
     definition: &TaskDefinitionRow,
     emptied: Option<&InstanceId>,
 ) -> Option<(InstanceId, InstanceId)> {
-    let wanted = carry::request(service, definition).ok()?;
+    let wanted = carry::request(service, primary, definition).ok()?;
     let mut has: BTreeMap<InstanceId, (usize, bool)> = BTreeMap::new();
     for task in txn.state.tasks_by(TaskFacet::Service(&service.name), &[Phase::Running]) {
         let (tasks, may_go) = has.entry(task.instance?).or_insert((0, true));

@@ -56,6 +56,7 @@ pub fn delete_task_set(
         service.task_definition = TaskDefinitionId::default();
         service.capacity_provider_strategy.clear();
         service.set_network(None);
+        service.platform = None;
     }
     for deployment in service.deployments.iter_mut().filter(|deployment| deployment.id == set.id) {
         deployment.not_before = None;
@@ -83,6 +84,7 @@ pub fn update_service_primary_task_set(
     service.launch_type = set.launch_type;
     service.capacity_provider_strategy.clone_from(&set.capacity_provider_strategy);
     service.set_network(set.network.clone());
+    service.platform.clone_from(&set.platform);
     let set = TaskSetRow { updated_at: txn.now(), ..set };
     let task_set = Some(put(txn, &service, set));
     Ok(ecs::UpdateServicePrimaryTaskSetResponse { task_set })

@@ -5,10 +5,10 @@ use wire::Error;
 
 use super::{added, describe, of_sets};
 use crate::{
-    capacity::wanted,
-    cluster::{DeploymentId, LaunchType, ServiceRow, TaskSetRow, Txn, Writes},
+    capacity::wanted::{self, Wanted},
+    cluster::{DeploymentId, ServiceRow, TaskSetRow, Txn, Writes},
     convert::Stored,
-    limits, network, tags,
+    fargate, limits, network, tags,
     task::run,
 };
 
@@ -33,9 +33,18 @@ pub fn create_task_set(
             "{sets} deployments exist on the service. Unable to create new TaskSet since this exceeds the maximum limit."
         )));
     }
-    let strategy = wanted::strategy(txn, request.launch_type, request.capacity_provider_strategy)?;
+    let Wanted { strategy, launch_type } =
+        wanted::capacity(txn, request.launch_type, request.capacity_provider_strategy)?;
     let definition = run::active_definition(txn, &request.task_definition, errors::client)?;
-    let network = network::of_request(txn, &definition, request.network_configuration.as_ref())?;
+    let network = network::of_request(txn, &definition, launch_type, request.network_configuration.as_ref())?;
+    let asked = fargate::Asked {
+        launch_type,
+        definition: &definition,
+        platform_version: request.platform_version.as_deref(),
+        has_constraints: !service.given_constraints().is_empty(),
+        has_strategy: !service.placement_strategy.is_empty(),
+    };
+    let platform = asked.platform()?;
     super::super::create::check_placement(
         service.scheduling,
         Some(&definition),
@@ -50,9 +59,10 @@ pub fn create_task_set(
         id,
         external_id: request.external_id,
         task_definition: definition.id(),
-        launch_type: LaunchType::Ec2,
+        launch_type,
         capacity_provider_strategy: strategy,
         network,
+        platform,
         scale,
         draining: false,
         steady: false,

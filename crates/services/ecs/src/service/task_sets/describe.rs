@@ -84,6 +84,8 @@ pub fn shown(
         launch_type: by_type.then(|| row.launch_type.shown()),
         capacity_provider_strategy: (!by_type).then(|| row.capacity_provider_strategy.shown()),
         network_configuration: row.network.as_ref().map(|network| network.shown()),
+        platform_version: row.platform.as_ref().map(|of| of.version.clone()),
+        platform_family: row.platform.as_ref().map(|of| of.family.clone()),
         load_balancers: Some(Vec::new()),
         service_registries: Some(Vec::new()),
         scale: Some(ecs::Scale { value: Some(row.scale), unit: Some(ecs::ScaleUnit::Percent) }),

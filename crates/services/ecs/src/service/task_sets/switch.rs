@@ -9,6 +9,7 @@ use crate::{
         DeploymentControllerType, DeploymentRolloutState, DeploymentRow, Key, ServiceDeploymentRow,
         ServiceRevisionRow, ServiceRow, TaskSetRow, Txn,
     },
+    fargate,
     service::configuration,
 };
 
@@ -57,6 +58,7 @@ fn to_external(txn: &mut Txn, service: &mut ServiceRow) -> Result<(), Error> {
             launch_type: service.launch_type,
             capacity_provider_strategy: deployment.capacity_provider_strategy.clone(),
             network: deployment.network.clone(),
+            platform: deployment.platform.clone(),
             scale: 100.0,
             draining: false,
             steady: false,
@@ -88,6 +90,7 @@ fn to_ecs(txn: &mut Txn, service: &mut ServiceRow) -> Result<(), Error> {
             txn.put(ServiceRevisionRow {
                 capacity_provider_strategy: set.capacity_provider_strategy.clone(),
                 network: set.network.clone(),
+                platform: set.platform.as_deref().map(|given| Box::new(fargate::resolved(given))),
                 service: service.name.clone(),
                 id: set.id,
                 created_at: set.created_at,

@@ -41,6 +41,7 @@ fn pending() -> TaskRow {
         launch_type: LaunchType::Ec2,
         daemon: None,
         capacity_provider: None,
+        fargate: None,
         desired: Desired::Running,
         last: TaskStatus::Pending,
         overrides: Default::default(),
