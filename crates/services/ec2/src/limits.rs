@@ -59,3 +59,6 @@ pub const TOKEN: usize = 64;
 pub const PREFIXES: std::ops::RangeInclusive<u8> = 16..=28;
 /// Addresses of a subnet that nothing can have: the first four and the last.
 pub const RESERVED: u64 = 5;
+
+/// How many addresses of the pool of 131,072 are tried, each by chance, before it is said that none is free.
+pub const ADDRESSES_TRIED: usize = 256;

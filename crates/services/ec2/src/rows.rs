@@ -158,6 +158,9 @@ pub struct InterfaceRow {
     pub subnet: SubnetId,
     /// Nothing else of the VPC has it while this row is there.
     pub address: Ipv4Addr,
+    /// The public address that it was given from the pool: nobody else has it while this row is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<Ipv4Addr>,
     /// In the order in which they were asked for; at least one.
     pub groups: Vec<GroupId>,
     pub description: String,

@@ -68,6 +68,9 @@ pub struct Ec2 {
     /// Interfaces by whose they are, and by their security groups.
     interface_of: OrdMap<(String, Id128), InterfaceId>,
     in_group: OrdSet<(GroupId, InterfaceId)>,
+    /// Those that have a public address: by that, and by their VPC.
+    public_of: OrdMap<Ipv4Addr, InterfaceId>,
+    public_in: OrdSet<(VpcId, InterfaceId)>,
     /// The addresses of the interfaces of a security group.
     members: OrdMap<GroupId, OrdSet<IpAddr>>,
     tagged: OrdSet<(String, String, Resource)>,

@@ -116,6 +116,7 @@ impl World {
             task: Id128(task),
             subnet: subnet.to_owned(),
             groups: vec![group.to_owned()],
+            public: false,
             description: format!("arn:aws:ecs:us-east-1:000000000000:attachment/{task}"),
             instance: Some("i-00000000000000001".to_owned()),
             tags: vec![("aws:ecs:clusterName".to_owned(), "c".to_owned())],

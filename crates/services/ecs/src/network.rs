@@ -74,18 +74,23 @@ fn looked_up(
             return Err(errors::invalid_parameter(format!("{what} can have at most {most} items.")));
         }
     }
-    if given.assign_public_ip == Some(ecs::AssignPublicIp::Enabled) {
-        return Err(match launch_type {
-            LaunchType::Fargate => errors::unsupported_feature(
-                "assignPublicIp ENABLED is not built yet; use DISABLED. See docs/support.md.",
-            ),
-            _ => errors::invalid_parameter("Assign public IP is not supported for this launch type."),
-        });
-    }
+    let public = given.assign_public_ip == Some(ecs::AssignPublicIp::Enabled);
+    check_public(public, launch_type)?;
     let Network { subnets, default_group } =
         txn.ports.networks.network(&given.subnets, groups).map_err(refused)?;
     let subnets = subnets.into_iter().map(|(id, zone)| SubnetOfZone { id, zone });
-    Ok(NetworkRow { subnets: subnets.collect(), security_groups: groups.to_vec(), default_group })
+    Ok(NetworkRow { subnets: subnets.collect(), security_groups: groups.to_vec(), default_group, public })
+}
+
+/// Only tasks on Fargate have public addresses.
+///
+/// # Errors
+/// `InvalidParameterException`.
+pub fn check_public(public: bool, launch_type: LaunchType) -> Result<(), Error> {
+    match public && launch_type != LaunchType::Fargate {
+        true => Err(errors::invalid_parameter("Assign public IP is not supported for this launch type.")),
+        false => Ok(()),
+    }
 }
 
 /// What ECS says of subnets and security groups that cannot be.
@@ -178,7 +183,10 @@ impl NetworkRow {
         let vpc = ecs::AwsVpcConfiguration {
             subnets: self.subnets.iter().map(|subnet| subnet.id.clone()).collect(),
             security_groups: Some(self.security_groups.clone()),
-            assign_public_ip: Some(ecs::AssignPublicIp::Disabled),
+            assign_public_ip: Some(match self.public {
+                true => ecs::AssignPublicIp::Enabled,
+                false => ecs::AssignPublicIp::Disabled,
+            }),
         };
         ecs::NetworkConfiguration { awsvpc_configuration: Some(vpc) }
     }
@@ -223,6 +231,7 @@ pub fn on_host(txn: &mut Txn, row: &mut TaskRow) {
         task: row.id.0,
         subnet,
         groups: network.groups(),
+        public: network.public,
         description: arn::attachment(txn.ctx, &attachment.id),
         instance: host.and_then(|host| host.ec2_instance_id.clone()),
         tags: managed.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect(),

@@ -107,6 +107,7 @@ pub fn interface(number: u8) -> Interface {
         domain: "ec2.internal".to_owned(),
         groups: vec!["sg-1".to_owned()],
         egress: Egress::Nat,
+        public: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     sync::Arc,
 };
 
@@ -27,6 +27,8 @@ pub struct HostNetwork {
 pub struct HostInterface {
     pub groups: Vec<String>,
     pub egress: Egress,
+    /// The address by which the world knows it.
+    pub public: Option<Ipv4Addr>,
 }
 
 /// The rules of a security group, in an order that follows from them.

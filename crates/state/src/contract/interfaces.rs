@@ -19,6 +19,9 @@ pub struct InterfaceWanted {
     pub subnet: String,
     /// The security groups that it is to have: at least one, all of the subnet's VPC.
     pub groups: Vec<String>,
+    /// Whether it is to have a public address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
     /// `description`: the ARN of the task's attachment.
     pub description: String,
     /// The identifier of EC2 of the container instance that the task is on, where it has one.
@@ -38,6 +41,9 @@ pub struct Has {
     /// Its identifier.
     pub id: String,
     pub address: Ipv4Addr,
+    /// Its public address, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub public: Option<Ipv4Addr>,
 }
 
 impl Row for InterfaceWanted {
@@ -78,6 +84,9 @@ pub struct Interface {
     pub groups: Vec<String>,
     /// As the routes of its subnet were when it was made.
     pub egress: Egress,
+    /// The address by which the world knows it, where it has one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub public: Option<Ipv4Addr>,
 }
 
 string_enum! {

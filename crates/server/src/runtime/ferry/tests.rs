@@ -205,6 +205,7 @@ fn want(task: u128, subnet: &str) -> InterfaceWanted {
         task: Id128(task),
         subnet: subnet.to_owned(),
         groups: vec!["sg".to_owned()],
+        public: false,
         description: String::new(),
         instance: None,
         tags: Vec::new(),

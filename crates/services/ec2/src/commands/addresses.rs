@@ -45,13 +45,13 @@ pub fn allocate_address(
     })
 }
 
-/// An address of the pool that nobody has. There are far more than may be had, so few are looked at.
-fn free(txn: &mut Txn) -> Result<Ipv4Addr, Error> {
+/// An address of the pool that nobody has. Where most are had, many are looked at.
+pub(super) fn free(txn: &mut Txn) -> Result<Ipv4Addr, Error> {
     let size = usize::try_from(POOL.size()).unwrap_or(usize::MAX);
-    for _ in 0..limits::ADDRESSES {
+    for _ in 0..limits::ADDRESSES_TRIED {
         let at = u32::try_from(txn.ids.below(size)).unwrap_or_default();
         let address = Ipv4Addr::from(POOL.base + at);
-        if txn.state.address_of(address).is_none() {
+        if txn.state.address_of(address).is_none() && !txn.state.is_public(address) {
             return Ok(address);
         }
     }

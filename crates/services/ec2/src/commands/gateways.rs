@@ -64,7 +64,7 @@ pub fn detach_internet_gateway(
         return Err(refuse::with("Gateway.NotAttached", message));
     }
     let is_public = |id: NatId| txn.state.nat(id).is_some_and(|nat| nat.public.is_some());
-    if txn.state.within(vpc.id).any(is_public) {
+    if txn.state.has_public_in(vpc.id) || txn.state.within(vpc.id).any(is_public) {
         let message = format!(
             "Network {} has some mapped public address(es). Please unmap those public address(es) before detaching \
              the gateway.",

@@ -9,7 +9,7 @@ use state::{
 };
 use wire::Error;
 
-use super::tags;
+use super::{addresses, tags};
 use crate::{
     Ctx, Ec2, Txn, describe, limits, refuse,
     rows::*,
@@ -70,6 +70,11 @@ fn make(txn: &mut Txn, sender: &str, wanted: &InterfaceWanted) -> Result<Arc<Int
     if txn.state.interfaces().len() >= limits::INTERFACES {
         return Err(refuse::limit("NetworkInterfaceLimitExceeded", "network interfaces"));
     }
+    let had = wanted.has.as_ref().and_then(|has| has.public);
+    let public = match had.filter(|public| !txn.state.is_public(*public)) {
+        None if wanted.public => Some(addresses::free(txn)?),
+        had => had,
+    };
     let (id, address) = match &wanted.has {
         Some(has) => as_it_was(txn, &subnet, has)?,
         None => {
@@ -83,6 +88,7 @@ fn make(txn: &mut Txn, sender: &str, wanted: &InterfaceWanted) -> Result<Arc<Int
         vpc: subnet.vpc,
         subnet: subnet.id,
         address,
+        public,
         groups,
         description: wanted.description.clone(),
         attachment: AttachmentId(txn.ids.seed()),

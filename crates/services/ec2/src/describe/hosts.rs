@@ -29,7 +29,8 @@ pub fn on_host(state: &Ec2, sender: &str, tasks: &[Id128]) -> HostNetwork {
                 named.extend(whom);
             }
         }
-        let interface = HostInterface { groups, egress: egress(state, subnet, vpc) };
+        let interface =
+            HostInterface { groups, egress: egress(state, subnet, vpc, row.public), public: row.public };
         host.interfaces.insert(row.id.to_string(), interface);
     }
     for id in named {

@@ -5,8 +5,8 @@ use std::{net::Ipv4Addr, sync::Arc};
 
 use ec2_model::{
     AttachmentStatus, DescribeNetworkInterfacesRequest, DescribeNetworkInterfacesResult, GroupIdentifier,
-    NetworkInterface, NetworkInterfaceAttachment, NetworkInterfacePrivateIpAddress, NetworkInterfaceStatus,
-    NetworkInterfaceType, OperatorResponse,
+    NetworkInterface, NetworkInterfaceAssociation, NetworkInterfaceAttachment,
+    NetworkInterfacePrivateIpAddress, NetworkInterfaceStatus, NetworkInterfaceType, OperatorResponse,
 };
 use imbl::OrdMap;
 use state::contract::{Egress, Interface};
@@ -25,6 +25,9 @@ use crate::{
 /// Who asks for interfaces of tasks, as EC2 names it.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-networking-awsvpc.html>
 const REQUESTER: &str = "ecs.amazonaws.com";
+
+/// Whose public addresses are that EC2 gives.
+const AMAZON: &str = "amazon";
 
 impl Listed for InterfaceRow {
     type Id = InterfaceId;
@@ -88,6 +91,12 @@ impl Listed for InterfaceRow {
         let group = |id: &GroupId| state.group(*id).map(|row| row.name.clone());
         let zone = || state.subnet(self.subnet).map(|row| row.zone.clone());
         match filter {
+            "addresses.association.owner-id" | "association.ip-owner-id" => {
+                self.public.map(|_| AMAZON.to_owned()).into_iter().collect()
+            }
+            "addresses.association.public-ip" | "association.public-ip" => {
+                self.public.map(|address| address.to_string()).into_iter().collect()
+            }
             "addresses.private-ip-address" | "private-ip-address" => vec![self.address.to_string()],
             "addresses.primary" | "requester-managed" | "source-dest-check" => one("true"),
             "attachment.attach-time" => vec![self.created_at.to_iso8601()],
@@ -111,7 +120,7 @@ impl Listed for InterfaceRow {
             "status" => one("in-use"),
             "subnet-id" => vec![self.subnet.to_string()],
             "vpc-id" => vec![self.vpc.to_string()],
-            // Public addresses and those of IPv6: there are none.
+            // Elastic IP addresses, names of public addresses, and those of IPv6: there are none.
             _ => Vec::new(),
         }
     }
@@ -175,13 +184,14 @@ pub fn given(state: &Ec2, ctx: &Ctx, row: &InterfaceRow) -> Result<Interface, Er
         private_name: private_name(state, ctx, row),
         domain: dhcp::domain(&ctx.region),
         groups: row.groups.iter().map(ToString::to_string).collect(),
-        egress: egress(state, &subnet, &vpc),
+        egress: egress(state, &subnet, &vpc, row.public),
+        public: row.public,
     })
 }
 
-/// The way out of the VPC that the route for all addresses of IPv4 gives an interface of a subnet that has no public address:
-/// a NAT gateway alone, and one that has such an address.
-pub fn egress(state: &Ec2, subnet: &SubnetRow, vpc: &VpcRow) -> Egress {
+/// The way out of the VPC that the route for all addresses of IPv4 gives an interface of a subnet: a NAT gateway that has an
+/// Elastic IP address, or an internet gateway where it has a public address itself.
+pub fn egress(state: &Ec2, subnet: &SubnetRow, vpc: &VpcRow, public: Option<Ipv4Addr>) -> Egress {
     let table = state.table(subnet.table.unwrap_or(vpc.main).table);
     let out = table.and_then(|table| table.routes.iter().find(|route| route.to == Block::V4(Cidr4::ALL)));
     match out.map(|route| route.by) {
@@ -189,6 +199,7 @@ pub fn egress(state: &Ec2, subnet: &SubnetRow, vpc: &VpcRow) -> Egress {
             let nat = state.nat(id).filter(|nat| nat.deleted_at.is_none() && nat.public.is_some());
             nat.map_or(Egress::None, |_| Egress::Nat)
         }
+        Some(Hop::Gateway(_)) if public.is_some() => Egress::Direct,
         Some(Hop::Gateway(_)) | None => Egress::None,
     }
 }
@@ -202,12 +213,13 @@ fn shown(state: &Ec2, ctx: &Ctx, row: &InterfaceRow) -> NetworkInterface {
     };
     let name = private_name(state, ctx, row);
     let address = NetworkInterfacePrivateIpAddress {
-        association: None,
+        association: association(row),
         primary: Some(true),
         private_dns_name: name.clone(),
         private_ip_address: Some(row.address.to_string()),
     };
     NetworkInterface {
+        association: association(row),
         attachment: Some(attachment(ctx, row)),
         availability_zone: zone,
         description: Some(row.description.clone()),
@@ -230,6 +242,16 @@ fn shown(state: &Ec2, ctx: &Ctx, row: &InterfaceRow) -> NetworkInterface {
         operator: Some(OperatorResponse { managed: Some(false), ..OperatorResponse::default() }),
         ..NetworkInterface::default()
     }
+}
+
+/// Its public address, which EC2 has given it: it has no name.
+fn association(row: &InterfaceRow) -> Option<NetworkInterfaceAssociation> {
+    row.public.map(|address| NetworkInterfaceAssociation {
+        ip_owner_id: Some(AMAZON.to_owned()),
+        public_dns_name: Some(String::new()),
+        public_ip: Some(address.to_string()),
+        ..NetworkInterfaceAssociation::default()
+    })
 }
 
 fn attachment(ctx: &Ctx, row: &InterfaceRow) -> NetworkInterfaceAttachment {

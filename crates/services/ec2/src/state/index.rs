@@ -125,6 +125,17 @@ impl Ec2 {
         self.addresses.get(self.addresses_taken.get(&address)?)
     }
 
+    /// Whether an interface has been given a public address.
+    pub fn is_public(&self, address: Ipv4Addr) -> bool {
+        self.public_of.contains_key(&address)
+    }
+
+    /// Whether any interface in a VPC has a public address.
+    pub fn has_public_in(&self, vpc: VpcId) -> bool {
+        let mut ids = self.public_in.range((vpc, InterfaceId(0))..=(vpc, InterfaceId(u64::MAX)));
+        ids.next().is_some()
+    }
+
     /// The addresses of a subnet that are taken, in order.
     pub fn taken_in(&self, subnet: SubnetId) -> impl Iterator<Item = Ipv4Addr> + '_ {
         self.taken.of(subnet)
@@ -345,6 +356,10 @@ impl Ec2 {
                 set(&mut self.within, (row.vpc, row.id.into()), there);
                 self.taken.set(row.subnet, row.address, there);
                 map(&mut self.interface_of, (row.sender.clone(), row.task), row.id, there);
+                if let Some(public) = row.public {
+                    map(&mut self.public_of, public, row.id, there);
+                    set(&mut self.public_in, (row.vpc, row.id), there);
+                }
                 for group in &row.groups {
                     set(&mut self.in_group, (*group, row.id), there);
                     let of = self.members.entry(*group).or_default();

@@ -263,7 +263,7 @@ fn what_may_matter_to_hosts_is_told_of_each_commit() {
 fn an_interface_that_was_lost_is_made_again_as_it_was() {
     let (mut world, _, subnet, group) = network();
     let given = world.given(World::want(1, &subnet, &group));
-    let has = Has { id: given.id.clone(), address: given.address.unwrap() };
+    let has = Has { id: given.id.clone(), address: given.address.unwrap(), public: given.public };
     let wants = |task: u128| {
         let (task, wanted) = World::want(task, &subnet, &group);
         let wanted = InterfaceWanted { has: Some(has.clone()), ..wanted.unwrap().as_ref().clone() };
@@ -274,4 +274,56 @@ fn an_interface_that_was_lost_is_made_again_as_it_was() {
     assert_eq!(world.given(wants(1)), given, "whenever it is asked for");
     let twice = world.bring(&[wants(2)]).remove(0);
     assert!(matches!(&twice, Given::Refused { code, .. } if code == "InvalidIPAddress.InUse"), "{twice:?}");
+}
+
+/// A task wants a public address too.
+fn public(task: u128, subnet: &str, group: &str) -> state::contract::Want {
+    let (task, wanted) = World::want(task, subnet, group);
+    let wanted = InterfaceWanted { public: true, ..wanted.unwrap().as_ref().clone() };
+    (task, Some(wanted.into()))
+}
+
+#[test]
+fn a_public_address_is_nobody_elses_and_a_way_out_where_a_gateway_is() {
+    let (mut world, vpc, subnet, group) = network();
+    let given = world.given(public(1, &subnet, &group));
+    let address = given.public.unwrap();
+    assert_eq!(world.given(public(1, &subnet, &group)), given, "the same for whoever asks again");
+    assert!(address.octets().starts_with(&[198]), "{address}");
+    assert_eq!(given.egress, Egress::None, "no route leads to an internet gateway");
+    let gateway = text(&world.ok("CreateInternetGateway", json!({}))["InternetGateway"]["InternetGatewayId"]);
+    let attached = json!({"InternetGatewayId": gateway, "VpcId": vpc});
+    world.ok("AttachInternetGateway", attached.clone());
+    let mains = json!({"Filters": [
+        {"Name": "association.main", "Values": ["true"]}, {"Name": "vpc-id", "Values": [vpc]},
+    ]});
+    let main = text(&world.one("DescribeRouteTables", mains, "RouteTables")["RouteTableId"]);
+    world.ok(
+        "CreateRoute",
+        json!({"RouteTableId": main, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway}),
+    );
+    let host = world.state.on_host("c", &[Id128(1)]);
+    let of = &host.interfaces[&given.id];
+    assert_eq!((of.egress, of.public), (Egress::Direct, Some(address)));
+    let plain = world.given(World::want(2, &subnet, &group));
+    assert_eq!((plain.egress, plain.public), (Egress::None, None));
+    let shown = world.one(
+        "DescribeNetworkInterfaces",
+        filter("association.public-ip", &[&address.to_string()]),
+        "NetworkInterfaces",
+    );
+    let association = json!({"IpOwnerId": "amazon", "PublicDnsName": "", "PublicIp": address.to_string()});
+    assert_eq!((&shown["NetworkInterfaceId"], &shown["Association"]), (&json!(given.id), &association));
+    assert_eq!(shown["PrivateIpAddresses"][0]["Association"], association);
+    world.restart();
+    let (code, _) = world.refused("DetachInternetGateway", attached.clone());
+    assert_eq!(code, "DependencyViolation");
+    // It is lost, and made again as it was.
+    let has = Has { id: given.id.clone(), address: given.address.unwrap(), public: given.public };
+    let (task, wanted) = public(1, &subnet, &group);
+    world.bring(&[(Id128(1), None)]);
+    let wanted = InterfaceWanted { has: Some(has), ..wanted.unwrap().as_ref().clone() };
+    assert_eq!(world.given((task, Some(wanted.into()))).public, Some(address));
+    world.bring(&[(Id128(1), None), (Id128(2), None)]);
+    world.ok("DetachInternetGateway", attached);
 }

@@ -111,7 +111,7 @@ fn has(txn: &mut Txn, task: &TaskRow) {
     };
     let interface = task.attachment.as_ref().and_then(|attachment| attachment.interface.as_ref());
     if let Some((interface, address)) = interface.and_then(|of| Some((of, of.address?))) {
-        let has = Some(Has { id: interface.id.clone(), address });
+        let has = Some(Has { id: interface.id.clone(), address, public: interface.public });
         txn.put(InterfaceWanted { has, ..wanted.as_ref().clone() });
     }
 }

@@ -403,3 +403,45 @@ fn a_host_that_is_drained_interrupts_its_tasks_of_spot_alone() {
     assert!(spot.iter().all(|id| world.task(id).last_status.as_deref() == Some("STOPPED")));
     assert_eq!(world.task(&plain).last_status.as_deref(), Some("RUNNING"), "one of its own stays, as in ECS");
 }
+
+#[test]
+fn a_task_that_is_to_have_a_public_address_says_so_to_ec2_and_its_host_hears_it() {
+    let mut world = world();
+    host(&mut world, 8000, true);
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-a"], "assignPublicIp": "ENABLED"}});
+    let said = "Assign public IP is not supported for this launch type.";
+    assert_eq!(refusal(run(&mut world, json!({"networkConfiguration": network}))).1, said);
+    let of_fargate = json!({"networkConfiguration": network, "launchType": "FARGATE"});
+    let id = id_of(&run(&mut world, of_fargate).unwrap().tasks.unwrap()[0]);
+    let id = crate::cluster::TaskId::parse(&id).unwrap();
+    assert!(world.state.interface_wanted(&id).unwrap().public);
+    let address = std::net::Ipv4Addr::new(198, 18, 0, 7);
+    let given = state::contract::Interface { public: Some(address), ..crate::testing::interface(4) };
+    let told = vec![(id.0, state::contract::Given::Interface(Box::new(given)))];
+    world.run(|txn| Ok(<crate::Cluster as state::contract::Wants>::hear(txn, told))).unwrap();
+    assert_eq!(world.state.interface_wanted(&id).unwrap().has.as_ref().unwrap().public, Some(address));
+    let row = world.state.task(&id).unwrap().clone();
+    let definition = world.account.task_definition(&row.task_definition).unwrap();
+    let told = payload::payload(&row, definition, &world.state, "http://c", &world.ctx);
+    let own = told.elastic_network_interfaces[0].vpc.as_ref().unwrap();
+    assert_eq!(own.public_address.as_deref(), Some("198.18.0.7"));
+}
+
+#[test]
+fn a_service_with_public_addresses_stays_on_fargate() {
+    let mut world = world();
+    let network = json!({"awsvpcConfiguration": {"subnets": ["subnet-a"], "assignPublicIp": "ENABLED"}});
+    let request = json!({
+        "serviceName": "s", "launchType": "FARGATE", "desiredCount": 0, "taskDefinition": "small",
+        "networkConfiguration": network,
+    });
+    let shown = world.call(create::create_service, request).unwrap().service.unwrap();
+    let shown = shown.network_configuration.unwrap().awsvpc_configuration.unwrap();
+    assert_eq!(shown.assign_public_ip, Some(ecs::AssignPublicIp::Enabled));
+    world.provider("own");
+    let moved = json!({
+        "service": "s", "forceNewDeployment": true, "capacityProviderStrategy": [item("own", 0, 1)],
+    });
+    let said = "Assign public IP is not supported for this launch type.";
+    assert_eq!(refusal(world.call(update::update_service, moved)).1, said);
+}

@@ -15,6 +15,9 @@ pub struct NetworkRow {
     pub security_groups: Vec<String>,
     /// The security group `default` of the subnets' VPC.
     pub default_group: String,
+    /// `assignPublicIp`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub public: bool,
 }
 
 /// A subnet, and the zone that it is in.

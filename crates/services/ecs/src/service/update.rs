@@ -169,7 +169,10 @@ fn network(
     let standing = || txn.ports.account.task_definition(&row.task_definition).map(AsRef::as_ref);
     let Some(definition) = definition.or_else(standing) else { return Ok(row.network.clone()) };
     match (given, &row.network) {
-        (None, Some(has)) if network::is_own(definition) => Ok(Some(has.clone())),
+        (None, Some(has)) if network::is_own(definition) => {
+            network::check_public(has.public, launch_type(row))?;
+            Ok(Some(has.clone()))
+        }
         _ => network::of_request(txn, definition, launch_type(row), given),
     }
 }

@@ -70,7 +70,7 @@ fn interface(id: &str, of: &HostInterface) -> acs::InterfaceState {
             Egress::Direct => acs::Egress::Direct,
             Egress::Nat => acs::Egress::Nat,
         },
-        public_address: None,
+        public_address: of.public.map(|address| address.to_string()),
     }
 }
 

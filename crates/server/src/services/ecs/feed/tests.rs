@@ -69,7 +69,8 @@ fn host(chance: &mut Ids) -> HostNetwork {
         let (id, count) = (chance.below(4), chance.below(2) + 1);
         let groups = (0..count).map(|_| format!("sg-{}", chance.below(4))).collect();
         host.vpcs.insert(format!("vpc-{}", id % 2), vec!["10.0.0.0/16".to_owned()]);
-        host.interfaces.insert(format!("eni-{id}"), HostInterface { groups, egress: Egress::Nat });
+        host.interfaces
+            .insert(format!("eni-{id}"), HostInterface { groups, egress: Egress::Nat, public: None });
     }
     for _ in 0..chance.below(4) {
         let mut rules = Rules::default();

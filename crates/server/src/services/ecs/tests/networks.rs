@@ -50,7 +50,8 @@ impl Vpcs for Stand {
         let mut host = HostNetwork::default();
         for interface in tasks.iter().filter_map(|task| self.made.lock().get(task).cloned()) {
             let groups = vec!["sg-1".to_owned()];
-            host.interfaces.insert(interface.id, HostInterface { groups, egress: Egress::None });
+            host.interfaces
+                .insert(interface.id, HostInterface { groups, egress: Egress::None, public: None });
             host.rules.insert("sg-1".to_owned(), Arc::new(self.rules.lock().clone()));
         }
         Some(host)

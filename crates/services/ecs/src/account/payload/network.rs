@@ -39,7 +39,7 @@ fn interface_of(given: &Interface, attachment_arn: String) -> acs::ElasticNetwor
                 contract::Egress::Direct => acs::Egress::Direct,
                 contract::Egress::Nat => acs::Egress::Nat,
             },
-            public_address: None,
+            public_address: given.public.map(|address| address.to_string()),
         }),
         ..acs::ElasticNetworkInterface::default()
     }
