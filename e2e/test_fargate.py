@@ -1,5 +1,6 @@
 """Tasks on Fargate: on the host that `roadstead up` gives to it, shown as ECS shows them, and refused as it refuses them."""
 
+import datetime
 import json
 import pathlib
 import subprocess
@@ -348,3 +349,57 @@ def test_terraform_makes_a_service_on_fargate_in_a_vpc(roadstead, ec2, able, ter
     assert "No changes." in terraform(*empty, count_of_tasks=2)
     said = terraform("destroy", "-no-color", "-auto-approve", count_of_tasks=2)
     assert "Destroy complete! Resources: 9 destroyed" in said, said
+
+
+def test_rules_and_schedules_run_tasks_there(roadstead, definition, network, able, providers):
+    events, scheduler = roadstead.client("events"), roadstead.client("scheduler")
+    role = "arn:aws:iam::000000000000:role/runs"
+    cluster = roadstead.ecs.describe_clusters(clusters=[CLUSTER])["clusters"][0]["clusterArn"]
+    own = {"awsvpcConfiguration": {"Subnets": network["awsvpcConfiguration"]["subnets"]}}
+    events.put_rule(Name="wanted", EventPattern=json.dumps({"source": ["e2e"]}))
+    target = {"TaskDefinitionArn": definition, "TaskCount": 1, "LaunchType": "FARGATE", "PlatformVersion": "LATEST",
+              "NetworkConfiguration": own}
+    events.put_targets(Rule="wanted", Targets=[{"Id": "t", "Arn": cluster, "RoleArn": role, "EcsParameters": target}])
+    events.put_events(Entries=[{"Source": "e2e", "DetailType": "d", "Detail": "{}"}])
+    at = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=2)).strftime("at(%Y-%m-%dT%H:%M:%S)")
+    of_spot = {"TaskDefinitionArn": definition, "NetworkConfiguration": own,
+               "CapacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]}
+    scheduler.create_schedule(
+        Name="wanted", ScheduleExpression=at, FlexibleTimeWindow={"Mode": "OFF"},
+        Target={"Arn": cluster, "RoleArn": role, "EcsParameters": of_spot})
+
+    def running():
+        arns = roadstead.ecs.list_tasks(cluster=CLUSTER, launchType="FARGATE")["taskArns"]
+        tasks = roadstead.tasks(arns) if arns else []
+        return len([task for task in tasks if task["lastStatus"] == "RUNNING"]) == 2 and tasks
+
+    tasks = until(running, what="a task of the rule, and one of the schedule")
+    assert {task.get("capacityProviderName") for task in tasks} == {None, "FARGATE_SPOT"}
+    for task in tasks:
+        roadstead.running(task["taskArn"])
+        roadstead.stop(task["taskArn"])
+        roadstead.stopped(task["taskArn"])
+    events.remove_targets(Rule="wanted", Ids=["t"])
+    events.delete_rule(Name="wanted")
+    scheduler.delete_schedule(Name="wanted")
+
+
+def test_a_host_that_is_drained_warns_its_tasks_of_spot(roadstead, definition, network, able, providers):
+    spot = [{"capacityProvider": "FARGATE_SPOT", "weight": 1}]
+    of_spot, = roadstead.run(definition, capacityProviderStrategy=spot, networkConfiguration=network)
+    plain, = roadstead.run(definition, launchType="FARGATE", networkConfiguration=network)
+    for arn in (of_spot, plain):
+        roadstead.running(arn)
+    instance, = instances(roadstead)
+    host = [instance["containerInstanceArn"]]
+    roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=host, status="DRAINING")
+    # Two minutes pass before it is stopped.
+    task = until(lambda: roadstead.task(of_spot)["desiredStatus"] == "STOPPED" and roadstead.task(of_spot), what="a warning")
+    assert (task["lastStatus"], task["stopCode"]) == ("RUNNING", "SpotInterruption")
+    assert roadstead.task(plain)["desiredStatus"] == "RUNNING"
+    answer = roadstead.ecs.run_task(
+        cluster=CLUSTER, taskDefinition=definition, launchType="FARGATE", networkConfiguration=network)
+    assert [failure["reason"] for failure in answer["failures"]] == [NO_CAPACITY]
+    roadstead.ecs.update_container_instances_state(cluster=CLUSTER, containerInstances=host, status="ACTIVE")
+    roadstead.stop(plain)
+    roadstead.stopped(plain)
