@@ -374,6 +374,22 @@ fn one_that_ends_within_its_warning_is_done_and_one_without_an_agent_ends_at_onc
 }
 
 #[test]
+fn one_that_somebody_stops_does_not_wait_for_the_end_of_its_warning() {
+    let (mut world, _) = of_spot(1);
+    let id = world.live()[0].clone();
+    world.run(|txn| interruption::interrupt(txn, &id, Some(3600))).unwrap();
+    world.call(stop::stop_task, json!({"task": id})).unwrap();
+    let row = world.state.task(&crate::cluster::TaskId::parse(&id).unwrap()).unwrap().clone();
+    assert_eq!((row.desired_for_agent().as_str(), row.stop_at()), ("STOPPED", None));
+    assert_eq!(world.task(&id).last_status.as_deref(), Some("STOPPING"));
+    assert_eq!(
+        world.task(&id).stop_code,
+        Some(ecs::TaskStopCode::SpotInterruption),
+        "the first reason stands"
+    );
+}
+
+#[test]
 fn other_tasks_are_not_interrupted() {
     let mut world = world();
     host(&mut world, 8000, true);

@@ -44,10 +44,13 @@ fn stop(
     then: fn(TaskRow) -> TaskRow,
 ) -> Option<TaskRow> {
     let task = txn.state.task(id)?;
-    if task.desired == Desired::Stopped {
-        return None;
-    }
-    let next = then(lifecycle::step(task, &Happening::StopWanted { code, reason }, txn.now()));
+    let happening = match task.desired {
+        Desired::Running => Happening::StopWanted { code, reason },
+        // It was interrupted, and need not wait for the end of its warning.
+        Desired::Stopped if task.stop_at().is_some() => Happening::WarningOver,
+        Desired::Stopped => return None,
+    };
+    let next = then(lifecycle::step(task, &happening, txn.now()));
     txn.put_task(next.clone());
     Some(next)
 }
