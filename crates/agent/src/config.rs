@@ -34,6 +34,8 @@ pub struct Config {
     /// This host is given to Fargate, which it says at each registration.
     pub fargate: bool,
     pub resources: Resources,
+    /// The wall around tasks on Fargate that ask for none in particular.
+    pub isolation: engine::Isolation,
     pub timers: Timers,
     /// `ECS_IMAGE_PULL_BEHAVIOR`.
     pub image_pull: engine::PullBehavior,

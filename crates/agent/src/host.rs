@@ -133,6 +133,8 @@ pub struct Parts {
     pub timers: Timers,
     pub region: String,
     pub resources: crate::config::Resources,
+    /// The wall around tasks on Fargate.
+    pub isolation: engine::Isolation,
     pub image_pull: engine::PullBehavior,
     /// A folder on the disk that tasks write to; without it nobody looks after that.
     pub disk: Option<PathBuf>,
@@ -152,7 +154,11 @@ impl Host {
             api: parts.api,
             timers: parts.timers,
             image_pull: parts.image_pull,
-            lowering: lower::Host { region: parts.region, gpus: parts.resources.gpus },
+            lowering: lower::Host {
+                region: parts.region,
+                gpus: parts.resources.gpus,
+                isolation: parts.isolation,
+            },
             admission: Mutex::new(admission),
             beginning: Arc::new(Semaphore::new(BEGINNING_EACH * processors.max(2))),
             tasks: Mutex::default(),

@@ -65,6 +65,7 @@ async fn work(config: Config) -> Result<(), Error> {
         timers: config.timers.clone(),
         region: config.region.clone(),
         resources: config.resources.clone(),
+        isolation: config.isolation,
         image_pull: config.image_pull,
         disk: Some(config.data_dir.clone()),
         begins_anew: config.begins_anew,

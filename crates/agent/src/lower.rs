@@ -25,6 +25,8 @@ pub struct Host {
     pub region: String,
     /// The devices of each GPU, by its id.
     pub gpus: BTreeMap<String, Vec<PathBuf>>,
+    /// The wall around tasks on Fargate that ask for none in particular.
+    pub isolation: engine::Isolation,
 }
 
 /// An assignment that is not even a task; the stock agent's word for it goes into the report.
@@ -34,6 +36,9 @@ pub struct Error(pub String);
 
 /// Most containers in a task; ECS allows 10.
 const MAX_CONTAINERS: usize = 64;
+
+/// Most processes and threads of a task on Fargate: a host has some ten thousand numbers for all.
+const FARGATE_PIDS: u64 = 8192;
 
 /// Lowers one task.
 pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
@@ -64,6 +69,10 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
         refusal.get_or_insert(why);
         Default::default()
     });
+    let isolation = isolation(task, host).unwrap_or_else(|why| {
+        refusal.get_or_insert(why);
+        engine::Isolation::default()
+    });
     let mut lowered = Task {
         cluster_arn: task.task_cluster_arn.clone().unwrap_or_default(),
         family: task.family.clone().unwrap_or_default(),
@@ -75,11 +84,17 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
                 .join(":"),
             cpu_millis: task.cpu.filter(|cpu| *cpu > 0.0).map(|cpu| (cpu * 1000.0).round() as u64),
             memory_bytes: positive(task.memory).map(mib),
-            pids_limit: None,
+            pids_limit: task.fargate.as_ref().map(|_| FARGATE_PIDS),
             volumes,
             pid_mode,
             ipc_mode,
             network,
+            isolation,
+            storage_bytes: task
+                .fargate
+                .as_ref()
+                .map(|fargate| u64::from(fargate.ephemeral_storage_gib) << 30)
+                .filter(|bytes| *bytes > 0),
         },
         attachment: attachment.flatten(),
         arn,
@@ -139,7 +154,11 @@ fn unsupported(task: &acs::Task) -> Option<String> {
         ("attachments", !task.attachments.is_empty()),
         ("roleCredentials", task.role_credentials.is_some()),
         ("enableFaultInjection", task.enable_fault_injection == Some(true)),
-        ("trustedExecutionConfiguration", task.trusted_execution_configuration.is_some()),
+        // On Fargate it says which wall is wanted.
+        (
+            "trustedExecutionConfiguration",
+            task.trusted_execution_configuration.is_some() && task.fargate.is_none(),
+        ),
     ];
     let member = refused.iter().find(|(_, present)| *present).map(|(member, _)| *member);
     let network = mode(&task.network_mode)
@@ -151,6 +170,21 @@ fn unsupported(task: &acs::Task) -> Option<String> {
                 format!("ResourceInitializationError: networkMode {mode} is not supported by this agent")
             })
         })
+}
+
+/// The wall around a task: on Fargate there is one, as it is asked for or as this host has it.
+fn isolation(task: &acs::Task, host: &Host) -> Result<engine::Isolation, String> {
+    let Some(fargate) = &task.fargate else { return Ok(engine::Isolation::Shared) };
+    let mode = task.trusted_execution_configuration.as_ref().and_then(|c| c.isolation_mode.as_deref());
+    if let Some(mode) = mode.filter(|mode| !matches!(*mode, "" | "SHARED")) {
+        return Err(format!(
+            "ResourceInitializationError: isolationMode {mode} is not supported by this agent"
+        ));
+    }
+    match fargate.isolation.as_deref() {
+        None | Some("") => Ok(host.isolation),
+        Some(name) => name.parse().map_err(|why| format!("ResourceInitializationError: {why}")),
+    }
 }
 
 /// Whose processes and IPC the containers have.

@@ -94,6 +94,7 @@ impl World {
             attributes: [("rack".to_string(), "7".to_string())].into(),
             capacity_provider: Some("blue".to_string()),
             fargate: false,
+            isolation: engine::Isolation::Namespaces,
             resources: agent::Resources {
                 cpu: 2048,
                 memory_mib: 1000,

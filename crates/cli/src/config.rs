@@ -6,9 +6,11 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use serde::Deserialize;
 
+mod fargate;
 mod nearest;
 mod tls;
 
+pub use fargate::Fargate;
 pub use tls::Tls;
 
 /// Why a configuration is refused. The program exits with 64.
@@ -176,14 +178,6 @@ pub struct Network {
     pub dynamic_ports: Option<(u16, u16)>,
 }
 
-/// Tasks of launch type FARGATE on this host.
-#[derive(Debug, Clone, Default, Deserialize, PartialEq)]
-#[serde(default)]
-pub struct Fargate {
-    /// Whether this host is given to Fargate, beside its other tasks. Default: with `up` it is, with `agent` not.
-    pub serve: Option<bool>,
-}
-
 impl Default for Config {
     fn default() -> Config {
         Config {
@@ -335,6 +329,7 @@ impl Config {
             Regions::Listed(_) => return refuse("server.regions", REGION),
             Regions::Word(_) => return refuse("server.regions", "a list of regions, or \"any\""),
         }
+        self.fargate.check()?;
         self.check_accounts()?;
         if !word(&server.partition) {
             return refuse("server.partition", "a partition has letters, digits and hyphens only");

@@ -12,6 +12,7 @@ mod cgroups;
 mod host;
 mod kept;
 mod kernel;
+mod walls;
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -35,6 +36,7 @@ pub fn run(args: &Args) -> Report {
     checks.push(host::port(args.listen));
     checks.extend(host::known_pair(args.listen));
     checks.extend(host::disk(&args.data_dir));
+    checks.extend(walls::run());
     checks.extend(kept::run(args));
     Report { checks }
 }

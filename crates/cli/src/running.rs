@@ -346,6 +346,7 @@ pub async fn start_agent(
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
         fargate: config.fargate.serve.unwrap_or(false),
         resources,
+        isolation: config.fargate.isolation()?,
         timers: agent::Timers { task_cleanup_wait: config.agent.task_cleanup_wait(), ..Default::default() },
         image_pull: match config.agent.image_pull_behavior.as_str() {
             "always" => PullBehavior::Always,
@@ -379,6 +380,7 @@ async fn open_engine(config: &Config, dir: &DataDir) -> anyhow::Result<Native> {
             ..Default::default()
         },
         network: Some(network),
+        ids: config.fargate.ids(),
     };
     Ok(Native::open(config).await?)
 }

@@ -10,7 +10,7 @@ mod rules;
 
 use std::time::Duration;
 
-use crate::{ContainerId, ContainerSpec, Engine, Event, Exit, NetworkMode, Phase, TaskSpec};
+use crate::{ContainerId, ContainerSpec, Engine, Event, Exit, Isolation, NetworkMode, Phase, TaskSpec};
 
 /// What the suite is given.
 #[derive(Debug, Clone)]
@@ -22,11 +22,27 @@ pub struct Given {
 /// The longest that anything may take.
 const WAIT: Duration = Duration::from_secs(30);
 
+/// What a run of the suite is about.
+struct Setting {
+    image: String,
+    isolation: Isolation,
+}
+
 /// Runs the whole suite; each part leaves the engine as it found it.
 ///
 /// # Panics
 /// Where the engine does not conform.
 pub async fn run(engine: &dyn Engine, given: &Given) {
+    run_within(engine, given, Isolation::Shared).await;
+}
+
+/// [`run`] with tasks behind a wall that the engine has.
+///
+/// # Panics
+/// Where the engine does not conform.
+pub async fn run_within(engine: &dyn Engine, given: &Given, isolation: Isolation) {
+    assert_eq!(engine.isolation(isolation), Ok(()));
+    let given = &Setting { image: given.image.clone(), isolation };
     life::ends_with_its_code(engine, given).await;
     life::starts_again(engine, given).await;
     life::stops_or_is_killed(engine, given).await;
@@ -43,29 +59,35 @@ pub async fn run(engine: &dyn Engine, given: &Given) {
         network::a_task_has_an_interface_that_is_its_own(engine, given).await;
         network::an_address_is_one_task_s_until_it_is_given_back(engine, given).await;
     } else {
-        network::what_cannot_be_carried_is_refused(engine).await;
+        network::what_cannot_be_carried_is_refused(engine, given).await;
     }
 }
 
-fn spec(given: &Given, command: &[&str]) -> ContainerSpec {
+fn spec(given: &Setting, command: &[&str]) -> ContainerSpec {
     ContainerSpec {
         image: given.image.clone(),
         command: Some(command.iter().map(|w| (*w).to_owned()).collect()),
-        network: NetworkMode::Host,
+        network: if given.isolation.is_shared() { NetworkMode::Host } else { NetworkMode::None },
         ..ContainerSpec::default()
     }
 }
 
+/// A task that is to be.
+fn task_spec(given: &Setting) -> TaskSpec {
+    let id = uuid::Uuid::new_v4().simple().to_string();
+    TaskSpec { id, isolation: given.isolation, ..TaskSpec::default() }
+}
+
 /// A task that is prepared, and the id of its container `c`.
-async fn task(engine: &dyn Engine) -> ContainerId {
-    let spec = TaskSpec { id: uuid::Uuid::new_v4().simple().to_string(), ..TaskSpec::default() };
+async fn task(engine: &dyn Engine, given: &Setting) -> ContainerId {
+    let spec = task_spec(given);
     engine.prepare_task(&spec).await.expect("a task is prepared");
     ContainerId { task: spec.id, name: "c".to_owned() }
 }
 
 /// A container that was started.
-async fn started(engine: &dyn Engine, given: &Given, command: &[&str]) -> ContainerId {
-    let id = task(engine).await;
+async fn started(engine: &dyn Engine, given: &Setting, command: &[&str]) -> ContainerId {
+    let id = task(engine, given).await;
     engine.create(&id, &spec(given, command)).await.expect("a container is created");
     engine.start(&id).await.expect("a container is started");
     id

@@ -35,6 +35,17 @@ pub trait Engine: Send + Sync + 'static {
     /// What this engine offers on this host; becomes the instance's attributes.
     fn capabilities(&self) -> Capabilities;
 
+    /// Whether tasks can have this wall here ([`TaskSpec::isolation`]).
+    ///
+    /// # Errors
+    /// Why not, in words for the operator. [`Engine::prepare_task`] refuses such a task with them.
+    fn isolation(&self, wanted: Isolation) -> Result<(), String> {
+        match wanted {
+            Isolation::Shared => Ok(()),
+            other => Err(format!("the engine {} has no isolation {other}", self.name())),
+        }
+    }
+
     /// Makes an image present, by the pull behaviour asked for, and says which it is.
     async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error>;
 

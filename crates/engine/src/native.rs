@@ -11,7 +11,9 @@ mod apparmor;
 mod bundle;
 mod cgroup;
 mod create;
+mod disk;
 mod engine;
+mod ids;
 mod known;
 mod layout;
 mod link;
@@ -27,22 +29,27 @@ mod strays;
 pub mod supervisor;
 mod task;
 mod tree;
+mod userns;
+mod wall;
 mod written;
+
+pub use ids::IdPool;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
 use crate::error::{Error, Kind};
-use crate::spec::TaskId;
+use crate::spec::{Isolation, TaskId};
 use crate::state::Event;
 use apparmor::AppArmor;
 use cgroup::{GroupPath, Hierarchy};
+use ids::{Ids, Ranges};
 use known::Known;
 use layout::EngineDir;
 use spawner::Spawner;
@@ -76,6 +83,8 @@ pub struct Config {
     pub image_policy: image::gc::Policy,
     /// `None`: containers can have the host's network only.
     pub network: Option<network::Config>,
+    /// Ids of the host for tasks that have a user namespace.
+    pub ids: IdPool,
 }
 
 /// The native engine. Dropping it leaves everything running.
@@ -93,6 +102,9 @@ struct Inner {
     task_interfaces: bool,
     spawner: Spawner,
     apparmor: AppArmor,
+    ranges: Ranges,
+    /// Whether tasks can have user namespaces here; tried when it is first asked.
+    user_namespaces: OnceLock<Result<(), String>>,
     tasks: Mutex<BTreeMap<TaskId, Arc<Task>>>,
     events: broadcast::Sender<Event>,
 }
@@ -177,6 +189,7 @@ impl Inner {
         let id8 = config.instance_id8.clone();
         let spawner = Spawner::new(config.supervisor.clone(), config.supervisor_args.clone(), id8.clone());
         let apparmor = AppArmor::open(&id8);
+        let ranges = Ranges::open(dir.ids(), config.ids, &id8).map_err(resource)?;
         let events = broadcast::Sender::new(EVENTS_MAX);
         let tasks = Mutex::default();
         Ok(Inner {
@@ -188,9 +201,22 @@ impl Inner {
             task_interfaces,
             spawner,
             apparmor,
+            ranges,
+            user_namespaces: OnceLock::new(),
             tasks,
             events,
         })
+    }
+
+    /// Whether tasks can have this wall here, or why not; blocks.
+    fn isolation(&self, wanted: Isolation) -> Result<(), String> {
+        match wanted {
+            Isolation::Shared => Ok(()),
+            Isolation::Namespaces => {
+                let ids = Ids { base: self.config.ids.first };
+                self.user_namespaces.get_or_init(|| userns::probe(&self.dir, ids)).clone()
+            }
+        }
     }
 
     fn task(&self, id: &str) -> Option<Arc<Task>> {

@@ -95,6 +95,56 @@ pub struct TaskSpec {
     /// The interface that is the task's own, for containers of [`NetworkMode::Task`].
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<TaskNetwork>,
+    /// What stands between the task and the host. An engine that has no such wall refuses the task.
+    #[serde(default, skip_serializing_if = "Isolation::is_shared")]
+    pub isolation: Isolation,
+    /// How many bytes all that the task's containers write may take on the disk, their volumes included; what is beyond
+    /// fails as on a full disk. An engine that cannot limit it refuses the task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub storage_bytes: Option<u64>,
+}
+
+/// What stands between a task and its host, beside what is around every container.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Isolation {
+    /// Nothing more.
+    #[default]
+    Shared,
+    /// A user namespace of the task's own, with a range of ids that nobody else has: its root is nobody on the host.
+    /// Nothing of the host's is shared, and nothing in it is privileged.
+    Namespaces,
+}
+
+impl Isolation {
+    /// Whether it is none at all.
+    pub fn is_shared(&self) -> bool {
+        *self == Isolation::Shared
+    }
+
+    /// As the configuration and the attribute of a host name it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isolation::Shared => "none",
+            Isolation::Namespaces => "namespaces",
+        }
+    }
+}
+
+impl std::fmt::Display for Isolation {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl std::str::FromStr for Isolation {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Isolation, String> {
+        let all = [Isolation::Shared, Isolation::Namespaces];
+        all.into_iter()
+            .find(|one| one.name() == name)
+            .ok_or_else(|| format!("there is no isolation {name:?}"))
+    }
 }
 
 /// A task's own interface in a VPC, and the names that go with it.

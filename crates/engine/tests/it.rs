@@ -19,3 +19,5 @@ mod silence;
 mod task_network;
 #[path = "it/walk.rs"]
 mod walk;
+#[path = "it/walls.rs"]
+mod walls;

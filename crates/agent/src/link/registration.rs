@@ -4,7 +4,7 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use agent_protocol::{
-    CAPACITY_PROVIDER, FARGATE,
+    CAPACITY_PROVIDER, FARGATE, ISOLATION,
     agent_key::{self, AgentKey},
 };
 use ecs_model as ecs;
@@ -185,6 +185,14 @@ fn request(config: &Config, before: Option<&Instance>, key: &Key) -> ecs::Regist
     }
     if config.fargate {
         attributes.insert(FARGATE.to_owned(), "true".to_owned());
+    }
+    match config.engine.isolation(config.isolation) {
+        Ok(()) => drop(attributes.insert(ISOLATION.to_owned(), config.isolation.name().to_owned())),
+        Err(error) => tracing::warn!(
+            error,
+            isolation = config.isolation.name(),
+            "this host cannot have the wall that it is to have around tasks on Fargate: it takes none of them"
+        ),
     }
     let zone = config.availability_zone.iter().map(|zone| ("ecs.availability-zone".to_owned(), zone.clone()));
     attributes.extend(zone);

@@ -28,7 +28,7 @@ fn docker(config: &str, host_config: &str) -> serde_json::Value {
 fn host() -> Host {
     let devices = |numbers: &[u8]| numbers.iter().map(|n| format!("/dev/gpu{n}").into()).collect();
     let gpus = [("GPU-a".to_owned(), devices(&[0, 9])), ("GPU-b".to_owned(), devices(&[1, 9]))].into();
-    Host { region: "us-east-1".into(), gpus }
+    Host { region: "us-east-1".into(), gpus, isolation: engine::Isolation::Namespaces }
 }
 
 fn lowered(json: serde_json::Value) -> Task {
@@ -361,4 +361,38 @@ fn an_interface_that_cannot_be_is_refused_by_what_is_amiss() {
     let mut json = awsvpc();
     json["containers"][0]["dockerConfig"]["config"] = r#"{"NetworkDisabled":true}"#.into();
     assert!(lowered(json).containers[0].refusal.as_ref().unwrap().contains("awsvpc"));
+}
+
+#[test]
+fn a_task_on_fargate_has_the_wall_that_it_asks_for_or_that_the_host_has() {
+    let task = |fargate: serde_json::Value, mode: &str| {
+        lowered(serde_json::json!({
+            "arn": "arn:aws:ecs:us-east-1:0:task/default/0123456789abcdef0123456789abcdef",
+            "trustedExecutionConfiguration": {"isolationMode": mode},
+            "roadstead:fargate": fargate,
+            "containers": [{"name": "app", "image": "busybox", "memory": 64}],
+        }))
+    };
+    for (fargate, mode, want) in [
+        (serde_json::json!({}), "", Ok(engine::Isolation::Namespaces)),
+        (serde_json::json!({}), "SHARED", Ok(engine::Isolation::Namespaces)),
+        (serde_json::json!({"isolation": "none"}), "", Ok(engine::Isolation::Shared)),
+        (serde_json::json!({"ephemeralStorageGib": 21}), "", Ok(engine::Isolation::Namespaces)),
+        (serde_json::json!({"isolation": "moat"}), "", Err("there is no isolation \"moat\"")),
+        (serde_json::json!({}), "CONFIDENTIAL_SANDBOX", Err("isolationMode CONFIDENTIAL_SANDBOX is not")),
+        (serde_json::Value::Null, "SHARED", Err("trustedExecutionConfiguration is not supported")),
+    ] {
+        let task = task(fargate, mode);
+        match want {
+            Ok(isolation) => {
+                assert_eq!((task.spec.isolation, task.refusal), (isolation, None));
+                assert_eq!(task.spec.pids_limit, Some(8192));
+            }
+            Err(why) => {
+                assert!(task.refusal.as_deref().is_some_and(|refusal| refusal.contains(why)), "{mode}")
+            }
+        }
+    }
+    let large = task(serde_json::json!({"ephemeralStorageGib": 21}), "");
+    assert_eq!(large.spec.storage_bytes, Some(21 << 30));
 }

@@ -22,6 +22,7 @@ pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
         api: Arc::new(Api::new("http://127.0.0.1:1", "us-east-1", credentials).unwrap()),
         timers: agent::Timers::default(),
         region: "us-east-1".into(),
+        isolation: engine::Isolation::default(),
         resources: agent::Resources {
             cpu: 1024,
             memory_mib: 100,

@@ -37,6 +37,9 @@ pub const KEYS: &[&str] = &[
     "network.subnet",
     "network.dynamic_ports",
     "fargate.serve",
+    "fargate.isolation",
+    "fargate.first_id",
+    "fargate.tasks",
     "accounts",
 ];
 
@@ -55,6 +58,7 @@ pub const TEXT: &[&str] = &[
     "agent.availability_zone",
     "agent.image_pull_behavior",
     "network.subnet",
+    "fargate.isolation",
 ];
 
 /// Refuses the first key that is not known.

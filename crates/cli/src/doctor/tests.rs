@@ -166,3 +166,16 @@ fn a_kernel_that_does_not_say_whose_a_connection_is_is_told() {
     status_of(&[(host::judge_known_pair(Ok(())), Status::Ok), (silent, Status::Warn)]);
     assert_eq!(host::known_pair("10.0.0.1:4566".parse().unwrap()), None, "it is not there to be served");
 }
+
+#[test]
+fn what_is_missing_for_walls_is_told() {
+    status_of(&[
+        (walls::user_namespaces("6.1.0-18-amd64\n", "96365", true), Status::Ok),
+        (walls::user_namespaces("5.15.0", "96365", true), Status::Warn),
+        (walls::user_namespaces("6.1.0", "0", true), Status::Warn),
+        (walls::user_namespaces("6.1.0", "", false), Status::Warn),
+        (walls::storage(true, true), Status::Ok),
+        (walls::storage(false, true), Status::Warn),
+        (walls::storage(true, false), Status::Warn),
+    ]);
+}

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::{Given, ended, remove, spec, started, task, told};
+use super::{Setting, ended, remove, spec, started, task, told};
 use crate::{Engine, ExecSpec, Phase};
 
-pub(super) async fn ends_with_its_code(engine: &dyn Engine, given: &Given) {
+pub(super) async fn ends_with_its_code(engine: &dyn Engine, given: &Setting) {
     for (command, want) in [(&["true"][..], 0), (&["false"], 1), (&["sh", "-c", "exit 42"], 42)] {
         let mut events = engine.events();
         let id = started(engine, given, command).await;
@@ -19,7 +19,7 @@ pub(super) async fn ends_with_its_code(engine: &dyn Engine, given: &Given) {
     }
 }
 
-pub(super) async fn starts_again(engine: &dyn Engine, given: &Given) {
+pub(super) async fn starts_again(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["sh", "-c", "exit 3"]).await;
     ended(engine, &id).await;
     let mut events = engine.events();
@@ -29,7 +29,7 @@ pub(super) async fn starts_again(engine: &dyn Engine, given: &Given) {
     remove(engine, &id).await;
 }
 
-pub(super) async fn stops_or_is_killed(engine: &dyn Engine, given: &Given) {
+pub(super) async fn stops_or_is_killed(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["sleep", "1000"]).await;
     engine.stop(&id, Duration::from_millis(50)).await.expect("asked to stop");
     // A plain program as PID 1 does not hear SIGTERM.
@@ -38,17 +38,17 @@ pub(super) async fn stops_or_is_killed(engine: &dyn Engine, given: &Given) {
     remove(engine, &id).await;
 }
 
-pub(super) async fn removes_what_runs(engine: &dyn Engine, given: &Given) {
+pub(super) async fn removes_what_runs(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["sleep", "1000"]).await;
     remove(engine, &id).await;
     assert_eq!(engine.inspect(&id).await.expect("looked at"), None);
     // Its name is free again.
-    let again = task(engine).await;
+    let again = task(engine, given).await;
     engine.create(&again, &spec(given, &["true"])).await.expect("created");
     remove(engine, &again).await;
 }
 
-pub(super) async fn runs_commands(engine: &dyn Engine, given: &Given) {
+pub(super) async fn runs_commands(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["sleep", "1000"]).await;
     let exec = |command: &[&str], ms| ExecSpec {
         command: command.iter().map(|w| (*w).to_owned()).collect(),

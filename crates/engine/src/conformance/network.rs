@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use super::{Given, ended, remove, spec};
+use super::{Setting, ended, remove, spec};
 use crate::vpc::{Block, Change, Group, InterfaceState, Mac, Name, Peer, Rule, Subnet, Traffic};
 use crate::{ContainerId, ContainerSpec, Engine, NetworkMode, Phase, TaskNetwork, TaskSpec};
 
@@ -15,8 +15,8 @@ fn block(text: &str) -> Block {
 }
 
 /// A task with an interface, which is number `last` of its subnet.
-fn task(last: u8) -> TaskSpec {
-    let id = uuid::Uuid::new_v4().simple().to_string();
+fn task(given: &Setting, last: u8) -> TaskSpec {
+    let TaskSpec { id, isolation, .. } = super::task_spec(given);
     let network = TaskNetwork {
         interface: name(&format!("eni-{id}")),
         vpc: name("vpc-conformance"),
@@ -31,19 +31,19 @@ fn task(last: u8) -> TaskSpec {
         dns_servers: Vec::new(),
         dns_search_domains: Vec::new(),
     };
-    TaskSpec { id, network: Some(network), ..TaskSpec::default() }
+    TaskSpec { id, isolation, network: Some(network), ..TaskSpec::default() }
 }
 
-fn joins(given: &Given, command: &[&str]) -> ContainerSpec {
+fn joins(given: &Setting, command: &[&str]) -> ContainerSpec {
     ContainerSpec { network: NetworkMode::Task, ..spec(given, command) }
 }
 
-pub(super) async fn a_task_has_an_interface_that_is_its_own(engine: &dyn Engine, given: &Given) {
+pub(super) async fn a_task_has_an_interface_that_is_its_own(engine: &dyn Engine, given: &Setting) {
     let rule = Rule { traffic: Traffic::All, peer: Peer::Block(block("0.0.0.0/0")) };
     let group = Group { ingress: Vec::new(), egress: vec![rule] };
     let change = Change { groups: vec![(name("sg-conformance"), group)], ..Change::default() };
     engine.change_network(change).await.expect("rules are taken in");
-    let task = task(10);
+    let task = task(given, 10);
     engine.prepare_task(&task).await.expect("a task with an interface is prepared");
     engine.prepare_task(&task).await.expect("and again");
     for container in ["a", "b"] {
@@ -55,15 +55,15 @@ pub(super) async fn a_task_has_an_interface_that_is_its_own(engine: &dyn Engine,
     }
     let id = ContainerId { task: task.id.clone(), name: "a".to_owned() };
     remove(engine, &id).await;
-    let bare = super::task(engine).await;
+    let bare = super::task(engine, given).await;
     assert!(engine.create(&bare, &joins(given, &["true"])).await.is_err(), "its task has no interface");
     remove(engine, &bare).await;
     let gone = Change { whole: true, ..Change::default() };
     engine.change_network(gone).await.expect("rules are forgotten");
 }
 
-pub(super) async fn an_address_is_one_task_s_until_it_is_given_back(engine: &dyn Engine, given: &Given) {
-    let (first, second) = (task(11), task(11));
+pub(super) async fn an_address_is_one_task_s_until_it_is_given_back(engine: &dyn Engine, given: &Setting) {
+    let (first, second) = (task(given, 11), task(given, 11));
     engine.prepare_task(&first).await.expect("a task is prepared");
     let id = ContainerId { task: first.id.clone(), name: "c".to_owned() };
     engine.create(&id, &joins(given, &["true"])).await.expect("a container is created");
@@ -81,8 +81,8 @@ pub(super) async fn an_address_is_one_task_s_until_it_is_given_back(engine: &dyn
     remove(engine, &other).await;
 }
 
-pub(super) async fn what_cannot_be_carried_is_refused(engine: &dyn Engine) {
-    let task = task(12);
+pub(super) async fn what_cannot_be_carried_is_refused(engine: &dyn Engine, given: &Setting) {
+    let task = task(given, 12);
     let error = engine.prepare_task(&task).await.expect_err("there are no interfaces here");
     assert!(!error.temporary, "{error}");
     engine.remove_task(&task.id).await.expect("nothing stays");

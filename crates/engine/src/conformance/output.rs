@@ -1,6 +1,6 @@
 //! What a container writes.
 
-use super::{Given, ended, remove, started, told};
+use super::{Setting, ended, remove, started, told};
 use crate::{Engine, OutputRecord};
 
 /// Reads to the end of what an ended container wrote.
@@ -21,7 +21,7 @@ fn lines(records: &[OutputRecord]) -> Vec<String> {
     records.iter().map(|r| String::from_utf8_lossy(&r.data).into_owned()).collect()
 }
 
-pub(super) async fn is_read_from_any_cursor(engine: &dyn Engine, given: &Given) {
+pub(super) async fn is_read_from_any_cursor(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["echo", "one line"]).await;
     ended(engine, &id).await;
     let all = read_all(engine, &id, 0).await;
@@ -32,7 +32,7 @@ pub(super) async fn is_read_from_any_cursor(engine: &dyn Engine, given: &Given) 
     remove(engine, &id).await;
 }
 
-pub(super) async fn goes_on_after_a_restart(engine: &dyn Engine, given: &Given) {
+pub(super) async fn goes_on_after_a_restart(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["echo", "again"]).await;
     ended(engine, &id).await;
     let first = read_all(engine, &id, 0).await;
@@ -45,7 +45,7 @@ pub(super) async fn goes_on_after_a_restart(engine: &dyn Engine, given: &Given) 
     remove(engine, &id).await;
 }
 
-pub(super) async fn stays_when_the_task_is_released(engine: &dyn Engine, given: &Given) {
+pub(super) async fn stays_when_the_task_is_released(engine: &dyn Engine, given: &Setting) {
     let id = started(engine, given, &["echo", "kept"]).await;
     let exit = ended(engine, &id).await;
     for _ in 0..2 {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Given, remove, spec, started, task};
+use super::{Setting, remove, spec, started, task};
 use crate::{ContainerId, Engine, ExecSpec, Kind, Phase, TaskSpec};
 
-pub(super) async fn every_call_may_be_repeated(engine: &dyn Engine, given: &Given) {
-    let id = task(engine).await;
-    let again = TaskSpec { id: id.task.clone(), ..TaskSpec::default() };
+pub(super) async fn every_call_may_be_repeated(engine: &dyn Engine, given: &Setting) {
+    let id = task(engine, given).await;
+    let again = TaskSpec { id: id.task.clone(), ..super::task_spec(given) };
     engine.prepare_task(&again).await.expect("prepared twice");
     let container = spec(given, &["sleep", "1000"]);
     let first = engine.create(&id, &container).await.expect("created");
@@ -21,13 +21,13 @@ pub(super) async fn every_call_may_be_repeated(engine: &dyn Engine, given: &Give
     remove(engine, &id).await;
 }
 
-pub(super) async fn what_is_not_there_is_said(engine: &dyn Engine, given: &Given) {
+pub(super) async fn what_is_not_there_is_said(engine: &dyn Engine, given: &Setting) {
     let id = ContainerId { task: "0".repeat(32), name: "c".to_owned() };
     assert_eq!(engine.inspect(&id).await.expect("looked at"), None);
     engine.stop(&id, Duration::ZERO).await.expect("stopping what is not there is no error");
     engine.remove_task(&id.task).await.expect("removing what is not there is no error");
     assert!(engine.create(&id, &spec(given, &["true"])).await.is_err(), "a task must be prepared first");
-    let id = task(engine).await;
+    let id = task(engine, given).await;
     assert_eq!(engine.start(&id).await.expect_err("not created").kind, Kind::NoSuchContainer);
     assert_eq!(engine.output(&id, 0, 1).await.expect_err("not created").kind, Kind::NoSuchContainer);
     let exec =
@@ -37,8 +37,8 @@ pub(super) async fn what_is_not_there_is_said(engine: &dyn Engine, given: &Given
     remove(engine, &id).await;
 }
 
-pub(super) async fn failures_have_their_names(engine: &dyn Engine, given: &Given) {
-    let id = task(engine).await;
+pub(super) async fn failures_have_their_names(engine: &dyn Engine, given: &Setting) {
+    let id = task(engine, given).await;
     let mut absent = spec(given, &["true"]);
     absent.image = "localhost:1/nonexistent:latest".to_owned();
     assert_eq!(engine.create(&id, &absent).await.expect_err("no such image").kind, Kind::Create);
@@ -51,10 +51,10 @@ pub(super) async fn failures_have_their_names(engine: &dyn Engine, given: &Given
     remove(engine, &id).await;
 }
 
-pub(super) async fn a_list_shows_everything(engine: &dyn Engine, given: &Given) {
+pub(super) async fn a_list_shows_everything(engine: &dyn Engine, given: &Setting) {
     let before = engine.list().await.expect("listed").len();
     let runs = started(engine, given, &["sleep", "1000"]).await;
-    let bare = task(engine).await;
+    let bare = task(engine, given).await;
     let list = engine.list().await.expect("listed");
     assert_eq!(list.len(), before + 2);
     let of =

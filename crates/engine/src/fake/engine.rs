@@ -9,7 +9,7 @@ use super::state::{Course, FakeContainer, FakeTask, course, now_ms};
 use super::{Fake, Host};
 use crate::error::{Error, Kind};
 use crate::spec::{
-    ContainerId, ContainerSpec, ExecSpec, NetworkMode, PullRequest, PulledImage, TaskId, TaskSpec,
+    ContainerId, ContainerSpec, ExecSpec, Isolation, NetworkMode, PullRequest, PulledImage, TaskId, TaskSpec,
 };
 use crate::state::{
     Binding, Capabilities, ContainerState, Created, Event, ExecOutcome, FoundTask, OutputChunk, Phase,
@@ -38,6 +38,10 @@ impl Engine for Fake {
             shared_namespaces: true,
             port_ranges: true,
         }
+    }
+
+    fn isolation(&self, _wanted: Isolation) -> Result<(), String> {
+        Ok(())
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error> {

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::apparmor::AppArmor;
 use super::cgroup::{self, GroupPath, Hierarchy, Limits};
+use super::ids::Ids;
 use super::layout::{ContainerDir, TaskDir};
 use super::plan::{BoundVolume, Confine, Plan};
 use super::proto::Io;
@@ -37,6 +38,8 @@ pub(crate) struct Given<'a> {
     pub(crate) image_digest: String,
     pub(crate) image: &'a image::Config,
     pub(crate) overlay: image::Overlay,
+    /// What the task has of the host's ids, where it has a user namespace.
+    pub(crate) ids: Option<Ids>,
     pub(crate) hierarchy: &'a Hierarchy,
     pub(crate) group: GroupPath,
     /// `None` in host mode.
@@ -100,6 +103,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         runtime_id: given.runtime_id,
         image_digest: given.image_digest,
         overlay: given.overlay,
+        ids: given.ids,
         spec: spec_oci,
         user,
         copy_up: volumes.copy_up,
@@ -147,6 +151,8 @@ fn namespaces(given: &Given<'_>) -> Vec<Value> {
         ("mount", true),
         ("ipc", matches!(given.task.ipc_mode, IpcMode::Own | IpcMode::None)),
         ("uts", true),
+        // The task's, as the runner knows.
+        ("user", given.ids.is_some()),
     ];
     let own = own.into_iter().filter(|(_, own)| *own);
     let mut all: Vec<Value> = own.map(|(kind, _)| json!({ "type": kind })).collect();

@@ -17,10 +17,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-pub(crate) use enter::{enter, show};
+pub(crate) use enter::{enter, follow, show};
 pub(crate) use freezer::{holds, thaw};
 pub(crate) use mounts::Hierarchy;
-pub(crate) use usage::{oom_kills, usage};
+pub(crate) use usage::{forks_refused, oom_kills, usage};
 pub(crate) use values::{DeviceRule, Limits, default_devices};
 
 /// The group of processes that belong to no task: supervisors and their spawner.

@@ -5,18 +5,19 @@
 use std::fs;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 use network::files;
 
 use super::bundle::{self, Given, LinkSource, Linked};
 use super::cgroup::Hierarchy;
+use super::ids::Ids;
 use super::layout::{self, ContainerDir, Durable};
 use super::plan::Plan;
 use super::supervisor::sys;
 use super::task::Task;
-use super::{Inner, chain, pull};
+use super::{Inner, chain, pull, rootfs, wall};
 use crate::error::{Error, Kind};
 use crate::spec::{ContainerSpec, NetworkMode, Protocol, TaskSpec, Volume};
 use crate::state::{Binding, ContainerState, Created, Phase};
@@ -34,14 +35,21 @@ pub(super) fn create(inner: &Inner, task: &Task, name: &str, spec: &ContainerSpe
         return Ok(state.created);
     }
     let dir = task.dir.container(name);
+    let task_spec: TaskSpec = layout::read_json(&task.dir.spec())
+        .map_err(io_error)?
+        .ok_or_else(|| Error::fatal(Kind::Create, "the task was not prepared"))?;
+    wall::check_container(task_spec.isolation, spec).map_err(|e| Error::fatal(Kind::Create, e))?;
     let image = pull::find(inner, spec)?;
     fs::create_dir_all(dir.path()).map_err(io_error)?;
+    fs::create_dir_all(dir.written()).map_err(io_error)?;
     fs::create_dir_all(dir.run()).map_err(io_error)?;
     // A try that was cut short may have left its own; a plan names whose hold on the image it is.
     let old = task.plan(name).ok().flatten();
     let runtime_id = old.map_or_else(new_runtime_id, |plan| plan.runtime_id);
     let attachment = attach(inner, task, name, spec)?;
-    let made = write_files(inner, task, name, spec, &Making { dir, image, runtime_id, attachment });
+    let ids = inner.ranges.of(&task.id);
+    let making = Making { dir, image, runtime_id, attachment, task: task_spec, ids };
+    let made = write_files(inner, task, name, spec, &making);
     if made.is_err()
         && let (Some(network), Ok(id)) = (&inner.network, attachment_id(task, name))
     {
@@ -55,6 +63,9 @@ struct Making {
     image: std::sync::Arc<image::Image>,
     runtime_id: String,
     attachment: Option<network::Attachment>,
+    task: TaskSpec,
+    /// What the task has of the host's ids, where it has a user namespace.
+    ids: Option<Ids>,
 }
 
 fn write_files(
@@ -65,24 +76,20 @@ fn write_files(
     making: &Making,
 ) -> Result<Created, Error> {
     let create_error = |e: &dyn std::error::Error| Error::fatal(Kind::Create, chain(e));
-    let task_spec: TaskSpec = layout::read_json(&task.dir.spec())
-        .map_err(io_error)?
-        .ok_or_else(|| Error::fatal(Kind::Create, "the task was not prepared"))?;
+    let (task_spec, ids) = (&making.task, making.ids);
     let images = &inner.config.images;
-    let mut overlay = images
-        .overlay(&making.image, making.dir.path(), &making.dir.rootfs())
-        .map_err(|e| create_error(&e))?;
-    overlay.lower.push(inner.dir.mount_points());
+    let overlay = root(inner, making)?;
     let host_name = fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let hostname = bundle::hostname(spec, &task_spec, &making.runtime_id, host_name.trim());
+    let hostname = bundle::hostname(spec, task_spec, &making.runtime_id, host_name.trim());
     let ipv4 = making.attachment.as_ref().and_then(|a| a.ipv4);
-    write_etc(task, spec, &task_spec, &making.dir, &hostname, ipv4)?;
+    write_etc(task, spec, making, &hostname, ipv4)?;
     let netns = match spec.network {
         NetworkMode::Task => Some(join_task(inner, task, spec)?),
         _ => making.attachment.as_ref().and_then(|a| a.netns_path.clone()),
     };
     let given = Given {
-        task: &task_spec,
+        task: task_spec,
+        ids,
         task_dir: &task.dir,
         dir: &making.dir,
         runtime_id: making.runtime_id.clone(),
@@ -100,7 +107,7 @@ fn write_files(
         volumes_of: &|other| task.plan(other).ok().flatten().map(|plan| plan.volumes),
     };
     let plan = bundle::plan(given, spec).map_err(|e| Error::fatal(Kind::Create, e))?;
-    make_volumes(&plan, &task_spec)?;
+    make_volumes(&plan, task_spec)?;
     layout::write_json(&making.dir.plan(), &plan, Durable::No).map_err(io_error)?;
     // After the plan, so that whoever finds the hold finds whose it is.
     images.hold(&making.image.digest, &making.runtime_id).map_err(|e| create_error(&e))?;
@@ -119,6 +126,25 @@ fn write_files(
     };
     layout::add_json(&making.dir.state(), &state, Durable::No).map_err(io_error)?;
     Ok(created)
+}
+
+/// The root file system: whose it is, and where it is mounted.
+fn root(inner: &Inner, making: &Making) -> Result<image::Overlay, Error> {
+    let (images, dir) = (&inner.config.images, &making.dir);
+    let mut overlay = images
+        .overlay(&making.image, dir.written(), &dir.rootfs())
+        .map_err(|e| Error::fatal(Kind::Create, chain(&e)))?;
+    overlay.lower.push(inner.dir.mount_points());
+    if let Some(ids) = making.ids {
+        overlay.target = rootfs::MAPPED_ROOT.into();
+        // Of what the image's own layers say of the root, which whoever is in there sees through the mapping.
+        let top = fs::metadata(&overlay.upper).map_err(io_error)?;
+        ids.host(top.uid())
+            .and_then(|uid| Ok((uid, ids.host(top.gid())?)))
+            .and_then(|(uid, gid)| lchown(&overlay.upper, Some(uid), Some(gid)))
+            .map_err(io_error)?;
+    }
+    Ok(overlay)
 }
 
 fn new_runtime_id() -> String {
@@ -245,15 +271,14 @@ fn health_check(config: &image::Config) -> Option<Vec<String>> {
 fn write_etc(
     task: &Task,
     spec: &ContainerSpec,
-    task_spec: &TaskSpec,
-    dir: &ContainerDir,
+    making: &Making,
     hostname: &str,
     ipv4: Option<Ipv4Addr>,
 ) -> Result<(), Error> {
     let host_file = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let own_network = spec.network != NetworkMode::Host;
     let resolv = host_file("/etc/resolv.conf");
-    let of_task = task_spec.network.as_ref().filter(|_| spec.network == NetworkMode::Task);
+    let of_task = making.task.network.as_ref().filter(|_| spec.network == NetworkMode::Task);
     let servers = of_task.map_or(&spec.dns_servers, |network| &network.dns_servers);
     let domains = of_task.map_or(&spec.dns_search_domains, |network| &network.dns_search_domains);
     let resolv = files::render_resolv_conf(&resolv, servers, domains, own_network);
@@ -273,12 +298,18 @@ fn write_etc(
     };
     let contents = [resolv, files::render_hostname(hostname), hosts];
     for (name, content) in layout::ETC_FILES.iter().zip(contents) {
-        let path = dir.etc(name);
+        let path = making.dir.etc(name);
         fs::write(&path, content).map_err(io_error)?;
         // Whatever mask this process has, any user of the container may read them.
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).map_err(io_error)?;
+        give_over(&path, making.ids).map_err(io_error)?;
     }
     Ok(())
+}
+
+/// Gives a file or folder to the root of a task that has ids of its own.
+pub(super) fn give_over(path: &Path, ids: Option<Ids>) -> io::Result<()> {
+    ids.map_or(Ok(()), |ids| lchown(path, Some(ids.base), Some(ids.base)))
 }
 
 fn links(task: &Task, spec: &ContainerSpec) -> Result<Vec<files::HostsEntry>, Error> {
@@ -334,7 +365,9 @@ fn make_volumes(plan: &Plan, task: &TaskSpec) -> Result<(), Error> {
     for volume in &plan.volumes {
         if !volume.host_path.exists() {
             let name = volume.name.as_deref().unwrap_or("of the image");
-            fs::create_dir_all(&volume.host_path).map_err(|e| volume_error(name, &volume.host_path, e))?;
+            fs::create_dir_all(&volume.host_path)
+                .and_then(|()| give_over(&volume.host_path, plan.ids))
+                .map_err(|e| volume_error(name, &volume.host_path, e))?;
         }
     }
     for (name, volume) in &task.volumes {

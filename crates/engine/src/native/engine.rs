@@ -14,7 +14,9 @@ use super::supervisor::sys;
 use super::task::{self, Task};
 use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool, written};
 use crate::error::{Error, Kind};
-use crate::spec::{ContainerId, ContainerSpec, ExecSpec, PullRequest, PulledImage, TaskId, TaskSpec};
+use crate::spec::{
+    ContainerId, ContainerSpec, ExecSpec, Isolation, PullRequest, PulledImage, TaskId, TaskSpec,
+};
 use crate::state::{
     Capabilities, ContainerState, Created, Event, ExecOutcome, FoundTask, NetworkCounters, OutputChunk,
     Phase, Started, Stats, Written,
@@ -42,6 +44,10 @@ impl Engine for Native {
             shared_namespaces: true,
             port_ranges: self.inner.network.is_some(),
         }
+    }
+
+    fn isolation(&self, wanted: Isolation) -> Result<(), String> {
+        self.inner.isolation(wanted)
     }
 
     async fn pull(&self, request: &PullRequest) -> Result<PulledImage, Error> {

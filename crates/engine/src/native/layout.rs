@@ -2,7 +2,9 @@
 //! host's next boot or may be large, and in R, which is memory, what a boot makes meaningless.
 //!
 //! ```text
-//! D/engine/tasks/<task>/.volumes/<name>/          content of empty volumes
+//! D/engine/tasks/<task>/.disk.img                 the disk of a task that may write so much only, see `disk`
+//!                       .disk/                    where that is mounted: then .volumes and what containers write are in it
+//!                       .volumes/<name>/          content of empty volumes
 //!                       <container>/state.json    where it is in its life: the last line counts
 //!                                   output/       what it wrote, if anything (see `spool`)
 //!                                   upper, work     what it writes beside its volumes
@@ -10,6 +12,8 @@
 //! D/engine/seccomp/                              programs, by capabilities
 //! D/engine/mount-points/                         what every container's root has, at the very bottom
 //! D/engine/trash/                                what is being deleted
+//! D/engine/ids/<first id>                        a link that says which task has these ids of the host
+//! R/probe/                                        what is tried of the host, for a moment
 //! R/tasks/<task>/task.json                       the TaskSpec
 //!                supervisor.json                 pid and start time of its supervisor
 //!                supervisor.sock                 where it listens
@@ -40,6 +44,9 @@ pub(crate) const ETC_FILES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
 
 /// Where the content of empty volumes is, among a task's containers: no container has such a name.
 const VOLUMES: &str = ".volumes";
+
+/// Where a task's own disk is, if it has one; likewise.
+const DISK: &str = ".disk";
 
 /// A record of values is written anew beyond this, in bytes.
 const RECORD_BYTES_MAX: u64 = 64 << 10;
@@ -137,6 +144,11 @@ impl EngineDir {
         &self.disk
     }
 
+    /// For what is tried and taken away again.
+    pub(crate) fn probe(&self) -> PathBuf {
+        self.memory.join("probe")
+    }
+
     /// R/tasks.
     pub(crate) fn run(&self) -> PathBuf {
         self.memory.join("tasks")
@@ -149,6 +161,11 @@ impl EngineDir {
     /// Made again when it is not there.
     pub(crate) fn seccomp(&self) -> PathBuf {
         self.disk.join("seccomp")
+    }
+
+    /// See `ids`.
+    pub(crate) fn ids(&self) -> PathBuf {
+        self.disk.join("ids")
     }
 
     pub(crate) fn trash(&self) -> PathBuf {
@@ -171,6 +188,11 @@ impl TaskDir {
     /// The folder on disk.
     pub(crate) fn path(&self) -> &Path {
         &self.disk
+    }
+
+    /// Another task's folders.
+    pub(crate) fn sibling(&self, task: &str) -> TaskDir {
+        TaskDir { disk: self.disk.with_file_name(task), run: self.run.with_file_name(task) }
     }
 
     /// The folder in R.
@@ -197,7 +219,23 @@ impl TaskDir {
 
     /// The content of all empty volumes.
     pub(crate) fn volumes(&self) -> PathBuf {
-        self.disk.join(VOLUMES)
+        self.written().join(VOLUMES)
+    }
+
+    /// The file behind the task's own disk.
+    pub(crate) fn disk_image(&self) -> PathBuf {
+        self.disk.join(".disk.img")
+    }
+
+    /// Where the task's own disk is mounted; there if it has one.
+    pub(crate) fn own_disk(&self) -> PathBuf {
+        self.disk.join(DISK)
+    }
+
+    /// Where the task's containers write.
+    fn written(&self) -> PathBuf {
+        let own = self.own_disk();
+        if own.is_dir() { own } else { self.disk.clone() }
     }
 
     /// The containers whose folders are there, sorted.
@@ -208,7 +246,11 @@ impl TaskDir {
     }
 
     pub(crate) fn container(&self, name: &str) -> ContainerDir {
-        ContainerDir { disk: self.disk.join(name), run: self.run.join(name) }
+        ContainerDir {
+            disk: self.disk.join(name),
+            written: self.written().join(name),
+            run: self.run.join(name),
+        }
     }
 }
 
@@ -219,6 +261,7 @@ pub(crate) const SOCKET: &str = "supervisor.sock";
 #[derive(Debug, Clone)]
 pub(crate) struct ContainerDir {
     disk: PathBuf,
+    written: PathBuf,
     run: PathBuf,
 }
 
@@ -263,15 +306,20 @@ impl ContainerDir {
         self.run.join("groups")
     }
 
+    /// Where it writes: the same folder, or one on its task's own disk.
+    pub(crate) fn written(&self) -> &Path {
+        &self.written
+    }
+
     /// A file that appears under the container's /etc. On disk, for the container may make it as large as it
     /// likes: it counts with all else that it writes.
     pub(crate) fn etc(&self, name: &str) -> PathBuf {
-        self.disk.join(name)
+        self.written.join(name)
     }
 
-    /// A file or folder on disk.
+    /// A file or folder among what it writes.
     pub(crate) fn file(&self, name: &str) -> PathBuf {
-        self.disk.join(name)
+        self.written.join(name)
     }
 }
 

@@ -6,6 +6,7 @@ use libcontainer::oci_spec::runtime::Spec;
 use serde::{Deserialize, Serialize};
 
 use super::cgroup::{GroupPath, Limits};
+use super::ids::Ids;
 use super::proto::Io;
 
 /// All that a runner needs. What depends on the mounted root file system (users, folders) is left to it.
@@ -16,6 +17,9 @@ pub(crate) struct Plan {
     /// The manifest digest of the image, which is held while the container is.
     pub(crate) image_digest: String,
     pub(crate) overlay: image::Overlay,
+    /// What its task has of the host's ids, where it has a user namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ids: Option<Ids>,
     /// Complete but for the process's user and `HOME`.
     pub(crate) spec: Spec,
     /// `name|uid[:group|gid]`, or empty for root.

@@ -4,10 +4,10 @@ use std::io;
 
 use super::cgroup::{self, GroupPath, Hierarchy};
 use super::layout::{self, EngineDir};
-use super::tree;
+use super::{disk, ids, tree};
 
-/// Every object of the instance, one a line, sorted: groups, processes in them, task folders, and the
-/// network's own list.
+/// Every object of the instance, one a line, sorted: groups, processes in them, task folders, disks, ranges of ids,
+/// and the network's own list.
 pub(super) fn audit(
     hierarchy: &Hierarchy,
     instance: &GroupPath,
@@ -22,6 +22,9 @@ pub(super) fn audit(
             all.push(format!("task {}", tasks.join(task).display()));
         }
     }
+    all.extend(disk::mounted_below(&dir.tasks()).into_iter().map(|place| format!("disk {place}")));
+    let ids = ids::read(&dir.ids()).unwrap_or_default();
+    all.extend(ids.into_iter().map(|(base, task)| format!("ids {base} of task {task}")));
     all.extend(network.and_then(|config| network::audit(config).ok()).unwrap_or_default());
     all.sort();
     all

@@ -2,6 +2,7 @@
 //! that root as `/`, so no link leads out of it.
 
 mod copy;
+mod mapped;
 mod mounts;
 mod place;
 mod users;
@@ -15,21 +16,39 @@ use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::Mode;
 
 pub(crate) use copy::copy_up;
+pub(crate) use mapped::mapped;
 pub(crate) use mounts::{Refused, mount};
 use place::Place;
 pub(crate) use users::resolve as resolve_user;
+
+/// Where the root of a container with a user namespace is mounted, in a mount namespace of its own: whoever it is there
+/// must come by, and R lets nobody through. Nothing of what it covers is needed any more.
+pub(crate) const MAPPED_ROOT: &str = "/sys/kernel";
 
 /// Largest file that is read from a container's root, in bytes.
 const FILE_BYTES_MAX: u64 = 4 << 20;
 
 /// An open root folder.
 #[derive(Debug)]
-pub(crate) struct Root(OwnedFd);
+pub(crate) struct Root {
+    fd: OwnedFd,
+    /// Whose is what is made in it: the user and group of the host who is root inside.
+    owner: u32,
+}
 
 impl Root {
     pub(crate) fn open(path: &Path) -> io::Result<Root> {
         let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        Ok(Root(nix::fcntl::open(path, flags, Mode::empty())?))
+        Ok(Root { fd: nix::fcntl::open(path, flags, Mode::empty())?, owner: 0 })
+    }
+
+    /// The root of containers whose own root is this user and group of the host.
+    pub(crate) fn owned_by(self, owner: u32) -> Root {
+        Root { owner, ..self }
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// Opens a path as the container would see it.
@@ -37,7 +56,7 @@ impl Root {
         let how = OpenHow::new()
             .flags(flags | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_MAGICLINKS);
-        Ok(openat2(self.0.as_fd(), &relative(path), how)?)
+        Ok(openat2(self.fd.as_fd(), &relative(path), how)?)
     }
 
     /// A text file's content; `None` when it is not there. No device or pipe is waited for.
@@ -58,7 +77,7 @@ impl Root {
         Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
     }
 
-    /// Makes a folder and those above it where they are not there, owned by root, mode 0755.
+    /// Makes a folder and those above it where they are not there, owned by the root inside, mode 0755.
     pub(crate) fn make_folders(&self, path: &Path) -> io::Result<()> {
         if self.at(path, OFlag::O_PATH | OFlag::O_DIRECTORY).is_ok() {
             return Ok(());
@@ -72,8 +91,13 @@ impl Root {
 
 /// Sets what may be done by a mount and by all below it (`MOUNT_ATTR_` flags), and makes it private.
 pub(crate) fn restrict(mount: BorrowedFd<'_>, flags: u64) -> io::Result<()> {
+    set_attributes(mount, flags, 0)
+}
+
+/// `users` counts with `MOUNT_ATTR_IDMAP` alone.
+fn set_attributes(mount: BorrowedFd<'_>, flags: u64, users: u64) -> io::Result<()> {
     let attributes =
-        libc::mount_attr { attr_set: flags, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: 0 };
+        libc::mount_attr { attr_set: flags, attr_clr: 0, propagation: libc::MS_PRIVATE, userns_fd: users };
     // SAFETY: the path and the attributes outlive the call, and the size is theirs.
     let done = unsafe {
         libc::syscall(

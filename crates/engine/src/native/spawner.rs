@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 
 use super::cgroup::GroupPath;
+use super::ids::Ids;
 use super::layout::TaskDir;
 use super::supervisor::{self, Spawn, sys};
 
@@ -33,8 +34,13 @@ impl Spawner {
 
     /// Makes the supervisor of a task. It is connected to the stream that is answered, and says hello
     /// on it when it listens. Also answers who is to make it.
-    pub(crate) fn spawn(&self, dir: &TaskDir, group: &GroupPath) -> io::Result<(UnixStream, u32)> {
-        let message = serde_json::to_vec(&Spawn { dir: dir.clone(), group: group.clone() })?;
+    pub(crate) fn spawn(
+        &self,
+        dir: &TaskDir,
+        group: &GroupPath,
+        ids: Option<Ids>,
+    ) -> io::Result<(UnixStream, u32)> {
+        let message = serde_json::to_vec(&Spawn { dir: dir.clone(), group: group.clone(), ids })?;
         let mut process = self.process.lock();
         for attempt in 0..2 {
             if process.is_none() {

@@ -20,13 +20,15 @@ enum Stray {
     Group(String),
     /// In R.
     Folder(String),
+    /// Of the host. After the group, whose processes have them.
+    Ids(String),
     Attachment(String, network::AttachmentId),
 }
 
 impl Stray {
     fn task(&self) -> &str {
         match self {
-            Stray::Group(task) | Stray::Folder(task) | Stray::Attachment(task, _) => task,
+            Stray::Group(task) | Stray::Folder(task) | Stray::Ids(task) | Stray::Attachment(task, _) => task,
         }
     }
 }
@@ -73,6 +75,7 @@ fn clear_blocking(inner: &Inner) -> Vec<Stray> {
         Vec::new()
     });
     strays.extend(folders.into_iter().filter(is_stray).map(Stray::Folder));
+    strays.extend(inner.ranges.tasks().into_iter().filter(is_stray).map(Stray::Ids));
     strays.retain(|stray| {
         let removed = match stray {
             Stray::Group(task) => cgroup::remove(&inner.hierarchy, &inner.instance.child(task)),
@@ -168,6 +171,10 @@ fn remove(inner: &Inner, stray: &Stray) -> io::Result<()> {
             if gone { Ok(()) } else { Err(io::ErrorKind::ResourceBusy.into()) }
         }
         Stray::Folder(task) => tree::remove(&inner.dir.run().join(task)),
+        Stray::Ids(task) if cgroup::processes(&inner.hierarchy, &inner.instance.child(task)).is_empty() => {
+            inner.ranges.take_back(task)
+        }
+        Stray::Ids(_) => Err(io::ErrorKind::ResourceBusy.into()),
         Stray::Attachment(_, id) => match &inner.network {
             Some(network) => network.detach(id).map_err(|e| io::Error::other(chain(&e))),
             None => Ok(()),

@@ -13,9 +13,9 @@ use super::layout::{self, Durable, TaskDir};
 use super::link::Link;
 use super::plan::Plan;
 use super::proto::{Message, Op};
-use super::{Inner, adopt, bundle, chain, tree};
+use super::{Inner, adopt, bundle, chain, create, disk, tree, wall};
 use crate::error::{Error, Kind};
-use crate::spec::{ContainerId, TaskSpec, Volume};
+use crate::spec::{ContainerId, Isolation, TaskSpec, Volume};
 use crate::state::{ContainerState, Event};
 
 /// How long a supervisor may take to end its containers, which it kills.
@@ -102,6 +102,7 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
     if task.removing.load(Ordering::Acquire) {
         return Err(Error::temporary(Kind::Resource, "the task is being removed"));
     }
+    wall(inner, spec).await?;
     let (making, host) = (task.clone(), inner.clone());
     let (made_of, spec_of_interface) = (spec.clone(), spec.clone());
     let made = tokio::task::spawn_blocking(move || make(&host, &making, &made_of)).await;
@@ -118,12 +119,36 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
     supervised.map(|_| ()).map_err(|e| failed("the task's supervisor cannot be started", e))
 }
 
+/// Refuses a task whose wall this host does not have, or that asks for what leads through it.
+async fn wall(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), Error> {
+    let (host, isolation) = (inner.clone(), spec.isolation);
+    let has = tokio::task::spawn_blocking(move || host.isolation(isolation)).await;
+    let has = has.map_err(|e| Error::temporary(Kind::Resource, e))?;
+    let disk = || match spec.storage_bytes {
+        Some(_) => disk::check().map_err(|why| format!("storage cannot be limited on this host: {why}")),
+        None => Ok(()),
+    };
+    has.map_err(|why| format!("isolation {isolation} is not possible on this host: {why}"))
+        .and_then(|()| wall::check_task(spec))
+        .and_then(|()| disk())
+        .map_err(|why| Error::fatal(Kind::Resource, why))
+}
+
 fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
     std::fs::create_dir_all(task.dir.path())?;
     std::fs::create_dir_all(task.dir.run())?;
+    let ids = match spec.isolation {
+        Isolation::Shared => None,
+        Isolation::Namespaces => Some(inner.ranges.give(&task.id)?),
+    };
+    if let Some(bytes) = spec.storage_bytes {
+        disk::make(&task.dir, bytes)?;
+    }
     for (name, volume) in &spec.volumes {
-        if matches!(volume, Volume::Empty) && layout::is_safe_name(name) {
-            std::fs::create_dir_all(task.dir.volume(name))?;
+        let folder = task.dir.volume(name);
+        if matches!(volume, Volume::Empty) && layout::is_safe_name(name) && !folder.exists() {
+            std::fs::create_dir_all(&folder)?;
+            create::give_over(&folder, ids)?;
         }
     }
     if layout::read_json::<TaskSpec>(&task.dir.spec())?.as_ref() != Some(spec) {
@@ -176,7 +201,8 @@ pub(super) async fn ensure_supervisor(inner: &Arc<Inner>, task: &Arc<Task>) -> i
         return Err(io::Error::other("the task is being removed"));
     }
     adopt::clear_before(inner, task).await?;
-    let (stream, spawner) = inner.spawner.spawn(&task.dir, &task.group)?;
+    let ids = inner.ranges.of(&task.id);
+    let (stream, spawner) = inner.spawner.spawn(&task.dir, &task.group, ids)?;
     match attach(inner, task, stream).await {
         // The spawner stands still, or what it made does.
         Err(error) if error.kind() == io::ErrorKind::TimedOut => {
@@ -191,7 +217,7 @@ pub(super) async fn ensure_supervisor(inner: &Arc<Inner>, task: &Arc<Task>) -> i
                 adopt::kill_supervisor(&host.hierarchy, &late);
             });
             ended.await.map_err(io::Error::other)?;
-            let (stream, _) = inner.spawner.spawn(&task.dir, &task.group)?;
+            let (stream, _) = inner.spawner.spawn(&task.dir, &task.group, ids)?;
             attach(inner, task, stream).await
         }
         other => other,
@@ -265,6 +291,7 @@ pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
     cgroup::remove(&inner.hierarchy, &task.group)?;
     detach(inner, task)?;
     let released = release_images(inner, task);
+    disk::remove(&task.dir)?;
     let trash = inner.dir.trash().join(format!("{}-{}", task.id, uuid::Uuid::new_v4().simple()));
     let moved = match std::fs::rename(task.dir.path(), &trash) {
         // A full disk may have no room for one more name.
@@ -276,7 +303,10 @@ pub(super) fn clear(inner: &Inner, task: &Task) -> io::Result<PathBuf> {
         _ => Ok(()),
     };
     tree::remove(task.dir.run())?;
-    released.and(moved).map(|()| trash)
+    released.and(moved)?;
+    // Last: nothing of the task is anybody's any more who has these ids.
+    inner.ranges.take_back(&task.id)?;
+    Ok(trash)
 }
 
 /// Lets go of the images of a task's containers.

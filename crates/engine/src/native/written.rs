@@ -11,7 +11,7 @@ use rustix::fs::FileType;
 
 use super::layout::ETC_FILES;
 use super::task::Task;
-use super::{Inner, cgroup, tree};
+use super::{Inner, cgroup, disk, tree};
 use crate::state::{Phase, Written};
 
 /// Of a container's folder, what it writes itself.
@@ -25,13 +25,20 @@ pub(super) fn measure(inner: &Inner) -> Vec<Written> {
     let mut all = Vec::new();
     for task in tasks {
         let mut sum = Sum::default();
-        sum.folder(&task.dir.volumes());
+        let own_disk = disk::taken(&task.dir);
+        match own_disk {
+            // All that it writes is one file here, whatever that holds.
+            Some(bytes) => (sum.bytes, sum.inodes) = (bytes, 1),
+            None => sum.folder(&task.dir.volumes()),
+        }
         all.push(sum.of(&task, None));
         for name in task.container_names() {
             let mut sum = Sum::default();
             sum.folder(task.dir.container(&name).path());
-            for pid in cgroup::processes(&inner.hierarchy, &task.group.child(&name)) {
-                sum.unlinked(pid);
+            if own_disk.is_none() {
+                for pid in cgroup::processes(&inner.hierarchy, &task.group.child(&name)) {
+                    sum.unlinked(pid);
+                }
             }
             all.push(sum.of(&task, Some(name)));
         }
@@ -43,6 +50,9 @@ pub(super) fn measure(inner: &Inner) -> Vec<Written> {
 pub(super) fn discard(task: &Task) -> io::Result<()> {
     if task.states().iter().any(|state| matches!(state.phase, Phase::Running(_))) {
         return Err(io::Error::other("a container of the task runs"));
+    }
+    if disk::taken(&task.dir).is_some() {
+        return disk::remove(&task.dir);
     }
     tree::remove(&task.dir.volumes())?;
     for name in task.container_names() {

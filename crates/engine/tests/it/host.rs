@@ -51,6 +51,7 @@ impl Host {
             pull: image::PullOptions::default(),
             image_policy: image::gc::Policy::default(),
             network,
+            ids: engine::native::IdPool::default(),
         };
         Host { dir, config }
     }

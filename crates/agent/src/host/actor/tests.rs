@@ -22,6 +22,7 @@ fn host(engine: &Fake) -> Arc<Host> {
         api: Arc::new(Api::new("http://127.0.0.1:1", "us-east-1", credentials).unwrap()),
         timers: crate::Timers { task_cleanup_wait: Duration::ZERO, ..crate::Timers::default() },
         region: "us-east-1".into(),
+        isolation: engine::Isolation::default(),
         resources: crate::Resources {
             cpu: 1024,
             memory_mib: 100,

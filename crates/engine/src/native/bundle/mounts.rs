@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::Given;
 use crate::native::cgroup::Hierarchy;
+use crate::native::ids::Ids;
 use crate::native::layout;
 use crate::native::plan::{BoundVolume, CopyUp};
 use crate::spec::{ContainerSpec, IpcMode, Volume};
@@ -117,16 +118,20 @@ pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) ->
             options.push(format!("size={}", tmpfs.size_bytes));
         }
         let path = inside(&tmpfs.container_path)?;
+        let options = owned(given.ids, "tmpfs", options)?;
         user.push((path, mount("tmpfs", "tmpfs", &tmpfs.container_path, &options)));
     }
     for volume in &volumes.bound {
         user.retain(|(path, _)| *path != volume.container_path);
-        let value = bind(&volume.host_path, &volume.container_path, volume.read_only);
+        let mut value = bind(&volume.host_path, &volume.container_path, volume.read_only);
+        if let (Some(_), Some(options)) = (given.ids, value["options"].as_array_mut()) {
+            options.push(json!("nodev"));
+        }
         user.push((volume.container_path.clone(), value));
     }
     // Stable: equals stay in the order asked.
     user.sort_by_key(|(path, _)| path.components().count());
-    let mut out: Vec<Value> = system(given, spec)
+    let mut out: Vec<Value> = system(given, spec)?
         .into_iter()
         .filter(|m| !user.iter().any(|(path, _)| m["destination"].as_str() == path.to_str()))
         .collect();
@@ -134,36 +139,57 @@ pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) ->
     Ok(out)
 }
 
-fn system(given: &Given<'_>, spec: &ContainerSpec) -> Vec<Value> {
-    let own = |kind: &str, path: &str, options: &[&str]| {
-        let options: Vec<String> = options.iter().map(|o| (*o).to_owned()).collect();
-        mount(kind, kind, Path::new(path), &options)
+/// The options of a new file system as the host is to read them: users and groups are those of the task's range, and
+/// its root is the task's.
+fn owned(ids: Option<Ids>, kind: &str, mut options: Vec<String>) -> Result<Vec<String>, String> {
+    let Some(ids) = ids else { return Ok(options) };
+    for name in ["uid=", "gid="] {
+        let there = options.iter_mut().find(|option| option.starts_with(name));
+        match there {
+            Some(option) => {
+                let id =
+                    option[name.len()..].parse().map_err(|_| format!("invalid mount option: {option}"))?;
+                *option = format!("{name}{}", ids.host(id).map_err(|e| format!("{option}: {e}"))?);
+            }
+            None if kind == "tmpfs" => options.push(format!("{name}{}", ids.base)),
+            None => {}
+        }
+    }
+    Ok(options)
+}
+
+fn system(given: &Given<'_>, spec: &ContainerSpec) -> Result<Vec<Value>, String> {
+    let own = |kind: &str, path: &str, options: &[&str]| -> Result<Value, String> {
+        let options = options.iter().map(|o| (*o).to_owned()).collect();
+        Ok(mount(kind, kind, Path::new(path), &owned(given.ids, kind, options)?))
     };
     let sys_access = if spec.privileged { "rw" } else { "ro" };
     let shm = format!("size={}", spec.shm_bytes.unwrap_or(SHM_BYTES));
     let mut out = vec![
-        own("proc", "/proc", &["nosuid", "noexec", "nodev"]),
-        own("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"]),
+        own("proc", "/proc", &["nosuid", "noexec", "nodev"])?,
+        own("tmpfs", "/dev", &["nosuid", "strictatime", "mode=755", "size=65536k"])?,
         own(
             "devpts",
             "/dev/pts",
             &["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"],
-        ),
-        own("sysfs", "/sys", &["nosuid", "noexec", "nodev", sys_access]),
+        )?,
+        own("sysfs", "/sys", &["nosuid", "noexec", "nodev", sys_access])?,
     ];
     out.push(cgroups(given, sys_access));
-    out.push(own("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
+    out.push(own("mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"])?);
     let shared = |of: &Path| {
         let options = ["rbind", "rprivate", "nosuid", "noexec", "nodev", "rw"].map(str::to_owned);
         mount("bind", &of.to_string_lossy(), Path::new("/dev/shm"), &options)
     };
     match given.task.ipc_mode {
-        IpcMode::Own => out.push(own("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm])),
+        IpcMode::Own => {
+            out.push(own("tmpfs", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", &shm])?);
+        }
         IpcMode::Task => out.push(shared(&given.task_dir.shm())),
         IpcMode::Host => out.push(shared(Path::new("/dev/shm"))),
         IpcMode::None => {}
     }
-    out
+    Ok(out)
 }
 
 /// The container's own groups. With v1 the runner lays them out, which takes a tenth of the calls that

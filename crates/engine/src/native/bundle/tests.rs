@@ -28,6 +28,7 @@ fn planned(hierarchy: &Hierarchy, spec: &ContainerSpec, image: &image::Config) -
         image_digest: "sha256:0".into(),
         image,
         overlay,
+        ids: None,
         hierarchy,
         group: GroupPath::instance("01234567").child("t").child("c"),
         netns: Some("/run/netns/x".into()),

@@ -28,6 +28,11 @@ pub(crate) fn enter(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()> 
     Ok(nix::mount::mount(Some(unified), ROOT, none, MsFlags::MS_BIND, none)?)
 }
 
+/// Moves this process into a container's groups that are there already, in every tree.
+pub(crate) fn follow(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()> {
+    super::trees(hierarchy, group).into_iter().try_for_each(|root| write_pid(&root.join(group.relative())))
+}
+
 /// Moves this process, by the number that means the writer.
 pub(super) fn write_pid(dir: &Path) -> io::Result<()> {
     let path = dir.join("cgroup.procs");

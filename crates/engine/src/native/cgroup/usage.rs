@@ -18,6 +18,12 @@ pub(crate) fn oom_kills(hierarchy: &Hierarchy, group: &GroupPath) -> u64 {
     field(&text.unwrap_or_default(), "oom_kill").unwrap_or(0)
 }
 
+/// How many forks the kernel refused in a group because of its limit; with v1, of the limit of a group around it too.
+pub(crate) fn forks_refused(hierarchy: &Hierarchy, group: &GroupPath) -> u64 {
+    let text = dir(hierarchy, group, "pids").and_then(|dir| fs::read_to_string(dir.join("pids.events")).ok());
+    field(&text.unwrap_or_default(), "max").unwrap_or(0)
+}
+
 /// Use of resources at this moment, without the network.
 pub(crate) fn usage(hierarchy: &Hierarchy, group: &GroupPath) -> Stats {
     match hierarchy {

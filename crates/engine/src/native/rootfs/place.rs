@@ -36,20 +36,20 @@ impl Root {
         let how = OpenHow::new()
             .flags(OFlag::O_PATH | OFlag::O_CLOEXEC)
             .resolve(ResolveFlag::RESOLVE_IN_ROOT | ResolveFlag::RESOLVE_NO_SYMLINKS);
-        openat2(self.0.as_fd(), &relative(path), how).ok()
+        openat2(self.fd.as_fd(), &relative(path), how).ok()
     }
 
     /// Puts an empty file in the place of a link of the image's; nothing else is touched, and no volume is.
     pub(super) fn replace_link(&self, path: &Path) -> io::Result<()> {
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else { return Ok(()) };
         let parent = self.place(parent, true)?.fd;
-        let ours = fstat(&parent)?.st_dev == fstat(&self.0)?.st_dev;
+        let ours = fstat(&parent)?.st_dev == fstat(&self.fd)?.st_dev;
         if let Some(found) = open(parent.as_fd(), name)?
             && ours
             && kind(&found)? == SFlag::S_IFLNK
         {
             unlinkat(parent.as_fd(), name, UnlinkatFlags::NoRemoveDir)?;
-            make(parent.as_fd(), name, false)?;
+            make(parent.as_fd(), name, false, self.owner)?;
         }
         Ok(())
     }
@@ -57,7 +57,7 @@ impl Root {
     fn walk(&self, path: &Path, folder: bool) -> io::Result<Place> {
         let mut ahead: Vec<OsString> = parts(path).rev().collect();
         // The folders that lead to where we are, and their names.
-        let mut folders = vec![self.0.try_clone()?];
+        let mut folders = vec![self.fd.try_clone()?];
         let (mut names, mut links) = (PathBuf::new(), 0);
         while let Some(part) = ahead.pop() {
             let Some(here) = folders.last() else { break };
@@ -71,7 +71,7 @@ impl Root {
             }
             let found = match open(here.as_fd(), &part)? {
                 Some(found) => found,
-                None => make(here.as_fd(), &part, folder || !ahead.is_empty())?,
+                None => make(here.as_fd(), &part, folder || !ahead.is_empty(), self.owner)?,
             };
             match kind(&found)? {
                 SFlag::S_IFLNK => {
@@ -123,13 +123,17 @@ fn open(folder: BorrowedFd<'_>, name: &OsStr) -> io::Result<Option<OwnedFd>> {
     }
 }
 
-/// Makes what is not there, owned by root.
-fn make(at: BorrowedFd<'_>, name: &OsStr, folder: bool) -> io::Result<OwnedFd> {
+/// Makes what is not there.
+fn make(at: BorrowedFd<'_>, name: &OsStr, folder: bool, owner: u32) -> io::Result<OwnedFd> {
     if folder {
         mkdirat(at, name, Mode::from_bits_truncate(0o755))?;
     } else {
         let flags = OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_CLOEXEC;
         openat(at, name, flags, Mode::from_bits_truncate(0o644))?;
+    }
+    if owner != 0 {
+        let (uid, gid) = (nix::unistd::Uid::from_raw(owner), nix::unistd::Gid::from_raw(owner));
+        nix::unistd::fchownat(at, name, Some(uid), Some(gid), nix::fcntl::AtFlags::AT_SYMLINK_NOFOLLOW)?;
     }
     open(at, name)?.ok_or_else(|| Errno::ENOENT.into())
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::clients::Asker;
 use super::runner::{self, Start};
+use super::shared::{Joins, OfTask};
 use super::sys;
 use crate::native::cgroup::{self, GroupPath, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
@@ -57,6 +58,7 @@ pub(super) enum News {
 pub(super) struct Place {
     pub(super) dir: ContainerDir,
     pub(super) group: GroupPath,
+    pub(super) task: OfTask,
 }
 
 /// One container.
@@ -66,6 +68,7 @@ pub(super) struct Container {
     pub(super) dir: ContainerDir,
     pub(super) runtime_id: String,
     pub(super) group: GroupPath,
+    task: OfTask,
     run: Run,
     /// Standard output and error; with a terminal its master, as output.
     streams: [Option<OwnedFd>; 2],
@@ -81,17 +84,16 @@ pub(super) struct Container {
 }
 
 impl Container {
-    /// Begins a run, in the PID namespace of `keeper` if there is one. The state on disk must say that it does
-    /// not run.
+    /// Begins a run in those namespaces of its task that it joins. The state on disk must say that it does not run.
     pub(super) fn start(
         name: &str,
         place: Place,
         io: &Io,
         asker: Asker,
         hierarchy: &Hierarchy,
-        keeper: Option<i32>,
+        joins: Joins<'_>,
     ) -> io::Result<Container> {
-        let Place { dir, group } = place;
+        let Place { dir, group, task } = place;
         let state: ContainerState =
             layout::last_json(&dir.state())?.ok_or_else(|| io::Error::other("no such container"))?;
         if matches!(state.phase, Phase::Running(_)) {
@@ -105,6 +107,7 @@ impl Container {
             dir,
             runtime_id: state.created.runtime_id,
             group,
+            task,
             run: Run::Idle,
             streams: [None, None],
             input: None,
@@ -117,7 +120,7 @@ impl Container {
         let streams = if io.terminal { None } else { Some(container.open_streams(io)?) };
         match sys::fork_bound()? {
             sys::Fork::Child => {
-                runner::run(Start { dir: &container.dir, hierarchy, streams, status: status_child, keeper })
+                runner::run(Start { dir: &container.dir, hierarchy, streams, status: status_child, joins })
             }
             sys::Fork::Parent(runner) => {
                 sys::set_nonblocking(status.as_fd())?;
@@ -146,8 +149,12 @@ impl Container {
         Ok([input, out_write, err_write])
     }
 
-    pub(super) fn is_running(&self) -> bool {
-        matches!(self.run, Run::Running(_))
+    /// Its first process, while it runs.
+    pub(super) fn pid(&self) -> Option<i32> {
+        match &self.run {
+            Run::Running(started) => Some(started.pid),
+            _ => None,
+        }
     }
 
     pub(super) fn is_starting(&self) -> bool {
@@ -224,7 +231,9 @@ impl Container {
     fn begin_drain(&mut self, code: i32, hierarchy: &Hierarchy) {
         cgroup::kill(hierarchy, &self.group);
         let oom_killed = cgroup::oom_kills(hierarchy, &self.group) > 0;
-        let exit = Exit { code: Some(code), oom_killed, exited_at_ms: sys::now_ms(), reason: None };
+        // It may not be why it failed, but who looks for why wants to know.
+        let reason = if code == 0 { None } else { self.task.limit_met(hierarchy, &self.group) };
+        let exit = Exit { code: Some(code), oom_killed, exited_at_ms: sys::now_ms(), reason };
         // All may have been read while it was starting: then no more wakes this process.
         let open = self.streams.iter().any(Option::is_some);
         let wait = if open { DRAIN_WAIT } else { Duration::ZERO };
@@ -445,6 +454,7 @@ mod tests {
             dir,
             runtime_id: "r".into(),
             group: GroupPath::instance("t"),
+            task: OfTask { group: GroupPath::instance("t"), disk: "/nowhere".into() },
             run,
             streams: [None, None],
             input: None,

@@ -49,9 +49,9 @@ impl Exec {
         command: Command,
         asker: Asker,
     ) -> io::Result<Exec> {
-        if !container.is_running() {
+        let Some(pid) = container.pid() else {
             return Err(io::Error::other(format!("container {} is not running", container.name)));
-        }
+        };
         if command.command.is_empty() {
             return Err(io::Error::other("no command specified"));
         }
@@ -62,6 +62,7 @@ impl Exec {
                 dir: &container.dir,
                 hierarchy,
                 runtime_id: &container.runtime_id,
+                pid,
                 number: command.number,
                 command: command.command,
                 output: output_child,

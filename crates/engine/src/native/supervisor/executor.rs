@@ -86,7 +86,7 @@ impl Program {
         self.fail(program::replace(arguments, &path))
     }
 
-    fn fail(&self, message: String) -> ExecutorError {
+    pub(super) fn fail(&self, message: String) -> ExecutorError {
         let packet = serde_json::to_vec(&Progress::Failed(message.clone())).unwrap_or_default();
         // SAFETY: the socket is open until the program runs.
         let status = unsafe { BorrowedFd::borrow_raw(self.status) };

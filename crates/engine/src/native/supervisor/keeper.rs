@@ -6,13 +6,14 @@
 
 use std::ffi::CString;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::mount::{MntFlags, MsFlags};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sched::CloneFlags;
 
 use super::sys;
+use crate::native::userns;
 
 /// Where its own root is mounted first; nothing of what was there is seen from then on.
 const ROOT: &str = "/proc";
@@ -26,26 +27,60 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    /// Returns once it has shut itself off.
-    pub(super) fn start() -> io::Result<Keeper> {
+    /// Returns once it has shut itself off. Its namespaces are of the user namespace `users`, if there is one.
+    pub(super) fn start(users: Option<BorrowedFd<'_>>) -> io::Result<Keeper> {
+        let failed = || io::Error::other("the processes of the task cannot be kept together");
         let (life, other) = sys::packet_pair()?;
-        match sys::fork_into(CloneFlags::CLONE_NEWPID)? {
-            sys::Fork::Child => {
-                sys::close_others(&[other.as_raw_fd()]);
-                let ready = shut_off().and_then(|()| sys::child_signals());
-                match ready {
-                    Ok(children) if sys::send(other.as_fd(), b"1", None).is_ok() => keep(&other, &children),
-                    _ => sys::exit_now(1),
+        let pid = match users {
+            None => match sys::fork_into(CloneFlags::CLONE_NEWPID)? {
+                sys::Fork::Child => serve(&other),
+                sys::Fork::Parent(pid) => pid,
+            },
+            Some(users) => match sys::fork()? {
+                sys::Fork::Child => start_within(users, &other),
+                sys::Fork::Parent(helper) => {
+                    let mut pid = [0; 4];
+                    let told = sys::receive(life.as_fd(), &mut pid);
+                    sys::wait_for(helper);
+                    match told {
+                        Ok((4, _)) => i32::from_ne_bytes(pid),
+                        _ => return Err(failed()),
+                    }
                 }
-            }
-            sys::Fork::Parent(pid) => {
-                drop(other);
-                match sys::receive(life.as_fd(), &mut [0; 8]) {
-                    Ok((1.., _)) => Ok(Keeper { pid, _life: life }),
-                    _ => Err(io::Error::other("the processes of the task cannot be kept together")),
-                }
-            }
+            },
+        };
+        drop(other);
+        match sys::receive(life.as_fd(), &mut [0; 8]) {
+            Ok((1, _)) => Ok(Keeper { pid, _life: life }),
+            _ => Err(failed()),
         }
+    }
+}
+
+/// Enters a user namespace and leaves a keeper there, as a sibling; tells its pid first.
+fn start_within(users: BorrowedFd<'_>, other: &OwnedFd) -> ! {
+    let Ok((go, wait)) = sys::packet_pair() else { sys::exit_now(1) };
+    let made = userns::enter(users).and_then(|()| sys::fork_sibling(CloneFlags::CLONE_NEWPID));
+    match made {
+        Ok(sys::Fork::Child) => {
+            drop(go);
+            let _ = sys::receive(wait.as_fd(), &mut [0; 1]);
+            serve(other)
+        }
+        Ok(sys::Fork::Parent(pid)) => {
+            let _ = sys::send(other.as_fd(), &pid.to_ne_bytes(), None);
+            sys::exit_now(0)
+        }
+        Err(_) => sys::exit_now(1),
+    }
+}
+
+fn serve(other: &OwnedFd) -> ! {
+    sys::close_others(&[other.as_raw_fd()]);
+    let ready = shut_off().and_then(|()| sys::child_signals());
+    match ready {
+        Ok(children) if sys::send(other.as_fd(), b"1", None).is_ok() => keep(other, &children),
+        _ => sys::exit_now(1),
     }
 }
 

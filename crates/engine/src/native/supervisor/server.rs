@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::clients::{Asker, Clients};
 use super::container::{Container, News, Place};
 use super::exec::{Command, Exec};
-use super::shared::Shared;
+use super::shared::{OfTask, Shared};
 use super::{Spawn, sys};
 use crate::native::cgroup::{GroupPath, Hierarchy};
 use crate::native::layout::{self, Durable, TaskDir};
@@ -112,7 +112,7 @@ impl Server {
         // SAFETY: the name outlives the call.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"roadstead-super".as_ptr()) };
         let children = sys::child_signals()?;
-        let shared = Shared::open(&spawn.dir)?;
+        let shared = Shared::open(&spawn.dir, spawn.ids)?;
         let listener = super::with_socket_path(spawn.dir.run(), layout::SOCKET, |path| {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -324,9 +324,10 @@ impl Server {
             }
             self.containers.swap_remove(at);
         }
-        let place = Place { dir: self.dir.container(name), group: self.group.child(name) };
-        let keeper = self.shared.keeper()?;
-        self.containers.push(Container::start(name, place, io, asker, &self.hierarchy, keeper)?);
+        let task = OfTask { group: self.group.clone(), disk: self.dir.own_disk() };
+        let place = Place { dir: self.dir.container(name), group: self.group.child(name), task };
+        let joins = self.shared.joins()?;
+        self.containers.push(Container::start(name, place, io, asker, &self.hierarchy, joins)?);
         Ok(())
     }
 

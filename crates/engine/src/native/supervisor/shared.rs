@@ -1,8 +1,10 @@
 //! What the containers of a task have in common, beside the volumes and the network: their IPC, which is their
-//! supervisor's, and their processes, which a keeper holds together. Made by the supervisor, and gone with it.
+//! supervisor's, their processes, which a keeper holds together, and their user namespace. Made by the supervisor, and
+//! gone with it.
 
 use std::io;
-use std::path::Path;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
 
 use nix::mount::MsFlags;
 use nix::sched::CloneFlags;
@@ -10,7 +12,11 @@ use nix::sched::CloneFlags;
 use super::keeper::Keeper;
 use super::runner;
 use crate::native::bundle::SHM_BYTES;
+use crate::native::cgroup::{self, GroupPath, Hierarchy};
+use crate::native::disk;
+use crate::native::ids::Ids;
 use crate::native::layout::{self, TaskDir};
+use crate::native::userns;
 use crate::spec::{IpcMode, PidMode, TaskSpec};
 
 /// What a supervisor holds for its containers.
@@ -18,26 +24,39 @@ use crate::spec::{IpcMode, PidMode, TaskSpec};
 pub(super) struct Shared {
     pids: bool,
     keeper: Option<Keeper>,
+    users: Option<OwnedFd>,
+}
+
+/// What a container joins of its task.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Joins<'a> {
+    /// The process whose PID namespace it is to be in, instead of one of its own.
+    pub(super) keeper: Option<i32>,
+    /// The user namespace.
+    pub(super) users: Option<BorrowedFd<'a>>,
 }
 
 impl Shared {
     /// Makes what is asked for; the IPC from now on is that of whatever this process starts.
-    pub(super) fn open(dir: &TaskDir) -> io::Result<Shared> {
+    pub(super) fn open(dir: &TaskDir, ids: Option<Ids>) -> io::Result<Shared> {
         let spec: TaskSpec = layout::read_json(&dir.spec())?.unwrap_or_default();
         if spec.ipc_mode == IpcMode::Task {
             nix::sched::unshare(CloneFlags::CLONE_NEWIPC)?;
             mount_shm(&dir.shm())?;
+            let_go_of_disks(dir);
         }
-        Ok(Shared { pids: spec.pid_mode == PidMode::Task, keeper: None })
+        let users = ids.map(userns::make).transpose()?;
+        Ok(Shared { pids: spec.pid_mode == PidMode::Task, keeper: None, users })
     }
 
-    /// The process whose PID namespace a container is to join, if it is not one of its own. One that was
-    /// killed took all processes of the task with it; another is made.
-    pub(super) fn keeper(&mut self) -> io::Result<Option<i32>> {
+    /// What a container is to join. A keeper that was killed took all processes of the task with it; another is
+    /// made.
+    pub(super) fn joins(&mut self) -> io::Result<Joins<'_>> {
+        let users = self.users.as_ref().map(AsFd::as_fd);
         if self.pids && self.keeper.is_none() {
-            self.keeper = Some(Keeper::start()?);
+            self.keeper = Some(Keeper::start(users)?);
         }
-        Ok(self.keeper.as_ref().map(|keeper| keeper.pid))
+        Ok(Joins { keeper: self.keeper.as_ref().map(|keeper| keeper.pid), users })
     }
 
     /// A child of the supervisor has ended; says whether it was the keeper.
@@ -47,6 +66,36 @@ impl Shared {
             self.keeper = None;
         }
         ours
+    }
+}
+
+/// What a container shares the limits of.
+#[derive(Debug, Clone)]
+pub(super) struct OfTask {
+    pub(super) group: GroupPath,
+    /// Where the task's own disk is, if it has one.
+    pub(super) disk: PathBuf,
+}
+
+impl OfTask {
+    /// Which of its limits the task has met, one of whose containers is `group`.
+    pub(super) fn limit_met(&self, hierarchy: &Hierarchy, group: &GroupPath) -> Option<String> {
+        if self.disk.is_dir() && disk::is_full(&self.disk) {
+            return Some("DiskFullError: the task has written as much as its storage holds".to_owned());
+        }
+        let refused = |group| cgroup::forks_refused(hierarchy, group) > 0;
+        (refused(group) || refused(&self.group))
+            .then(|| "PidsLimitError: the task had as many processes as it may have".to_owned())
+    }
+}
+
+/// Takes other tasks' disks out of this mount namespace: here they would outlast their tasks.
+fn let_go_of_disks(dir: &TaskDir) {
+    let Some(tasks) = dir.path().parent() else { return };
+    let others =
+        layout::folders(tasks).unwrap_or_default().into_iter().map(|task| dir.sibling(&task).own_disk());
+    for disk in others.filter(|disk| *disk != dir.own_disk()) {
+        let _ = disk::unmount(&disk);
     }
 }
 

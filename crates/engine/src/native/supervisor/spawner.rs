@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{server, sys};
 use crate::native::cgroup::{self, GroupPath, Hierarchy};
+use crate::native::ids::Ids;
 use crate::native::layout::TaskDir;
 
 /// What the engine sends, with one end of a stream socket: the new supervisor's first client.
@@ -20,6 +21,9 @@ pub(crate) struct Spawn {
     pub(crate) dir: TaskDir,
     /// The task's group.
     pub(crate) group: GroupPath,
+    /// What the task has of the host's ids, where it has a user namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) ids: Option<Ids>,
 }
 
 /// Longest message, in bytes.

@@ -36,6 +36,43 @@ pub(crate) fn fork_into(kinds: CloneFlags) -> io::Result<Fork> {
     }
 }
 
+/// For a child that is only there to be looked at: ends once nobody holds the other end of its pipe. Nothing but
+/// system calls.
+pub(crate) fn stay_until_closed(wait: &OwnedFd, hold: &OwnedFd) -> ! {
+    let mut byte = 0_u8;
+    // SAFETY: both are open here, this process's own copies; the byte is ours.
+    unsafe {
+        libc::close(hold.as_raw_fd());
+        while libc::read(wait.as_raw_fd(), (&raw mut byte).cast(), 1) < 0
+            && std::io::Error::last_os_error().raw_os_error() == Some(libc::EINTR)
+        {}
+    }
+    exit_now(0)
+}
+
+/// Reaps a child that is about to end.
+pub(crate) fn wait_for(pid: i32) {
+    // SAFETY: no status is asked for.
+    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0
+        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
+    {}
+}
+
+/// Becomes another user and group altogether, of this process's user namespace. For a process with one thread.
+pub(crate) fn set_ids(uid: u32, gid: u32) -> io::Result<()> {
+    // SAFETY: touch no memory.
+    let done = unsafe {
+        libc::syscall(libc::SYS_setresgid, gid, gid, gid) == 0
+            && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0
+    };
+    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// [`fork`] of a child in new namespaces of some kinds that is this process's sibling: their parent reaps it.
+pub(crate) fn fork_sibling(kinds: CloneFlags) -> io::Result<Fork> {
+    fork_into(kinds | CloneFlags::CLONE_PARENT)
+}
+
 /// [`fork`] of a child that ends when this process does: what it makes, nobody would look after.
 pub(crate) fn fork_bound() -> io::Result<Fork> {
     let parent = std::process::id().cast_signed();
@@ -172,20 +209,39 @@ pub(crate) fn set_seccomp(program: &[u8]) -> io::Result<()> {
     }
 }
 
+/// As the kernel reads and writes capabilities.
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: i32,
+}
+
+/// Of 32 capabilities.
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Half {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+const VERSION_3: u32 = 0x2008_0522;
+
+/// Puts to use every capability that this process may have: a change of its user took them out of use.
+pub(crate) fn use_capabilities() -> io::Result<()> {
+    let (header, mut halves) = (Header { version: VERSION_3, pid: 0 }, [Half::default(); 2]);
+    // SAFETY: both are laid out as the kernel reads and writes them, and outlive the calls.
+    let done = unsafe {
+        libc::syscall(libc::SYS_capget, &header, halves.as_mut_ptr()) == 0 && {
+            halves.iter_mut().for_each(|half| half.effective = half.permitted);
+            libc::syscall(libc::SYS_capset, &header, halves.as_ptr()) == 0
+        }
+    };
+    if done { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// Gives up every capability but `keep` (bits), for good.
 pub(crate) fn keep_capabilities(keep: u64) -> io::Result<()> {
-    #[repr(C)]
-    struct Header {
-        version: u32,
-        pid: i32,
-    }
-    #[repr(C)]
-    struct Half {
-        effective: u32,
-        permitted: u32,
-        inheritable: u32,
-    }
-    const VERSION_3: u32 = 0x2008_0522;
     for number in (0..64).filter(|n| keep >> n & 1 == 0) {
         // SAFETY: touches no memory. Fails only for numbers that the kernel does not know.
         unsafe { libc::prctl(libc::PR_CAPBSET_DROP, number, 0, 0, 0) };
@@ -204,7 +260,7 @@ pub(crate) fn keep_capabilities(keep: u64) -> io::Result<()> {
 }
 
 /// Gives a pipe to a user, who can then open it by name too, as /dev/stdout. What belongs to the host, as
-/// its /dev/null does, stays as it is.
+/// its /dev/null does, stays as it is. `uid` is of the host.
 pub(crate) fn give(stream: BorrowedFd<'_>, uid: u32) -> io::Result<()> {
     use nix::sys::stat::{SFlag, fstat};
     if uid == 0 || SFlag::from_bits_truncate(fstat(stream)?.st_mode) & SFlag::S_IFMT != SFlag::S_IFIFO {

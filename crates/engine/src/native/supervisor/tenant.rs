@@ -8,7 +8,7 @@ use libcontainer::oci_spec::runtime::Spec;
 use libcontainer::syscall::syscall::SyscallType;
 
 use super::executor::{Confined, Program};
-use super::{runner, sys};
+use super::{joined, runner, sys};
 use crate::native::cgroup::{self, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::plan::Plan;
@@ -20,6 +20,8 @@ pub(super) struct Tenant<'a> {
     pub(super) dir: &'a ContainerDir,
     pub(super) hierarchy: &'a Hierarchy,
     pub(super) runtime_id: &'a str,
+    /// The container's first process.
+    pub(super) pid: i32,
     /// Tells files of this exec from those of others.
     pub(super) number: u64,
     pub(super) command: Vec<String>,
@@ -47,10 +49,14 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         spec.process().clone().ok_or_else(|| io::Error::other("the container has no process"))?;
     process.set_args(Some(tenant.command.clone()));
     process.set_terminal(Some(false));
-    sys::give(tenant.output.as_fd(), process.user().uid())?;
     let plan: Plan = layout::read_json(&tenant.dir.plan())?
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
+    let uid = process.user().uid();
+    sys::give(tenant.output.as_fd(), plan.ids.map_or(Ok(uid), |ids| ids.host(uid))?)?;
     let confine = Confined::read(plan.confine.as_ref())?;
+    if plan.ids.is_some() {
+        return joined::run(tenant, spec, process, &plan, confine);
+    }
     let path = tenant.dir.libcontainer().join(format!("exec-{}.json", tenant.number));
     layout::write_json(&path, &process, Durable::No)?;
     runner::own_mounts()?;

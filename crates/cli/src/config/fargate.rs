@@ -1,0 +1,49 @@
+//! `[fargate]`: tasks of launch type FARGATE on this host.
+
+use engine::Isolation;
+use engine::native::IdPool;
+use serde::Deserialize;
+
+use super::Error;
+
+/// Tasks of launch type FARGATE on this host.
+#[derive(Debug, Clone, Deserialize, PartialEq)]
+#[serde(default)]
+pub struct Fargate {
+    /// Whether this host is given to Fargate, beside its other tasks. Default: with `up` it is, with `agent` not.
+    pub serve: Option<bool>,
+    /// The wall around each: `namespaces`, or `none`. Default `namespaces`.
+    pub isolation: String,
+    /// The first user and group id of this host that is for such tasks, each of which has 65,536 of its own. Default
+    /// 1879048192.
+    pub first_id: u32,
+    /// How many such tasks can have ids at a time. Default 4096.
+    pub tasks: u32,
+}
+
+impl Default for Fargate {
+    fn default() -> Fargate {
+        let IdPool { first, tasks } = IdPool::default();
+        Fargate { serve: None, isolation: Isolation::Namespaces.name().to_owned(), first_id: first, tasks }
+    }
+}
+
+impl Fargate {
+    /// The wall.
+    ///
+    /// # Errors
+    /// Where there is none of that name.
+    pub fn isolation(&self) -> Result<Isolation, Error> {
+        self.isolation.parse().map_err(|message| Error::Value { key: "fargate.isolation", message })
+    }
+
+    /// The ids.
+    pub fn ids(&self) -> IdPool {
+        IdPool { first: self.first_id, tasks: self.tasks }
+    }
+
+    pub(super) fn check(&self) -> Result<(), Error> {
+        self.isolation()?;
+        self.ids().check().map_err(|message| Error::Value { key: "fargate.first_id", message })
+    }
+}
