@@ -9,18 +9,7 @@ if [ "$(id -u)" -ne 0 ]; then sudo="sudo"; fi
 cache=${ROADSTEAD_BENCH_DIR:-$HOME/.cache/roadstead/bench}
 mkdir -p "$cache"
 
-packages=(docker.io containerd runc tini libdevmapper1.02.1)
-if [ ! -e "$cache/debian/ready" ]; then
-    echo "== fetching the peers: ${packages[*]}"
-    rm -rf "$cache/debian" "$cache/debs"
-    mkdir -p "$cache/debian" "$cache/debs"
-    for package in "${packages[@]}"; do
-        (cd "$cache/debs" && apt-get download -qq "$package" 2>/dev/null) || echo "   $package cannot be fetched"
-    done
-    for package in "$cache"/debs/*.deb; do dpkg-deb -x "$package" "$cache/debian"; done
-    rm -rf "$cache/debs"
-    touch "$cache/debian/ready"
-fi
+tools/debian-docker.sh "$cache"
 if [ ! -e "$cache/venv/ready" ]; then
     echo "== fetching the peers: moto, MiniStack"
     rm -rf "$cache/venv"

@@ -38,6 +38,8 @@ if [ "${2:-}" = test ]; then
         "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement tools/clients.txt --constraint tools/requirements.txt
         touch "$clients"
     fi
+    # The daemon under the engine `docker`, where none is installed; `make bench` measures the same one.
+    command -v dockerd > /dev/null || tools/debian-docker.sh "${ROADSTEAD_BENCH_DIR:-$(dirname "$venv")/bench}" || true
     # Next to the environment. Other distributions have other kernels; the test says what that means.
     tools/vm/kernel.sh "$(dirname "$venv")/vm" || [ $? -eq 3 ]
 fi

@@ -28,17 +28,7 @@ command -v nginx > /dev/null || missing+=(nginx-light)
 docker=()
 if ! command -v dockerd > /dev/null; then
     cache=${ROADSTEAD_BENCH_DIR:-$HOME/.cache/roadstead/bench}
-    if [ ! -e "$cache/debian/ready" ]; then
-        echo "== fetching Docker"
-        rm -rf "$cache/debian" "$cache/debs"
-        mkdir -p "$cache/debian" "$cache/debs"
-        for package in docker.io containerd runc tini libdevmapper1.02.1; do
-            (cd "$cache/debs" && apt-get download -qq "$package")
-        done
-        for package in "$cache"/debs/*.deb; do dpkg-deb -x "$package" "$cache/debian"; done
-        rm -rf "$cache/debs"
-        touch "$cache/debian/ready"
-    fi
+    tools/debian-docker.sh "$cache"
     docker=(--docker "$cache/debian")
 fi
 

@@ -26,6 +26,10 @@ pub enum Error {
     Value { key: &'static str, message: String },
 }
 
+/// The engines that there are to choose from.
+pub const NATIVE: &str = "native";
+pub const DOCKER: &str = "docker";
+
 /// Everything that a user may set.
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default)]
@@ -126,6 +130,10 @@ impl Default for StoppedTasksKept {
 #[derive(Debug, Clone, Deserialize, PartialEq)]
 #[serde(default)]
 pub struct Agent {
+    /// What runs containers on this host: `native`, or `docker`. Default `native`.
+    pub engine: String,
+    /// Where the Docker daemon of the engine `docker` listens. Default `/var/run/docker.sock`.
+    pub docker_socket: PathBuf,
     /// MiB of this host that tasks cannot have. Default 0.
     pub reserved_memory: u64,
     /// TCP ports of this host that tasks cannot have. Default `[22, 4566]`.
@@ -216,6 +224,8 @@ impl Default for Server {
 impl Default for Agent {
     fn default() -> Agent {
         Agent {
+            engine: NATIVE.to_owned(),
+            docker_socket: PathBuf::from(engine::docker::SOCKET),
             reserved_memory: 0,
             reserved_ports: vec![22, 4566],
             reserved_ports_udp: Vec::new(),
@@ -382,6 +392,12 @@ impl Config {
 
     fn check_agent(&self) -> Result<(), Error> {
         let refuse = |key, message: &str| Err(Error::Value { key, message: message.to_owned() });
+        if ![NATIVE, DOCKER].contains(&self.agent.engine.as_str()) {
+            return refuse("agent.engine", "one of native, docker");
+        }
+        if !self.agent.docker_socket.is_absolute() {
+            return refuse("agent.docker_socket", "the path of a socket, from /");
+        }
         if !self.agent.capacity_provider.is_empty() && !word(&self.agent.capacity_provider) {
             return refuse(
                 "agent.capacity_provider",

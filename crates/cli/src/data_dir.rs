@@ -65,7 +65,7 @@ impl DataDir {
                 Err(_) => fs::metadata(&path).is_ok_and(|file| file.len() > 0),
             }
         };
-        ["logs/catalog.log", "agent/ledger.db", "engine/tasks"]
+        ["logs/catalog.log", "agent/ledger.db", "engine/tasks", "engine/docker"]
             .into_iter()
             .filter(|name| holds(name))
             .collect()

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 
 mod cgroups;
+mod docker;
 mod host;
 mod kept;
 mod kernel;
@@ -23,6 +24,8 @@ pub struct Args {
     pub listen: SocketAddr,
     /// What logs may take.
     pub logs: crate::config::Logs,
+    /// The socket of the Docker daemon that is to run tasks; none where none is.
+    pub docker: Option<PathBuf>,
 }
 
 /// Looks at everything. Blocks for some ten milliseconds (it runs `nft` twice).
@@ -38,6 +41,7 @@ pub fn run(args: &Args) -> Report {
     checks.extend(host::disk(&args.data_dir));
     checks.extend(walls::run());
     checks.extend(kept::run(args));
+    checks.extend(args.docker.as_deref().map(docker::run).unwrap_or_default());
     Report { checks }
 }
 

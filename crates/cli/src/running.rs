@@ -1,13 +1,16 @@
 //! The parts at work: wires store, runtime, services, front door, agent link, engine and agent together,
 //! runs them until a signal, and takes them down in order. Tasks go on without it.
 
+mod host;
 mod secure;
 
+pub use host::purge as purge_host;
+
 use crate::output::say;
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context, anyhow};
-use engine::{PullBehavior, native::Native};
+use engine::PullBehavior;
 use server::{
     agent_link::AgentLink,
     front_door::{self, FrontDoor},
@@ -33,7 +36,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     advice::Advise,
-    commands::{image, up::Parts},
+    commands::up::Parts,
     config::{self, Config},
     data_dir::{Credentials, DataDir},
     output, services, takeover,
@@ -317,14 +320,14 @@ fn key_ring(config: &Config, dir: &DataDir, credentials: &Credentials, control: 
     ring
 }
 
-/// The agent of this host, on the native engine, for the control plane at that URL, for which these may vouch.
+/// The agent of this host, for the control plane at that URL, for which these may vouch.
 pub async fn start_agent(
     config: &Config,
     dir: &DataDir,
     (endpoint, trust): (&str, Arc<agent::trust::Trust>),
     keys: KeyPair,
 ) -> anyhow::Result<agent::Config> {
-    let engine = open_engine(config, dir).await?;
+    let engine = host::open(config, dir).await?;
     let mut resources = agent::Resources::detect(config.agent.reserved_memory);
     resources.reserved_ports_tcp = config.agent.reserved_ports.clone();
     resources.reserved_ports_udp = config.agent.reserved_ports_udp.clone();
@@ -340,7 +343,7 @@ pub async fn start_agent(
             token: None,
         },
         data_dir: dir.agent(),
-        engine: Arc::new(engine),
+        engine,
         availability_zone: config.agent.availability_zone.clone(),
         attributes: config.agent.attributes.clone(),
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
@@ -355,55 +358,6 @@ pub async fn start_agent(
         },
         begins_anew: config.begin_anew,
         on_registered: None,
-    })
-}
-
-async fn open_engine(config: &Config, dir: &DataDir) -> anyhow::Result<Native> {
-    let images = image::open(config)?;
-    let mut network = network::Config::new(dir.id().parse()?, dir.path().join("network"));
-    network.subnet = config.network.subnet.as_deref().map(str::parse).transpose()?;
-    network.dynamic_ports = config.network.dynamic_ports.map(|(first, last)| first..=last);
-    let config = engine::native::Config {
-        data_dir: dir.path().to_owned(),
-        run_dir: network.run_root.join(dir.id()),
-        instance_id8: dir.id().to_owned(),
-        supervisor: PathBuf::from("/proc/self/exe").read_link()?,
-        supervisor_args: vec!["supervise".into()],
-        images,
-        pull: ::image::PullOptions {
-            insecure_registries: config.images.insecure_registries.clone(),
-            ..Default::default()
-        },
-        image_policy: ::image::gc::Policy {
-            min_age: Duration::from_secs(config.images.minimum_age_minutes * 60),
-            high_percent: config.images.high_water_percent,
-            ..Default::default()
-        },
-        network: Some(network),
-        ids: config.fargate.ids(),
-    };
-    Ok(Native::open(config).await?)
-}
-
-/// Stops every task of a data directory and removes all that was made on this host for it.
-pub fn purge_host(config: &Config, dir: &DataDir) -> anyhow::Result<()> {
-    let run_root = network::Config::new(dir.id().parse()?, dir.path().join("network")).run_root;
-    // Where no agent ever was there is nothing; an engine would have to be made to be removed, for which a full
-    // disk has no room.
-    if !dir.path().join("engine").exists() && !run_root.join(dir.id()).exists() {
-        return Ok(());
-    }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let engine = open_engine(config, dir).await?;
-        let Err(error) = engine.purge().await else { return Ok(()) };
-        let runs = engine.audit().iter().filter(|line| line.starts_with("process ")).count();
-        let what = match runs {
-            0 => "every task is stopped, but not all that was made for them can be removed".to_owned(),
-            runs => format!("{runs} processes of its tasks do not end"),
-        };
-        Err(anyhow!("{}: {what}: {}", dir.path().display(), error.message))
-            .advise("`roadstead down` again, once what is said there is mended")
     })
 }
 

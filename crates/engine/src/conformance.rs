@@ -28,7 +28,7 @@ struct Setting {
     isolation: Isolation,
 }
 
-/// Runs the whole suite; each part leaves the engine as it found it.
+/// Runs the whole suite. Each part leaves the engine as it found it, but for the last, after which it is of no use.
 ///
 /// # Panics
 /// Where the engine does not conform.
@@ -61,6 +61,7 @@ pub async fn run_within(engine: &dyn Engine, given: &Given, isolation: Isolation
     } else {
         network::what_cannot_be_carried_is_refused(engine, given).await;
     }
+    rules::a_purge_leaves_nothing(engine, given).await;
 }
 
 fn spec(given: &Setting, command: &[&str]) -> ContainerSpec {

@@ -74,6 +74,17 @@ impl Error {
     }
 }
 
+/// An error with all that it stands on, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
+
 /// Takes out the numbers behind the kernel's words, ` (os error 2)`: they tell a user nothing more.
 fn without_numbers(text: &str) -> String {
     let mut parts = text.split(" (os error ");

@@ -5,9 +5,11 @@
 
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
+pub mod docker;
 pub mod error;
 pub mod fake;
 pub mod native;
+mod net;
 pub mod spec;
 pub mod state;
 
@@ -118,4 +120,15 @@ pub trait Engine: Send + Sync + 'static {
 
     /// Frees images by the engine's policy; returns what went, for the log.
     async fn collect_images(&self) -> Result<Vec<String>, Error>;
+
+    /// Everything of this instance that exists on this host, one a line, sorted: what [`Engine::purge`] takes away.
+    /// What cannot be looked at is not in it.
+    async fn audit(&self) -> Vec<String>;
+
+    /// Stops every task and removes everything that this instance made. The engine is of no use afterwards; images
+    /// that others may use stay.
+    ///
+    /// # Errors
+    /// When something cannot be removed; the rest is.
+    async fn purge(&self) -> Result<(), Error>;
 }

@@ -8,16 +8,16 @@
 
 mod adopt;
 mod apparmor;
-mod bundle;
-mod cgroup;
+pub(crate) mod bundle;
+pub(crate) mod cgroup;
 mod create;
 mod disk;
 mod engine;
 mod ids;
 mod known;
-mod layout;
+pub(crate) mod layout;
 mod link;
-mod plan;
+pub(crate) mod plan;
 mod proto;
 mod pull;
 mod purge;
@@ -27,8 +27,8 @@ mod spawner;
 mod spool;
 mod strays;
 pub mod supervisor;
-mod task;
-mod tree;
+pub(crate) mod task;
+pub(crate) mod tree;
 mod userns;
 mod wall;
 mod written;
@@ -38,13 +38,13 @@ pub use ids::IdPool;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use tokio::sync::broadcast;
 
-use crate::error::{Error, Kind};
+use crate::error::{Error, Kind, chain};
 use crate::spec::{Isolation, TaskId};
 use crate::state::Event;
 use apparmor::AppArmor;
@@ -229,8 +229,13 @@ impl Inner {
     }
 }
 
+/// Whether tasks of this engine are in a data directory.
+pub fn has_tasks(data_dir: &Path) -> bool {
+    layout::folders(&data_dir.join("engine/tasks")).is_ok_and(|tasks| !tasks.is_empty())
+}
+
 /// Tries it, and says in the log what is in the way.
-fn can_carry_interfaces() -> bool {
+pub(crate) fn can_carry_interfaces() -> bool {
     match network::can_carry_interfaces() {
         Ok(()) => true,
         Err(error) => {
@@ -245,15 +250,4 @@ fn can_carry_interfaces() -> bool {
 
 fn resource(error: io::Error) -> Error {
     Error::temporary(Kind::Resource, error)
-}
-
-/// An error with all that it stands on, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

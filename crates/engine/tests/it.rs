@@ -7,6 +7,8 @@ mod aside;
 mod bench;
 #[path = "it/crash.rs"]
 mod crash;
+#[path = "it/docker.rs"]
+mod docker;
 #[path = "it/host.rs"]
 mod host;
 #[path = "it/native.rs"]

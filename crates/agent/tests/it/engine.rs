@@ -311,4 +311,12 @@ impl Engine for FakeEngine {
     async fn collect_images(&self) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }
+
+    async fn audit(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    async fn purge(&self) -> Result<(), Error> {
+        Ok(())
+    }
 }

@@ -1,7 +1,7 @@
 //! `roadstead doctor`: see [`crate::doctor`].
 
 use crate::output::say;
-use crate::{commands::up::Settings, doctor};
+use crate::{commands::up::Settings, config, doctor};
 
 /// Arguments of `roadstead doctor`.
 #[derive(clap::Args)]
@@ -17,7 +17,9 @@ pub struct Args {
 pub fn run(args: Args) -> anyhow::Result<()> {
     let json = args.json;
     let config = args.settings.config()?;
-    let args = doctor::Args { data_dir: config.data_dir, listen: config.server.listen, logs: config.logs };
+    let docker = (config.agent.engine == config::DOCKER).then_some(config.agent.docker_socket);
+    let args =
+        doctor::Args { data_dir: config.data_dir, listen: config.server.listen, logs: config.logs, docker };
     let report = doctor::run(&args);
     if json {
         say!("{}", report.to_json());

@@ -1,5 +1,7 @@
 //! `roadstead image`: images on this host. Works beside a running agent.
 
+mod docker;
+
 use crate::output::say;
 use std::path::PathBuf;
 
@@ -7,7 +9,12 @@ use anyhow::Context;
 use clap::Subcommand;
 use image::{Auth, LoadOptions, PullOptions, Reference, RootfsOptions, Store};
 
-use crate::{advice::Advise, commands::up::Settings, config::Config, progress::Shown};
+use crate::{
+    advice::Advise,
+    commands::up::Settings,
+    config::{self, Config},
+    progress::Shown,
+};
 
 /// Arguments of `roadstead image`.
 #[derive(clap::Args)]
@@ -54,6 +61,9 @@ enum Command {
 /// Runs one image command.
 pub fn run(args: Args) -> anyhow::Result<()> {
     let config = args.settings.config()?;
+    if config.agent.engine == config::DOCKER {
+        return docker::run(&config, args.command);
+    }
     let store = open(&config)?;
     match args.command {
         Command::Load { file, name, cmd, environment } => {
@@ -93,23 +103,28 @@ pub fn open(config: &Config) -> anyhow::Result<Store> {
 }
 
 fn rootfs(cmd: &str, env: Vec<String>) -> anyhow::Result<RootfsOptions> {
-    let cmd = match cmd.starts_with('[') {
+    Ok(RootfsOptions { config: image::Config { cmd: words(cmd)?, env, ..Default::default() } })
+}
+
+/// What `--cmd` says: a JSON list of words, a word, or a line for a shell.
+fn words(cmd: &str) -> anyhow::Result<Vec<String>> {
+    Ok(match cmd.starts_with('[') {
         true => serde_json::from_str(cmd)
             .context("--cmd is not a JSON list of words")
             .advise("--cmd '[\"/bin/server\", \"--port\", \"80\"]'")?,
         false if cmd.contains(char::is_whitespace) => ["/bin/sh", "-c", cmd].map(str::to_owned).to_vec(),
         false => vec![cmd.to_owned()],
-    };
-    Ok(RootfsOptions { config: image::Config { cmd, env, ..Default::default() } })
+    })
+}
+
+fn password() -> anyhow::Result<String> {
+    std::env::var("ROADSTEAD_REGISTRY_PASSWORD")
+        .context("the password is read from ROADSTEAD_REGISTRY_PASSWORD")
+        .advise("`ROADSTEAD_REGISTRY_PASSWORD=… roadstead image pull --username NAME IMAGE`")
 }
 
 fn pull(config: &Config, store: &Store, image: &str, username: Option<String>) -> anyhow::Result<()> {
     let reference = reference(image)?;
-    let password = || {
-        std::env::var("ROADSTEAD_REGISTRY_PASSWORD")
-            .context("the password is read from ROADSTEAD_REGISTRY_PASSWORD")
-            .advise("`ROADSTEAD_REGISTRY_PASSWORD=… roadstead image pull --username NAME IMAGE`")
-    };
     let auth = match username {
         Some(username) => Auth::Basic { username, password: password()? },
         None => Auth::Anonymous,
@@ -130,13 +145,21 @@ fn pull(config: &Config, store: &Store, image: &str, username: Option<String>) -
 }
 
 fn list(store: &Store) -> anyhow::Result<()> {
-    say!("{:<50} {:<22} {:>12}", "NAME", "DIGEST", "BYTES");
+    heading();
     for image in store.list()? {
         let digest = image.digest.to_string();
-        let short = digest.get(..19).unwrap_or(&digest);
         for name in image.names.iter().filter(|name| !name.contains('@')) {
-            say!("{name:<50} {short:<22} {:>12}", image.size());
+            line(name, &digest, image.size());
         }
     }
     Ok(())
+}
+
+fn heading() {
+    say!("{:<50} {:<22} {:>12}", "NAME", "DIGEST", "BYTES");
+}
+
+fn line(name: &str, digest: &str, bytes: u64) {
+    let short = digest.get(..19).unwrap_or(digest);
+    say!("{name:<50} {short:<22} {bytes:>12}");
 }

@@ -43,6 +43,9 @@ pub struct Settings {
     /// Region
     #[arg(long, value_name = "NAME")]
     region: Option<String>,
+    /// What runs containers on this host: native, or docker
+    #[arg(long, value_name = "NAME")]
+    engine: Option<String>,
 }
 
 /// Arguments of `roadstead up` and `roadstead server`.
@@ -82,6 +85,7 @@ impl Settings {
         config.server.listen = self.listen.unwrap_or(config.server.listen);
         config.server.account = self.account.clone().unwrap_or(config.server.account);
         config.server.region = self.region.clone().unwrap_or(config.server.region);
+        config.agent.engine = self.engine.clone().unwrap_or(config.agent.engine);
         config.check()?;
         Ok(config)
     }

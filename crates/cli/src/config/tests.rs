@@ -44,6 +44,9 @@ fn bad_configurations_are_refused_in_these_words() {
             "[agent]\nimage_pull_behavior = \"no\"",
             "agent.image_pull_behavior: one of default, always, prefer-cached",
         ),
+        ("[agent]\naddress = \"127.0.0.1\"", "agent.address: an address at which other hosts reach this one"),
+        ("[agent]\nengine = \"podman\"", "agent.engine: one of native, docker"),
+        ("[agent]\ndocker_socket = \"x\"", "agent.docker_socket: the path of a socket, from /"),
         (
             "[agent]\navailability_zone = \"a b\"",
             "agent.availability_zone: at most 128 letters, digits, hyphens, underscores and dots",

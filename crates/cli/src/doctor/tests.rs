@@ -138,8 +138,12 @@ fn reports_are_read_by_people_and_programs() {
 #[test]
 fn this_host_is_looked_at_whole() {
     let missing = std::env::temp_dir().join("no-such-directory/of-roadstead");
-    let report =
-        run(&Args { data_dir: missing, listen: ([127, 0, 0, 1], 0).into(), logs: Default::default() });
+    let report = run(&Args {
+        data_dir: missing,
+        listen: ([127, 0, 0, 1], 0).into(),
+        logs: Default::default(),
+        docker: None,
+    });
     let names: Vec<&str> = report.checks.iter().map(|check| check.name).collect();
     let expected = [
         "root",

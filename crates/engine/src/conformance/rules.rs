@@ -66,3 +66,11 @@ pub(super) async fn a_list_shows_everything(engine: &dyn Engine, given: &Setting
     remove(engine, &bare).await;
     assert_eq!(engine.list().await.expect("listed").len(), before);
 }
+
+pub(super) async fn a_purge_leaves_nothing(engine: &dyn Engine, given: &Setting) {
+    let runs = started(engine, given, &["sleep", "1000"]).await;
+    let audit = engine.audit().await;
+    assert!(audit.iter().any(|line| line.contains(&runs.task)), "what is there is shown: {audit:?}");
+    engine.purge().await.expect("everything is removed");
+    assert_eq!(engine.audit().await, Vec::<String>::new());
+}

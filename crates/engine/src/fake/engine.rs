@@ -225,6 +225,15 @@ impl Engine for Fake {
     async fn collect_images(&self) -> Result<Vec<String>, Error> {
         Ok(Vec::new())
     }
+
+    async fn audit(&self) -> Vec<String> {
+        self.inner.host.lock().tasks.keys().map(|task| format!("task {task}")).collect()
+    }
+
+    async fn purge(&self) -> Result<(), Error> {
+        self.called("purge".to_owned()).tasks.clear();
+        Ok(())
+    }
 }
 
 impl Fake {

@@ -25,8 +25,9 @@ use super::proto::Io;
 use crate::spec::{ContainerSpec, IpcMode, NetworkMode, PidMode, TaskSpec};
 
 pub(crate) use capabilities::bits as capability_bits;
-pub(crate) use links::{Source as LinkSource, variables as link_variables};
+pub(crate) use links::{Source as LinkSource, shown_by, variables as link_variables};
 pub(crate) use mounts::SHM_BYTES;
+pub(crate) use security::parse as parse_security;
 pub(crate) use signals::parse as parse_signal;
 
 /// What the host gave a container before its plan is made.

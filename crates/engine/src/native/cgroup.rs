@@ -46,6 +46,17 @@ impl GroupPath {
         GroupPath(self.0.join(if clash { format!("{name}.") } else { name.to_owned() }))
     }
 
+    /// Where a process is: the group that has its memory, or all of it.
+    pub(crate) fn of_process(pid: i32) -> io::Result<GroupPath> {
+        let text = fs::read_to_string(format!("/proc/{pid}/cgroup"))?;
+        let fields = text.lines().filter_map(|line| line.split_once(':')?.1.split_once(':'));
+        let with_memory = |(controllers, _): &(&str, &str)| controllers.split(',').any(|c| c == "memory");
+        let mut fields: Vec<_> = fields.collect();
+        fields.sort_by_key(|field| (!with_memory(field), !field.0.is_empty()));
+        let path = fields.first().map(|(_, path)| path.trim_start_matches('/'));
+        Ok(GroupPath(PathBuf::from(path.unwrap_or_default())))
+    }
+
     /// As libcontainer wants it.
     pub(crate) fn absolute(&self) -> PathBuf {
         Path::new("/").join(&self.0)
@@ -262,6 +273,15 @@ pub(crate) fn remove(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()>
         busy = kill_each(hierarchy, group);
         pause = (pause * 2).min(Duration::from_millis(20));
     }
+}
+
+/// [`remove`], also where only another runtime than ours makes groups: it has one in each hierarchy.
+pub(crate) fn remove_from_all(hierarchy: &Hierarchy, group: &GroupPath) -> io::Result<()> {
+    let mut removed = remove(hierarchy, group);
+    for root in hierarchy.roots() {
+        removed = removed.and(remove_tree(&root.join(group.relative())));
+    }
+    removed
 }
 
 fn remove_tree(dir: &Path) -> io::Result<()> {

@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
@@ -19,8 +19,9 @@ use super::supervisor::sys;
 use super::task::Task;
 use super::{Inner, chain, pull, rootfs, wall};
 use crate::error::{Error, Kind};
-use crate::spec::{ContainerSpec, NetworkMode, Protocol, TaskSpec, Volume};
-use crate::state::{Binding, ContainerState, Created, Phase};
+use crate::net;
+use crate::spec::{ContainerSpec, NetworkMode, TaskSpec, Volume};
+use crate::state::{ContainerState, Created, Phase};
 
 fn io_error(error: io::Error) -> Error {
     Error::temporary(Kind::Create, format!("the container's files cannot be made: {error}"))
@@ -114,7 +115,7 @@ fn write_files(
     let created = Created {
         runtime_id: making.runtime_id.clone(),
         created_at_ms: sys::now_ms(),
-        bindings: making.attachment.as_ref().map(|a| bindings(&a.bindings)).unwrap_or_default(),
+        bindings: making.attachment.as_ref().map(|a| net::bindings(&a.bindings)).unwrap_or_default(),
         ipv4,
         image_health_check: health_check(&making.image.config),
     };
@@ -172,34 +173,13 @@ fn attach(
             _ => Err(Error::fatal(Kind::Network, "this engine was opened for host networking only")),
         };
     };
-    let wanted = network::AttachSpec {
-        id: attachment_id(task, name)?,
-        mode: match spec.network {
-            NetworkMode::Bridge => network::Mode::Bridge,
-            NetworkMode::Host => network::Mode::Host,
-            NetworkMode::None | NetworkMode::Task => network::Mode::None,
-        },
-        ports: spec
-            .port_mappings
-            .iter()
-            .map(|port| network::PortMapping {
-                container_port: port.container_port,
-                host_port: port.host_port,
-                protocol: match port.protocol {
-                    Protocol::Tcp => network::Protocol::Tcp,
-                    Protocol::Udp => network::Protocol::Udp,
-                },
-                more: port.more,
-            })
-            .collect(),
-        sysctls: bundle::network_sysctls(spec),
-    };
+    let wanted = net::attach_spec(attachment_id(task, name)?, spec);
     let attached = match host.attach(&wanted) {
         // A try that was cut short asked for something else.
         Err(network::Error::Exists(id)) => host.detach(&id).and_then(|()| host.attach(&wanted)),
         other => other,
     };
-    attached.map(Some).map_err(|e| network_error(&e))
+    attached.map(Some).map_err(|e| net::error(&e))
 }
 
 /// The namespace of the task's interface, with what of the network's parameters this container asks for: they are the
@@ -211,56 +191,9 @@ fn join_task(inner: &Inner, task: &Task, spec: &ContainerSpec) -> Result<PathBuf
     let interface = host.interface(&id).ok_or_else(none)?;
     let parameters = bundle::network_sysctls(spec);
     if !parameters.is_empty() {
-        host.set_parameters(&id, &parameters).map_err(|e| network_error(&e))?;
+        host.set_parameters(&id, &parameters).map_err(|e| net::error(&e))?;
     }
     Ok(interface.netns_path)
-}
-
-/// A port that is taken is told at the start, as Docker tells it.
-fn network_error(error: &network::Error) -> Error {
-    use network::Error as E;
-    match error {
-        E::PortAllocated { .. } | E::PortInUse { .. } | E::NoFreePort => {
-            Error::fatal(Kind::Start, format!("driver failed programming external connectivity: {error}"))
-        }
-        E::Invalid(_) => Error::fatal(Kind::Create, error),
-        // A system control whose value the kernel does not take.
-        E::Io { path, source, .. }
-            if path.starts_with("/proc/sys/net")
-                && matches!(source.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) =>
-        {
-            Error::fatal(Kind::Start, chain(error))
-        }
-        other => Error::temporary(Kind::Network, chain(other)),
-    }
-}
-
-fn bindings(given: &[network::Binding]) -> Vec<Binding> {
-    given
-        .iter()
-        .map(|b| Binding {
-            bind_ip: b.bind_ip.to_string(),
-            container_port: b.container_port,
-            host_port: b.host_port,
-            protocol: match b.protocol {
-                network::Protocol::Tcp => Protocol::Tcp,
-                network::Protocol::Udp => Protocol::Udp,
-            },
-        })
-        .collect()
-}
-
-/// A binding as the network gave it.
-pub(super) fn given(binding: &Binding) -> Option<network::Binding> {
-    Some(network::Binding {
-        bind_ip: binding.bind_ip.parse().ok()?,
-        container_port: binding.container_port,
-        host_port: binding.host_port,
-        protocol: match binding.protocol {
-            Protocol::Tcp => network::Protocol::Tcp,
-            Protocol::Udp => network::Protocol::Udp,
-        },
-    })
 }
 
 fn health_check(config: &image::Config) -> Option<Vec<String>> {
@@ -275,28 +208,7 @@ fn write_etc(
     hostname: &str,
     ipv4: Option<Ipv4Addr>,
 ) -> Result<(), Error> {
-    let host_file = |path: &str| fs::read_to_string(path).unwrap_or_default();
-    let own_network = spec.network != NetworkMode::Host;
-    let resolv = host_file("/etc/resolv.conf");
-    let of_task = making.task.network.as_ref().filter(|_| spec.network == NetworkMode::Task);
-    let servers = of_task.map_or(&spec.dns_servers, |network| &network.dns_servers);
-    let domains = of_task.map_or(&spec.dns_search_domains, |network| &network.dns_search_domains);
-    let resolv = files::render_resolv_conf(&resolv, servers, domains, own_network);
-    // As ECS's agent has it: the interface's name is one of those that are added.
-    let own = of_task.map(|network| (network.hostname.clone(), IpAddr::V4(network.ipv4)));
-    let mut extra: Vec<files::HostsEntry> = own
-        .iter()
-        .chain(&spec.extra_hosts)
-        .map(|(name, ip)| files::HostsEntry { ip: ip.to_string(), names: vec![name.clone()] })
-        .collect();
-    extra.extend(links(task, spec)?);
-    let hosts = if own_network {
-        files::render_hosts(hostname, ipv4, &extra)
-    } else {
-        let lines = extra.iter().map(|entry| format!("{}\t{}\n", entry.ip, entry.names.join(" ")));
-        host_file("/etc/hosts") + &lines.collect::<String>()
-    };
-    let contents = [resolv, files::render_hostname(hostname), hosts];
+    let contents = net::etc(spec, &making.task, hostname, ipv4, links(task, spec)?);
     for (name, content) in layout::ETC_FILES.iter().zip(contents) {
         let path = making.dir.etc(name);
         fs::write(&path, content).map_err(io_error)?;
@@ -326,16 +238,7 @@ fn links(task: &Task, spec: &ContainerSpec) -> Result<Vec<files::HostsEntry>, Er
             Some(files::LinkTarget { container: container.clone(), hostname, ipv4 })
         })
         .collect();
-    let named: Vec<String> = spec
-        .links
-        .iter()
-        .map(
-            |(container, alias)| {
-                if alias.is_empty() { container.clone() } else { format!("{container}:{alias}") }
-            },
-        )
-        .collect();
-    files::link_entries(&named, &targets).map_err(|e| Error::fatal(Kind::Create, e))
+    net::links(spec, &targets)
 }
 
 /// What links put into the environment: of containers that were made before this one.

@@ -231,6 +231,14 @@ impl Engine for Native {
         })
         .await
     }
+
+    async fn audit(&self) -> Vec<String> {
+        Native::audit(self)
+    }
+
+    async fn purge(&self) -> Result<(), Error> {
+        Native::purge(self).await
+    }
 }
 
 impl Native {

@@ -8,7 +8,8 @@ use libcontainer::oci_spec::runtime::LinuxNamespaceType;
 use super::cgroup::{self, GroupPath, Hierarchy};
 use super::layout::{self, EngineDir};
 use super::plan::Plan;
-use super::{create, task};
+use super::task;
+use crate::net;
 use crate::spec::TaskSpec;
 use crate::state::ContainerState;
 
@@ -52,7 +53,7 @@ impl network::Containers for Known {
         let given = tasks.iter().filter(|task| task::is_id(task)).filter_map(|task| {
             let dir = self.dir.task(task);
             let spec = layout::read_json::<TaskSpec>(&dir.spec()).ok()??;
-            let interface = task::interface_spec(&spec).ok()??;
+            let interface = net::interface_spec(&spec).ok()??;
             // Where its containers will look for it when they start again.
             let joined = dir.containers().iter().find_map(|name| {
                 let plan = layout::read_json::<Plan>(&dir.container(name).plan()).ok()??;
@@ -75,6 +76,6 @@ fn remembered(id: network::AttachmentId, dir: &layout::ContainerDir) -> Option<n
     let plan = layout::read_json::<Plan>(&dir.plan()).ok()?.filter(|plan| plan.attached)?;
     let created = layout::last_json::<ContainerState>(&dir.state()).ok()??.created;
     let netns_path = network_namespace(&plan);
-    let bindings = created.bindings.iter().filter_map(create::given).collect();
+    let bindings = created.bindings.iter().filter_map(net::given).collect();
     Some(network::Remembered { id, netns_path, ipv4: created.ipv4, bindings })
 }

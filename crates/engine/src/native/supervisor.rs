@@ -31,9 +31,12 @@ pub(crate) use spawner::Spawn;
 /// The word that asks for a spawner; its socket is standard input.
 pub(crate) const SPAWNER: &str = "--spawner";
 
+/// The word that asks for a holder.
+pub(crate) const HOLD: &str = "--hold";
+
 /// Runs `supervise ARGS`. To be called before the program has made any thread or opened any file:
 /// `--spawner ID8` serves as the spawner of an instance until the engine at the other end of standard
-/// input goes.
+/// input goes; `--hold [NAMESPACE]` is what the engine `docker` runs in its holders.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args: Vec<OsString> = args.into_iter().collect();
     let args: Vec<&str> = args.iter().filter_map(|a| a.to_str()).collect();
@@ -45,6 +48,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
                 ExitCode::from(1)
             }
         },
+        [HOLD] => crate::docker::hold(None),
+        [HOLD, namespace] => crate::docker::hold(Some(Path::new(namespace))),
         _ => {
             eprintln!("roadstead supervise is started by the agent; there is nothing to run by hand");
             ExitCode::from(64)

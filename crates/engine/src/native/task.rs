@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::proto::{Message, Op};
 use super::{Inner, adopt, bundle, chain, create, disk, tree, wall};
 use crate::error::{Error, Kind};
+use crate::net;
 use crate::spec::{ContainerId, Isolation, TaskSpec, Volume};
 use crate::state::{ContainerState, Event};
 
@@ -86,7 +87,7 @@ impl Task {
 }
 
 /// Whether a task may be called so: its control group is beside those that begin with a line.
-pub(super) fn is_id(text: &str) -> bool {
+pub(crate) fn is_id(text: &str) -> bool {
     layout::is_safe_name(text) && !text.starts_with('_')
 }
 
@@ -157,38 +158,13 @@ fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
     cgroup::make(&inner.hierarchy, &task.group, &bundle::task_limits(spec))
 }
 
-/// A task's interface, in the words of the network.
-pub(super) fn interface_spec(spec: &TaskSpec) -> Result<Option<network::InterfaceSpec>, network::Error> {
-    let Some(wanted) = &spec.network else { return Ok(None) };
-    Ok(Some(network::InterfaceSpec {
-        id: network::AttachmentId::new(spec.id.clone())?,
-        interface: wanted.interface.clone(),
-        vpc: wanted.vpc.clone(),
-        blocks: wanted.blocks.clone(),
-        mac: wanted.mac,
-        ipv4: wanted.ipv4,
-        subnet: wanted.subnet,
-        gateway: wanted.gateway,
-        ipv6: wanted.ipv6,
-        state: wanted.state.clone(),
-    }))
-}
-
 /// Gives a task its interface; blocks.
 fn interface(inner: &Inner, spec: &TaskSpec) -> Result<(), Error> {
     let host = inner.network.as_ref().filter(|_| inner.task_interfaces);
     let host = host.ok_or_else(|| {
         Error::fatal(Kind::Resource, "failed to configure ENI: this host cannot carry interfaces of tasks")
     })?;
-    let failed = |e: network::Error| {
-        let text = format!("failed to configure ENI: {}", chain(&e));
-        match e {
-            network::Error::Invalid(_) | network::Error::Exists(_) => Error::fatal(Kind::Resource, text),
-            _ => Error::temporary(Kind::Resource, text),
-        }
-    };
-    let Some(wanted) = interface_spec(spec).map_err(failed)? else { return Ok(()) };
-    host.attach_interface(&wanted).map(drop).map_err(failed)
+    net::attach_interface(host, spec)
 }
 
 /// The link to the task's supervisor, which is made if it is not there.

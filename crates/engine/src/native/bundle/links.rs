@@ -20,8 +20,17 @@ pub(crate) struct Source {
 /// What a container shows to those that link to it: its ports, and the environment that its image and its
 /// definition give it.
 pub(super) fn shown(given: &Given<'_>, spec: &ContainerSpec) -> Shown {
-    let declared = given.image.exposed_ports.iter().flat_map(|text| exposed(text));
-    let mut ports: Vec<Exposed> = declared.take(PORTS_MAX).collect();
+    let image = given.image;
+    shown_by(image.exposed_ports.iter().map(AsRef::as_ref), image.env.iter().map(AsRef::as_ref), spec)
+}
+
+/// [`shown`], of what an image exposes and the environment that it sets.
+pub(crate) fn shown_by<'a>(
+    exposes: impl Iterator<Item = &'a str>,
+    environment: impl Iterator<Item = &'a str>,
+    spec: &ContainerSpec,
+) -> Shown {
+    let mut ports: Vec<Exposed> = exposes.flat_map(exposed).take(PORTS_MAX).collect();
     ports.extend(spec.port_mappings.iter().flat_map(|mapping| {
         let protocol = match mapping.protocol {
             Protocol::Tcp => "tcp",
@@ -33,7 +42,7 @@ pub(super) fn shown(given: &Given<'_>, spec: &ContainerSpec) -> Shown {
     // TCP before all others.
     ports.sort_by_key(|p| (p.protocol != "tcp", p.protocol.clone(), p.port));
     ports.dedup();
-    let names = given.image.env.iter().filter_map(|entry| entry.split_once('=').map(|(name, _)| name));
+    let names = environment.filter_map(|entry| entry.split_once('=').map(|(name, _)| name));
     let mut names: Vec<String> =
         names.chain(spec.environment.keys().map(String::as_str)).map(str::to_owned).collect();
     names.retain(|name| !matches!(name.as_str(), "HOME" | "PATH"));

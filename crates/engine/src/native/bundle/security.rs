@@ -26,14 +26,14 @@ pub(super) const READONLY: [&str; 5] =
 
 /// Docker's `--security-opt`, read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Security {
-    pub(super) no_new_privileges: bool,
-    pub(super) seccomp_unconfined: bool,
+pub(crate) struct Security {
+    pub(crate) no_new_privileges: bool,
+    pub(crate) seccomp_unconfined: bool,
     /// The profile that is asked for.
-    pub(super) apparmor: Option<String>,
+    pub(crate) apparmor: Option<String>,
 }
 
-pub(super) fn parse(options: &[String]) -> Result<Security, String> {
+pub(crate) fn parse(options: &[String]) -> Result<Security, String> {
     let mut out = Security::default();
     for option in options {
         let (name, value) = option.split_once(['=', ':']).unwrap_or((option, ""));
