@@ -183,16 +183,19 @@ fn request(config: &Config, before: Option<&Instance>, key: &Key) -> ecs::Regist
     if let Some(provider) = &config.capacity_provider {
         attributes.insert(CAPACITY_PROVIDER.to_owned(), provider.clone());
     }
-    if config.fargate {
-        attributes.insert(FARGATE.to_owned(), "true".to_owned());
-    }
     match config.engine.isolation(config.isolation) {
-        Ok(()) => drop(attributes.insert(ISOLATION.to_owned(), config.isolation.name().to_owned())),
-        Err(error) => tracing::warn!(
+        Ok(()) => {
+            attributes.insert(ISOLATION.to_owned(), config.isolation.name().to_owned());
+            if config.fargate {
+                attributes.insert(FARGATE.to_owned(), "true".to_owned());
+            }
+        }
+        Err(error) if config.fargate => tracing::warn!(
             error,
             isolation = config.isolation.name(),
             "this host cannot have the wall that it is to have around tasks on Fargate: it takes none of them"
         ),
+        Err(_) => {}
     }
     let zone = config.availability_zone.iter().map(|zone| ("ecs.availability-zone".to_owned(), zone.clone()));
     attributes.extend(zone);
