@@ -1,6 +1,6 @@
 //! What the agent is told at its start. Values only; the command line reads files and environment.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
 
 use wire::sigv4::Credentials;
 
@@ -27,6 +27,8 @@ pub struct Config {
     pub engine: Arc<dyn engine::Engine>,
     /// The zone that this host is in, sent with each registration; where there is none the control plane names one.
     pub availability_zone: Option<String>,
+    /// Where other hosts reach this one; where there is none, the address by which it reaches the control plane.
+    pub address: Option<Ipv4Addr>,
     /// The user's own attributes; sent when the instance is first registered.
     pub attributes: BTreeMap<String, String>,
     /// The capacity provider that this host belongs to: said at each registration.

@@ -8,6 +8,7 @@ mod events;
 
 use std::{
     collections::BTreeMap,
+    net::Ipv4Addr,
     path::PathBuf,
     sync::Arc,
     time::{Duration, Instant},
@@ -48,6 +49,8 @@ pub struct Host {
     pub(crate) reporter: Reporter,
     pub(crate) timers: Timers,
     pub(crate) image_pull: engine::PullBehavior,
+    /// Where other hosts reach this one, where it was set.
+    pub(crate) address: Option<Ipv4Addr>,
     lowering: lower::Host,
     admission: Mutex<Admission>,
     /// Places of tasks that begin; see [`BEGINNING_EACH`].
@@ -136,6 +139,7 @@ pub struct Parts {
     /// The wall around tasks on Fargate.
     pub isolation: engine::Isolation,
     pub image_pull: engine::PullBehavior,
+    pub address: Option<Ipv4Addr>,
     /// A folder on the disk that tasks write to; without it nobody looks after that.
     pub disk: Option<PathBuf>,
     /// What ran before and is not known may go.
@@ -154,6 +158,7 @@ impl Host {
             api: parts.api,
             timers: parts.timers,
             image_pull: parts.image_pull,
+            address: parts.address,
             lowering: lower::Host {
                 region: parts.region,
                 gpus: parts.resources.gpus,

@@ -67,6 +67,7 @@ async fn work(config: Config) -> Result<(), Error> {
         resources: config.resources.clone(),
         isolation: config.isolation,
         image_pull: config.image_pull,
+        address: config.address,
         disk: Some(config.data_dir.clone()),
         begins_anew: config.begins_anew,
     });

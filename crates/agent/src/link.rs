@@ -5,6 +5,7 @@ mod health;
 mod registration;
 mod socket;
 mod tcs;
+mod underlay;
 
 pub use registration::{Error, credentials, register};
 
@@ -46,6 +47,7 @@ impl Link {
             send_credentials: false,
             seq_num: 0,
             knows_vpc: self.host.engine.capabilities().task_interfaces,
+            address: None,
         }
     }
 }

@@ -103,6 +103,7 @@ impl World {
                 gpus: Default::default(),
             },
             timers,
+            address: None,
             image_pull: engine::PullBehavior::PreferCached,
             on_registered: None,
         };

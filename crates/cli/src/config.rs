@@ -2,7 +2,11 @@
 //! Everything is read and checked before a port is bound. Every key is documented in
 //! docs/configuration.md, with the example file that a test reads.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use serde::Deserialize;
 
@@ -142,6 +146,8 @@ pub struct Agent {
     pub reserved_ports_udp: Vec<u16>,
     /// The zone that this host is in. Default: the region and `a`.
     pub availability_zone: Option<String>,
+    /// The IPv4 address at which other hosts reach this one. Default: the one by which it reaches the control plane.
+    pub address: Option<Ipv4Addr>,
     /// Attributes of the container instance.
     pub attributes: std::collections::BTreeMap<String, String>,
     /// The capacity provider that this host belongs to; empty for none. Default none.
@@ -230,6 +236,7 @@ impl Default for Agent {
             reserved_ports: vec![22, 4566],
             reserved_ports_udp: Vec::new(),
             availability_zone: None,
+            address: None,
             attributes: std::collections::BTreeMap::new(),
             capacity_provider: String::new(),
             gpus: std::collections::BTreeMap::new(),
@@ -413,6 +420,12 @@ impl Config {
                 "agent.availability_zone",
                 "at most 128 letters, digits, hyphens, underscores and dots",
             );
+        }
+        let is_reached = |address: &Ipv4Addr| {
+            !(address.is_loopback() || address.is_unspecified() || address.is_multicast())
+        };
+        if !self.agent.address.iter().all(is_reached) {
+            return refuse("agent.address", "an address at which other hosts reach this one");
         }
         if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
             return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");

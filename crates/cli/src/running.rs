@@ -345,6 +345,7 @@ pub async fn start_agent(
         data_dir: dir.agent(),
         engine,
         availability_zone: config.agent.availability_zone.clone(),
+        address: config.agent.address,
         attributes: config.agent.attributes.clone(),
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
         fargate: config.fargate.serve.unwrap_or(false),

@@ -15,7 +15,10 @@ pub mod state;
 
 /// What is said of VPCs: the words of the crate that carries them.
 pub mod vpc {
-    pub use network::{Block, Change, Egress, Group, InterfaceState, Mac, Name, Peer, Rule, Subnet, Traffic};
+    pub use network::{
+        Block, Change, Egress, Group, InterfaceState, Mac, Moves, Name, Peer, Rule, Subnet, Traffic,
+        Transport,
+    };
 }
 
 pub use error::{Error, Kind};

@@ -228,9 +228,14 @@ impl Keeper {
     /// the first error: one part that cannot be made keeps no other from it.
     fn look(&self, suspects: &Suspects) -> (Suspects, Option<Error>) {
         let (mut done, mut left, mut first) = (Vec::new(), Suspects::default(), None);
+        let mut vpcs = suspects.vpcs || suspects.all;
         if suspects.rules || suspects.all {
             match self.rules.repair() {
-                Ok(true) => done.push("the rules"),
+                Ok(true) => {
+                    done.push("the rules");
+                    // Who takes one table away takes the others too.
+                    vpcs = true;
+                }
                 Ok(false) => {}
                 Err(error) => (left.rules, first) = (true, Some(error)),
             }
@@ -252,7 +257,7 @@ impl Keeper {
                 Err(error)
             }
         };
-        if suspects.vpcs || suspects.all {
+        if vpcs {
             match self.vpcs.look() {
                 Ok(made) => done.extend(made),
                 Err(error) => (left.vpcs, first) = (true, first.or(Some(error))),

@@ -10,7 +10,8 @@
 //! Every kernel object made here carries the instance id (8 hex digits), so several instances live
 //! on one host and each finds, counts and removes its own: bridge `rs<id8>`, veths
 //! `rv<id8>-<slot>`, links to VPCs' namespaces `rw<id8>-<slot>`, namespace files `rs-<id8>-<slot>` (containers),
-//! `rt-<id8>-<slot>` (tasks) and `rw-<id8>-<slot>` (VPCs), table `inet roadstead_<id8>`, here and in each VPC's namespace.
+//! `rt-<id8>-<slot>` (tasks) and `rw-<id8>-<slot>` (VPCs), table `inet roadstead_<id8>`, here and in each VPC's namespace,
+//! and, while there are other hosts, `inet roadstead_<id8>_far` here.
 //!
 //! What was made is looked after while a [`Host`] is open: the kernel tells of changes, and what others
 //! take away (all rules with a reload of the firewall, the bridge, a link) is made again at once. No
@@ -23,7 +24,7 @@
 //! # Limits
 //! A Linux bridge has at most 1023 ports, so that many containers in bridge mode an instance.
 //! Ports are published on IPv4 only, and IPv6 does not leave a VPC. A host carries at most 1021 VPCs and 4096 interfaces
-//! of tasks. Interfaces of other hosts are not reached yet. Another program's nftables or iptables policy that drops
+//! of tasks. Interfaces of other hosts are reached by IPv4. Another program's nftables or iptables policy that drops
 //! forwarded packets (dockerd sets one) wins over the rules here; [`doctor`] tells.
 //!
 //! # Blocking
@@ -59,5 +60,6 @@ pub use types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, InstanceId, Mac, Mode, PortMapping,
     Protocol, Reconciled, Subnet,
 };
-pub use vpc::rules::{Change, Group, Peer, Rule, Traffic};
+pub use vpc::far::Transport;
+pub use vpc::rules::{Change, Group, Moves, Peer, Rule, Traffic};
 pub use vpc::{Block, Egress, Interface, InterfaceSpec, InterfaceState, Name};

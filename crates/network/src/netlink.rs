@@ -10,10 +10,12 @@ mod counters;
 mod news;
 mod route;
 mod tc;
+mod vxlan;
 
 pub(crate) use news::{Listener, News};
 pub(crate) use route::Route;
 pub(crate) use tc::Owner;
+pub(crate) use vxlan::Vxlan;
 
 use std::io;
 use std::net::Ipv4Addr;

@@ -24,6 +24,7 @@ pub fn purge(config: &Config) -> Result<()> {
     let names = Names::new(config);
     let steps = [
         nft::remove_table(&names.table()),
+        nft::remove_table(&names.guard_table()),
         remove_slots(&names),
         remove_vpc_links(&names),
         Socket::open().and_then(|mut netlink| netlink.delete_link(&names.bridge())),
@@ -55,8 +56,10 @@ pub fn audit(config: &Config) -> Result<Vec<String>> {
     let prefix = format!("{}/", names.run_dir().display());
     let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
     lines.extend(points.filter(|point| point.starts_with(&prefix)).map(|point| format!("mount {point}")));
-    if nft::table_exists(&names.table())? {
-        lines.push(format!("table {}", names.table()));
+    for table in [names.table(), names.guard_table()] {
+        if nft::table_exists(&table)? {
+            lines.push(format!("table {table}"));
+        }
     }
     lines.sort();
     Ok(lines)

@@ -72,6 +72,11 @@ impl Names {
         format!("roadstead_{}", self.id)
     }
 
+    /// The table that watches over packets of other hosts.
+    pub(crate) fn guard_table(&self) -> String {
+        format!("{}_far", self.table())
+    }
+
     /// The host's end of the link to a VPC's namespace; as long.
     pub(crate) fn vpc_link(&self, slot: Slot) -> String {
         format!("{}{slot:04x}", self.vpc_links())

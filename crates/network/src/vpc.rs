@@ -6,10 +6,13 @@
 //! groups are enforced ([`rules`], [`compile`]), with connections tracked. So blocks of two VPCs may be the same.
 //! From an interface comes only what has its own addresses (`netlink/tc`).
 //!
-//! What a VPC's namespace cannot do yet: carry packets to other hosts, IPv6 out of the VPC, names (DNS). The first two
-//! go nowhere; nothing is let through in their place.
+//! Where interfaces of the VPC are on other hosts, a link leads there ([`far`]).
+//!
+//! What a VPC's namespace cannot do yet: carry IPv6 out of the VPC or to other hosts, names (DNS). It goes nowhere; nothing is
+//! let through in its place.
 
 pub(crate) mod compile;
+pub(crate) mod far;
 pub(crate) mod manager;
 pub(crate) mod router;
 pub(crate) mod rules;

@@ -6,6 +6,8 @@
 
 #[path = "it/bridge.rs"]
 mod bridge;
+#[path = "it/far.rs"]
+mod far;
 #[path = "it/keep.rs"]
 mod keep;
 #[path = "it/lab.rs"]

@@ -14,7 +14,7 @@ use crate::{Row, ShardId};
 
 pub use alarms::{AlarmState, AlarmValue, Alarms, NoAlarms};
 pub use bus::{Bus, Filter};
-pub use hosts::{HostInterface, HostNetwork, Peer, Rule, Rules, changes};
+pub use hosts::{HostInterface, HostNetwork, HostVpc, Peer, Places, Rule, Rules, changes, moves};
 pub use interfaces::{
     Egress, Given, Has, Interface, InterfaceWanted, Interfaces, Network, Networks, NoNetworks, NotANetwork,
     Want, Wants,

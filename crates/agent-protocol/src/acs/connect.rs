@@ -1,5 +1,7 @@
 //! The query of the URL that an agent connects to. ACS and TCS name two of the parameters differently.
 
+use std::net::Ipv4Addr;
+
 /// What an agent says of itself when it connects.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Connect {
@@ -22,8 +24,11 @@ pub struct Connect {
     /// ACS only, and no parameter of AWS's: whether the agent knows [`VpcMessage`](super::VpcMessage). Only then it
     /// is sent.
     pub knows_vpc: bool,
+    /// ACS only, and no parameter of AWS's: where other hosts reach the agent's, should they.
+    pub address: Option<Ipv4Addr>,
 }
 
+const ADDRESS: &str = "roadstead:address";
 const KNOWS_VPC: &str = "roadstead:vpc";
 const DOCKER_VERSION: &str = "DockerVersion: ";
 
@@ -46,6 +51,7 @@ impl Connect {
                 "sendCredentials" => connect.send_credentials = value == "true",
                 "seqNum" => connect.seq_num = value.parse().unwrap_or_default(),
                 KNOWS_VPC => connect.knows_vpc = value == "true",
+                ADDRESS => connect.address = value.parse().ok(),
                 _ => {}
             }
         }
@@ -63,6 +69,9 @@ impl Connect {
             .append_pair("containerInstanceArn", &self.container_instance)
             .append_pair("dockerVersion", &docker)
             .append_pair("protocolVersion", &self.protocol_version.to_string());
+        if let Some(address) = self.address {
+            query.append_pair(ADDRESS, &address.to_string());
+        }
         if self.knows_vpc {
             query.append_pair(KNOWS_VPC, "true");
         }

@@ -76,13 +76,15 @@ fn both_connect_queries_are_read() {
         send_credentials: true,
         seq_num: 41,
         knows_vpc: true,
+        address: Some([192, 0, 2, 7].into()),
     };
     assert_eq!(Connect::parse(&connect.acs_query()), connect);
+    assert_eq!(Connect::parse("roadstead%3Aaddress=x").address, None);
     let tcs = Connect::parse(&connect.tcs_query());
     assert_eq!(tcs.cluster, connect.cluster);
     assert_eq!(tcs.docker_version, connect.docker_version);
     assert_eq!(Connect::parse("%%%&&=&seqNum=x").seq_num, 0);
-    let other = Connect { knows_vpc: false, ..connect };
+    let other = Connect { knows_vpc: false, address: None, ..connect };
     assert!(!other.acs_query().contains("roadstead"), "an agent that does not know it says what AWS's says");
 }
 
@@ -114,7 +116,16 @@ fn a_vpc_message_round_trips() {
         message_id: Some("m".into()),
         sequence: 1,
         whole: true,
-        vpcs: vec![VpcBlocks { id: "vpc-1".into(), blocks: vec!["10.0.0.0/16".into()] }],
+        vpcs: vec![VpcBlocks {
+            id: "vpc-1".into(),
+            blocks: vec!["10.0.0.0/16".into()],
+            overlay: Some(Overlay { vxlan: Some(77) }),
+        }],
+        places: vec![PlaceChange {
+            vpc: "vpc-1".into(),
+            add: vec![Place { address: "10.0.0.6".into(), host: "192.0.2.7".into() }],
+            remove: vec!["10.0.0.7".into()],
+        }],
         interfaces: vec![InterfaceState {
             id: "eni-1".into(),
             groups: vec!["sg-1".into()],
@@ -143,6 +154,10 @@ fn a_vpc_message_round_trips() {
         "{frame}"
     );
     assert!(frame.contains(r#""peer":{"block":"0.0.0.0/0"}"#), "{frame}");
+    assert!(
+        frame.contains(r#""overlay":{"vxlan":77}"#) && frame.contains(r#""host":"192.0.2.7""#),
+        "{frame}"
+    );
     assert_eq!(message.name(), "roadstead:VpcMessage");
     assert_eq!(Message::decode(&frame).unwrap(), message);
     let Message::VpcMessage(least) =

@@ -4,7 +4,8 @@
 //! ([`Connect::knows_vpc`](super::Connect)).
 //!
 //! What the message says of a host is one state: the blocks of its VPCs, the groups and the way out of its
-//! interfaces, the rules of those groups, and who is in the sets that those rules name. Within a session the messages
+//! interfaces, the rules of those groups, who is in the sets that those rules name, and on which other hosts the other interfaces of
+//! its VPCs are. Within a session the messages
 //! are counted from 1; the first says all of it (`whole`), each other one what has changed. Where one would be
 //! longer than a frame may be, all but the last of its parts say `more`, and the agent makes it count when it
 //! has them all. The agent answers each with an `AckRequest`, or with a `NackRequest` when it cannot carry it out: then, and
@@ -99,6 +100,9 @@ pub struct VpcMessage {
     /// Who is in the groups and prefix lists that rules name as their peer, or is not any more.
     #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub sets: Vec<SetChange>,
+    /// On which other host each interface of a VPC is: what has changed of it.
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub places: Vec<PlaceChange>,
     /// Ids of VPCs, interfaces, groups (both their rules and their members) and prefix lists that this host need not know any more.
     #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
     pub gone: Vec<String>,
@@ -113,6 +117,42 @@ pub struct VpcBlocks {
     /// As CIDR, IPv4 and IPv6.
     #[serde(deserialize_with = "null_is_empty")]
     pub blocks: Vec<String>,
+    /// How its packets go from host to host. They do not where there is none, or one that this version does not know.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overlay: Option<Overlay>,
+}
+
+/// How packets of a VPC go from host to host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Overlay {
+    /// By VXLAN with this number, of 24 bits.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vxlan: Option<u32>,
+}
+
+/// A change of where interfaces of a VPC are, on hosts other than the one that is told. What goes, goes before what comes.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PlaceChange {
+    /// The VPC: `vpc-…`.
+    pub vpc: String,
+    /// Interfaces that are new, or on another host than before.
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub add: Vec<Place>,
+    /// Addresses of those that are on no other host any more.
+    #[serde(deserialize_with = "null_is_empty", skip_serializing_if = "Vec::is_empty")]
+    pub remove: Vec<String>,
+}
+
+/// Where an interface is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Place {
+    /// Its private IPv4 address.
+    pub address: String,
+    /// The IPv4 address by which its host is reached. Packets from the interface come from there alone.
+    pub host: String,
 }
 
 /// What may change of an interface while it is attached. It holds over what came with the payload.

@@ -1,7 +1,7 @@
 //! The agent's end of ACS: takes assignments in, acknowledges what is on disk, and answers manifests with
 //! the tasks that should perhaps not be here.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, net::Ipv4Addr, time::Duration};
 
 use agent_protocol::acs::{self, Message};
 use ecs_model as ecs;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::{
     Link,
     socket::{self, End, Heard, STEADY, Socket, Target},
+    underlay,
 };
 use crate::{
     api::{self, BackOff},
@@ -32,9 +33,9 @@ pub(super) async fn run(link: Link) {
     loop {
         let began = Instant::now();
         let wait = match connect(&link, cursor, !connected_once).await {
-            Ok(socket) => {
+            Ok((socket, address)) => {
                 connected_once = true;
-                let why = Session::new(&link, socket, &mut cursor).run().await;
+                let why = Session::new(&link, socket, &mut cursor, address).run().await;
                 tracing::info!(why, "ACS connection ended");
                 // A server that went away is asked soon again, but not in a tight loop.
                 if began.elapsed() > STEADY {
@@ -57,13 +58,23 @@ pub(super) async fn run(link: Link) {
     }
 }
 
-async fn connect(link: &Link, cursor: AcsCursor, send_credentials: bool) -> Result<Socket, socket::Error> {
+/// A socket, and where it was said that other hosts reach this one.
+async fn connect(
+    link: &Link,
+    cursor: AcsCursor,
+    send_credentials: bool,
+) -> Result<(Socket, Option<Ipv4Addr>), socket::Error> {
     let endpoints = endpoints(link).await?;
     let endpoint = endpoints.endpoint.unwrap_or_default();
-    let hello = acs::Connect { send_credentials, seq_num: cursor.seq_num.max(1), ..link.hello() };
+    let hello = link.hello();
+    let address = match hello.knows_vpc {
+        true => underlay::address(link.host.address, &endpoint).await,
+        false => None,
+    };
+    let hello = acs::Connect { send_credentials, seq_num: cursor.seq_num.max(1), address, ..hello };
     let socket = Target::new(&endpoint, hello.acs_query())?.dial(&link.host.api).await?;
-    tracing::info!(endpoint, "ACS connected");
-    Ok(socket)
+    tracing::info!(endpoint, ?address, "ACS connected");
+    Ok((socket, address))
 }
 
 /// DiscoverPollEndpoint.
@@ -92,7 +103,12 @@ struct Session<'a> {
 type Written = (Option<String>, Result<(), ledger::Error>);
 
 impl<'a> Session<'a> {
-    fn new(link: &'a Link, socket: Socket, cursor: &'a mut AcsCursor) -> Session<'a> {
+    fn new(
+        link: &'a Link,
+        socket: Socket,
+        cursor: &'a mut AcsCursor,
+        address: Option<Ipv4Addr>,
+    ) -> Session<'a> {
         // A control plane that was restored from a backup counts on from there; and nothing comes late from
         // one connection to the next.
         cursor.timeline = None;
@@ -102,7 +118,7 @@ impl<'a> Session<'a> {
             cursor,
             manifest_id: None,
             heard_at: Instant::now(),
-            vpcs: vpc::Session::default(),
+            vpcs: vpc::Session::new(address),
         }
     }
 

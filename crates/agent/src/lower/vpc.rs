@@ -1,7 +1,9 @@
 //! Lowers what the control plane says of VPCs, and puts together what it says in parts. Pure.
 
+use std::net::Ipv4Addr;
+
 use agent_protocol::acs;
-use engine::vpc::{Change, Group, Peer, Rule, Traffic};
+use engine::vpc::{Change, Group, Moves, Peer, Rule, Traffic, Transport};
 
 use super::network::{block, name, state};
 
@@ -36,9 +38,16 @@ pub struct Session {
     seen: u64,
     waiting: Change,
     entries: usize,
+    /// Where other hosts reach this one.
+    address: Option<Ipv4Addr>,
 }
 
 impl Session {
+    /// One in which it was said that other hosts reach this one there.
+    pub fn new(address: Option<Ipv4Addr>) -> Session {
+        Session { address, ..Session::default() }
+    }
+
     /// Takes a message in; answers what is to hold now, unless more parts of it follow.
     pub fn hear(&mut self, message: acs::VpcMessage) -> Result<Option<Change>, Error> {
         let expected = self.seen + 1;
@@ -60,7 +69,7 @@ impl Session {
             return Ok(None);
         }
         self.entries = 0;
-        Ok(Some(std::mem::take(&mut self.waiting)))
+        Ok(Some(Change { address: self.address, ..std::mem::take(&mut self.waiting) }))
     }
 }
 
@@ -68,7 +77,9 @@ fn entries(change: &Change) -> usize {
     let members: usize = change.sets.iter().map(|(_, leave, join)| leave.len() + join.len()).sum();
     let rules: usize = change.groups.iter().map(|(_, group)| group.ingress.len() + group.egress.len()).sum();
     let blocks: usize = change.vpcs.iter().map(|(_, blocks)| blocks.len()).sum();
+    let places: usize = change.places.iter().map(|moves| moves.leave.len() + moves.join.len()).sum();
     members
+        + places
         + rules
         + blocks
         + change.interfaces.len()
@@ -86,12 +97,16 @@ fn add(to: &mut Change, part: Change) {
     }
     for name in &part.gone {
         to.vpcs.retain(|(other, _)| other != name);
+        to.transports.retain(|(other, _)| other != name);
+        to.places.retain(|moves| moves.vpc != *name);
         to.interfaces.retain(|(other, _)| other != name);
         to.groups.retain(|(other, _)| other != name);
         to.sets.retain(|(other, ..)| other != name);
     }
     to.gone.extend(part.gone);
     to.vpcs.extend(part.vpcs);
+    to.transports.extend(part.transports);
+    to.places.extend(part.places);
     to.interfaces.extend(part.interfaces);
     to.groups.extend(part.groups);
     to.sets.extend(part.sets);
@@ -103,6 +118,14 @@ fn change(message: acs::VpcMessage) -> Result<Change, String> {
     let mut out = Change { whole: message.whole, ..Change::default() };
     for vpc in &message.vpcs {
         out.vpcs.push((name(&vpc.id)?, blocks(&vpc.blocks)?));
+        let by = vpc.overlay.and_then(|overlay| overlay.vxlan).map(Transport::Vxlan);
+        out.transports.push((name(&vpc.id)?, by));
+    }
+    for of in &message.places {
+        let leave = of.remove.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
+        let place = |place: &acs::Place| Ok((host(&place.address)?, host(&place.host)?));
+        let join = of.add.iter().map(place).collect::<Result<_, String>>()?;
+        out.places.push(Moves { vpc: name(&of.vpc)?, leave, join });
     }
     for of in &message.interfaces {
         out.interfaces.push((name(&of.id)?, state(&of.groups, of.egress, of.public_address.as_deref())?));
@@ -116,6 +139,10 @@ fn change(message: acs::VpcMessage) -> Result<Change, String> {
     }
     out.gone = message.gone.iter().map(|id| name(id)).collect::<Result<_, _>>()?;
     Ok(out)
+}
+
+fn host(text: &str) -> Result<Ipv4Addr, String> {
+    text.parse().map_err(|_| format!("{text} is no IPv4 address"))
 }
 
 fn rule(rule: &acs::GroupRule) -> Result<Rule, String> {
@@ -204,6 +231,16 @@ mod tests {
         assert!(!change.whole && change.sets.len() == 1);
         let mut late = Session::default();
         assert_eq!(late.hear(message(1, second)), Err(Error::NotWhole));
+        let elsewhere = serde_json::json!({"whole": true, "vpcs": [{"id": "vpc-1", "blocks": [], "overlay": {"vxlan": 7}}],
+            "places": [{"vpc": "vpc-1", "add": [{"address": "10.0.0.5", "host": "192.0.2.7"}], "remove": ["10.0.0.6"]}]});
+        let own = Some([192, 0, 2, 1].into());
+        let change = Session::new(own).hear(message(1, elsewhere.clone())).unwrap().unwrap();
+        assert_eq!((change.address, change.transports[0].1), (own, Some(Transport::Vxlan(7))));
+        let Moves { leave, join, .. } = &change.places[0];
+        assert_eq!((leave.len(), join[0].1), (1, [192, 0, 2, 7].into()));
+        let mut bad = elsewhere;
+        bad["places"][0]["add"][0]["host"] = "fd00::1".into();
+        assert!(matches!(late.hear(message(1, bad)), Err(Error::Invalid(_))));
         let mut bad = first;
         bad["gone"] = serde_json::json!(["no id"]);
         assert!(matches!(late.hear(message(1, bad)), Err(Error::Invalid(_))));

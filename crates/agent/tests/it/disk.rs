@@ -30,6 +30,7 @@ pub fn host(engine: &Arc<FakeEngine>, ledger: Ledger) -> Arc<Host> {
             reserved_ports_udp: vec![],
             gpus: Default::default(),
         },
+        address: None,
         image_pull: engine::PullBehavior::PreferCached,
         disk: None,
         begins_anew: false,

@@ -1,6 +1,6 @@
 //! What the rules of a VPC become in the kernel: one table in the VPC's namespace. Pure.
 //!
-//! A packet between two interfaces is looked at twice, each time by a chain that can only refuse: `leave` asks the groups
+//! A packet between two interfaces, also of two hosts, is looked at twice, each time by a chain that can only refuse: `leave` asks the groups
 //! of the interface that it comes from, `enter` those of the one that it goes to. Both ask a map by the link's name
 //! for the interface's chain, this asks the chain of each of its groups, and who finds nothing falls out of all of
 //! them, and is dropped.
@@ -14,6 +14,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::far::FAR;
 use super::rules::{Group, Peer, Rule, Rules, Traffic};
 use super::script::{Chain, Elements, Model, Set};
 use super::{Block, Egress, InterfaceSpec, InterfaceState, Name};
@@ -99,7 +100,7 @@ pub(crate) fn compile(blocks: &[Block], ports: &[Port<'_>], rules: &Rules) -> Mo
 fn frame() -> Model {
     let mut model = Model::default();
     let mut chain = |name: &str, hook, rules: &[&str]| {
-        let rules = rules.iter().map(|rule| rule.replace("OUTSIDE", OUTSIDE)).collect();
+        let rules = rules.iter().map(|rule| rule.replace("OUTSIDE", OUTSIDE).replace("FAR", FAR)).collect();
         model.chains.insert(name.to_owned(), Chain { hook, rules });
     };
     chain(
@@ -126,6 +127,10 @@ fn frame() -> Model {
         "type filter hook forward priority -1; policy drop;",
         &[
             "ct state invalid drop",
+            // Other hosts have asked the groups of what comes from there; it goes to interfaces of this one alone.
+            "iifname \"FAR\" oifname { \"FAR\", \"OUTSIDE\" } drop",
+            "iifname \"OUTSIDE\" oifname \"FAR\" drop",
+            "iifname \"FAR\" accept",
             "iifname \"OUTSIDE\" ct status dnat accept",
             "iifname \"OUTSIDE\" ct state established,related accept",
             "iifname \"OUTSIDE\" drop",
@@ -144,7 +149,7 @@ fn frame() -> Model {
         "enter",
         "type filter hook forward priority 0; policy drop;",
         &[
-            "oifname \"OUTSIDE\" accept",
+            "oifname { \"FAR\", \"OUTSIDE\" } accept",
             "ct state related accept",
             "ct direction reply ct mark & 1 == 1 accept",
             "ct direction original ct mark & 2 == 2 accept",

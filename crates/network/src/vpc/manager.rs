@@ -4,6 +4,7 @@
 //! As with attachments, a record is written before anything is made, and removed before anything is taken down: what is
 //! on the host without one is to be removed.
 
+mod reach;
 mod restart;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Port, compile};
+use super::far::Far;
 use super::router::{self, Note, Plan, Router};
 use super::rules::{Change, Rules};
 use super::script::Model;
@@ -66,6 +68,18 @@ struct Network {
     fingerprint: Option<u64>,
     /// Public addresses that the host has a route to.
     publics: BTreeSet<Ipv4Addr>,
+    /// The other hosts that it leads to.
+    far: Option<Far>,
+    /// They may not be those that it should lead to.
+    far_differs: bool,
+}
+
+impl Network {
+    /// Of what is in the namespace nothing is known, unless it is new.
+    fn new(note: Note, router: Router, is_new: bool) -> Network {
+        let (model, fingerprint, publics) = Default::default();
+        Network { note, router, model, fingerprint, publics, far: None, far_differs: !is_new }
+    }
 }
 
 struct State {
@@ -74,6 +88,9 @@ struct State {
     networks: BTreeMap<Name, Network>,
     rules: Rules,
     next: Slot,
+    /// What interfaces can carry.
+    inner_mtu: u32,
+    guard: reach::Guard,
 }
 
 /// The VPCs.
@@ -94,10 +111,15 @@ impl Vpcs {
         let records: BTreeMap<_, _> =
             records.into_iter().map(|record| (record.spec.id.clone(), record)).collect();
         let next = records.values().map(|record: &Record| record.slot).max().unwrap_or(0).saturating_add(1);
-        let mut state = State { ledger, records, networks: BTreeMap::new(), rules, next };
+        let (networks, guard) = Default::default();
+        let mut state = State { ledger, records, networks, rules, next, inner_mtu: mtu, guard };
         restart::remove_stray_tasks(&names, &state)?;
         let anew = state.remember(&names, containers.as_ref());
         let vpcs = Vpcs { names, mtu, containers, state: Mutex::new(state) };
+        {
+            let mut state = vpcs.state.lock();
+            state.inner_mtu = vpcs.inner_mtu(state.rules.address);
+        }
         vpcs.take_up(&dir, &anew)?;
         if let Err(error) = vpcs.look() {
             tracing::error!(
@@ -193,6 +215,9 @@ impl Vpcs {
         if next != state.rules {
             let dir = ledger::vpcs_dir(&self.names.run_dir());
             ledger::write_note(&dir.join("rules.json"), &next)?;
+            if next.address != state.rules.address {
+                state.inner_mtu = self.inner_mtu(next.address);
+            }
             state.rules = next;
         }
         // Also where nothing is new: the kernel may have refused it before.
@@ -232,13 +257,19 @@ impl Vpcs {
                 Err(error) => first = first.and(Err(error)),
             }
         }
+        match self.look_at_guard(&mut state) {
+            Ok(true) => done.push("what watches over other hosts' packets"),
+            Ok(false) => {}
+            Err(error) => first = first.and(Err(error)),
+        }
         first.map(|()| done)
     }
 
     /// Whether anything is amiss that the kernel does not tell us of: cheap.
     pub(crate) fn is_suspect(&self) -> bool {
         let state = self.state.lock();
-        state.networks.values().any(|network| !netns::exists(&self.names.vpc_netns(network.note.slot)))
+        let is_gone = |network: &Network| !netns::exists(&self.names.vpc_netns(network.note.slot));
+        state.networks.values().any(is_gone) || self.is_far_suspect(&state)
     }
 
     fn interface(&self, record: &Record) -> Interface {
@@ -254,7 +285,7 @@ impl Vpcs {
 
     fn connect(&self, state: &mut State, record: &Record, netns: &File) -> Result<()> {
         let network = state.networks.get_mut(&record.spec.vpc).ok_or(Error::Stopped)?;
-        network.router.connect(&record.link(), &record.spec, self.mtu, netns)?;
+        network.router.connect(&record.link(), &record.spec, state.inner_mtu, netns)?;
         match record.sysctls.is_empty() {
             true => Ok(()),
             false => netns::within(netns, || sysctl::write_all(&record.sysctls)),
@@ -286,8 +317,7 @@ impl Vpcs {
                 return Err(error);
             }
         };
-        let network = Network { note, router, model: None, fingerprint: None, publics: BTreeSet::new() };
-        state.networks.insert(vpc.clone(), network);
+        state.networks.insert(vpc.clone(), Network::new(note, router, true));
         Ok(())
     }
 
@@ -316,6 +346,11 @@ impl Vpcs {
             network.router.route_public(&self.names, &plan, *public, publics.contains(public))?;
         }
         network.publics = publics;
+        // Other hosts are not worth what is on this one.
+        if let Err(error) = self.reach(state, vpc) {
+            let error = &error as &dyn std::error::Error;
+            tracing::error!(error, %vpc, "interfaces of other hosts are not reached as they should be; trying again");
+        }
         Ok(())
     }
 
@@ -333,9 +368,12 @@ impl Vpcs {
             };
             return refreshed.and(gone).and(netns::remove(&path));
         }
-        let gone =
-            state.networks.remove(vpc).map_or(Ok(()), |network| self.remove_network(network.note.slot));
-        gone.and(netns::remove(&path))
+        let gone = state.networks.remove(vpc).map_or(Ok(()), |mut network| {
+            // The kernel takes its time to let a namespace go, and its number between hosts would not be free.
+            let led = network.router.lead(Some(None), None);
+            led.and(self.remove_network(network.note.slot))
+        });
+        gone.and(netns::remove(&path)).and(self.guard(state))
     }
 
     /// Removes a VPC's namespace, with all links in it, and its note.
@@ -355,9 +393,9 @@ impl Vpcs {
         let vpc = &record.spec.vpc;
         let slot = state.networks.get(vpc).map(|network| network.note.slot);
         if let Some(slot) = slot.filter(|slot| !netns::exists(&self.names.vpc_netns(*slot))) {
-            // It went with all links in it.
-            state.networks.remove(vpc);
-            self.remove_network(slot)?;
+            // We alone hold it and all links in it.
+            let led = state.networks.remove(vpc).map(|mut network| network.router.lead(Some(None), None));
+            self.remove_network(slot).and(led.unwrap_or(Ok(())))?;
         }
         self.ensure_network(state, vpc)?;
         let path = self.names.task_netns(record.slot);
@@ -394,7 +432,8 @@ impl Vpcs {
         if linked || !whole {
             self.refresh(state, vpc)?;
         }
-        Ok(linked || !whole)
+        let led = self.look_far(state, vpc)?;
+        Ok(linked || !whole || led)
     }
 }
 

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::compile::OUTSIDE;
+use super::far::{self, Far};
 use super::script::{self, Model};
 use super::{InterfaceSpec, Name};
 use crate::error::{Error, Result};
@@ -198,6 +199,20 @@ impl Router {
             netns::within(&self.file, || nft::run(&text).map_err(Error::Nft))?;
         }
         self.fingerprint(table)
+    }
+
+    /// Leads to other hosts from now on, or to none. `from` is where it led before, where that is known.
+    pub(crate) fn lead(&mut self, from: Option<Option<Far>>, to: Option<&Far>) -> Result<()> {
+        let from = match from {
+            Some(known) => known,
+            None => far::read(&mut self.inside)?,
+        };
+        far::lead(&self.file, &mut self.inside, from.as_ref(), to)
+    }
+
+    /// To which other hosts it leads.
+    pub(crate) fn far(&mut self) -> Result<Option<Far>> {
+        far::read(&mut self.inside)
     }
 
     /// What stands for the table as it is.

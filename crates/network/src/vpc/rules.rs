@@ -2,10 +2,12 @@
 //! change. Plain data with limits; what becomes of it in the kernel is `compile`'s.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::far::Transport;
 use super::{BLOCKS_MAX, Block, InterfaceState, Name};
 use crate::error::{Error, Result};
 
@@ -17,6 +19,8 @@ const RULES_MAX: usize = 1_000;
 const ALL_RULES_MAX: usize = 200_000;
 /// Most addresses and blocks in all sets.
 const MEMBERS_MAX: usize = 2_000_000;
+/// Most interfaces of other hosts.
+const PLACES_MAX: usize = 1_000_000;
 /// Most interfaces that a host is told of, and most VPCs.
 const INTERFACES_MAX: usize = 20_000;
 
@@ -73,6 +77,12 @@ pub struct Change {
     pub whole: bool,
     /// Blocks of VPCs.
     pub vpcs: Vec<(Name, Vec<Block>)>,
+    /// How packets of VPCs go to other hosts; none where they do not.
+    pub transports: Vec<(Name, Option<Transport>)>,
+    /// Interfaces of VPCs on other hosts.
+    pub places: Vec<Moves>,
+    /// Where other hosts reach this one; none where they do not. What is said last counts, also if it says nothing else.
+    pub address: Option<Ipv4Addr>,
     /// States of interfaces; they hold over what they were attached with.
     pub interfaces: Vec<(Name, InterfaceState)>,
     /// All rules of groups.
@@ -83,10 +93,27 @@ pub struct Change {
     pub gone: Vec<Name>,
 }
 
+/// What has changed of the interfaces of a VPC that are on other hosts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Moves {
+    /// The VPC.
+    pub vpc: Name,
+    /// The addresses of those that are there no more. They go before the others come.
+    pub leave: Vec<Ipv4Addr>,
+    /// The addresses of those that came, and where their hosts are reached.
+    pub join: Vec<(Ipv4Addr, Ipv4Addr)>,
+}
+
 /// What is known.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Rules {
     pub vpcs: BTreeMap<Name, Vec<Block>>,
+    #[serde(default)]
+    pub transports: BTreeMap<Name, Transport>,
+    #[serde(default)]
+    pub places: BTreeMap<Name, Arc<BTreeMap<Ipv4Addr, Ipv4Addr>>>,
+    #[serde(default)]
+    pub address: Option<Ipv4Addr>,
     pub interfaces: BTreeMap<Name, InterfaceState>,
     pub groups: BTreeMap<Name, Arc<Group>>,
     pub sets: BTreeMap<Name, Arc<BTreeSet<Block>>>,
@@ -98,11 +125,27 @@ impl Rules {
         let mut next = if change.whole { Rules::default() } else { self.clone() };
         for name in &change.gone {
             next.vpcs.remove(name);
+            next.transports.remove(name);
+            next.places.remove(name);
             next.interfaces.remove(name);
             next.groups.remove(name);
             next.sets.remove(name);
         }
         next.vpcs.extend(change.vpcs);
+        next.address = change.address;
+        for (name, transport) in change.transports {
+            match transport {
+                Some(transport) => drop(next.transports.insert(name, transport)),
+                None => drop(next.transports.remove(&name)),
+            }
+        }
+        for Moves { vpc, leave, join } in change.places {
+            let places = Arc::make_mut(next.places.entry(vpc).or_default());
+            leave.iter().for_each(|address| {
+                places.remove(address);
+            });
+            places.extend(join);
+        }
         next.interfaces.extend(change.interfaces);
         next.groups.extend(change.groups.into_iter().map(|(name, group)| (name, Arc::new(group))));
         for (name, leave, join) in change.sets {
@@ -133,6 +176,12 @@ impl Rules {
         }
         if self.vpcs.values().any(|blocks| blocks.len() > BLOCKS_MAX || blocks.iter().any(Block::is_all)) {
             return Err(Error::Invalid("a VPC has blocks that no VPC has".to_owned()));
+        }
+        if self.places.values().map(|places| places.len()).sum::<usize>() > PLACES_MAX {
+            return over("interfaces of other hosts", PLACES_MAX);
+        }
+        if self.transports.values().any(|Transport::Vxlan(number)| *number > 0x00ff_ffff) {
+            return Err(Error::Invalid("a VXLAN has a number of 24 bits".to_owned()));
         }
         let counts = |group: &Arc<Group>| [group.ingress.len(), group.egress.len()];
         if self.groups.values().flat_map(counts).any(|count| count > RULES_MAX) {

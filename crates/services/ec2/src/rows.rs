@@ -171,6 +171,9 @@ pub struct InterfaceRow {
     /// The instance that it is attached to, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// Where the host that it is on is reached by others, where it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Ipv4Addr>,
     pub created_at: Timestamp,
 }
 

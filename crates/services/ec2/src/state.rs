@@ -14,6 +14,7 @@ use imbl::{OrdMap, OrdSet};
 use state::{
     Agenda, Domain, Id128, ShardId,
     api::{Api, Handler, Operation},
+    contract::Places,
     port::Others,
 };
 use wire::{Timestamp, schema};
@@ -73,6 +74,8 @@ pub struct Ec2 {
     public_in: OrdSet<(VpcId, InterfaceId)>,
     /// The addresses of the interfaces of a security group.
     members: OrdMap<GroupId, OrdSet<IpAddr>>,
+    /// Where the interfaces of a VPC are that hosts reach.
+    places: OrdMap<VpcId, Places>,
     tagged: OrdSet<(String, String, Resource)>,
     agenda: Agenda<Key, Mark>,
 }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    net::Ipv4Addr,
     sync::Arc,
 };
 
@@ -119,10 +120,17 @@ impl World {
             public: false,
             description: format!("arn:aws:ecs:us-east-1:000000000000:attachment/{task}"),
             instance: Some("i-00000000000000001".to_owned()),
+            at: None,
             tags: vec![("aws:ecs:clusterName".to_owned(), "c".to_owned())],
             has: None,
         };
         (Id128(task), Some(Arc::new(wanted)))
+    }
+
+    /// The same of a task whose host others reach.
+    pub fn want_at(task: u128, subnet: &str, group: &str, at: Ipv4Addr) -> Want {
+        let (task, wanted) = World::want(task, subnet, group);
+        (task, wanted.map(|wanted| InterfaceWanted { at: Some(at), ..wanted.as_ref().clone() }.into()))
     }
 
     /// Interfaces of tasks of the cluster `c` are to be as these want it.
@@ -213,6 +221,7 @@ impl World {
             assert!(row.groups.iter().all(|id| state.group(*id).unwrap().vpc == row.vpc));
             assert!(state.is_taken(row.subnet, row.address));
             assert_eq!(state.interface_of(&row.sender, row.task), Some(row));
+            assert_eq!(state.places_in(row.vpc).get(&row.address), row.at.as_ref());
         }
         for nat in state.nats().values().filter(|nat| nat.deleted_at.is_none()) {
             assert!(held.insert((nat.vpc, nat.private)), "{} is held twice", nat.private);

@@ -406,6 +406,7 @@ impl Domain for Cluster {
     fn settle(txn: &mut Txn, mark: Mark) {
         match mark {
             Mark::Instance(id) => instance::state::give_up(txn, &id),
+            Mark::Moved(id) => instance::state::place(txn, &id),
             Mark::Daemon(name) => daemon::settle(txn, &name),
             Mark::Held(id) => daemon::hold::admit(txn, &id),
             Mark::Service(name) => service::settle(txn, &name),
@@ -417,7 +418,9 @@ impl Domain for Cluster {
 
     fn marked(&self, mark: &Mark) -> Key {
         match mark {
-            Mark::Instance(id) | Mark::Held(id) | Mark::Room(id, _) | Mark::Drained(id) => Key::Instance(*id),
+            Mark::Instance(id) | Mark::Moved(id) | Mark::Held(id) | Mark::Room(id, _) | Mark::Drained(id) => {
+                Key::Instance(*id)
+            }
             Mark::Daemon(name) => Key::Daemon(name.clone()),
             Mark::Service(name) => Key::Service(name.clone()),
             Mark::Turn(started_by) => {

@@ -233,6 +233,7 @@ pub fn on_host(txn: &mut Txn, row: &mut TaskRow) {
         groups: network.groups(),
         public: network.public,
         description: arn::attachment(txn.ctx, &attachment.id),
+        at: host.as_ref().and_then(|host| host.address),
         instance: host.and_then(|host| host.ec2_instance_id.clone()),
         tags: managed.map(|tag| (tag.key.clone(), tag.value.clone().unwrap_or_default())).collect(),
         has: None,

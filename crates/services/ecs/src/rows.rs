@@ -21,7 +21,7 @@ mod service;
 mod task;
 mod task_set;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::Ipv4Addr};
 
 use serde::{Deserialize, Serialize};
 use state::{Id128, row::KeyPart};
@@ -281,6 +281,9 @@ pub struct InstanceRow {
     /// from before there was one have it once their agent registers again.
     #[serde(default)]
     pub ec2_instance_id: Option<String>,
+    /// Where other hosts reach it, as its agent says. Packets between tasks of two hosts go there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<Ipv4Addr>,
     /// While its agent is away: when the tasks of services on it are given up, if they ever are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lost_at: Option<Timestamp>,

@@ -27,6 +27,9 @@ pub struct InterfaceWanted {
     /// The identifier of EC2 of the container instance that the task is on, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub instance: Option<String>,
+    /// Where other hosts reach the one that the task is on, as its agent says. None: nowhere.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Ipv4Addr>,
     /// Its tags: key and value.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<(String, String)>,
@@ -130,7 +133,8 @@ pub trait Wants: Domain {
 /// The domain that makes interfaces: EC2.
 pub trait Interfaces: Domain {
     /// Makes and removes interfaces of tasks of a sender (a cluster, by its name), so that there are those that are wanted.
-    /// Gives what became of each in this order, of as many as fit into one step. What is there already stays as it is.
+    /// Gives what became of each in this order, of as many as fit into one step. What is there already stays as it is, but
+    /// for where its host is reached.
     fn bring(txn: &mut Txn<Self>, sender: &str, wants: &[Want]) -> Vec<(Id128, Given)>;
 
     /// The tasks of a sender that have an interface.
@@ -198,13 +202,14 @@ mod tests {
 
     #[test]
     fn what_is_wanted_is_stored_as_it_was_in_version_1() {
-        let golden = r#"{"v":1,"row":{"task":"0000000000000000000000000000002a","subnet":"subnet-00000000000000001","groups":["sg-00000000000000002"],"description":"arn:aws:ecs:us-east-1:000000000000:attachment/a","instance":"i-00000000000000003","tags":[["k","v"]],"has":{"id":"eni-00000000000000004","address":"10.0.0.4"}}}"#;
+        let golden = r#"{"v":1,"row":{"task":"0000000000000000000000000000002a","subnet":"subnet-00000000000000001","groups":["sg-00000000000000002"],"description":"arn:aws:ecs:us-east-1:000000000000:attachment/a","instance":"i-00000000000000003","at":"192.0.2.7","tags":[["k","v"]],"has":{"id":"eni-00000000000000004","address":"10.0.0.4"}}}"#;
         let row: InterfaceWanted = crate::row::decode(golden.as_bytes()).unwrap();
         assert_eq!((row.task, row.groups.len(), row.tags.len()), (Id128(42), 1, 1));
         assert_eq!(String::from_utf8(crate::row::encode(&row)).unwrap(), golden);
         assert!(row.weight() >= golden.len());
         let least = r#"{"v":1,"row":{"task":"0000000000000000000000000000002a","subnet":"s","groups":[],"description":""}}"#;
-        assert_eq!(crate::row::decode::<InterfaceWanted>(least.as_bytes()).unwrap().instance, None);
+        let least = crate::row::decode::<InterfaceWanted>(least.as_bytes()).unwrap();
+        assert_eq!((least.instance, least.at), (None, None));
         assert_eq!(NoNetworks.network(&[], &[]), Err(NotANetwork::Unknown));
     }
 

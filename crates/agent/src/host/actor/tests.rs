@@ -30,6 +30,7 @@ fn host(engine: &Fake) -> Arc<Host> {
             reserved_ports_udp: vec![],
             gpus: Default::default(),
         },
+        address: None,
         image_pull: engine::PullBehavior::PreferCached,
         disk: None,
         begins_anew: false,

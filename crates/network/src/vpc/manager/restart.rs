@@ -31,9 +31,7 @@ impl Vpcs {
             let is_needed = wanted.contains(&note.vpc) && !is_known;
             match Router::adopt(&path).ok().filter(|_| is_needed && netns::exists(&path)) {
                 Some(router) => {
-                    let network =
-                        Network { router, model: None, fingerprint: None, publics: BTreeSet::new(), note };
-                    state.networks.insert(network.note.vpc.clone(), network);
+                    state.networks.insert(note.vpc.clone(), Network::new(note, router, false));
                 }
                 None => self.remove_network(note.slot)?,
             }

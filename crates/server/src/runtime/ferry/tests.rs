@@ -208,6 +208,7 @@ fn want(task: u128, subnet: &str) -> InterfaceWanted {
         public: false,
         description: String::new(),
         instance: None,
+        at: None,
         tags: Vec::new(),
         has: None,
     }

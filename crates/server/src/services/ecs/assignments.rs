@@ -2,6 +2,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::Ipv4Addr,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
 };
@@ -22,7 +23,7 @@ use wire::Timestamp;
 use super::{
     ClusterHandle, Home, Homes,
     feed::Feed,
-    presence::{COMPARE, Presence},
+    presence::{COMPARE, Presence, Says},
 };
 use crate::{
     agent_link::{Assignment, Assignments, Hello, Manifest, Refusal, RefusalKind, Session, Telemetry},
@@ -60,7 +61,9 @@ impl Assignments for Homes {
         let home = self.of(place)?;
         let link = Link::find(&home, &hello)?;
         let cluster = || link.cluster.id().name.to_string();
-        let feed = hello.knows_vpc.then(|| Feed::new(self.vpcs().clone(), place.clone(), cluster()));
+        let address = hello.address.filter(is_reached);
+        let feed = || Feed::new(self.vpcs().clone(), place.clone(), cluster(), address);
+        let feed = hello.knows_vpc.then(feed);
         let version = ecs::VersionInfo {
             agent_version: Some(hello.agent_version),
             agent_hash: Some(hello.agent_hash),
@@ -71,7 +74,7 @@ impl Assignments for Homes {
         wake.mark_changed();
         let asked = link.cluster.wakers().asked();
         // From here on its end is recorded, even where its beginning could not be.
-        let presence = Presence::begin(&link, version);
+        let presence = Presence::begin(&link, Says { version, address });
         let timeline = presence.record().await?;
         Ok(Box::new(Connected {
             link,
@@ -98,6 +101,15 @@ impl Homes {
     fn of(&self, (account, region): &Place) -> Result<Arc<Home>, Refusal> {
         self.home(account, region).map_err(|error| refusal(RefusalKind::Server, error.message()))
     }
+}
+
+/// Whether other hosts may be told to send there.
+fn is_reached(address: &Ipv4Addr) -> bool {
+    !(address.is_loopback()
+        || address.is_link_local()
+        || address.is_multicast()
+        || address.is_broadcast()
+        || address.octets()[0] == 0)
 }
 
 /// One container instance of one cluster.

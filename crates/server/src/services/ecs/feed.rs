@@ -8,6 +8,7 @@ mod tests;
 
 use std::{
     collections::{BTreeSet, VecDeque},
+    net::Ipv4Addr,
     sync::Arc,
 };
 
@@ -25,6 +26,8 @@ pub struct Feed {
     vpcs: Arc<dyn Vpcs>,
     place: Place,
     cluster: String,
+    /// Where other hosts reach it.
+    address: Option<Ipv4Addr>,
     ear: Option<Ear>,
     /// The tasks that have an interface there.
     tasks: BTreeSet<Id128>,
@@ -37,9 +40,9 @@ pub struct Feed {
 
 impl Feed {
     /// Of a host that was told nothing yet.
-    pub fn new(vpcs: Arc<dyn Vpcs>, place: Place, cluster: String) -> Feed {
+    pub fn new(vpcs: Arc<dyn Vpcs>, place: Place, cluster: String, address: Option<Ipv4Addr>) -> Feed {
         let (tasks, ready) = Default::default();
-        Feed { vpcs, place, cluster, ear: None, tasks, told: None, sequence: 0, ready }
+        Feed { vpcs, place, cluster, address, ear: None, tasks, told: None, sequence: 0, ready }
     }
 
     /// Looks at which tasks of a host have an interface, and where those are others than before, at what is to hold for them.
@@ -81,7 +84,7 @@ impl Feed {
                 break now;
             }
         };
-        let messages = parts::messages(self.told.as_ref(), &now, &mut self.sequence);
+        let messages = parts::messages(self.told.as_ref(), &now, self.address, &mut self.sequence);
         self.ready.extend(messages);
         self.told = Some(now);
     }

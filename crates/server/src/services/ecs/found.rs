@@ -237,6 +237,7 @@ fn plain_instance(id: InstanceId, owner: Owner, now: Timestamp) -> InstanceRow {
         agent_connected: false,
         version_info: Default::default(),
         ec2_instance_id: None,
+        address: None,
         lost_at: None,
         health: Vec::new(),
         version: 0,

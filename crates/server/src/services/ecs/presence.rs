@@ -1,7 +1,7 @@
 //! Whether a container instance's agent is connected, from the link's own knowledge to the row: told when it begins
 //! and ends, again until it is stored, and compared from time to time.
 
-use std::time::Duration;
+use std::{net::Ipv4Addr, time::Duration};
 
 use ::ecs::{
     cluster::{InstanceId, InstanceStatus},
@@ -29,19 +29,27 @@ const SWEPT: usize = 200;
 pub(super) struct Presence {
     link: Link,
     session: u64,
-    version: ecs::VersionInfo,
+    says: Says,
+}
+
+/// What an agent says of itself as it connects.
+#[derive(Clone)]
+pub(super) struct Says {
+    pub version: ecs::VersionInfo,
+    /// Where other hosts reach its host.
+    pub address: Option<Ipv4Addr>,
 }
 
 impl Presence {
     /// The newest session of its container instance.
-    pub(super) fn begin(link: &Link, version: ecs::VersionInfo) -> Presence {
+    pub(super) fn begin(link: &Link, says: Says) -> Presence {
         let session = link.cluster.wakers().begin_session(&link.instance);
-        Presence { link: link.clone(), session, version }
+        Presence { link: link.clone(), session, says }
     }
 
     /// Records that it is there. Gives the row's timeline.
     pub(super) async fn record(&self) -> Result<i64, Refusal> {
-        connection(&self.link, self.session, Some(self.version.clone())).await
+        connection(&self.link, self.session, Some(self.says.clone())).await
     }
 
     /// Records once more that it is there, should the row not say so.
@@ -51,10 +59,10 @@ impl Presence {
         if row.is_none_or(|row| row.agent_connected || row.status == InstanceStatus::Inactive) {
             return;
         }
-        let (link, session, version) = (self.link.clone(), self.session, self.version.clone());
+        let (link, session, says) = (self.link.clone(), self.session, self.says.clone());
         world::spawn(async move {
             // Compared again if it fails.
-            if let Err(refusal) = connection(&link, session, Some(version)).await {
+            if let Err(refusal) = connection(&link, session, Some(says)).await {
                 tracing::warn!(%refusal, "a connection could not be recorded");
             }
         });
@@ -80,11 +88,15 @@ impl Drop for Presence {
 
 /// Says that the agent's connection opened, or ended. What an older session says once a newer one has begun no
 /// longer counts. Gives the row's timeline.
-async fn connection(link: &Link, session: u64, connected: Option<ecs::VersionInfo>) -> Result<i64, Refusal> {
+async fn connection(link: &Link, session: u64, connected: Option<Says>) -> Result<i64, Refusal> {
     let (id, wakers) = (link.instance, link.cluster.wakers().clone());
     let done = link.cluster.execute("", move |txn| {
         if wakers.is_newest(&id, session) {
-            instance::state::connection(txn, &id, connected);
+            let address = connected.as_ref().map(|says| says.address);
+            instance::state::connection(txn, &id, connected.map(|says| says.version));
+            if let Some(address) = address {
+                instance::state::reached_at(txn, &id, address);
+            }
         }
         Ok(txn.state.instance(&id).map_or(0, |row| row.timeline))
     });

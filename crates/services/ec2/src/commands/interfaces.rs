@@ -54,7 +54,15 @@ impl Interfaces for Ec2 {
 /// The interface of a task, made now if it is not there.
 fn given(txn: &mut Txn, sender: &str, wanted: &InterfaceWanted) -> Given {
     let there = txn.state.interface_of(sender, wanted.task).cloned();
-    let row = there.map_or_else(|| make(txn, sender, wanted), Ok);
+    let row = match there {
+        Some(row) if row.at == wanted.at => Ok(row),
+        Some(row) => {
+            let row = InterfaceRow { at: wanted.at, ..row.as_ref().clone() };
+            txn.put(row.clone());
+            Ok(Arc::new(row))
+        }
+        None => make(txn, sender, wanted),
+    };
     let shown = row.and_then(|row| describe::interfaces::given(txn.state, txn.ctx, &row));
     match shown {
         Ok(interface) => Given::Interface(Box::new(interface)),
@@ -95,6 +103,7 @@ fn make(txn: &mut Txn, sender: &str, wanted: &InterfaceWanted) -> Result<Arc<Int
         sender: sender.to_owned(),
         task: wanted.task,
         instance: wanted.instance.clone(),
+        at: wanted.at,
         created_at: txn.now(),
     };
     txn.put(row.clone());

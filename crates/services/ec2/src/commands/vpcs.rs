@@ -90,7 +90,12 @@ pub fn create_vpc(txn: &mut Txn, request: CreateVpcRequest) -> Result<CreateVpcR
         return Err(refuse::limit("VpcLimitExceeded", "VPCs"));
     }
     let dhcp = txn.state.seed().map(|seed| seed.dhcp).unwrap_or_default();
-    let Parts { vpc, table, acl, group, rules } = Parts::new(txn.ids, cidr, dhcp);
+    let mut parts = Parts::new(txn.ids, cidr, dhcp);
+    // Quotas leave nearly all numbers free.
+    while txn.state.vpcs().keys().any(|other| other.segment() == parts.vpc.id.segment()) {
+        parts = Parts::new(txn.ids, cidr, dhcp);
+    }
+    let Parts { vpc, table, acl, group, rules } = parts;
     let vpc = VpcRow { dedicated, ..vpc };
     let id = vpc.id;
     txn.put(vpc.clone());

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use state::{
     Delta, Id128,
-    contract::{HostInterface, HostNetwork, Peer as Whom, Rule, Rules},
+    contract::{HostInterface, HostNetwork, HostVpc, Peer as Whom, Rule, Rules},
 };
 
 use super::interfaces::egress;
 use crate::{
     Ec2, Key,
-    rows::{GroupId, InterfaceRow, Peer, RuleRow, SubnetRow, VpcId},
+    rows::{GroupId, InterfaceRow, Peer, RuleRow, SubnetRow, VpcId, VpcRow},
 };
 
 /// All that is to hold for the interfaces of these tasks of a sender. Costs by what it says: members of security groups are
@@ -20,7 +20,7 @@ pub fn on_host(state: &Ec2, sender: &str, tasks: &[Id128]) -> HostNetwork {
     let mut named: Vec<GroupId> = Vec::new();
     for row in tasks.iter().filter_map(|task| state.interface_of(sender, *task)) {
         let (Some(vpc), Some(subnet)) = (state.vpc(row.vpc), state.subnet(row.subnet)) else { continue };
-        host.vpcs.entry(vpc.id.to_string()).or_insert_with(|| vec![vpc.cidr.to_string()]);
+        host.vpcs.entry(vpc.id.to_string()).or_insert_with(|| of_vpc(state, vpc));
         let groups: Vec<String> = row.groups.iter().map(ToString::to_string).collect();
         for (id, text) in row.groups.iter().zip(&groups) {
             if !host.rules.contains_key(text) {
@@ -37,6 +37,18 @@ pub fn on_host(state: &Ec2, sender: &str, tasks: &[Id128]) -> HostNetwork {
         host.members.entry(id.to_string()).or_insert_with(|| state.members_of(id));
     }
     host
+}
+
+/// Its number between hosts is in its identifier, which is chosen so ([`VpcId::segment`]); should two have the same all the
+/// same, one of them stays within hosts.
+fn of_vpc(state: &Ec2, vpc: &VpcRow) -> HostVpc {
+    let segment = vpc.id.segment();
+    let is_taken = state.vpcs().keys().any(|other| *other < vpc.id && other.segment() == segment);
+    HostVpc {
+        blocks: vec![vpc.cidr.to_string()],
+        segment: (!is_taken).then_some(segment),
+        places: state.places_in(vpc.id),
+    }
 }
 
 /// The rules of a security group, and the groups that they name.
@@ -78,7 +90,9 @@ pub fn touched(delta: &Delta<Ec2>) -> Vec<String> {
                 let rows = both.iter().filter_map(|of| of.interface(*id));
                 let groups =
                     |row: &Arc<InterfaceRow>| row.groups.iter().map(ToString::to_string).collect::<Vec<_>>();
-                ids.extend(rows.flat_map(groups));
+                ids.extend(rows.clone().flat_map(groups));
+                // Who has an interface in the VPC is told where the others are.
+                ids.extend(rows.filter(|row| row.at.is_some()).map(|row| row.vpc.to_string()));
                 ids.push(id.to_string());
             }
             Key::Vpc(id) => ids.push(id.to_string()),

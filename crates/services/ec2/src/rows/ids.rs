@@ -104,6 +104,14 @@ ids! {
     AttachmentId "eni-attach-",
 }
 
+impl VpcId {
+    /// By which number its packets are known between hosts: its last 24 bits, which no other VPC of an account and region
+    /// has.
+    pub fn segment(self) -> u32 {
+        (self.0 & 0x00ff_ffff) as u32
+    }
+}
+
 macro_rules! resources {
     ($($variant:ident($id:ident) $kind:literal,)+) => {
         /// Whatever can have tags.

@@ -53,6 +53,8 @@ fn world() -> World {
     let (task, wanted) = World::want(7, &subnet, &group);
     let wanted = state::contract::InterfaceWanted { tags: Vec::new(), ..wanted.unwrap().as_ref().clone() };
     world.given((task, Some(wanted.into())));
+    let at = "192.0.2.7".parse().unwrap();
+    world.given(World::want_at(8, &subnet, &group, at));
     world
 }
 

@@ -173,6 +173,11 @@ impl Ec2 {
         self.members.get(&group).cloned().unwrap_or_default()
     }
 
+    /// Where the interfaces of a VPC are that hosts reach. A copy of it shares all that does not change.
+    pub fn places_in(&self, vpc: VpcId) -> Places {
+        self.places.get(&vpc).cloned().unwrap_or_default()
+    }
+
     /// The interfaces that have a security group.
     pub fn interfaces_in_group(&self, group: GroupId) -> impl Iterator<Item = &Arc<InterfaceRow>> {
         let ids = self.in_group.range((group, InterfaceId(0))..=(group, InterfaceId(u64::MAX)));
@@ -359,6 +364,13 @@ impl Ec2 {
                 if let Some(public) = row.public {
                     map(&mut self.public_of, public, row.id, there);
                     set(&mut self.public_in, (row.vpc, row.id), there);
+                }
+                if let Some(at) = row.at {
+                    let of = self.places.entry(row.vpc).or_default();
+                    map(of, row.address, at, there);
+                    if of.is_empty() {
+                        self.places.remove(&row.vpc);
+                    }
                 }
                 for group in &row.groups {
                     set(&mut self.in_group, (*group, row.id), there);

@@ -1,6 +1,9 @@
 //! Interfaces of tasks: made as they are wanted, shown as those of EC2 are, and in the way of what they stand on.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use serde_json::{Value, json};
 use state::{
@@ -209,7 +212,7 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
         json!({"IpProtocol": "tcp", "FromPort": 80, "ToPort": 81, "UserIdGroupPairs": [{"GroupId": peers}]});
     world.ok("AuthorizeSecurityGroupIngress", json!({"GroupId": group, "IpPermissions": [pair]}));
     let host = world.state.on_host("c", &[Id128(1), Id128(7)]);
-    assert_eq!(host.vpcs[&vpc], ["10.0.0.0/16"]);
+    assert_eq!(host.vpcs[&vpc].blocks, ["10.0.0.0/16"]);
     assert_eq!(host.interfaces.keys().collect::<Vec<_>>(), [&own.id]);
     assert_eq!(host.interfaces[&own.id].egress, Egress::None);
     let rules = &host.rules[&group];
@@ -236,6 +239,44 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
             "NatGatewayId": nat["NatGateway"]["NatGatewayId"]}),
     );
     assert_eq!(world.state.on_host("c", &[Id128(1)]).interfaces[&own.id].egress, Egress::Nat);
+}
+
+#[test]
+fn a_host_is_told_where_the_interfaces_of_its_vpcs_are() {
+    let (mut world, vpc, subnet, group) = network();
+    let at = |last: u8| Ipv4Addr::new(192, 0, 2, last);
+    let here = world.given(World::want_at(1, &subnet, &group, at(1))).address.unwrap();
+    let nowhere = world.given(World::want(2, &subnet, &group)).address.unwrap();
+    let before = world.state.clone();
+    let there = world.given(World::want_at(3, &subnet, &group, at(2)));
+    let key = Key::Interface(there.id.parse().unwrap());
+    let touched = |before: &Ec2, after: &Ec2| {
+        let keys = std::slice::from_ref(&key);
+        Ec2::touched(&Delta { keys, before, after }).unwrap()
+    };
+    assert!(touched(&before, &world.state).contains(&vpc), "who has an interface in the VPC hears of it");
+    let told = world.state.on_host("c", &[Id128(1)]).vpcs[&vpc].clone();
+    let there = there.address.unwrap();
+    assert_eq!(told.places, [(here, at(1)), (there, at(2))].into_iter().collect());
+    assert!(!told.places.contains_key(&nowhere));
+    // Its host has another address.
+    let before = world.state.clone();
+    world.given(World::want_at(3, &subnet, &group, at(3)));
+    assert!(touched(&before, &world.state).contains(&vpc));
+    assert_eq!(world.state.on_host("c", &[Id128(1)]).vpcs[&vpc].places.get(&there), Some(&at(3)));
+    world.restart();
+    world.bring(&[(Id128(3), None)]);
+    assert_eq!(
+        world.state.on_host("c", &[Id128(1)]).vpcs[&vpc].places,
+        [(here, at(1))].into_iter().collect()
+    );
+    // Each VPC has a number of its own.
+    let (far, group) = (world.vpc(), "far");
+    let (subnet, group) = (world.subnet(&far, "10.0.1.0/28"), world.group(&far, group));
+    world.given(World::want_at(4, &subnet, &group, at(1)));
+    let both = world.state.on_host("c", &[Id128(1), Id128(4)]).vpcs;
+    let numbers: BTreeSet<u32> = both.values().filter_map(|vpc| vpc.segment).collect();
+    assert_eq!((both.len(), numbers.len()), (2, 2));
 }
 
 #[test]

@@ -7,6 +7,8 @@ use super::{rows::*, waiting::Turn};
 pub enum Mark {
     /// A container instance was deregistered, and its tasks are given up.
     Instance(InstanceId),
+    /// It may be reached elsewhere than the interfaces of its tasks say.
+    Moved(InstanceId),
     /// Something that a daemon looks at has changed.
     Daemon(DaemonName),
     /// A container instance may take tasks again, if no daemon holds it.

@@ -56,6 +56,7 @@ pub fn register_container_instance(
                 timeline: 0,
                 version_info: request.version_info.unwrap_or_default().stored(),
                 ec2_instance_id: None,
+                address: None,
                 lost_at: None,
                 health: Vec::new(),
                 version: 0,

@@ -1,8 +1,9 @@
 //! What becomes of a container instance: connected or not, draining, deregistered.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::Ipv4Addr, sync::Arc};
 
 use ecs_model::{self as ecs, ContainerInstanceStatus, errors};
+use state::contract::InterfaceWanted;
 use wire::{Error, Timestamp};
 
 use super::{describe, find};
@@ -47,6 +48,32 @@ pub fn connection(txn: &mut Txn, id: &InstanceId, connected: Option<ecs::Version
         if came {
             txn.room_came(id);
         }
+    }
+}
+
+/// Where other hosts reach this one, as its agent says: its tasks' interfaces are there from now on.
+pub fn reached_at(txn: &mut Txn, id: &InstanceId, address: Option<Ipv4Addr>) {
+    let Some(known) = txn.state.instance(id) else { return };
+    if known.address != address {
+        let row = InstanceRow { address, ..known.as_ref().clone() };
+        txn.put_instance(row);
+    }
+    txn.mark(Mark::Moved(*id));
+}
+
+/// Says of the interfaces that tasks of a container instance want where it is: of all of them, or of as many as this step can
+/// take and of the others in the next ones.
+pub fn place(txn: &mut Txn, id: &InstanceId) {
+    let Some(at) = txn.state.instance(id).map(|row| row.address) else { return };
+    let tasks: Vec<TaskId> = txn.state.tasks_on(id).map(|task| task.id).collect();
+    for task in tasks {
+        let wanted = txn.state.interface_wanted(&task).filter(|wanted| wanted.at != at).cloned();
+        let Some(wanted) = wanted else { continue };
+        if txn.full() {
+            txn.mark(Mark::Moved(*id));
+            return;
+        }
+        txn.put(InterfaceWanted { at, ..wanted.as_ref().clone() });
     }
 }
 

@@ -112,6 +112,40 @@ fn a_task_comes_to_its_interface_in_the_order_of_ecs() {
 }
 
 #[test]
+fn interfaces_are_where_their_host_is_reached() {
+    let mut world = world();
+    let host = able(&mut world, "us-east-1a");
+    let id = InstanceId::parse(&host).unwrap();
+    let at = |world: &World, task: &str| {
+        world.state.interface_wanted(&TaskId::parse(task).unwrap()).unwrap().at.map(|at| at.to_string())
+    };
+    let reached = |world: &mut World, address: Option<[u8; 4]>| {
+        let done = world.run(|txn| {
+            instance::state::reached_at(txn, &id, address.map(Into::into));
+            Ok(())
+        });
+        done.unwrap();
+    };
+    let before = start(&mut world, &["subnet-a"]);
+    assert_eq!(at(&world, &before), None);
+    reached(&mut world, Some([192, 0, 2, 1]));
+    let after = start(&mut world, &["subnet-a"]);
+    world.ferry(None);
+    for task in [&before, &after] {
+        assert_eq!(at(&world, task).as_deref(), Some("192.0.2.1"));
+    }
+    let changes = world.state.instance(&id).unwrap().version;
+    reached(&mut world, Some([192, 0, 2, 1]));
+    assert_eq!(world.state.instance(&id).unwrap().version, changes, "nothing is new");
+    reached(&mut world, Some([192, 0, 2, 2]));
+    // An agent that is away leaves it there.
+    world.connect(&host, false);
+    assert_eq!(at(&world, &before).as_deref(), Some("192.0.2.2"));
+    reached(&mut world, None);
+    assert_eq!((at(&world, &before), at(&world, &after)), (None, None));
+}
+
+#[test]
 fn a_task_leaves_its_interface_before_it_is_stopped() {
     let mut world = world();
     let host = able(&mut world, "us-east-1a");

@@ -31,6 +31,7 @@ pub(super) fn instance(id: &str, cpu: i64, memory: i64) -> InstanceRow {
         tags: Vec::new(),
         version_info: VersionInfo::default(),
         ec2_instance_id: Some("i-0123456789abcdef0".to_owned()),
+        address: None,
         lost_at: None,
         health: Vec::new(),
         version: 1,

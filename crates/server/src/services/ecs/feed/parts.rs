@@ -1,9 +1,12 @@
 //! The difference between what a host was told and what is to hold, as messages that fit into frames.
 
-use std::{collections::BTreeSet, net::IpAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use agent_protocol::acs;
-use state::contract::{self, Egress, HostInterface, HostNetwork, Peer, Rule, Rules};
+use state::contract::{self, Egress, HostInterface, HostNetwork, HostVpc, Peer, Places, Rule, Rules};
 
 /// About how many bytes of a message are filled; a frame may have many more.
 const FILLED: usize = 256 << 10;
@@ -11,14 +14,19 @@ const FILLED: usize = 256 << 10;
 const ADDRESSES: usize = 4096;
 
 /// The messages that bring a host from what it was told to what is to hold: none where nothing has changed. Where it was told
-/// nothing yet they say all, and there is one at the least. `sequence` is the number of the last message.
-pub fn messages(told: Option<&HostNetwork>, now: &HostNetwork, sequence: &mut u64) -> Vec<acs::VpcMessage> {
+/// nothing yet they say all, and there is one at the least. `own` is where other hosts reach it: one that they do not reach hears
+/// nothing of them. `sequence` is the number of the last message.
+pub fn messages(
+    told: Option<&HostNetwork>,
+    now: &HostNetwork,
+    own: Option<Ipv4Addr>,
+    sequence: &mut u64,
+) -> Vec<acs::VpcMessage> {
     let nothing = HostNetwork::default();
     let before = told.unwrap_or(&nothing);
     let mut parts = Parts::default();
-    for (id, blocks) in now.vpcs.iter().filter(|(id, blocks)| before.vpcs.get(*id) != Some(*blocks)) {
-        let room = parts.room(64 + 24 * blocks.len());
-        room.vpcs.push(acs::VpcBlocks { id: id.clone(), blocks: blocks.clone() });
+    for (id, vpc) in &now.vpcs {
+        parts.vpc(id, before.vpcs.get(id), vpc, own);
     }
     for (id, set) in &now.members {
         let had = before.members.get(id);
@@ -108,6 +116,35 @@ impl Parts {
         }
         self.filled += bytes;
         &mut self.last
+    }
+
+    /// What has changed of a VPC.
+    fn vpc(&mut self, id: &str, before: Option<&HostVpc>, now: &HostVpc, own: Option<Ipv4Addr>) {
+        if before.is_none_or(|old| (&old.blocks, old.segment) != (&now.blocks, now.segment)) {
+            let overlay = now.segment.map(|number| acs::Overlay { vxlan: Some(number) });
+            let room = self.room(96 + 24 * now.blocks.len());
+            room.vpcs.push(acs::VpcBlocks { id: id.to_owned(), blocks: now.blocks.clone(), overlay });
+        }
+        let nowhere = Places::new();
+        let places = before.map_or(&nowhere, |old| &old.places);
+        let Some((mut came, mut left)) = own.map(|own| contract::moves(places, &now.places, own)) else {
+            return;
+        };
+        while !came.is_empty() || !left.is_empty() {
+            let leaves = left.split_off(left.len().saturating_sub(ADDRESSES));
+            let most = if left.is_empty() { ADDRESSES - leaves.len() } else { 0 };
+            let comes = came.split_off(came.len().saturating_sub(most));
+            let place = |(address, host): (Ipv4Addr, Ipv4Addr)| acs::Place {
+                address: address.to_string(),
+                host: host.to_string(),
+            };
+            let room = self.room(64 + 20 * leaves.len() + 56 * comes.len());
+            room.places.push(acs::PlaceChange {
+                vpc: id.to_owned(),
+                add: comes.into_iter().map(place).collect(),
+                remove: leaves.iter().map(ToString::to_string).collect(),
+            });
+        }
     }
 
     /// A change of a set, in as many messages as it takes. What leaves it goes first.

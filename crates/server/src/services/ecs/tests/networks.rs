@@ -10,7 +10,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use state::{
     Id128,
-    contract::{Egress, Given, HostInterface, HostNetwork, Interface, Network, NotANetwork, Rules, Want},
+    contract::{
+        Egress, Given, HostInterface, HostNetwork, HostVpc, Interface, Network, NotANetwork, Rules, Want,
+    },
 };
 
 use super::*;
@@ -24,14 +26,15 @@ use crate::runtime::{
 struct Stand {
     made: Mutex<BTreeMap<Id128, Interface>>,
     rules: Mutex<Rules>,
+    vpc: Mutex<HostVpc>,
     told: Arc<Ears>,
     is_there: AtomicBool,
 }
 
 impl Stand {
     fn new() -> Arc<Stand> {
-        let (made, rules) = Default::default();
-        Arc::new(Stand { made, rules, told: Arc::default(), is_there: AtomicBool::new(true) })
+        let (made, rules, vpc) = Default::default();
+        Arc::new(Stand { made, rules, vpc, told: Arc::default(), is_there: AtomicBool::new(true) })
     }
 }
 
@@ -53,6 +56,7 @@ impl Vpcs for Stand {
             host.interfaces
                 .insert(interface.id, HostInterface { groups, egress: Egress::None, public: None });
             host.rules.insert("sg-1".to_owned(), Arc::new(self.rules.lock().clone()));
+            host.vpcs.insert("vpc-1".to_owned(), self.vpc.lock().clone());
         }
         Some(host)
     }
@@ -195,6 +199,39 @@ async fn an_agent_hears_of_a_task_with_its_interface_and_of_the_rules_before_it(
     api.stopped(&task).await;
     becomes(&api, &task, "STOPPED").await;
     assert!(stand.made.lock().is_empty());
+}
+
+/// Says where it is reached, and hears of interfaces elsewhere: only while it has one in their VPC.
+#[tokio::test]
+async fn a_host_hears_where_the_others_of_its_vpcs_are() {
+    let (store, stand) = (Arc::new(Memory::new()), Stand::new());
+    let api = open(&store, &stand).await;
+    let instance = able(&api).await;
+    let own = std::net::Ipv4Addr::new(192, 0, 2, 1);
+    let hello = Hello { knows_vpc: true, address: Some(own), ..hello(&instance) };
+    let connected = api.homes.connect(hello, api.home.place(), "http://127.0.0.1:4566").await;
+    let mut session = connected.unwrap();
+    assert!(rules_of(heard(&mut session).await).whole);
+    let vpc = || stand.told.tell(Some(&["vpc-1".to_owned()]));
+    assert_eq!(vpc(), 0, "it has nothing in that VPC yet");
+    stand.vpc.lock().places.insert([10, 0, 0, 77].into(), own);
+    let task = start(&api).await;
+    let first = rules_of(heard(&mut session).await);
+    assert!(first.vpcs.len() == 1 && first.places.is_empty(), "what is here is not elsewhere");
+    assert!(matches!(heard(&mut session).await, Assignment::Task { .. }));
+    // One more elsewhere costs one message with one place.
+    stand.vpc.lock().places.insert([10, 0, 0, 78].into(), [192, 0, 2, 2].into());
+    assert_eq!(vpc(), 1);
+    let one = rules_of(heard(&mut session).await);
+    let place = agent_protocol::acs::Place { address: "10.0.0.78".into(), host: "192.0.2.2".into() };
+    assert_eq!((&one.places[0].add[..], one.vpcs.len()), (&[place][..], 0));
+    assert!(one.interfaces.is_empty() && one.groups.is_empty() && one.gone.is_empty());
+    // With its last task there it hears no more.
+    api.stopped(&task).await;
+    becomes(&api, &task, "STOPPED").await;
+    let gone = rules_of(heard(&mut session).await);
+    assert!(gone.gone.contains(&"vpc-1".to_owned()));
+    assert_eq!(vpc(), 0);
 }
 
 #[tokio::test]
