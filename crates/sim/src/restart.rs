@@ -86,8 +86,10 @@ pub fn by_an_earlier_version(world: &World, rows: &mut Rows) {
     let plain = |row: &&Arc<ServiceRow>| {
         let of = row.deployment_configuration.as_ref();
         let strategy = of.is_none_or(|of| of.strategy.is_none() && of.lifecycle_hooks.is_none());
-        let knew =
-            row.controller == DeploymentControllerType::Ecs && row.capacity_provider_strategy.is_empty();
+        let knew = row.controller == DeploymentControllerType::Ecs
+            && row.capacity_provider_strategy.is_empty()
+            && row.network.is_none()
+            && row.deployments.iter().all(|deployment| deployment.network.is_none());
         strategy && knew && state.service_deployments(&row.name, u64::MAX).all(|row| row.course.is_none())
     };
     let names: Vec<_> = state.services().filter(plain).map(|row| row.name.clone()).collect();
