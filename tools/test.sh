@@ -23,7 +23,7 @@ cargo test --workspace --all-features --locked --quiet --no-run
 cargo build --workspace --all-features --locked --quiet --bins --examples
 
 step "unit, property, conformance and simulation tests"
-cargo test --workspace --all-features --locked --quiet
+cargo test --workspace --all-features --locked --quiet --no-fail-fast
 
 step "generated types are fresh, and botocore understands what we write"
 botocore=$("$ROADSTEAD_VENV/bin/python" -c 'import botocore, os; print(os.path.dirname(botocore.__file__))')
