@@ -234,8 +234,7 @@ impl TaskDir {
 
     /// Where the task's containers write.
     fn written(&self) -> PathBuf {
-        let own = self.own_disk();
-        if own.is_dir() { own } else { self.disk.clone() }
+        Some(self.own_disk()).filter(|own| own.is_dir()).unwrap_or_else(|| self.disk.clone())
     }
 
     /// The containers whose folders are there, sorted.
@@ -246,11 +245,8 @@ impl TaskDir {
     }
 
     pub(crate) fn container(&self, name: &str) -> ContainerDir {
-        ContainerDir {
-            disk: self.disk.join(name),
-            written: self.written().join(name),
-            run: self.run.join(name),
-        }
+        let [disk, written, run] = [&self.disk, &self.written(), &self.run].map(|of| of.join(name));
+        ContainerDir { disk, written, run }
     }
 }
 

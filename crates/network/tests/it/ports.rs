@@ -84,6 +84,11 @@ fn a_port_in_time_wait_is_free() {
         drop(listener.accept().unwrap());
         drop(listener);
         drop(client);
+        // 9000 and TIME_WAIT, as the kernel writes them: what was sent last may be taken in a little later.
+        eventually("one side waits", || {
+            let all = std::fs::read_to_string("/proc/thread-self/net/tcp").unwrap();
+            all.lines().any(|line| line.contains(":2328 ") && line.contains(" 06 "))
+        });
         host.attach(&bridge("a", &[tcp(80, 9000)])).unwrap();
         assert!(TcpListener::bind("0.0.0.0:9000").is_err(), "and held");
     });
