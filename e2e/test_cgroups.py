@@ -46,6 +46,7 @@ def layout(request):
 @pytest.fixture(scope="module")
 def guest(tmp_path_factory, image_tar, layout):
     files = [(BIN, "/bin/roadstead"), (harness.leaks_program(), "/bin/leaks"), ("/usr/sbin/nft", "/bin/nft"),
+             ("/usr/sbin/mkfs.ext4", "/bin/mkfs.ext4"), ("/etc/mke2fs.conf", "/etc/mke2fs.conf"),
              ("/usr/bin/unshare", "/usr/bin/unshare"), (image_tar, "/busybox.tar")]
     if ENGINE_TESTS:
         files += [(SUPERVISOR, str(SUPERVISOR)), *((path, path) for path in ENGINE_TESTS)]

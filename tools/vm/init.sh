@@ -26,7 +26,7 @@ if grep -q groups=v1 /proc/cmdline; then
 else
     mount -t cgroup2 -o nsdelegate cgroup2 /sys/fs/cgroup
 fi
-modprobe -a virtio_rng virtio_net
+modprobe -a virtio_rng virtio_net loop
 ulimit -n 65536
 hostname guest
 ip link set lo up

