@@ -33,6 +33,7 @@ mod userns;
 mod wall;
 mod written;
 
+pub use disk::is_disk_of_task;
 pub use ids::IdPool;
 
 use std::collections::BTreeMap;

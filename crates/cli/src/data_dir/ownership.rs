@@ -223,8 +223,12 @@ pub enum Left {
 /// Whether [`remove`] may do its work at `path`; to be asked before anything is stopped.
 ///
 /// # Errors
-/// When `path` is a symbolic link, or something is mounted inside.
+/// When `path` is a symbolic link, or something is mounted inside that does not go with its tasks.
 pub fn check_removable(path: &Path) -> anyhow::Result<()> {
+    check(path, engine::native::is_disk_of_task)
+}
+
+fn check(path: &Path, goes: impl Fn(&Path) -> bool) -> anyhow::Result<()> {
     if fs::symlink_metadata(path)?.is_symlink() {
         let target = fs::canonicalize(path)?;
         fail!(
@@ -234,9 +238,10 @@ pub fn check_removable(path: &Path) -> anyhow::Result<()> {
         );
     }
     let path = fs::canonicalize(path)?;
-    let inside: Vec<PathBuf> =
-        mount_points()?.into_iter().filter(|point| *point != path && point.starts_with(&path)).collect();
-    if let Some(point) = inside.first() {
+    let is_inside = |point: &PathBuf| {
+        point.strip_prefix(&path).is_ok_and(|below| !below.as_os_str().is_empty() && !goes(below))
+    };
+    if let Some(point) = mount_points()?.into_iter().find(is_inside) {
         fail!(
             format!("`umount {}` first", point.display()),
             "{} is mounted inside of {}",
@@ -253,7 +258,7 @@ pub fn check_removable(path: &Path) -> anyhow::Result<()> {
 /// # Errors
 /// When something is left: all of ours that can be removed is.
 pub fn remove(path: &Path) -> anyhow::Result<Left> {
-    check_removable(path)?;
+    check(path, |_| false)?;
     let mut ours: Vec<String> = names(path)?.into_iter().filter(|name| is_ours(name)).collect();
     ours.sort_by_key(|name| ["lock", ID].iter().position(|last| last == name));
     for name in ours {

@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 use nix::mount::{MntFlags, MsFlags};
 use nix::sys::stat::{Mode, SFlag, makedev, mknod};
 
-use super::layout::TaskDir;
+use super::layout::{DISK, TaskDir};
 
 /// The program that makes the file system; of the package e2fsprogs.
 const MKFS: &str = "mkfs.ext4";
@@ -52,6 +52,12 @@ pub(super) fn make(dir: &TaskDir, bytes: u64) -> io::Result<()> {
     // From now on the device goes when the mount does.
     drop(device);
     Ok(())
+}
+
+/// Whether what is mounted there, told from the data directory on, is a task's own disk, which goes with the task.
+pub fn is_disk_of_task(below: &Path) -> bool {
+    let names: Vec<_> = below.iter().collect();
+    matches!(names[..], [engine, tasks, _, disk] if engine == "engine" && tasks == "tasks" && disk == DISK)
 }
 
 /// Unmounts a task's disk and gives its room back. What is not there counts as gone; blocks.

@@ -46,7 +46,7 @@ pub(crate) const ETC_FILES: [&str; 3] = ["resolv.conf", "hostname", "hosts"];
 const VOLUMES: &str = ".volumes";
 
 /// Where a task's own disk is, if it has one; likewise.
-const DISK: &str = ".disk";
+pub(super) const DISK: &str = ".disk";
 
 /// A record of values is written anew beyond this, in bytes.
 const RECORD_BYTES_MAX: u64 = 64 << 10;
