@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::native::{Config, Native};
-use engine::{ContainerId, ContainerSpec, Engine, Event, Exit, NetworkMode, OutputRecord, TaskSpec};
+use engine::{
+    ContainerId, ContainerSpec, Engine, Event, ExecSpec, Exit, NetworkMode, OutputRecord, TaskSpec,
+};
 
 /// The longest that anything in a test may take.
 pub const WAIT: Duration = Duration::from_secs(30);
@@ -118,6 +120,37 @@ pub async fn run(engine: &dyn Engine, spec: &ContainerSpec) -> ContainerId {
     engine.create(&id, spec).await.unwrap();
     engine.start(&id).await.unwrap();
     id
+}
+
+/// Prepares a task and starts its containers, named a, b, …
+pub async fn start(engine: &dyn Engine, task: &TaskSpec, specs: &[ContainerSpec]) -> Vec<ContainerId> {
+    let named: Vec<_> = ["a", "b"].into_iter().zip(specs.iter().cloned()).collect();
+    start_named(engine, task, &named).await
+}
+
+/// Prepares a task and starts its containers.
+pub async fn start_named(
+    engine: &dyn Engine,
+    task: &TaskSpec,
+    specs: &[(&str, ContainerSpec)],
+) -> Vec<ContainerId> {
+    engine.prepare_task(task).await.unwrap();
+    let mut ids = Vec::new();
+    for (name, spec) in specs {
+        let id = id(&task.id, name);
+        engine.create(&id, spec).await.unwrap();
+        engine.start(&id).await.unwrap();
+        ids.push(id);
+    }
+    ids
+}
+
+/// What a command in a container says.
+pub async fn say(engine: &dyn Engine, id: &ContainerId, script: &str) -> String {
+    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
+    let exec = ExecSpec { command, timeout: Duration::from_secs(20), max_output_bytes: 4000 };
+    let said = engine.exec(id, &exec).await.unwrap();
+    String::from_utf8_lossy(&said.output).trim().to_owned()
 }
 
 /// Waits until `check` answers something.

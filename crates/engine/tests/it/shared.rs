@@ -4,35 +4,18 @@
 use std::fs;
 use std::time::Duration;
 
-use engine::{ContainerId, ContainerSpec, Engine, ExecSpec, IpcMode, PidMode, TaskSpec};
+use engine::{ContainerId, ContainerSpec, Engine, IpcMode, PidMode, TaskSpec};
 
-use crate::host::{self, Host, shell};
+use crate::host::{self, Host, say, shell};
 
 /// The namespace of a kind of a process here.
 fn here(pid: &str, kind: &str) -> String {
     fs::read_link(format!("/proc/{pid}/ns/{kind}")).unwrap().display().to_string()
 }
 
-/// Prepares a task and starts its containers, named a, b, …
-async fn start(engine: &dyn Engine, mut task: TaskSpec, specs: &[ContainerSpec]) -> Vec<ContainerId> {
-    task.id = host::task_id();
-    engine.prepare_task(&task).await.unwrap();
-    let mut ids = Vec::new();
-    for (name, spec) in ["a", "b"].iter().zip(specs) {
-        let id = host::id(&task.id, name);
-        engine.create(&id, spec).await.unwrap();
-        engine.start(&id).await.unwrap();
-        ids.push(id);
-    }
-    ids
-}
-
-/// What a command in a container says.
-async fn say(engine: &dyn Engine, id: &ContainerId, script: &str) -> String {
-    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    let exec = ExecSpec { command, timeout: Duration::from_secs(20), max_output_bytes: 4000 };
-    let said = engine.exec(id, &exec).await.unwrap();
-    String::from_utf8_lossy(&said.output).trim().to_owned()
+/// Starts the containers of a new task, named a, b, …
+async fn start(engine: &dyn Engine, task: TaskSpec, specs: &[ContainerSpec]) -> Vec<ContainerId> {
+    host::start(engine, &TaskSpec { id: host::task_id(), ..task }, specs).await
 }
 
 fn sleeper() -> ContainerSpec {

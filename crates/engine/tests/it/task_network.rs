@@ -4,9 +4,9 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use engine::vpc::{Block, Change, Group, InterfaceState, Mac, Name, Peer, Rule, Traffic};
-use engine::{ContainerId, ContainerSpec, Engine, ExecSpec, NetworkMode, TaskNetwork, TaskSpec};
+use engine::{ContainerId, ContainerSpec, Engine, NetworkMode, TaskNetwork, TaskSpec};
 
-use crate::host::{self, Host, shell};
+use crate::host::{self, Host, say, shell, start_named};
 
 fn name(text: &str) -> Name {
     Name::new(text).unwrap()
@@ -48,25 +48,6 @@ async fn let_in(engine: &dyn Engine, ports: &[u16]) {
     engine.change_network(change).await.unwrap();
 }
 
-async fn start(engine: &dyn Engine, task: &TaskSpec, names: &[(&str, ContainerSpec)]) -> Vec<ContainerId> {
-    engine.prepare_task(task).await.unwrap();
-    let mut ids = Vec::new();
-    for (name, spec) in names {
-        let id = host::id(&task.id, name);
-        engine.create(&id, spec).await.unwrap();
-        engine.start(&id).await.unwrap();
-        ids.push(id);
-    }
-    ids
-}
-
-async fn say(engine: &dyn Engine, id: &ContainerId, script: &str) -> String {
-    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    let exec = ExecSpec { command, timeout: Duration::from_secs(20), max_output_bytes: 4000 };
-    let said = engine.exec(id, &exec).await.unwrap();
-    String::from_utf8_lossy(&said.output).trim().to_owned()
-}
-
 /// It waits for no client for long: one whose end got lost with its link would keep it from the next.
 fn server() -> ContainerSpec {
     joins("while :; do echo hello | nc -w 1 -l -p 80; done")
@@ -95,7 +76,7 @@ async fn containers_share_the_interface_and_its_name() {
     let_in(&*engine, &[80]).await;
     let parameter = ("net.core.somaxconn".to_owned(), "77".to_owned());
     let second = ContainerSpec { sysctls: [parameter].into(), ..sleeper() };
-    let ids = start(&*engine, &task(5), &[("a", server()), ("b", second)]).await;
+    let ids = start_named(&*engine, &task(5), &[("a", server()), ("b", second)]).await;
     for id in &ids {
         let name = "ip-10-0-1-5.us-west-2.compute.internal";
         assert_eq!(say(&*engine, id, "hostname; cat /etc/hostname").await, format!("{name}\n{name}"));
@@ -108,7 +89,7 @@ async fn containers_share_the_interface_and_its_name() {
         assert_eq!(say(&*engine, id, "cat /proc/sys/net/core/somaxconn").await, "77", "it is the task's");
     }
     fetched(&*engine, &ids[1], "127.0.0.1").await;
-    let other = start(&*engine, &task(6), &[("a", sleeper())]).await;
+    let other = start_named(&*engine, &task(6), &[("a", sleeper())]).await;
     fetched(&*engine, &other[0], "10.0.1.5").await;
     let stats = engine.stats(&ids[0]).await.unwrap();
     assert!(stats.rx.packets > 0 && stats.tx.packets > 0, "{stats:?}");
@@ -121,8 +102,8 @@ async fn an_engine_that_opens_again_finds_the_interface_as_it_was() {
     let host = Host::with_network();
     let engine = host.open().await;
     let_in(&*engine, &[80]).await;
-    let ids = start(&*engine, &task(5), &[("a", server())]).await;
-    let other = start(&*engine, &task(6), &[("a", sleeper())]).await;
+    let ids = start_named(&*engine, &task(5), &[("a", server())]).await;
+    let other = start_named(&*engine, &task(6), &[("a", sleeper())]).await;
     fetched(&*engine, &other[0], "10.0.1.5").await;
     drop(engine);
     // As if nothing had been written down of it: who lives there leads back to it.

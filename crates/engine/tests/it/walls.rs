@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use engine::conformance::{self, Given};
 use engine::{
-    ContainerId, ContainerSpec, Engine, ExecSpec, Isolation, Kind, Mount, NetworkMode, Phase, PidMode,
-    TaskSpec, Tmpfs, Ulimit, Volume,
+    ContainerId, ContainerSpec, Engine, Isolation, Kind, Mount, NetworkMode, Phase, PidMode, TaskSpec, Tmpfs,
+    Ulimit, Volume,
 };
 
-use crate::host::{self, Host, IMAGE};
+use crate::host::{self, Host, IMAGE, say, start};
 
 fn shell(script: &str) -> ContainerSpec {
     ContainerSpec { network: NetworkMode::None, ..host::shell(script) }
@@ -19,27 +19,6 @@ fn shell(script: &str) -> ContainerSpec {
 
 fn walled() -> TaskSpec {
     TaskSpec { id: host::task_id(), isolation: Isolation::Namespaces, ..TaskSpec::default() }
-}
-
-/// Prepares a task and starts its containers, named a, b, …
-async fn start(engine: &dyn Engine, task: &TaskSpec, specs: &[ContainerSpec]) -> Vec<ContainerId> {
-    engine.prepare_task(task).await.unwrap();
-    let mut ids = Vec::new();
-    for (name, spec) in ["a", "b"].iter().zip(specs) {
-        let id = host::id(&task.id, name);
-        engine.create(&id, spec).await.unwrap();
-        engine.start(&id).await.unwrap();
-        ids.push(id);
-    }
-    ids
-}
-
-/// What a command in a container says.
-async fn say(engine: &dyn Engine, id: &ContainerId, script: &str) -> String {
-    let command = ["sh", "-c", script].map(str::to_owned).to_vec();
-    let exec = ExecSpec { command, timeout: Duration::from_secs(20), max_output_bytes: 4000 };
-    let said = engine.exec(id, &exec).await.unwrap();
-    String::from_utf8_lossy(&said.output).trim().to_owned()
 }
 
 async fn pid(engine: &dyn Engine, id: &ContainerId) -> i32 {
