@@ -3,7 +3,9 @@
 import botocore.exceptions
 import pytest
 
+from harness import CLUSTER, WEB, until
 from test_clients import terraform  # noqa: F401 (a fixture)
+from test_fargate import instances, public_address, says
 
 ANYWHERE = [{"CidrIp": "0.0.0.0/0"}]
 
@@ -134,6 +136,9 @@ terraform {
   }
 }
 variable "endpoint" {}
+variable "image" {}
+variable "cluster" {}
+variable "fargate" {}
 variable "word" { default = "one" }
 variable "port" { default = 80 }
 provider "aws" {
@@ -142,6 +147,7 @@ provider "aws" {
   skip_metadata_api_check     = true
   endpoints {
     ec2 = var.endpoint
+    ecs = var.endpoint
     sts = var.endpoint
   }
   default_tags { tags = { made = "by terraform" } }
@@ -274,7 +280,7 @@ resource "aws_default_route_table" "main" {
 }
 resource "aws_default_network_acl" "acl" {
   default_network_acl_id = aws_vpc.net.default_network_acl_id
-  subnet_ids             = [aws_subnet.public[1].id, aws_subnet.public[2].id]
+  subnet_ids             = concat([aws_subnet.public[1].id, aws_subnet.public[2].id], aws_subnet.tasks[*].id)
   ingress {
     protocol   = "-1"
     rule_no    = var.word == "one" ? 100 : 200
@@ -296,31 +302,89 @@ resource "aws_network_acl" "own" {
     to_port    = var.port
   }
 }
+# In the zone of the host.
+resource "aws_subnet" "tasks" {
+  count             = var.fargate
+  vpc_id            = aws_vpc.net.id
+  cidr_block        = cidrsubnet(aws_vpc.net.cidr_block, 4, 3)
+  availability_zone = "us-east-1a"
+}
+resource "aws_route_table_association" "tasks" {
+  count          = var.fargate
+  subnet_id      = aws_subnet.tasks[0].id
+  route_table_id = aws_route_table.public.id
+}
+resource "aws_ecs_task_definition" "web" {
+  count                    = var.fargate
+  family                   = "terraformed-on-fargate"
+  requires_compatibilities = ["FARGATE"]
+  network_mode             = "awsvpc"
+  cpu                      = 256
+  memory                   = 512
+  container_definitions = jsonencode([{
+    name         = "web"
+    image        = var.image
+    essential    = true
+    command      = ["/bin/sh", "-c", "SCRIPT"]
+    portMappings = [{ containerPort = 80, hostPort = 80, protocol = "tcp" }]
+  }])
+}
+resource "aws_ecs_service" "web" {
+  count                 = var.fargate
+  name                  = "terraformed-on-fargate"
+  cluster               = var.cluster
+  task_definition       = aws_ecs_task_definition.web[0].arn
+  desired_count         = var.word == "one" ? 1 : 2
+  launch_type           = "FARGATE"
+  platform_version      = "LATEST"
+  wait_for_steady_state = true
+  network_configuration {
+    subnets          = [aws_subnet.tasks[0].id]
+    security_groups  = [aws_security_group.plain.id]
+    assign_public_ip = true
+  }
+  depends_on = [aws_route.out, aws_route_table_association.tasks, aws_vpc_security_group_ingress_rule.web]
+}
 output "vpc" { value = aws_vpc.net.id }
 output "subnets" { value = length(data.aws_subnets.default.ids) }
-"""
+""".replace("SCRIPT", WEB)
 
 
 def test_terraform_makes_changes_and_destroys_a_network(roadstead, ec2, terraform, tmp_path):  # noqa: F811
+    """And in it a service on Fargate, which its group lets in, where this kernel has what interfaces of tasks need."""
     (tmp_path / "main.tf").write_text(NETWORK)
+    instance, = instances(roadstead)
+    fargate = int(any(attribute["name"] == "ecs.capability.task-eni" for attribute in instance["attributes"]))
+    resources, plain = 23 + 4 * fargate, {"fargate": fargate}
     terraform("init", "-no-color")
     apply = ("apply", "-no-color", "-auto-approve")
-    said = terraform(*apply)
-    assert "Apply complete! Resources: 23 added" in said and "subnets = 3" in said, said
+    said = terraform(*apply, **plain)
+    assert f"Apply complete! Resources: {resources} added" in said and "subnets = 3" in said, said
     empty = ("plan", "-no-color", "-detailed-exitcode")  # Anything to do is exit code 2.
-    assert "No changes." in terraform(*empty)
+    assert "No changes." in terraform(*empty, **plain)
     before = {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
+    web = service(roadstead) if fargate else set()
+    addresses = [public_address(ec2, roadstead.running(arn))["Association"]["PublicIp"] for arn in web]
+    assert len(addresses) == fargate
+    until(lambda: all(says(address) for address in addresses), what="an answer at its public address")
 
-    changed = {"word": "two", "port": 8080}
+    changed = {"word": "two", "port": 8080, **plain}
     terraform(*apply, **changed)
     vpc, = ec2.describe_vpcs(Filters=by("tag:Name", "two"))["Vpcs"]
     assert vpc["VpcId"] in before, "it was changed, not made anew"
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in ec2.describe_subnets(Filters=by("vpc-id", vpc["VpcId"]))["Subnets"])
     rule, = ec2.describe_security_group_rules(Filters=by("tag:Name", "two"))["SecurityGroupRules"]
     assert (rule["FromPort"], rule["Description"]) == (8080, "two")
+    assert not fargate or web < set(service(roadstead)), "one more, and the first one stayed"
+    until(lambda: not any(says(address) for address in addresses), what="no answer at a port that is closed now")
     assert "No changes." in terraform(*empty, **changed)
 
     said = terraform("destroy", "-no-color", "-auto-approve", **changed)
-    assert "Destroy complete! Resources: 23 destroyed" in said, said
+    assert f"Destroy complete! Resources: {resources} destroyed" in said, said
     assert not ec2.describe_vpcs(VpcIds=[], Filters=by("tag:made", "by terraform"))["Vpcs"]
     assert ec2.describe_addresses()["Addresses"] == []
+
+
+def service(roadstead):
+    """The tasks of the service on Fargate."""
+    return set(roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="terraformed-on-fargate")["taskArns"])

@@ -2,7 +2,6 @@
 
 import datetime
 import json
-import pathlib
 import subprocess
 import urllib.request
 
@@ -10,7 +9,6 @@ import botocore.exceptions
 import pytest
 
 from harness import BIN, CLUSTER, SLEEP, WEB, container, until
-from test_clients import terraform  # noqa: F401 (a fixture)
 
 NO_CAPACITY = "Capacity is unavailable at this time. Please try again later or in a different availability zone"
 
@@ -247,108 +245,6 @@ def test_a_task_is_reached_by_its_public_address(roadstead, ec2, web, network, a
     for one in (arn, plain):
         roadstead.stopped(one)
     ec2.delete_security_group(GroupId=group)
-
-
-TERRAFORM = """
-terraform {
-  required_providers {
-    aws = { source = "hashicorp/aws", version = "5.100.0" }
-  }
-}
-variable "endpoint" {}
-variable "image" {}
-variable "cluster" {}
-variable "count_of_tasks" { default = 1 }
-provider "aws" {
-  region                      = "us-east-1"
-  skip_credentials_validation = true
-  skip_metadata_api_check     = true
-  endpoints {
-    ec2 = var.endpoint
-    ecs = var.endpoint
-    sts = var.endpoint
-  }
-}
-resource "aws_vpc" "main" {
-  cidr_block           = "10.20.0.0/16"
-  enable_dns_hostnames = true
-}
-resource "aws_internet_gateway" "main" { vpc_id = aws_vpc.main.id }
-resource "aws_subnet" "public" {
-  vpc_id            = aws_vpc.main.id
-  cidr_block        = "10.20.1.0/24"
-  availability_zone = "us-east-1a"
-}
-resource "aws_route_table" "public" {
-  vpc_id = aws_vpc.main.id
-  route {
-    cidr_block = "0.0.0.0/0"
-    gateway_id = aws_internet_gateway.main.id
-  }
-}
-resource "aws_route_table_association" "public" {
-  subnet_id      = aws_subnet.public.id
-  route_table_id = aws_route_table.public.id
-}
-resource "aws_security_group" "web" {
-  name   = "web"
-  vpc_id = aws_vpc.main.id
-}
-resource "aws_vpc_security_group_ingress_rule" "web" {
-  security_group_id = aws_security_group.web.id
-  cidr_ipv4         = "0.0.0.0/0"
-  ip_protocol       = "tcp"
-  from_port         = 80
-  to_port           = 80
-}
-resource "aws_ecs_task_definition" "web" {
-  family                   = "terraformed-on-fargate"
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = 256
-  memory                   = 512
-  container_definitions = jsonencode([{
-    name         = "web"
-    image        = var.image
-    essential    = true
-    command      = ["/bin/sh", "-c", "SCRIPT"]
-    portMappings = [{ containerPort = 80, hostPort = 80, protocol = "tcp" }]
-  }])
-}
-resource "aws_ecs_service" "web" {
-  name                  = "terraformed-on-fargate"
-  cluster               = var.cluster
-  task_definition       = aws_ecs_task_definition.web.arn
-  desired_count         = var.count_of_tasks
-  launch_type           = "FARGATE"
-  platform_version      = "LATEST"
-  wait_for_steady_state = true
-  network_configuration {
-    subnets          = [aws_subnet.public.id]
-    security_groups  = [aws_security_group.web.id]
-    assign_public_ip = true
-  }
-  depends_on = [aws_route_table_association.public]
-}
-""".replace("SCRIPT", WEB)
-
-
-def test_terraform_makes_a_service_on_fargate_in_a_vpc(roadstead, ec2, able, terraform, tmp_path):  # noqa: F811
-    (pathlib.Path(tmp_path) / "main.tf").write_text(TERRAFORM)
-    terraform("init", "-no-color")
-    apply, empty = ("apply", "-no-color", "-auto-approve"), ("plan", "-no-color", "-detailed-exitcode")
-    said = terraform(*apply)
-    assert "Apply complete! Resources: 9 added" in said, said
-    assert "No changes." in terraform(*empty)
-    arn, = roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="terraformed-on-fargate")["taskArns"]
-    address = public_address(ec2, roadstead.running(arn))["Association"]["PublicIp"]
-    until(lambda: says(address), what="an answer at its public address")
-    terraform(*apply, count_of_tasks=2)
-    service, = roadstead.ecs.describe_services(cluster=CLUSTER, services=["terraformed-on-fargate"])["services"]
-    assert service["runningCount"] == 2
-    assert "No changes." in terraform(*empty, count_of_tasks=2)
-    said = terraform("destroy", "-no-color", "-auto-approve", count_of_tasks=2)
-    assert "Destroy complete! Resources: 9 destroyed" in said, said
 
 
 def test_rules_and_schedules_run_tasks_there(roadstead, definition, network, able, providers):
