@@ -1,8 +1,8 @@
 //! Frames of both agent sockets. What is read must survive being written and read again.
 #![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use agent_protocol::{acs, tcs};
+use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let Ok(text) = std::str::from_utf8(data) else { return };

@@ -105,7 +105,11 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
     };
     for index in 0..task.containers.len() {
         let context = container::Context { task, id: &lowered.id, names: &names, host };
-        lowered.containers.push(container::lower(&context, index)?);
+        let mut container = container::lower(&context, index)?;
+        if lowered.spec.network.is_some() {
+            network::name_neighbours(&mut container.spec, &names);
+        }
+        lowered.containers.push(container);
     }
     lowered.refusal = refusal.or_else(|| cycle(&lowered));
     lowered.needs = needs(task, &lowered);

@@ -346,6 +346,7 @@ pub async fn start_agent(
         engine,
         availability_zone: config.agent.availability_zone.clone(),
         address: config.agent.address,
+        dns_upstream: config.agent.dns_upstream.iter().map(|server| server.0).collect(),
         attributes: config.agent.attributes.clone(),
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
         fargate: config.fargate.serve.unwrap_or(false),

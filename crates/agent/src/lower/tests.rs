@@ -321,6 +321,8 @@ fn a_task_has_an_interface_of_its_own() {
     assert_eq!(network.state.egress, engine::vpc::Egress::Direct);
     assert_eq!(network.state.public.unwrap().to_string(), "192.0.2.7");
     assert_eq!((network.dns_servers.len(), network.dns_search_domains.len()), (1, 1));
+    let hosts = &task.containers[0].spec.extra_hosts;
+    assert_eq!(hosts, &[("app".to_string(), [127, 0, 0, 1].into())], "its containers are at its loopback");
     assert_eq!(task.containers[0].spec.network, engine::NetworkMode::Task);
     assert!(task.needs.ports_tcp.is_empty(), "its ports are none of the host's");
 }

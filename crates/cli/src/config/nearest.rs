@@ -27,6 +27,7 @@ pub const KEYS: &[&str] = &[
     "agent.reserved_ports_udp",
     "agent.availability_zone",
     "agent.address",
+    "agent.dns_upstream",
     "agent.attributes",
     "agent.capacity_provider",
     "agent.gpus",

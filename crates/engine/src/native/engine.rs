@@ -212,6 +212,14 @@ impl Engine for Native {
         .await
     }
 
+    async fn answer_names(&self, resolver: Arc<dyn vpc::Resolver>) -> Result<(), Error> {
+        blocking(self.inner.clone(), move |inner| {
+            inner.network.iter().for_each(|network| network.answer_names(resolver.clone()));
+            Ok(())
+        })
+        .await
+    }
+
     async fn written(&self) -> Result<Vec<Written>, Error> {
         blocking(self.inner.clone(), |inner| Ok(written::measure(inner))).await
     }

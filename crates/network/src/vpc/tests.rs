@@ -45,7 +45,7 @@ fn rules(groups: Vec<(&str, Vec<Rule>, Vec<Rule>)>) -> Rules {
 fn table(specs: &[InterfaceSpec], rules: &Rules) -> Model {
     let port = |spec| Port { link: format!("t{}", spec_last(spec)), spec, state: &spec.state };
     let ports: Vec<Port<'_>> = specs.iter().map(port).collect();
-    compile(&[block("10.0.0.0/16")], &ports, rules)
+    compile(&[block("10.0.0.0/16")], &ports, rules, &[[10, 0, 0, 2].into()])
 }
 
 fn spec_last(spec: &InterfaceSpec) -> u8 {

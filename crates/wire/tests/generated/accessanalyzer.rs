@@ -29,12 +29,24 @@ pub static SERVICE: Service = Service {
         Operation::untyped("CreateArchiveRule").at("PUT", "/analyzer/{analyzerName}/archive-rule"),
         Operation::untyped("CreateServiceLinkedAnalyzer").at("PUT", "/service-linked-analyzer"),
         Operation::untyped("DeleteAnalyzer").at("DELETE", "/analyzer/{analyzerName}"),
-        Operation::untyped("DeleteArchiveRule").at("DELETE", "/analyzer/{analyzerName}/archive-rule/{ruleName}"),
-        Operation::untyped("DeleteServiceLinkedAnalyzer").at("DELETE", "/service-linked-analyzer/{analyzerName}"),
+        Operation::untyped("DeleteArchiveRule")
+            .at("DELETE", "/analyzer/{analyzerName}/archive-rule/{ruleName}"),
+        Operation::untyped("DeleteServiceLinkedAnalyzer")
+            .at("DELETE", "/service-linked-analyzer/{analyzerName}"),
         Operation::untyped("GenerateFindingRecommendation").at("POST", "/recommendation/{id}"),
         Operation::untyped("GetAccessPreview").at("GET", "/access-preview/{accessPreviewId}"),
         Operation::untyped("GetAnalyzedResource").at("GET", "/analyzed-resource"),
-        Operation::typed("GetAnalyzer").input(&s::GET_ANALYZER_REQUEST).output(&s::GET_ANALYZER_RESPONSE).at("GET", "/analyzer/{analyzerName}").errors(&[&RESOURCE_NOT_FOUND_EXCEPTION, &VALIDATION_EXCEPTION, &INTERNAL_SERVER_EXCEPTION, &THROTTLING_EXCEPTION, &ACCESS_DENIED_EXCEPTION]),
+        Operation::typed("GetAnalyzer")
+            .input(&s::GET_ANALYZER_REQUEST)
+            .output(&s::GET_ANALYZER_RESPONSE)
+            .at("GET", "/analyzer/{analyzerName}")
+            .errors(&[
+                &RESOURCE_NOT_FOUND_EXCEPTION,
+                &VALIDATION_EXCEPTION,
+                &INTERNAL_SERVER_EXCEPTION,
+                &THROTTLING_EXCEPTION,
+                &ACCESS_DENIED_EXCEPTION,
+            ]),
         Operation::untyped("GetArchiveRule").at("GET", "/analyzer/{analyzerName}/archive-rule/{ruleName}"),
         Operation::untyped("GetFinding").at("GET", "/finding/{id}"),
         Operation::untyped("GetFindingRecommendation").at("GET", "/recommendation/{id}"),
@@ -44,7 +56,16 @@ pub static SERVICE: Service = Service {
         Operation::untyped("ListAccessPreviewFindings").at("POST", "/access-preview/{accessPreviewId}"),
         Operation::untyped("ListAccessPreviews").at("GET", "/access-preview"),
         Operation::untyped("ListAnalyzedResources").at("POST", "/analyzed-resource"),
-        Operation::typed("ListAnalyzers").input(&s::LIST_ANALYZERS_REQUEST).output(&s::LIST_ANALYZERS_RESPONSE).at("GET", "/analyzer").errors(&[&VALIDATION_EXCEPTION, &INTERNAL_SERVER_EXCEPTION, &THROTTLING_EXCEPTION, &ACCESS_DENIED_EXCEPTION]),
+        Operation::typed("ListAnalyzers")
+            .input(&s::LIST_ANALYZERS_REQUEST)
+            .output(&s::LIST_ANALYZERS_RESPONSE)
+            .at("GET", "/analyzer")
+            .errors(&[
+                &VALIDATION_EXCEPTION,
+                &INTERNAL_SERVER_EXCEPTION,
+                &THROTTLING_EXCEPTION,
+                &ACCESS_DENIED_EXCEPTION,
+            ]),
         Operation::untyped("ListArchiveRules").at("GET", "/analyzer/{analyzerName}/archive-rule"),
         Operation::untyped("ListFindings").at("POST", "/finding"),
         Operation::untyped("ListFindingsV2").at("POST", "/findingv2"),
@@ -59,16 +80,71 @@ pub static SERVICE: Service = Service {
         Operation::untyped("UpdateFindings").at("PUT", "/finding"),
         Operation::untyped("ValidatePolicy").at("POST", "/policy/validation"),
     ],
-    errors: &[&ACCESS_DENIED_EXCEPTION, &CONFLICT_EXCEPTION, &INTERNAL_SERVER_EXCEPTION, &INVALID_PARAMETER_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &SERVICE_QUOTA_EXCEEDED_EXCEPTION, &THROTTLING_EXCEPTION, &UNPROCESSABLE_ENTITY_EXCEPTION, &VALIDATION_EXCEPTION],
+    errors: &[
+        &ACCESS_DENIED_EXCEPTION,
+        &CONFLICT_EXCEPTION,
+        &INTERNAL_SERVER_EXCEPTION,
+        &INVALID_PARAMETER_EXCEPTION,
+        &RESOURCE_NOT_FOUND_EXCEPTION,
+        &SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+        &THROTTLING_EXCEPTION,
+        &UNPROCESSABLE_ENTITY_EXCEPTION,
+        &VALIDATION_EXCEPTION,
+    ],
     index: Index::new(),
 };
 
-pub static ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape { name: "AccessDeniedException", code: "AccessDeniedException", status: 403, shape: &s::ACCESS_DENIED_EXCEPTION };
-pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409, shape: &s::CONFLICT_EXCEPTION };
-pub static INTERNAL_SERVER_EXCEPTION: ErrorShape = ErrorShape { name: "InternalServerException", code: "InternalServerException", status: 500, shape: &s::INTERNAL_SERVER_EXCEPTION };
-pub static INVALID_PARAMETER_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidParameterException", code: "InvalidParameterException", status: 400, shape: &s::INVALID_PARAMETER_EXCEPTION };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 404, shape: &s::RESOURCE_NOT_FOUND_EXCEPTION };
-pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "ServiceQuotaExceededException", code: "ServiceQuotaExceededException", status: 402, shape: &s::SERVICE_QUOTA_EXCEEDED_EXCEPTION };
-pub static THROTTLING_EXCEPTION: ErrorShape = ErrorShape { name: "ThrottlingException", code: "ThrottlingException", status: 429, shape: &s::THROTTLING_EXCEPTION };
-pub static UNPROCESSABLE_ENTITY_EXCEPTION: ErrorShape = ErrorShape { name: "UnprocessableEntityException", code: "UnprocessableEntityException", status: 422, shape: &s::UNPROCESSABLE_ENTITY_EXCEPTION };
-pub static VALIDATION_EXCEPTION: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationException", status: 400, shape: &s::VALIDATION_EXCEPTION };
+pub static ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "AccessDeniedException",
+    code: "AccessDeniedException",
+    status: 403,
+    shape: &s::ACCESS_DENIED_EXCEPTION,
+};
+pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ConflictException",
+    code: "ConflictException",
+    status: 409,
+    shape: &s::CONFLICT_EXCEPTION,
+};
+pub static INTERNAL_SERVER_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InternalServerException",
+    code: "InternalServerException",
+    status: 500,
+    shape: &s::INTERNAL_SERVER_EXCEPTION,
+};
+pub static INVALID_PARAMETER_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidParameterException",
+    code: "InvalidParameterException",
+    status: 400,
+    shape: &s::INVALID_PARAMETER_EXCEPTION,
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotFoundException",
+    code: "ResourceNotFoundException",
+    status: 404,
+    shape: &s::RESOURCE_NOT_FOUND_EXCEPTION,
+};
+pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ServiceQuotaExceededException",
+    code: "ServiceQuotaExceededException",
+    status: 402,
+    shape: &s::SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+};
+pub static THROTTLING_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ThrottlingException",
+    code: "ThrottlingException",
+    status: 429,
+    shape: &s::THROTTLING_EXCEPTION,
+};
+pub static UNPROCESSABLE_ENTITY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "UnprocessableEntityException",
+    code: "UnprocessableEntityException",
+    status: 422,
+    shape: &s::UNPROCESSABLE_ENTITY_EXCEPTION,
+};
+pub static VALIDATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ValidationException",
+    code: "ValidationException",
+    status: 400,
+    shape: &s::VALIDATION_EXCEPTION,
+};

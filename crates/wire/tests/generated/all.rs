@@ -13,4 +13,16 @@ pub mod servicediscovery;
 pub mod sqs;
 
 /// Every service here.
-pub static SERVICES: &[&wire::schema::Service] = &[&accessanalyzer::SERVICE, &amp::SERVICE, &apigateway::SERVICE, &cloudwatch::SERVICE, &lambda::SERVICE, &lex_runtime::SERVICE, &route53::SERVICE, &s3::SERVICE, &sdb::SERVICE, &servicediscovery::SERVICE, &sqs::SERVICE];
+pub static SERVICES: &[&wire::schema::Service] = &[
+    &accessanalyzer::SERVICE,
+    &amp::SERVICE,
+    &apigateway::SERVICE,
+    &cloudwatch::SERVICE,
+    &lambda::SERVICE,
+    &lex_runtime::SERVICE,
+    &route53::SERVICE,
+    &s3::SERVICE,
+    &sdb::SERVICE,
+    &servicediscovery::SERVICE,
+    &sqs::SERVICE,
+];

@@ -19,59 +19,132 @@ pub static SERVICE: Service = Service {
     query_compatible: false,
     protocols: &[Protocol::RestJson],
     operations: &[
-        Operation::untyped("CreateAlertManagerDefinition").at("POST", "/workspaces/{workspaceId}/alertmanager/definition"),
+        Operation::untyped("CreateAlertManagerDefinition")
+            .at("POST", "/workspaces/{workspaceId}/alertmanager/definition"),
         Operation::untyped("CreateAnomalyDetector").at("POST", "/workspaces/{workspaceId}/anomalydetectors"),
         Operation::untyped("CreateLoggingConfiguration").at("POST", "/workspaces/{workspaceId}/logging"),
-        Operation::untyped("CreateQueryLoggingConfiguration").at("POST", "/workspaces/{workspaceId}/logging/query"),
-        Operation::untyped("CreateRuleGroupsNamespace").at("POST", "/workspaces/{workspaceId}/rulegroupsnamespaces"),
+        Operation::untyped("CreateQueryLoggingConfiguration")
+            .at("POST", "/workspaces/{workspaceId}/logging/query"),
+        Operation::untyped("CreateRuleGroupsNamespace")
+            .at("POST", "/workspaces/{workspaceId}/rulegroupsnamespaces"),
         Operation::untyped("CreateScraper").at("POST", "/scrapers"),
         Operation::untyped("CreateWorkspace").at("POST", "/workspaces"),
-        Operation::untyped("DeleteAlertManagerDefinition").at("DELETE", "/workspaces/{workspaceId}/alertmanager/definition"),
-        Operation::untyped("DeleteAnomalyDetector").at("DELETE", "/workspaces/{workspaceId}/anomalydetectors/{anomalyDetectorId}"),
+        Operation::untyped("DeleteAlertManagerDefinition")
+            .at("DELETE", "/workspaces/{workspaceId}/alertmanager/definition"),
+        Operation::untyped("DeleteAnomalyDetector")
+            .at("DELETE", "/workspaces/{workspaceId}/anomalydetectors/{anomalyDetectorId}"),
         Operation::untyped("DeleteLoggingConfiguration").at("DELETE", "/workspaces/{workspaceId}/logging"),
-        Operation::untyped("DeleteQueryLoggingConfiguration").at("DELETE", "/workspaces/{workspaceId}/logging/query"),
+        Operation::untyped("DeleteQueryLoggingConfiguration")
+            .at("DELETE", "/workspaces/{workspaceId}/logging/query"),
         Operation::untyped("DeleteResourcePolicy").at("DELETE", "/workspaces/{workspaceId}/policy"),
-        Operation::untyped("DeleteRuleGroupsNamespace").at("DELETE", "/workspaces/{workspaceId}/rulegroupsnamespaces/{name}"),
+        Operation::untyped("DeleteRuleGroupsNamespace")
+            .at("DELETE", "/workspaces/{workspaceId}/rulegroupsnamespaces/{name}"),
         Operation::untyped("DeleteScraper").at("DELETE", "/scrapers/{scraperId}"),
-        Operation::untyped("DeleteScraperLoggingConfiguration").at("DELETE", "/scrapers/{scraperId}/logging-configuration"),
+        Operation::untyped("DeleteScraperLoggingConfiguration")
+            .at("DELETE", "/scrapers/{scraperId}/logging-configuration"),
         Operation::untyped("DeleteWorkspace").at("DELETE", "/workspaces/{workspaceId}"),
-        Operation::untyped("DescribeAlertManagerDefinition").at("GET", "/workspaces/{workspaceId}/alertmanager/definition"),
-        Operation::untyped("DescribeAnomalyDetector").at("GET", "/workspaces/{workspaceId}/anomalydetectors/{anomalyDetectorId}"),
+        Operation::untyped("DescribeAlertManagerDefinition")
+            .at("GET", "/workspaces/{workspaceId}/alertmanager/definition"),
+        Operation::untyped("DescribeAnomalyDetector")
+            .at("GET", "/workspaces/{workspaceId}/anomalydetectors/{anomalyDetectorId}"),
         Operation::untyped("DescribeLoggingConfiguration").at("GET", "/workspaces/{workspaceId}/logging"),
-        Operation::untyped("DescribeQueryLoggingConfiguration").at("GET", "/workspaces/{workspaceId}/logging/query"),
+        Operation::untyped("DescribeQueryLoggingConfiguration")
+            .at("GET", "/workspaces/{workspaceId}/logging/query"),
         Operation::untyped("DescribeResourcePolicy").at("GET", "/workspaces/{workspaceId}/policy"),
-        Operation::untyped("DescribeRuleGroupsNamespace").at("GET", "/workspaces/{workspaceId}/rulegroupsnamespaces/{name}"),
+        Operation::untyped("DescribeRuleGroupsNamespace")
+            .at("GET", "/workspaces/{workspaceId}/rulegroupsnamespaces/{name}"),
         Operation::untyped("DescribeScraper").at("GET", "/scrapers/{scraperId}"),
-        Operation::untyped("DescribeScraperLoggingConfiguration").at("GET", "/scrapers/{scraperId}/logging-configuration"),
+        Operation::untyped("DescribeScraperLoggingConfiguration")
+            .at("GET", "/scrapers/{scraperId}/logging-configuration"),
         Operation::untyped("DescribeWorkspace").at("GET", "/workspaces/{workspaceId}"),
-        Operation::untyped("DescribeWorkspaceConfiguration").at("GET", "/workspaces/{workspaceId}/configuration"),
+        Operation::untyped("DescribeWorkspaceConfiguration")
+            .at("GET", "/workspaces/{workspaceId}/configuration"),
         Operation::untyped("GetDefaultScraperConfiguration").at("GET", "/scraperconfiguration"),
         Operation::untyped("ListAnomalyDetectors").at("GET", "/workspaces/{workspaceId}/anomalydetectors"),
-        Operation::untyped("ListRuleGroupsNamespaces").at("GET", "/workspaces/{workspaceId}/rulegroupsnamespaces"),
-        Operation::typed("ListScrapers").input(&s::LIST_SCRAPERS_REQUEST).output(&s::LIST_SCRAPERS_RESPONSE).at("GET", "/scrapers").errors(&[&THROTTLING_EXCEPTION, &VALIDATION_EXCEPTION, &ACCESS_DENIED_EXCEPTION, &INTERNAL_SERVER_EXCEPTION]),
+        Operation::untyped("ListRuleGroupsNamespaces")
+            .at("GET", "/workspaces/{workspaceId}/rulegroupsnamespaces"),
+        Operation::typed("ListScrapers")
+            .input(&s::LIST_SCRAPERS_REQUEST)
+            .output(&s::LIST_SCRAPERS_RESPONSE)
+            .at("GET", "/scrapers")
+            .errors(&[
+                &THROTTLING_EXCEPTION,
+                &VALIDATION_EXCEPTION,
+                &ACCESS_DENIED_EXCEPTION,
+                &INTERNAL_SERVER_EXCEPTION,
+            ]),
         Operation::untyped("ListTagsForResource").at("GET", "/tags/{resourceArn}"),
         Operation::untyped("ListWorkspaces").at("GET", "/workspaces"),
-        Operation::untyped("PutAlertManagerDefinition").at("PUT", "/workspaces/{workspaceId}/alertmanager/definition"),
-        Operation::untyped("PutAnomalyDetector").at("PUT", "/workspaces/{workspaceId}/anomalydetectors/{anomalyDetectorId}"),
+        Operation::untyped("PutAlertManagerDefinition")
+            .at("PUT", "/workspaces/{workspaceId}/alertmanager/definition"),
+        Operation::untyped("PutAnomalyDetector")
+            .at("PUT", "/workspaces/{workspaceId}/anomalydetectors/{anomalyDetectorId}"),
         Operation::untyped("PutResourcePolicy").at("PUT", "/workspaces/{workspaceId}/policy"),
-        Operation::untyped("PutRuleGroupsNamespace").at("PUT", "/workspaces/{workspaceId}/rulegroupsnamespaces/{name}"),
+        Operation::untyped("PutRuleGroupsNamespace")
+            .at("PUT", "/workspaces/{workspaceId}/rulegroupsnamespaces/{name}"),
         Operation::untyped("TagResource").at("POST", "/tags/{resourceArn}"),
         Operation::untyped("UntagResource").at("DELETE", "/tags/{resourceArn}"),
         Operation::untyped("UpdateLoggingConfiguration").at("PUT", "/workspaces/{workspaceId}/logging"),
-        Operation::untyped("UpdateQueryLoggingConfiguration").at("PUT", "/workspaces/{workspaceId}/logging/query"),
+        Operation::untyped("UpdateQueryLoggingConfiguration")
+            .at("PUT", "/workspaces/{workspaceId}/logging/query"),
         Operation::untyped("UpdateScraper").at("PUT", "/scrapers/{scraperId}"),
-        Operation::untyped("UpdateScraperLoggingConfiguration").at("PUT", "/scrapers/{scraperId}/logging-configuration"),
+        Operation::untyped("UpdateScraperLoggingConfiguration")
+            .at("PUT", "/scrapers/{scraperId}/logging-configuration"),
         Operation::untyped("UpdateWorkspaceAlias").at("POST", "/workspaces/{workspaceId}/alias"),
-        Operation::untyped("UpdateWorkspaceConfiguration").at("PATCH", "/workspaces/{workspaceId}/configuration"),
+        Operation::untyped("UpdateWorkspaceConfiguration")
+            .at("PATCH", "/workspaces/{workspaceId}/configuration"),
     ],
-    errors: &[&ACCESS_DENIED_EXCEPTION, &CONFLICT_EXCEPTION, &INTERNAL_SERVER_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &SERVICE_QUOTA_EXCEEDED_EXCEPTION, &THROTTLING_EXCEPTION, &VALIDATION_EXCEPTION],
+    errors: &[
+        &ACCESS_DENIED_EXCEPTION,
+        &CONFLICT_EXCEPTION,
+        &INTERNAL_SERVER_EXCEPTION,
+        &RESOURCE_NOT_FOUND_EXCEPTION,
+        &SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+        &THROTTLING_EXCEPTION,
+        &VALIDATION_EXCEPTION,
+    ],
     index: Index::new(),
 };
 
-pub static ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape { name: "AccessDeniedException", code: "AccessDeniedException", status: 403, shape: &s::ACCESS_DENIED_EXCEPTION };
-pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409, shape: &s::CONFLICT_EXCEPTION };
-pub static INTERNAL_SERVER_EXCEPTION: ErrorShape = ErrorShape { name: "InternalServerException", code: "InternalServerException", status: 500, shape: &s::INTERNAL_SERVER_EXCEPTION };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 404, shape: &s::RESOURCE_NOT_FOUND_EXCEPTION };
-pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "ServiceQuotaExceededException", code: "ServiceQuotaExceededException", status: 402, shape: &s::SERVICE_QUOTA_EXCEEDED_EXCEPTION };
-pub static THROTTLING_EXCEPTION: ErrorShape = ErrorShape { name: "ThrottlingException", code: "ThrottlingException", status: 429, shape: &s::THROTTLING_EXCEPTION };
-pub static VALIDATION_EXCEPTION: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationException", status: 400, shape: &s::VALIDATION_EXCEPTION };
+pub static ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "AccessDeniedException",
+    code: "AccessDeniedException",
+    status: 403,
+    shape: &s::ACCESS_DENIED_EXCEPTION,
+};
+pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ConflictException",
+    code: "ConflictException",
+    status: 409,
+    shape: &s::CONFLICT_EXCEPTION,
+};
+pub static INTERNAL_SERVER_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InternalServerException",
+    code: "InternalServerException",
+    status: 500,
+    shape: &s::INTERNAL_SERVER_EXCEPTION,
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotFoundException",
+    code: "ResourceNotFoundException",
+    status: 404,
+    shape: &s::RESOURCE_NOT_FOUND_EXCEPTION,
+};
+pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ServiceQuotaExceededException",
+    code: "ServiceQuotaExceededException",
+    status: 402,
+    shape: &s::SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+};
+pub static THROTTLING_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ThrottlingException",
+    code: "ThrottlingException",
+    status: 429,
+    shape: &s::THROTTLING_EXCEPTION,
+};
+pub static VALIDATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ValidationException",
+    code: "ValidationException",
+    status: 400,
+    shape: &s::VALIDATION_EXCEPTION,
+};

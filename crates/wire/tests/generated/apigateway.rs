@@ -148,10 +148,45 @@ pub static SERVICE: Service = Service {
     index: Index::new(),
 };
 
-pub static BAD_REQUEST_EXCEPTION: ErrorShape = ErrorShape { name: "BadRequestException", code: "BadRequestException", status: 400, shape: &s::BAD_REQUEST_EXCEPTION };
-pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409, shape: &s::CONFLICT_EXCEPTION };
-pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 429, shape: &s::LIMIT_EXCEEDED_EXCEPTION };
-pub static NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "NotFoundException", code: "NotFoundException", status: 404, shape: &s::NOT_FOUND_EXCEPTION };
-pub static SERVICE_UNAVAILABLE_EXCEPTION: ErrorShape = ErrorShape { name: "ServiceUnavailableException", code: "ServiceUnavailableException", status: 503, shape: &s::SERVICE_UNAVAILABLE_EXCEPTION };
-pub static TOO_MANY_REQUESTS_EXCEPTION: ErrorShape = ErrorShape { name: "TooManyRequestsException", code: "TooManyRequestsException", status: 429, shape: &s::TOO_MANY_REQUESTS_EXCEPTION };
-pub static UNAUTHORIZED_EXCEPTION: ErrorShape = ErrorShape { name: "UnauthorizedException", code: "UnauthorizedException", status: 401, shape: &s::UNAUTHORIZED_EXCEPTION };
+pub static BAD_REQUEST_EXCEPTION: ErrorShape = ErrorShape {
+    name: "BadRequestException",
+    code: "BadRequestException",
+    status: 400,
+    shape: &s::BAD_REQUEST_EXCEPTION,
+};
+pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ConflictException",
+    code: "ConflictException",
+    status: 409,
+    shape: &s::CONFLICT_EXCEPTION,
+};
+pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "LimitExceededException",
+    code: "LimitExceededException",
+    status: 429,
+    shape: &s::LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NotFoundException",
+    code: "NotFoundException",
+    status: 404,
+    shape: &s::NOT_FOUND_EXCEPTION,
+};
+pub static SERVICE_UNAVAILABLE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ServiceUnavailableException",
+    code: "ServiceUnavailableException",
+    status: 503,
+    shape: &s::SERVICE_UNAVAILABLE_EXCEPTION,
+};
+pub static TOO_MANY_REQUESTS_EXCEPTION: ErrorShape = ErrorShape {
+    name: "TooManyRequestsException",
+    code: "TooManyRequestsException",
+    status: 429,
+    shape: &s::TOO_MANY_REQUESTS_EXCEPTION,
+};
+pub static UNAUTHORIZED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "UnauthorizedException",
+    code: "UnauthorizedException",
+    status: 401,
+    shape: &s::UNAUTHORIZED_EXCEPTION,
+};

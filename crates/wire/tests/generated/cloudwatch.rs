@@ -31,7 +31,11 @@ pub static SERVICE: Service = Service {
         Operation::untyped("DeleteResourceMetricsConfiguration"),
         Operation::untyped("DescribeAlarmContributors"),
         Operation::untyped("DescribeAlarmHistory"),
-        Operation::typed("DescribeAlarms").input(&s::DESCRIBE_ALARMS_INPUT).output(&s::DESCRIBE_ALARMS_OUTPUT).wrapped("DescribeAlarmsResult").errors(&[&INVALID_NEXT_TOKEN]),
+        Operation::typed("DescribeAlarms")
+            .input(&s::DESCRIBE_ALARMS_INPUT)
+            .output(&s::DESCRIBE_ALARMS_OUTPUT)
+            .wrapped("DescribeAlarmsResult")
+            .errors(&[&INVALID_NEXT_TOKEN]),
         Operation::untyped("DescribeAlarmsForMetric"),
         Operation::untyped("DescribeAnomalyDetectors"),
         Operation::untyped("DescribeInsightRules"),
@@ -44,9 +48,22 @@ pub static SERVICE: Service = Service {
         Operation::untyped("GetDashboard"),
         Operation::untyped("GetDataset"),
         Operation::untyped("GetInsightRuleReport"),
-        Operation::typed("GetMetricData").input(&s::GET_METRIC_DATA_INPUT).output(&s::GET_METRIC_DATA_OUTPUT).wrapped("GetMetricDataResult").errors(&[&INVALID_NEXT_TOKEN]),
+        Operation::typed("GetMetricData")
+            .input(&s::GET_METRIC_DATA_INPUT)
+            .output(&s::GET_METRIC_DATA_OUTPUT)
+            .wrapped("GetMetricDataResult")
+            .errors(&[&INVALID_NEXT_TOKEN]),
         Operation::untyped("GetMetricDataQueryDefinition"),
-        Operation::typed("GetMetricStatistics").input(&s::GET_METRIC_STATISTICS_INPUT).output(&s::GET_METRIC_STATISTICS_OUTPUT).wrapped("GetMetricStatisticsResult").errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &MISSING_REQUIRED_PARAMETER_EXCEPTION, &INVALID_PARAMETER_COMBINATION_EXCEPTION, &INTERNAL_SERVICE_FAULT]),
+        Operation::typed("GetMetricStatistics")
+            .input(&s::GET_METRIC_STATISTICS_INPUT)
+            .output(&s::GET_METRIC_STATISTICS_OUTPUT)
+            .wrapped("GetMetricStatisticsResult")
+            .errors(&[
+                &INVALID_PARAMETER_VALUE_EXCEPTION,
+                &MISSING_REQUIRED_PARAMETER_EXCEPTION,
+                &INVALID_PARAMETER_COMBINATION_EXCEPTION,
+                &INTERNAL_SERVICE_FAULT,
+            ]),
         Operation::untyped("GetMetricStream"),
         Operation::untyped("GetMetricWidgetImage"),
         Operation::untyped("GetOTelEnrichment"),
@@ -66,7 +83,12 @@ pub static SERVICE: Service = Service {
         Operation::untyped("PutLogAlarm"),
         Operation::untyped("PutManagedInsightRules"),
         Operation::typed("PutMetricAlarm").input(&s::PUT_METRIC_ALARM_INPUT).errors(&[&LIMIT_EXCEEDED_FAULT]),
-        Operation::typed("PutMetricData").input(&s::PUT_METRIC_DATA_INPUT).errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &MISSING_REQUIRED_PARAMETER_EXCEPTION, &INVALID_PARAMETER_COMBINATION_EXCEPTION, &INTERNAL_SERVICE_FAULT]),
+        Operation::typed("PutMetricData").input(&s::PUT_METRIC_DATA_INPUT).errors(&[
+            &INVALID_PARAMETER_VALUE_EXCEPTION,
+            &MISSING_REQUIRED_PARAMETER_EXCEPTION,
+            &INVALID_PARAMETER_COMBINATION_EXCEPTION,
+            &INTERNAL_SERVICE_FAULT,
+        ]),
         Operation::untyped("PutMetricDataQueryDefinition"),
         Operation::untyped("PutMetricStream"),
         Operation::untyped("SetAlarmState"),
@@ -79,26 +101,141 @@ pub static SERVICE: Service = Service {
         Operation::untyped("UpdateOTelEnrichment"),
         Operation::untyped("UpdateResourceMetricsConfiguration"),
     ],
-    errors: &[&CONCURRENT_MODIFICATION_EXCEPTION, &CONFLICT_EXCEPTION, &DASHBOARD_INVALID_INPUT_ERROR, &DASHBOARD_NOT_FOUND_ERROR, &INTERNAL_SERVICE_FAULT, &INVALID_FORMAT_FAULT, &INVALID_NEXT_TOKEN, &INVALID_PARAMETER_COMBINATION_EXCEPTION, &INVALID_PARAMETER_VALUE_EXCEPTION, &KMS_ACCESS_DENIED_EXCEPTION, &KMS_KEY_DISABLED_EXCEPTION, &KMS_KEY_NOT_FOUND_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &LIMIT_EXCEEDED_FAULT, &MISSING_REQUIRED_PARAMETER_EXCEPTION, &RESOURCE_CONFLICT, &RESOURCE_NOT_FOUND, &RESOURCE_NOT_FOUND_EXCEPTION, &VALIDATION_EXCEPTION],
+    errors: &[
+        &CONCURRENT_MODIFICATION_EXCEPTION,
+        &CONFLICT_EXCEPTION,
+        &DASHBOARD_INVALID_INPUT_ERROR,
+        &DASHBOARD_NOT_FOUND_ERROR,
+        &INTERNAL_SERVICE_FAULT,
+        &INVALID_FORMAT_FAULT,
+        &INVALID_NEXT_TOKEN,
+        &INVALID_PARAMETER_COMBINATION_EXCEPTION,
+        &INVALID_PARAMETER_VALUE_EXCEPTION,
+        &KMS_ACCESS_DENIED_EXCEPTION,
+        &KMS_KEY_DISABLED_EXCEPTION,
+        &KMS_KEY_NOT_FOUND_EXCEPTION,
+        &LIMIT_EXCEEDED_EXCEPTION,
+        &LIMIT_EXCEEDED_FAULT,
+        &MISSING_REQUIRED_PARAMETER_EXCEPTION,
+        &RESOURCE_CONFLICT,
+        &RESOURCE_NOT_FOUND,
+        &RESOURCE_NOT_FOUND_EXCEPTION,
+        &VALIDATION_EXCEPTION,
+    ],
     index: Index::new(),
 };
 
-pub static CONCURRENT_MODIFICATION_EXCEPTION: ErrorShape = ErrorShape { name: "ConcurrentModificationException", code: "ConcurrentModificationException", status: 429, shape: &s::CONCURRENT_MODIFICATION_EXCEPTION };
-pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409, shape: &s::CONFLICT_EXCEPTION };
-pub static DASHBOARD_INVALID_INPUT_ERROR: ErrorShape = ErrorShape { name: "DashboardInvalidInputError", code: "InvalidParameterInput", status: 400, shape: &s::DASHBOARD_INVALID_INPUT_ERROR };
-pub static DASHBOARD_NOT_FOUND_ERROR: ErrorShape = ErrorShape { name: "DashboardNotFoundError", code: "ResourceNotFound", status: 404, shape: &s::DASHBOARD_NOT_FOUND_ERROR };
-pub static INTERNAL_SERVICE_FAULT: ErrorShape = ErrorShape { name: "InternalServiceFault", code: "InternalServiceError", status: 500, shape: &s::INTERNAL_SERVICE_FAULT };
-pub static INVALID_FORMAT_FAULT: ErrorShape = ErrorShape { name: "InvalidFormatFault", code: "InvalidFormat", status: 400, shape: &s::INVALID_FORMAT_FAULT };
-pub static INVALID_NEXT_TOKEN: ErrorShape = ErrorShape { name: "InvalidNextToken", code: "InvalidNextToken", status: 400, shape: &s::INVALID_NEXT_TOKEN };
-pub static INVALID_PARAMETER_COMBINATION_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidParameterCombinationException", code: "InvalidParameterCombination", status: 400, shape: &s::INVALID_PARAMETER_COMBINATION_EXCEPTION };
-pub static INVALID_PARAMETER_VALUE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidParameterValueException", code: "InvalidParameterValue", status: 400, shape: &s::INVALID_PARAMETER_VALUE_EXCEPTION };
-pub static KMS_ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape { name: "KmsAccessDeniedException", code: "KmsAccessDeniedException", status: 400, shape: &s::KMS_ACCESS_DENIED_EXCEPTION };
-pub static KMS_KEY_DISABLED_EXCEPTION: ErrorShape = ErrorShape { name: "KmsKeyDisabledException", code: "KmsKeyDisabledException", status: 400, shape: &s::KMS_KEY_DISABLED_EXCEPTION };
-pub static KMS_KEY_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "KmsKeyNotFoundException", code: "KmsKeyNotFoundException", status: 400, shape: &s::KMS_KEY_NOT_FOUND_EXCEPTION };
-pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 400, shape: &s::LIMIT_EXCEEDED_EXCEPTION };
-pub static LIMIT_EXCEEDED_FAULT: ErrorShape = ErrorShape { name: "LimitExceededFault", code: "LimitExceeded", status: 400, shape: &s::LIMIT_EXCEEDED_FAULT };
-pub static MISSING_REQUIRED_PARAMETER_EXCEPTION: ErrorShape = ErrorShape { name: "MissingRequiredParameterException", code: "MissingParameter", status: 400, shape: &s::MISSING_REQUIRED_PARAMETER_EXCEPTION };
-pub static RESOURCE_CONFLICT: ErrorShape = ErrorShape { name: "ResourceConflict", code: "ResourceConflict", status: 409, shape: &s::RESOURCE_CONFLICT };
-pub static RESOURCE_NOT_FOUND: ErrorShape = ErrorShape { name: "ResourceNotFound", code: "ResourceNotFound", status: 404, shape: &s::RESOURCE_NOT_FOUND };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 404, shape: &s::RESOURCE_NOT_FOUND_EXCEPTION };
-pub static VALIDATION_EXCEPTION: ErrorShape = ErrorShape { name: "ValidationException", code: "ValidationError", status: 400, shape: &s::VALIDATION_EXCEPTION };
+pub static CONCURRENT_MODIFICATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ConcurrentModificationException",
+    code: "ConcurrentModificationException",
+    status: 429,
+    shape: &s::CONCURRENT_MODIFICATION_EXCEPTION,
+};
+pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ConflictException",
+    code: "ConflictException",
+    status: 409,
+    shape: &s::CONFLICT_EXCEPTION,
+};
+pub static DASHBOARD_INVALID_INPUT_ERROR: ErrorShape = ErrorShape {
+    name: "DashboardInvalidInputError",
+    code: "InvalidParameterInput",
+    status: 400,
+    shape: &s::DASHBOARD_INVALID_INPUT_ERROR,
+};
+pub static DASHBOARD_NOT_FOUND_ERROR: ErrorShape = ErrorShape {
+    name: "DashboardNotFoundError",
+    code: "ResourceNotFound",
+    status: 404,
+    shape: &s::DASHBOARD_NOT_FOUND_ERROR,
+};
+pub static INTERNAL_SERVICE_FAULT: ErrorShape = ErrorShape {
+    name: "InternalServiceFault",
+    code: "InternalServiceError",
+    status: 500,
+    shape: &s::INTERNAL_SERVICE_FAULT,
+};
+pub static INVALID_FORMAT_FAULT: ErrorShape = ErrorShape {
+    name: "InvalidFormatFault",
+    code: "InvalidFormat",
+    status: 400,
+    shape: &s::INVALID_FORMAT_FAULT,
+};
+pub static INVALID_NEXT_TOKEN: ErrorShape = ErrorShape {
+    name: "InvalidNextToken",
+    code: "InvalidNextToken",
+    status: 400,
+    shape: &s::INVALID_NEXT_TOKEN,
+};
+pub static INVALID_PARAMETER_COMBINATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidParameterCombinationException",
+    code: "InvalidParameterCombination",
+    status: 400,
+    shape: &s::INVALID_PARAMETER_COMBINATION_EXCEPTION,
+};
+pub static INVALID_PARAMETER_VALUE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidParameterValueException",
+    code: "InvalidParameterValue",
+    status: 400,
+    shape: &s::INVALID_PARAMETER_VALUE_EXCEPTION,
+};
+pub static KMS_ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KmsAccessDeniedException",
+    code: "KmsAccessDeniedException",
+    status: 400,
+    shape: &s::KMS_ACCESS_DENIED_EXCEPTION,
+};
+pub static KMS_KEY_DISABLED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KmsKeyDisabledException",
+    code: "KmsKeyDisabledException",
+    status: 400,
+    shape: &s::KMS_KEY_DISABLED_EXCEPTION,
+};
+pub static KMS_KEY_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KmsKeyNotFoundException",
+    code: "KmsKeyNotFoundException",
+    status: 400,
+    shape: &s::KMS_KEY_NOT_FOUND_EXCEPTION,
+};
+pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "LimitExceededException",
+    code: "LimitExceededException",
+    status: 400,
+    shape: &s::LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static LIMIT_EXCEEDED_FAULT: ErrorShape = ErrorShape {
+    name: "LimitExceededFault",
+    code: "LimitExceeded",
+    status: 400,
+    shape: &s::LIMIT_EXCEEDED_FAULT,
+};
+pub static MISSING_REQUIRED_PARAMETER_EXCEPTION: ErrorShape = ErrorShape {
+    name: "MissingRequiredParameterException",
+    code: "MissingParameter",
+    status: 400,
+    shape: &s::MISSING_REQUIRED_PARAMETER_EXCEPTION,
+};
+pub static RESOURCE_CONFLICT: ErrorShape = ErrorShape {
+    name: "ResourceConflict",
+    code: "ResourceConflict",
+    status: 409,
+    shape: &s::RESOURCE_CONFLICT,
+};
+pub static RESOURCE_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "ResourceNotFound",
+    code: "ResourceNotFound",
+    status: 404,
+    shape: &s::RESOURCE_NOT_FOUND,
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotFoundException",
+    code: "ResourceNotFoundException",
+    status: 404,
+    shape: &s::RESOURCE_NOT_FOUND_EXCEPTION,
+};
+pub static VALIDATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ValidationException",
+    code: "ValidationError",
+    status: 400,
+    shape: &s::VALIDATION_EXCEPTION,
+};

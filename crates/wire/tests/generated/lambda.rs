@@ -19,157 +19,692 @@ pub static SERVICE: Service = Service {
     query_compatible: false,
     protocols: &[Protocol::RestJson],
     operations: &[
-        Operation::untyped("AddLayerVersionPermission").at("POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
+        Operation::untyped("AddLayerVersionPermission")
+            .at("POST", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
         Operation::untyped("AddPermission").at("POST", "/2015-03-31/functions/{FunctionName}/policy"),
-        Operation::untyped("CheckpointDurableExecution").at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
+        Operation::untyped("CheckpointDurableExecution")
+            .at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/checkpoint"),
         Operation::untyped("CreateAlias").at("POST", "/2015-03-31/functions/{FunctionName}/aliases"),
         Operation::untyped("CreateCapacityProvider").at("POST", "/2025-11-30/capacity-providers"),
         Operation::untyped("CreateCodeSigningConfig").at("POST", "/2020-04-22/code-signing-configs"),
         Operation::untyped("CreateEventSourceMapping").at("POST", "/2015-03-31/event-source-mappings"),
-        Operation::typed("CreateFunction").input(&s::CREATE_FUNCTION_REQUEST).output(&s::FUNCTION_CONFIGURATION).at("POST", "/2015-03-31/functions").status(201).errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &RESOURCE_CONFLICT_EXCEPTION, &SERVICE_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION, &INVALID_CODE_SIGNATURE_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &CODE_VERIFICATION_FAILED_EXCEPTION, &CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION, &CODE_STORAGE_EXCEEDED_EXCEPTION, &FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION]),
+        Operation::typed("CreateFunction")
+            .input(&s::CREATE_FUNCTION_REQUEST)
+            .output(&s::FUNCTION_CONFIGURATION)
+            .at("POST", "/2015-03-31/functions")
+            .status(201)
+            .errors(&[
+                &INVALID_PARAMETER_VALUE_EXCEPTION,
+                &RESOURCE_CONFLICT_EXCEPTION,
+                &SERVICE_EXCEPTION,
+                &TOO_MANY_REQUESTS_EXCEPTION,
+                &INVALID_CODE_SIGNATURE_EXCEPTION,
+                &RESOURCE_NOT_FOUND_EXCEPTION,
+                &CODE_VERIFICATION_FAILED_EXCEPTION,
+                &CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION,
+                &CODE_STORAGE_EXCEEDED_EXCEPTION,
+                &FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
+            ]),
         Operation::untyped("CreateFunctionUrlConfig").at("POST", "/2021-10-31/functions/{FunctionName}/url"),
         Operation::untyped("DeleteAlias").at("DELETE", "/2015-03-31/functions/{FunctionName}/aliases/{Name}"),
-        Operation::untyped("DeleteCapacityProvider").at("DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-        Operation::untyped("DeleteCodeSigningConfig").at("DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
-        Operation::untyped("DeleteDurableExecution").at("DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
-        Operation::untyped("DeleteEventSourceMapping").at("DELETE", "/2015-03-31/event-source-mappings/{UUID}"),
+        Operation::untyped("DeleteCapacityProvider")
+            .at("DELETE", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
+        Operation::untyped("DeleteCodeSigningConfig")
+            .at("DELETE", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+        Operation::untyped("DeleteDurableExecution")
+            .at("DELETE", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
+        Operation::untyped("DeleteEventSourceMapping")
+            .at("DELETE", "/2015-03-31/event-source-mappings/{UUID}"),
         Operation::untyped("DeleteFunction").at("DELETE", "/2015-03-31/functions/{FunctionName}"),
-        Operation::untyped("DeleteFunctionCodeSigningConfig").at("DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
-        Operation::untyped("DeleteFunctionConcurrency").at("DELETE", "/2017-10-31/functions/{FunctionName}/concurrency"),
-        Operation::untyped("DeleteFunctionEventInvokeConfig").at("DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-        Operation::untyped("DeleteFunctionUrlConfig").at("DELETE", "/2021-10-31/functions/{FunctionName}/url"),
-        Operation::untyped("DeleteLayerVersion").at("DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
-        Operation::untyped("DeleteProvisionedConcurrencyConfig").at("DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
+        Operation::untyped("DeleteFunctionCodeSigningConfig")
+            .at("DELETE", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
+        Operation::untyped("DeleteFunctionConcurrency")
+            .at("DELETE", "/2017-10-31/functions/{FunctionName}/concurrency"),
+        Operation::untyped("DeleteFunctionEventInvokeConfig")
+            .at("DELETE", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
+        Operation::untyped("DeleteFunctionUrlConfig")
+            .at("DELETE", "/2021-10-31/functions/{FunctionName}/url"),
+        Operation::untyped("DeleteLayerVersion")
+            .at("DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
+        Operation::untyped("DeleteProvisionedConcurrencyConfig")
+            .at("DELETE", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
         Operation::untyped("DeleteResourcePolicy").at("DELETE", "/2026-07-09/resource-policy/{ResourceArn}"),
         Operation::untyped("GetAccountSettings").at("GET", "/2016-08-19/account-settings"),
         Operation::untyped("GetAlias").at("GET", "/2015-03-31/functions/{FunctionName}/aliases/{Name}"),
-        Operation::untyped("GetCapacityProvider").at("GET", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-        Operation::untyped("GetCodeSigningConfig").at("GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
-        Operation::untyped("GetDurableExecution").at("GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
-        Operation::untyped("GetDurableExecutionHistory").at("GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
-        Operation::untyped("GetDurableExecutionState").at("GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
+        Operation::untyped("GetCapacityProvider")
+            .at("GET", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
+        Operation::untyped("GetCodeSigningConfig")
+            .at("GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+        Operation::untyped("GetDurableExecution")
+            .at("GET", "/2025-12-01/durable-executions/{DurableExecutionArn}"),
+        Operation::untyped("GetDurableExecutionHistory")
+            .at("GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/history"),
+        Operation::untyped("GetDurableExecutionState")
+            .at("GET", "/2025-12-01/durable-executions/{DurableExecutionArn}/state"),
         Operation::untyped("GetEventSourceMapping").at("GET", "/2015-03-31/event-source-mappings/{UUID}"),
         Operation::untyped("GetFunction").at("GET", "/2015-03-31/functions/{FunctionName}"),
-        Operation::untyped("GetFunctionCodeSigningConfig").at("GET", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
-        Operation::untyped("GetFunctionConcurrency").at("GET", "/2019-09-30/functions/{FunctionName}/concurrency"),
-        Operation::untyped("GetFunctionConfiguration").at("GET", "/2015-03-31/functions/{FunctionName}/configuration"),
-        Operation::untyped("GetFunctionEventInvokeConfig").at("GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-        Operation::untyped("GetFunctionRecursionConfig").at("GET", "/2024-08-31/functions/{FunctionName}/recursion-config"),
-        Operation::untyped("GetFunctionScalingConfig").at("GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
+        Operation::untyped("GetFunctionCodeSigningConfig")
+            .at("GET", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
+        Operation::untyped("GetFunctionConcurrency")
+            .at("GET", "/2019-09-30/functions/{FunctionName}/concurrency"),
+        Operation::untyped("GetFunctionConfiguration")
+            .at("GET", "/2015-03-31/functions/{FunctionName}/configuration"),
+        Operation::untyped("GetFunctionEventInvokeConfig")
+            .at("GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
+        Operation::untyped("GetFunctionRecursionConfig")
+            .at("GET", "/2024-08-31/functions/{FunctionName}/recursion-config"),
+        Operation::untyped("GetFunctionScalingConfig")
+            .at("GET", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
         Operation::untyped("GetFunctionUrlConfig").at("GET", "/2021-10-31/functions/{FunctionName}/url"),
-        Operation::untyped("GetLayerVersion").at("GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
+        Operation::untyped("GetLayerVersion")
+            .at("GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}"),
         Operation::untyped("GetLayerVersionByArn").at("GET", "/2018-10-31/layers?find=LayerVersion"),
-        Operation::untyped("GetLayerVersionPolicy").at("GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
+        Operation::untyped("GetLayerVersionPolicy")
+            .at("GET", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy"),
         Operation::untyped("GetPolicy").at("GET", "/2015-03-31/functions/{FunctionName}/policy"),
-        Operation::untyped("GetProvisionedConcurrencyConfig").at("GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
+        Operation::untyped("GetProvisionedConcurrencyConfig")
+            .at("GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
         Operation::untyped("GetResourcePolicy").at("GET", "/2026-07-09/resource-policy/{ResourceArn}"),
-        Operation::untyped("GetRuntimeManagementConfig").at("GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
-        Operation::typed("Invoke").input(&s::INVOCATION_REQUEST).output(&s::INVOCATION_RESPONSE).at("POST", "/2015-03-31/functions/{FunctionName}/invocations").errors(&[&RUNTIME_ALIAS_DELETED_EXCEPTION, &CODE_ARTIFACT_USER_DELETED_EXCEPTION, &RESOURCE_NOT_READY_EXCEPTION, &SERVICE_QUOTA_EXCEEDED_EXCEPTION, &INVALID_SECURITY_GROUP_ID_EXCEPTION, &SNAP_START_TIMEOUT_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION, &EC2_THROTTLED_EXCEPTION, &EFS_MOUNT_CONNECTIVITY_EXCEPTION, &SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION, &KMS_ACCESS_DENIED_EXCEPTION, &REQUEST_TOO_LARGE_EXCEPTION, &KMS_DISABLED_EXCEPTION, &UNSUPPORTED_MEDIA_TYPE_EXCEPTION, &S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION, &SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION, &INVALID_RUNTIME_EXCEPTION, &NO_PUBLISHED_VERSION_EXCEPTION, &EC2_UNEXPECTED_EXCEPTION, &INVALID_SUBNET_ID_EXCEPTION, &KMS_NOT_FOUND_EXCEPTION, &INVALID_PARAMETER_VALUE_EXCEPTION, &EC2_ACCESS_DENIED_EXCEPTION, &EFSIO_EXCEPTION, &KMS_INVALID_STATE_EXCEPTION, &RESOURCE_CONFLICT_EXCEPTION, &RUNTIME_VERSION_DELETED_EXCEPTION, &ENI_LIMIT_REACHED_EXCEPTION, &SNAP_START_NOT_READY_EXCEPTION, &SERVICE_EXCEPTION, &CODE_ARTIFACT_USER_PENDING_EXCEPTION, &SNAP_START_EXCEPTION, &RECURSIVE_INVOCATION_EXCEPTION, &S3_FILES_MOUNT_FAILURE_EXCEPTION, &EFS_MOUNT_TIMEOUT_EXCEPTION, &ENI_NOT_READY_EXCEPTION, &S3_FILES_MOUNT_TIMEOUT_EXCEPTION, &CODE_ARTIFACT_USER_FAILED_EXCEPTION, &MODE_NOT_SUPPORTED_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &INVALID_REQUEST_CONTENT_EXCEPTION, &SNAP_START_REGENERATION_FAILURE_EXCEPTION, &DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION, &INVALID_ZIP_FILE_EXCEPTION, &EFS_MOUNT_FAILURE_EXCEPTION]),
+        Operation::untyped("GetRuntimeManagementConfig")
+            .at("GET", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
+        Operation::typed("Invoke")
+            .input(&s::INVOCATION_REQUEST)
+            .output(&s::INVOCATION_RESPONSE)
+            .at("POST", "/2015-03-31/functions/{FunctionName}/invocations")
+            .errors(&[
+                &RUNTIME_ALIAS_DELETED_EXCEPTION,
+                &CODE_ARTIFACT_USER_DELETED_EXCEPTION,
+                &RESOURCE_NOT_READY_EXCEPTION,
+                &SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+                &INVALID_SECURITY_GROUP_ID_EXCEPTION,
+                &SNAP_START_TIMEOUT_EXCEPTION,
+                &TOO_MANY_REQUESTS_EXCEPTION,
+                &EC2_THROTTLED_EXCEPTION,
+                &EFS_MOUNT_CONNECTIVITY_EXCEPTION,
+                &SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION,
+                &KMS_ACCESS_DENIED_EXCEPTION,
+                &REQUEST_TOO_LARGE_EXCEPTION,
+                &KMS_DISABLED_EXCEPTION,
+                &UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+                &S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION,
+                &SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION,
+                &INVALID_RUNTIME_EXCEPTION,
+                &NO_PUBLISHED_VERSION_EXCEPTION,
+                &EC2_UNEXPECTED_EXCEPTION,
+                &INVALID_SUBNET_ID_EXCEPTION,
+                &KMS_NOT_FOUND_EXCEPTION,
+                &INVALID_PARAMETER_VALUE_EXCEPTION,
+                &EC2_ACCESS_DENIED_EXCEPTION,
+                &EFSIO_EXCEPTION,
+                &KMS_INVALID_STATE_EXCEPTION,
+                &RESOURCE_CONFLICT_EXCEPTION,
+                &RUNTIME_VERSION_DELETED_EXCEPTION,
+                &ENI_LIMIT_REACHED_EXCEPTION,
+                &SNAP_START_NOT_READY_EXCEPTION,
+                &SERVICE_EXCEPTION,
+                &CODE_ARTIFACT_USER_PENDING_EXCEPTION,
+                &SNAP_START_EXCEPTION,
+                &RECURSIVE_INVOCATION_EXCEPTION,
+                &S3_FILES_MOUNT_FAILURE_EXCEPTION,
+                &EFS_MOUNT_TIMEOUT_EXCEPTION,
+                &ENI_NOT_READY_EXCEPTION,
+                &S3_FILES_MOUNT_TIMEOUT_EXCEPTION,
+                &CODE_ARTIFACT_USER_FAILED_EXCEPTION,
+                &MODE_NOT_SUPPORTED_EXCEPTION,
+                &RESOURCE_NOT_FOUND_EXCEPTION,
+                &INVALID_REQUEST_CONTENT_EXCEPTION,
+                &SNAP_START_REGENERATION_FAILURE_EXCEPTION,
+                &DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION,
+                &INVALID_ZIP_FILE_EXCEPTION,
+                &EFS_MOUNT_FAILURE_EXCEPTION,
+            ]),
         Operation::untyped("InvokeAsync").at("POST", "/2014-11-13/functions/{FunctionName}/invoke-async"),
-        Operation::typed("InvokeWithResponseStream").input(&s::INVOKE_WITH_RESPONSE_STREAM_REQUEST).output(&s::INVOKE_WITH_RESPONSE_STREAM_RESPONSE).at("POST", "/2021-11-15/functions/{FunctionName}/response-streaming-invocations").event_stream().errors(&[&RUNTIME_ALIAS_DELETED_EXCEPTION, &CODE_ARTIFACT_USER_DELETED_EXCEPTION, &RESOURCE_NOT_READY_EXCEPTION, &SERVICE_QUOTA_EXCEEDED_EXCEPTION, &INVALID_SECURITY_GROUP_ID_EXCEPTION, &SNAP_START_TIMEOUT_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION, &EC2_THROTTLED_EXCEPTION, &EFS_MOUNT_CONNECTIVITY_EXCEPTION, &SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION, &KMS_ACCESS_DENIED_EXCEPTION, &REQUEST_TOO_LARGE_EXCEPTION, &KMS_DISABLED_EXCEPTION, &UNSUPPORTED_MEDIA_TYPE_EXCEPTION, &S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION, &SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION, &INVALID_RUNTIME_EXCEPTION, &NO_PUBLISHED_VERSION_EXCEPTION, &EC2_UNEXPECTED_EXCEPTION, &INVALID_SUBNET_ID_EXCEPTION, &KMS_NOT_FOUND_EXCEPTION, &INVALID_PARAMETER_VALUE_EXCEPTION, &EC2_ACCESS_DENIED_EXCEPTION, &EFSIO_EXCEPTION, &KMS_INVALID_STATE_EXCEPTION, &RESOURCE_CONFLICT_EXCEPTION, &RUNTIME_VERSION_DELETED_EXCEPTION, &ENI_LIMIT_REACHED_EXCEPTION, &SNAP_START_NOT_READY_EXCEPTION, &SERVICE_EXCEPTION, &CODE_ARTIFACT_USER_PENDING_EXCEPTION, &SNAP_START_EXCEPTION, &RECURSIVE_INVOCATION_EXCEPTION, &S3_FILES_MOUNT_FAILURE_EXCEPTION, &EFS_MOUNT_TIMEOUT_EXCEPTION, &S3_FILES_MOUNT_TIMEOUT_EXCEPTION, &CODE_ARTIFACT_USER_FAILED_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &INVALID_REQUEST_CONTENT_EXCEPTION, &SNAP_START_REGENERATION_FAILURE_EXCEPTION, &INVALID_ZIP_FILE_EXCEPTION, &EFS_MOUNT_FAILURE_EXCEPTION]),
+        Operation::typed("InvokeWithResponseStream")
+            .input(&s::INVOKE_WITH_RESPONSE_STREAM_REQUEST)
+            .output(&s::INVOKE_WITH_RESPONSE_STREAM_RESPONSE)
+            .at("POST", "/2021-11-15/functions/{FunctionName}/response-streaming-invocations")
+            .event_stream()
+            .errors(&[
+                &RUNTIME_ALIAS_DELETED_EXCEPTION,
+                &CODE_ARTIFACT_USER_DELETED_EXCEPTION,
+                &RESOURCE_NOT_READY_EXCEPTION,
+                &SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+                &INVALID_SECURITY_GROUP_ID_EXCEPTION,
+                &SNAP_START_TIMEOUT_EXCEPTION,
+                &TOO_MANY_REQUESTS_EXCEPTION,
+                &EC2_THROTTLED_EXCEPTION,
+                &EFS_MOUNT_CONNECTIVITY_EXCEPTION,
+                &SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION,
+                &KMS_ACCESS_DENIED_EXCEPTION,
+                &REQUEST_TOO_LARGE_EXCEPTION,
+                &KMS_DISABLED_EXCEPTION,
+                &UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+                &S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION,
+                &SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION,
+                &INVALID_RUNTIME_EXCEPTION,
+                &NO_PUBLISHED_VERSION_EXCEPTION,
+                &EC2_UNEXPECTED_EXCEPTION,
+                &INVALID_SUBNET_ID_EXCEPTION,
+                &KMS_NOT_FOUND_EXCEPTION,
+                &INVALID_PARAMETER_VALUE_EXCEPTION,
+                &EC2_ACCESS_DENIED_EXCEPTION,
+                &EFSIO_EXCEPTION,
+                &KMS_INVALID_STATE_EXCEPTION,
+                &RESOURCE_CONFLICT_EXCEPTION,
+                &RUNTIME_VERSION_DELETED_EXCEPTION,
+                &ENI_LIMIT_REACHED_EXCEPTION,
+                &SNAP_START_NOT_READY_EXCEPTION,
+                &SERVICE_EXCEPTION,
+                &CODE_ARTIFACT_USER_PENDING_EXCEPTION,
+                &SNAP_START_EXCEPTION,
+                &RECURSIVE_INVOCATION_EXCEPTION,
+                &S3_FILES_MOUNT_FAILURE_EXCEPTION,
+                &EFS_MOUNT_TIMEOUT_EXCEPTION,
+                &S3_FILES_MOUNT_TIMEOUT_EXCEPTION,
+                &CODE_ARTIFACT_USER_FAILED_EXCEPTION,
+                &RESOURCE_NOT_FOUND_EXCEPTION,
+                &INVALID_REQUEST_CONTENT_EXCEPTION,
+                &SNAP_START_REGENERATION_FAILURE_EXCEPTION,
+                &INVALID_ZIP_FILE_EXCEPTION,
+                &EFS_MOUNT_FAILURE_EXCEPTION,
+            ]),
         Operation::untyped("ListAliases").at("GET", "/2015-03-31/functions/{FunctionName}/aliases"),
         Operation::untyped("ListCapacityProviders").at("GET", "/2025-11-30/capacity-providers"),
         Operation::untyped("ListCodeSigningConfigs").at("GET", "/2020-04-22/code-signing-configs"),
-        Operation::untyped("ListDurableExecutionsByFunction").at("GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
+        Operation::untyped("ListDurableExecutionsByFunction")
+            .at("GET", "/2025-12-01/functions/{FunctionName}/durable-executions"),
         Operation::untyped("ListEventSourceMappings").at("GET", "/2015-03-31/event-source-mappings"),
-        Operation::untyped("ListFunctionEventInvokeConfigs").at("GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"),
+        Operation::untyped("ListFunctionEventInvokeConfigs")
+            .at("GET", "/2019-09-25/functions/{FunctionName}/event-invoke-config/list"),
         Operation::untyped("ListFunctionUrlConfigs").at("GET", "/2021-10-31/functions/{FunctionName}/urls"),
-        Operation::untyped("ListFunctionVersionsByCapacityProvider").at("GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
-        Operation::typed("ListFunctions").input(&s::LIST_FUNCTIONS_REQUEST).output(&s::LIST_FUNCTIONS_RESPONSE).at("GET", "/2015-03-31/functions").errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &SERVICE_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION]),
-        Operation::untyped("ListFunctionsByCodeSigningConfig").at("GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"),
+        Operation::untyped("ListFunctionVersionsByCapacityProvider")
+            .at("GET", "/2025-11-30/capacity-providers/{CapacityProviderName}/function-versions"),
+        Operation::typed("ListFunctions")
+            .input(&s::LIST_FUNCTIONS_REQUEST)
+            .output(&s::LIST_FUNCTIONS_RESPONSE)
+            .at("GET", "/2015-03-31/functions")
+            .errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &SERVICE_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION]),
+        Operation::untyped("ListFunctionsByCodeSigningConfig")
+            .at("GET", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}/functions"),
         Operation::untyped("ListLayerVersions").at("GET", "/2018-10-31/layers/{LayerName}/versions"),
         Operation::untyped("ListLayers").at("GET", "/2018-10-31/layers"),
-        Operation::untyped("ListProvisionedConcurrencyConfigs").at("GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL"),
+        Operation::untyped("ListProvisionedConcurrencyConfigs")
+            .at("GET", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency?List=ALL"),
         Operation::untyped("ListTags").at("GET", "/2017-03-31/tags/{Resource}"),
-        Operation::untyped("ListVersionsByFunction").at("GET", "/2015-03-31/functions/{FunctionName}/versions"),
-        Operation::untyped("PauseDurableExecution").at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
+        Operation::untyped("ListVersionsByFunction")
+            .at("GET", "/2015-03-31/functions/{FunctionName}/versions"),
+        Operation::untyped("PauseDurableExecution")
+            .at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/pause"),
         Operation::untyped("PublishLayerVersion").at("POST", "/2018-10-31/layers/{LayerName}/versions"),
         Operation::untyped("PublishVersion").at("POST", "/2015-03-31/functions/{FunctionName}/versions"),
-        Operation::untyped("PutFunctionCodeSigningConfig").at("PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
-        Operation::untyped("PutFunctionConcurrency").at("PUT", "/2017-10-31/functions/{FunctionName}/concurrency"),
-        Operation::untyped("PutFunctionEventInvokeConfig").at("PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
-        Operation::untyped("PutFunctionRecursionConfig").at("PUT", "/2024-08-31/functions/{FunctionName}/recursion-config"),
-        Operation::untyped("PutFunctionScalingConfig").at("PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
-        Operation::untyped("PutProvisionedConcurrencyConfig").at("PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
+        Operation::untyped("PutFunctionCodeSigningConfig")
+            .at("PUT", "/2020-06-30/functions/{FunctionName}/code-signing-config"),
+        Operation::untyped("PutFunctionConcurrency")
+            .at("PUT", "/2017-10-31/functions/{FunctionName}/concurrency"),
+        Operation::untyped("PutFunctionEventInvokeConfig")
+            .at("PUT", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
+        Operation::untyped("PutFunctionRecursionConfig")
+            .at("PUT", "/2024-08-31/functions/{FunctionName}/recursion-config"),
+        Operation::untyped("PutFunctionScalingConfig")
+            .at("PUT", "/2025-11-30/functions/{FunctionName}/function-scaling-config"),
+        Operation::untyped("PutProvisionedConcurrencyConfig")
+            .at("PUT", "/2019-09-30/functions/{FunctionName}/provisioned-concurrency"),
         Operation::untyped("PutResourcePolicy").at("PUT", "/2026-07-09/resource-policy/{ResourceArn}"),
-        Operation::untyped("PutRuntimeManagementConfig").at("PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
-        Operation::untyped("RemoveLayerVersionPermission").at("DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"),
-        Operation::untyped("RemovePermission").at("DELETE", "/2015-03-31/functions/{FunctionName}/policy/{StatementId}"),
-        Operation::untyped("ResumeDurableExecution").at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
-        Operation::untyped("SendDurableExecutionCallbackFailure").at("POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
-        Operation::untyped("SendDurableExecutionCallbackHeartbeat").at("POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),
-        Operation::untyped("SendDurableExecutionCallbackSuccess").at("POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"),
-        Operation::untyped("StopDurableExecution").at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
-        Operation::typed("TagResource").input(&s::TAG_RESOURCE_REQUEST).at("POST", "/2017-03-31/tags/{Resource}").status(204).errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &RESOURCE_CONFLICT_EXCEPTION, &SERVICE_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION]),
-        Operation::typed("UntagResource").input(&s::UNTAG_RESOURCE_REQUEST).at("DELETE", "/2017-03-31/tags/{Resource}").status(204).errors(&[&INVALID_PARAMETER_VALUE_EXCEPTION, &RESOURCE_CONFLICT_EXCEPTION, &SERVICE_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION]),
+        Operation::untyped("PutRuntimeManagementConfig")
+            .at("PUT", "/2021-07-20/functions/{FunctionName}/runtime-management-config"),
+        Operation::untyped("RemoveLayerVersionPermission")
+            .at("DELETE", "/2018-10-31/layers/{LayerName}/versions/{VersionNumber}/policy/{StatementId}"),
+        Operation::untyped("RemovePermission")
+            .at("DELETE", "/2015-03-31/functions/{FunctionName}/policy/{StatementId}"),
+        Operation::untyped("ResumeDurableExecution")
+            .at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/resume"),
+        Operation::untyped("SendDurableExecutionCallbackFailure")
+            .at("POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/fail"),
+        Operation::untyped("SendDurableExecutionCallbackHeartbeat")
+            .at("POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/heartbeat"),
+        Operation::untyped("SendDurableExecutionCallbackSuccess")
+            .at("POST", "/2025-12-01/durable-execution-callbacks/{CallbackId}/succeed"),
+        Operation::untyped("StopDurableExecution")
+            .at("POST", "/2025-12-01/durable-executions/{DurableExecutionArn}/stop"),
+        Operation::typed("TagResource")
+            .input(&s::TAG_RESOURCE_REQUEST)
+            .at("POST", "/2017-03-31/tags/{Resource}")
+            .status(204)
+            .errors(&[
+                &INVALID_PARAMETER_VALUE_EXCEPTION,
+                &RESOURCE_CONFLICT_EXCEPTION,
+                &SERVICE_EXCEPTION,
+                &TOO_MANY_REQUESTS_EXCEPTION,
+                &RESOURCE_NOT_FOUND_EXCEPTION,
+            ]),
+        Operation::typed("UntagResource")
+            .input(&s::UNTAG_RESOURCE_REQUEST)
+            .at("DELETE", "/2017-03-31/tags/{Resource}")
+            .status(204)
+            .errors(&[
+                &INVALID_PARAMETER_VALUE_EXCEPTION,
+                &RESOURCE_CONFLICT_EXCEPTION,
+                &SERVICE_EXCEPTION,
+                &TOO_MANY_REQUESTS_EXCEPTION,
+                &RESOURCE_NOT_FOUND_EXCEPTION,
+            ]),
         Operation::untyped("UpdateAlias").at("PUT", "/2015-03-31/functions/{FunctionName}/aliases/{Name}"),
-        Operation::untyped("UpdateCapacityProvider").at("PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
-        Operation::untyped("UpdateCodeSigningConfig").at("PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
+        Operation::untyped("UpdateCapacityProvider")
+            .at("PUT", "/2025-11-30/capacity-providers/{CapacityProviderName}"),
+        Operation::untyped("UpdateCodeSigningConfig")
+            .at("PUT", "/2020-04-22/code-signing-configs/{CodeSigningConfigArn}"),
         Operation::untyped("UpdateEventSourceMapping").at("PUT", "/2015-03-31/event-source-mappings/{UUID}"),
         Operation::untyped("UpdateFunctionCode").at("PUT", "/2015-03-31/functions/{FunctionName}/code"),
-        Operation::untyped("UpdateFunctionConfiguration").at("PUT", "/2015-03-31/functions/{FunctionName}/configuration"),
-        Operation::untyped("UpdateFunctionEventInvokeConfig").at("POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
+        Operation::untyped("UpdateFunctionConfiguration")
+            .at("PUT", "/2015-03-31/functions/{FunctionName}/configuration"),
+        Operation::untyped("UpdateFunctionEventInvokeConfig")
+            .at("POST", "/2019-09-25/functions/{FunctionName}/event-invoke-config"),
         Operation::untyped("UpdateFunctionUrlConfig").at("PUT", "/2021-10-31/functions/{FunctionName}/url"),
     ],
-    errors: &[&ALIAS_LIMIT_EXCEEDED_EXCEPTION, &CALLBACK_TIMEOUT_EXCEPTION, &CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION, &CODE_ARTIFACT_USER_DELETED_EXCEPTION, &CODE_ARTIFACT_USER_FAILED_EXCEPTION, &CODE_ARTIFACT_USER_PENDING_EXCEPTION, &CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION, &CODE_STORAGE_EXCEEDED_EXCEPTION, &CODE_VERIFICATION_FAILED_EXCEPTION, &DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION, &EC2_ACCESS_DENIED_EXCEPTION, &EC2_THROTTLED_EXCEPTION, &EC2_UNEXPECTED_EXCEPTION, &EFSIO_EXCEPTION, &EFS_MOUNT_CONNECTIVITY_EXCEPTION, &EFS_MOUNT_FAILURE_EXCEPTION, &EFS_MOUNT_TIMEOUT_EXCEPTION, &ENI_LIMIT_REACHED_EXCEPTION, &ENI_NOT_READY_EXCEPTION, &FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION, &INVALID_CODE_SIGNATURE_EXCEPTION, &INVALID_PARAMETER_VALUE_EXCEPTION, &INVALID_REQUEST_CONTENT_EXCEPTION, &INVALID_RUNTIME_EXCEPTION, &INVALID_SECURITY_GROUP_ID_EXCEPTION, &INVALID_SUBNET_ID_EXCEPTION, &INVALID_ZIP_FILE_EXCEPTION, &KMS_ACCESS_DENIED_EXCEPTION, &KMS_DISABLED_EXCEPTION, &KMS_INVALID_STATE_EXCEPTION, &KMS_NOT_FOUND_EXCEPTION, &MODE_NOT_SUPPORTED_EXCEPTION, &NO_PUBLISHED_VERSION_EXCEPTION, &POLICY_LENGTH_EXCEEDED_EXCEPTION, &PRECONDITION_FAILED_EXCEPTION, &PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION, &PUBLIC_POLICY_EXCEPTION, &RECURSIVE_INVOCATION_EXCEPTION, &REQUEST_TOO_LARGE_EXCEPTION, &RESOURCE_CONFLICT_EXCEPTION, &RESOURCE_IN_USE_EXCEPTION, &RESOURCE_NOT_FOUND_EXCEPTION, &RESOURCE_NOT_READY_EXCEPTION, &RUNTIME_ALIAS_DELETED_EXCEPTION, &RUNTIME_VERSION_DELETED_EXCEPTION, &S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION, &S3_FILES_MOUNT_FAILURE_EXCEPTION, &S3_FILES_MOUNT_TIMEOUT_EXCEPTION, &SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION, &SERVICE_EXCEPTION, &SERVICE_QUOTA_EXCEEDED_EXCEPTION, &SNAP_START_EXCEPTION, &SNAP_START_NOT_READY_EXCEPTION, &SNAP_START_REGENERATION_FAILURE_EXCEPTION, &SNAP_START_TIMEOUT_EXCEPTION, &SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION, &TOO_MANY_REQUESTS_EXCEPTION, &UNSUPPORTED_MEDIA_TYPE_EXCEPTION],
+    errors: &[
+        &ALIAS_LIMIT_EXCEEDED_EXCEPTION,
+        &CALLBACK_TIMEOUT_EXCEPTION,
+        &CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
+        &CODE_ARTIFACT_USER_DELETED_EXCEPTION,
+        &CODE_ARTIFACT_USER_FAILED_EXCEPTION,
+        &CODE_ARTIFACT_USER_PENDING_EXCEPTION,
+        &CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION,
+        &CODE_STORAGE_EXCEEDED_EXCEPTION,
+        &CODE_VERIFICATION_FAILED_EXCEPTION,
+        &DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION,
+        &EC2_ACCESS_DENIED_EXCEPTION,
+        &EC2_THROTTLED_EXCEPTION,
+        &EC2_UNEXPECTED_EXCEPTION,
+        &EFSIO_EXCEPTION,
+        &EFS_MOUNT_CONNECTIVITY_EXCEPTION,
+        &EFS_MOUNT_FAILURE_EXCEPTION,
+        &EFS_MOUNT_TIMEOUT_EXCEPTION,
+        &ENI_LIMIT_REACHED_EXCEPTION,
+        &ENI_NOT_READY_EXCEPTION,
+        &FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
+        &INVALID_CODE_SIGNATURE_EXCEPTION,
+        &INVALID_PARAMETER_VALUE_EXCEPTION,
+        &INVALID_REQUEST_CONTENT_EXCEPTION,
+        &INVALID_RUNTIME_EXCEPTION,
+        &INVALID_SECURITY_GROUP_ID_EXCEPTION,
+        &INVALID_SUBNET_ID_EXCEPTION,
+        &INVALID_ZIP_FILE_EXCEPTION,
+        &KMS_ACCESS_DENIED_EXCEPTION,
+        &KMS_DISABLED_EXCEPTION,
+        &KMS_INVALID_STATE_EXCEPTION,
+        &KMS_NOT_FOUND_EXCEPTION,
+        &MODE_NOT_SUPPORTED_EXCEPTION,
+        &NO_PUBLISHED_VERSION_EXCEPTION,
+        &POLICY_LENGTH_EXCEEDED_EXCEPTION,
+        &PRECONDITION_FAILED_EXCEPTION,
+        &PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION,
+        &PUBLIC_POLICY_EXCEPTION,
+        &RECURSIVE_INVOCATION_EXCEPTION,
+        &REQUEST_TOO_LARGE_EXCEPTION,
+        &RESOURCE_CONFLICT_EXCEPTION,
+        &RESOURCE_IN_USE_EXCEPTION,
+        &RESOURCE_NOT_FOUND_EXCEPTION,
+        &RESOURCE_NOT_READY_EXCEPTION,
+        &RUNTIME_ALIAS_DELETED_EXCEPTION,
+        &RUNTIME_VERSION_DELETED_EXCEPTION,
+        &S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION,
+        &S3_FILES_MOUNT_FAILURE_EXCEPTION,
+        &S3_FILES_MOUNT_TIMEOUT_EXCEPTION,
+        &SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION,
+        &SERVICE_EXCEPTION,
+        &SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+        &SNAP_START_EXCEPTION,
+        &SNAP_START_NOT_READY_EXCEPTION,
+        &SNAP_START_REGENERATION_FAILURE_EXCEPTION,
+        &SNAP_START_TIMEOUT_EXCEPTION,
+        &SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION,
+        &TOO_MANY_REQUESTS_EXCEPTION,
+        &UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+    ],
     index: Index::new(),
 };
 
-pub static ALIAS_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "AliasLimitExceededException", code: "AliasLimitExceededException", status: 400, shape: &s::ALIAS_LIMIT_EXCEEDED_EXCEPTION };
-pub static CALLBACK_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape { name: "CallbackTimeoutException", code: "CallbackTimeoutException", status: 400, shape: &s::CALLBACK_TIMEOUT_EXCEPTION };
-pub static CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "CapacityProviderLimitExceededException", code: "CapacityProviderLimitExceededException", status: 400, shape: &s::CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION };
-pub static CODE_ARTIFACT_USER_DELETED_EXCEPTION: ErrorShape = ErrorShape { name: "CodeArtifactUserDeletedException", code: "CodeArtifactUserDeletedException", status: 409, shape: &s::CODE_ARTIFACT_USER_DELETED_EXCEPTION };
-pub static CODE_ARTIFACT_USER_FAILED_EXCEPTION: ErrorShape = ErrorShape { name: "CodeArtifactUserFailedException", code: "CodeArtifactUserFailedException", status: 409, shape: &s::CODE_ARTIFACT_USER_FAILED_EXCEPTION };
-pub static CODE_ARTIFACT_USER_PENDING_EXCEPTION: ErrorShape = ErrorShape { name: "CodeArtifactUserPendingException", code: "CodeArtifactUserPendingException", status: 409, shape: &s::CODE_ARTIFACT_USER_PENDING_EXCEPTION };
-pub static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "CodeSigningConfigNotFoundException", code: "CodeSigningConfigNotFoundException", status: 404, shape: &s::CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION };
-pub static CODE_STORAGE_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "CodeStorageExceededException", code: "CodeStorageExceededException", status: 400, shape: &s::CODE_STORAGE_EXCEEDED_EXCEPTION };
-pub static CODE_VERIFICATION_FAILED_EXCEPTION: ErrorShape = ErrorShape { name: "CodeVerificationFailedException", code: "CodeVerificationFailedException", status: 400, shape: &s::CODE_VERIFICATION_FAILED_EXCEPTION };
-pub static DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION: ErrorShape = ErrorShape { name: "DurableExecutionAlreadyStartedException", code: "DurableExecutionAlreadyStartedException", status: 409, shape: &s::DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION };
-pub static EC2_ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape { name: "EC2AccessDeniedException", code: "EC2AccessDeniedException", status: 502, shape: &s::EC2_ACCESS_DENIED_EXCEPTION };
-pub static EC2_THROTTLED_EXCEPTION: ErrorShape = ErrorShape { name: "EC2ThrottledException", code: "EC2ThrottledException", status: 502, shape: &s::EC2_THROTTLED_EXCEPTION };
-pub static EC2_UNEXPECTED_EXCEPTION: ErrorShape = ErrorShape { name: "EC2UnexpectedException", code: "EC2UnexpectedException", status: 502, shape: &s::EC2_UNEXPECTED_EXCEPTION };
-pub static EFSIO_EXCEPTION: ErrorShape = ErrorShape { name: "EFSIOException", code: "EFSIOException", status: 410, shape: &s::EFSIO_EXCEPTION };
-pub static EFS_MOUNT_CONNECTIVITY_EXCEPTION: ErrorShape = ErrorShape { name: "EFSMountConnectivityException", code: "EFSMountConnectivityException", status: 408, shape: &s::EFS_MOUNT_CONNECTIVITY_EXCEPTION };
-pub static EFS_MOUNT_FAILURE_EXCEPTION: ErrorShape = ErrorShape { name: "EFSMountFailureException", code: "EFSMountFailureException", status: 403, shape: &s::EFS_MOUNT_FAILURE_EXCEPTION };
-pub static EFS_MOUNT_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape { name: "EFSMountTimeoutException", code: "EFSMountTimeoutException", status: 408, shape: &s::EFS_MOUNT_TIMEOUT_EXCEPTION };
-pub static ENI_LIMIT_REACHED_EXCEPTION: ErrorShape = ErrorShape { name: "ENILimitReachedException", code: "ENILimitReachedException", status: 502, shape: &s::ENI_LIMIT_REACHED_EXCEPTION };
-pub static ENI_NOT_READY_EXCEPTION: ErrorShape = ErrorShape { name: "ENINotReadyException", code: "ENINotReadyException", status: 502, shape: &s::ENI_NOT_READY_EXCEPTION };
-pub static FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "FunctionVersionsPerCapacityProviderLimitExceededException", code: "FunctionVersionsPerCapacityProviderLimitExceededException", status: 400, shape: &s::FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION };
-pub static INVALID_CODE_SIGNATURE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidCodeSignatureException", code: "InvalidCodeSignatureException", status: 400, shape: &s::INVALID_CODE_SIGNATURE_EXCEPTION };
-pub static INVALID_PARAMETER_VALUE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidParameterValueException", code: "InvalidParameterValueException", status: 400, shape: &s::INVALID_PARAMETER_VALUE_EXCEPTION };
-pub static INVALID_REQUEST_CONTENT_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidRequestContentException", code: "InvalidRequestContentException", status: 400, shape: &s::INVALID_REQUEST_CONTENT_EXCEPTION };
-pub static INVALID_RUNTIME_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidRuntimeException", code: "InvalidRuntimeException", status: 502, shape: &s::INVALID_RUNTIME_EXCEPTION };
-pub static INVALID_SECURITY_GROUP_ID_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidSecurityGroupIDException", code: "InvalidSecurityGroupIDException", status: 502, shape: &s::INVALID_SECURITY_GROUP_ID_EXCEPTION };
-pub static INVALID_SUBNET_ID_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidSubnetIDException", code: "InvalidSubnetIDException", status: 502, shape: &s::INVALID_SUBNET_ID_EXCEPTION };
-pub static INVALID_ZIP_FILE_EXCEPTION: ErrorShape = ErrorShape { name: "InvalidZipFileException", code: "InvalidZipFileException", status: 502, shape: &s::INVALID_ZIP_FILE_EXCEPTION };
-pub static KMS_ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape { name: "KMSAccessDeniedException", code: "KMSAccessDeniedException", status: 502, shape: &s::KMS_ACCESS_DENIED_EXCEPTION };
-pub static KMS_DISABLED_EXCEPTION: ErrorShape = ErrorShape { name: "KMSDisabledException", code: "KMSDisabledException", status: 502, shape: &s::KMS_DISABLED_EXCEPTION };
-pub static KMS_INVALID_STATE_EXCEPTION: ErrorShape = ErrorShape { name: "KMSInvalidStateException", code: "KMSInvalidStateException", status: 502, shape: &s::KMS_INVALID_STATE_EXCEPTION };
-pub static KMS_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "KMSNotFoundException", code: "KMSNotFoundException", status: 502, shape: &s::KMS_NOT_FOUND_EXCEPTION };
-pub static MODE_NOT_SUPPORTED_EXCEPTION: ErrorShape = ErrorShape { name: "ModeNotSupportedException", code: "ModeNotSupportedException", status: 400, shape: &s::MODE_NOT_SUPPORTED_EXCEPTION };
-pub static NO_PUBLISHED_VERSION_EXCEPTION: ErrorShape = ErrorShape { name: "NoPublishedVersionException", code: "NoPublishedVersionException", status: 400, shape: &s::NO_PUBLISHED_VERSION_EXCEPTION };
-pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "PolicyLengthExceededException", code: "PolicyLengthExceededException", status: 400, shape: &s::POLICY_LENGTH_EXCEEDED_EXCEPTION };
-pub static PRECONDITION_FAILED_EXCEPTION: ErrorShape = ErrorShape { name: "PreconditionFailedException", code: "PreconditionFailedException", status: 412, shape: &s::PRECONDITION_FAILED_EXCEPTION };
-pub static PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ProvisionedConcurrencyConfigNotFoundException", code: "ProvisionedConcurrencyConfigNotFoundException", status: 404, shape: &s::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION };
-pub static PUBLIC_POLICY_EXCEPTION: ErrorShape = ErrorShape { name: "PublicPolicyException", code: "PublicPolicyException", status: 400, shape: &s::PUBLIC_POLICY_EXCEPTION };
-pub static RECURSIVE_INVOCATION_EXCEPTION: ErrorShape = ErrorShape { name: "RecursiveInvocationException", code: "RecursiveInvocationException", status: 400, shape: &s::RECURSIVE_INVOCATION_EXCEPTION };
-pub static REQUEST_TOO_LARGE_EXCEPTION: ErrorShape = ErrorShape { name: "RequestTooLargeException", code: "RequestTooLargeException", status: 413, shape: &s::REQUEST_TOO_LARGE_EXCEPTION };
-pub static RESOURCE_CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceConflictException", code: "ResourceConflictException", status: 409, shape: &s::RESOURCE_CONFLICT_EXCEPTION };
-pub static RESOURCE_IN_USE_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceInUseException", code: "ResourceInUseException", status: 400, shape: &s::RESOURCE_IN_USE_EXCEPTION };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 404, shape: &s::RESOURCE_NOT_FOUND_EXCEPTION };
-pub static RESOURCE_NOT_READY_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotReadyException", code: "ResourceNotReadyException", status: 502, shape: &s::RESOURCE_NOT_READY_EXCEPTION };
-pub static RUNTIME_ALIAS_DELETED_EXCEPTION: ErrorShape = ErrorShape { name: "RuntimeAliasDeletedException", code: "RuntimeAliasDeletedException", status: 409, shape: &s::RUNTIME_ALIAS_DELETED_EXCEPTION };
-pub static RUNTIME_VERSION_DELETED_EXCEPTION: ErrorShape = ErrorShape { name: "RuntimeVersionDeletedException", code: "RuntimeVersionDeletedException", status: 409, shape: &s::RUNTIME_VERSION_DELETED_EXCEPTION };
-pub static S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION: ErrorShape = ErrorShape { name: "S3FilesMountConnectivityException", code: "S3FilesMountConnectivityException", status: 408, shape: &s::S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION };
-pub static S3_FILES_MOUNT_FAILURE_EXCEPTION: ErrorShape = ErrorShape { name: "S3FilesMountFailureException", code: "S3FilesMountFailureException", status: 403, shape: &s::S3_FILES_MOUNT_FAILURE_EXCEPTION };
-pub static S3_FILES_MOUNT_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape { name: "S3FilesMountTimeoutException", code: "S3FilesMountTimeoutException", status: 408, shape: &s::S3_FILES_MOUNT_TIMEOUT_EXCEPTION };
-pub static SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION: ErrorShape = ErrorShape { name: "SerializedRequestEntityTooLargeException", code: "SerializedRequestEntityTooLargeException", status: 413, shape: &s::SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION };
-pub static SERVICE_EXCEPTION: ErrorShape = ErrorShape { name: "ServiceException", code: "ServiceException", status: 500, shape: &s::SERVICE_EXCEPTION };
-pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "ServiceQuotaExceededException", code: "ServiceQuotaExceededException", status: 402, shape: &s::SERVICE_QUOTA_EXCEEDED_EXCEPTION };
-pub static SNAP_START_EXCEPTION: ErrorShape = ErrorShape { name: "SnapStartException", code: "SnapStartException", status: 400, shape: &s::SNAP_START_EXCEPTION };
-pub static SNAP_START_NOT_READY_EXCEPTION: ErrorShape = ErrorShape { name: "SnapStartNotReadyException", code: "SnapStartNotReadyException", status: 409, shape: &s::SNAP_START_NOT_READY_EXCEPTION };
-pub static SNAP_START_REGENERATION_FAILURE_EXCEPTION: ErrorShape = ErrorShape { name: "SnapStartRegenerationFailureException", code: "SnapStartRegenerationFailureException", status: 409, shape: &s::SNAP_START_REGENERATION_FAILURE_EXCEPTION };
-pub static SNAP_START_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape { name: "SnapStartTimeoutException", code: "SnapStartTimeoutException", status: 408, shape: &s::SNAP_START_TIMEOUT_EXCEPTION };
-pub static SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION: ErrorShape = ErrorShape { name: "SubnetIPAddressLimitReachedException", code: "SubnetIPAddressLimitReachedException", status: 502, shape: &s::SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION };
-pub static TOO_MANY_REQUESTS_EXCEPTION: ErrorShape = ErrorShape { name: "TooManyRequestsException", code: "TooManyRequestsException", status: 429, shape: &s::TOO_MANY_REQUESTS_EXCEPTION };
-pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: ErrorShape = ErrorShape { name: "UnsupportedMediaTypeException", code: "UnsupportedMediaTypeException", status: 415, shape: &s::UNSUPPORTED_MEDIA_TYPE_EXCEPTION };
+pub static ALIAS_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "AliasLimitExceededException",
+    code: "AliasLimitExceededException",
+    status: 400,
+    shape: &s::ALIAS_LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static CALLBACK_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CallbackTimeoutException",
+    code: "CallbackTimeoutException",
+    status: 400,
+    shape: &s::CALLBACK_TIMEOUT_EXCEPTION,
+};
+pub static CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CapacityProviderLimitExceededException",
+    code: "CapacityProviderLimitExceededException",
+    status: 400,
+    shape: &s::CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static CODE_ARTIFACT_USER_DELETED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CodeArtifactUserDeletedException",
+    code: "CodeArtifactUserDeletedException",
+    status: 409,
+    shape: &s::CODE_ARTIFACT_USER_DELETED_EXCEPTION,
+};
+pub static CODE_ARTIFACT_USER_FAILED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CodeArtifactUserFailedException",
+    code: "CodeArtifactUserFailedException",
+    status: 409,
+    shape: &s::CODE_ARTIFACT_USER_FAILED_EXCEPTION,
+};
+pub static CODE_ARTIFACT_USER_PENDING_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CodeArtifactUserPendingException",
+    code: "CodeArtifactUserPendingException",
+    status: 409,
+    shape: &s::CODE_ARTIFACT_USER_PENDING_EXCEPTION,
+};
+pub static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CodeSigningConfigNotFoundException",
+    code: "CodeSigningConfigNotFoundException",
+    status: 404,
+    shape: &s::CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION,
+};
+pub static CODE_STORAGE_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CodeStorageExceededException",
+    code: "CodeStorageExceededException",
+    status: 400,
+    shape: &s::CODE_STORAGE_EXCEEDED_EXCEPTION,
+};
+pub static CODE_VERIFICATION_FAILED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CodeVerificationFailedException",
+    code: "CodeVerificationFailedException",
+    status: 400,
+    shape: &s::CODE_VERIFICATION_FAILED_EXCEPTION,
+};
+pub static DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "DurableExecutionAlreadyStartedException",
+    code: "DurableExecutionAlreadyStartedException",
+    status: 409,
+    shape: &s::DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION,
+};
+pub static EC2_ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "EC2AccessDeniedException",
+    code: "EC2AccessDeniedException",
+    status: 502,
+    shape: &s::EC2_ACCESS_DENIED_EXCEPTION,
+};
+pub static EC2_THROTTLED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "EC2ThrottledException",
+    code: "EC2ThrottledException",
+    status: 502,
+    shape: &s::EC2_THROTTLED_EXCEPTION,
+};
+pub static EC2_UNEXPECTED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "EC2UnexpectedException",
+    code: "EC2UnexpectedException",
+    status: 502,
+    shape: &s::EC2_UNEXPECTED_EXCEPTION,
+};
+pub static EFSIO_EXCEPTION: ErrorShape =
+    ErrorShape { name: "EFSIOException", code: "EFSIOException", status: 410, shape: &s::EFSIO_EXCEPTION };
+pub static EFS_MOUNT_CONNECTIVITY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "EFSMountConnectivityException",
+    code: "EFSMountConnectivityException",
+    status: 408,
+    shape: &s::EFS_MOUNT_CONNECTIVITY_EXCEPTION,
+};
+pub static EFS_MOUNT_FAILURE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "EFSMountFailureException",
+    code: "EFSMountFailureException",
+    status: 403,
+    shape: &s::EFS_MOUNT_FAILURE_EXCEPTION,
+};
+pub static EFS_MOUNT_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "EFSMountTimeoutException",
+    code: "EFSMountTimeoutException",
+    status: 408,
+    shape: &s::EFS_MOUNT_TIMEOUT_EXCEPTION,
+};
+pub static ENI_LIMIT_REACHED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ENILimitReachedException",
+    code: "ENILimitReachedException",
+    status: 502,
+    shape: &s::ENI_LIMIT_REACHED_EXCEPTION,
+};
+pub static ENI_NOT_READY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ENINotReadyException",
+    code: "ENINotReadyException",
+    status: 502,
+    shape: &s::ENI_NOT_READY_EXCEPTION,
+};
+pub static FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "FunctionVersionsPerCapacityProviderLimitExceededException",
+    code: "FunctionVersionsPerCapacityProviderLimitExceededException",
+    status: 400,
+    shape: &s::FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static INVALID_CODE_SIGNATURE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidCodeSignatureException",
+    code: "InvalidCodeSignatureException",
+    status: 400,
+    shape: &s::INVALID_CODE_SIGNATURE_EXCEPTION,
+};
+pub static INVALID_PARAMETER_VALUE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidParameterValueException",
+    code: "InvalidParameterValueException",
+    status: 400,
+    shape: &s::INVALID_PARAMETER_VALUE_EXCEPTION,
+};
+pub static INVALID_REQUEST_CONTENT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidRequestContentException",
+    code: "InvalidRequestContentException",
+    status: 400,
+    shape: &s::INVALID_REQUEST_CONTENT_EXCEPTION,
+};
+pub static INVALID_RUNTIME_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidRuntimeException",
+    code: "InvalidRuntimeException",
+    status: 502,
+    shape: &s::INVALID_RUNTIME_EXCEPTION,
+};
+pub static INVALID_SECURITY_GROUP_ID_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidSecurityGroupIDException",
+    code: "InvalidSecurityGroupIDException",
+    status: 502,
+    shape: &s::INVALID_SECURITY_GROUP_ID_EXCEPTION,
+};
+pub static INVALID_SUBNET_ID_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidSubnetIDException",
+    code: "InvalidSubnetIDException",
+    status: 502,
+    shape: &s::INVALID_SUBNET_ID_EXCEPTION,
+};
+pub static INVALID_ZIP_FILE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InvalidZipFileException",
+    code: "InvalidZipFileException",
+    status: 502,
+    shape: &s::INVALID_ZIP_FILE_EXCEPTION,
+};
+pub static KMS_ACCESS_DENIED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KMSAccessDeniedException",
+    code: "KMSAccessDeniedException",
+    status: 502,
+    shape: &s::KMS_ACCESS_DENIED_EXCEPTION,
+};
+pub static KMS_DISABLED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KMSDisabledException",
+    code: "KMSDisabledException",
+    status: 502,
+    shape: &s::KMS_DISABLED_EXCEPTION,
+};
+pub static KMS_INVALID_STATE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KMSInvalidStateException",
+    code: "KMSInvalidStateException",
+    status: 502,
+    shape: &s::KMS_INVALID_STATE_EXCEPTION,
+};
+pub static KMS_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "KMSNotFoundException",
+    code: "KMSNotFoundException",
+    status: 502,
+    shape: &s::KMS_NOT_FOUND_EXCEPTION,
+};
+pub static MODE_NOT_SUPPORTED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ModeNotSupportedException",
+    code: "ModeNotSupportedException",
+    status: 400,
+    shape: &s::MODE_NOT_SUPPORTED_EXCEPTION,
+};
+pub static NO_PUBLISHED_VERSION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NoPublishedVersionException",
+    code: "NoPublishedVersionException",
+    status: 400,
+    shape: &s::NO_PUBLISHED_VERSION_EXCEPTION,
+};
+pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "PolicyLengthExceededException",
+    code: "PolicyLengthExceededException",
+    status: 400,
+    shape: &s::POLICY_LENGTH_EXCEEDED_EXCEPTION,
+};
+pub static PRECONDITION_FAILED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "PreconditionFailedException",
+    code: "PreconditionFailedException",
+    status: 412,
+    shape: &s::PRECONDITION_FAILED_EXCEPTION,
+};
+pub static PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ProvisionedConcurrencyConfigNotFoundException",
+    code: "ProvisionedConcurrencyConfigNotFoundException",
+    status: 404,
+    shape: &s::PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION,
+};
+pub static PUBLIC_POLICY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "PublicPolicyException",
+    code: "PublicPolicyException",
+    status: 400,
+    shape: &s::PUBLIC_POLICY_EXCEPTION,
+};
+pub static RECURSIVE_INVOCATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "RecursiveInvocationException",
+    code: "RecursiveInvocationException",
+    status: 400,
+    shape: &s::RECURSIVE_INVOCATION_EXCEPTION,
+};
+pub static REQUEST_TOO_LARGE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "RequestTooLargeException",
+    code: "RequestTooLargeException",
+    status: 413,
+    shape: &s::REQUEST_TOO_LARGE_EXCEPTION,
+};
+pub static RESOURCE_CONFLICT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceConflictException",
+    code: "ResourceConflictException",
+    status: 409,
+    shape: &s::RESOURCE_CONFLICT_EXCEPTION,
+};
+pub static RESOURCE_IN_USE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceInUseException",
+    code: "ResourceInUseException",
+    status: 400,
+    shape: &s::RESOURCE_IN_USE_EXCEPTION,
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotFoundException",
+    code: "ResourceNotFoundException",
+    status: 404,
+    shape: &s::RESOURCE_NOT_FOUND_EXCEPTION,
+};
+pub static RESOURCE_NOT_READY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotReadyException",
+    code: "ResourceNotReadyException",
+    status: 502,
+    shape: &s::RESOURCE_NOT_READY_EXCEPTION,
+};
+pub static RUNTIME_ALIAS_DELETED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "RuntimeAliasDeletedException",
+    code: "RuntimeAliasDeletedException",
+    status: 409,
+    shape: &s::RUNTIME_ALIAS_DELETED_EXCEPTION,
+};
+pub static RUNTIME_VERSION_DELETED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "RuntimeVersionDeletedException",
+    code: "RuntimeVersionDeletedException",
+    status: 409,
+    shape: &s::RUNTIME_VERSION_DELETED_EXCEPTION,
+};
+pub static S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "S3FilesMountConnectivityException",
+    code: "S3FilesMountConnectivityException",
+    status: 408,
+    shape: &s::S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION,
+};
+pub static S3_FILES_MOUNT_FAILURE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "S3FilesMountFailureException",
+    code: "S3FilesMountFailureException",
+    status: 403,
+    shape: &s::S3_FILES_MOUNT_FAILURE_EXCEPTION,
+};
+pub static S3_FILES_MOUNT_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "S3FilesMountTimeoutException",
+    code: "S3FilesMountTimeoutException",
+    status: 408,
+    shape: &s::S3_FILES_MOUNT_TIMEOUT_EXCEPTION,
+};
+pub static SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "SerializedRequestEntityTooLargeException",
+    code: "SerializedRequestEntityTooLargeException",
+    status: 413,
+    shape: &s::SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION,
+};
+pub static SERVICE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ServiceException",
+    code: "ServiceException",
+    status: 500,
+    shape: &s::SERVICE_EXCEPTION,
+};
+pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ServiceQuotaExceededException",
+    code: "ServiceQuotaExceededException",
+    status: 402,
+    shape: &s::SERVICE_QUOTA_EXCEEDED_EXCEPTION,
+};
+pub static SNAP_START_EXCEPTION: ErrorShape = ErrorShape {
+    name: "SnapStartException",
+    code: "SnapStartException",
+    status: 400,
+    shape: &s::SNAP_START_EXCEPTION,
+};
+pub static SNAP_START_NOT_READY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "SnapStartNotReadyException",
+    code: "SnapStartNotReadyException",
+    status: 409,
+    shape: &s::SNAP_START_NOT_READY_EXCEPTION,
+};
+pub static SNAP_START_REGENERATION_FAILURE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "SnapStartRegenerationFailureException",
+    code: "SnapStartRegenerationFailureException",
+    status: 409,
+    shape: &s::SNAP_START_REGENERATION_FAILURE_EXCEPTION,
+};
+pub static SNAP_START_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "SnapStartTimeoutException",
+    code: "SnapStartTimeoutException",
+    status: 408,
+    shape: &s::SNAP_START_TIMEOUT_EXCEPTION,
+};
+pub static SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "SubnetIPAddressLimitReachedException",
+    code: "SubnetIPAddressLimitReachedException",
+    status: 502,
+    shape: &s::SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION,
+};
+pub static TOO_MANY_REQUESTS_EXCEPTION: ErrorShape = ErrorShape {
+    name: "TooManyRequestsException",
+    code: "TooManyRequestsException",
+    status: 429,
+    shape: &s::TOO_MANY_REQUESTS_EXCEPTION,
+};
+pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "UnsupportedMediaTypeException",
+    code: "UnsupportedMediaTypeException",
+    status: 415,
+    shape: &s::UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+};

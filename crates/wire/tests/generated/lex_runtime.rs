@@ -19,24 +19,121 @@ pub static SERVICE: Service = Service {
     query_compatible: false,
     protocols: &[Protocol::RestJson],
     operations: &[
-        Operation::untyped("DeleteSession").at("DELETE", "/bot/{botName}/alias/{botAlias}/user/{userId}/session"),
+        Operation::untyped("DeleteSession")
+            .at("DELETE", "/bot/{botName}/alias/{botAlias}/user/{userId}/session"),
         Operation::untyped("GetSession").at("GET", "/bot/{botName}/alias/{botAlias}/user/{userId}/session/"),
-        Operation::typed("PostContent").input(&s::POST_CONTENT_REQUEST).output(&s::POST_CONTENT_RESPONSE).at("POST", "/bot/{botName}/alias/{botAlias}/user/{userId}/content").errors(&[&NOT_FOUND_EXCEPTION, &BAD_REQUEST_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &INTERNAL_FAILURE_EXCEPTION, &CONFLICT_EXCEPTION, &UNSUPPORTED_MEDIA_TYPE_EXCEPTION, &NOT_ACCEPTABLE_EXCEPTION, &REQUEST_TIMEOUT_EXCEPTION, &DEPENDENCY_FAILED_EXCEPTION, &BAD_GATEWAY_EXCEPTION, &LOOP_DETECTED_EXCEPTION]),
-        Operation::typed("PostText").input(&s::POST_TEXT_REQUEST).output(&s::POST_TEXT_RESPONSE).at("POST", "/bot/{botName}/alias/{botAlias}/user/{userId}/text").errors(&[&NOT_FOUND_EXCEPTION, &BAD_REQUEST_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &INTERNAL_FAILURE_EXCEPTION, &CONFLICT_EXCEPTION, &DEPENDENCY_FAILED_EXCEPTION, &BAD_GATEWAY_EXCEPTION, &LOOP_DETECTED_EXCEPTION]),
+        Operation::typed("PostContent")
+            .input(&s::POST_CONTENT_REQUEST)
+            .output(&s::POST_CONTENT_RESPONSE)
+            .at("POST", "/bot/{botName}/alias/{botAlias}/user/{userId}/content")
+            .errors(&[
+                &NOT_FOUND_EXCEPTION,
+                &BAD_REQUEST_EXCEPTION,
+                &LIMIT_EXCEEDED_EXCEPTION,
+                &INTERNAL_FAILURE_EXCEPTION,
+                &CONFLICT_EXCEPTION,
+                &UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+                &NOT_ACCEPTABLE_EXCEPTION,
+                &REQUEST_TIMEOUT_EXCEPTION,
+                &DEPENDENCY_FAILED_EXCEPTION,
+                &BAD_GATEWAY_EXCEPTION,
+                &LOOP_DETECTED_EXCEPTION,
+            ]),
+        Operation::typed("PostText")
+            .input(&s::POST_TEXT_REQUEST)
+            .output(&s::POST_TEXT_RESPONSE)
+            .at("POST", "/bot/{botName}/alias/{botAlias}/user/{userId}/text")
+            .errors(&[
+                &NOT_FOUND_EXCEPTION,
+                &BAD_REQUEST_EXCEPTION,
+                &LIMIT_EXCEEDED_EXCEPTION,
+                &INTERNAL_FAILURE_EXCEPTION,
+                &CONFLICT_EXCEPTION,
+                &DEPENDENCY_FAILED_EXCEPTION,
+                &BAD_GATEWAY_EXCEPTION,
+                &LOOP_DETECTED_EXCEPTION,
+            ]),
         Operation::untyped("PutSession").at("POST", "/bot/{botName}/alias/{botAlias}/user/{userId}/session"),
     ],
-    errors: &[&BAD_GATEWAY_EXCEPTION, &BAD_REQUEST_EXCEPTION, &CONFLICT_EXCEPTION, &DEPENDENCY_FAILED_EXCEPTION, &INTERNAL_FAILURE_EXCEPTION, &LIMIT_EXCEEDED_EXCEPTION, &LOOP_DETECTED_EXCEPTION, &NOT_ACCEPTABLE_EXCEPTION, &NOT_FOUND_EXCEPTION, &REQUEST_TIMEOUT_EXCEPTION, &UNSUPPORTED_MEDIA_TYPE_EXCEPTION],
+    errors: &[
+        &BAD_GATEWAY_EXCEPTION,
+        &BAD_REQUEST_EXCEPTION,
+        &CONFLICT_EXCEPTION,
+        &DEPENDENCY_FAILED_EXCEPTION,
+        &INTERNAL_FAILURE_EXCEPTION,
+        &LIMIT_EXCEEDED_EXCEPTION,
+        &LOOP_DETECTED_EXCEPTION,
+        &NOT_ACCEPTABLE_EXCEPTION,
+        &NOT_FOUND_EXCEPTION,
+        &REQUEST_TIMEOUT_EXCEPTION,
+        &UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+    ],
     index: Index::new(),
 };
 
-pub static BAD_GATEWAY_EXCEPTION: ErrorShape = ErrorShape { name: "BadGatewayException", code: "BadGatewayException", status: 502, shape: &s::BAD_GATEWAY_EXCEPTION };
-pub static BAD_REQUEST_EXCEPTION: ErrorShape = ErrorShape { name: "BadRequestException", code: "BadRequestException", status: 400, shape: &s::BAD_REQUEST_EXCEPTION };
-pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape { name: "ConflictException", code: "ConflictException", status: 409, shape: &s::CONFLICT_EXCEPTION };
-pub static DEPENDENCY_FAILED_EXCEPTION: ErrorShape = ErrorShape { name: "DependencyFailedException", code: "DependencyFailedException", status: 424, shape: &s::DEPENDENCY_FAILED_EXCEPTION };
-pub static INTERNAL_FAILURE_EXCEPTION: ErrorShape = ErrorShape { name: "InternalFailureException", code: "InternalFailureException", status: 500, shape: &s::INTERNAL_FAILURE_EXCEPTION };
-pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "LimitExceededException", code: "LimitExceededException", status: 429, shape: &s::LIMIT_EXCEEDED_EXCEPTION };
-pub static LOOP_DETECTED_EXCEPTION: ErrorShape = ErrorShape { name: "LoopDetectedException", code: "LoopDetectedException", status: 508, shape: &s::LOOP_DETECTED_EXCEPTION };
-pub static NOT_ACCEPTABLE_EXCEPTION: ErrorShape = ErrorShape { name: "NotAcceptableException", code: "NotAcceptableException", status: 406, shape: &s::NOT_ACCEPTABLE_EXCEPTION };
-pub static NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "NotFoundException", code: "NotFoundException", status: 404, shape: &s::NOT_FOUND_EXCEPTION };
-pub static REQUEST_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape { name: "RequestTimeoutException", code: "RequestTimeoutException", status: 408, shape: &s::REQUEST_TIMEOUT_EXCEPTION };
-pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: ErrorShape = ErrorShape { name: "UnsupportedMediaTypeException", code: "UnsupportedMediaTypeException", status: 415, shape: &s::UNSUPPORTED_MEDIA_TYPE_EXCEPTION };
+pub static BAD_GATEWAY_EXCEPTION: ErrorShape = ErrorShape {
+    name: "BadGatewayException",
+    code: "BadGatewayException",
+    status: 502,
+    shape: &s::BAD_GATEWAY_EXCEPTION,
+};
+pub static BAD_REQUEST_EXCEPTION: ErrorShape = ErrorShape {
+    name: "BadRequestException",
+    code: "BadRequestException",
+    status: 400,
+    shape: &s::BAD_REQUEST_EXCEPTION,
+};
+pub static CONFLICT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ConflictException",
+    code: "ConflictException",
+    status: 409,
+    shape: &s::CONFLICT_EXCEPTION,
+};
+pub static DEPENDENCY_FAILED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "DependencyFailedException",
+    code: "DependencyFailedException",
+    status: 424,
+    shape: &s::DEPENDENCY_FAILED_EXCEPTION,
+};
+pub static INTERNAL_FAILURE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "InternalFailureException",
+    code: "InternalFailureException",
+    status: 500,
+    shape: &s::INTERNAL_FAILURE_EXCEPTION,
+};
+pub static LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "LimitExceededException",
+    code: "LimitExceededException",
+    status: 429,
+    shape: &s::LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static LOOP_DETECTED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "LoopDetectedException",
+    code: "LoopDetectedException",
+    status: 508,
+    shape: &s::LOOP_DETECTED_EXCEPTION,
+};
+pub static NOT_ACCEPTABLE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NotAcceptableException",
+    code: "NotAcceptableException",
+    status: 406,
+    shape: &s::NOT_ACCEPTABLE_EXCEPTION,
+};
+pub static NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NotFoundException",
+    code: "NotFoundException",
+    status: 404,
+    shape: &s::NOT_FOUND_EXCEPTION,
+};
+pub static REQUEST_TIMEOUT_EXCEPTION: ErrorShape = ErrorShape {
+    name: "RequestTimeoutException",
+    code: "RequestTimeoutException",
+    status: 408,
+    shape: &s::REQUEST_TIMEOUT_EXCEPTION,
+};
+pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "UnsupportedMediaTypeException",
+    code: "UnsupportedMediaTypeException",
+    status: 415,
+    shape: &s::UNSUPPORTED_MEDIA_TYPE_EXCEPTION,
+};

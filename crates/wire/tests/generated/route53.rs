@@ -19,35 +19,74 @@ pub static SERVICE: Service = Service {
     query_compatible: false,
     protocols: &[Protocol::RestXml],
     operations: &[
-        Operation::untyped("ActivateKeySigningKey").at("POST", "/2013-04-01/keysigningkey/{HostedZoneId}/{Name}/activate"),
-        Operation::untyped("AssociateVPCWithHostedZone").at("POST", "/2013-04-01/hostedzone/{Id}/associatevpc"),
-        Operation::untyped("ChangeCidrCollection").at("POST", "/2013-04-01/cidrcollection/{CidrCollectionId}"),
-        Operation::typed("ChangeResourceRecordSets").input(&s::CHANGE_RESOURCE_RECORD_SETS_REQUEST).output(&s::CHANGE_RESOURCE_RECORD_SETS_RESPONSE).at("POST", "/2013-04-01/hostedzone/{Id}/rrset/").errors(&[&NO_SUCH_HOSTED_ZONE, &NO_SUCH_HEALTH_CHECK, &INVALID_CHANGE_BATCH, &INVALID_INPUT, &PRIOR_REQUEST_NOT_COMPLETE]),
-        Operation::untyped("ChangeTagsForResource").at("POST", "/2013-04-01/tags/{ResourceType}/{ResourceId}"),
+        Operation::untyped("ActivateKeySigningKey")
+            .at("POST", "/2013-04-01/keysigningkey/{HostedZoneId}/{Name}/activate"),
+        Operation::untyped("AssociateVPCWithHostedZone")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/associatevpc"),
+        Operation::untyped("ChangeCidrCollection")
+            .at("POST", "/2013-04-01/cidrcollection/{CidrCollectionId}"),
+        Operation::typed("ChangeResourceRecordSets")
+            .input(&s::CHANGE_RESOURCE_RECORD_SETS_REQUEST)
+            .output(&s::CHANGE_RESOURCE_RECORD_SETS_RESPONSE)
+            .at("POST", "/2013-04-01/hostedzone/{Id}/rrset/")
+            .errors(&[
+                &NO_SUCH_HOSTED_ZONE,
+                &NO_SUCH_HEALTH_CHECK,
+                &INVALID_CHANGE_BATCH,
+                &INVALID_INPUT,
+                &PRIOR_REQUEST_NOT_COMPLETE,
+            ]),
+        Operation::untyped("ChangeTagsForResource")
+            .at("POST", "/2013-04-01/tags/{ResourceType}/{ResourceId}"),
         Operation::untyped("CreateCidrCollection").at("POST", "/2013-04-01/cidrcollection"),
         Operation::untyped("CreateHealthCheck").at("POST", "/2013-04-01/healthcheck"),
-        Operation::typed("CreateHostedZone").input(&s::CREATE_HOSTED_ZONE_REQUEST).output(&s::CREATE_HOSTED_ZONE_RESPONSE).at("POST", "/2013-04-01/hostedzone").status(201).errors(&[&INVALID_DOMAIN_NAME, &HOSTED_ZONE_ALREADY_EXISTS, &TOO_MANY_HOSTED_ZONES, &INVALID_VPC_ID, &INVALID_INPUT, &DELEGATION_SET_NOT_AVAILABLE, &CONFLICTING_DOMAIN_EXISTS, &NO_SUCH_DELEGATION_SET, &DELEGATION_SET_NOT_REUSABLE]),
+        Operation::typed("CreateHostedZone")
+            .input(&s::CREATE_HOSTED_ZONE_REQUEST)
+            .output(&s::CREATE_HOSTED_ZONE_RESPONSE)
+            .at("POST", "/2013-04-01/hostedzone")
+            .status(201)
+            .errors(&[
+                &INVALID_DOMAIN_NAME,
+                &HOSTED_ZONE_ALREADY_EXISTS,
+                &TOO_MANY_HOSTED_ZONES,
+                &INVALID_VPC_ID,
+                &INVALID_INPUT,
+                &DELEGATION_SET_NOT_AVAILABLE,
+                &CONFLICTING_DOMAIN_EXISTS,
+                &NO_SUCH_DELEGATION_SET,
+                &DELEGATION_SET_NOT_REUSABLE,
+            ]),
         Operation::untyped("CreateKeySigningKey").at("POST", "/2013-04-01/keysigningkey"),
         Operation::untyped("CreateQueryLoggingConfig").at("POST", "/2013-04-01/queryloggingconfig"),
-        Operation::untyped("CreateResourceRecordSetProtections").at("POST", "/2013-04-01/hostedzone/{Id}/rrsetprotection"),
+        Operation::untyped("CreateResourceRecordSetProtections")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/rrsetprotection"),
         Operation::untyped("CreateReusableDelegationSet").at("POST", "/2013-04-01/delegationset"),
         Operation::untyped("CreateTrafficPolicy").at("POST", "/2013-04-01/trafficpolicy"),
         Operation::untyped("CreateTrafficPolicyInstance").at("POST", "/2013-04-01/trafficpolicyinstance"),
         Operation::untyped("CreateTrafficPolicyVersion").at("POST", "/2013-04-01/trafficpolicy/{Id}"),
-        Operation::untyped("CreateVPCAssociationAuthorization").at("POST", "/2013-04-01/hostedzone/{Id}/authorizevpcassociation"),
-        Operation::untyped("DeactivateKeySigningKey").at("POST", "/2013-04-01/keysigningkey/{HostedZoneId}/{Name}/deactivate"),
-        Operation::untyped("DeleteCidrCollection").at("DELETE", "/2013-04-01/cidrcollection/{CidrCollectionId}"),
+        Operation::untyped("CreateVPCAssociationAuthorization")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/authorizevpcassociation"),
+        Operation::untyped("DeactivateKeySigningKey")
+            .at("POST", "/2013-04-01/keysigningkey/{HostedZoneId}/{Name}/deactivate"),
+        Operation::untyped("DeleteCidrCollection")
+            .at("DELETE", "/2013-04-01/cidrcollection/{CidrCollectionId}"),
         Operation::untyped("DeleteHealthCheck").at("DELETE", "/2013-04-01/healthcheck/{HealthCheckId}"),
         Operation::untyped("DeleteHostedZone").at("DELETE", "/2013-04-01/hostedzone/{Id}"),
-        Operation::untyped("DeleteKeySigningKey").at("DELETE", "/2013-04-01/keysigningkey/{HostedZoneId}/{Name}"),
+        Operation::untyped("DeleteKeySigningKey")
+            .at("DELETE", "/2013-04-01/keysigningkey/{HostedZoneId}/{Name}"),
         Operation::untyped("DeleteQueryLoggingConfig").at("DELETE", "/2013-04-01/queryloggingconfig/{Id}"),
-        Operation::untyped("DeleteResourceRecordSetProtections").at("POST", "/2013-04-01/hostedzone/{Id}/rrsetprotection/delete"),
+        Operation::untyped("DeleteResourceRecordSetProtections")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/rrsetprotection/delete"),
         Operation::untyped("DeleteReusableDelegationSet").at("DELETE", "/2013-04-01/delegationset/{Id}"),
         Operation::untyped("DeleteTrafficPolicy").at("DELETE", "/2013-04-01/trafficpolicy/{Id}/{Version}"),
-        Operation::untyped("DeleteTrafficPolicyInstance").at("DELETE", "/2013-04-01/trafficpolicyinstance/{Id}"),
-        Operation::untyped("DeleteVPCAssociationAuthorization").at("POST", "/2013-04-01/hostedzone/{Id}/deauthorizevpcassociation"),
-        Operation::untyped("DisableHostedZoneDNSSEC").at("POST", "/2013-04-01/hostedzone/{Id}/disable-dnssec"),
-        Operation::untyped("DisassociateVPCFromHostedZone").at("POST", "/2013-04-01/hostedzone/{Id}/disassociatevpc"),
+        Operation::untyped("DeleteTrafficPolicyInstance")
+            .at("DELETE", "/2013-04-01/trafficpolicyinstance/{Id}"),
+        Operation::untyped("DeleteVPCAssociationAuthorization")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/deauthorizevpcassociation"),
+        Operation::untyped("DisableHostedZoneDNSSEC")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/disable-dnssec"),
+        Operation::untyped("DisassociateVPCFromHostedZone")
+            .at("POST", "/2013-04-01/hostedzone/{Id}/disassociatevpc"),
         Operation::untyped("EnableHostedZoneDNSSEC").at("POST", "/2013-04-01/hostedzone/{Id}/enable-dnssec"),
         Operation::untyped("GetAccountLimit").at("GET", "/2013-04-01/accountlimit/{Type}"),
         Operation::untyped("GetChange").at("GET", "/2013-04-01/change/{Id}"),
@@ -56,116 +95,535 @@ pub static SERVICE: Service = Service {
         Operation::untyped("GetGeoLocation").at("GET", "/2013-04-01/geolocation"),
         Operation::untyped("GetHealthCheck").at("GET", "/2013-04-01/healthcheck/{HealthCheckId}"),
         Operation::untyped("GetHealthCheckCount").at("GET", "/2013-04-01/healthcheckcount"),
-        Operation::untyped("GetHealthCheckLastFailureReason").at("GET", "/2013-04-01/healthcheck/{HealthCheckId}/lastfailurereason"),
-        Operation::untyped("GetHealthCheckStatus").at("GET", "/2013-04-01/healthcheck/{HealthCheckId}/status"),
+        Operation::untyped("GetHealthCheckLastFailureReason")
+            .at("GET", "/2013-04-01/healthcheck/{HealthCheckId}/lastfailurereason"),
+        Operation::untyped("GetHealthCheckStatus")
+            .at("GET", "/2013-04-01/healthcheck/{HealthCheckId}/status"),
         Operation::untyped("GetHostedZone").at("GET", "/2013-04-01/hostedzone/{Id}"),
         Operation::untyped("GetHostedZoneCount").at("GET", "/2013-04-01/hostedzonecount"),
         Operation::untyped("GetHostedZoneLimit").at("GET", "/2013-04-01/hostedzonelimit/{Id}/{Type}"),
         Operation::untyped("GetQueryLoggingConfig").at("GET", "/2013-04-01/queryloggingconfig/{Id}"),
         Operation::untyped("GetReusableDelegationSet").at("GET", "/2013-04-01/delegationset/{Id}"),
-        Operation::untyped("GetReusableDelegationSetLimit").at("GET", "/2013-04-01/reusabledelegationsetlimit/{Id}/{Type}"),
+        Operation::untyped("GetReusableDelegationSetLimit")
+            .at("GET", "/2013-04-01/reusabledelegationsetlimit/{Id}/{Type}"),
         Operation::untyped("GetTrafficPolicy").at("GET", "/2013-04-01/trafficpolicy/{Id}/{Version}"),
         Operation::untyped("GetTrafficPolicyInstance").at("GET", "/2013-04-01/trafficpolicyinstance/{Id}"),
-        Operation::untyped("GetTrafficPolicyInstanceCount").at("GET", "/2013-04-01/trafficpolicyinstancecount"),
-        Operation::untyped("ListCidrBlocks").at("GET", "/2013-04-01/cidrcollection/{CidrCollectionId}/cidrblocks"),
+        Operation::untyped("GetTrafficPolicyInstanceCount")
+            .at("GET", "/2013-04-01/trafficpolicyinstancecount"),
+        Operation::untyped("ListCidrBlocks")
+            .at("GET", "/2013-04-01/cidrcollection/{CidrCollectionId}/cidrblocks"),
         Operation::untyped("ListCidrCollections").at("GET", "/2013-04-01/cidrcollection"),
         Operation::untyped("ListCidrLocations").at("GET", "/2013-04-01/cidrcollection/{CidrCollectionId}"),
         Operation::untyped("ListGeoLocations").at("GET", "/2013-04-01/geolocations"),
         Operation::untyped("ListHealthChecks").at("GET", "/2013-04-01/healthcheck"),
-        Operation::typed("ListHostedZones").input(&s::LIST_HOSTED_ZONES_REQUEST).output(&s::LIST_HOSTED_ZONES_RESPONSE).at("GET", "/2013-04-01/hostedzone").errors(&[&INVALID_INPUT, &NO_SUCH_DELEGATION_SET, &DELEGATION_SET_NOT_REUSABLE]),
+        Operation::typed("ListHostedZones")
+            .input(&s::LIST_HOSTED_ZONES_REQUEST)
+            .output(&s::LIST_HOSTED_ZONES_RESPONSE)
+            .at("GET", "/2013-04-01/hostedzone")
+            .errors(&[&INVALID_INPUT, &NO_SUCH_DELEGATION_SET, &DELEGATION_SET_NOT_REUSABLE]),
         Operation::untyped("ListHostedZonesByName").at("GET", "/2013-04-01/hostedzonesbyname"),
         Operation::untyped("ListHostedZonesByVPC").at("GET", "/2013-04-01/hostedzonesbyvpc"),
         Operation::untyped("ListQueryLoggingConfigs").at("GET", "/2013-04-01/queryloggingconfig"),
-        Operation::untyped("ListResourceRecordSetProtections").at("GET", "/2013-04-01/hostedzone/{Id}/rrsetprotection"),
-        Operation::typed("ListResourceRecordSets").input(&s::LIST_RESOURCE_RECORD_SETS_REQUEST).output(&s::LIST_RESOURCE_RECORD_SETS_RESPONSE).at("GET", "/2013-04-01/hostedzone/{Id}/rrset").errors(&[&NO_SUCH_HOSTED_ZONE, &INVALID_INPUT]),
+        Operation::untyped("ListResourceRecordSetProtections")
+            .at("GET", "/2013-04-01/hostedzone/{Id}/rrsetprotection"),
+        Operation::typed("ListResourceRecordSets")
+            .input(&s::LIST_RESOURCE_RECORD_SETS_REQUEST)
+            .output(&s::LIST_RESOURCE_RECORD_SETS_RESPONSE)
+            .at("GET", "/2013-04-01/hostedzone/{Id}/rrset")
+            .errors(&[&NO_SUCH_HOSTED_ZONE, &INVALID_INPUT]),
         Operation::untyped("ListReusableDelegationSets").at("GET", "/2013-04-01/delegationset"),
         Operation::untyped("ListTagsForResource").at("GET", "/2013-04-01/tags/{ResourceType}/{ResourceId}"),
         Operation::untyped("ListTagsForResources").at("POST", "/2013-04-01/tags/{ResourceType}"),
         Operation::untyped("ListTrafficPolicies").at("GET", "/2013-04-01/trafficpolicies"),
         Operation::untyped("ListTrafficPolicyInstances").at("GET", "/2013-04-01/trafficpolicyinstances"),
-        Operation::untyped("ListTrafficPolicyInstancesByHostedZone").at("GET", "/2013-04-01/trafficpolicyinstances/hostedzone"),
-        Operation::untyped("ListTrafficPolicyInstancesByPolicy").at("GET", "/2013-04-01/trafficpolicyinstances/trafficpolicy"),
-        Operation::untyped("ListTrafficPolicyVersions").at("GET", "/2013-04-01/trafficpolicies/{Id}/versions"),
-        Operation::untyped("ListVPCAssociationAuthorizations").at("GET", "/2013-04-01/hostedzone/{Id}/authorizevpcassociation"),
+        Operation::untyped("ListTrafficPolicyInstancesByHostedZone")
+            .at("GET", "/2013-04-01/trafficpolicyinstances/hostedzone"),
+        Operation::untyped("ListTrafficPolicyInstancesByPolicy")
+            .at("GET", "/2013-04-01/trafficpolicyinstances/trafficpolicy"),
+        Operation::untyped("ListTrafficPolicyVersions")
+            .at("GET", "/2013-04-01/trafficpolicies/{Id}/versions"),
+        Operation::untyped("ListVPCAssociationAuthorizations")
+            .at("GET", "/2013-04-01/hostedzone/{Id}/authorizevpcassociation"),
         Operation::untyped("TestDNSAnswer").at("GET", "/2013-04-01/testdnsanswer"),
         Operation::untyped("UpdateHealthCheck").at("POST", "/2013-04-01/healthcheck/{HealthCheckId}"),
         Operation::untyped("UpdateHostedZoneComment").at("POST", "/2013-04-01/hostedzone/{Id}"),
         Operation::untyped("UpdateHostedZoneFeatures").at("POST", "/2013-04-01/hostedzone/{Id}/features"),
-        Operation::untyped("UpdateTrafficPolicyComment").at("POST", "/2013-04-01/trafficpolicy/{Id}/{Version}"),
-        Operation::untyped("UpdateTrafficPolicyInstance").at("POST", "/2013-04-01/trafficpolicyinstance/{Id}"),
+        Operation::untyped("UpdateTrafficPolicyComment")
+            .at("POST", "/2013-04-01/trafficpolicy/{Id}/{Version}"),
+        Operation::untyped("UpdateTrafficPolicyInstance")
+            .at("POST", "/2013-04-01/trafficpolicyinstance/{Id}"),
     ],
-    errors: &[&CIDR_BLOCK_IN_USE_EXCEPTION, &CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION, &CIDR_COLLECTION_IN_USE_EXCEPTION, &CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION, &CONCURRENT_MODIFICATION, &CONFLICTING_DOMAIN_EXISTS, &CONFLICTING_TYPES, &DNSSEC_NOT_FOUND, &DELEGATION_SET_ALREADY_CREATED, &DELEGATION_SET_ALREADY_REUSABLE, &DELEGATION_SET_IN_USE, &DELEGATION_SET_NOT_AVAILABLE, &DELEGATION_SET_NOT_REUSABLE, &HEALTH_CHECK_ALREADY_EXISTS, &HEALTH_CHECK_IN_USE, &HEALTH_CHECK_VERSION_MISMATCH, &HOSTED_ZONE_ALREADY_EXISTS, &HOSTED_ZONE_NOT_EMPTY, &HOSTED_ZONE_NOT_FOUND, &HOSTED_ZONE_NOT_PRIVATE, &HOSTED_ZONE_PARTIALLY_DELEGATED, &INCOMPATIBLE_VERSION, &INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY, &INVALID_ARGUMENT, &INVALID_CHANGE_BATCH, &INVALID_DOMAIN_NAME, &INVALID_INPUT, &INVALID_KMS_ARN, &INVALID_KEY_SIGNING_KEY_NAME, &INVALID_KEY_SIGNING_KEY_STATUS, &INVALID_PAGINATION_TOKEN, &INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH, &INVALID_SIGNING_STATUS, &INVALID_TRAFFIC_POLICY_DOCUMENT, &INVALID_VPC_ID, &KEY_SIGNING_KEY_ALREADY_EXISTS, &KEY_SIGNING_KEY_IN_PARENT_DS_RECORD, &KEY_SIGNING_KEY_IN_USE, &KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND, &LAST_VPC_ASSOCIATION, &LIMITS_EXCEEDED, &NO_SUCH_CHANGE, &NO_SUCH_CIDR_COLLECTION_EXCEPTION, &NO_SUCH_CIDR_LOCATION_EXCEPTION, &NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP, &NO_SUCH_DELEGATION_SET, &NO_SUCH_GEO_LOCATION, &NO_SUCH_HEALTH_CHECK, &NO_SUCH_HOSTED_ZONE, &NO_SUCH_KEY_SIGNING_KEY, &NO_SUCH_QUERY_LOGGING_CONFIG, &NO_SUCH_TRAFFIC_POLICY, &NO_SUCH_TRAFFIC_POLICY_INSTANCE, &NOT_AUTHORIZED_EXCEPTION, &PRIOR_REQUEST_NOT_COMPLETE, &PROTECTION_ALREADY_EXISTS, &PUBLIC_ZONE_VPC_ASSOCIATION, &QUERY_LOGGING_CONFIG_ALREADY_EXISTS, &THROTTLING_EXCEPTION, &TOO_MANY_HEALTH_CHECKS, &TOO_MANY_HOSTED_ZONES, &TOO_MANY_KEY_SIGNING_KEYS, &TOO_MANY_TRAFFIC_POLICIES, &TOO_MANY_TRAFFIC_POLICY_INSTANCES, &TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY, &TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS, &TRAFFIC_POLICY_ALREADY_EXISTS, &TRAFFIC_POLICY_IN_USE, &TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS, &VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND, &VPC_ASSOCIATION_NOT_FOUND],
+    errors: &[
+        &CIDR_BLOCK_IN_USE_EXCEPTION,
+        &CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION,
+        &CIDR_COLLECTION_IN_USE_EXCEPTION,
+        &CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION,
+        &CONCURRENT_MODIFICATION,
+        &CONFLICTING_DOMAIN_EXISTS,
+        &CONFLICTING_TYPES,
+        &DNSSEC_NOT_FOUND,
+        &DELEGATION_SET_ALREADY_CREATED,
+        &DELEGATION_SET_ALREADY_REUSABLE,
+        &DELEGATION_SET_IN_USE,
+        &DELEGATION_SET_NOT_AVAILABLE,
+        &DELEGATION_SET_NOT_REUSABLE,
+        &HEALTH_CHECK_ALREADY_EXISTS,
+        &HEALTH_CHECK_IN_USE,
+        &HEALTH_CHECK_VERSION_MISMATCH,
+        &HOSTED_ZONE_ALREADY_EXISTS,
+        &HOSTED_ZONE_NOT_EMPTY,
+        &HOSTED_ZONE_NOT_FOUND,
+        &HOSTED_ZONE_NOT_PRIVATE,
+        &HOSTED_ZONE_PARTIALLY_DELEGATED,
+        &INCOMPATIBLE_VERSION,
+        &INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY,
+        &INVALID_ARGUMENT,
+        &INVALID_CHANGE_BATCH,
+        &INVALID_DOMAIN_NAME,
+        &INVALID_INPUT,
+        &INVALID_KMS_ARN,
+        &INVALID_KEY_SIGNING_KEY_NAME,
+        &INVALID_KEY_SIGNING_KEY_STATUS,
+        &INVALID_PAGINATION_TOKEN,
+        &INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH,
+        &INVALID_SIGNING_STATUS,
+        &INVALID_TRAFFIC_POLICY_DOCUMENT,
+        &INVALID_VPC_ID,
+        &KEY_SIGNING_KEY_ALREADY_EXISTS,
+        &KEY_SIGNING_KEY_IN_PARENT_DS_RECORD,
+        &KEY_SIGNING_KEY_IN_USE,
+        &KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND,
+        &LAST_VPC_ASSOCIATION,
+        &LIMITS_EXCEEDED,
+        &NO_SUCH_CHANGE,
+        &NO_SUCH_CIDR_COLLECTION_EXCEPTION,
+        &NO_SUCH_CIDR_LOCATION_EXCEPTION,
+        &NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP,
+        &NO_SUCH_DELEGATION_SET,
+        &NO_SUCH_GEO_LOCATION,
+        &NO_SUCH_HEALTH_CHECK,
+        &NO_SUCH_HOSTED_ZONE,
+        &NO_SUCH_KEY_SIGNING_KEY,
+        &NO_SUCH_QUERY_LOGGING_CONFIG,
+        &NO_SUCH_TRAFFIC_POLICY,
+        &NO_SUCH_TRAFFIC_POLICY_INSTANCE,
+        &NOT_AUTHORIZED_EXCEPTION,
+        &PRIOR_REQUEST_NOT_COMPLETE,
+        &PROTECTION_ALREADY_EXISTS,
+        &PUBLIC_ZONE_VPC_ASSOCIATION,
+        &QUERY_LOGGING_CONFIG_ALREADY_EXISTS,
+        &THROTTLING_EXCEPTION,
+        &TOO_MANY_HEALTH_CHECKS,
+        &TOO_MANY_HOSTED_ZONES,
+        &TOO_MANY_KEY_SIGNING_KEYS,
+        &TOO_MANY_TRAFFIC_POLICIES,
+        &TOO_MANY_TRAFFIC_POLICY_INSTANCES,
+        &TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY,
+        &TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS,
+        &TRAFFIC_POLICY_ALREADY_EXISTS,
+        &TRAFFIC_POLICY_IN_USE,
+        &TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS,
+        &VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND,
+        &VPC_ASSOCIATION_NOT_FOUND,
+    ],
     index: Index::new(),
 };
 
-pub static CIDR_BLOCK_IN_USE_EXCEPTION: ErrorShape = ErrorShape { name: "CidrBlockInUseException", code: "CidrBlockInUseException", status: 400, shape: &s::CIDR_BLOCK_IN_USE_EXCEPTION };
-pub static CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION: ErrorShape = ErrorShape { name: "CidrCollectionAlreadyExistsException", code: "CidrCollectionAlreadyExistsException", status: 400, shape: &s::CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION };
-pub static CIDR_COLLECTION_IN_USE_EXCEPTION: ErrorShape = ErrorShape { name: "CidrCollectionInUseException", code: "CidrCollectionInUseException", status: 400, shape: &s::CIDR_COLLECTION_IN_USE_EXCEPTION };
-pub static CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION: ErrorShape = ErrorShape { name: "CidrCollectionVersionMismatchException", code: "CidrCollectionVersionMismatchException", status: 409, shape: &s::CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION };
-pub static CONCURRENT_MODIFICATION: ErrorShape = ErrorShape { name: "ConcurrentModification", code: "ConcurrentModification", status: 400, shape: &s::CONCURRENT_MODIFICATION };
-pub static CONFLICTING_DOMAIN_EXISTS: ErrorShape = ErrorShape { name: "ConflictingDomainExists", code: "ConflictingDomainExists", status: 400, shape: &s::CONFLICTING_DOMAIN_EXISTS };
-pub static CONFLICTING_TYPES: ErrorShape = ErrorShape { name: "ConflictingTypes", code: "ConflictingTypes", status: 400, shape: &s::CONFLICTING_TYPES };
-pub static DNSSEC_NOT_FOUND: ErrorShape = ErrorShape { name: "DNSSECNotFound", code: "DNSSECNotFound", status: 400, shape: &s::DNSSEC_NOT_FOUND };
-pub static DELEGATION_SET_ALREADY_CREATED: ErrorShape = ErrorShape { name: "DelegationSetAlreadyCreated", code: "DelegationSetAlreadyCreated", status: 400, shape: &s::DELEGATION_SET_ALREADY_CREATED };
-pub static DELEGATION_SET_ALREADY_REUSABLE: ErrorShape = ErrorShape { name: "DelegationSetAlreadyReusable", code: "DelegationSetAlreadyReusable", status: 400, shape: &s::DELEGATION_SET_ALREADY_REUSABLE };
-pub static DELEGATION_SET_IN_USE: ErrorShape = ErrorShape { name: "DelegationSetInUse", code: "DelegationSetInUse", status: 400, shape: &s::DELEGATION_SET_IN_USE };
-pub static DELEGATION_SET_NOT_AVAILABLE: ErrorShape = ErrorShape { name: "DelegationSetNotAvailable", code: "DelegationSetNotAvailable", status: 400, shape: &s::DELEGATION_SET_NOT_AVAILABLE };
-pub static DELEGATION_SET_NOT_REUSABLE: ErrorShape = ErrorShape { name: "DelegationSetNotReusable", code: "DelegationSetNotReusable", status: 400, shape: &s::DELEGATION_SET_NOT_REUSABLE };
-pub static HEALTH_CHECK_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "HealthCheckAlreadyExists", code: "HealthCheckAlreadyExists", status: 409, shape: &s::HEALTH_CHECK_ALREADY_EXISTS };
-pub static HEALTH_CHECK_IN_USE: ErrorShape = ErrorShape { name: "HealthCheckInUse", code: "HealthCheckInUse", status: 400, shape: &s::HEALTH_CHECK_IN_USE };
-pub static HEALTH_CHECK_VERSION_MISMATCH: ErrorShape = ErrorShape { name: "HealthCheckVersionMismatch", code: "HealthCheckVersionMismatch", status: 409, shape: &s::HEALTH_CHECK_VERSION_MISMATCH };
-pub static HOSTED_ZONE_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "HostedZoneAlreadyExists", code: "HostedZoneAlreadyExists", status: 409, shape: &s::HOSTED_ZONE_ALREADY_EXISTS };
-pub static HOSTED_ZONE_NOT_EMPTY: ErrorShape = ErrorShape { name: "HostedZoneNotEmpty", code: "HostedZoneNotEmpty", status: 400, shape: &s::HOSTED_ZONE_NOT_EMPTY };
-pub static HOSTED_ZONE_NOT_FOUND: ErrorShape = ErrorShape { name: "HostedZoneNotFound", code: "HostedZoneNotFound", status: 400, shape: &s::HOSTED_ZONE_NOT_FOUND };
-pub static HOSTED_ZONE_NOT_PRIVATE: ErrorShape = ErrorShape { name: "HostedZoneNotPrivate", code: "HostedZoneNotPrivate", status: 400, shape: &s::HOSTED_ZONE_NOT_PRIVATE };
-pub static HOSTED_ZONE_PARTIALLY_DELEGATED: ErrorShape = ErrorShape { name: "HostedZonePartiallyDelegated", code: "HostedZonePartiallyDelegated", status: 400, shape: &s::HOSTED_ZONE_PARTIALLY_DELEGATED };
-pub static INCOMPATIBLE_VERSION: ErrorShape = ErrorShape { name: "IncompatibleVersion", code: "IncompatibleVersion", status: 400, shape: &s::INCOMPATIBLE_VERSION };
-pub static INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY: ErrorShape = ErrorShape { name: "InsufficientCloudWatchLogsResourcePolicy", code: "InsufficientCloudWatchLogsResourcePolicy", status: 400, shape: &s::INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY };
-pub static INVALID_ARGUMENT: ErrorShape = ErrorShape { name: "InvalidArgument", code: "InvalidArgument", status: 400, shape: &s::INVALID_ARGUMENT };
-pub static INVALID_CHANGE_BATCH: ErrorShape = ErrorShape { name: "InvalidChangeBatch", code: "InvalidChangeBatch", status: 400, shape: &s::INVALID_CHANGE_BATCH };
-pub static INVALID_DOMAIN_NAME: ErrorShape = ErrorShape { name: "InvalidDomainName", code: "InvalidDomainName", status: 400, shape: &s::INVALID_DOMAIN_NAME };
-pub static INVALID_INPUT: ErrorShape = ErrorShape { name: "InvalidInput", code: "InvalidInput", status: 400, shape: &s::INVALID_INPUT };
-pub static INVALID_KMS_ARN: ErrorShape = ErrorShape { name: "InvalidKMSArn", code: "InvalidKMSArn", status: 400, shape: &s::INVALID_KMS_ARN };
-pub static INVALID_KEY_SIGNING_KEY_NAME: ErrorShape = ErrorShape { name: "InvalidKeySigningKeyName", code: "InvalidKeySigningKeyName", status: 400, shape: &s::INVALID_KEY_SIGNING_KEY_NAME };
-pub static INVALID_KEY_SIGNING_KEY_STATUS: ErrorShape = ErrorShape { name: "InvalidKeySigningKeyStatus", code: "InvalidKeySigningKeyStatus", status: 400, shape: &s::INVALID_KEY_SIGNING_KEY_STATUS };
-pub static INVALID_PAGINATION_TOKEN: ErrorShape = ErrorShape { name: "InvalidPaginationToken", code: "InvalidPaginationToken", status: 400, shape: &s::INVALID_PAGINATION_TOKEN };
-pub static INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH: ErrorShape = ErrorShape { name: "InvalidResourceRecordSetProtectionBatch", code: "InvalidResourceRecordSetProtectionBatch", status: 400, shape: &s::INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH };
-pub static INVALID_SIGNING_STATUS: ErrorShape = ErrorShape { name: "InvalidSigningStatus", code: "InvalidSigningStatus", status: 400, shape: &s::INVALID_SIGNING_STATUS };
-pub static INVALID_TRAFFIC_POLICY_DOCUMENT: ErrorShape = ErrorShape { name: "InvalidTrafficPolicyDocument", code: "InvalidTrafficPolicyDocument", status: 400, shape: &s::INVALID_TRAFFIC_POLICY_DOCUMENT };
-pub static INVALID_VPC_ID: ErrorShape = ErrorShape { name: "InvalidVPCId", code: "InvalidVPCId", status: 400, shape: &s::INVALID_VPC_ID };
-pub static KEY_SIGNING_KEY_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "KeySigningKeyAlreadyExists", code: "KeySigningKeyAlreadyExists", status: 409, shape: &s::KEY_SIGNING_KEY_ALREADY_EXISTS };
-pub static KEY_SIGNING_KEY_IN_PARENT_DS_RECORD: ErrorShape = ErrorShape { name: "KeySigningKeyInParentDSRecord", code: "KeySigningKeyInParentDSRecord", status: 400, shape: &s::KEY_SIGNING_KEY_IN_PARENT_DS_RECORD };
-pub static KEY_SIGNING_KEY_IN_USE: ErrorShape = ErrorShape { name: "KeySigningKeyInUse", code: "KeySigningKeyInUse", status: 400, shape: &s::KEY_SIGNING_KEY_IN_USE };
-pub static KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND: ErrorShape = ErrorShape { name: "KeySigningKeyWithActiveStatusNotFound", code: "KeySigningKeyWithActiveStatusNotFound", status: 400, shape: &s::KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND };
-pub static LAST_VPC_ASSOCIATION: ErrorShape = ErrorShape { name: "LastVPCAssociation", code: "LastVPCAssociation", status: 400, shape: &s::LAST_VPC_ASSOCIATION };
-pub static LIMITS_EXCEEDED: ErrorShape = ErrorShape { name: "LimitsExceeded", code: "LimitsExceeded", status: 400, shape: &s::LIMITS_EXCEEDED };
-pub static NO_SUCH_CHANGE: ErrorShape = ErrorShape { name: "NoSuchChange", code: "NoSuchChange", status: 404, shape: &s::NO_SUCH_CHANGE };
-pub static NO_SUCH_CIDR_COLLECTION_EXCEPTION: ErrorShape = ErrorShape { name: "NoSuchCidrCollectionException", code: "NoSuchCidrCollectionException", status: 404, shape: &s::NO_SUCH_CIDR_COLLECTION_EXCEPTION };
-pub static NO_SUCH_CIDR_LOCATION_EXCEPTION: ErrorShape = ErrorShape { name: "NoSuchCidrLocationException", code: "NoSuchCidrLocationException", status: 404, shape: &s::NO_SUCH_CIDR_LOCATION_EXCEPTION };
-pub static NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP: ErrorShape = ErrorShape { name: "NoSuchCloudWatchLogsLogGroup", code: "NoSuchCloudWatchLogsLogGroup", status: 404, shape: &s::NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP };
-pub static NO_SUCH_DELEGATION_SET: ErrorShape = ErrorShape { name: "NoSuchDelegationSet", code: "NoSuchDelegationSet", status: 400, shape: &s::NO_SUCH_DELEGATION_SET };
-pub static NO_SUCH_GEO_LOCATION: ErrorShape = ErrorShape { name: "NoSuchGeoLocation", code: "NoSuchGeoLocation", status: 404, shape: &s::NO_SUCH_GEO_LOCATION };
-pub static NO_SUCH_HEALTH_CHECK: ErrorShape = ErrorShape { name: "NoSuchHealthCheck", code: "NoSuchHealthCheck", status: 404, shape: &s::NO_SUCH_HEALTH_CHECK };
-pub static NO_SUCH_HOSTED_ZONE: ErrorShape = ErrorShape { name: "NoSuchHostedZone", code: "NoSuchHostedZone", status: 404, shape: &s::NO_SUCH_HOSTED_ZONE };
-pub static NO_SUCH_KEY_SIGNING_KEY: ErrorShape = ErrorShape { name: "NoSuchKeySigningKey", code: "NoSuchKeySigningKey", status: 404, shape: &s::NO_SUCH_KEY_SIGNING_KEY };
-pub static NO_SUCH_QUERY_LOGGING_CONFIG: ErrorShape = ErrorShape { name: "NoSuchQueryLoggingConfig", code: "NoSuchQueryLoggingConfig", status: 404, shape: &s::NO_SUCH_QUERY_LOGGING_CONFIG };
-pub static NO_SUCH_TRAFFIC_POLICY: ErrorShape = ErrorShape { name: "NoSuchTrafficPolicy", code: "NoSuchTrafficPolicy", status: 404, shape: &s::NO_SUCH_TRAFFIC_POLICY };
-pub static NO_SUCH_TRAFFIC_POLICY_INSTANCE: ErrorShape = ErrorShape { name: "NoSuchTrafficPolicyInstance", code: "NoSuchTrafficPolicyInstance", status: 404, shape: &s::NO_SUCH_TRAFFIC_POLICY_INSTANCE };
-pub static NOT_AUTHORIZED_EXCEPTION: ErrorShape = ErrorShape { name: "NotAuthorizedException", code: "NotAuthorizedException", status: 401, shape: &s::NOT_AUTHORIZED_EXCEPTION };
-pub static PRIOR_REQUEST_NOT_COMPLETE: ErrorShape = ErrorShape { name: "PriorRequestNotComplete", code: "PriorRequestNotComplete", status: 400, shape: &s::PRIOR_REQUEST_NOT_COMPLETE };
-pub static PROTECTION_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "ProtectionAlreadyExists", code: "ProtectionAlreadyExists", status: 409, shape: &s::PROTECTION_ALREADY_EXISTS };
-pub static PUBLIC_ZONE_VPC_ASSOCIATION: ErrorShape = ErrorShape { name: "PublicZoneVPCAssociation", code: "PublicZoneVPCAssociation", status: 400, shape: &s::PUBLIC_ZONE_VPC_ASSOCIATION };
-pub static QUERY_LOGGING_CONFIG_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "QueryLoggingConfigAlreadyExists", code: "QueryLoggingConfigAlreadyExists", status: 409, shape: &s::QUERY_LOGGING_CONFIG_ALREADY_EXISTS };
-pub static THROTTLING_EXCEPTION: ErrorShape = ErrorShape { name: "ThrottlingException", code: "ThrottlingException", status: 400, shape: &s::THROTTLING_EXCEPTION };
-pub static TOO_MANY_HEALTH_CHECKS: ErrorShape = ErrorShape { name: "TooManyHealthChecks", code: "TooManyHealthChecks", status: 400, shape: &s::TOO_MANY_HEALTH_CHECKS };
-pub static TOO_MANY_HOSTED_ZONES: ErrorShape = ErrorShape { name: "TooManyHostedZones", code: "TooManyHostedZones", status: 400, shape: &s::TOO_MANY_HOSTED_ZONES };
-pub static TOO_MANY_KEY_SIGNING_KEYS: ErrorShape = ErrorShape { name: "TooManyKeySigningKeys", code: "TooManyKeySigningKeys", status: 400, shape: &s::TOO_MANY_KEY_SIGNING_KEYS };
-pub static TOO_MANY_TRAFFIC_POLICIES: ErrorShape = ErrorShape { name: "TooManyTrafficPolicies", code: "TooManyTrafficPolicies", status: 400, shape: &s::TOO_MANY_TRAFFIC_POLICIES };
-pub static TOO_MANY_TRAFFIC_POLICY_INSTANCES: ErrorShape = ErrorShape { name: "TooManyTrafficPolicyInstances", code: "TooManyTrafficPolicyInstances", status: 400, shape: &s::TOO_MANY_TRAFFIC_POLICY_INSTANCES };
-pub static TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY: ErrorShape = ErrorShape { name: "TooManyTrafficPolicyVersionsForCurrentPolicy", code: "TooManyTrafficPolicyVersionsForCurrentPolicy", status: 400, shape: &s::TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY };
-pub static TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS: ErrorShape = ErrorShape { name: "TooManyVPCAssociationAuthorizations", code: "TooManyVPCAssociationAuthorizations", status: 400, shape: &s::TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS };
-pub static TRAFFIC_POLICY_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "TrafficPolicyAlreadyExists", code: "TrafficPolicyAlreadyExists", status: 409, shape: &s::TRAFFIC_POLICY_ALREADY_EXISTS };
-pub static TRAFFIC_POLICY_IN_USE: ErrorShape = ErrorShape { name: "TrafficPolicyInUse", code: "TrafficPolicyInUse", status: 400, shape: &s::TRAFFIC_POLICY_IN_USE };
-pub static TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "TrafficPolicyInstanceAlreadyExists", code: "TrafficPolicyInstanceAlreadyExists", status: 409, shape: &s::TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS };
-pub static VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND: ErrorShape = ErrorShape { name: "VPCAssociationAuthorizationNotFound", code: "VPCAssociationAuthorizationNotFound", status: 404, shape: &s::VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND };
-pub static VPC_ASSOCIATION_NOT_FOUND: ErrorShape = ErrorShape { name: "VPCAssociationNotFound", code: "VPCAssociationNotFound", status: 404, shape: &s::VPC_ASSOCIATION_NOT_FOUND };
+pub static CIDR_BLOCK_IN_USE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CidrBlockInUseException",
+    code: "CidrBlockInUseException",
+    status: 400,
+    shape: &s::CIDR_BLOCK_IN_USE_EXCEPTION,
+};
+pub static CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CidrCollectionAlreadyExistsException",
+    code: "CidrCollectionAlreadyExistsException",
+    status: 400,
+    shape: &s::CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION,
+};
+pub static CIDR_COLLECTION_IN_USE_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CidrCollectionInUseException",
+    code: "CidrCollectionInUseException",
+    status: 400,
+    shape: &s::CIDR_COLLECTION_IN_USE_EXCEPTION,
+};
+pub static CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION: ErrorShape = ErrorShape {
+    name: "CidrCollectionVersionMismatchException",
+    code: "CidrCollectionVersionMismatchException",
+    status: 409,
+    shape: &s::CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION,
+};
+pub static CONCURRENT_MODIFICATION: ErrorShape = ErrorShape {
+    name: "ConcurrentModification",
+    code: "ConcurrentModification",
+    status: 400,
+    shape: &s::CONCURRENT_MODIFICATION,
+};
+pub static CONFLICTING_DOMAIN_EXISTS: ErrorShape = ErrorShape {
+    name: "ConflictingDomainExists",
+    code: "ConflictingDomainExists",
+    status: 400,
+    shape: &s::CONFLICTING_DOMAIN_EXISTS,
+};
+pub static CONFLICTING_TYPES: ErrorShape = ErrorShape {
+    name: "ConflictingTypes",
+    code: "ConflictingTypes",
+    status: 400,
+    shape: &s::CONFLICTING_TYPES,
+};
+pub static DNSSEC_NOT_FOUND: ErrorShape =
+    ErrorShape { name: "DNSSECNotFound", code: "DNSSECNotFound", status: 400, shape: &s::DNSSEC_NOT_FOUND };
+pub static DELEGATION_SET_ALREADY_CREATED: ErrorShape = ErrorShape {
+    name: "DelegationSetAlreadyCreated",
+    code: "DelegationSetAlreadyCreated",
+    status: 400,
+    shape: &s::DELEGATION_SET_ALREADY_CREATED,
+};
+pub static DELEGATION_SET_ALREADY_REUSABLE: ErrorShape = ErrorShape {
+    name: "DelegationSetAlreadyReusable",
+    code: "DelegationSetAlreadyReusable",
+    status: 400,
+    shape: &s::DELEGATION_SET_ALREADY_REUSABLE,
+};
+pub static DELEGATION_SET_IN_USE: ErrorShape = ErrorShape {
+    name: "DelegationSetInUse",
+    code: "DelegationSetInUse",
+    status: 400,
+    shape: &s::DELEGATION_SET_IN_USE,
+};
+pub static DELEGATION_SET_NOT_AVAILABLE: ErrorShape = ErrorShape {
+    name: "DelegationSetNotAvailable",
+    code: "DelegationSetNotAvailable",
+    status: 400,
+    shape: &s::DELEGATION_SET_NOT_AVAILABLE,
+};
+pub static DELEGATION_SET_NOT_REUSABLE: ErrorShape = ErrorShape {
+    name: "DelegationSetNotReusable",
+    code: "DelegationSetNotReusable",
+    status: 400,
+    shape: &s::DELEGATION_SET_NOT_REUSABLE,
+};
+pub static HEALTH_CHECK_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "HealthCheckAlreadyExists",
+    code: "HealthCheckAlreadyExists",
+    status: 409,
+    shape: &s::HEALTH_CHECK_ALREADY_EXISTS,
+};
+pub static HEALTH_CHECK_IN_USE: ErrorShape = ErrorShape {
+    name: "HealthCheckInUse",
+    code: "HealthCheckInUse",
+    status: 400,
+    shape: &s::HEALTH_CHECK_IN_USE,
+};
+pub static HEALTH_CHECK_VERSION_MISMATCH: ErrorShape = ErrorShape {
+    name: "HealthCheckVersionMismatch",
+    code: "HealthCheckVersionMismatch",
+    status: 409,
+    shape: &s::HEALTH_CHECK_VERSION_MISMATCH,
+};
+pub static HOSTED_ZONE_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "HostedZoneAlreadyExists",
+    code: "HostedZoneAlreadyExists",
+    status: 409,
+    shape: &s::HOSTED_ZONE_ALREADY_EXISTS,
+};
+pub static HOSTED_ZONE_NOT_EMPTY: ErrorShape = ErrorShape {
+    name: "HostedZoneNotEmpty",
+    code: "HostedZoneNotEmpty",
+    status: 400,
+    shape: &s::HOSTED_ZONE_NOT_EMPTY,
+};
+pub static HOSTED_ZONE_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "HostedZoneNotFound",
+    code: "HostedZoneNotFound",
+    status: 400,
+    shape: &s::HOSTED_ZONE_NOT_FOUND,
+};
+pub static HOSTED_ZONE_NOT_PRIVATE: ErrorShape = ErrorShape {
+    name: "HostedZoneNotPrivate",
+    code: "HostedZoneNotPrivate",
+    status: 400,
+    shape: &s::HOSTED_ZONE_NOT_PRIVATE,
+};
+pub static HOSTED_ZONE_PARTIALLY_DELEGATED: ErrorShape = ErrorShape {
+    name: "HostedZonePartiallyDelegated",
+    code: "HostedZonePartiallyDelegated",
+    status: 400,
+    shape: &s::HOSTED_ZONE_PARTIALLY_DELEGATED,
+};
+pub static INCOMPATIBLE_VERSION: ErrorShape = ErrorShape {
+    name: "IncompatibleVersion",
+    code: "IncompatibleVersion",
+    status: 400,
+    shape: &s::INCOMPATIBLE_VERSION,
+};
+pub static INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY: ErrorShape = ErrorShape {
+    name: "InsufficientCloudWatchLogsResourcePolicy",
+    code: "InsufficientCloudWatchLogsResourcePolicy",
+    status: 400,
+    shape: &s::INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY,
+};
+pub static INVALID_ARGUMENT: ErrorShape =
+    ErrorShape { name: "InvalidArgument", code: "InvalidArgument", status: 400, shape: &s::INVALID_ARGUMENT };
+pub static INVALID_CHANGE_BATCH: ErrorShape = ErrorShape {
+    name: "InvalidChangeBatch",
+    code: "InvalidChangeBatch",
+    status: 400,
+    shape: &s::INVALID_CHANGE_BATCH,
+};
+pub static INVALID_DOMAIN_NAME: ErrorShape = ErrorShape {
+    name: "InvalidDomainName",
+    code: "InvalidDomainName",
+    status: 400,
+    shape: &s::INVALID_DOMAIN_NAME,
+};
+pub static INVALID_INPUT: ErrorShape =
+    ErrorShape { name: "InvalidInput", code: "InvalidInput", status: 400, shape: &s::INVALID_INPUT };
+pub static INVALID_KMS_ARN: ErrorShape =
+    ErrorShape { name: "InvalidKMSArn", code: "InvalidKMSArn", status: 400, shape: &s::INVALID_KMS_ARN };
+pub static INVALID_KEY_SIGNING_KEY_NAME: ErrorShape = ErrorShape {
+    name: "InvalidKeySigningKeyName",
+    code: "InvalidKeySigningKeyName",
+    status: 400,
+    shape: &s::INVALID_KEY_SIGNING_KEY_NAME,
+};
+pub static INVALID_KEY_SIGNING_KEY_STATUS: ErrorShape = ErrorShape {
+    name: "InvalidKeySigningKeyStatus",
+    code: "InvalidKeySigningKeyStatus",
+    status: 400,
+    shape: &s::INVALID_KEY_SIGNING_KEY_STATUS,
+};
+pub static INVALID_PAGINATION_TOKEN: ErrorShape = ErrorShape {
+    name: "InvalidPaginationToken",
+    code: "InvalidPaginationToken",
+    status: 400,
+    shape: &s::INVALID_PAGINATION_TOKEN,
+};
+pub static INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH: ErrorShape = ErrorShape {
+    name: "InvalidResourceRecordSetProtectionBatch",
+    code: "InvalidResourceRecordSetProtectionBatch",
+    status: 400,
+    shape: &s::INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH,
+};
+pub static INVALID_SIGNING_STATUS: ErrorShape = ErrorShape {
+    name: "InvalidSigningStatus",
+    code: "InvalidSigningStatus",
+    status: 400,
+    shape: &s::INVALID_SIGNING_STATUS,
+};
+pub static INVALID_TRAFFIC_POLICY_DOCUMENT: ErrorShape = ErrorShape {
+    name: "InvalidTrafficPolicyDocument",
+    code: "InvalidTrafficPolicyDocument",
+    status: 400,
+    shape: &s::INVALID_TRAFFIC_POLICY_DOCUMENT,
+};
+pub static INVALID_VPC_ID: ErrorShape =
+    ErrorShape { name: "InvalidVPCId", code: "InvalidVPCId", status: 400, shape: &s::INVALID_VPC_ID };
+pub static KEY_SIGNING_KEY_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "KeySigningKeyAlreadyExists",
+    code: "KeySigningKeyAlreadyExists",
+    status: 409,
+    shape: &s::KEY_SIGNING_KEY_ALREADY_EXISTS,
+};
+pub static KEY_SIGNING_KEY_IN_PARENT_DS_RECORD: ErrorShape = ErrorShape {
+    name: "KeySigningKeyInParentDSRecord",
+    code: "KeySigningKeyInParentDSRecord",
+    status: 400,
+    shape: &s::KEY_SIGNING_KEY_IN_PARENT_DS_RECORD,
+};
+pub static KEY_SIGNING_KEY_IN_USE: ErrorShape = ErrorShape {
+    name: "KeySigningKeyInUse",
+    code: "KeySigningKeyInUse",
+    status: 400,
+    shape: &s::KEY_SIGNING_KEY_IN_USE,
+};
+pub static KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "KeySigningKeyWithActiveStatusNotFound",
+    code: "KeySigningKeyWithActiveStatusNotFound",
+    status: 400,
+    shape: &s::KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND,
+};
+pub static LAST_VPC_ASSOCIATION: ErrorShape = ErrorShape {
+    name: "LastVPCAssociation",
+    code: "LastVPCAssociation",
+    status: 400,
+    shape: &s::LAST_VPC_ASSOCIATION,
+};
+pub static LIMITS_EXCEEDED: ErrorShape =
+    ErrorShape { name: "LimitsExceeded", code: "LimitsExceeded", status: 400, shape: &s::LIMITS_EXCEEDED };
+pub static NO_SUCH_CHANGE: ErrorShape =
+    ErrorShape { name: "NoSuchChange", code: "NoSuchChange", status: 404, shape: &s::NO_SUCH_CHANGE };
+pub static NO_SUCH_CIDR_COLLECTION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NoSuchCidrCollectionException",
+    code: "NoSuchCidrCollectionException",
+    status: 404,
+    shape: &s::NO_SUCH_CIDR_COLLECTION_EXCEPTION,
+};
+pub static NO_SUCH_CIDR_LOCATION_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NoSuchCidrLocationException",
+    code: "NoSuchCidrLocationException",
+    status: 404,
+    shape: &s::NO_SUCH_CIDR_LOCATION_EXCEPTION,
+};
+pub static NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP: ErrorShape = ErrorShape {
+    name: "NoSuchCloudWatchLogsLogGroup",
+    code: "NoSuchCloudWatchLogsLogGroup",
+    status: 404,
+    shape: &s::NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP,
+};
+pub static NO_SUCH_DELEGATION_SET: ErrorShape = ErrorShape {
+    name: "NoSuchDelegationSet",
+    code: "NoSuchDelegationSet",
+    status: 400,
+    shape: &s::NO_SUCH_DELEGATION_SET,
+};
+pub static NO_SUCH_GEO_LOCATION: ErrorShape = ErrorShape {
+    name: "NoSuchGeoLocation",
+    code: "NoSuchGeoLocation",
+    status: 404,
+    shape: &s::NO_SUCH_GEO_LOCATION,
+};
+pub static NO_SUCH_HEALTH_CHECK: ErrorShape = ErrorShape {
+    name: "NoSuchHealthCheck",
+    code: "NoSuchHealthCheck",
+    status: 404,
+    shape: &s::NO_SUCH_HEALTH_CHECK,
+};
+pub static NO_SUCH_HOSTED_ZONE: ErrorShape = ErrorShape {
+    name: "NoSuchHostedZone",
+    code: "NoSuchHostedZone",
+    status: 404,
+    shape: &s::NO_SUCH_HOSTED_ZONE,
+};
+pub static NO_SUCH_KEY_SIGNING_KEY: ErrorShape = ErrorShape {
+    name: "NoSuchKeySigningKey",
+    code: "NoSuchKeySigningKey",
+    status: 404,
+    shape: &s::NO_SUCH_KEY_SIGNING_KEY,
+};
+pub static NO_SUCH_QUERY_LOGGING_CONFIG: ErrorShape = ErrorShape {
+    name: "NoSuchQueryLoggingConfig",
+    code: "NoSuchQueryLoggingConfig",
+    status: 404,
+    shape: &s::NO_SUCH_QUERY_LOGGING_CONFIG,
+};
+pub static NO_SUCH_TRAFFIC_POLICY: ErrorShape = ErrorShape {
+    name: "NoSuchTrafficPolicy",
+    code: "NoSuchTrafficPolicy",
+    status: 404,
+    shape: &s::NO_SUCH_TRAFFIC_POLICY,
+};
+pub static NO_SUCH_TRAFFIC_POLICY_INSTANCE: ErrorShape = ErrorShape {
+    name: "NoSuchTrafficPolicyInstance",
+    code: "NoSuchTrafficPolicyInstance",
+    status: 404,
+    shape: &s::NO_SUCH_TRAFFIC_POLICY_INSTANCE,
+};
+pub static NOT_AUTHORIZED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "NotAuthorizedException",
+    code: "NotAuthorizedException",
+    status: 401,
+    shape: &s::NOT_AUTHORIZED_EXCEPTION,
+};
+pub static PRIOR_REQUEST_NOT_COMPLETE: ErrorShape = ErrorShape {
+    name: "PriorRequestNotComplete",
+    code: "PriorRequestNotComplete",
+    status: 400,
+    shape: &s::PRIOR_REQUEST_NOT_COMPLETE,
+};
+pub static PROTECTION_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "ProtectionAlreadyExists",
+    code: "ProtectionAlreadyExists",
+    status: 409,
+    shape: &s::PROTECTION_ALREADY_EXISTS,
+};
+pub static PUBLIC_ZONE_VPC_ASSOCIATION: ErrorShape = ErrorShape {
+    name: "PublicZoneVPCAssociation",
+    code: "PublicZoneVPCAssociation",
+    status: 400,
+    shape: &s::PUBLIC_ZONE_VPC_ASSOCIATION,
+};
+pub static QUERY_LOGGING_CONFIG_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "QueryLoggingConfigAlreadyExists",
+    code: "QueryLoggingConfigAlreadyExists",
+    status: 409,
+    shape: &s::QUERY_LOGGING_CONFIG_ALREADY_EXISTS,
+};
+pub static THROTTLING_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ThrottlingException",
+    code: "ThrottlingException",
+    status: 400,
+    shape: &s::THROTTLING_EXCEPTION,
+};
+pub static TOO_MANY_HEALTH_CHECKS: ErrorShape = ErrorShape {
+    name: "TooManyHealthChecks",
+    code: "TooManyHealthChecks",
+    status: 400,
+    shape: &s::TOO_MANY_HEALTH_CHECKS,
+};
+pub static TOO_MANY_HOSTED_ZONES: ErrorShape = ErrorShape {
+    name: "TooManyHostedZones",
+    code: "TooManyHostedZones",
+    status: 400,
+    shape: &s::TOO_MANY_HOSTED_ZONES,
+};
+pub static TOO_MANY_KEY_SIGNING_KEYS: ErrorShape = ErrorShape {
+    name: "TooManyKeySigningKeys",
+    code: "TooManyKeySigningKeys",
+    status: 400,
+    shape: &s::TOO_MANY_KEY_SIGNING_KEYS,
+};
+pub static TOO_MANY_TRAFFIC_POLICIES: ErrorShape = ErrorShape {
+    name: "TooManyTrafficPolicies",
+    code: "TooManyTrafficPolicies",
+    status: 400,
+    shape: &s::TOO_MANY_TRAFFIC_POLICIES,
+};
+pub static TOO_MANY_TRAFFIC_POLICY_INSTANCES: ErrorShape = ErrorShape {
+    name: "TooManyTrafficPolicyInstances",
+    code: "TooManyTrafficPolicyInstances",
+    status: 400,
+    shape: &s::TOO_MANY_TRAFFIC_POLICY_INSTANCES,
+};
+pub static TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY: ErrorShape = ErrorShape {
+    name: "TooManyTrafficPolicyVersionsForCurrentPolicy",
+    code: "TooManyTrafficPolicyVersionsForCurrentPolicy",
+    status: 400,
+    shape: &s::TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY,
+};
+pub static TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS: ErrorShape = ErrorShape {
+    name: "TooManyVPCAssociationAuthorizations",
+    code: "TooManyVPCAssociationAuthorizations",
+    status: 400,
+    shape: &s::TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS,
+};
+pub static TRAFFIC_POLICY_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "TrafficPolicyAlreadyExists",
+    code: "TrafficPolicyAlreadyExists",
+    status: 409,
+    shape: &s::TRAFFIC_POLICY_ALREADY_EXISTS,
+};
+pub static TRAFFIC_POLICY_IN_USE: ErrorShape = ErrorShape {
+    name: "TrafficPolicyInUse",
+    code: "TrafficPolicyInUse",
+    status: 400,
+    shape: &s::TRAFFIC_POLICY_IN_USE,
+};
+pub static TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "TrafficPolicyInstanceAlreadyExists",
+    code: "TrafficPolicyInstanceAlreadyExists",
+    status: 409,
+    shape: &s::TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS,
+};
+pub static VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "VPCAssociationAuthorizationNotFound",
+    code: "VPCAssociationAuthorizationNotFound",
+    status: 404,
+    shape: &s::VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND,
+};
+pub static VPC_ASSOCIATION_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "VPCAssociationNotFound",
+    code: "VPCAssociationNotFound",
+    status: 404,
+    shape: &s::VPC_ASSOCIATION_NOT_FOUND,
+};

@@ -20,9 +20,21 @@ pub static SERVICE: Service = Service {
     protocols: &[Protocol::RestXml],
     operations: &[
         Operation::untyped("AbortMultipartUpload").at("DELETE", "/{Bucket}/{Key+}").needs(&["?uploadId"]),
-        Operation::typed("CompleteMultipartUpload").input(&s::COMPLETE_MULTIPART_UPLOAD_REQUEST).output(&s::COMPLETE_MULTIPART_UPLOAD_OUTPUT).at("POST", "/{Bucket}/{Key+}"),
-        Operation::typed("CopyObject").input(&s::COPY_OBJECT_REQUEST).output(&s::COPY_OBJECT_OUTPUT).at("PUT", "/{Bucket}/{Key+}").needs(&["x-amz-copy-source"]).errors(&[&OBJECT_NOT_IN_ACTIVE_TIER_ERROR]),
-        Operation::typed("CreateBucket").input(&s::CREATE_BUCKET_REQUEST).output(&s::CREATE_BUCKET_OUTPUT).at("PUT", "/{Bucket}").errors(&[&BUCKET_ALREADY_EXISTS, &BUCKET_ALREADY_OWNED_BY_YOU]),
+        Operation::typed("CompleteMultipartUpload")
+            .input(&s::COMPLETE_MULTIPART_UPLOAD_REQUEST)
+            .output(&s::COMPLETE_MULTIPART_UPLOAD_OUTPUT)
+            .at("POST", "/{Bucket}/{Key+}"),
+        Operation::typed("CopyObject")
+            .input(&s::COPY_OBJECT_REQUEST)
+            .output(&s::COPY_OBJECT_OUTPUT)
+            .at("PUT", "/{Bucket}/{Key+}")
+            .needs(&["x-amz-copy-source"])
+            .errors(&[&OBJECT_NOT_IN_ACTIVE_TIER_ERROR]),
+        Operation::typed("CreateBucket")
+            .input(&s::CREATE_BUCKET_REQUEST)
+            .output(&s::CREATE_BUCKET_OUTPUT)
+            .at("PUT", "/{Bucket}")
+            .errors(&[&BUCKET_ALREADY_EXISTS, &BUCKET_ALREADY_OWNED_BY_YOU]),
         Operation::untyped("CreateBucketMetadataConfiguration").at("POST", "/{Bucket}?metadataConfiguration"),
         Operation::untyped("CreateBucketMetadataTableConfiguration").at("POST", "/{Bucket}?metadataTable"),
         Operation::untyped("CreateMultipartUpload").at("POST", "/{Bucket}/{Key+}?uploads"),
@@ -31,10 +43,12 @@ pub static SERVICE: Service = Service {
         Operation::untyped("DeleteBucketAnalyticsConfiguration").at("DELETE", "/{Bucket}?analytics"),
         Operation::untyped("DeleteBucketCors").at("DELETE", "/{Bucket}?cors"),
         Operation::untyped("DeleteBucketEncryption").at("DELETE", "/{Bucket}?encryption"),
-        Operation::untyped("DeleteBucketIntelligentTieringConfiguration").at("DELETE", "/{Bucket}?intelligent-tiering"),
+        Operation::untyped("DeleteBucketIntelligentTieringConfiguration")
+            .at("DELETE", "/{Bucket}?intelligent-tiering"),
         Operation::untyped("DeleteBucketInventoryConfiguration").at("DELETE", "/{Bucket}?inventory"),
         Operation::untyped("DeleteBucketLifecycle").at("DELETE", "/{Bucket}?lifecycle"),
-        Operation::untyped("DeleteBucketMetadataConfiguration").at("DELETE", "/{Bucket}?metadataConfiguration"),
+        Operation::untyped("DeleteBucketMetadataConfiguration")
+            .at("DELETE", "/{Bucket}?metadataConfiguration"),
         Operation::untyped("DeleteBucketMetadataTableConfiguration").at("DELETE", "/{Bucket}?metadataTable"),
         Operation::untyped("DeleteBucketMetricsConfiguration").at("DELETE", "/{Bucket}?metrics"),
         Operation::untyped("DeleteBucketOwnershipControls").at("DELETE", "/{Bucket}?ownershipControls"),
@@ -45,16 +59,28 @@ pub static SERVICE: Service = Service {
         Operation::untyped("DeleteObject").at("DELETE", "/{Bucket}/{Key+}"),
         Operation::untyped("DeleteObjectAnnotation").at("DELETE", "/{Bucket}/{Key+}?annotation"),
         Operation::untyped("DeleteObjectTagging").at("DELETE", "/{Bucket}/{Key+}?tagging"),
-        Operation::typed("DeleteObjects").input(&s::DELETE_OBJECTS_REQUEST).output(&s::DELETE_OBJECTS_OUTPUT).at("POST", "/{Bucket}?delete"),
+        Operation::typed("DeleteObjects")
+            .input(&s::DELETE_OBJECTS_REQUEST)
+            .output(&s::DELETE_OBJECTS_OUTPUT)
+            .at("POST", "/{Bucket}?delete"),
         Operation::untyped("DeletePublicAccessBlock").at("DELETE", "/{Bucket}?publicAccessBlock"),
         Operation::untyped("GetBucketAbac").at("GET", "/{Bucket}?abac"),
         Operation::untyped("GetBucketAccelerateConfiguration").at("GET", "/{Bucket}?accelerate"),
-        Operation::typed("GetBucketAcl").input(&s::GET_BUCKET_ACL_REQUEST).output(&s::GET_BUCKET_ACL_OUTPUT).at("GET", "/{Bucket}?acl"),
-        Operation::untyped("GetBucketAnalyticsConfiguration").at("GET", "/{Bucket}?analytics").needs(&["?id"]),
+        Operation::typed("GetBucketAcl")
+            .input(&s::GET_BUCKET_ACL_REQUEST)
+            .output(&s::GET_BUCKET_ACL_OUTPUT)
+            .at("GET", "/{Bucket}?acl"),
+        Operation::untyped("GetBucketAnalyticsConfiguration")
+            .at("GET", "/{Bucket}?analytics")
+            .needs(&["?id"]),
         Operation::untyped("GetBucketCors").at("GET", "/{Bucket}?cors"),
         Operation::untyped("GetBucketEncryption").at("GET", "/{Bucket}?encryption"),
-        Operation::untyped("GetBucketIntelligentTieringConfiguration").at("GET", "/{Bucket}?intelligent-tiering").needs(&["?id"]),
-        Operation::untyped("GetBucketInventoryConfiguration").at("GET", "/{Bucket}?inventory").needs(&["?id"]),
+        Operation::untyped("GetBucketIntelligentTieringConfiguration")
+            .at("GET", "/{Bucket}?intelligent-tiering")
+            .needs(&["?id"]),
+        Operation::untyped("GetBucketInventoryConfiguration")
+            .at("GET", "/{Bucket}?inventory")
+            .needs(&["?id"]),
         Operation::untyped("GetBucketLifecycle").at("", "/{Bucket}?lifecycle"),
         Operation::untyped("GetBucketLifecycleConfiguration").at("GET", "/{Bucket}?lifecycle"),
         Operation::untyped("GetBucketLocation").at("GET", "/{Bucket}?location"),
@@ -72,10 +98,20 @@ pub static SERVICE: Service = Service {
         Operation::untyped("GetBucketTagging").at("GET", "/{Bucket}?tagging"),
         Operation::untyped("GetBucketVersioning").at("GET", "/{Bucket}?versioning"),
         Operation::untyped("GetBucketWebsite").at("GET", "/{Bucket}?website"),
-        Operation::typed("GetObject").input(&s::GET_OBJECT_REQUEST).output(&s::GET_OBJECT_OUTPUT).at("GET", "/{Bucket}/{Key+}").errors(&[&NO_SUCH_KEY, &INVALID_OBJECT_STATE]),
+        Operation::typed("GetObject")
+            .input(&s::GET_OBJECT_REQUEST)
+            .output(&s::GET_OBJECT_OUTPUT)
+            .at("GET", "/{Bucket}/{Key+}")
+            .errors(&[&NO_SUCH_KEY, &INVALID_OBJECT_STATE]),
         Operation::untyped("GetObjectAcl").at("GET", "/{Bucket}/{Key+}?acl"),
-        Operation::untyped("GetObjectAnnotation").at("GET", "/{Bucket}/{Key+}?annotation").needs(&["?annotationName"]),
-        Operation::typed("GetObjectAttributes").input(&s::GET_OBJECT_ATTRIBUTES_REQUEST).output(&s::GET_OBJECT_ATTRIBUTES_OUTPUT).at("GET", "/{Bucket}/{Key+}?attributes").errors(&[&NO_SUCH_KEY]),
+        Operation::untyped("GetObjectAnnotation")
+            .at("GET", "/{Bucket}/{Key+}?annotation")
+            .needs(&["?annotationName"]),
+        Operation::typed("GetObjectAttributes")
+            .input(&s::GET_OBJECT_ATTRIBUTES_REQUEST)
+            .output(&s::GET_OBJECT_ATTRIBUTES_OUTPUT)
+            .at("GET", "/{Bucket}/{Key+}?attributes")
+            .errors(&[&NO_SUCH_KEY]),
         Operation::untyped("GetObjectLegalHold").at("GET", "/{Bucket}/{Key+}?legal-hold"),
         Operation::untyped("GetObjectLockConfiguration").at("GET", "/{Bucket}?object-lock"),
         Operation::untyped("GetObjectRetention").at("GET", "/{Bucket}/{Key+}?retention"),
@@ -83,18 +119,30 @@ pub static SERVICE: Service = Service {
         Operation::untyped("GetObjectTorrent").at("GET", "/{Bucket}/{Key+}?torrent"),
         Operation::untyped("GetPublicAccessBlock").at("GET", "/{Bucket}?publicAccessBlock"),
         Operation::untyped("HeadBucket").at("HEAD", "/{Bucket}"),
-        Operation::typed("HeadObject").input(&s::HEAD_OBJECT_REQUEST).output(&s::HEAD_OBJECT_OUTPUT).at("HEAD", "/{Bucket}/{Key+}").errors(&[&NO_SUCH_KEY]),
+        Operation::typed("HeadObject")
+            .input(&s::HEAD_OBJECT_REQUEST)
+            .output(&s::HEAD_OBJECT_OUTPUT)
+            .at("HEAD", "/{Bucket}/{Key+}")
+            .errors(&[&NO_SUCH_KEY]),
         Operation::untyped("ListBucketAnalyticsConfigurations").at("GET", "/{Bucket}?analytics"),
-        Operation::untyped("ListBucketIntelligentTieringConfigurations").at("GET", "/{Bucket}?intelligent-tiering"),
+        Operation::untyped("ListBucketIntelligentTieringConfigurations")
+            .at("GET", "/{Bucket}?intelligent-tiering"),
         Operation::untyped("ListBucketInventoryConfigurations").at("GET", "/{Bucket}?inventory"),
         Operation::untyped("ListBucketMetricsConfigurations").at("GET", "/{Bucket}?metrics"),
-        Operation::typed("ListBuckets").input(&s::LIST_BUCKETS_REQUEST).output(&s::LIST_BUCKETS_OUTPUT).at("GET", "/"),
+        Operation::typed("ListBuckets")
+            .input(&s::LIST_BUCKETS_REQUEST)
+            .output(&s::LIST_BUCKETS_OUTPUT)
+            .at("GET", "/"),
         Operation::untyped("ListDirectoryBuckets").at("GET", "/"),
         Operation::untyped("ListMultipartUploads").at("GET", "/{Bucket}?uploads"),
         Operation::untyped("ListObjectAnnotations").at("GET", "/{Bucket}/{Key+}?annotation"),
         Operation::untyped("ListObjectVersions").at("GET", "/{Bucket}?versions"),
         Operation::untyped("ListObjects").at("GET", "/{Bucket}"),
-        Operation::typed("ListObjectsV2").input(&s::LIST_OBJECTS_V2_REQUEST).output(&s::LIST_OBJECTS_V2_OUTPUT).at("GET", "/{Bucket}?list-type=2").errors(&[&NO_SUCH_BUCKET]),
+        Operation::typed("ListObjectsV2")
+            .input(&s::LIST_OBJECTS_V2_REQUEST)
+            .output(&s::LIST_OBJECTS_V2_OUTPUT)
+            .at("GET", "/{Bucket}?list-type=2")
+            .errors(&[&NO_SUCH_BUCKET]),
         Operation::untyped("ListParts").at("GET", "/{Bucket}/{Key+}").needs(&["?uploadId"]),
         Operation::untyped("PutBucketAbac").at("PUT", "/{Bucket}?abac"),
         Operation::untyped("PutBucketAccelerateConfiguration").at("PUT", "/{Bucket}?accelerate"),
@@ -102,10 +150,14 @@ pub static SERVICE: Service = Service {
         Operation::untyped("PutBucketAnalyticsConfiguration").at("PUT", "/{Bucket}?analytics"),
         Operation::untyped("PutBucketCors").at("PUT", "/{Bucket}?cors"),
         Operation::untyped("PutBucketEncryption").at("PUT", "/{Bucket}?encryption"),
-        Operation::untyped("PutBucketIntelligentTieringConfiguration").at("PUT", "/{Bucket}?intelligent-tiering"),
+        Operation::untyped("PutBucketIntelligentTieringConfiguration")
+            .at("PUT", "/{Bucket}?intelligent-tiering"),
         Operation::untyped("PutBucketInventoryConfiguration").at("PUT", "/{Bucket}?inventory"),
         Operation::untyped("PutBucketLifecycle").at("", "/{Bucket}?lifecycle"),
-        Operation::typed("PutBucketLifecycleConfiguration").input(&s::PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST).output(&s::PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT).at("PUT", "/{Bucket}?lifecycle"),
+        Operation::typed("PutBucketLifecycleConfiguration")
+            .input(&s::PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST)
+            .output(&s::PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT)
+            .at("PUT", "/{Bucket}?lifecycle"),
         Operation::untyped("PutBucketLogging").at("PUT", "/{Bucket}?logging"),
         Operation::untyped("PutBucketMetricsConfiguration").at("PUT", "/{Bucket}?metrics"),
         Operation::untyped("PutBucketNotification").at("", "/{Bucket}?notification"),
@@ -117,7 +169,11 @@ pub static SERVICE: Service = Service {
         Operation::untyped("PutBucketTagging").at("PUT", "/{Bucket}?tagging"),
         Operation::untyped("PutBucketVersioning").at("PUT", "/{Bucket}?versioning"),
         Operation::untyped("PutBucketWebsite").at("PUT", "/{Bucket}?website"),
-        Operation::typed("PutObject").input(&s::PUT_OBJECT_REQUEST).output(&s::PUT_OBJECT_OUTPUT).at("PUT", "/{Bucket}/{Key+}").errors(&[&INVALID_REQUEST, &INVALID_WRITE_OFFSET, &TOO_MANY_PARTS, &ENCRYPTION_TYPE_MISMATCH]),
+        Operation::typed("PutObject")
+            .input(&s::PUT_OBJECT_REQUEST)
+            .output(&s::PUT_OBJECT_OUTPUT)
+            .at("PUT", "/{Bucket}/{Key+}")
+            .errors(&[&INVALID_REQUEST, &INVALID_WRITE_OFFSET, &TOO_MANY_PARTS, &ENCRYPTION_TYPE_MISMATCH]),
         Operation::untyped("PutObjectAcl").at("PUT", "/{Bucket}/{Key+}?acl"),
         Operation::untyped("PutObjectAnnotation").at("PUT", "/{Bucket}/{Key+}?annotation"),
         Operation::untyped("PutObjectLegalHold").at("PUT", "/{Bucket}/{Key+}?legal-hold"),
@@ -127,36 +183,144 @@ pub static SERVICE: Service = Service {
         Operation::untyped("PutPublicAccessBlock").at("PUT", "/{Bucket}?publicAccessBlock"),
         Operation::untyped("RenameObject").at("PUT", "/{Bucket}/{Key+}?renameObject"),
         Operation::untyped("RestoreObject").at("POST", "/{Bucket}/{Key+}?restore"),
-        Operation::untyped("SelectObjectContent").at("POST", "/{Bucket}/{Key+}?select&select-type=2").event_stream(),
-        Operation::untyped("UpdateBucketMetadataAnnotationTableConfiguration").at("PUT", "/{Bucket}?metadataAnnotationTable"),
-        Operation::untyped("UpdateBucketMetadataInventoryTableConfiguration").at("PUT", "/{Bucket}?metadataInventoryTable"),
-        Operation::untyped("UpdateBucketMetadataJournalTableConfiguration").at("PUT", "/{Bucket}?metadataJournalTable"),
+        Operation::untyped("SelectObjectContent")
+            .at("POST", "/{Bucket}/{Key+}?select&select-type=2")
+            .event_stream(),
+        Operation::untyped("UpdateBucketMetadataAnnotationTableConfiguration")
+            .at("PUT", "/{Bucket}?metadataAnnotationTable"),
+        Operation::untyped("UpdateBucketMetadataInventoryTableConfiguration")
+            .at("PUT", "/{Bucket}?metadataInventoryTable"),
+        Operation::untyped("UpdateBucketMetadataJournalTableConfiguration")
+            .at("PUT", "/{Bucket}?metadataJournalTable"),
         Operation::untyped("UpdateObjectEncryption").at("PUT", "/{Bucket}/{Key+}?encryption"),
-        Operation::typed("UploadPart").input(&s::UPLOAD_PART_REQUEST).output(&s::UPLOAD_PART_OUTPUT).at("PUT", "/{Bucket}/{Key+}").needs(&["?partNumber", "?uploadId"]),
-        Operation::untyped("UploadPartCopy").at("PUT", "/{Bucket}/{Key+}").needs(&["x-amz-copy-source", "?partNumber", "?uploadId"]),
-        Operation::untyped("WriteGetObjectResponse").at("POST", "/WriteGetObjectResponse").host_prefix("{RequestRoute}."),
+        Operation::typed("UploadPart")
+            .input(&s::UPLOAD_PART_REQUEST)
+            .output(&s::UPLOAD_PART_OUTPUT)
+            .at("PUT", "/{Bucket}/{Key+}")
+            .needs(&["?partNumber", "?uploadId"]),
+        Operation::untyped("UploadPartCopy").at("PUT", "/{Bucket}/{Key+}").needs(&[
+            "x-amz-copy-source",
+            "?partNumber",
+            "?uploadId",
+        ]),
+        Operation::untyped("WriteGetObjectResponse")
+            .at("POST", "/WriteGetObjectResponse")
+            .host_prefix("{RequestRoute}."),
     ],
-    errors: &[&ACCESS_DENIED, &ANNOTATION_LIMIT_EXCEEDED, &ANNOTATION_NAME_TOO_LONG, &BUCKET_ALREADY_EXISTS, &BUCKET_ALREADY_OWNED_BY_YOU, &ENCRYPTION_TYPE_MISMATCH, &IDEMPOTENCY_PARAMETER_MISMATCH, &INVALID_ANNOTATION_NAME, &INVALID_OBJECT_STATE, &INVALID_PREFIX, &INVALID_REQUEST, &INVALID_WRITE_OFFSET, &NO_SUCH_ANNOTATION, &NO_SUCH_BUCKET, &NO_SUCH_KEY, &NO_SUCH_UPLOAD, &OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR, &OBJECT_NOT_IN_ACTIVE_TIER_ERROR, &TOO_MANY_PARTS, &UNSUPPORTED_MEDIA_TYPE],
+    errors: &[
+        &ACCESS_DENIED,
+        &ANNOTATION_LIMIT_EXCEEDED,
+        &ANNOTATION_NAME_TOO_LONG,
+        &BUCKET_ALREADY_EXISTS,
+        &BUCKET_ALREADY_OWNED_BY_YOU,
+        &ENCRYPTION_TYPE_MISMATCH,
+        &IDEMPOTENCY_PARAMETER_MISMATCH,
+        &INVALID_ANNOTATION_NAME,
+        &INVALID_OBJECT_STATE,
+        &INVALID_PREFIX,
+        &INVALID_REQUEST,
+        &INVALID_WRITE_OFFSET,
+        &NO_SUCH_ANNOTATION,
+        &NO_SUCH_BUCKET,
+        &NO_SUCH_KEY,
+        &NO_SUCH_UPLOAD,
+        &OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR,
+        &OBJECT_NOT_IN_ACTIVE_TIER_ERROR,
+        &TOO_MANY_PARTS,
+        &UNSUPPORTED_MEDIA_TYPE,
+    ],
     index: Index::new(),
 };
 
-pub static ACCESS_DENIED: ErrorShape = ErrorShape { name: "AccessDenied", code: "AccessDenied", status: 403, shape: &s::ACCESS_DENIED };
-pub static ANNOTATION_LIMIT_EXCEEDED: ErrorShape = ErrorShape { name: "AnnotationLimitExceeded", code: "AnnotationLimitExceeded", status: 400, shape: &s::ANNOTATION_LIMIT_EXCEEDED };
-pub static ANNOTATION_NAME_TOO_LONG: ErrorShape = ErrorShape { name: "AnnotationNameTooLong", code: "AnnotationNameTooLong", status: 400, shape: &s::ANNOTATION_NAME_TOO_LONG };
-pub static BUCKET_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "BucketAlreadyExists", code: "BucketAlreadyExists", status: 409, shape: &s::BUCKET_ALREADY_EXISTS };
-pub static BUCKET_ALREADY_OWNED_BY_YOU: ErrorShape = ErrorShape { name: "BucketAlreadyOwnedByYou", code: "BucketAlreadyOwnedByYou", status: 409, shape: &s::BUCKET_ALREADY_OWNED_BY_YOU };
-pub static ENCRYPTION_TYPE_MISMATCH: ErrorShape = ErrorShape { name: "EncryptionTypeMismatch", code: "EncryptionTypeMismatch", status: 400, shape: &s::ENCRYPTION_TYPE_MISMATCH };
-pub static IDEMPOTENCY_PARAMETER_MISMATCH: ErrorShape = ErrorShape { name: "IdempotencyParameterMismatch", code: "IdempotencyParameterMismatch", status: 400, shape: &s::IDEMPOTENCY_PARAMETER_MISMATCH };
-pub static INVALID_ANNOTATION_NAME: ErrorShape = ErrorShape { name: "InvalidAnnotationName", code: "InvalidAnnotationName", status: 400, shape: &s::INVALID_ANNOTATION_NAME };
-pub static INVALID_OBJECT_STATE: ErrorShape = ErrorShape { name: "InvalidObjectState", code: "InvalidObjectState", status: 403, shape: &s::INVALID_OBJECT_STATE };
-pub static INVALID_PREFIX: ErrorShape = ErrorShape { name: "InvalidPrefix", code: "InvalidPrefix", status: 400, shape: &s::INVALID_PREFIX };
-pub static INVALID_REQUEST: ErrorShape = ErrorShape { name: "InvalidRequest", code: "InvalidRequest", status: 400, shape: &s::INVALID_REQUEST };
-pub static INVALID_WRITE_OFFSET: ErrorShape = ErrorShape { name: "InvalidWriteOffset", code: "InvalidWriteOffset", status: 400, shape: &s::INVALID_WRITE_OFFSET };
-pub static NO_SUCH_ANNOTATION: ErrorShape = ErrorShape { name: "NoSuchAnnotation", code: "NoSuchAnnotation", status: 404, shape: &s::NO_SUCH_ANNOTATION };
-pub static NO_SUCH_BUCKET: ErrorShape = ErrorShape { name: "NoSuchBucket", code: "NoSuchBucket", status: 404, shape: &s::NO_SUCH_BUCKET };
-pub static NO_SUCH_KEY: ErrorShape = ErrorShape { name: "NoSuchKey", code: "NoSuchKey", status: 404, shape: &s::NO_SUCH_KEY };
-pub static NO_SUCH_UPLOAD: ErrorShape = ErrorShape { name: "NoSuchUpload", code: "NoSuchUpload", status: 404, shape: &s::NO_SUCH_UPLOAD };
-pub static OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR: ErrorShape = ErrorShape { name: "ObjectAlreadyInActiveTierError", code: "ObjectAlreadyInActiveTierError", status: 403, shape: &s::OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR };
-pub static OBJECT_NOT_IN_ACTIVE_TIER_ERROR: ErrorShape = ErrorShape { name: "ObjectNotInActiveTierError", code: "ObjectNotInActiveTierError", status: 403, shape: &s::OBJECT_NOT_IN_ACTIVE_TIER_ERROR };
-pub static TOO_MANY_PARTS: ErrorShape = ErrorShape { name: "TooManyParts", code: "TooManyParts", status: 400, shape: &s::TOO_MANY_PARTS };
-pub static UNSUPPORTED_MEDIA_TYPE: ErrorShape = ErrorShape { name: "UnsupportedMediaType", code: "UnsupportedMediaType", status: 415, shape: &s::UNSUPPORTED_MEDIA_TYPE };
+pub static ACCESS_DENIED: ErrorShape =
+    ErrorShape { name: "AccessDenied", code: "AccessDenied", status: 403, shape: &s::ACCESS_DENIED };
+pub static ANNOTATION_LIMIT_EXCEEDED: ErrorShape = ErrorShape {
+    name: "AnnotationLimitExceeded",
+    code: "AnnotationLimitExceeded",
+    status: 400,
+    shape: &s::ANNOTATION_LIMIT_EXCEEDED,
+};
+pub static ANNOTATION_NAME_TOO_LONG: ErrorShape = ErrorShape {
+    name: "AnnotationNameTooLong",
+    code: "AnnotationNameTooLong",
+    status: 400,
+    shape: &s::ANNOTATION_NAME_TOO_LONG,
+};
+pub static BUCKET_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "BucketAlreadyExists",
+    code: "BucketAlreadyExists",
+    status: 409,
+    shape: &s::BUCKET_ALREADY_EXISTS,
+};
+pub static BUCKET_ALREADY_OWNED_BY_YOU: ErrorShape = ErrorShape {
+    name: "BucketAlreadyOwnedByYou",
+    code: "BucketAlreadyOwnedByYou",
+    status: 409,
+    shape: &s::BUCKET_ALREADY_OWNED_BY_YOU,
+};
+pub static ENCRYPTION_TYPE_MISMATCH: ErrorShape = ErrorShape {
+    name: "EncryptionTypeMismatch",
+    code: "EncryptionTypeMismatch",
+    status: 400,
+    shape: &s::ENCRYPTION_TYPE_MISMATCH,
+};
+pub static IDEMPOTENCY_PARAMETER_MISMATCH: ErrorShape = ErrorShape {
+    name: "IdempotencyParameterMismatch",
+    code: "IdempotencyParameterMismatch",
+    status: 400,
+    shape: &s::IDEMPOTENCY_PARAMETER_MISMATCH,
+};
+pub static INVALID_ANNOTATION_NAME: ErrorShape = ErrorShape {
+    name: "InvalidAnnotationName",
+    code: "InvalidAnnotationName",
+    status: 400,
+    shape: &s::INVALID_ANNOTATION_NAME,
+};
+pub static INVALID_OBJECT_STATE: ErrorShape = ErrorShape {
+    name: "InvalidObjectState",
+    code: "InvalidObjectState",
+    status: 403,
+    shape: &s::INVALID_OBJECT_STATE,
+};
+pub static INVALID_PREFIX: ErrorShape =
+    ErrorShape { name: "InvalidPrefix", code: "InvalidPrefix", status: 400, shape: &s::INVALID_PREFIX };
+pub static INVALID_REQUEST: ErrorShape =
+    ErrorShape { name: "InvalidRequest", code: "InvalidRequest", status: 400, shape: &s::INVALID_REQUEST };
+pub static INVALID_WRITE_OFFSET: ErrorShape = ErrorShape {
+    name: "InvalidWriteOffset",
+    code: "InvalidWriteOffset",
+    status: 400,
+    shape: &s::INVALID_WRITE_OFFSET,
+};
+pub static NO_SUCH_ANNOTATION: ErrorShape = ErrorShape {
+    name: "NoSuchAnnotation",
+    code: "NoSuchAnnotation",
+    status: 404,
+    shape: &s::NO_SUCH_ANNOTATION,
+};
+pub static NO_SUCH_BUCKET: ErrorShape =
+    ErrorShape { name: "NoSuchBucket", code: "NoSuchBucket", status: 404, shape: &s::NO_SUCH_BUCKET };
+pub static NO_SUCH_KEY: ErrorShape =
+    ErrorShape { name: "NoSuchKey", code: "NoSuchKey", status: 404, shape: &s::NO_SUCH_KEY };
+pub static NO_SUCH_UPLOAD: ErrorShape =
+    ErrorShape { name: "NoSuchUpload", code: "NoSuchUpload", status: 404, shape: &s::NO_SUCH_UPLOAD };
+pub static OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR: ErrorShape = ErrorShape {
+    name: "ObjectAlreadyInActiveTierError",
+    code: "ObjectAlreadyInActiveTierError",
+    status: 403,
+    shape: &s::OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR,
+};
+pub static OBJECT_NOT_IN_ACTIVE_TIER_ERROR: ErrorShape = ErrorShape {
+    name: "ObjectNotInActiveTierError",
+    code: "ObjectNotInActiveTierError",
+    status: 403,
+    shape: &s::OBJECT_NOT_IN_ACTIVE_TIER_ERROR,
+};
+pub static TOO_MANY_PARTS: ErrorShape =
+    ErrorShape { name: "TooManyParts", code: "TooManyParts", status: 400, shape: &s::TOO_MANY_PARTS };
+pub static UNSUPPORTED_MEDIA_TYPE: ErrorShape = ErrorShape {
+    name: "UnsupportedMediaType",
+    code: "UnsupportedMediaType",
+    status: 415,
+    shape: &s::UNSUPPORTED_MEDIA_TYPE,
+};

@@ -25,29 +25,140 @@ pub static SERVICE: Service = Service {
         Operation::untyped("DeleteAttributes"),
         Operation::untyped("DeleteDomain"),
         Operation::untyped("DomainMetadata"),
-        Operation::typed("GetAttributes").input(&s::GET_ATTRIBUTES_REQUEST).output(&s::GET_ATTRIBUTES_RESULT).wrapped("GetAttributesResult").errors(&[&INVALID_PARAMETER_VALUE, &MISSING_PARAMETER, &NO_SUCH_DOMAIN]),
-        Operation::typed("ListDomains").input(&s::LIST_DOMAINS_REQUEST).output(&s::LIST_DOMAINS_RESULT).wrapped("ListDomainsResult").errors(&[&INVALID_PARAMETER_VALUE, &INVALID_NEXT_TOKEN]),
-        Operation::typed("PutAttributes").input(&s::PUT_ATTRIBUTES_REQUEST).errors(&[&INVALID_PARAMETER_VALUE, &MISSING_PARAMETER, &NO_SUCH_DOMAIN, &NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED, &NUMBER_DOMAIN_BYTES_EXCEEDED, &NUMBER_ITEM_ATTRIBUTES_EXCEEDED, &ATTRIBUTE_DOES_NOT_EXIST]),
+        Operation::typed("GetAttributes")
+            .input(&s::GET_ATTRIBUTES_REQUEST)
+            .output(&s::GET_ATTRIBUTES_RESULT)
+            .wrapped("GetAttributesResult")
+            .errors(&[&INVALID_PARAMETER_VALUE, &MISSING_PARAMETER, &NO_SUCH_DOMAIN]),
+        Operation::typed("ListDomains")
+            .input(&s::LIST_DOMAINS_REQUEST)
+            .output(&s::LIST_DOMAINS_RESULT)
+            .wrapped("ListDomainsResult")
+            .errors(&[&INVALID_PARAMETER_VALUE, &INVALID_NEXT_TOKEN]),
+        Operation::typed("PutAttributes").input(&s::PUT_ATTRIBUTES_REQUEST).errors(&[
+            &INVALID_PARAMETER_VALUE,
+            &MISSING_PARAMETER,
+            &NO_SUCH_DOMAIN,
+            &NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED,
+            &NUMBER_DOMAIN_BYTES_EXCEEDED,
+            &NUMBER_ITEM_ATTRIBUTES_EXCEEDED,
+            &ATTRIBUTE_DOES_NOT_EXIST,
+        ]),
         Operation::untyped("Select"),
     ],
-    errors: &[&ATTRIBUTE_DOES_NOT_EXIST, &DUPLICATE_ITEM_NAME, &INVALID_NEXT_TOKEN, &INVALID_NUMBER_PREDICATES, &INVALID_NUMBER_VALUE_TESTS, &INVALID_PARAMETER_VALUE, &INVALID_QUERY_EXPRESSION, &MISSING_PARAMETER, &NO_SUCH_DOMAIN, &NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED, &NUMBER_DOMAIN_BYTES_EXCEEDED, &NUMBER_DOMAINS_EXCEEDED, &NUMBER_ITEM_ATTRIBUTES_EXCEEDED, &NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED, &NUMBER_SUBMITTED_ITEMS_EXCEEDED, &REQUEST_TIMEOUT, &TOO_MANY_REQUESTED_ATTRIBUTES],
+    errors: &[
+        &ATTRIBUTE_DOES_NOT_EXIST,
+        &DUPLICATE_ITEM_NAME,
+        &INVALID_NEXT_TOKEN,
+        &INVALID_NUMBER_PREDICATES,
+        &INVALID_NUMBER_VALUE_TESTS,
+        &INVALID_PARAMETER_VALUE,
+        &INVALID_QUERY_EXPRESSION,
+        &MISSING_PARAMETER,
+        &NO_SUCH_DOMAIN,
+        &NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED,
+        &NUMBER_DOMAIN_BYTES_EXCEEDED,
+        &NUMBER_DOMAINS_EXCEEDED,
+        &NUMBER_ITEM_ATTRIBUTES_EXCEEDED,
+        &NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED,
+        &NUMBER_SUBMITTED_ITEMS_EXCEEDED,
+        &REQUEST_TIMEOUT,
+        &TOO_MANY_REQUESTED_ATTRIBUTES,
+    ],
     index: Index::new(),
 };
 
-pub static ATTRIBUTE_DOES_NOT_EXIST: ErrorShape = ErrorShape { name: "AttributeDoesNotExist", code: "AttributeDoesNotExist", status: 404, shape: &s::ATTRIBUTE_DOES_NOT_EXIST };
-pub static DUPLICATE_ITEM_NAME: ErrorShape = ErrorShape { name: "DuplicateItemName", code: "DuplicateItemName", status: 400, shape: &s::DUPLICATE_ITEM_NAME };
-pub static INVALID_NEXT_TOKEN: ErrorShape = ErrorShape { name: "InvalidNextToken", code: "InvalidNextToken", status: 400, shape: &s::INVALID_NEXT_TOKEN };
-pub static INVALID_NUMBER_PREDICATES: ErrorShape = ErrorShape { name: "InvalidNumberPredicates", code: "InvalidNumberPredicates", status: 400, shape: &s::INVALID_NUMBER_PREDICATES };
-pub static INVALID_NUMBER_VALUE_TESTS: ErrorShape = ErrorShape { name: "InvalidNumberValueTests", code: "InvalidNumberValueTests", status: 400, shape: &s::INVALID_NUMBER_VALUE_TESTS };
-pub static INVALID_PARAMETER_VALUE: ErrorShape = ErrorShape { name: "InvalidParameterValue", code: "InvalidParameterValue", status: 400, shape: &s::INVALID_PARAMETER_VALUE };
-pub static INVALID_QUERY_EXPRESSION: ErrorShape = ErrorShape { name: "InvalidQueryExpression", code: "InvalidQueryExpression", status: 400, shape: &s::INVALID_QUERY_EXPRESSION };
-pub static MISSING_PARAMETER: ErrorShape = ErrorShape { name: "MissingParameter", code: "MissingParameter", status: 400, shape: &s::MISSING_PARAMETER };
-pub static NO_SUCH_DOMAIN: ErrorShape = ErrorShape { name: "NoSuchDomain", code: "NoSuchDomain", status: 400, shape: &s::NO_SUCH_DOMAIN };
-pub static NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED: ErrorShape = ErrorShape { name: "NumberDomainAttributesExceeded", code: "NumberDomainAttributesExceeded", status: 409, shape: &s::NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED };
-pub static NUMBER_DOMAIN_BYTES_EXCEEDED: ErrorShape = ErrorShape { name: "NumberDomainBytesExceeded", code: "NumberDomainBytesExceeded", status: 409, shape: &s::NUMBER_DOMAIN_BYTES_EXCEEDED };
-pub static NUMBER_DOMAINS_EXCEEDED: ErrorShape = ErrorShape { name: "NumberDomainsExceeded", code: "NumberDomainsExceeded", status: 409, shape: &s::NUMBER_DOMAINS_EXCEEDED };
-pub static NUMBER_ITEM_ATTRIBUTES_EXCEEDED: ErrorShape = ErrorShape { name: "NumberItemAttributesExceeded", code: "NumberItemAttributesExceeded", status: 409, shape: &s::NUMBER_ITEM_ATTRIBUTES_EXCEEDED };
-pub static NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED: ErrorShape = ErrorShape { name: "NumberSubmittedAttributesExceeded", code: "NumberSubmittedAttributesExceeded", status: 409, shape: &s::NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED };
-pub static NUMBER_SUBMITTED_ITEMS_EXCEEDED: ErrorShape = ErrorShape { name: "NumberSubmittedItemsExceeded", code: "NumberSubmittedItemsExceeded", status: 409, shape: &s::NUMBER_SUBMITTED_ITEMS_EXCEEDED };
-pub static REQUEST_TIMEOUT: ErrorShape = ErrorShape { name: "RequestTimeout", code: "RequestTimeout", status: 408, shape: &s::REQUEST_TIMEOUT };
-pub static TOO_MANY_REQUESTED_ATTRIBUTES: ErrorShape = ErrorShape { name: "TooManyRequestedAttributes", code: "TooManyRequestedAttributes", status: 400, shape: &s::TOO_MANY_REQUESTED_ATTRIBUTES };
+pub static ATTRIBUTE_DOES_NOT_EXIST: ErrorShape = ErrorShape {
+    name: "AttributeDoesNotExist",
+    code: "AttributeDoesNotExist",
+    status: 404,
+    shape: &s::ATTRIBUTE_DOES_NOT_EXIST,
+};
+pub static DUPLICATE_ITEM_NAME: ErrorShape = ErrorShape {
+    name: "DuplicateItemName",
+    code: "DuplicateItemName",
+    status: 400,
+    shape: &s::DUPLICATE_ITEM_NAME,
+};
+pub static INVALID_NEXT_TOKEN: ErrorShape = ErrorShape {
+    name: "InvalidNextToken",
+    code: "InvalidNextToken",
+    status: 400,
+    shape: &s::INVALID_NEXT_TOKEN,
+};
+pub static INVALID_NUMBER_PREDICATES: ErrorShape = ErrorShape {
+    name: "InvalidNumberPredicates",
+    code: "InvalidNumberPredicates",
+    status: 400,
+    shape: &s::INVALID_NUMBER_PREDICATES,
+};
+pub static INVALID_NUMBER_VALUE_TESTS: ErrorShape = ErrorShape {
+    name: "InvalidNumberValueTests",
+    code: "InvalidNumberValueTests",
+    status: 400,
+    shape: &s::INVALID_NUMBER_VALUE_TESTS,
+};
+pub static INVALID_PARAMETER_VALUE: ErrorShape = ErrorShape {
+    name: "InvalidParameterValue",
+    code: "InvalidParameterValue",
+    status: 400,
+    shape: &s::INVALID_PARAMETER_VALUE,
+};
+pub static INVALID_QUERY_EXPRESSION: ErrorShape = ErrorShape {
+    name: "InvalidQueryExpression",
+    code: "InvalidQueryExpression",
+    status: 400,
+    shape: &s::INVALID_QUERY_EXPRESSION,
+};
+pub static MISSING_PARAMETER: ErrorShape = ErrorShape {
+    name: "MissingParameter",
+    code: "MissingParameter",
+    status: 400,
+    shape: &s::MISSING_PARAMETER,
+};
+pub static NO_SUCH_DOMAIN: ErrorShape =
+    ErrorShape { name: "NoSuchDomain", code: "NoSuchDomain", status: 400, shape: &s::NO_SUCH_DOMAIN };
+pub static NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED: ErrorShape = ErrorShape {
+    name: "NumberDomainAttributesExceeded",
+    code: "NumberDomainAttributesExceeded",
+    status: 409,
+    shape: &s::NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED,
+};
+pub static NUMBER_DOMAIN_BYTES_EXCEEDED: ErrorShape = ErrorShape {
+    name: "NumberDomainBytesExceeded",
+    code: "NumberDomainBytesExceeded",
+    status: 409,
+    shape: &s::NUMBER_DOMAIN_BYTES_EXCEEDED,
+};
+pub static NUMBER_DOMAINS_EXCEEDED: ErrorShape = ErrorShape {
+    name: "NumberDomainsExceeded",
+    code: "NumberDomainsExceeded",
+    status: 409,
+    shape: &s::NUMBER_DOMAINS_EXCEEDED,
+};
+pub static NUMBER_ITEM_ATTRIBUTES_EXCEEDED: ErrorShape = ErrorShape {
+    name: "NumberItemAttributesExceeded",
+    code: "NumberItemAttributesExceeded",
+    status: 409,
+    shape: &s::NUMBER_ITEM_ATTRIBUTES_EXCEEDED,
+};
+pub static NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED: ErrorShape = ErrorShape {
+    name: "NumberSubmittedAttributesExceeded",
+    code: "NumberSubmittedAttributesExceeded",
+    status: 409,
+    shape: &s::NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED,
+};
+pub static NUMBER_SUBMITTED_ITEMS_EXCEEDED: ErrorShape = ErrorShape {
+    name: "NumberSubmittedItemsExceeded",
+    code: "NumberSubmittedItemsExceeded",
+    status: 409,
+    shape: &s::NUMBER_SUBMITTED_ITEMS_EXCEEDED,
+};
+pub static REQUEST_TIMEOUT: ErrorShape =
+    ErrorShape { name: "RequestTimeout", code: "RequestTimeout", status: 408, shape: &s::REQUEST_TIMEOUT };
+pub static TOO_MANY_REQUESTED_ATTRIBUTES: ErrorShape = ErrorShape {
+    name: "TooManyRequestedAttributes",
+    code: "TooManyRequestedAttributes",
+    status: 400,
+    shape: &s::TOO_MANY_REQUESTED_ATTRIBUTES,
+};

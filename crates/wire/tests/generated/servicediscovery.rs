@@ -27,7 +27,11 @@ pub static SERVICE: Service = Service {
         Operation::untyped("DeleteService"),
         Operation::untyped("DeleteServiceAttributes"),
         Operation::untyped("DeregisterInstance"),
-        Operation::typed("DiscoverInstances").input(&s::DISCOVER_INSTANCES_REQUEST).output(&s::DISCOVER_INSTANCES_RESPONSE).host_prefix("data-").errors(&[&SERVICE_NOT_FOUND, &NAMESPACE_NOT_FOUND, &INVALID_INPUT, &REQUEST_LIMIT_EXCEEDED]),
+        Operation::typed("DiscoverInstances")
+            .input(&s::DISCOVER_INSTANCES_REQUEST)
+            .output(&s::DISCOVER_INSTANCES_RESPONSE)
+            .host_prefix("data-")
+            .errors(&[&SERVICE_NOT_FOUND, &NAMESPACE_NOT_FOUND, &INVALID_INPUT, &REQUEST_LIMIT_EXCEEDED]),
         Operation::untyped("DiscoverInstancesRevision").host_prefix("data-"),
         Operation::untyped("GetInstance"),
         Operation::untyped("GetInstancesHealthStatus"),
@@ -50,22 +54,105 @@ pub static SERVICE: Service = Service {
         Operation::untyped("UpdateService"),
         Operation::untyped("UpdateServiceAttributes"),
     ],
-    errors: &[&CUSTOM_HEALTH_NOT_FOUND, &DUPLICATE_REQUEST, &INSTANCE_NOT_FOUND, &INVALID_INPUT, &NAMESPACE_ALREADY_EXISTS, &NAMESPACE_NOT_FOUND, &OPERATION_NOT_FOUND, &REQUEST_LIMIT_EXCEEDED, &RESOURCE_IN_USE, &RESOURCE_LIMIT_EXCEEDED, &RESOURCE_NOT_FOUND_EXCEPTION, &SERVICE_ALREADY_EXISTS, &SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION, &SERVICE_NOT_FOUND, &TOO_MANY_TAGS_EXCEPTION],
+    errors: &[
+        &CUSTOM_HEALTH_NOT_FOUND,
+        &DUPLICATE_REQUEST,
+        &INSTANCE_NOT_FOUND,
+        &INVALID_INPUT,
+        &NAMESPACE_ALREADY_EXISTS,
+        &NAMESPACE_NOT_FOUND,
+        &OPERATION_NOT_FOUND,
+        &REQUEST_LIMIT_EXCEEDED,
+        &RESOURCE_IN_USE,
+        &RESOURCE_LIMIT_EXCEEDED,
+        &RESOURCE_NOT_FOUND_EXCEPTION,
+        &SERVICE_ALREADY_EXISTS,
+        &SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION,
+        &SERVICE_NOT_FOUND,
+        &TOO_MANY_TAGS_EXCEPTION,
+    ],
     index: Index::new(),
 };
 
-pub static CUSTOM_HEALTH_NOT_FOUND: ErrorShape = ErrorShape { name: "CustomHealthNotFound", code: "CustomHealthNotFound", status: 404, shape: &s::CUSTOM_HEALTH_NOT_FOUND };
-pub static DUPLICATE_REQUEST: ErrorShape = ErrorShape { name: "DuplicateRequest", code: "DuplicateRequest", status: 409, shape: &s::DUPLICATE_REQUEST };
-pub static INSTANCE_NOT_FOUND: ErrorShape = ErrorShape { name: "InstanceNotFound", code: "InstanceNotFound", status: 404, shape: &s::INSTANCE_NOT_FOUND };
-pub static INVALID_INPUT: ErrorShape = ErrorShape { name: "InvalidInput", code: "InvalidInput", status: 400, shape: &s::INVALID_INPUT };
-pub static NAMESPACE_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "NamespaceAlreadyExists", code: "NamespaceAlreadyExists", status: 400, shape: &s::NAMESPACE_ALREADY_EXISTS };
-pub static NAMESPACE_NOT_FOUND: ErrorShape = ErrorShape { name: "NamespaceNotFound", code: "NamespaceNotFound", status: 404, shape: &s::NAMESPACE_NOT_FOUND };
-pub static OPERATION_NOT_FOUND: ErrorShape = ErrorShape { name: "OperationNotFound", code: "OperationNotFound", status: 404, shape: &s::OPERATION_NOT_FOUND };
-pub static REQUEST_LIMIT_EXCEEDED: ErrorShape = ErrorShape { name: "RequestLimitExceeded", code: "RequestLimitExceeded", status: 429, shape: &s::REQUEST_LIMIT_EXCEEDED };
-pub static RESOURCE_IN_USE: ErrorShape = ErrorShape { name: "ResourceInUse", code: "ResourceInUse", status: 409, shape: &s::RESOURCE_IN_USE };
-pub static RESOURCE_LIMIT_EXCEEDED: ErrorShape = ErrorShape { name: "ResourceLimitExceeded", code: "ResourceLimitExceeded", status: 400, shape: &s::RESOURCE_LIMIT_EXCEEDED };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 404, shape: &s::RESOURCE_NOT_FOUND_EXCEPTION };
-pub static SERVICE_ALREADY_EXISTS: ErrorShape = ErrorShape { name: "ServiceAlreadyExists", code: "ServiceAlreadyExists", status: 400, shape: &s::SERVICE_ALREADY_EXISTS };
-pub static SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape { name: "ServiceAttributesLimitExceededException", code: "ServiceAttributesLimitExceededException", status: 400, shape: &s::SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION };
-pub static SERVICE_NOT_FOUND: ErrorShape = ErrorShape { name: "ServiceNotFound", code: "ServiceNotFound", status: 404, shape: &s::SERVICE_NOT_FOUND };
-pub static TOO_MANY_TAGS_EXCEPTION: ErrorShape = ErrorShape { name: "TooManyTagsException", code: "TooManyTagsException", status: 400, shape: &s::TOO_MANY_TAGS_EXCEPTION };
+pub static CUSTOM_HEALTH_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "CustomHealthNotFound",
+    code: "CustomHealthNotFound",
+    status: 404,
+    shape: &s::CUSTOM_HEALTH_NOT_FOUND,
+};
+pub static DUPLICATE_REQUEST: ErrorShape = ErrorShape {
+    name: "DuplicateRequest",
+    code: "DuplicateRequest",
+    status: 409,
+    shape: &s::DUPLICATE_REQUEST,
+};
+pub static INSTANCE_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "InstanceNotFound",
+    code: "InstanceNotFound",
+    status: 404,
+    shape: &s::INSTANCE_NOT_FOUND,
+};
+pub static INVALID_INPUT: ErrorShape =
+    ErrorShape { name: "InvalidInput", code: "InvalidInput", status: 400, shape: &s::INVALID_INPUT };
+pub static NAMESPACE_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "NamespaceAlreadyExists",
+    code: "NamespaceAlreadyExists",
+    status: 400,
+    shape: &s::NAMESPACE_ALREADY_EXISTS,
+};
+pub static NAMESPACE_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "NamespaceNotFound",
+    code: "NamespaceNotFound",
+    status: 404,
+    shape: &s::NAMESPACE_NOT_FOUND,
+};
+pub static OPERATION_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "OperationNotFound",
+    code: "OperationNotFound",
+    status: 404,
+    shape: &s::OPERATION_NOT_FOUND,
+};
+pub static REQUEST_LIMIT_EXCEEDED: ErrorShape = ErrorShape {
+    name: "RequestLimitExceeded",
+    code: "RequestLimitExceeded",
+    status: 429,
+    shape: &s::REQUEST_LIMIT_EXCEEDED,
+};
+pub static RESOURCE_IN_USE: ErrorShape =
+    ErrorShape { name: "ResourceInUse", code: "ResourceInUse", status: 409, shape: &s::RESOURCE_IN_USE };
+pub static RESOURCE_LIMIT_EXCEEDED: ErrorShape = ErrorShape {
+    name: "ResourceLimitExceeded",
+    code: "ResourceLimitExceeded",
+    status: 400,
+    shape: &s::RESOURCE_LIMIT_EXCEEDED,
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotFoundException",
+    code: "ResourceNotFoundException",
+    status: 404,
+    shape: &s::RESOURCE_NOT_FOUND_EXCEPTION,
+};
+pub static SERVICE_ALREADY_EXISTS: ErrorShape = ErrorShape {
+    name: "ServiceAlreadyExists",
+    code: "ServiceAlreadyExists",
+    status: 400,
+    shape: &s::SERVICE_ALREADY_EXISTS,
+};
+pub static SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ServiceAttributesLimitExceededException",
+    code: "ServiceAttributesLimitExceededException",
+    status: 400,
+    shape: &s::SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION,
+};
+pub static SERVICE_NOT_FOUND: ErrorShape = ErrorShape {
+    name: "ServiceNotFound",
+    code: "ServiceNotFound",
+    status: 404,
+    shape: &s::SERVICE_NOT_FOUND,
+};
+pub static TOO_MANY_TAGS_EXCEPTION: ErrorShape = ErrorShape {
+    name: "TooManyTagsException",
+    code: "TooManyTagsException",
+    status: 400,
+    shape: &s::TOO_MANY_TAGS_EXCEPTION,
+};

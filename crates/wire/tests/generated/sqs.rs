@@ -28,50 +28,238 @@ pub static SERVICE: Service = Service {
         Operation::untyped("DeleteMessageBatch"),
         Operation::untyped("DeleteQueue"),
         Operation::untyped("GetQueueAttributes"),
-        Operation::typed("GetQueueUrl").input(&s::GET_QUEUE_URL_REQUEST).output(&s::GET_QUEUE_URL_RESULT).errors(&[&REQUEST_THROTTLED, &QUEUE_DOES_NOT_EXIST, &INVALID_ADDRESS, &INVALID_SECURITY, &UNSUPPORTED_OPERATION]),
+        Operation::typed("GetQueueUrl")
+            .input(&s::GET_QUEUE_URL_REQUEST)
+            .output(&s::GET_QUEUE_URL_RESULT)
+            .errors(&[
+                &REQUEST_THROTTLED,
+                &QUEUE_DOES_NOT_EXIST,
+                &INVALID_ADDRESS,
+                &INVALID_SECURITY,
+                &UNSUPPORTED_OPERATION,
+            ]),
         Operation::untyped("ListDeadLetterSourceQueues"),
         Operation::untyped("ListMessageMoveTasks"),
         Operation::untyped("ListQueueTags"),
         Operation::untyped("ListQueues"),
         Operation::untyped("PurgeQueue"),
-        Operation::typed("ReceiveMessage").input(&s::RECEIVE_MESSAGE_REQUEST).output(&s::RECEIVE_MESSAGE_RESULT).errors(&[&UNSUPPORTED_OPERATION, &OVER_LIMIT, &REQUEST_THROTTLED, &QUEUE_DOES_NOT_EXIST, &INVALID_SECURITY, &KMS_DISABLED, &KMS_INVALID_STATE, &KMS_NOT_FOUND, &KMS_OPT_IN_REQUIRED, &KMS_THROTTLED, &KMS_ACCESS_DENIED, &KMS_INVALID_KEY_USAGE, &INVALID_ADDRESS]),
+        Operation::typed("ReceiveMessage")
+            .input(&s::RECEIVE_MESSAGE_REQUEST)
+            .output(&s::RECEIVE_MESSAGE_RESULT)
+            .errors(&[
+                &UNSUPPORTED_OPERATION,
+                &OVER_LIMIT,
+                &REQUEST_THROTTLED,
+                &QUEUE_DOES_NOT_EXIST,
+                &INVALID_SECURITY,
+                &KMS_DISABLED,
+                &KMS_INVALID_STATE,
+                &KMS_NOT_FOUND,
+                &KMS_OPT_IN_REQUIRED,
+                &KMS_THROTTLED,
+                &KMS_ACCESS_DENIED,
+                &KMS_INVALID_KEY_USAGE,
+                &INVALID_ADDRESS,
+            ]),
         Operation::untyped("RemovePermission"),
-        Operation::typed("SendMessage").input(&s::SEND_MESSAGE_REQUEST).output(&s::SEND_MESSAGE_RESULT).errors(&[&INVALID_MESSAGE_CONTENTS, &UNSUPPORTED_OPERATION, &REQUEST_THROTTLED, &QUEUE_DOES_NOT_EXIST, &INVALID_SECURITY, &KMS_DISABLED, &KMS_INVALID_STATE, &KMS_NOT_FOUND, &KMS_OPT_IN_REQUIRED, &KMS_THROTTLED, &KMS_ACCESS_DENIED, &KMS_INVALID_KEY_USAGE, &INVALID_ADDRESS]),
+        Operation::typed("SendMessage")
+            .input(&s::SEND_MESSAGE_REQUEST)
+            .output(&s::SEND_MESSAGE_RESULT)
+            .errors(&[
+                &INVALID_MESSAGE_CONTENTS,
+                &UNSUPPORTED_OPERATION,
+                &REQUEST_THROTTLED,
+                &QUEUE_DOES_NOT_EXIST,
+                &INVALID_SECURITY,
+                &KMS_DISABLED,
+                &KMS_INVALID_STATE,
+                &KMS_NOT_FOUND,
+                &KMS_OPT_IN_REQUIRED,
+                &KMS_THROTTLED,
+                &KMS_ACCESS_DENIED,
+                &KMS_INVALID_KEY_USAGE,
+                &INVALID_ADDRESS,
+            ]),
         Operation::untyped("SendMessageBatch"),
         Operation::untyped("SetQueueAttributes"),
         Operation::untyped("StartMessageMoveTask"),
         Operation::untyped("TagQueue"),
         Operation::untyped("UntagQueue"),
     ],
-    errors: &[&BATCH_ENTRY_IDS_NOT_DISTINCT, &BATCH_REQUEST_TOO_LONG, &EMPTY_BATCH_REQUEST, &INVALID_ADDRESS, &INVALID_ATTRIBUTE_NAME, &INVALID_ATTRIBUTE_VALUE, &INVALID_BATCH_ENTRY_ID, &INVALID_ID_FORMAT, &INVALID_MESSAGE_CONTENTS, &INVALID_SECURITY, &KMS_ACCESS_DENIED, &KMS_DISABLED, &KMS_INVALID_KEY_USAGE, &KMS_INVALID_STATE, &KMS_NOT_FOUND, &KMS_OPT_IN_REQUIRED, &KMS_THROTTLED, &MESSAGE_NOT_INFLIGHT, &OVER_LIMIT, &PURGE_QUEUE_IN_PROGRESS, &QUEUE_DELETED_RECENTLY, &QUEUE_DOES_NOT_EXIST, &QUEUE_NAME_EXISTS, &RECEIPT_HANDLE_IS_INVALID, &REQUEST_THROTTLED, &RESOURCE_NOT_FOUND_EXCEPTION, &TOO_MANY_ENTRIES_IN_BATCH_REQUEST, &UNSUPPORTED_OPERATION],
+    errors: &[
+        &BATCH_ENTRY_IDS_NOT_DISTINCT,
+        &BATCH_REQUEST_TOO_LONG,
+        &EMPTY_BATCH_REQUEST,
+        &INVALID_ADDRESS,
+        &INVALID_ATTRIBUTE_NAME,
+        &INVALID_ATTRIBUTE_VALUE,
+        &INVALID_BATCH_ENTRY_ID,
+        &INVALID_ID_FORMAT,
+        &INVALID_MESSAGE_CONTENTS,
+        &INVALID_SECURITY,
+        &KMS_ACCESS_DENIED,
+        &KMS_DISABLED,
+        &KMS_INVALID_KEY_USAGE,
+        &KMS_INVALID_STATE,
+        &KMS_NOT_FOUND,
+        &KMS_OPT_IN_REQUIRED,
+        &KMS_THROTTLED,
+        &MESSAGE_NOT_INFLIGHT,
+        &OVER_LIMIT,
+        &PURGE_QUEUE_IN_PROGRESS,
+        &QUEUE_DELETED_RECENTLY,
+        &QUEUE_DOES_NOT_EXIST,
+        &QUEUE_NAME_EXISTS,
+        &RECEIPT_HANDLE_IS_INVALID,
+        &REQUEST_THROTTLED,
+        &RESOURCE_NOT_FOUND_EXCEPTION,
+        &TOO_MANY_ENTRIES_IN_BATCH_REQUEST,
+        &UNSUPPORTED_OPERATION,
+    ],
     index: Index::new(),
 };
 
-pub static BATCH_ENTRY_IDS_NOT_DISTINCT: ErrorShape = ErrorShape { name: "BatchEntryIdsNotDistinct", code: "BatchEntryIdsNotDistinct", status: 400, shape: &s::BATCH_ENTRY_IDS_NOT_DISTINCT };
-pub static BATCH_REQUEST_TOO_LONG: ErrorShape = ErrorShape { name: "BatchRequestTooLong", code: "BatchRequestTooLong", status: 400, shape: &s::BATCH_REQUEST_TOO_LONG };
-pub static EMPTY_BATCH_REQUEST: ErrorShape = ErrorShape { name: "EmptyBatchRequest", code: "EmptyBatchRequest", status: 400, shape: &s::EMPTY_BATCH_REQUEST };
-pub static INVALID_ADDRESS: ErrorShape = ErrorShape { name: "InvalidAddress", code: "InvalidAddress", status: 400, shape: &s::INVALID_ADDRESS };
-pub static INVALID_ATTRIBUTE_NAME: ErrorShape = ErrorShape { name: "InvalidAttributeName", code: "InvalidAttributeName", status: 400, shape: &s::INVALID_ATTRIBUTE_NAME };
-pub static INVALID_ATTRIBUTE_VALUE: ErrorShape = ErrorShape { name: "InvalidAttributeValue", code: "InvalidAttributeValue", status: 400, shape: &s::INVALID_ATTRIBUTE_VALUE };
-pub static INVALID_BATCH_ENTRY_ID: ErrorShape = ErrorShape { name: "InvalidBatchEntryId", code: "InvalidBatchEntryId", status: 400, shape: &s::INVALID_BATCH_ENTRY_ID };
-pub static INVALID_ID_FORMAT: ErrorShape = ErrorShape { name: "InvalidIdFormat", code: "InvalidIdFormat", status: 400, shape: &s::INVALID_ID_FORMAT };
-pub static INVALID_MESSAGE_CONTENTS: ErrorShape = ErrorShape { name: "InvalidMessageContents", code: "InvalidMessageContents", status: 400, shape: &s::INVALID_MESSAGE_CONTENTS };
-pub static INVALID_SECURITY: ErrorShape = ErrorShape { name: "InvalidSecurity", code: "InvalidSecurity", status: 400, shape: &s::INVALID_SECURITY };
-pub static KMS_ACCESS_DENIED: ErrorShape = ErrorShape { name: "KmsAccessDenied", code: "KmsAccessDenied", status: 400, shape: &s::KMS_ACCESS_DENIED };
-pub static KMS_DISABLED: ErrorShape = ErrorShape { name: "KmsDisabled", code: "KmsDisabled", status: 400, shape: &s::KMS_DISABLED };
-pub static KMS_INVALID_KEY_USAGE: ErrorShape = ErrorShape { name: "KmsInvalidKeyUsage", code: "KmsInvalidKeyUsage", status: 400, shape: &s::KMS_INVALID_KEY_USAGE };
-pub static KMS_INVALID_STATE: ErrorShape = ErrorShape { name: "KmsInvalidState", code: "KmsInvalidState", status: 400, shape: &s::KMS_INVALID_STATE };
-pub static KMS_NOT_FOUND: ErrorShape = ErrorShape { name: "KmsNotFound", code: "KmsNotFound", status: 400, shape: &s::KMS_NOT_FOUND };
-pub static KMS_OPT_IN_REQUIRED: ErrorShape = ErrorShape { name: "KmsOptInRequired", code: "KmsOptInRequired", status: 400, shape: &s::KMS_OPT_IN_REQUIRED };
-pub static KMS_THROTTLED: ErrorShape = ErrorShape { name: "KmsThrottled", code: "KmsThrottled", status: 400, shape: &s::KMS_THROTTLED };
-pub static MESSAGE_NOT_INFLIGHT: ErrorShape = ErrorShape { name: "MessageNotInflight", code: "MessageNotInflight", status: 400, shape: &s::MESSAGE_NOT_INFLIGHT };
-pub static OVER_LIMIT: ErrorShape = ErrorShape { name: "OverLimit", code: "OverLimit", status: 400, shape: &s::OVER_LIMIT };
-pub static PURGE_QUEUE_IN_PROGRESS: ErrorShape = ErrorShape { name: "PurgeQueueInProgress", code: "PurgeQueueInProgress", status: 400, shape: &s::PURGE_QUEUE_IN_PROGRESS };
-pub static QUEUE_DELETED_RECENTLY: ErrorShape = ErrorShape { name: "QueueDeletedRecently", code: "QueueDeletedRecently", status: 400, shape: &s::QUEUE_DELETED_RECENTLY };
-pub static QUEUE_DOES_NOT_EXIST: ErrorShape = ErrorShape { name: "QueueDoesNotExist", code: "QueueDoesNotExist", status: 400, shape: &s::QUEUE_DOES_NOT_EXIST };
-pub static QUEUE_NAME_EXISTS: ErrorShape = ErrorShape { name: "QueueNameExists", code: "QueueNameExists", status: 400, shape: &s::QUEUE_NAME_EXISTS };
-pub static RECEIPT_HANDLE_IS_INVALID: ErrorShape = ErrorShape { name: "ReceiptHandleIsInvalid", code: "ReceiptHandleIsInvalid", status: 400, shape: &s::RECEIPT_HANDLE_IS_INVALID };
-pub static REQUEST_THROTTLED: ErrorShape = ErrorShape { name: "RequestThrottled", code: "RequestThrottled", status: 400, shape: &s::REQUEST_THROTTLED };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape { name: "ResourceNotFoundException", code: "ResourceNotFoundException", status: 400, shape: &s::RESOURCE_NOT_FOUND_EXCEPTION };
-pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: ErrorShape = ErrorShape { name: "TooManyEntriesInBatchRequest", code: "TooManyEntriesInBatchRequest", status: 400, shape: &s::TOO_MANY_ENTRIES_IN_BATCH_REQUEST };
-pub static UNSUPPORTED_OPERATION: ErrorShape = ErrorShape { name: "UnsupportedOperation", code: "UnsupportedOperation", status: 400, shape: &s::UNSUPPORTED_OPERATION };
+pub static BATCH_ENTRY_IDS_NOT_DISTINCT: ErrorShape = ErrorShape {
+    name: "BatchEntryIdsNotDistinct",
+    code: "BatchEntryIdsNotDistinct",
+    status: 400,
+    shape: &s::BATCH_ENTRY_IDS_NOT_DISTINCT,
+};
+pub static BATCH_REQUEST_TOO_LONG: ErrorShape = ErrorShape {
+    name: "BatchRequestTooLong",
+    code: "BatchRequestTooLong",
+    status: 400,
+    shape: &s::BATCH_REQUEST_TOO_LONG,
+};
+pub static EMPTY_BATCH_REQUEST: ErrorShape = ErrorShape {
+    name: "EmptyBatchRequest",
+    code: "EmptyBatchRequest",
+    status: 400,
+    shape: &s::EMPTY_BATCH_REQUEST,
+};
+pub static INVALID_ADDRESS: ErrorShape =
+    ErrorShape { name: "InvalidAddress", code: "InvalidAddress", status: 400, shape: &s::INVALID_ADDRESS };
+pub static INVALID_ATTRIBUTE_NAME: ErrorShape = ErrorShape {
+    name: "InvalidAttributeName",
+    code: "InvalidAttributeName",
+    status: 400,
+    shape: &s::INVALID_ATTRIBUTE_NAME,
+};
+pub static INVALID_ATTRIBUTE_VALUE: ErrorShape = ErrorShape {
+    name: "InvalidAttributeValue",
+    code: "InvalidAttributeValue",
+    status: 400,
+    shape: &s::INVALID_ATTRIBUTE_VALUE,
+};
+pub static INVALID_BATCH_ENTRY_ID: ErrorShape = ErrorShape {
+    name: "InvalidBatchEntryId",
+    code: "InvalidBatchEntryId",
+    status: 400,
+    shape: &s::INVALID_BATCH_ENTRY_ID,
+};
+pub static INVALID_ID_FORMAT: ErrorShape = ErrorShape {
+    name: "InvalidIdFormat",
+    code: "InvalidIdFormat",
+    status: 400,
+    shape: &s::INVALID_ID_FORMAT,
+};
+pub static INVALID_MESSAGE_CONTENTS: ErrorShape = ErrorShape {
+    name: "InvalidMessageContents",
+    code: "InvalidMessageContents",
+    status: 400,
+    shape: &s::INVALID_MESSAGE_CONTENTS,
+};
+pub static INVALID_SECURITY: ErrorShape =
+    ErrorShape { name: "InvalidSecurity", code: "InvalidSecurity", status: 400, shape: &s::INVALID_SECURITY };
+pub static KMS_ACCESS_DENIED: ErrorShape = ErrorShape {
+    name: "KmsAccessDenied",
+    code: "KmsAccessDenied",
+    status: 400,
+    shape: &s::KMS_ACCESS_DENIED,
+};
+pub static KMS_DISABLED: ErrorShape =
+    ErrorShape { name: "KmsDisabled", code: "KmsDisabled", status: 400, shape: &s::KMS_DISABLED };
+pub static KMS_INVALID_KEY_USAGE: ErrorShape = ErrorShape {
+    name: "KmsInvalidKeyUsage",
+    code: "KmsInvalidKeyUsage",
+    status: 400,
+    shape: &s::KMS_INVALID_KEY_USAGE,
+};
+pub static KMS_INVALID_STATE: ErrorShape = ErrorShape {
+    name: "KmsInvalidState",
+    code: "KmsInvalidState",
+    status: 400,
+    shape: &s::KMS_INVALID_STATE,
+};
+pub static KMS_NOT_FOUND: ErrorShape =
+    ErrorShape { name: "KmsNotFound", code: "KmsNotFound", status: 400, shape: &s::KMS_NOT_FOUND };
+pub static KMS_OPT_IN_REQUIRED: ErrorShape = ErrorShape {
+    name: "KmsOptInRequired",
+    code: "KmsOptInRequired",
+    status: 400,
+    shape: &s::KMS_OPT_IN_REQUIRED,
+};
+pub static KMS_THROTTLED: ErrorShape =
+    ErrorShape { name: "KmsThrottled", code: "KmsThrottled", status: 400, shape: &s::KMS_THROTTLED };
+pub static MESSAGE_NOT_INFLIGHT: ErrorShape = ErrorShape {
+    name: "MessageNotInflight",
+    code: "MessageNotInflight",
+    status: 400,
+    shape: &s::MESSAGE_NOT_INFLIGHT,
+};
+pub static OVER_LIMIT: ErrorShape =
+    ErrorShape { name: "OverLimit", code: "OverLimit", status: 400, shape: &s::OVER_LIMIT };
+pub static PURGE_QUEUE_IN_PROGRESS: ErrorShape = ErrorShape {
+    name: "PurgeQueueInProgress",
+    code: "PurgeQueueInProgress",
+    status: 400,
+    shape: &s::PURGE_QUEUE_IN_PROGRESS,
+};
+pub static QUEUE_DELETED_RECENTLY: ErrorShape = ErrorShape {
+    name: "QueueDeletedRecently",
+    code: "QueueDeletedRecently",
+    status: 400,
+    shape: &s::QUEUE_DELETED_RECENTLY,
+};
+pub static QUEUE_DOES_NOT_EXIST: ErrorShape = ErrorShape {
+    name: "QueueDoesNotExist",
+    code: "QueueDoesNotExist",
+    status: 400,
+    shape: &s::QUEUE_DOES_NOT_EXIST,
+};
+pub static QUEUE_NAME_EXISTS: ErrorShape = ErrorShape {
+    name: "QueueNameExists",
+    code: "QueueNameExists",
+    status: 400,
+    shape: &s::QUEUE_NAME_EXISTS,
+};
+pub static RECEIPT_HANDLE_IS_INVALID: ErrorShape = ErrorShape {
+    name: "ReceiptHandleIsInvalid",
+    code: "ReceiptHandleIsInvalid",
+    status: 400,
+    shape: &s::RECEIPT_HANDLE_IS_INVALID,
+};
+pub static REQUEST_THROTTLED: ErrorShape = ErrorShape {
+    name: "RequestThrottled",
+    code: "RequestThrottled",
+    status: 400,
+    shape: &s::REQUEST_THROTTLED,
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: ErrorShape = ErrorShape {
+    name: "ResourceNotFoundException",
+    code: "ResourceNotFoundException",
+    status: 400,
+    shape: &s::RESOURCE_NOT_FOUND_EXCEPTION,
+};
+pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: ErrorShape = ErrorShape {
+    name: "TooManyEntriesInBatchRequest",
+    code: "TooManyEntriesInBatchRequest",
+    status: 400,
+    shape: &s::TOO_MANY_ENTRIES_IN_BATCH_REQUEST,
+};
+pub static UNSUPPORTED_OPERATION: ErrorShape = ErrorShape {
+    name: "UnsupportedOperation",
+    code: "UnsupportedOperation",
+    status: 400,
+    shape: &s::UNSUPPORTED_OPERATION,
+};

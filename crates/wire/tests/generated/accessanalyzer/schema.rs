@@ -2,123 +2,353 @@
 
 use wire::schema::{Kind, Member, Pattern, Place, Shape, TimestampFormat};
 
-pub static ACCESS_DENIED_EXCEPTION: Shape = Shape { name: "AccessDeniedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-] } };
-pub static ACCOUNT_IDS_LIST: Shape = Shape { name: "AccountIdsList", kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None } };
-pub static ANALYSIS_RULE: Shape = Shape { name: "AnalysisRule", kind: Kind::Structure { union: false, members: &[
-    Member::new("exclusions", &ANALYSIS_RULE_CRITERIA_LIST),
-] } };
-pub static ANALYSIS_RULE_CRITERIA: Shape = Shape { name: "AnalysisRuleCriteria", kind: Kind::Structure { union: false, members: &[
-    Member::new("accountIds", &ACCOUNT_IDS_LIST),
-    Member::new("resourceTags", &TAGS_LIST),
-] } };
-pub static ANALYSIS_RULE_CRITERIA_LIST: Shape = Shape { name: "AnalysisRuleCriteriaList", kind: Kind::List { member: &Member::new("member", &ANALYSIS_RULE_CRITERIA), flattened: false, min: None, max: None } };
+pub static ACCESS_DENIED_EXCEPTION: Shape = Shape {
+    name: "AccessDeniedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING).required()] },
+};
+pub static ACCOUNT_IDS_LIST: Shape = Shape {
+    name: "AccountIdsList",
+    kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None },
+};
+pub static ANALYSIS_RULE: Shape = Shape {
+    name: "AnalysisRule",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("exclusions", &ANALYSIS_RULE_CRITERIA_LIST)],
+    },
+};
+pub static ANALYSIS_RULE_CRITERIA: Shape = Shape {
+    name: "AnalysisRuleCriteria",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("accountIds", &ACCOUNT_IDS_LIST), Member::new("resourceTags", &TAGS_LIST)],
+    },
+};
+pub static ANALYSIS_RULE_CRITERIA_LIST: Shape = Shape {
+    name: "AnalysisRuleCriteriaList",
+    kind: Kind::List {
+        member: &Member::new("member", &ANALYSIS_RULE_CRITERIA),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
 static ANALYZER_ARN__PATTERN: Pattern = Pattern::new("[^:]*:[^:]*:[^:]*:[^:]*:[^:]*:analyzer/.{1,255}");
-pub static ANALYZER_ARN: Shape = Shape { name: "AnalyzerArn", kind: Kind::String { min: None, max: None, pattern: Some(&ANALYZER_ARN__PATTERN), values: &[] } };
-pub static ANALYZER_CONFIGURATION: Shape = Shape { name: "AnalyzerConfiguration", kind: Kind::Structure { union: true, members: &[
-    Member::new("unusedAccess", &UNUSED_ACCESS_CONFIGURATION),
-    Member::new("internalAccess", &INTERNAL_ACCESS_CONFIGURATION),
-] } };
+pub static ANALYZER_ARN: Shape = Shape {
+    name: "AnalyzerArn",
+    kind: Kind::String { min: None, max: None, pattern: Some(&ANALYZER_ARN__PATTERN), values: &[] },
+};
+pub static ANALYZER_CONFIGURATION: Shape = Shape {
+    name: "AnalyzerConfiguration",
+    kind: Kind::Structure {
+        union: true,
+        members: &[
+            Member::new("unusedAccess", &UNUSED_ACCESS_CONFIGURATION),
+            Member::new("internalAccess", &INTERNAL_ACCESS_CONFIGURATION),
+        ],
+    },
+};
 static ANALYZER_NAME__PATTERN: Pattern = Pattern::new("[A-Za-z_][A-Za-z0-9_.-]*");
-pub static ANALYZER_NAME: Shape = Shape { name: "AnalyzerName", kind: Kind::String { min: Some(1), max: Some(255), pattern: Some(&ANALYZER_NAME__PATTERN), values: &[] } };
-pub static ANALYZER_STATUS: Shape = Shape { name: "AnalyzerStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["ACTIVE", "CREATING", "DISABLED", "FAILED"] } };
-pub static ANALYZER_SUMMARY: Shape = Shape { name: "AnalyzerSummary", kind: Kind::Structure { union: false, members: &[
-    Member::new("arn", &ANALYZER_ARN).required(),
-    Member::new("name", &ANALYZER_NAME).required(),
-    Member::new("type", &TYPE).required(),
-    Member::new("createdAt", &TIMESTAMP).required(),
-    Member::new("lastResourceAnalyzed", &STRING),
-    Member::new("lastResourceAnalyzedAt", &TIMESTAMP),
-    Member::new("tags", &TAGS_MAP),
-    Member::new("status", &ANALYZER_STATUS).required(),
-    Member::new("statusReason", &STATUS_REASON),
-    Member::new("configuration", &ANALYZER_CONFIGURATION),
-    Member::new("managedBy", &STRING),
-] } };
-pub static ANALYZERS_LIST: Shape = Shape { name: "AnalyzersList", kind: Kind::List { member: &Member::new("member", &ANALYZER_SUMMARY), flattened: false, min: None, max: None } };
-pub static CONFLICT_EXCEPTION: Shape = Shape { name: "ConflictException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("resourceId", &STRING).required(),
-    Member::new("resourceType", &STRING).required(),
-] } };
-pub static GET_ANALYZER_REQUEST: Shape = Shape { name: "GetAnalyzerRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("analyzerName", &ANALYZER_NAME).at(Place::Label).required(),
-] } };
-pub static GET_ANALYZER_RESPONSE: Shape = Shape { name: "GetAnalyzerResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("analyzer", &ANALYZER_SUMMARY).required(),
-] } };
+pub static ANALYZER_NAME: Shape = Shape {
+    name: "AnalyzerName",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: Some(&ANALYZER_NAME__PATTERN), values: &[] },
+};
+pub static ANALYZER_STATUS: Shape = Shape {
+    name: "AnalyzerStatus",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["ACTIVE", "CREATING", "DISABLED", "FAILED"],
+    },
+};
+pub static ANALYZER_SUMMARY: Shape = Shape {
+    name: "AnalyzerSummary",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("arn", &ANALYZER_ARN).required(),
+            Member::new("name", &ANALYZER_NAME).required(),
+            Member::new("type", &TYPE).required(),
+            Member::new("createdAt", &TIMESTAMP).required(),
+            Member::new("lastResourceAnalyzed", &STRING),
+            Member::new("lastResourceAnalyzedAt", &TIMESTAMP),
+            Member::new("tags", &TAGS_MAP),
+            Member::new("status", &ANALYZER_STATUS).required(),
+            Member::new("statusReason", &STATUS_REASON),
+            Member::new("configuration", &ANALYZER_CONFIGURATION),
+            Member::new("managedBy", &STRING),
+        ],
+    },
+};
+pub static ANALYZERS_LIST: Shape = Shape {
+    name: "AnalyzersList",
+    kind: Kind::List {
+        member: &Member::new("member", &ANALYZER_SUMMARY),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static CONFLICT_EXCEPTION: Shape = Shape {
+    name: "ConflictException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("resourceId", &STRING).required(),
+            Member::new("resourceType", &STRING).required(),
+        ],
+    },
+};
+pub static GET_ANALYZER_REQUEST: Shape = Shape {
+    name: "GetAnalyzerRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("analyzerName", &ANALYZER_NAME).at(Place::Label).required()],
+    },
+};
+pub static GET_ANALYZER_RESPONSE: Shape = Shape {
+    name: "GetAnalyzerResponse",
+    kind: Kind::Structure { union: false, members: &[Member::new("analyzer", &ANALYZER_SUMMARY).required()] },
+};
 pub static INTEGER: Shape = Shape { name: "Integer", kind: Kind::Integer { min: None, max: None } };
-pub static INTERNAL_ACCESS_ANALYSIS_RULE: Shape = Shape { name: "InternalAccessAnalysisRule", kind: Kind::Structure { union: false, members: &[
-    Member::new("inclusions", &INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA_LIST),
-] } };
-pub static INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA: Shape = Shape { name: "InternalAccessAnalysisRuleCriteria", kind: Kind::Structure { union: false, members: &[
-    Member::new("accountIds", &ACCOUNT_IDS_LIST),
-    Member::new("resourceTypes", &RESOURCE_TYPE_LIST),
-    Member::new("resourceArns", &RESOURCE_ARNS_LIST),
-] } };
-pub static INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA_LIST: Shape = Shape { name: "InternalAccessAnalysisRuleCriteriaList", kind: Kind::List { member: &Member::new("member", &INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA), flattened: false, min: None, max: None } };
-pub static INTERNAL_ACCESS_CONFIGURATION: Shape = Shape { name: "InternalAccessConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("analysisRule", &INTERNAL_ACCESS_ANALYSIS_RULE),
-] } };
-pub static INTERNAL_SERVER_EXCEPTION: Shape = Shape { name: "InternalServerException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
-] } };
-pub static INVALID_PARAMETER_EXCEPTION: Shape = Shape { name: "InvalidParameterException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-] } };
-pub static LIST_ANALYZERS_REQUEST: Shape = Shape { name: "ListAnalyzersRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("nextToken", &TOKEN).at(Place::Query),
-    Member::new("maxResults", &INTEGER).at(Place::Query),
-    Member::new("type", &TYPE).at(Place::Query),
-] } };
-pub static LIST_ANALYZERS_RESPONSE: Shape = Shape { name: "ListAnalyzersResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("analyzers", &ANALYZERS_LIST).required(),
-    Member::new("nextToken", &TOKEN),
-] } };
-pub static REASON_CODE: Shape = Shape { name: "ReasonCode", kind: Kind::String { min: None, max: None, pattern: None, values: &["AWS_SERVICE_ACCESS_DISABLED", "DELEGATED_ADMINISTRATOR_DEREGISTERED", "ORGANIZATION_DELETED", "SERVICE_LINKED_ROLE_CREATION_FAILED"] } };
-pub static RESOURCE_ARNS_LIST: Shape = Shape { name: "ResourceArnsList", kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None } };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("resourceId", &STRING).required(),
-    Member::new("resourceType", &STRING).required(),
-] } };
-pub static RESOURCE_TYPE: Shape = Shape { name: "ResourceType", kind: Kind::String { min: None, max: None, pattern: None, values: &["AWS::S3::Bucket", "AWS::IAM::Role", "AWS::SQS::Queue", "AWS::Lambda::Function", "AWS::Lambda::LayerVersion", "AWS::KMS::Key", "AWS::SecretsManager::Secret", "AWS::EFS::FileSystem", "AWS::EC2::Snapshot", "AWS::ECR::Repository", "AWS::RDS::DBSnapshot", "AWS::RDS::DBClusterSnapshot", "AWS::SNS::Topic", "AWS::S3Express::DirectoryBucket", "AWS::DynamoDB::Table", "AWS::DynamoDB::Stream", "AWS::IAM::User"] } };
-pub static RESOURCE_TYPE_LIST: Shape = Shape { name: "ResourceTypeList", kind: Kind::List { member: &Member::new("member", &RESOURCE_TYPE), flattened: false, min: None, max: None } };
-pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape { name: "ServiceQuotaExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("resourceId", &STRING).required(),
-    Member::new("resourceType", &STRING).required(),
-] } };
-pub static STATUS_REASON: Shape = Shape { name: "StatusReason", kind: Kind::Structure { union: false, members: &[
-    Member::new("code", &REASON_CODE).required(),
-] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static TAGS_LIST: Shape = Shape { name: "TagsList", kind: Kind::List { member: &Member::new("member", &TAGS_MAP), flattened: false, min: None, max: None } };
-pub static TAGS_MAP: Shape = Shape { name: "TagsMap", kind: Kind::Map { key: &Member::new("key", &STRING), value: &Member::new("value", &STRING), flattened: false, min: None, max: None } };
-pub static THROTTLING_EXCEPTION: Shape = Shape { name: "ThrottlingException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
-] } };
-pub static TIMESTAMP: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(Some(TimestampFormat::Iso8601)) };
-pub static TOKEN: Shape = Shape { name: "Token", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static TYPE: Shape = Shape { name: "Type", kind: Kind::String { min: None, max: None, pattern: None, values: &["ACCOUNT", "ORGANIZATION", "ACCOUNT_UNUSED_ACCESS", "ORGANIZATION_UNUSED_ACCESS", "ACCOUNT_INTERNAL_ACCESS", "ORGANIZATION_INTERNAL_ACCESS"] } };
-pub static UNPROCESSABLE_ENTITY_EXCEPTION: Shape = Shape { name: "UnprocessableEntityException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-] } };
-pub static UNUSED_ACCESS_CONFIGURATION: Shape = Shape { name: "UnusedAccessConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("unusedAccessAge", &INTEGER),
-    Member::new("analysisRule", &ANALYSIS_RULE),
-] } };
-pub static VALIDATION_EXCEPTION: Shape = Shape { name: "ValidationException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("reason", &VALIDATION_EXCEPTION_REASON).required(),
-    Member::new("fieldList", &VALIDATION_EXCEPTION_FIELD_LIST),
-] } };
-pub static VALIDATION_EXCEPTION_FIELD: Shape = Shape { name: "ValidationExceptionField", kind: Kind::Structure { union: false, members: &[
-    Member::new("name", &STRING).required(),
-    Member::new("message", &STRING).required(),
-] } };
-pub static VALIDATION_EXCEPTION_FIELD_LIST: Shape = Shape { name: "ValidationExceptionFieldList", kind: Kind::List { member: &Member::new("member", &VALIDATION_EXCEPTION_FIELD), flattened: false, min: None, max: None } };
-pub static VALIDATION_EXCEPTION_REASON: Shape = Shape { name: "ValidationExceptionReason", kind: Kind::String { min: None, max: None, pattern: None, values: &["unknownOperation", "cannotParse", "fieldValidationFailed", "other", "notSupported"] } };
+pub static INTERNAL_ACCESS_ANALYSIS_RULE: Shape = Shape {
+    name: "InternalAccessAnalysisRule",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("inclusions", &INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA_LIST)],
+    },
+};
+pub static INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA: Shape = Shape {
+    name: "InternalAccessAnalysisRuleCriteria",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("accountIds", &ACCOUNT_IDS_LIST),
+            Member::new("resourceTypes", &RESOURCE_TYPE_LIST),
+            Member::new("resourceArns", &RESOURCE_ARNS_LIST),
+        ],
+    },
+};
+pub static INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA_LIST: Shape = Shape {
+    name: "InternalAccessAnalysisRuleCriteriaList",
+    kind: Kind::List {
+        member: &Member::new("member", &INTERNAL_ACCESS_ANALYSIS_RULE_CRITERIA),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static INTERNAL_ACCESS_CONFIGURATION: Shape = Shape {
+    name: "InternalAccessConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("analysisRule", &INTERNAL_ACCESS_ANALYSIS_RULE)],
+    },
+};
+pub static INTERNAL_SERVER_EXCEPTION: Shape = Shape {
+    name: "InternalServerException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
+        ],
+    },
+};
+pub static INVALID_PARAMETER_EXCEPTION: Shape = Shape {
+    name: "InvalidParameterException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING).required()] },
+};
+pub static LIST_ANALYZERS_REQUEST: Shape = Shape {
+    name: "ListAnalyzersRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("nextToken", &TOKEN).at(Place::Query),
+            Member::new("maxResults", &INTEGER).at(Place::Query),
+            Member::new("type", &TYPE).at(Place::Query),
+        ],
+    },
+};
+pub static LIST_ANALYZERS_RESPONSE: Shape = Shape {
+    name: "ListAnalyzersResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("analyzers", &ANALYZERS_LIST).required(), Member::new("nextToken", &TOKEN)],
+    },
+};
+pub static REASON_CODE: Shape = Shape {
+    name: "ReasonCode",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "AWS_SERVICE_ACCESS_DISABLED",
+            "DELEGATED_ADMINISTRATOR_DEREGISTERED",
+            "ORGANIZATION_DELETED",
+            "SERVICE_LINKED_ROLE_CREATION_FAILED",
+        ],
+    },
+};
+pub static RESOURCE_ARNS_LIST: Shape = Shape {
+    name: "ResourceArnsList",
+    kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None },
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ResourceNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("resourceId", &STRING).required(),
+            Member::new("resourceType", &STRING).required(),
+        ],
+    },
+};
+pub static RESOURCE_TYPE: Shape = Shape {
+    name: "ResourceType",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "AWS::S3::Bucket",
+            "AWS::IAM::Role",
+            "AWS::SQS::Queue",
+            "AWS::Lambda::Function",
+            "AWS::Lambda::LayerVersion",
+            "AWS::KMS::Key",
+            "AWS::SecretsManager::Secret",
+            "AWS::EFS::FileSystem",
+            "AWS::EC2::Snapshot",
+            "AWS::ECR::Repository",
+            "AWS::RDS::DBSnapshot",
+            "AWS::RDS::DBClusterSnapshot",
+            "AWS::SNS::Topic",
+            "AWS::S3Express::DirectoryBucket",
+            "AWS::DynamoDB::Table",
+            "AWS::DynamoDB::Stream",
+            "AWS::IAM::User",
+        ],
+    },
+};
+pub static RESOURCE_TYPE_LIST: Shape = Shape {
+    name: "ResourceTypeList",
+    kind: Kind::List {
+        member: &Member::new("member", &RESOURCE_TYPE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "ServiceQuotaExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("resourceId", &STRING).required(),
+            Member::new("resourceType", &STRING).required(),
+        ],
+    },
+};
+pub static STATUS_REASON: Shape = Shape {
+    name: "StatusReason",
+    kind: Kind::Structure { union: false, members: &[Member::new("code", &REASON_CODE).required()] },
+};
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static TAGS_LIST: Shape = Shape {
+    name: "TagsList",
+    kind: Kind::List { member: &Member::new("member", &TAGS_MAP), flattened: false, min: None, max: None },
+};
+pub static TAGS_MAP: Shape = Shape {
+    name: "TagsMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &STRING),
+        value: &Member::new("value", &STRING),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static THROTTLING_EXCEPTION: Shape = Shape {
+    name: "ThrottlingException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
+        ],
+    },
+};
+pub static TIMESTAMP: Shape =
+    Shape { name: "Timestamp", kind: Kind::Timestamp(Some(TimestampFormat::Iso8601)) };
+pub static TOKEN: Shape =
+    Shape { name: "Token", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static TYPE: Shape = Shape {
+    name: "Type",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "ACCOUNT",
+            "ORGANIZATION",
+            "ACCOUNT_UNUSED_ACCESS",
+            "ORGANIZATION_UNUSED_ACCESS",
+            "ACCOUNT_INTERNAL_ACCESS",
+            "ORGANIZATION_INTERNAL_ACCESS",
+        ],
+    },
+};
+pub static UNPROCESSABLE_ENTITY_EXCEPTION: Shape = Shape {
+    name: "UnprocessableEntityException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING).required()] },
+};
+pub static UNUSED_ACCESS_CONFIGURATION: Shape = Shape {
+    name: "UnusedAccessConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("unusedAccessAge", &INTEGER), Member::new("analysisRule", &ANALYSIS_RULE)],
+    },
+};
+pub static VALIDATION_EXCEPTION: Shape = Shape {
+    name: "ValidationException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("reason", &VALIDATION_EXCEPTION_REASON).required(),
+            Member::new("fieldList", &VALIDATION_EXCEPTION_FIELD_LIST),
+        ],
+    },
+};
+pub static VALIDATION_EXCEPTION_FIELD: Shape = Shape {
+    name: "ValidationExceptionField",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("name", &STRING).required(), Member::new("message", &STRING).required()],
+    },
+};
+pub static VALIDATION_EXCEPTION_FIELD_LIST: Shape = Shape {
+    name: "ValidationExceptionFieldList",
+    kind: Kind::List {
+        member: &Member::new("member", &VALIDATION_EXCEPTION_FIELD),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static VALIDATION_EXCEPTION_REASON: Shape = Shape {
+    name: "ValidationExceptionReason",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["unknownOperation", "cannotParse", "fieldValidationFailed", "other", "notSupported"],
+    },
+};

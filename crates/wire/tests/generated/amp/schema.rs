@@ -2,152 +2,424 @@
 
 use wire::schema::{Kind, Member, Pattern, Place, Shape};
 
-pub static ACCESS_DENIED_EXCEPTION: Shape = Shape { name: "AccessDeniedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-] } };
-pub static AMP_CONFIGURATION: Shape = Shape { name: "AmpConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("workspaceArn", &WORKSPACE_ARN).required(),
-] } };
-pub static CLOUD_WATCH_CONFIGURATION: Shape = Shape { name: "CloudWatchConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("datasetArn", &CLOUD_WATCH_DATASET_ARN).required(),
-] } };
-static CLOUD_WATCH_DATASET_ARN__PATTERN: Pattern = Pattern::new("arn:aws[-a-z]*:cloudwatch:[-a-z0-9]+:[0-9]{12}:dataset\\/.+");
-pub static CLOUD_WATCH_DATASET_ARN: Shape = Shape { name: "CloudWatchDatasetArn", kind: Kind::String { min: None, max: None, pattern: Some(&CLOUD_WATCH_DATASET_ARN__PATTERN), values: &[] } };
+pub static ACCESS_DENIED_EXCEPTION: Shape = Shape {
+    name: "AccessDeniedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING).required()] },
+};
+pub static AMP_CONFIGURATION: Shape = Shape {
+    name: "AmpConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("workspaceArn", &WORKSPACE_ARN).required()],
+    },
+};
+pub static CLOUD_WATCH_CONFIGURATION: Shape = Shape {
+    name: "CloudWatchConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("datasetArn", &CLOUD_WATCH_DATASET_ARN).required()],
+    },
+};
+static CLOUD_WATCH_DATASET_ARN__PATTERN: Pattern =
+    Pattern::new("arn:aws[-a-z]*:cloudwatch:[-a-z0-9]+:[0-9]{12}:dataset\\/.+");
+pub static CLOUD_WATCH_DATASET_ARN: Shape = Shape {
+    name: "CloudWatchDatasetArn",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: Some(&CLOUD_WATCH_DATASET_ARN__PATTERN),
+        values: &[],
+    },
+};
 static CLUSTER_ARN__PATTERN: Pattern = Pattern::new("arn:aws[-a-z]*:eks:[-a-z0-9]+:[0-9]{12}:cluster/.+");
-pub static CLUSTER_ARN: Shape = Shape { name: "ClusterArn", kind: Kind::String { min: None, max: None, pattern: Some(&CLUSTER_ARN__PATTERN), values: &[] } };
-pub static CONFLICT_EXCEPTION: Shape = Shape { name: "ConflictException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("resourceId", &STRING).required(),
-    Member::new("resourceType", &STRING).required(),
-] } };
-pub static DESTINATION: Shape = Shape { name: "Destination", kind: Kind::Structure { union: true, members: &[
-    Member::new("ampConfiguration", &AMP_CONFIGURATION),
-    Member::new("cloudWatchConfiguration", &CLOUD_WATCH_CONFIGURATION),
-] } };
-pub static EKS_CONFIGURATION: Shape = Shape { name: "EksConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("clusterArn", &CLUSTER_ARN).required(),
-    Member::new("securityGroupIds", &SECURITY_GROUP_IDS),
-    Member::new("subnetIds", &SUBNET_IDS).required(),
-] } };
-pub static EXPORTER_CONFIGURATION: Shape = Shape { name: "ExporterConfiguration", kind: Kind::Structure { union: true, members: &[
-    Member::new("openSearchConfiguration", &OPEN_SEARCH_EXPORTER_CONFIGURATION),
-    Member::new("kafkaConfiguration", &KAFKA_EXPORTER_CONFIGURATION),
-] } };
-pub static EXPORTER_LIST: Shape = Shape { name: "ExporterList", kind: Kind::List { member: &Member::new("member", &EXPORTER_CONFIGURATION), flattened: false, min: Some(0), max: Some(1) } };
-pub static FILTER_KEY: Shape = Shape { name: "FilterKey", kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] } };
-pub static FILTER_VALUE: Shape = Shape { name: "FilterValue", kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] } };
-pub static FILTER_VALUES: Shape = Shape { name: "FilterValues", kind: Kind::List { member: &Member::new("member", &FILTER_VALUE), flattened: false, min: Some(1), max: Some(20) } };
+pub static CLUSTER_ARN: Shape = Shape {
+    name: "ClusterArn",
+    kind: Kind::String { min: None, max: None, pattern: Some(&CLUSTER_ARN__PATTERN), values: &[] },
+};
+pub static CONFLICT_EXCEPTION: Shape = Shape {
+    name: "ConflictException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("resourceId", &STRING).required(),
+            Member::new("resourceType", &STRING).required(),
+        ],
+    },
+};
+pub static DESTINATION: Shape = Shape {
+    name: "Destination",
+    kind: Kind::Structure {
+        union: true,
+        members: &[
+            Member::new("ampConfiguration", &AMP_CONFIGURATION),
+            Member::new("cloudWatchConfiguration", &CLOUD_WATCH_CONFIGURATION),
+        ],
+    },
+};
+pub static EKS_CONFIGURATION: Shape = Shape {
+    name: "EksConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("clusterArn", &CLUSTER_ARN).required(),
+            Member::new("securityGroupIds", &SECURITY_GROUP_IDS),
+            Member::new("subnetIds", &SUBNET_IDS).required(),
+        ],
+    },
+};
+pub static EXPORTER_CONFIGURATION: Shape = Shape {
+    name: "ExporterConfiguration",
+    kind: Kind::Structure {
+        union: true,
+        members: &[
+            Member::new("openSearchConfiguration", &OPEN_SEARCH_EXPORTER_CONFIGURATION),
+            Member::new("kafkaConfiguration", &KAFKA_EXPORTER_CONFIGURATION),
+        ],
+    },
+};
+pub static EXPORTER_LIST: Shape = Shape {
+    name: "ExporterList",
+    kind: Kind::List {
+        member: &Member::new("member", &EXPORTER_CONFIGURATION),
+        flattened: false,
+        min: Some(0),
+        max: Some(1),
+    },
+};
+pub static FILTER_KEY: Shape = Shape {
+    name: "FilterKey",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] },
+};
+pub static FILTER_VALUE: Shape = Shape {
+    name: "FilterValue",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] },
+};
+pub static FILTER_VALUES: Shape = Shape {
+    name: "FilterValues",
+    kind: Kind::List {
+        member: &Member::new("member", &FILTER_VALUE),
+        flattened: false,
+        min: Some(1),
+        max: Some(20),
+    },
+};
 static IAM_ROLE_ARN__PATTERN: Pattern = Pattern::new("arn:aws[-a-z]*:iam::[0-9]{12}:role/.+");
-pub static IAM_ROLE_ARN: Shape = Shape { name: "IamRoleArn", kind: Kind::String { min: None, max: None, pattern: Some(&IAM_ROLE_ARN__PATTERN), values: &[] } };
+pub static IAM_ROLE_ARN: Shape = Shape {
+    name: "IamRoleArn",
+    kind: Kind::String { min: None, max: None, pattern: Some(&IAM_ROLE_ARN__PATTERN), values: &[] },
+};
 pub static INTEGER: Shape = Shape { name: "Integer", kind: Kind::Integer { min: None, max: None } };
-pub static INTERNAL_SERVER_EXCEPTION: Shape = Shape { name: "InternalServerException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
-] } };
-pub static KAFKA_EXPORTER_CONFIGURATION: Shape = Shape { name: "KafkaExporterConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("clusterArn", &MSK_CLUSTER_ARN).required(),
-    Member::new("topicFilter", &KAFKA_EXPORTER_FILTER),
-    Member::new("consumerGroupFilter", &KAFKA_EXPORTER_FILTER),
-] } };
-pub static KAFKA_EXPORTER_FILTER: Shape = Shape { name: "KafkaExporterFilter", kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] } };
-pub static LIST_SCRAPERS_REQUEST: Shape = Shape { name: "ListScrapersRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("filters", &SCRAPER_FILTERS).at(Place::Query),
-    Member::new("nextToken", &PAGINATION_TOKEN).at(Place::Query),
-    Member::new("maxResults", &LIST_SCRAPERS_REQUEST_MAX_RESULTS_INTEGER).at(Place::Query),
-] } };
-pub static LIST_SCRAPERS_REQUEST_MAX_RESULTS_INTEGER: Shape = Shape { name: "ListScrapersRequestMaxResultsInteger", kind: Kind::Integer { min: Some(1), max: Some(1000) } };
-pub static LIST_SCRAPERS_RESPONSE: Shape = Shape { name: "ListScrapersResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("scrapers", &SCRAPER_SUMMARY_LIST).required(),
-    Member::new("nextToken", &PAGINATION_TOKEN),
-] } };
-static MSK_CLUSTER_ARN__PATTERN: Pattern = Pattern::new("arn:aws[-a-z]*:kafka:[-a-z0-9]+:[0-9]{12}:cluster\\/.+");
-pub static MSK_CLUSTER_ARN: Shape = Shape { name: "MskClusterArn", kind: Kind::String { min: None, max: None, pattern: Some(&MSK_CLUSTER_ARN__PATTERN), values: &[] } };
-static OPEN_SEARCH_DOMAIN_ARN__PATTERN: Pattern = Pattern::new("arn:aws[-a-z]*:es:[-a-z0-9]+:[0-9]{12}:domain\\/.+");
-pub static OPEN_SEARCH_DOMAIN_ARN: Shape = Shape { name: "OpenSearchDomainArn", kind: Kind::String { min: None, max: None, pattern: Some(&OPEN_SEARCH_DOMAIN_ARN__PATTERN), values: &[] } };
-pub static OPEN_SEARCH_EXPORTER_CONFIGURATION: Shape = Shape { name: "OpenSearchExporterConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("domainArn", &OPEN_SEARCH_DOMAIN_ARN).required(),
-] } };
-pub static PAGINATION_TOKEN: Shape = Shape { name: "PaginationToken", kind: Kind::String { min: Some(0), max: Some(1000), pattern: None, values: &[] } };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("resourceId", &STRING).required(),
-    Member::new("resourceType", &STRING).required(),
-] } };
-pub static ROLE_CONFIGURATION: Shape = Shape { name: "RoleConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("sourceRoleArn", &IAM_ROLE_ARN),
-    Member::new("targetRoleArn", &IAM_ROLE_ARN),
-] } };
+pub static INTERNAL_SERVER_EXCEPTION: Shape = Shape {
+    name: "InternalServerException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
+        ],
+    },
+};
+pub static KAFKA_EXPORTER_CONFIGURATION: Shape = Shape {
+    name: "KafkaExporterConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("clusterArn", &MSK_CLUSTER_ARN).required(),
+            Member::new("topicFilter", &KAFKA_EXPORTER_FILTER),
+            Member::new("consumerGroupFilter", &KAFKA_EXPORTER_FILTER),
+        ],
+    },
+};
+pub static KAFKA_EXPORTER_FILTER: Shape = Shape {
+    name: "KafkaExporterFilter",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] },
+};
+pub static LIST_SCRAPERS_REQUEST: Shape = Shape {
+    name: "ListScrapersRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("filters", &SCRAPER_FILTERS).at(Place::Query),
+            Member::new("nextToken", &PAGINATION_TOKEN).at(Place::Query),
+            Member::new("maxResults", &LIST_SCRAPERS_REQUEST_MAX_RESULTS_INTEGER).at(Place::Query),
+        ],
+    },
+};
+pub static LIST_SCRAPERS_REQUEST_MAX_RESULTS_INTEGER: Shape = Shape {
+    name: "ListScrapersRequestMaxResultsInteger",
+    kind: Kind::Integer { min: Some(1), max: Some(1000) },
+};
+pub static LIST_SCRAPERS_RESPONSE: Shape = Shape {
+    name: "ListScrapersResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("scrapers", &SCRAPER_SUMMARY_LIST).required(),
+            Member::new("nextToken", &PAGINATION_TOKEN),
+        ],
+    },
+};
+static MSK_CLUSTER_ARN__PATTERN: Pattern =
+    Pattern::new("arn:aws[-a-z]*:kafka:[-a-z0-9]+:[0-9]{12}:cluster\\/.+");
+pub static MSK_CLUSTER_ARN: Shape = Shape {
+    name: "MskClusterArn",
+    kind: Kind::String { min: None, max: None, pattern: Some(&MSK_CLUSTER_ARN__PATTERN), values: &[] },
+};
+static OPEN_SEARCH_DOMAIN_ARN__PATTERN: Pattern =
+    Pattern::new("arn:aws[-a-z]*:es:[-a-z0-9]+:[0-9]{12}:domain\\/.+");
+pub static OPEN_SEARCH_DOMAIN_ARN: Shape = Shape {
+    name: "OpenSearchDomainArn",
+    kind: Kind::String { min: None, max: None, pattern: Some(&OPEN_SEARCH_DOMAIN_ARN__PATTERN), values: &[] },
+};
+pub static OPEN_SEARCH_EXPORTER_CONFIGURATION: Shape = Shape {
+    name: "OpenSearchExporterConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("domainArn", &OPEN_SEARCH_DOMAIN_ARN).required()],
+    },
+};
+pub static PAGINATION_TOKEN: Shape = Shape {
+    name: "PaginationToken",
+    kind: Kind::String { min: Some(0), max: Some(1000), pattern: None, values: &[] },
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ResourceNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("resourceId", &STRING).required(),
+            Member::new("resourceType", &STRING).required(),
+        ],
+    },
+};
+pub static ROLE_CONFIGURATION: Shape = Shape {
+    name: "RoleConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("sourceRoleArn", &IAM_ROLE_ARN), Member::new("targetRoleArn", &IAM_ROLE_ARN)],
+    },
+};
 static SCRAPER_ALIAS__PATTERN: Pattern = Pattern::new("[0-9A-Za-z][-.0-9A-Z_a-z]*");
-pub static SCRAPER_ALIAS: Shape = Shape { name: "ScraperAlias", kind: Kind::String { min: Some(1), max: Some(100), pattern: Some(&SCRAPER_ALIAS__PATTERN), values: &[] } };
-pub static SCRAPER_ARN: Shape = Shape { name: "ScraperArn", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SCRAPER_FILTERS: Shape = Shape { name: "ScraperFilters", kind: Kind::Map { key: &Member::new("key", &FILTER_KEY), value: &Member::new("value", &FILTER_VALUES), flattened: false, min: Some(1), max: Some(4) } };
+pub static SCRAPER_ALIAS: Shape = Shape {
+    name: "ScraperAlias",
+    kind: Kind::String { min: Some(1), max: Some(100), pattern: Some(&SCRAPER_ALIAS__PATTERN), values: &[] },
+};
+pub static SCRAPER_ARN: Shape =
+    Shape { name: "ScraperArn", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static SCRAPER_FILTERS: Shape = Shape {
+    name: "ScraperFilters",
+    kind: Kind::Map {
+        key: &Member::new("key", &FILTER_KEY),
+        value: &Member::new("value", &FILTER_VALUES),
+        flattened: false,
+        min: Some(1),
+        max: Some(4),
+    },
+};
 static SCRAPER_ID__PATTERN: Pattern = Pattern::new("[0-9A-Za-z][-.0-9A-Z_a-z]*");
-pub static SCRAPER_ID: Shape = Shape { name: "ScraperId", kind: Kind::String { min: Some(1), max: Some(64), pattern: Some(&SCRAPER_ID__PATTERN), values: &[] } };
-pub static SCRAPER_STATUS: Shape = Shape { name: "ScraperStatus", kind: Kind::Structure { union: false, members: &[
-    Member::new("statusCode", &SCRAPER_STATUS_CODE).required(),
-] } };
-pub static SCRAPER_STATUS_CODE: Shape = Shape { name: "ScraperStatusCode", kind: Kind::String { min: None, max: None, pattern: None, values: &["CREATING", "UPDATING", "ACTIVE", "DELETING", "CREATION_FAILED", "UPDATE_FAILED", "DELETION_FAILED"] } };
-pub static SCRAPER_SUMMARY: Shape = Shape { name: "ScraperSummary", kind: Kind::Structure { union: false, members: &[
-    Member::new("alias", &SCRAPER_ALIAS),
-    Member::new("scraperId", &SCRAPER_ID).required(),
-    Member::new("arn", &SCRAPER_ARN).required(),
-    Member::new("roleArn", &IAM_ROLE_ARN).required(),
-    Member::new("status", &SCRAPER_STATUS).required(),
-    Member::new("createdAt", &TIMESTAMP).required(),
-    Member::new("lastModifiedAt", &TIMESTAMP).required(),
-    Member::new("tags", &TAG_MAP),
-    Member::new("statusReason", &STATUS_REASON),
-    Member::new("source", &SOURCE).required(),
-    Member::new("destination", &DESTINATION).required(),
-    Member::new("roleConfiguration", &ROLE_CONFIGURATION),
-    Member::new("exporters", &EXPORTER_LIST),
-] } };
-pub static SCRAPER_SUMMARY_LIST: Shape = Shape { name: "ScraperSummaryList", kind: Kind::List { member: &Member::new("member", &SCRAPER_SUMMARY), flattened: false, min: None, max: None } };
+pub static SCRAPER_ID: Shape = Shape {
+    name: "ScraperId",
+    kind: Kind::String { min: Some(1), max: Some(64), pattern: Some(&SCRAPER_ID__PATTERN), values: &[] },
+};
+pub static SCRAPER_STATUS: Shape = Shape {
+    name: "ScraperStatus",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("statusCode", &SCRAPER_STATUS_CODE).required()],
+    },
+};
+pub static SCRAPER_STATUS_CODE: Shape = Shape {
+    name: "ScraperStatusCode",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "CREATING",
+            "UPDATING",
+            "ACTIVE",
+            "DELETING",
+            "CREATION_FAILED",
+            "UPDATE_FAILED",
+            "DELETION_FAILED",
+        ],
+    },
+};
+pub static SCRAPER_SUMMARY: Shape = Shape {
+    name: "ScraperSummary",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("alias", &SCRAPER_ALIAS),
+            Member::new("scraperId", &SCRAPER_ID).required(),
+            Member::new("arn", &SCRAPER_ARN).required(),
+            Member::new("roleArn", &IAM_ROLE_ARN).required(),
+            Member::new("status", &SCRAPER_STATUS).required(),
+            Member::new("createdAt", &TIMESTAMP).required(),
+            Member::new("lastModifiedAt", &TIMESTAMP).required(),
+            Member::new("tags", &TAG_MAP),
+            Member::new("statusReason", &STATUS_REASON),
+            Member::new("source", &SOURCE).required(),
+            Member::new("destination", &DESTINATION).required(),
+            Member::new("roleConfiguration", &ROLE_CONFIGURATION),
+            Member::new("exporters", &EXPORTER_LIST),
+        ],
+    },
+};
+pub static SCRAPER_SUMMARY_LIST: Shape = Shape {
+    name: "ScraperSummaryList",
+    kind: Kind::List {
+        member: &Member::new("member", &SCRAPER_SUMMARY),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
 static SECURITY_GROUP_ID__PATTERN: Pattern = Pattern::new("sg-[0-9a-z]+");
-pub static SECURITY_GROUP_ID: Shape = Shape { name: "SecurityGroupId", kind: Kind::String { min: Some(0), max: Some(255), pattern: Some(&SECURITY_GROUP_ID__PATTERN), values: &[] } };
-pub static SECURITY_GROUP_IDS: Shape = Shape { name: "SecurityGroupIds", kind: Kind::List { member: &Member::new("member", &SECURITY_GROUP_ID), flattened: false, min: Some(1), max: Some(5) } };
-pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape { name: "ServiceQuotaExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("resourceId", &STRING).required(),
-    Member::new("resourceType", &STRING).required(),
-    Member::new("serviceCode", &STRING).required(),
-    Member::new("quotaCode", &STRING).required(),
-] } };
-pub static SOURCE: Shape = Shape { name: "Source", kind: Kind::Structure { union: true, members: &[
-    Member::new("eksConfiguration", &EKS_CONFIGURATION),
-    Member::new("vpcConfiguration", &VPC_CONFIGURATION),
-] } };
-pub static STATUS_REASON: Shape = Shape { name: "StatusReason", kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static SECURITY_GROUP_ID: Shape = Shape {
+    name: "SecurityGroupId",
+    kind: Kind::String {
+        min: Some(0),
+        max: Some(255),
+        pattern: Some(&SECURITY_GROUP_ID__PATTERN),
+        values: &[],
+    },
+};
+pub static SECURITY_GROUP_IDS: Shape = Shape {
+    name: "SecurityGroupIds",
+    kind: Kind::List {
+        member: &Member::new("member", &SECURITY_GROUP_ID),
+        flattened: false,
+        min: Some(1),
+        max: Some(5),
+    },
+};
+pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "ServiceQuotaExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("resourceId", &STRING).required(),
+            Member::new("resourceType", &STRING).required(),
+            Member::new("serviceCode", &STRING).required(),
+            Member::new("quotaCode", &STRING).required(),
+        ],
+    },
+};
+pub static SOURCE: Shape = Shape {
+    name: "Source",
+    kind: Kind::Structure {
+        union: true,
+        members: &[
+            Member::new("eksConfiguration", &EKS_CONFIGURATION),
+            Member::new("vpcConfiguration", &VPC_CONFIGURATION),
+        ],
+    },
+};
+pub static STATUS_REASON: Shape = Shape {
+    name: "StatusReason",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] },
+};
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 static SUBNET_ID__PATTERN: Pattern = Pattern::new("subnet-[0-9a-z]+");
-pub static SUBNET_ID: Shape = Shape { name: "SubnetId", kind: Kind::String { min: Some(0), max: Some(255), pattern: Some(&SUBNET_ID__PATTERN), values: &[] } };
-pub static SUBNET_IDS: Shape = Shape { name: "SubnetIds", kind: Kind::List { member: &Member::new("member", &SUBNET_ID), flattened: false, min: Some(1), max: Some(5) } };
+pub static SUBNET_ID: Shape = Shape {
+    name: "SubnetId",
+    kind: Kind::String { min: Some(0), max: Some(255), pattern: Some(&SUBNET_ID__PATTERN), values: &[] },
+};
+pub static SUBNET_IDS: Shape = Shape {
+    name: "SubnetIds",
+    kind: Kind::List {
+        member: &Member::new("member", &SUBNET_ID),
+        flattened: false,
+        min: Some(1),
+        max: Some(5),
+    },
+};
 static TAG_KEY__PATTERN: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
-pub static TAG_KEY: Shape = Shape { name: "TagKey", kind: Kind::String { min: Some(1), max: Some(128), pattern: Some(&TAG_KEY__PATTERN), values: &[] } };
-pub static TAG_MAP: Shape = Shape { name: "TagMap", kind: Kind::Map { key: &Member::new("key", &TAG_KEY), value: &Member::new("value", &TAG_VALUE), flattened: false, min: Some(0), max: Some(50) } };
+pub static TAG_KEY: Shape = Shape {
+    name: "TagKey",
+    kind: Kind::String { min: Some(1), max: Some(128), pattern: Some(&TAG_KEY__PATTERN), values: &[] },
+};
+pub static TAG_MAP: Shape = Shape {
+    name: "TagMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &TAG_KEY),
+        value: &Member::new("value", &TAG_VALUE),
+        flattened: false,
+        min: Some(0),
+        max: Some(50),
+    },
+};
 static TAG_VALUE__PATTERN: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
-pub static TAG_VALUE: Shape = Shape { name: "TagValue", kind: Kind::String { min: Some(0), max: Some(256), pattern: Some(&TAG_VALUE__PATTERN), values: &[] } };
-pub static THROTTLING_EXCEPTION: Shape = Shape { name: "ThrottlingException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("serviceCode", &STRING),
-    Member::new("quotaCode", &STRING),
-    Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
-] } };
+pub static TAG_VALUE: Shape = Shape {
+    name: "TagValue",
+    kind: Kind::String { min: Some(0), max: Some(256), pattern: Some(&TAG_VALUE__PATTERN), values: &[] },
+};
+pub static THROTTLING_EXCEPTION: Shape = Shape {
+    name: "ThrottlingException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("serviceCode", &STRING),
+            Member::new("quotaCode", &STRING),
+            Member::new("retryAfterSeconds", &INTEGER).located("Retry-After").at(Place::Header),
+        ],
+    },
+};
 pub static TIMESTAMP: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(None) };
-pub static VALIDATION_EXCEPTION: Shape = Shape { name: "ValidationException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING).required(),
-    Member::new("reason", &VALIDATION_EXCEPTION_REASON).required(),
-    Member::new("fieldList", &VALIDATION_EXCEPTION_FIELD_LIST),
-] } };
-pub static VALIDATION_EXCEPTION_FIELD: Shape = Shape { name: "ValidationExceptionField", kind: Kind::Structure { union: false, members: &[
-    Member::new("name", &STRING).required(),
-    Member::new("message", &STRING).required(),
-] } };
-pub static VALIDATION_EXCEPTION_FIELD_LIST: Shape = Shape { name: "ValidationExceptionFieldList", kind: Kind::List { member: &Member::new("member", &VALIDATION_EXCEPTION_FIELD), flattened: false, min: None, max: None } };
-pub static VALIDATION_EXCEPTION_REASON: Shape = Shape { name: "ValidationExceptionReason", kind: Kind::String { min: None, max: None, pattern: None, values: &["UNKNOWN_OPERATION", "CANNOT_PARSE", "FIELD_VALIDATION_FAILED", "OTHER"] } };
-pub static VPC_CONFIGURATION: Shape = Shape { name: "VpcConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("securityGroupIds", &SECURITY_GROUP_IDS).required(),
-    Member::new("subnetIds", &SUBNET_IDS).required(),
-] } };
+pub static VALIDATION_EXCEPTION: Shape = Shape {
+    name: "ValidationException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &STRING).required(),
+            Member::new("reason", &VALIDATION_EXCEPTION_REASON).required(),
+            Member::new("fieldList", &VALIDATION_EXCEPTION_FIELD_LIST),
+        ],
+    },
+};
+pub static VALIDATION_EXCEPTION_FIELD: Shape = Shape {
+    name: "ValidationExceptionField",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("name", &STRING).required(), Member::new("message", &STRING).required()],
+    },
+};
+pub static VALIDATION_EXCEPTION_FIELD_LIST: Shape = Shape {
+    name: "ValidationExceptionFieldList",
+    kind: Kind::List {
+        member: &Member::new("member", &VALIDATION_EXCEPTION_FIELD),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static VALIDATION_EXCEPTION_REASON: Shape = Shape {
+    name: "ValidationExceptionReason",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["UNKNOWN_OPERATION", "CANNOT_PARSE", "FIELD_VALIDATION_FAILED", "OTHER"],
+    },
+};
+pub static VPC_CONFIGURATION: Shape = Shape {
+    name: "VpcConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("securityGroupIds", &SECURITY_GROUP_IDS).required(),
+            Member::new("subnetIds", &SUBNET_IDS).required(),
+        ],
+    },
+};
 static WORKSPACE_ARN__PATTERN: Pattern = Pattern::new("arn:aws[-a-z]*:aps:[-a-z0-9]+:[0-9]{12}:workspace/.+");
-pub static WORKSPACE_ARN: Shape = Shape { name: "WorkspaceArn", kind: Kind::String { min: None, max: None, pattern: Some(&WORKSPACE_ARN__PATTERN), values: &[] } };
+pub static WORKSPACE_ARN: Shape = Shape {
+    name: "WorkspaceArn",
+    kind: Kind::String { min: None, max: None, pattern: Some(&WORKSPACE_ARN__PATTERN), values: &[] },
+};

@@ -2,92 +2,237 @@
 
 use wire::schema::{Kind, Member, Place, Shape};
 
-pub static API_KEY_SOURCE_TYPE: Shape = Shape { name: "ApiKeySourceType", kind: Kind::String { min: None, max: None, pattern: None, values: &["HEADER", "AUTHORIZER"] } };
-pub static API_STATUS: Shape = Shape { name: "ApiStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["UPDATING", "AVAILABLE", "PENDING", "FAILED"] } };
-pub static BAD_REQUEST_EXCEPTION: Shape = Shape { name: "BadRequestException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
+pub static API_KEY_SOURCE_TYPE: Shape = Shape {
+    name: "ApiKeySourceType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["HEADER", "AUTHORIZER"] },
+};
+pub static API_STATUS: Shape = Shape {
+    name: "ApiStatus",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["UPDATING", "AVAILABLE", "PENDING", "FAILED"],
+    },
+};
+pub static BAD_REQUEST_EXCEPTION: Shape = Shape {
+    name: "BadRequestException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
 pub static BLOB: Shape = Shape { name: "Blob", kind: Kind::Blob { min: None, max: None } };
 pub static BOOLEAN: Shape = Shape { name: "Boolean", kind: Kind::Boolean };
-pub static CONFLICT_EXCEPTION: Shape = Shape { name: "ConflictException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static ENDPOINT_ACCESS_MODE: Shape = Shape { name: "EndpointAccessMode", kind: Kind::String { min: None, max: None, pattern: None, values: &["BASIC", "STRICT"] } };
-pub static ENDPOINT_CONFIGURATION: Shape = Shape { name: "EndpointConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("types", &LIST_OF_ENDPOINT_TYPE),
-    Member::new("ipAddressType", &IP_ADDRESS_TYPE),
-    Member::new("vpcEndpointIds", &LIST_OF_STRING),
-] } };
-pub static ENDPOINT_TYPE: Shape = Shape { name: "EndpointType", kind: Kind::String { min: None, max: None, pattern: None, values: &["REGIONAL", "EDGE", "PRIVATE"] } };
-pub static GET_REST_APIS_REQUEST: Shape = Shape { name: "GetRestApisRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("position", &STRING).at(Place::Query),
-    Member::new("limit", &NULLABLE_INTEGER).at(Place::Query),
-] } };
-pub static IMPORT_REST_API_REQUEST: Shape = Shape { name: "ImportRestApiRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("failOnWarnings", &BOOLEAN).located("failonwarnings").at(Place::Query),
-    Member::new("parameters", &MAP_OF_STRING_TO_STRING).at(Place::Query),
-    Member::new("body", &BLOB).at(Place::Payload).required(),
-] } };
-pub static IP_ADDRESS_TYPE: Shape = Shape { name: "IpAddressType", kind: Kind::String { min: None, max: None, pattern: None, values: &["ipv4", "dualstack"] } };
-pub static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "LimitExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
-    Member::new("message", &STRING),
-] } };
-pub static LIST_OF_ENDPOINT_TYPE: Shape = Shape { name: "ListOfEndpointType", kind: Kind::List { member: &Member::new("member", &ENDPOINT_TYPE), flattened: false, min: None, max: None } };
-pub static LIST_OF_PATCH_OPERATION: Shape = Shape { name: "ListOfPatchOperation", kind: Kind::List { member: &Member::new("member", &PATCH_OPERATION), flattened: false, min: None, max: None } };
-pub static LIST_OF_REST_API: Shape = Shape { name: "ListOfRestApi", kind: Kind::List { member: &Member::new("member", &REST_API), flattened: false, min: None, max: None } };
-pub static LIST_OF_STRING: Shape = Shape { name: "ListOfString", kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None } };
-pub static MAP_OF_STRING_TO_STRING: Shape = Shape { name: "MapOfStringToString", kind: Kind::Map { key: &Member::new("key", &STRING), value: &Member::new("value", &STRING), flattened: false, min: None, max: None } };
-pub static NOT_FOUND_EXCEPTION: Shape = Shape { name: "NotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static NULLABLE_INTEGER: Shape = Shape { name: "NullableInteger", kind: Kind::Integer { min: None, max: None } };
-pub static OP: Shape = Shape { name: "Op", kind: Kind::String { min: None, max: None, pattern: None, values: &["add", "remove", "replace", "move", "copy", "test"] } };
-pub static PATCH_OPERATION: Shape = Shape { name: "PatchOperation", kind: Kind::Structure { union: false, members: &[
-    Member::new("op", &OP),
-    Member::new("path", &STRING),
-    Member::new("value", &STRING),
-    Member::new("from", &STRING),
-] } };
-pub static REST_API: Shape = Shape { name: "RestApi", kind: Kind::Structure { union: false, members: &[
-    Member::new("id", &STRING),
-    Member::new("name", &STRING),
-    Member::new("description", &STRING),
-    Member::new("createdDate", &TIMESTAMP),
-    Member::new("version", &STRING),
-    Member::new("warnings", &LIST_OF_STRING),
-    Member::new("binaryMediaTypes", &LIST_OF_STRING),
-    Member::new("minimumCompressionSize", &NULLABLE_INTEGER),
-    Member::new("apiKeySource", &API_KEY_SOURCE_TYPE),
-    Member::new("endpointConfiguration", &ENDPOINT_CONFIGURATION),
-    Member::new("policy", &STRING),
-    Member::new("tags", &MAP_OF_STRING_TO_STRING),
-    Member::new("disableExecuteApiEndpoint", &BOOLEAN),
-    Member::new("rootResourceId", &STRING),
-    Member::new("securityPolicy", &SECURITY_POLICY),
-    Member::new("endpointAccessMode", &ENDPOINT_ACCESS_MODE),
-    Member::new("apiStatus", &API_STATUS),
-    Member::new("apiStatusMessage", &STRING),
-] } };
-pub static REST_APIS: Shape = Shape { name: "RestApis", kind: Kind::Structure { union: false, members: &[
-    Member::new("position", &STRING),
-    Member::new("items", &LIST_OF_REST_API).located("item"),
-] } };
-pub static SECURITY_POLICY: Shape = Shape { name: "SecurityPolicy", kind: Kind::String { min: None, max: None, pattern: None, values: &["TLS_1_0", "TLS_1_2", "SecurityPolicy_TLS13_1_3_2025_09", "SecurityPolicy_TLS13_1_3_FIPS_2025_09", "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09", "SecurityPolicy_TLS13_1_2_FIPS_PQ_2025_09", "SecurityPolicy_TLS13_1_2_FIPS_PFS_PQ_2025_09", "SecurityPolicy_TLS13_1_2_Ext2_PQ_2025_09", "SecurityPolicy_TLS13_1_2_Ext2_FIPS_PQ_2025_09", "SecurityPolicy_TLS13_1_2_PQ_2025_09", "SecurityPolicy_TLS13_1_2_2021_06", "SecurityPolicy_TLS13_2025_EDGE", "SecurityPolicy_TLS12_PFS_2025_EDGE", "SecurityPolicy_TLS12_2018_EDGE"] } };
-pub static SERVICE_UNAVAILABLE_EXCEPTION: Shape = Shape { name: "ServiceUnavailableException", kind: Kind::Structure { union: false, members: &[
-    Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
-    Member::new("message", &STRING),
-] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CONFLICT_EXCEPTION: Shape = Shape {
+    name: "ConflictException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static ENDPOINT_ACCESS_MODE: Shape = Shape {
+    name: "EndpointAccessMode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["BASIC", "STRICT"] },
+};
+pub static ENDPOINT_CONFIGURATION: Shape = Shape {
+    name: "EndpointConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("types", &LIST_OF_ENDPOINT_TYPE),
+            Member::new("ipAddressType", &IP_ADDRESS_TYPE),
+            Member::new("vpcEndpointIds", &LIST_OF_STRING),
+        ],
+    },
+};
+pub static ENDPOINT_TYPE: Shape = Shape {
+    name: "EndpointType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["REGIONAL", "EDGE", "PRIVATE"] },
+};
+pub static GET_REST_APIS_REQUEST: Shape = Shape {
+    name: "GetRestApisRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("position", &STRING).at(Place::Query),
+            Member::new("limit", &NULLABLE_INTEGER).at(Place::Query),
+        ],
+    },
+};
+pub static IMPORT_REST_API_REQUEST: Shape = Shape {
+    name: "ImportRestApiRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("failOnWarnings", &BOOLEAN).located("failonwarnings").at(Place::Query),
+            Member::new("parameters", &MAP_OF_STRING_TO_STRING).at(Place::Query),
+            Member::new("body", &BLOB).at(Place::Payload).required(),
+        ],
+    },
+};
+pub static IP_ADDRESS_TYPE: Shape = Shape {
+    name: "IpAddressType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["ipv4", "dualstack"] },
+};
+pub static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "LimitExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
+            Member::new("message", &STRING),
+        ],
+    },
+};
+pub static LIST_OF_ENDPOINT_TYPE: Shape = Shape {
+    name: "ListOfEndpointType",
+    kind: Kind::List {
+        member: &Member::new("member", &ENDPOINT_TYPE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static LIST_OF_PATCH_OPERATION: Shape = Shape {
+    name: "ListOfPatchOperation",
+    kind: Kind::List {
+        member: &Member::new("member", &PATCH_OPERATION),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static LIST_OF_REST_API: Shape = Shape {
+    name: "ListOfRestApi",
+    kind: Kind::List { member: &Member::new("member", &REST_API), flattened: false, min: None, max: None },
+};
+pub static LIST_OF_STRING: Shape = Shape {
+    name: "ListOfString",
+    kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None },
+};
+pub static MAP_OF_STRING_TO_STRING: Shape = Shape {
+    name: "MapOfStringToString",
+    kind: Kind::Map {
+        key: &Member::new("key", &STRING),
+        value: &Member::new("value", &STRING),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "NotFoundException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static NULLABLE_INTEGER: Shape =
+    Shape { name: "NullableInteger", kind: Kind::Integer { min: None, max: None } };
+pub static OP: Shape = Shape {
+    name: "Op",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["add", "remove", "replace", "move", "copy", "test"],
+    },
+};
+pub static PATCH_OPERATION: Shape = Shape {
+    name: "PatchOperation",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("op", &OP),
+            Member::new("path", &STRING),
+            Member::new("value", &STRING),
+            Member::new("from", &STRING),
+        ],
+    },
+};
+pub static REST_API: Shape = Shape {
+    name: "RestApi",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("id", &STRING),
+            Member::new("name", &STRING),
+            Member::new("description", &STRING),
+            Member::new("createdDate", &TIMESTAMP),
+            Member::new("version", &STRING),
+            Member::new("warnings", &LIST_OF_STRING),
+            Member::new("binaryMediaTypes", &LIST_OF_STRING),
+            Member::new("minimumCompressionSize", &NULLABLE_INTEGER),
+            Member::new("apiKeySource", &API_KEY_SOURCE_TYPE),
+            Member::new("endpointConfiguration", &ENDPOINT_CONFIGURATION),
+            Member::new("policy", &STRING),
+            Member::new("tags", &MAP_OF_STRING_TO_STRING),
+            Member::new("disableExecuteApiEndpoint", &BOOLEAN),
+            Member::new("rootResourceId", &STRING),
+            Member::new("securityPolicy", &SECURITY_POLICY),
+            Member::new("endpointAccessMode", &ENDPOINT_ACCESS_MODE),
+            Member::new("apiStatus", &API_STATUS),
+            Member::new("apiStatusMessage", &STRING),
+        ],
+    },
+};
+pub static REST_APIS: Shape = Shape {
+    name: "RestApis",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("position", &STRING), Member::new("items", &LIST_OF_REST_API).located("item")],
+    },
+};
+pub static SECURITY_POLICY: Shape = Shape {
+    name: "SecurityPolicy",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "TLS_1_0",
+            "TLS_1_2",
+            "SecurityPolicy_TLS13_1_3_2025_09",
+            "SecurityPolicy_TLS13_1_3_FIPS_2025_09",
+            "SecurityPolicy_TLS13_1_2_PFS_PQ_2025_09",
+            "SecurityPolicy_TLS13_1_2_FIPS_PQ_2025_09",
+            "SecurityPolicy_TLS13_1_2_FIPS_PFS_PQ_2025_09",
+            "SecurityPolicy_TLS13_1_2_Ext2_PQ_2025_09",
+            "SecurityPolicy_TLS13_1_2_Ext2_FIPS_PQ_2025_09",
+            "SecurityPolicy_TLS13_1_2_PQ_2025_09",
+            "SecurityPolicy_TLS13_1_2_2021_06",
+            "SecurityPolicy_TLS13_2025_EDGE",
+            "SecurityPolicy_TLS12_PFS_2025_EDGE",
+            "SecurityPolicy_TLS12_2018_EDGE",
+        ],
+    },
+};
+pub static SERVICE_UNAVAILABLE_EXCEPTION: Shape = Shape {
+    name: "ServiceUnavailableException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
+            Member::new("message", &STRING),
+        ],
+    },
+};
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static TIMESTAMP: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(None) };
-pub static TOO_MANY_REQUESTS_EXCEPTION: Shape = Shape { name: "TooManyRequestsException", kind: Kind::Structure { union: false, members: &[
-    Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
-    Member::new("message", &STRING),
-] } };
-pub static UNAUTHORIZED_EXCEPTION: Shape = Shape { name: "UnauthorizedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static UPDATE_REST_API_REQUEST: Shape = Shape { name: "UpdateRestApiRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("restApiId", &STRING).located("restapi_id").at(Place::Label).required(),
-    Member::new("patchOperations", &LIST_OF_PATCH_OPERATION),
-] } };
+pub static TOO_MANY_REQUESTS_EXCEPTION: Shape = Shape {
+    name: "TooManyRequestsException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
+            Member::new("message", &STRING),
+        ],
+    },
+};
+pub static UNAUTHORIZED_EXCEPTION: Shape = Shape {
+    name: "UnauthorizedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static UPDATE_REST_API_REQUEST: Shape = Shape {
+    name: "UpdateRestApiRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("restApiId", &STRING).located("restapi_id").at(Place::Label).required(),
+            Member::new("patchOperations", &LIST_OF_PATCH_OPERATION),
+        ],
+    },
+};

@@ -2,457 +2,1101 @@
 
 use wire::schema::{Kind, Member, Pattern, Shape};
 
-pub static ACCOUNT_ID: Shape = Shape { name: "AccountId", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static ACTION_CONFIGURATION: Shape = Shape { name: "ActionConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("AlarmTagsPropagation", &ALARM_TAGS_PROPAGATION),
-] } };
-pub static ACTION_LOG_LINE_COUNT: Shape = Shape { name: "ActionLogLineCount", kind: Kind::Integer { min: None, max: None } };
-pub static ACTION_LOG_LINE_ROLE_ARN: Shape = Shape { name: "ActionLogLineRoleArn", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ACTION_PREFIX: Shape = Shape { name: "ActionPrefix", kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] } };
+pub static ACCOUNT_ID: Shape = Shape {
+    name: "AccountId",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static ACTION_CONFIGURATION: Shape = Shape {
+    name: "ActionConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("AlarmTagsPropagation", &ALARM_TAGS_PROPAGATION)],
+    },
+};
+pub static ACTION_LOG_LINE_COUNT: Shape =
+    Shape { name: "ActionLogLineCount", kind: Kind::Integer { min: None, max: None } };
+pub static ACTION_LOG_LINE_ROLE_ARN: Shape = Shape {
+    name: "ActionLogLineRoleArn",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static ACTION_PREFIX: Shape = Shape {
+    name: "ActionPrefix",
+    kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] },
+};
 pub static ACTIONS_ENABLED: Shape = Shape { name: "ActionsEnabled", kind: Kind::Boolean };
-pub static ACTIONS_SUPPRESSED_BY: Shape = Shape { name: "ActionsSuppressedBy", kind: Kind::String { min: None, max: None, pattern: None, values: &["WaitPeriod", "ExtensionPeriod", "Alarm"] } };
-pub static ACTIONS_SUPPRESSED_REASON: Shape = Shape { name: "ActionsSuppressedReason", kind: Kind::String { min: Some(0), max: Some(1024), pattern: None, values: &[] } };
-pub static AGGREGATION_EXPRESSION: Shape = Shape { name: "AggregationExpression", kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] } };
-pub static ALARM_ARN: Shape = Shape { name: "AlarmArn", kind: Kind::String { min: Some(1), max: Some(1600), pattern: None, values: &[] } };
-pub static ALARM_DESCRIPTION: Shape = Shape { name: "AlarmDescription", kind: Kind::String { min: Some(0), max: Some(1024), pattern: None, values: &[] } };
-pub static ALARM_NAME: Shape = Shape { name: "AlarmName", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static ALARM_NAME_PREFIX: Shape = Shape { name: "AlarmNamePrefix", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static ALARM_NAMES: Shape = Shape { name: "AlarmNames", kind: Kind::List { member: &Member::new("member", &ALARM_NAME), flattened: false, min: None, max: Some(100) } };
-pub static ALARM_PROM_QL_CRITERIA: Shape = Shape { name: "AlarmPromQLCriteria", kind: Kind::Structure { union: false, members: &[
-    Member::new("Query", &QUERY).required(),
-    Member::new("PendingPeriod", &PENDING_PERIOD),
-    Member::new("RecoveryPeriod", &RECOVERY_PERIOD),
-] } };
-pub static ALARM_RULE: Shape = Shape { name: "AlarmRule", kind: Kind::String { min: Some(1), max: Some(10240), pattern: None, values: &[] } };
-pub static ALARM_TAGS_PROPAGATION: Shape = Shape { name: "AlarmTagsPropagation", kind: Kind::Structure { union: false, members: &[
-    Member::new("Enabled", &ALARM_TAGS_PROPAGATION_ENABLED).required(),
-    Member::new("IncludedTagKeys", &ALARM_TAGS_PROPAGATION_TAG_KEYS),
-    Member::new("ExcludedTagKeys", &ALARM_TAGS_PROPAGATION_TAG_KEYS),
-] } };
-pub static ALARM_TAGS_PROPAGATION_ENABLED: Shape = Shape { name: "AlarmTagsPropagationEnabled", kind: Kind::Boolean };
-pub static ALARM_TAGS_PROPAGATION_TAG_KEY: Shape = Shape { name: "AlarmTagsPropagationTagKey", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
-pub static ALARM_TAGS_PROPAGATION_TAG_KEYS: Shape = Shape { name: "AlarmTagsPropagationTagKeys", kind: Kind::List { member: &Member::new("member", &ALARM_TAGS_PROPAGATION_TAG_KEY), flattened: false, min: Some(1), max: Some(50) } };
-pub static ALARM_TYPE: Shape = Shape { name: "AlarmType", kind: Kind::String { min: None, max: None, pattern: None, values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"] } };
-pub static ALARM_TYPES: Shape = Shape { name: "AlarmTypes", kind: Kind::List { member: &Member::new("member", &ALARM_TYPE), flattened: false, min: None, max: None } };
-pub static AMAZON_RESOURCE_NAME: Shape = Shape { name: "AmazonResourceName", kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] } };
-pub static AWS_QUERY_ERROR_MESSAGE: Shape = Shape { name: "AwsQueryErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COMPARISON_OPERATOR: Shape = Shape { name: "ComparisonOperator", kind: Kind::String { min: None, max: None, pattern: None, values: &["GreaterThanOrEqualToThreshold", "GreaterThanThreshold", "LessThanThreshold", "LessThanOrEqualToThreshold", "LessThanLowerOrGreaterThanUpperThreshold", "LessThanLowerThreshold", "GreaterThanUpperThreshold"] } };
-pub static COMPOSITE_ALARM: Shape = Shape { name: "CompositeAlarm", kind: Kind::Structure { union: false, members: &[
-    Member::new("ActionsEnabled", &ACTIONS_ENABLED),
-    Member::new("AlarmActions", &RESOURCE_LIST),
-    Member::new("AlarmArn", &ALARM_ARN),
-    Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
-    Member::new("AlarmDescription", &ALARM_DESCRIPTION),
-    Member::new("AlarmName", &ALARM_NAME),
-    Member::new("AlarmRule", &ALARM_RULE),
-    Member::new("InsufficientDataActions", &RESOURCE_LIST),
-    Member::new("OKActions", &RESOURCE_LIST),
-    Member::new("StateReason", &STATE_REASON),
-    Member::new("StateReasonData", &STATE_REASON_DATA),
-    Member::new("StateUpdatedTimestamp", &TIMESTAMP),
-    Member::new("StateValue", &STATE_VALUE),
-    Member::new("StateTransitionedTimestamp", &TIMESTAMP),
-    Member::new("ActionsSuppressedBy", &ACTIONS_SUPPRESSED_BY),
-    Member::new("ActionsSuppressedReason", &ACTIONS_SUPPRESSED_REASON),
-    Member::new("ActionsSuppressor", &ALARM_ARN),
-    Member::new("ActionsSuppressorWaitPeriod", &SUPPRESSOR_PERIOD),
-    Member::new("ActionsSuppressorExtensionPeriod", &SUPPRESSOR_PERIOD),
-    Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
-] } };
-pub static COMPOSITE_ALARMS: Shape = Shape { name: "CompositeAlarms", kind: Kind::List { member: &Member::new("member", &COMPOSITE_ALARM), flattened: false, min: None, max: None } };
-pub static CONCURRENT_MODIFICATION_EXCEPTION: Shape = Shape { name: "ConcurrentModificationException", kind: Kind::Structure { union: false, members: &[] } };
-pub static CONFLICT_EXCEPTION: Shape = Shape { name: "ConflictException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static COUNTS: Shape = Shape { name: "Counts", kind: Kind::List { member: &Member::new("member", &DATAPOINT_VALUE), flattened: false, min: None, max: None } };
-pub static DASHBOARD_ERROR_MESSAGE: Shape = Shape { name: "DashboardErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static DASHBOARD_INVALID_INPUT_ERROR: Shape = Shape { name: "DashboardInvalidInputError", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &DASHBOARD_ERROR_MESSAGE),
-    Member::new("dashboardValidationMessages", &DASHBOARD_VALIDATION_MESSAGES),
-] } };
-pub static DASHBOARD_NOT_FOUND_ERROR: Shape = Shape { name: "DashboardNotFoundError", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &DASHBOARD_ERROR_MESSAGE),
-] } };
-pub static DASHBOARD_VALIDATION_MESSAGE: Shape = Shape { name: "DashboardValidationMessage", kind: Kind::Structure { union: false, members: &[
-    Member::new("DataPath", &DATA_PATH),
-    Member::new("Message", &MESSAGE),
-] } };
-pub static DASHBOARD_VALIDATION_MESSAGES: Shape = Shape { name: "DashboardValidationMessages", kind: Kind::List { member: &Member::new("member", &DASHBOARD_VALIDATION_MESSAGE), flattened: false, min: None, max: None } };
-pub static DATA_PATH: Shape = Shape { name: "DataPath", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static DATAPOINT: Shape = Shape { name: "Datapoint", kind: Kind::Structure { union: false, members: &[
-    Member::new("Timestamp", &TIMESTAMP),
-    Member::new("SampleCount", &DATAPOINT_VALUE),
-    Member::new("Average", &DATAPOINT_VALUE),
-    Member::new("Sum", &DATAPOINT_VALUE),
-    Member::new("Minimum", &DATAPOINT_VALUE),
-    Member::new("Maximum", &DATAPOINT_VALUE),
-    Member::new("Unit", &STANDARD_UNIT),
-    Member::new("ExtendedStatistics", &DATAPOINT_VALUE_MAP),
-] } };
-pub static DATAPOINT_VALUE: Shape = Shape { name: "DatapointValue", kind: Kind::Double { min: None, max: None } };
-pub static DATAPOINT_VALUE_MAP: Shape = Shape { name: "DatapointValueMap", kind: Kind::Map { key: &Member::new("key", &EXTENDED_STATISTIC), value: &Member::new("value", &DATAPOINT_VALUE), flattened: false, min: None, max: None } };
-pub static DATAPOINT_VALUES: Shape = Shape { name: "DatapointValues", kind: Kind::List { member: &Member::new("member", &DATAPOINT_VALUE), flattened: false, min: None, max: None } };
-pub static DATAPOINTS: Shape = Shape { name: "Datapoints", kind: Kind::List { member: &Member::new("member", &DATAPOINT), flattened: false, min: None, max: None } };
-pub static DATAPOINTS_TO_ALARM: Shape = Shape { name: "DatapointsToAlarm", kind: Kind::Integer { min: Some(1), max: None } };
-pub static DESCRIBE_ALARMS_INPUT: Shape = Shape { name: "DescribeAlarmsInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("AlarmNames", &ALARM_NAMES),
-    Member::new("AlarmNamePrefix", &ALARM_NAME_PREFIX),
-    Member::new("AlarmTypes", &ALARM_TYPES),
-    Member::new("ChildrenOfAlarmName", &ALARM_NAME),
-    Member::new("ParentsOfAlarmName", &ALARM_NAME),
-    Member::new("StateValue", &STATE_VALUE),
-    Member::new("ActionPrefix", &ACTION_PREFIX),
-    Member::new("MaxRecords", &MAX_RECORDS),
-    Member::new("NextToken", &NEXT_TOKEN),
-] } };
-pub static DESCRIBE_ALARMS_OUTPUT: Shape = Shape { name: "DescribeAlarmsOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("CompositeAlarms", &COMPOSITE_ALARMS),
-    Member::new("MetricAlarms", &METRIC_ALARMS),
-    Member::new("LogAlarms", &LOG_ALARMS),
-    Member::new("NextToken", &NEXT_TOKEN),
-] } };
-pub static DIMENSION: Shape = Shape { name: "Dimension", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &DIMENSION_NAME).required(),
-    Member::new("Value", &DIMENSION_VALUE).required(),
-] } };
-pub static DIMENSION_NAME: Shape = Shape { name: "DimensionName", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static DIMENSION_VALUE: Shape = Shape { name: "DimensionValue", kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] } };
-pub static DIMENSIONS: Shape = Shape { name: "Dimensions", kind: Kind::List { member: &Member::new("member", &DIMENSION), flattened: false, min: None, max: Some(30) } };
-pub static END_TIME_OFFSET: Shape = Shape { name: "EndTimeOffset", kind: Kind::Long { min: Some(0), max: Some(2592000) } };
-pub static ENTITY: Shape = Shape { name: "Entity", kind: Kind::Structure { union: false, members: &[
-    Member::new("KeyAttributes", &ENTITY_KEY_ATTRIBUTES_MAP),
-    Member::new("Attributes", &ENTITY_ATTRIBUTES_MAP),
-] } };
-pub static ENTITY_ATTRIBUTES_MAP: Shape = Shape { name: "EntityAttributesMap", kind: Kind::Map { key: &Member::new("key", &ENTITY_ATTRIBUTES_MAP_KEY_STRING), value: &Member::new("value", &ENTITY_ATTRIBUTES_MAP_VALUE_STRING), flattened: false, min: Some(0), max: Some(10) } };
-pub static ENTITY_ATTRIBUTES_MAP_KEY_STRING: Shape = Shape { name: "EntityAttributesMapKeyString", kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] } };
-pub static ENTITY_ATTRIBUTES_MAP_VALUE_STRING: Shape = Shape { name: "EntityAttributesMapValueString", kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] } };
-pub static ENTITY_KEY_ATTRIBUTES_MAP: Shape = Shape { name: "EntityKeyAttributesMap", kind: Kind::Map { key: &Member::new("key", &ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING), value: &Member::new("value", &ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING), flattened: false, min: Some(2), max: Some(4) } };
-pub static ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING: Shape = Shape { name: "EntityKeyAttributesMapKeyString", kind: Kind::String { min: Some(1), max: Some(32), pattern: None, values: &[] } };
-pub static ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING: Shape = Shape { name: "EntityKeyAttributesMapValueString", kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] } };
-pub static ENTITY_METRIC_DATA: Shape = Shape { name: "EntityMetricData", kind: Kind::Structure { union: false, members: &[
-    Member::new("Entity", &ENTITY),
-    Member::new("MetricData", &METRIC_DATA),
-] } };
-pub static ENTITY_METRIC_DATA_LIST: Shape = Shape { name: "EntityMetricDataList", kind: Kind::List { member: &Member::new("member", &ENTITY_METRIC_DATA), flattened: false, min: None, max: None } };
-pub static ERROR_MESSAGE: Shape = Shape { name: "ErrorMessage", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE: Shape = Shape { name: "EvaluateLowSampleCountPercentile", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static EVALUATION_CRITERIA: Shape = Shape { name: "EvaluationCriteria", kind: Kind::Structure { union: true, members: &[
-    Member::new("PromQLCriteria", &ALARM_PROM_QL_CRITERIA),
-] } };
-pub static EVALUATION_INTERVAL: Shape = Shape { name: "EvaluationInterval", kind: Kind::Integer { min: Some(10), max: Some(3600) } };
-pub static EVALUATION_PERIODS: Shape = Shape { name: "EvaluationPeriods", kind: Kind::Integer { min: Some(1), max: None } };
-pub static EVALUATION_STATE: Shape = Shape { name: "EvaluationState", kind: Kind::String { min: None, max: None, pattern: None, values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"] } };
-pub static EVALUATION_WINDOW: Shape = Shape { name: "EvaluationWindow", kind: Kind::Structure { union: true, members: &[
-    Member::new("WallClockWindow", &WALL_CLOCK_WINDOW),
-    Member::new("SlidingWindow", &SLIDING_WINDOW),
-] } };
-pub static EXTENDED_STATISTIC: Shape = Shape { name: "ExtendedStatistic", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static EXTENDED_STATISTICS: Shape = Shape { name: "ExtendedStatistics", kind: Kind::List { member: &Member::new("member", &EXTENDED_STATISTIC), flattened: false, min: Some(1), max: Some(10) } };
-pub static FAULT_DESCRIPTION: Shape = Shape { name: "FaultDescription", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GET_METRIC_DATA_INPUT: Shape = Shape { name: "GetMetricDataInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("MetricDataQueries", &METRIC_DATA_QUERIES).required(),
-    Member::new("StartTime", &TIMESTAMP).required(),
-    Member::new("EndTime", &TIMESTAMP).required(),
-    Member::new("NextToken", &NEXT_TOKEN),
-    Member::new("ScanBy", &SCAN_BY),
-    Member::new("MaxDatapoints", &GET_METRIC_DATA_MAX_DATAPOINTS),
-    Member::new("LabelOptions", &LABEL_OPTIONS),
-] } };
-pub static GET_METRIC_DATA_LABEL_TIMEZONE: Shape = Shape { name: "GetMetricDataLabelTimezone", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GET_METRIC_DATA_MAX_DATAPOINTS: Shape = Shape { name: "GetMetricDataMaxDatapoints", kind: Kind::Integer { min: None, max: None } };
-pub static GET_METRIC_DATA_OUTPUT: Shape = Shape { name: "GetMetricDataOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("MetricDataResults", &METRIC_DATA_RESULTS),
-    Member::new("NextToken", &NEXT_TOKEN),
-    Member::new("Messages", &METRIC_DATA_RESULT_MESSAGES),
-] } };
-pub static GET_METRIC_STATISTICS_INPUT: Shape = Shape { name: "GetMetricStatisticsInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Namespace", &NAMESPACE).required(),
-    Member::new("MetricName", &METRIC_NAME).required(),
-    Member::new("Dimensions", &DIMENSIONS),
-    Member::new("StartTime", &TIMESTAMP).required(),
-    Member::new("EndTime", &TIMESTAMP).required(),
-    Member::new("Period", &PERIOD).required(),
-    Member::new("Statistics", &STATISTICS),
-    Member::new("ExtendedStatistics", &EXTENDED_STATISTICS),
-    Member::new("Unit", &STANDARD_UNIT),
-] } };
-pub static GET_METRIC_STATISTICS_OUTPUT: Shape = Shape { name: "GetMetricStatisticsOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Label", &METRIC_LABEL),
-    Member::new("Datapoints", &DATAPOINTS),
-] } };
-pub static INTERNAL_SERVICE_FAULT: Shape = Shape { name: "InternalServiceFault", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &FAULT_DESCRIPTION),
-] } };
-pub static INVALID_FORMAT_FAULT: Shape = Shape { name: "InvalidFormatFault", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_NEXT_TOKEN: Shape = Shape { name: "InvalidNextToken", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_PARAMETER_COMBINATION_EXCEPTION: Shape = Shape { name: "InvalidParameterCombinationException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &AWS_QUERY_ERROR_MESSAGE),
-] } };
-pub static INVALID_PARAMETER_VALUE_EXCEPTION: Shape = Shape { name: "InvalidParameterValueException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &AWS_QUERY_ERROR_MESSAGE),
-] } };
-pub static KMS_ACCESS_DENIED_EXCEPTION: Shape = Shape { name: "KmsAccessDeniedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &STRING).required(),
-] } };
-pub static KMS_KEY_DISABLED_EXCEPTION: Shape = Shape { name: "KmsKeyDisabledException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &STRING).required(),
-] } };
-pub static KMS_KEY_NOT_FOUND_EXCEPTION: Shape = Shape { name: "KmsKeyNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &STRING).required(),
-] } };
-pub static LABEL_OPTIONS: Shape = Shape { name: "LabelOptions", kind: Kind::Structure { union: false, members: &[
-    Member::new("Timezone", &GET_METRIC_DATA_LABEL_TIMEZONE),
-] } };
-pub static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "LimitExceededException", kind: Kind::Structure { union: false, members: &[] } };
-pub static LIMIT_EXCEEDED_FAULT: Shape = Shape { name: "LimitExceededFault", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static LOG_ALARM: Shape = Shape { name: "LogAlarm", kind: Kind::Structure { union: false, members: &[
-    Member::new("AlarmName", &ALARM_NAME),
-    Member::new("AlarmArn", &ALARM_ARN),
-    Member::new("AlarmDescription", &ALARM_DESCRIPTION),
-    Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
-    Member::new("ActionsEnabled", &ACTIONS_ENABLED),
-    Member::new("OKActions", &RESOURCE_LIST),
-    Member::new("AlarmActions", &RESOURCE_LIST),
-    Member::new("InsufficientDataActions", &RESOURCE_LIST),
-    Member::new("StateValue", &STATE_VALUE),
-    Member::new("StateReason", &STATE_REASON),
-    Member::new("StateReasonData", &STATE_REASON_DATA),
-    Member::new("StateUpdatedTimestamp", &TIMESTAMP),
-    Member::new("ScheduledQueryConfiguration", &SCHEDULED_QUERY_CONFIGURATION),
-    Member::new("QueryResultsToEvaluate", &QUERY_RESULTS_TO_EVALUATE),
-    Member::new("QueryResultsToAlarm", &QUERY_RESULTS_TO_ALARM),
-    Member::new("Threshold", &THRESHOLD),
-    Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
-    Member::new("TreatMissingData", &TREAT_MISSING_DATA),
-    Member::new("StateTransitionedTimestamp", &TIMESTAMP),
-    Member::new("EvaluationState", &EVALUATION_STATE),
-    Member::new("ActionLogLineCount", &ACTION_LOG_LINE_COUNT),
-    Member::new("ActionLogLineRoleArn", &ACTION_LOG_LINE_ROLE_ARN),
-    Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
-    Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
-] } };
-pub static LOG_ALARMS: Shape = Shape { name: "LogAlarms", kind: Kind::List { member: &Member::new("member", &LOG_ALARM), flattened: false, min: None, max: None } };
-pub static LOG_GROUP_IDENTIFIERS: Shape = Shape { name: "LogGroupIdentifiers", kind: Kind::List { member: &Member::new("member", &AMAZON_RESOURCE_NAME), flattened: false, min: Some(1), max: Some(50) } };
-pub static MAX_RECORDS: Shape = Shape { name: "MaxRecords", kind: Kind::Integer { min: Some(1), max: Some(100) } };
-pub static MESSAGE: Shape = Shape { name: "Message", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static MESSAGE_DATA: Shape = Shape { name: "MessageData", kind: Kind::Structure { union: false, members: &[
-    Member::new("Code", &MESSAGE_DATA_CODE),
-    Member::new("Value", &MESSAGE_DATA_VALUE),
-] } };
-pub static MESSAGE_DATA_CODE: Shape = Shape { name: "MessageDataCode", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static MESSAGE_DATA_VALUE: Shape = Shape { name: "MessageDataValue", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static METRIC: Shape = Shape { name: "Metric", kind: Kind::Structure { union: false, members: &[
-    Member::new("Namespace", &NAMESPACE),
-    Member::new("MetricName", &METRIC_NAME),
-    Member::new("Dimensions", &DIMENSIONS),
-] } };
-pub static METRIC_ALARM: Shape = Shape { name: "MetricAlarm", kind: Kind::Structure { union: false, members: &[
-    Member::new("AlarmName", &ALARM_NAME),
-    Member::new("AlarmArn", &ALARM_ARN),
-    Member::new("AlarmDescription", &ALARM_DESCRIPTION),
-    Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
-    Member::new("ActionsEnabled", &ACTIONS_ENABLED),
-    Member::new("OKActions", &RESOURCE_LIST),
-    Member::new("AlarmActions", &RESOURCE_LIST),
-    Member::new("InsufficientDataActions", &RESOURCE_LIST),
-    Member::new("StateValue", &STATE_VALUE),
-    Member::new("StateReason", &STATE_REASON),
-    Member::new("StateReasonData", &STATE_REASON_DATA),
-    Member::new("StateUpdatedTimestamp", &TIMESTAMP),
-    Member::new("MetricName", &METRIC_NAME),
-    Member::new("Namespace", &NAMESPACE),
-    Member::new("Statistic", &STATISTIC),
-    Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
-    Member::new("Dimensions", &DIMENSIONS),
-    Member::new("Period", &PERIOD),
-    Member::new("Unit", &STANDARD_UNIT),
-    Member::new("EvaluationPeriods", &EVALUATION_PERIODS),
-    Member::new("DatapointsToAlarm", &DATAPOINTS_TO_ALARM),
-    Member::new("Threshold", &THRESHOLD),
-    Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
-    Member::new("TreatMissingData", &TREAT_MISSING_DATA),
-    Member::new("EvaluateLowSampleCountPercentile", &EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE),
-    Member::new("Metrics", &METRIC_DATA_QUERIES),
-    Member::new("ThresholdMetricId", &METRIC_ID),
-    Member::new("EvaluationState", &EVALUATION_STATE),
-    Member::new("StateTransitionedTimestamp", &TIMESTAMP),
-    Member::new("EvaluationWindow", &EVALUATION_WINDOW),
-    Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
-    Member::new("EvaluationCriteria", &EVALUATION_CRITERIA),
-    Member::new("EvaluationInterval", &EVALUATION_INTERVAL),
-    Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
-] } };
-pub static METRIC_ALARMS: Shape = Shape { name: "MetricAlarms", kind: Kind::List { member: &Member::new("member", &METRIC_ALARM), flattened: false, min: None, max: None } };
-pub static METRIC_DATA: Shape = Shape { name: "MetricData", kind: Kind::List { member: &Member::new("member", &METRIC_DATUM), flattened: false, min: None, max: None } };
-pub static METRIC_DATA_QUERIES: Shape = Shape { name: "MetricDataQueries", kind: Kind::List { member: &Member::new("member", &METRIC_DATA_QUERY), flattened: false, min: None, max: None } };
-pub static METRIC_DATA_QUERY: Shape = Shape { name: "MetricDataQuery", kind: Kind::Structure { union: false, members: &[
-    Member::new("Id", &METRIC_ID).required(),
-    Member::new("MetricStat", &METRIC_STAT),
-    Member::new("Expression", &METRIC_EXPRESSION),
-    Member::new("Label", &METRIC_LABEL),
-    Member::new("ReturnData", &RETURN_DATA),
-    Member::new("Period", &PERIOD),
-    Member::new("AccountId", &ACCOUNT_ID),
-] } };
-pub static METRIC_DATA_RESULT: Shape = Shape { name: "MetricDataResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("Id", &METRIC_ID),
-    Member::new("Label", &METRIC_LABEL),
-    Member::new("Timestamps", &TIMESTAMPS),
-    Member::new("Values", &DATAPOINT_VALUES),
-    Member::new("StatusCode", &STATUS_CODE),
-    Member::new("Messages", &METRIC_DATA_RESULT_MESSAGES),
-] } };
-pub static METRIC_DATA_RESULT_MESSAGES: Shape = Shape { name: "MetricDataResultMessages", kind: Kind::List { member: &Member::new("member", &MESSAGE_DATA), flattened: false, min: None, max: None } };
-pub static METRIC_DATA_RESULTS: Shape = Shape { name: "MetricDataResults", kind: Kind::List { member: &Member::new("member", &METRIC_DATA_RESULT), flattened: false, min: None, max: None } };
-pub static METRIC_DATUM: Shape = Shape { name: "MetricDatum", kind: Kind::Structure { union: false, members: &[
-    Member::new("MetricName", &METRIC_NAME).required(),
-    Member::new("Dimensions", &DIMENSIONS),
-    Member::new("Timestamp", &TIMESTAMP),
-    Member::new("Value", &DATAPOINT_VALUE),
-    Member::new("StatisticValues", &STATISTIC_SET),
-    Member::new("Values", &VALUES),
-    Member::new("Counts", &COUNTS),
-    Member::new("Unit", &STANDARD_UNIT),
-    Member::new("StorageResolution", &STORAGE_RESOLUTION),
-] } };
-pub static METRIC_EXPRESSION: Shape = Shape { name: "MetricExpression", kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] } };
-pub static METRIC_ID: Shape = Shape { name: "MetricId", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static METRIC_LABEL: Shape = Shape { name: "MetricLabel", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static METRIC_NAME: Shape = Shape { name: "MetricName", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static METRIC_STAT: Shape = Shape { name: "MetricStat", kind: Kind::Structure { union: false, members: &[
-    Member::new("Metric", &METRIC).required(),
-    Member::new("Period", &PERIOD).required(),
-    Member::new("Stat", &STAT).required(),
-    Member::new("Unit", &STANDARD_UNIT),
-] } };
-pub static MISSING_REQUIRED_PARAMETER_EXCEPTION: Shape = Shape { name: "MissingRequiredParameterException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &AWS_QUERY_ERROR_MESSAGE),
-] } };
+pub static ACTIONS_SUPPRESSED_BY: Shape = Shape {
+    name: "ActionsSuppressedBy",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["WaitPeriod", "ExtensionPeriod", "Alarm"],
+    },
+};
+pub static ACTIONS_SUPPRESSED_REASON: Shape = Shape {
+    name: "ActionsSuppressedReason",
+    kind: Kind::String { min: Some(0), max: Some(1024), pattern: None, values: &[] },
+};
+pub static AGGREGATION_EXPRESSION: Shape = Shape {
+    name: "AggregationExpression",
+    kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+};
+pub static ALARM_ARN: Shape = Shape {
+    name: "AlarmArn",
+    kind: Kind::String { min: Some(1), max: Some(1600), pattern: None, values: &[] },
+};
+pub static ALARM_DESCRIPTION: Shape = Shape {
+    name: "AlarmDescription",
+    kind: Kind::String { min: Some(0), max: Some(1024), pattern: None, values: &[] },
+};
+pub static ALARM_NAME: Shape = Shape {
+    name: "AlarmName",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static ALARM_NAME_PREFIX: Shape = Shape {
+    name: "AlarmNamePrefix",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static ALARM_NAMES: Shape = Shape {
+    name: "AlarmNames",
+    kind: Kind::List {
+        member: &Member::new("member", &ALARM_NAME),
+        flattened: false,
+        min: None,
+        max: Some(100),
+    },
+};
+pub static ALARM_PROM_QL_CRITERIA: Shape = Shape {
+    name: "AlarmPromQLCriteria",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Query", &QUERY).required(),
+            Member::new("PendingPeriod", &PENDING_PERIOD),
+            Member::new("RecoveryPeriod", &RECOVERY_PERIOD),
+        ],
+    },
+};
+pub static ALARM_RULE: Shape = Shape {
+    name: "AlarmRule",
+    kind: Kind::String { min: Some(1), max: Some(10240), pattern: None, values: &[] },
+};
+pub static ALARM_TAGS_PROPAGATION: Shape = Shape {
+    name: "AlarmTagsPropagation",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Enabled", &ALARM_TAGS_PROPAGATION_ENABLED).required(),
+            Member::new("IncludedTagKeys", &ALARM_TAGS_PROPAGATION_TAG_KEYS),
+            Member::new("ExcludedTagKeys", &ALARM_TAGS_PROPAGATION_TAG_KEYS),
+        ],
+    },
+};
+pub static ALARM_TAGS_PROPAGATION_ENABLED: Shape =
+    Shape { name: "AlarmTagsPropagationEnabled", kind: Kind::Boolean };
+pub static ALARM_TAGS_PROPAGATION_TAG_KEY: Shape = Shape {
+    name: "AlarmTagsPropagationTagKey",
+    kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] },
+};
+pub static ALARM_TAGS_PROPAGATION_TAG_KEYS: Shape = Shape {
+    name: "AlarmTagsPropagationTagKeys",
+    kind: Kind::List {
+        member: &Member::new("member", &ALARM_TAGS_PROPAGATION_TAG_KEY),
+        flattened: false,
+        min: Some(1),
+        max: Some(50),
+    },
+};
+pub static ALARM_TYPE: Shape = Shape {
+    name: "AlarmType",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["CompositeAlarm", "MetricAlarm", "LogAlarm"],
+    },
+};
+pub static ALARM_TYPES: Shape = Shape {
+    name: "AlarmTypes",
+    kind: Kind::List { member: &Member::new("member", &ALARM_TYPE), flattened: false, min: None, max: None },
+};
+pub static AMAZON_RESOURCE_NAME: Shape = Shape {
+    name: "AmazonResourceName",
+    kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] },
+};
+pub static AWS_QUERY_ERROR_MESSAGE: Shape = Shape {
+    name: "AwsQueryErrorMessage",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static COMPARISON_OPERATOR: Shape = Shape {
+    name: "ComparisonOperator",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "GreaterThanOrEqualToThreshold",
+            "GreaterThanThreshold",
+            "LessThanThreshold",
+            "LessThanOrEqualToThreshold",
+            "LessThanLowerOrGreaterThanUpperThreshold",
+            "LessThanLowerThreshold",
+            "GreaterThanUpperThreshold",
+        ],
+    },
+};
+pub static COMPOSITE_ALARM: Shape = Shape {
+    name: "CompositeAlarm",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+            Member::new("AlarmActions", &RESOURCE_LIST),
+            Member::new("AlarmArn", &ALARM_ARN),
+            Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
+            Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+            Member::new("AlarmName", &ALARM_NAME),
+            Member::new("AlarmRule", &ALARM_RULE),
+            Member::new("InsufficientDataActions", &RESOURCE_LIST),
+            Member::new("OKActions", &RESOURCE_LIST),
+            Member::new("StateReason", &STATE_REASON),
+            Member::new("StateReasonData", &STATE_REASON_DATA),
+            Member::new("StateUpdatedTimestamp", &TIMESTAMP),
+            Member::new("StateValue", &STATE_VALUE),
+            Member::new("StateTransitionedTimestamp", &TIMESTAMP),
+            Member::new("ActionsSuppressedBy", &ACTIONS_SUPPRESSED_BY),
+            Member::new("ActionsSuppressedReason", &ACTIONS_SUPPRESSED_REASON),
+            Member::new("ActionsSuppressor", &ALARM_ARN),
+            Member::new("ActionsSuppressorWaitPeriod", &SUPPRESSOR_PERIOD),
+            Member::new("ActionsSuppressorExtensionPeriod", &SUPPRESSOR_PERIOD),
+            Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        ],
+    },
+};
+pub static COMPOSITE_ALARMS: Shape = Shape {
+    name: "CompositeAlarms",
+    kind: Kind::List {
+        member: &Member::new("member", &COMPOSITE_ALARM),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static CONCURRENT_MODIFICATION_EXCEPTION: Shape =
+    Shape { name: "ConcurrentModificationException", kind: Kind::Structure { union: false, members: &[] } };
+pub static CONFLICT_EXCEPTION: Shape = Shape {
+    name: "ConflictException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static COUNTS: Shape = Shape {
+    name: "Counts",
+    kind: Kind::List {
+        member: &Member::new("member", &DATAPOINT_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static DASHBOARD_ERROR_MESSAGE: Shape = Shape {
+    name: "DashboardErrorMessage",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static DASHBOARD_INVALID_INPUT_ERROR: Shape = Shape {
+    name: "DashboardInvalidInputError",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("message", &DASHBOARD_ERROR_MESSAGE),
+            Member::new("dashboardValidationMessages", &DASHBOARD_VALIDATION_MESSAGES),
+        ],
+    },
+};
+pub static DASHBOARD_NOT_FOUND_ERROR: Shape = Shape {
+    name: "DashboardNotFoundError",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &DASHBOARD_ERROR_MESSAGE)] },
+};
+pub static DASHBOARD_VALIDATION_MESSAGE: Shape = Shape {
+    name: "DashboardValidationMessage",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("DataPath", &DATA_PATH), Member::new("Message", &MESSAGE)],
+    },
+};
+pub static DASHBOARD_VALIDATION_MESSAGES: Shape = Shape {
+    name: "DashboardValidationMessages",
+    kind: Kind::List {
+        member: &Member::new("member", &DASHBOARD_VALIDATION_MESSAGE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static DATA_PATH: Shape =
+    Shape { name: "DataPath", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static DATAPOINT: Shape = Shape {
+    name: "Datapoint",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Timestamp", &TIMESTAMP),
+            Member::new("SampleCount", &DATAPOINT_VALUE),
+            Member::new("Average", &DATAPOINT_VALUE),
+            Member::new("Sum", &DATAPOINT_VALUE),
+            Member::new("Minimum", &DATAPOINT_VALUE),
+            Member::new("Maximum", &DATAPOINT_VALUE),
+            Member::new("Unit", &STANDARD_UNIT),
+            Member::new("ExtendedStatistics", &DATAPOINT_VALUE_MAP),
+        ],
+    },
+};
+pub static DATAPOINT_VALUE: Shape =
+    Shape { name: "DatapointValue", kind: Kind::Double { min: None, max: None } };
+pub static DATAPOINT_VALUE_MAP: Shape = Shape {
+    name: "DatapointValueMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &EXTENDED_STATISTIC),
+        value: &Member::new("value", &DATAPOINT_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static DATAPOINT_VALUES: Shape = Shape {
+    name: "DatapointValues",
+    kind: Kind::List {
+        member: &Member::new("member", &DATAPOINT_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static DATAPOINTS: Shape = Shape {
+    name: "Datapoints",
+    kind: Kind::List { member: &Member::new("member", &DATAPOINT), flattened: false, min: None, max: None },
+};
+pub static DATAPOINTS_TO_ALARM: Shape =
+    Shape { name: "DatapointsToAlarm", kind: Kind::Integer { min: Some(1), max: None } };
+pub static DESCRIBE_ALARMS_INPUT: Shape = Shape {
+    name: "DescribeAlarmsInput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("AlarmNames", &ALARM_NAMES),
+            Member::new("AlarmNamePrefix", &ALARM_NAME_PREFIX),
+            Member::new("AlarmTypes", &ALARM_TYPES),
+            Member::new("ChildrenOfAlarmName", &ALARM_NAME),
+            Member::new("ParentsOfAlarmName", &ALARM_NAME),
+            Member::new("StateValue", &STATE_VALUE),
+            Member::new("ActionPrefix", &ACTION_PREFIX),
+            Member::new("MaxRecords", &MAX_RECORDS),
+            Member::new("NextToken", &NEXT_TOKEN),
+        ],
+    },
+};
+pub static DESCRIBE_ALARMS_OUTPUT: Shape = Shape {
+    name: "DescribeAlarmsOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("CompositeAlarms", &COMPOSITE_ALARMS),
+            Member::new("MetricAlarms", &METRIC_ALARMS),
+            Member::new("LogAlarms", &LOG_ALARMS),
+            Member::new("NextToken", &NEXT_TOKEN),
+        ],
+    },
+};
+pub static DIMENSION: Shape = Shape {
+    name: "Dimension",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &DIMENSION_NAME).required(),
+            Member::new("Value", &DIMENSION_VALUE).required(),
+        ],
+    },
+};
+pub static DIMENSION_NAME: Shape = Shape {
+    name: "DimensionName",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static DIMENSION_VALUE: Shape = Shape {
+    name: "DimensionValue",
+    kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] },
+};
+pub static DIMENSIONS: Shape = Shape {
+    name: "Dimensions",
+    kind: Kind::List {
+        member: &Member::new("member", &DIMENSION),
+        flattened: false,
+        min: None,
+        max: Some(30),
+    },
+};
+pub static END_TIME_OFFSET: Shape =
+    Shape { name: "EndTimeOffset", kind: Kind::Long { min: Some(0), max: Some(2592000) } };
+pub static ENTITY: Shape = Shape {
+    name: "Entity",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("KeyAttributes", &ENTITY_KEY_ATTRIBUTES_MAP),
+            Member::new("Attributes", &ENTITY_ATTRIBUTES_MAP),
+        ],
+    },
+};
+pub static ENTITY_ATTRIBUTES_MAP: Shape = Shape {
+    name: "EntityAttributesMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &ENTITY_ATTRIBUTES_MAP_KEY_STRING),
+        value: &Member::new("value", &ENTITY_ATTRIBUTES_MAP_VALUE_STRING),
+        flattened: false,
+        min: Some(0),
+        max: Some(10),
+    },
+};
+pub static ENTITY_ATTRIBUTES_MAP_KEY_STRING: Shape = Shape {
+    name: "EntityAttributesMapKeyString",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] },
+};
+pub static ENTITY_ATTRIBUTES_MAP_VALUE_STRING: Shape = Shape {
+    name: "EntityAttributesMapValueString",
+    kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+};
+pub static ENTITY_KEY_ATTRIBUTES_MAP: Shape = Shape {
+    name: "EntityKeyAttributesMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING),
+        value: &Member::new("value", &ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING),
+        flattened: false,
+        min: Some(2),
+        max: Some(4),
+    },
+};
+pub static ENTITY_KEY_ATTRIBUTES_MAP_KEY_STRING: Shape = Shape {
+    name: "EntityKeyAttributesMapKeyString",
+    kind: Kind::String { min: Some(1), max: Some(32), pattern: None, values: &[] },
+};
+pub static ENTITY_KEY_ATTRIBUTES_MAP_VALUE_STRING: Shape = Shape {
+    name: "EntityKeyAttributesMapValueString",
+    kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+};
+pub static ENTITY_METRIC_DATA: Shape = Shape {
+    name: "EntityMetricData",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Entity", &ENTITY), Member::new("MetricData", &METRIC_DATA)],
+    },
+};
+pub static ENTITY_METRIC_DATA_LIST: Shape = Shape {
+    name: "EntityMetricDataList",
+    kind: Kind::List {
+        member: &Member::new("member", &ENTITY_METRIC_DATA),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static ERROR_MESSAGE: Shape = Shape {
+    name: "ErrorMessage",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE: Shape = Shape {
+    name: "EvaluateLowSampleCountPercentile",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static EVALUATION_CRITERIA: Shape = Shape {
+    name: "EvaluationCriteria",
+    kind: Kind::Structure { union: true, members: &[Member::new("PromQLCriteria", &ALARM_PROM_QL_CRITERIA)] },
+};
+pub static EVALUATION_INTERVAL: Shape =
+    Shape { name: "EvaluationInterval", kind: Kind::Integer { min: Some(10), max: Some(3600) } };
+pub static EVALUATION_PERIODS: Shape =
+    Shape { name: "EvaluationPeriods", kind: Kind::Integer { min: Some(1), max: None } };
+pub static EVALUATION_STATE: Shape = Shape {
+    name: "EvaluationState",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["PARTIAL_DATA", "EVALUATION_FAILURE", "EVALUATION_ERROR"],
+    },
+};
+pub static EVALUATION_WINDOW: Shape = Shape {
+    name: "EvaluationWindow",
+    kind: Kind::Structure {
+        union: true,
+        members: &[
+            Member::new("WallClockWindow", &WALL_CLOCK_WINDOW),
+            Member::new("SlidingWindow", &SLIDING_WINDOW),
+        ],
+    },
+};
+pub static EXTENDED_STATISTIC: Shape = Shape {
+    name: "ExtendedStatistic",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static EXTENDED_STATISTICS: Shape = Shape {
+    name: "ExtendedStatistics",
+    kind: Kind::List {
+        member: &Member::new("member", &EXTENDED_STATISTIC),
+        flattened: false,
+        min: Some(1),
+        max: Some(10),
+    },
+};
+pub static FAULT_DESCRIPTION: Shape = Shape {
+    name: "FaultDescription",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static GET_METRIC_DATA_INPUT: Shape = Shape {
+    name: "GetMetricDataInput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MetricDataQueries", &METRIC_DATA_QUERIES).required(),
+            Member::new("StartTime", &TIMESTAMP).required(),
+            Member::new("EndTime", &TIMESTAMP).required(),
+            Member::new("NextToken", &NEXT_TOKEN),
+            Member::new("ScanBy", &SCAN_BY),
+            Member::new("MaxDatapoints", &GET_METRIC_DATA_MAX_DATAPOINTS),
+            Member::new("LabelOptions", &LABEL_OPTIONS),
+        ],
+    },
+};
+pub static GET_METRIC_DATA_LABEL_TIMEZONE: Shape = Shape {
+    name: "GetMetricDataLabelTimezone",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static GET_METRIC_DATA_MAX_DATAPOINTS: Shape =
+    Shape { name: "GetMetricDataMaxDatapoints", kind: Kind::Integer { min: None, max: None } };
+pub static GET_METRIC_DATA_OUTPUT: Shape = Shape {
+    name: "GetMetricDataOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MetricDataResults", &METRIC_DATA_RESULTS),
+            Member::new("NextToken", &NEXT_TOKEN),
+            Member::new("Messages", &METRIC_DATA_RESULT_MESSAGES),
+        ],
+    },
+};
+pub static GET_METRIC_STATISTICS_INPUT: Shape = Shape {
+    name: "GetMetricStatisticsInput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Namespace", &NAMESPACE).required(),
+            Member::new("MetricName", &METRIC_NAME).required(),
+            Member::new("Dimensions", &DIMENSIONS),
+            Member::new("StartTime", &TIMESTAMP).required(),
+            Member::new("EndTime", &TIMESTAMP).required(),
+            Member::new("Period", &PERIOD).required(),
+            Member::new("Statistics", &STATISTICS),
+            Member::new("ExtendedStatistics", &EXTENDED_STATISTICS),
+            Member::new("Unit", &STANDARD_UNIT),
+        ],
+    },
+};
+pub static GET_METRIC_STATISTICS_OUTPUT: Shape = Shape {
+    name: "GetMetricStatisticsOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Label", &METRIC_LABEL), Member::new("Datapoints", &DATAPOINTS)],
+    },
+};
+pub static INTERNAL_SERVICE_FAULT: Shape = Shape {
+    name: "InternalServiceFault",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &FAULT_DESCRIPTION)] },
+};
+pub static INVALID_FORMAT_FAULT: Shape = Shape {
+    name: "InvalidFormatFault",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_NEXT_TOKEN: Shape = Shape {
+    name: "InvalidNextToken",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_PARAMETER_COMBINATION_EXCEPTION: Shape = Shape {
+    name: "InvalidParameterCombinationException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &AWS_QUERY_ERROR_MESSAGE)] },
+};
+pub static INVALID_PARAMETER_VALUE_EXCEPTION: Shape = Shape {
+    name: "InvalidParameterValueException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &AWS_QUERY_ERROR_MESSAGE)] },
+};
+pub static KMS_ACCESS_DENIED_EXCEPTION: Shape = Shape {
+    name: "KmsAccessDeniedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &STRING).required()] },
+};
+pub static KMS_KEY_DISABLED_EXCEPTION: Shape = Shape {
+    name: "KmsKeyDisabledException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &STRING).required()] },
+};
+pub static KMS_KEY_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "KmsKeyNotFoundException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &STRING).required()] },
+};
+pub static LABEL_OPTIONS: Shape = Shape {
+    name: "LabelOptions",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Timezone", &GET_METRIC_DATA_LABEL_TIMEZONE)],
+    },
+};
+pub static LIMIT_EXCEEDED_EXCEPTION: Shape =
+    Shape { name: "LimitExceededException", kind: Kind::Structure { union: false, members: &[] } };
+pub static LIMIT_EXCEEDED_FAULT: Shape = Shape {
+    name: "LimitExceededFault",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static LOG_ALARM: Shape = Shape {
+    name: "LogAlarm",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("AlarmName", &ALARM_NAME),
+            Member::new("AlarmArn", &ALARM_ARN),
+            Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+            Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
+            Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+            Member::new("OKActions", &RESOURCE_LIST),
+            Member::new("AlarmActions", &RESOURCE_LIST),
+            Member::new("InsufficientDataActions", &RESOURCE_LIST),
+            Member::new("StateValue", &STATE_VALUE),
+            Member::new("StateReason", &STATE_REASON),
+            Member::new("StateReasonData", &STATE_REASON_DATA),
+            Member::new("StateUpdatedTimestamp", &TIMESTAMP),
+            Member::new("ScheduledQueryConfiguration", &SCHEDULED_QUERY_CONFIGURATION),
+            Member::new("QueryResultsToEvaluate", &QUERY_RESULTS_TO_EVALUATE),
+            Member::new("QueryResultsToAlarm", &QUERY_RESULTS_TO_ALARM),
+            Member::new("Threshold", &THRESHOLD),
+            Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
+            Member::new("TreatMissingData", &TREAT_MISSING_DATA),
+            Member::new("StateTransitionedTimestamp", &TIMESTAMP),
+            Member::new("EvaluationState", &EVALUATION_STATE),
+            Member::new("ActionLogLineCount", &ACTION_LOG_LINE_COUNT),
+            Member::new("ActionLogLineRoleArn", &ACTION_LOG_LINE_ROLE_ARN),
+            Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
+            Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        ],
+    },
+};
+pub static LOG_ALARMS: Shape = Shape {
+    name: "LogAlarms",
+    kind: Kind::List { member: &Member::new("member", &LOG_ALARM), flattened: false, min: None, max: None },
+};
+pub static LOG_GROUP_IDENTIFIERS: Shape = Shape {
+    name: "LogGroupIdentifiers",
+    kind: Kind::List {
+        member: &Member::new("member", &AMAZON_RESOURCE_NAME),
+        flattened: false,
+        min: Some(1),
+        max: Some(50),
+    },
+};
+pub static MAX_RECORDS: Shape =
+    Shape { name: "MaxRecords", kind: Kind::Integer { min: Some(1), max: Some(100) } };
+pub static MESSAGE: Shape =
+    Shape { name: "Message", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static MESSAGE_DATA: Shape = Shape {
+    name: "MessageData",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Code", &MESSAGE_DATA_CODE), Member::new("Value", &MESSAGE_DATA_VALUE)],
+    },
+};
+pub static MESSAGE_DATA_CODE: Shape = Shape {
+    name: "MessageDataCode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static MESSAGE_DATA_VALUE: Shape = Shape {
+    name: "MessageDataValue",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static METRIC: Shape = Shape {
+    name: "Metric",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Namespace", &NAMESPACE),
+            Member::new("MetricName", &METRIC_NAME),
+            Member::new("Dimensions", &DIMENSIONS),
+        ],
+    },
+};
+pub static METRIC_ALARM: Shape = Shape {
+    name: "MetricAlarm",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("AlarmName", &ALARM_NAME),
+            Member::new("AlarmArn", &ALARM_ARN),
+            Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+            Member::new("AlarmConfigurationUpdatedTimestamp", &TIMESTAMP),
+            Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+            Member::new("OKActions", &RESOURCE_LIST),
+            Member::new("AlarmActions", &RESOURCE_LIST),
+            Member::new("InsufficientDataActions", &RESOURCE_LIST),
+            Member::new("StateValue", &STATE_VALUE),
+            Member::new("StateReason", &STATE_REASON),
+            Member::new("StateReasonData", &STATE_REASON_DATA),
+            Member::new("StateUpdatedTimestamp", &TIMESTAMP),
+            Member::new("MetricName", &METRIC_NAME),
+            Member::new("Namespace", &NAMESPACE),
+            Member::new("Statistic", &STATISTIC),
+            Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
+            Member::new("Dimensions", &DIMENSIONS),
+            Member::new("Period", &PERIOD),
+            Member::new("Unit", &STANDARD_UNIT),
+            Member::new("EvaluationPeriods", &EVALUATION_PERIODS),
+            Member::new("DatapointsToAlarm", &DATAPOINTS_TO_ALARM),
+            Member::new("Threshold", &THRESHOLD),
+            Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
+            Member::new("TreatMissingData", &TREAT_MISSING_DATA),
+            Member::new("EvaluateLowSampleCountPercentile", &EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE),
+            Member::new("Metrics", &METRIC_DATA_QUERIES),
+            Member::new("ThresholdMetricId", &METRIC_ID),
+            Member::new("EvaluationState", &EVALUATION_STATE),
+            Member::new("StateTransitionedTimestamp", &TIMESTAMP),
+            Member::new("EvaluationWindow", &EVALUATION_WINDOW),
+            Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
+            Member::new("EvaluationCriteria", &EVALUATION_CRITERIA),
+            Member::new("EvaluationInterval", &EVALUATION_INTERVAL),
+            Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        ],
+    },
+};
+pub static METRIC_ALARMS: Shape = Shape {
+    name: "MetricAlarms",
+    kind: Kind::List {
+        member: &Member::new("member", &METRIC_ALARM),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static METRIC_DATA: Shape = Shape {
+    name: "MetricData",
+    kind: Kind::List {
+        member: &Member::new("member", &METRIC_DATUM),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static METRIC_DATA_QUERIES: Shape = Shape {
+    name: "MetricDataQueries",
+    kind: Kind::List {
+        member: &Member::new("member", &METRIC_DATA_QUERY),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static METRIC_DATA_QUERY: Shape = Shape {
+    name: "MetricDataQuery",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Id", &METRIC_ID).required(),
+            Member::new("MetricStat", &METRIC_STAT),
+            Member::new("Expression", &METRIC_EXPRESSION),
+            Member::new("Label", &METRIC_LABEL),
+            Member::new("ReturnData", &RETURN_DATA),
+            Member::new("Period", &PERIOD),
+            Member::new("AccountId", &ACCOUNT_ID),
+        ],
+    },
+};
+pub static METRIC_DATA_RESULT: Shape = Shape {
+    name: "MetricDataResult",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Id", &METRIC_ID),
+            Member::new("Label", &METRIC_LABEL),
+            Member::new("Timestamps", &TIMESTAMPS),
+            Member::new("Values", &DATAPOINT_VALUES),
+            Member::new("StatusCode", &STATUS_CODE),
+            Member::new("Messages", &METRIC_DATA_RESULT_MESSAGES),
+        ],
+    },
+};
+pub static METRIC_DATA_RESULT_MESSAGES: Shape = Shape {
+    name: "MetricDataResultMessages",
+    kind: Kind::List {
+        member: &Member::new("member", &MESSAGE_DATA),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static METRIC_DATA_RESULTS: Shape = Shape {
+    name: "MetricDataResults",
+    kind: Kind::List {
+        member: &Member::new("member", &METRIC_DATA_RESULT),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static METRIC_DATUM: Shape = Shape {
+    name: "MetricDatum",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MetricName", &METRIC_NAME).required(),
+            Member::new("Dimensions", &DIMENSIONS),
+            Member::new("Timestamp", &TIMESTAMP),
+            Member::new("Value", &DATAPOINT_VALUE),
+            Member::new("StatisticValues", &STATISTIC_SET),
+            Member::new("Values", &VALUES),
+            Member::new("Counts", &COUNTS),
+            Member::new("Unit", &STANDARD_UNIT),
+            Member::new("StorageResolution", &STORAGE_RESOLUTION),
+        ],
+    },
+};
+pub static METRIC_EXPRESSION: Shape = Shape {
+    name: "MetricExpression",
+    kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+};
+pub static METRIC_ID: Shape = Shape {
+    name: "MetricId",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static METRIC_LABEL: Shape =
+    Shape { name: "MetricLabel", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static METRIC_NAME: Shape = Shape {
+    name: "MetricName",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static METRIC_STAT: Shape = Shape {
+    name: "MetricStat",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Metric", &METRIC).required(),
+            Member::new("Period", &PERIOD).required(),
+            Member::new("Stat", &STAT).required(),
+            Member::new("Unit", &STANDARD_UNIT),
+        ],
+    },
+};
+pub static MISSING_REQUIRED_PARAMETER_EXCEPTION: Shape = Shape {
+    name: "MissingRequiredParameterException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &AWS_QUERY_ERROR_MESSAGE)] },
+};
 static NAMESPACE__PATTERN: Pattern = Pattern::new("[^:].*");
-pub static NAMESPACE: Shape = Shape { name: "Namespace", kind: Kind::String { min: Some(1), max: Some(255), pattern: Some(&NAMESPACE__PATTERN), values: &[] } };
-pub static NEXT_TOKEN: Shape = Shape { name: "NextToken", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS: Shape = Shape { name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds", kind: Kind::Boolean };
-pub static PENDING_PERIOD: Shape = Shape { name: "PendingPeriod", kind: Kind::Integer { min: Some(0), max: Some(86400) } };
+pub static NAMESPACE: Shape = Shape {
+    name: "Namespace",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: Some(&NAMESPACE__PATTERN), values: &[] },
+};
+pub static NEXT_TOKEN: Shape =
+    Shape { name: "NextToken", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS: Shape =
+    Shape { name: "OnlyStartEvaluatingAfterWarmUpPeriodEnds", kind: Kind::Boolean };
+pub static PENDING_PERIOD: Shape =
+    Shape { name: "PendingPeriod", kind: Kind::Integer { min: Some(0), max: Some(86400) } };
 pub static PERIOD: Shape = Shape { name: "Period", kind: Kind::Integer { min: Some(1), max: None } };
-pub static PUT_METRIC_ALARM_INPUT: Shape = Shape { name: "PutMetricAlarmInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("AlarmName", &ALARM_NAME).required(),
-    Member::new("AlarmDescription", &ALARM_DESCRIPTION),
-    Member::new("ActionsEnabled", &ACTIONS_ENABLED),
-    Member::new("OKActions", &RESOURCE_LIST),
-    Member::new("AlarmActions", &RESOURCE_LIST),
-    Member::new("InsufficientDataActions", &RESOURCE_LIST),
-    Member::new("MetricName", &METRIC_NAME),
-    Member::new("Namespace", &NAMESPACE),
-    Member::new("Statistic", &STATISTIC),
-    Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
-    Member::new("Dimensions", &DIMENSIONS),
-    Member::new("Period", &PERIOD),
-    Member::new("Unit", &STANDARD_UNIT),
-    Member::new("EvaluationPeriods", &EVALUATION_PERIODS),
-    Member::new("DatapointsToAlarm", &DATAPOINTS_TO_ALARM),
-    Member::new("Threshold", &THRESHOLD),
-    Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
-    Member::new("TreatMissingData", &TREAT_MISSING_DATA),
-    Member::new("EvaluateLowSampleCountPercentile", &EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE),
-    Member::new("Metrics", &METRIC_DATA_QUERIES),
-    Member::new("Tags", &TAG_LIST),
-    Member::new("ThresholdMetricId", &METRIC_ID),
-    Member::new("EvaluationWindow", &EVALUATION_WINDOW),
-    Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
-    Member::new("EvaluationCriteria", &EVALUATION_CRITERIA),
-    Member::new("EvaluationInterval", &EVALUATION_INTERVAL),
-    Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
-] } };
-pub static PUT_METRIC_DATA_INPUT: Shape = Shape { name: "PutMetricDataInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Namespace", &NAMESPACE).required(),
-    Member::new("MetricData", &METRIC_DATA),
-    Member::new("EntityMetricData", &ENTITY_METRIC_DATA_LIST),
-    Member::new("StrictEntityValidation", &STRICT_ENTITY_VALIDATION),
-] } };
-pub static QUERY: Shape = Shape { name: "Query", kind: Kind::String { min: Some(1), max: Some(10000), pattern: None, values: &[] } };
-pub static QUERY_RESULTS_TO_ALARM: Shape = Shape { name: "QueryResultsToAlarm", kind: Kind::Integer { min: Some(1), max: None } };
-pub static QUERY_RESULTS_TO_EVALUATE: Shape = Shape { name: "QueryResultsToEvaluate", kind: Kind::Integer { min: Some(1), max: None } };
-pub static QUERY_STRING: Shape = Shape { name: "QueryString", kind: Kind::String { min: Some(0), max: Some(10000), pattern: None, values: &[] } };
-pub static RECOVERY_PERIOD: Shape = Shape { name: "RecoveryPeriod", kind: Kind::Integer { min: Some(0), max: Some(86400) } };
-pub static RESOURCE_CONFLICT: Shape = Shape { name: "ResourceConflict", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static RESOURCE_ID: Shape = Shape { name: "ResourceId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static RESOURCE_LIST: Shape = Shape { name: "ResourceList", kind: Kind::List { member: &Member::new("member", &RESOURCE_NAME), flattened: false, min: None, max: Some(5) } };
-pub static RESOURCE_NAME: Shape = Shape { name: "ResourceName", kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] } };
-pub static RESOURCE_NOT_FOUND: Shape = Shape { name: "ResourceNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("ResourceType", &RESOURCE_TYPE),
-    Member::new("ResourceId", &RESOURCE_ID),
-] } };
-pub static RESOURCE_TYPE: Shape = Shape { name: "ResourceType", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static PUT_METRIC_ALARM_INPUT: Shape = Shape {
+    name: "PutMetricAlarmInput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("AlarmName", &ALARM_NAME).required(),
+            Member::new("AlarmDescription", &ALARM_DESCRIPTION),
+            Member::new("ActionsEnabled", &ACTIONS_ENABLED),
+            Member::new("OKActions", &RESOURCE_LIST),
+            Member::new("AlarmActions", &RESOURCE_LIST),
+            Member::new("InsufficientDataActions", &RESOURCE_LIST),
+            Member::new("MetricName", &METRIC_NAME),
+            Member::new("Namespace", &NAMESPACE),
+            Member::new("Statistic", &STATISTIC),
+            Member::new("ExtendedStatistic", &EXTENDED_STATISTIC),
+            Member::new("Dimensions", &DIMENSIONS),
+            Member::new("Period", &PERIOD),
+            Member::new("Unit", &STANDARD_UNIT),
+            Member::new("EvaluationPeriods", &EVALUATION_PERIODS),
+            Member::new("DatapointsToAlarm", &DATAPOINTS_TO_ALARM),
+            Member::new("Threshold", &THRESHOLD),
+            Member::new("ComparisonOperator", &COMPARISON_OPERATOR),
+            Member::new("TreatMissingData", &TREAT_MISSING_DATA),
+            Member::new("EvaluateLowSampleCountPercentile", &EVALUATE_LOW_SAMPLE_COUNT_PERCENTILE),
+            Member::new("Metrics", &METRIC_DATA_QUERIES),
+            Member::new("Tags", &TAG_LIST),
+            Member::new("ThresholdMetricId", &METRIC_ID),
+            Member::new("EvaluationWindow", &EVALUATION_WINDOW),
+            Member::new("WarmUpConfiguration", &WARM_UP_CONFIGURATION),
+            Member::new("EvaluationCriteria", &EVALUATION_CRITERIA),
+            Member::new("EvaluationInterval", &EVALUATION_INTERVAL),
+            Member::new("ActionConfiguration", &ACTION_CONFIGURATION),
+        ],
+    },
+};
+pub static PUT_METRIC_DATA_INPUT: Shape = Shape {
+    name: "PutMetricDataInput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Namespace", &NAMESPACE).required(),
+            Member::new("MetricData", &METRIC_DATA),
+            Member::new("EntityMetricData", &ENTITY_METRIC_DATA_LIST),
+            Member::new("StrictEntityValidation", &STRICT_ENTITY_VALIDATION),
+        ],
+    },
+};
+pub static QUERY: Shape = Shape {
+    name: "Query",
+    kind: Kind::String { min: Some(1), max: Some(10000), pattern: None, values: &[] },
+};
+pub static QUERY_RESULTS_TO_ALARM: Shape =
+    Shape { name: "QueryResultsToAlarm", kind: Kind::Integer { min: Some(1), max: None } };
+pub static QUERY_RESULTS_TO_EVALUATE: Shape =
+    Shape { name: "QueryResultsToEvaluate", kind: Kind::Integer { min: Some(1), max: None } };
+pub static QUERY_STRING: Shape = Shape {
+    name: "QueryString",
+    kind: Kind::String { min: Some(0), max: Some(10000), pattern: None, values: &[] },
+};
+pub static RECOVERY_PERIOD: Shape =
+    Shape { name: "RecoveryPeriod", kind: Kind::Integer { min: Some(0), max: Some(86400) } };
+pub static RESOURCE_CONFLICT: Shape = Shape {
+    name: "ResourceConflict",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static RESOURCE_ID: Shape =
+    Shape { name: "ResourceId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static RESOURCE_LIST: Shape = Shape {
+    name: "ResourceList",
+    kind: Kind::List {
+        member: &Member::new("member", &RESOURCE_NAME),
+        flattened: false,
+        min: None,
+        max: Some(5),
+    },
+};
+pub static RESOURCE_NAME: Shape = Shape {
+    name: "ResourceName",
+    kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] },
+};
+pub static RESOURCE_NOT_FOUND: Shape = Shape {
+    name: "ResourceNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ResourceNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("ResourceType", &RESOURCE_TYPE), Member::new("ResourceId", &RESOURCE_ID)],
+    },
+};
+pub static RESOURCE_TYPE: Shape =
+    Shape { name: "ResourceType", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static RETURN_DATA: Shape = Shape { name: "ReturnData", kind: Kind::Boolean };
-pub static SCAN_BY: Shape = Shape { name: "ScanBy", kind: Kind::String { min: None, max: None, pattern: None, values: &["TimestampDescending", "TimestampAscending"] } };
-pub static SCHEDULE_CONFIGURATION: Shape = Shape { name: "ScheduleConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("ScheduleExpression", &SCHEDULE_EXPRESSION).required(),
-    Member::new("StartTimeOffset", &START_TIME_OFFSET).required(),
-    Member::new("EndTimeOffset", &END_TIME_OFFSET),
-] } };
-pub static SCHEDULE_EXPRESSION: Shape = Shape { name: "ScheduleExpression", kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] } };
-pub static SCHEDULED_QUERY_CONFIGURATION: Shape = Shape { name: "ScheduledQueryConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("QueryString", &QUERY_STRING).required(),
-    Member::new("LogGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
-    Member::new("QueryARN", &AMAZON_RESOURCE_NAME),
-    Member::new("ScheduledQueryRoleARN", &AMAZON_RESOURCE_NAME).required(),
-    Member::new("ScheduleConfiguration", &SCHEDULE_CONFIGURATION).required(),
-    Member::new("AggregationExpression", &AGGREGATION_EXPRESSION).required(),
-    Member::new("Tags", &TAG_LIST),
-] } };
-pub static SLIDING_WINDOW: Shape = Shape { name: "SlidingWindow", kind: Kind::Structure { union: false, members: &[] } };
-pub static STANDARD_UNIT: Shape = Shape { name: "StandardUnit", kind: Kind::String { min: None, max: None, pattern: None, values: &["Seconds", "Microseconds", "Milliseconds", "Bytes", "Kilobytes", "Megabytes", "Gigabytes", "Terabytes", "Bits", "Kilobits", "Megabits", "Gigabits", "Terabits", "Percent", "Count", "Bytes/Second", "Kilobytes/Second", "Megabytes/Second", "Gigabytes/Second", "Terabytes/Second", "Bits/Second", "Kilobits/Second", "Megabits/Second", "Gigabits/Second", "Terabits/Second", "Count/Second", "None"] } };
-pub static START_TIME_OFFSET: Shape = Shape { name: "StartTimeOffset", kind: Kind::Long { min: Some(1), max: Some(2592000) } };
-pub static STAT: Shape = Shape { name: "Stat", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STATE_REASON: Shape = Shape { name: "StateReason", kind: Kind::String { min: Some(0), max: Some(1023), pattern: None, values: &[] } };
-pub static STATE_REASON_DATA: Shape = Shape { name: "StateReasonData", kind: Kind::String { min: Some(0), max: Some(4000), pattern: None, values: &[] } };
-pub static STATE_VALUE: Shape = Shape { name: "StateValue", kind: Kind::String { min: None, max: None, pattern: None, values: &["OK", "ALARM", "INSUFFICIENT_DATA"] } };
-pub static STATISTIC: Shape = Shape { name: "Statistic", kind: Kind::String { min: None, max: None, pattern: None, values: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"] } };
-pub static STATISTIC_SET: Shape = Shape { name: "StatisticSet", kind: Kind::Structure { union: false, members: &[
-    Member::new("SampleCount", &DATAPOINT_VALUE).required(),
-    Member::new("Sum", &DATAPOINT_VALUE).required(),
-    Member::new("Minimum", &DATAPOINT_VALUE).required(),
-    Member::new("Maximum", &DATAPOINT_VALUE).required(),
-] } };
-pub static STATISTICS: Shape = Shape { name: "Statistics", kind: Kind::List { member: &Member::new("member", &STATISTIC), flattened: false, min: Some(1), max: Some(5) } };
-pub static STATUS_CODE: Shape = Shape { name: "StatusCode", kind: Kind::String { min: None, max: None, pattern: None, values: &["Complete", "InternalError", "PartialData", "Forbidden"] } };
-pub static STORAGE_RESOLUTION: Shape = Shape { name: "StorageResolution", kind: Kind::Integer { min: Some(1), max: None } };
+pub static SCAN_BY: Shape = Shape {
+    name: "ScanBy",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["TimestampDescending", "TimestampAscending"],
+    },
+};
+pub static SCHEDULE_CONFIGURATION: Shape = Shape {
+    name: "ScheduleConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ScheduleExpression", &SCHEDULE_EXPRESSION).required(),
+            Member::new("StartTimeOffset", &START_TIME_OFFSET).required(),
+            Member::new("EndTimeOffset", &END_TIME_OFFSET),
+        ],
+    },
+};
+pub static SCHEDULE_EXPRESSION: Shape = Shape {
+    name: "ScheduleExpression",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: None, values: &[] },
+};
+pub static SCHEDULED_QUERY_CONFIGURATION: Shape = Shape {
+    name: "ScheduledQueryConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("QueryString", &QUERY_STRING).required(),
+            Member::new("LogGroupIdentifiers", &LOG_GROUP_IDENTIFIERS),
+            Member::new("QueryARN", &AMAZON_RESOURCE_NAME),
+            Member::new("ScheduledQueryRoleARN", &AMAZON_RESOURCE_NAME).required(),
+            Member::new("ScheduleConfiguration", &SCHEDULE_CONFIGURATION).required(),
+            Member::new("AggregationExpression", &AGGREGATION_EXPRESSION).required(),
+            Member::new("Tags", &TAG_LIST),
+        ],
+    },
+};
+pub static SLIDING_WINDOW: Shape =
+    Shape { name: "SlidingWindow", kind: Kind::Structure { union: false, members: &[] } };
+pub static STANDARD_UNIT: Shape = Shape {
+    name: "StandardUnit",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "Seconds",
+            "Microseconds",
+            "Milliseconds",
+            "Bytes",
+            "Kilobytes",
+            "Megabytes",
+            "Gigabytes",
+            "Terabytes",
+            "Bits",
+            "Kilobits",
+            "Megabits",
+            "Gigabits",
+            "Terabits",
+            "Percent",
+            "Count",
+            "Bytes/Second",
+            "Kilobytes/Second",
+            "Megabytes/Second",
+            "Gigabytes/Second",
+            "Terabytes/Second",
+            "Bits/Second",
+            "Kilobits/Second",
+            "Megabits/Second",
+            "Gigabits/Second",
+            "Terabits/Second",
+            "Count/Second",
+            "None",
+        ],
+    },
+};
+pub static START_TIME_OFFSET: Shape =
+    Shape { name: "StartTimeOffset", kind: Kind::Long { min: Some(1), max: Some(2592000) } };
+pub static STAT: Shape =
+    Shape { name: "Stat", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STATE_REASON: Shape = Shape {
+    name: "StateReason",
+    kind: Kind::String { min: Some(0), max: Some(1023), pattern: None, values: &[] },
+};
+pub static STATE_REASON_DATA: Shape = Shape {
+    name: "StateReasonData",
+    kind: Kind::String { min: Some(0), max: Some(4000), pattern: None, values: &[] },
+};
+pub static STATE_VALUE: Shape = Shape {
+    name: "StateValue",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["OK", "ALARM", "INSUFFICIENT_DATA"] },
+};
+pub static STATISTIC: Shape = Shape {
+    name: "Statistic",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["SampleCount", "Average", "Sum", "Minimum", "Maximum"],
+    },
+};
+pub static STATISTIC_SET: Shape = Shape {
+    name: "StatisticSet",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("SampleCount", &DATAPOINT_VALUE).required(),
+            Member::new("Sum", &DATAPOINT_VALUE).required(),
+            Member::new("Minimum", &DATAPOINT_VALUE).required(),
+            Member::new("Maximum", &DATAPOINT_VALUE).required(),
+        ],
+    },
+};
+pub static STATISTICS: Shape = Shape {
+    name: "Statistics",
+    kind: Kind::List {
+        member: &Member::new("member", &STATISTIC),
+        flattened: false,
+        min: Some(1),
+        max: Some(5),
+    },
+};
+pub static STATUS_CODE: Shape = Shape {
+    name: "StatusCode",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["Complete", "InternalError", "PartialData", "Forbidden"],
+    },
+};
+pub static STORAGE_RESOLUTION: Shape =
+    Shape { name: "StorageResolution", kind: Kind::Integer { min: Some(1), max: None } };
 pub static STRICT_ENTITY_VALIDATION: Shape = Shape { name: "StrictEntityValidation", kind: Kind::Boolean };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SUPPRESSOR_PERIOD: Shape = Shape { name: "SuppressorPeriod", kind: Kind::Integer { min: None, max: None } };
-pub static TAG: Shape = Shape { name: "Tag", kind: Kind::Structure { union: false, members: &[
-    Member::new("Key", &TAG_KEY).required(),
-    Member::new("Value", &TAG_VALUE).required(),
-] } };
-pub static TAG_KEY: Shape = Shape { name: "TagKey", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
-pub static TAG_LIST: Shape = Shape { name: "TagList", kind: Kind::List { member: &Member::new("member", &TAG), flattened: false, min: None, max: None } };
-pub static TAG_VALUE: Shape = Shape { name: "TagValue", kind: Kind::String { min: Some(0), max: Some(256), pattern: None, values: &[] } };
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static SUPPRESSOR_PERIOD: Shape =
+    Shape { name: "SuppressorPeriod", kind: Kind::Integer { min: None, max: None } };
+pub static TAG: Shape = Shape {
+    name: "Tag",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Key", &TAG_KEY).required(), Member::new("Value", &TAG_VALUE).required()],
+    },
+};
+pub static TAG_KEY: Shape =
+    Shape { name: "TagKey", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
+pub static TAG_LIST: Shape = Shape {
+    name: "TagList",
+    kind: Kind::List { member: &Member::new("member", &TAG), flattened: false, min: None, max: None },
+};
+pub static TAG_VALUE: Shape = Shape {
+    name: "TagValue",
+    kind: Kind::String { min: Some(0), max: Some(256), pattern: None, values: &[] },
+};
 pub static THRESHOLD: Shape = Shape { name: "Threshold", kind: Kind::Double { min: None, max: None } };
 pub static TIMESTAMP: Shape = Shape { name: "Timestamp", kind: Kind::Timestamp(None) };
-pub static TIMESTAMPS: Shape = Shape { name: "Timestamps", kind: Kind::List { member: &Member::new("member", &TIMESTAMP), flattened: false, min: None, max: None } };
-pub static TIMEZONE: Shape = Shape { name: "Timezone", kind: Kind::String { min: Some(1), max: Some(50), pattern: None, values: &[] } };
-pub static TREAT_MISSING_DATA: Shape = Shape { name: "TreatMissingData", kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] } };
-pub static VALIDATION_EXCEPTION: Shape = Shape { name: "ValidationException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &VALIDATION_EXCEPTION_MESSAGE),
-] } };
-pub static VALIDATION_EXCEPTION_MESSAGE: Shape = Shape { name: "ValidationExceptionMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static VALUES: Shape = Shape { name: "Values", kind: Kind::List { member: &Member::new("member", &DATAPOINT_VALUE), flattened: false, min: None, max: None } };
-pub static WALL_CLOCK_WINDOW: Shape = Shape { name: "WallClockWindow", kind: Kind::Structure { union: false, members: &[
-    Member::new("Timezone", &TIMEZONE),
-] } };
-pub static WARM_UP_CONFIGURATION: Shape = Shape { name: "WarmUpConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("WarmUpPeriodDurationInMinutes", &WARM_UP_PERIOD_DURATION_IN_MINUTES).required(),
-    Member::new("OnlyStartEvaluatingAfterWarmUpPeriodEnds", &ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS),
-] } };
-pub static WARM_UP_PERIOD_DURATION_IN_MINUTES: Shape = Shape { name: "WarmUpPeriodDurationInMinutes", kind: Kind::Integer { min: Some(1), max: Some(2880) } };
+pub static TIMESTAMPS: Shape = Shape {
+    name: "Timestamps",
+    kind: Kind::List { member: &Member::new("member", &TIMESTAMP), flattened: false, min: None, max: None },
+};
+pub static TIMEZONE: Shape = Shape {
+    name: "Timezone",
+    kind: Kind::String { min: Some(1), max: Some(50), pattern: None, values: &[] },
+};
+pub static TREAT_MISSING_DATA: Shape = Shape {
+    name: "TreatMissingData",
+    kind: Kind::String { min: Some(1), max: Some(255), pattern: None, values: &[] },
+};
+pub static VALIDATION_EXCEPTION: Shape = Shape {
+    name: "ValidationException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &VALIDATION_EXCEPTION_MESSAGE)] },
+};
+pub static VALIDATION_EXCEPTION_MESSAGE: Shape = Shape {
+    name: "ValidationExceptionMessage",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static VALUES: Shape = Shape {
+    name: "Values",
+    kind: Kind::List {
+        member: &Member::new("member", &DATAPOINT_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static WALL_CLOCK_WINDOW: Shape = Shape {
+    name: "WallClockWindow",
+    kind: Kind::Structure { union: false, members: &[Member::new("Timezone", &TIMEZONE)] },
+};
+pub static WARM_UP_CONFIGURATION: Shape = Shape {
+    name: "WarmUpConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("WarmUpPeriodDurationInMinutes", &WARM_UP_PERIOD_DURATION_IN_MINUTES).required(),
+            Member::new(
+                "OnlyStartEvaluatingAfterWarmUpPeriodEnds",
+                &ONLY_START_EVALUATING_AFTER_WARM_UP_PERIOD_ENDS,
+            ),
+        ],
+    },
+};
+pub static WARM_UP_PERIOD_DURATION_IN_MINUTES: Shape =
+    Shape { name: "WarmUpPeriodDurationInMinutes", kind: Kind::Integer { min: Some(1), max: Some(2880) } };

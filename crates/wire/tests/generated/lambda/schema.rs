@@ -2,613 +2,1562 @@
 
 use wire::schema::{Kind, Member, Pattern, Place, Shape};
 
-pub static ACCELERATOR_CONFIG: Shape = Shape { name: "AcceleratorConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("AcceleratorMemorySize", &ACCELERATOR_MEMORY_GB).required(),
-] } };
-pub static ACCELERATOR_MEMORY_GB: Shape = Shape { name: "AcceleratorMemoryGB", kind: Kind::Integer { min: None, max: None } };
-pub static ALIAS_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "AliasLimitExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static APPLICATION_LOG_LEVEL: Shape = Shape { name: "ApplicationLogLevel", kind: Kind::String { min: None, max: None, pattern: None, values: &["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"] } };
-pub static ARCHITECTURE: Shape = Shape { name: "Architecture", kind: Kind::String { min: None, max: None, pattern: None, values: &["x86_64", "arm64"] } };
-pub static ARCHITECTURES_LIST: Shape = Shape { name: "ArchitecturesList", kind: Kind::List { member: &Member::new("member", &ARCHITECTURE), flattened: false, min: Some(1), max: Some(1) } };
-static ARN__PATTERN: Pattern = Pattern::new("arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)");
-pub static ARN: Shape = Shape { name: "Arn", kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&ARN__PATTERN), values: &[] } };
+pub static ACCELERATOR_CONFIG: Shape = Shape {
+    name: "AcceleratorConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("AcceleratorMemorySize", &ACCELERATOR_MEMORY_GB).required()],
+    },
+};
+pub static ACCELERATOR_MEMORY_GB: Shape =
+    Shape { name: "AcceleratorMemoryGB", kind: Kind::Integer { min: None, max: None } };
+pub static ALIAS_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "AliasLimitExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static APPLICATION_LOG_LEVEL: Shape = Shape {
+    name: "ApplicationLogLevel",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"],
+    },
+};
+pub static ARCHITECTURE: Shape = Shape {
+    name: "Architecture",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["x86_64", "arm64"] },
+};
+pub static ARCHITECTURES_LIST: Shape = Shape {
+    name: "ArchitecturesList",
+    kind: Kind::List {
+        member: &Member::new("member", &ARCHITECTURE),
+        flattened: false,
+        min: Some(1),
+        max: Some(1),
+    },
+};
+static ARN__PATTERN: Pattern = Pattern::new(
+    "arn:(aws[a-zA-Z0-9-]*):([a-zA-Z0-9\\-])+:((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1})?:(\\d{12})?:(.*)",
+);
+pub static ARN: Shape = Shape {
+    name: "Arn",
+    kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&ARN__PATTERN), values: &[] },
+};
 pub static BLOB: Shape = Shape { name: "Blob", kind: Kind::Blob { min: None, max: None } };
 pub static BOOLEAN: Shape = Shape { name: "Boolean", kind: Kind::Boolean };
-pub static CALLBACK_TIMEOUT_EXCEPTION: Shape = Shape { name: "CallbackTimeoutException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-static CAPACITY_PROVIDER_ARN__PATTERN: Pattern = Pattern::new("arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+");
-pub static CAPACITY_PROVIDER_ARN: Shape = Shape { name: "CapacityProviderArn", kind: Kind::String { min: Some(1), max: Some(140), pattern: Some(&CAPACITY_PROVIDER_ARN__PATTERN), values: &[] } };
-pub static CAPACITY_PROVIDER_CONFIG: Shape = Shape { name: "CapacityProviderConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("LambdaManagedInstancesCapacityProviderConfig", &LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG).required(),
-] } };
-pub static CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "CapacityProviderLimitExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static CODE_ARTIFACT_USER_DELETED_EXCEPTION: Shape = Shape { name: "CodeArtifactUserDeletedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static CODE_ARTIFACT_USER_FAILED_EXCEPTION: Shape = Shape { name: "CodeArtifactUserFailedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static CODE_ARTIFACT_USER_PENDING_EXCEPTION: Shape = Shape { name: "CodeArtifactUserPendingException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-static CODE_SIGNING_CONFIG_ARN__PATTERN: Pattern = Pattern::new("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}");
-pub static CODE_SIGNING_CONFIG_ARN: Shape = Shape { name: "CodeSigningConfigArn", kind: Kind::String { min: Some(0), max: Some(200), pattern: Some(&CODE_SIGNING_CONFIG_ARN__PATTERN), values: &[] } };
-pub static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape { name: "CodeSigningConfigNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static CODE_STORAGE_EXCEEDED_EXCEPTION: Shape = Shape { name: "CodeStorageExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static CODE_VERIFICATION_FAILED_EXCEPTION: Shape = Shape { name: "CodeVerificationFailedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static CREATE_FUNCTION_REQUEST: Shape = Shape { name: "CreateFunctionRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("FunctionName", &FUNCTION_NAME).required(),
-    Member::new("Runtime", &RUNTIME),
-    Member::new("Role", &ROLE_ARN).required(),
-    Member::new("Handler", &HANDLER),
-    Member::new("Code", &FUNCTION_CODE).required(),
-    Member::new("Description", &DESCRIPTION),
-    Member::new("Timeout", &TIMEOUT),
-    Member::new("MemorySize", &MEMORY_SIZE),
-    Member::new("Publish", &BOOLEAN),
-    Member::new("PublishTo", &FUNCTION_VERSION_LATEST_PUBLISHED),
-    Member::new("VpcConfig", &VPC_CONFIG),
-    Member::new("PackageType", &PACKAGE_TYPE),
-    Member::new("DeadLetterConfig", &DEAD_LETTER_CONFIG),
-    Member::new("Environment", &ENVIRONMENT),
-    Member::new("KMSKeyArn", &KMS_KEY_ARN),
-    Member::new("TracingConfig", &TRACING_CONFIG),
-    Member::new("Tags", &TAGS),
-    Member::new("Layers", &LAYER_LIST),
-    Member::new("FileSystemConfigs", &FILE_SYSTEM_CONFIG_LIST),
-    Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN),
-    Member::new("ImageConfig", &IMAGE_CONFIG),
-    Member::new("Architectures", &ARCHITECTURES_LIST),
-    Member::new("EphemeralStorage", &EPHEMERAL_STORAGE),
-    Member::new("SnapStart", &SNAP_START),
-    Member::new("LoggingConfig", &LOGGING_CONFIG),
-    Member::new("TenancyConfig", &TENANCY_CONFIG),
-    Member::new("CapacityProviderConfig", &CAPACITY_PROVIDER_CONFIG),
-    Member::new("DurableConfig", &DURABLE_CONFIG),
-    Member::new("RuntimeConfig", &FUNCTION_RUNTIME_CONFIG),
-    Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
-] } };
-pub static DEAD_LETTER_CONFIG: Shape = Shape { name: "DeadLetterConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("TargetArn", &RESOURCE_ARN),
-] } };
-pub static DESCRIPTION: Shape = Shape { name: "Description", kind: Kind::String { min: Some(0), max: Some(256), pattern: None, values: &[] } };
-pub static DIRECT_S3_READ: Shape = Shape { name: "DirectS3Read", kind: Kind::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED", "AUTO"] } };
-pub static DURABLE_CONFIG: Shape = Shape { name: "DurableConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("KMSKeyArn", &KMS_KEY_ARN),
-    Member::new("RetentionPeriodInDays", &RETENTION_PERIOD_IN_DAYS),
-    Member::new("ExecutionTimeout", &EXECUTION_TIMEOUT),
-] } };
-pub static DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION: Shape = Shape { name: "DurableExecutionAlreadyStartedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-static DURABLE_EXECUTION_ARN__PATTERN: Pattern = Pattern::new("arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)");
-pub static DURABLE_EXECUTION_ARN: Shape = Shape { name: "DurableExecutionArn", kind: Kind::String { min: Some(1), max: Some(1024), pattern: Some(&DURABLE_EXECUTION_ARN__PATTERN), values: &[] } };
+pub static CALLBACK_TIMEOUT_EXCEPTION: Shape = Shape {
+    name: "CallbackTimeoutException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+static CAPACITY_PROVIDER_ARN__PATTERN: Pattern = Pattern::new(
+    "arn:aws[a-zA-Z-]*:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:capacity-provider:[a-zA-Z0-9-_]+",
+);
+pub static CAPACITY_PROVIDER_ARN: Shape = Shape {
+    name: "CapacityProviderArn",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(140),
+        pattern: Some(&CAPACITY_PROVIDER_ARN__PATTERN),
+        values: &[],
+    },
+};
+pub static CAPACITY_PROVIDER_CONFIG: Shape = Shape {
+    name: "CapacityProviderConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new(
+            "LambdaManagedInstancesCapacityProviderConfig",
+            &LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG,
+        )
+        .required()],
+    },
+};
+pub static CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "CapacityProviderLimitExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static CODE_ARTIFACT_USER_DELETED_EXCEPTION: Shape = Shape {
+    name: "CodeArtifactUserDeletedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static CODE_ARTIFACT_USER_FAILED_EXCEPTION: Shape = Shape {
+    name: "CodeArtifactUserFailedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static CODE_ARTIFACT_USER_PENDING_EXCEPTION: Shape = Shape {
+    name: "CodeArtifactUserPendingException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+static CODE_SIGNING_CONFIG_ARN__PATTERN: Pattern = Pattern::new(
+    "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:code-signing-config:csc-[a-z0-9]{17}",
+);
+pub static CODE_SIGNING_CONFIG_ARN: Shape = Shape {
+    name: "CodeSigningConfigArn",
+    kind: Kind::String {
+        min: Some(0),
+        max: Some(200),
+        pattern: Some(&CODE_SIGNING_CONFIG_ARN__PATTERN),
+        values: &[],
+    },
+};
+pub static CODE_SIGNING_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "CodeSigningConfigNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static CODE_STORAGE_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "CodeStorageExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static CODE_VERIFICATION_FAILED_EXCEPTION: Shape = Shape {
+    name: "CodeVerificationFailedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static CREATE_FUNCTION_REQUEST: Shape = Shape {
+    name: "CreateFunctionRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("FunctionName", &FUNCTION_NAME).required(),
+            Member::new("Runtime", &RUNTIME),
+            Member::new("Role", &ROLE_ARN).required(),
+            Member::new("Handler", &HANDLER),
+            Member::new("Code", &FUNCTION_CODE).required(),
+            Member::new("Description", &DESCRIPTION),
+            Member::new("Timeout", &TIMEOUT),
+            Member::new("MemorySize", &MEMORY_SIZE),
+            Member::new("Publish", &BOOLEAN),
+            Member::new("PublishTo", &FUNCTION_VERSION_LATEST_PUBLISHED),
+            Member::new("VpcConfig", &VPC_CONFIG),
+            Member::new("PackageType", &PACKAGE_TYPE),
+            Member::new("DeadLetterConfig", &DEAD_LETTER_CONFIG),
+            Member::new("Environment", &ENVIRONMENT),
+            Member::new("KMSKeyArn", &KMS_KEY_ARN),
+            Member::new("TracingConfig", &TRACING_CONFIG),
+            Member::new("Tags", &TAGS),
+            Member::new("Layers", &LAYER_LIST),
+            Member::new("FileSystemConfigs", &FILE_SYSTEM_CONFIG_LIST),
+            Member::new("CodeSigningConfigArn", &CODE_SIGNING_CONFIG_ARN),
+            Member::new("ImageConfig", &IMAGE_CONFIG),
+            Member::new("Architectures", &ARCHITECTURES_LIST),
+            Member::new("EphemeralStorage", &EPHEMERAL_STORAGE),
+            Member::new("SnapStart", &SNAP_START),
+            Member::new("LoggingConfig", &LOGGING_CONFIG),
+            Member::new("TenancyConfig", &TENANCY_CONFIG),
+            Member::new("CapacityProviderConfig", &CAPACITY_PROVIDER_CONFIG),
+            Member::new("DurableConfig", &DURABLE_CONFIG),
+            Member::new("RuntimeConfig", &FUNCTION_RUNTIME_CONFIG),
+            Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
+        ],
+    },
+};
+pub static DEAD_LETTER_CONFIG: Shape = Shape {
+    name: "DeadLetterConfig",
+    kind: Kind::Structure { union: false, members: &[Member::new("TargetArn", &RESOURCE_ARN)] },
+};
+pub static DESCRIPTION: Shape = Shape {
+    name: "Description",
+    kind: Kind::String { min: Some(0), max: Some(256), pattern: None, values: &[] },
+};
+pub static DIRECT_S3_READ: Shape = Shape {
+    name: "DirectS3Read",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["ENABLED", "DISABLED", "AUTO"] },
+};
+pub static DURABLE_CONFIG: Shape = Shape {
+    name: "DurableConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("KMSKeyArn", &KMS_KEY_ARN),
+            Member::new("RetentionPeriodInDays", &RETENTION_PERIOD_IN_DAYS),
+            Member::new("ExecutionTimeout", &EXECUTION_TIMEOUT),
+        ],
+    },
+};
+pub static DURABLE_EXECUTION_ALREADY_STARTED_EXCEPTION: Shape = Shape {
+    name: "DurableExecutionAlreadyStartedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+static DURABLE_EXECUTION_ARN__PATTERN: Pattern = Pattern::new(
+    "arn:([a-zA-Z0-9-]+):lambda:([a-zA-Z0-9-]+):(\\d{12}):function:([a-zA-Z0-9_-]+):(\\$LATEST(?:\\.PUBLISHED)?|[0-9]+)/durable-execution/([a-zA-Z0-9_-]+)/([a-zA-Z0-9_-]+)",
+);
+pub static DURABLE_EXECUTION_ARN: Shape = Shape {
+    name: "DurableExecutionArn",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(1024),
+        pattern: Some(&DURABLE_EXECUTION_ARN__PATTERN),
+        values: &[],
+    },
+};
 static DURABLE_EXECUTION_NAME__PATTERN: Pattern = Pattern::new("[a-zA-Z0-9-_]+");
-pub static DURABLE_EXECUTION_NAME: Shape = Shape { name: "DurableExecutionName", kind: Kind::String { min: Some(1), max: Some(64), pattern: Some(&DURABLE_EXECUTION_NAME__PATTERN), values: &[] } };
-pub static EC2_ACCESS_DENIED_EXCEPTION: Shape = Shape { name: "EC2AccessDeniedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static EC2_THROTTLED_EXCEPTION: Shape = Shape { name: "EC2ThrottledException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static EC2_UNEXPECTED_EXCEPTION: Shape = Shape { name: "EC2UnexpectedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-    Member::new("EC2ErrorCode", &STRING),
-] } };
-pub static EFSIO_EXCEPTION: Shape = Shape { name: "EFSIOException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static EFS_MOUNT_CONNECTIVITY_EXCEPTION: Shape = Shape { name: "EFSMountConnectivityException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static EFS_MOUNT_FAILURE_EXCEPTION: Shape = Shape { name: "EFSMountFailureException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static EFS_MOUNT_TIMEOUT_EXCEPTION: Shape = Shape { name: "EFSMountTimeoutException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static ENI_LIMIT_REACHED_EXCEPTION: Shape = Shape { name: "ENILimitReachedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static ENI_NOT_READY_EXCEPTION: Shape = Shape { name: "ENINotReadyException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static ENVIRONMENT: Shape = Shape { name: "Environment", kind: Kind::Structure { union: false, members: &[
-    Member::new("Variables", &ENVIRONMENT_VARIABLES),
-] } };
-pub static ENVIRONMENT_ERROR: Shape = Shape { name: "EnvironmentError", kind: Kind::Structure { union: false, members: &[
-    Member::new("ErrorCode", &STRING),
-    Member::new("Message", &SENSITIVE_STRING),
-] } };
-pub static ENVIRONMENT_RESPONSE: Shape = Shape { name: "EnvironmentResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("Variables", &ENVIRONMENT_VARIABLES),
-    Member::new("Error", &ENVIRONMENT_ERROR),
-] } };
+pub static DURABLE_EXECUTION_NAME: Shape = Shape {
+    name: "DurableExecutionName",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(64),
+        pattern: Some(&DURABLE_EXECUTION_NAME__PATTERN),
+        values: &[],
+    },
+};
+pub static EC2_ACCESS_DENIED_EXCEPTION: Shape = Shape {
+    name: "EC2AccessDeniedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static EC2_THROTTLED_EXCEPTION: Shape = Shape {
+    name: "EC2ThrottledException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static EC2_UNEXPECTED_EXCEPTION: Shape = Shape {
+    name: "EC2UnexpectedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Type", &STRING),
+            Member::new("Message", &STRING),
+            Member::new("EC2ErrorCode", &STRING),
+        ],
+    },
+};
+pub static EFSIO_EXCEPTION: Shape = Shape {
+    name: "EFSIOException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static EFS_MOUNT_CONNECTIVITY_EXCEPTION: Shape = Shape {
+    name: "EFSMountConnectivityException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static EFS_MOUNT_FAILURE_EXCEPTION: Shape = Shape {
+    name: "EFSMountFailureException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static EFS_MOUNT_TIMEOUT_EXCEPTION: Shape = Shape {
+    name: "EFSMountTimeoutException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static ENI_LIMIT_REACHED_EXCEPTION: Shape = Shape {
+    name: "ENILimitReachedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static ENI_NOT_READY_EXCEPTION: Shape = Shape {
+    name: "ENINotReadyException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static ENVIRONMENT: Shape = Shape {
+    name: "Environment",
+    kind: Kind::Structure { union: false, members: &[Member::new("Variables", &ENVIRONMENT_VARIABLES)] },
+};
+pub static ENVIRONMENT_ERROR: Shape = Shape {
+    name: "EnvironmentError",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("ErrorCode", &STRING), Member::new("Message", &SENSITIVE_STRING)],
+    },
+};
+pub static ENVIRONMENT_RESPONSE: Shape = Shape {
+    name: "EnvironmentResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Variables", &ENVIRONMENT_VARIABLES),
+            Member::new("Error", &ENVIRONMENT_ERROR),
+        ],
+    },
+};
 static ENVIRONMENT_VARIABLE_NAME__PATTERN: Pattern = Pattern::new("[a-zA-Z]([a-zA-Z0-9_])+");
-pub static ENVIRONMENT_VARIABLE_NAME: Shape = Shape { name: "EnvironmentVariableName", kind: Kind::String { min: None, max: None, pattern: Some(&ENVIRONMENT_VARIABLE_NAME__PATTERN), values: &[] } };
-pub static ENVIRONMENT_VARIABLE_VALUE: Shape = Shape { name: "EnvironmentVariableValue", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ENVIRONMENT_VARIABLES: Shape = Shape { name: "EnvironmentVariables", kind: Kind::Map { key: &Member::new("key", &ENVIRONMENT_VARIABLE_NAME), value: &Member::new("value", &ENVIRONMENT_VARIABLE_VALUE), flattened: false, min: None, max: None } };
-pub static EPHEMERAL_STORAGE: Shape = Shape { name: "EphemeralStorage", kind: Kind::Structure { union: false, members: &[
-    Member::new("Size", &EPHEMERAL_STORAGE_SIZE).required(),
-] } };
-pub static EPHEMERAL_STORAGE_SIZE: Shape = Shape { name: "EphemeralStorageSize", kind: Kind::Integer { min: Some(512), max: Some(32768) } };
-pub static EXECUTION_ENVIRONMENT_MEMORY_GIB_PER_V_CPU: Shape = Shape { name: "ExecutionEnvironmentMemoryGiBPerVCpu", kind: Kind::Double { min: Some(2.0), max: Some(8.0) } };
-pub static EXECUTION_TIMEOUT: Shape = Shape { name: "ExecutionTimeout", kind: Kind::Integer { min: Some(1), max: Some(31622400) } };
-static FILE_SYSTEM_ARN__PATTERN: Pattern = Pattern::new("arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}");
-pub static FILE_SYSTEM_ARN: Shape = Shape { name: "FileSystemArn", kind: Kind::String { min: Some(0), max: Some(256), pattern: Some(&FILE_SYSTEM_ARN__PATTERN), values: &[] } };
-pub static FILE_SYSTEM_CONFIG: Shape = Shape { name: "FileSystemConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("Arn", &FILE_SYSTEM_ARN).required(),
-    Member::new("LocalMountPath", &LOCAL_MOUNT_PATH).required(),
-    Member::new("S3FilesConfig", &S3_FILES_CONFIG),
-] } };
-pub static FILE_SYSTEM_CONFIG_LIST: Shape = Shape { name: "FileSystemConfigList", kind: Kind::List { member: &Member::new("member", &FILE_SYSTEM_CONFIG), flattened: false, min: Some(0), max: Some(1) } };
-static FUNCTION_ARN__PATTERN: Pattern = Pattern::new("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?");
-pub static FUNCTION_ARN: Shape = Shape { name: "FunctionArn", kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&FUNCTION_ARN__PATTERN), values: &[] } };
-pub static FUNCTION_CODE: Shape = Shape { name: "FunctionCode", kind: Kind::Structure { union: false, members: &[
-    Member::new("ZipFile", &BLOB),
-    Member::new("S3Bucket", &S3_BUCKET),
-    Member::new("S3Key", &S3_KEY),
-    Member::new("S3ObjectVersion", &S3_OBJECT_VERSION),
-    Member::new("S3ObjectStorageMode", &S3_OBJECT_STORAGE_MODE),
-    Member::new("ImageUri", &STRING),
-    Member::new("SourceKMSKeyArn", &KMS_KEY_ARN),
-] } };
-pub static FUNCTION_CONFIGURATION: Shape = Shape { name: "FunctionConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME),
-    Member::new("FunctionArn", &NAME_SPACED_FUNCTION_ARN),
-    Member::new("Runtime", &RUNTIME),
-    Member::new("Role", &ROLE_ARN),
-    Member::new("Handler", &HANDLER),
-    Member::new("CodeSize", &LONG),
-    Member::new("Description", &DESCRIPTION),
-    Member::new("Timeout", &TIMEOUT),
-    Member::new("MemorySize", &MEMORY_SIZE),
-    Member::new("LastModified", &TIMESTAMP),
-    Member::new("CodeSha256", &STRING),
-    Member::new("Version", &VERSION),
-    Member::new("VpcConfig", &VPC_CONFIG_RESPONSE),
-    Member::new("DeadLetterConfig", &DEAD_LETTER_CONFIG),
-    Member::new("Environment", &ENVIRONMENT_RESPONSE),
-    Member::new("KMSKeyArn", &KMS_KEY_ARN),
-    Member::new("TracingConfig", &TRACING_CONFIG_RESPONSE),
-    Member::new("MasterArn", &FUNCTION_ARN),
-    Member::new("RevisionId", &STRING),
-    Member::new("Layers", &LAYERS_REFERENCE_LIST),
-    Member::new("State", &STATE),
-    Member::new("StateReason", &STATE_REASON),
-    Member::new("StateReasonCode", &STATE_REASON_CODE),
-    Member::new("LastUpdateStatus", &LAST_UPDATE_STATUS),
-    Member::new("LastUpdateStatusReason", &LAST_UPDATE_STATUS_REASON),
-    Member::new("LastUpdateStatusReasonCode", &LAST_UPDATE_STATUS_REASON_CODE),
-    Member::new("FileSystemConfigs", &FILE_SYSTEM_CONFIG_LIST),
-    Member::new("SigningProfileVersionArn", &ARN),
-    Member::new("SigningJobArn", &ARN),
-    Member::new("PackageType", &PACKAGE_TYPE),
-    Member::new("ImageConfigResponse", &IMAGE_CONFIG_RESPONSE),
-    Member::new("Architectures", &ARCHITECTURES_LIST),
-    Member::new("EphemeralStorage", &EPHEMERAL_STORAGE),
-    Member::new("SnapStart", &SNAP_START_RESPONSE),
-    Member::new("RuntimeVersionConfig", &RUNTIME_VERSION_CONFIG),
-    Member::new("LoggingConfig", &LOGGING_CONFIG),
-    Member::new("TenancyConfig", &TENANCY_CONFIG),
-    Member::new("CapacityProviderConfig", &CAPACITY_PROVIDER_CONFIG),
-    Member::new("ConfigSha256", &STRING),
-    Member::new("DurableConfig", &DURABLE_CONFIG),
-    Member::new("RuntimeConfig", &FUNCTION_RUNTIME_CONFIG),
-    Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
-] } };
-pub static FUNCTION_LIST: Shape = Shape { name: "FunctionList", kind: Kind::List { member: &Member::new("member", &FUNCTION_CONFIGURATION), flattened: false, min: None, max: None } };
-static FUNCTION_NAME__PATTERN: Pattern = Pattern::new("(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?");
-pub static FUNCTION_NAME: Shape = Shape { name: "FunctionName", kind: Kind::String { min: Some(1), max: Some(140), pattern: Some(&FUNCTION_NAME__PATTERN), values: &[] } };
-pub static FUNCTION_RUNTIME_ALIAS: Shape = Shape { name: "FunctionRuntimeAlias", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
-static FUNCTION_RUNTIME_ARN__PATTERN: Pattern = Pattern::new("arn:[a-z-]+:lambda:[a-z0-9-]+:\\d{12}:runtime/.+");
-pub static FUNCTION_RUNTIME_ARN: Shape = Shape { name: "FunctionRuntimeArn", kind: Kind::String { min: Some(48), max: Some(2048), pattern: Some(&FUNCTION_RUNTIME_ARN__PATTERN), values: &[] } };
-pub static FUNCTION_RUNTIME_CONFIG: Shape = Shape { name: "FunctionRuntimeConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("RuntimeArn", &FUNCTION_RUNTIME_ARN).required(),
-    Member::new("RuntimeAlias", &FUNCTION_RUNTIME_ALIAS).required(),
-] } };
-pub static FUNCTION_VERSION: Shape = Shape { name: "FunctionVersion", kind: Kind::String { min: None, max: None, pattern: None, values: &["ALL"] } };
-pub static FUNCTION_VERSION_LATEST_PUBLISHED: Shape = Shape { name: "FunctionVersionLatestPublished", kind: Kind::String { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"] } };
-pub static FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "FunctionVersionsPerCapacityProviderLimitExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
+pub static ENVIRONMENT_VARIABLE_NAME: Shape = Shape {
+    name: "EnvironmentVariableName",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: Some(&ENVIRONMENT_VARIABLE_NAME__PATTERN),
+        values: &[],
+    },
+};
+pub static ENVIRONMENT_VARIABLE_VALUE: Shape = Shape {
+    name: "EnvironmentVariableValue",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static ENVIRONMENT_VARIABLES: Shape = Shape {
+    name: "EnvironmentVariables",
+    kind: Kind::Map {
+        key: &Member::new("key", &ENVIRONMENT_VARIABLE_NAME),
+        value: &Member::new("value", &ENVIRONMENT_VARIABLE_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static EPHEMERAL_STORAGE: Shape = Shape {
+    name: "EphemeralStorage",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Size", &EPHEMERAL_STORAGE_SIZE).required()],
+    },
+};
+pub static EPHEMERAL_STORAGE_SIZE: Shape =
+    Shape { name: "EphemeralStorageSize", kind: Kind::Integer { min: Some(512), max: Some(32768) } };
+pub static EXECUTION_ENVIRONMENT_MEMORY_GIB_PER_V_CPU: Shape = Shape {
+    name: "ExecutionEnvironmentMemoryGiBPerVCpu",
+    kind: Kind::Double { min: Some(2.0), max: Some(8.0) },
+};
+pub static EXECUTION_TIMEOUT: Shape =
+    Shape { name: "ExecutionTimeout", kind: Kind::Integer { min: Some(1), max: Some(31622400) } };
+static FILE_SYSTEM_ARN__PATTERN: Pattern = Pattern::new(
+    "arn:aws[a-zA-Z-]*:elasticfilesystem:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:access-point/fsap-[a-f0-9]{17}$|^arn:aws[-a-z]*:s3files:[0-9a-z-:]+:file-system/fs-[0-9a-f]{17,40}/access-point/fsap-[0-9a-f]{17,40}",
+);
+pub static FILE_SYSTEM_ARN: Shape = Shape {
+    name: "FileSystemArn",
+    kind: Kind::String {
+        min: Some(0),
+        max: Some(256),
+        pattern: Some(&FILE_SYSTEM_ARN__PATTERN),
+        values: &[],
+    },
+};
+pub static FILE_SYSTEM_CONFIG: Shape = Shape {
+    name: "FileSystemConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Arn", &FILE_SYSTEM_ARN).required(),
+            Member::new("LocalMountPath", &LOCAL_MOUNT_PATH).required(),
+            Member::new("S3FilesConfig", &S3_FILES_CONFIG),
+        ],
+    },
+};
+pub static FILE_SYSTEM_CONFIG_LIST: Shape = Shape {
+    name: "FileSystemConfigList",
+    kind: Kind::List {
+        member: &Member::new("member", &FILE_SYSTEM_CONFIG),
+        flattened: false,
+        min: Some(0),
+        max: Some(1),
+    },
+};
+static FUNCTION_ARN__PATTERN: Pattern = Pattern::new(
+    "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+);
+pub static FUNCTION_ARN: Shape = Shape {
+    name: "FunctionArn",
+    kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&FUNCTION_ARN__PATTERN), values: &[] },
+};
+pub static FUNCTION_CODE: Shape = Shape {
+    name: "FunctionCode",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ZipFile", &BLOB),
+            Member::new("S3Bucket", &S3_BUCKET),
+            Member::new("S3Key", &S3_KEY),
+            Member::new("S3ObjectVersion", &S3_OBJECT_VERSION),
+            Member::new("S3ObjectStorageMode", &S3_OBJECT_STORAGE_MODE),
+            Member::new("ImageUri", &STRING),
+            Member::new("SourceKMSKeyArn", &KMS_KEY_ARN),
+        ],
+    },
+};
+pub static FUNCTION_CONFIGURATION: Shape = Shape {
+    name: "FunctionConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME),
+            Member::new("FunctionArn", &NAME_SPACED_FUNCTION_ARN),
+            Member::new("Runtime", &RUNTIME),
+            Member::new("Role", &ROLE_ARN),
+            Member::new("Handler", &HANDLER),
+            Member::new("CodeSize", &LONG),
+            Member::new("Description", &DESCRIPTION),
+            Member::new("Timeout", &TIMEOUT),
+            Member::new("MemorySize", &MEMORY_SIZE),
+            Member::new("LastModified", &TIMESTAMP),
+            Member::new("CodeSha256", &STRING),
+            Member::new("Version", &VERSION),
+            Member::new("VpcConfig", &VPC_CONFIG_RESPONSE),
+            Member::new("DeadLetterConfig", &DEAD_LETTER_CONFIG),
+            Member::new("Environment", &ENVIRONMENT_RESPONSE),
+            Member::new("KMSKeyArn", &KMS_KEY_ARN),
+            Member::new("TracingConfig", &TRACING_CONFIG_RESPONSE),
+            Member::new("MasterArn", &FUNCTION_ARN),
+            Member::new("RevisionId", &STRING),
+            Member::new("Layers", &LAYERS_REFERENCE_LIST),
+            Member::new("State", &STATE),
+            Member::new("StateReason", &STATE_REASON),
+            Member::new("StateReasonCode", &STATE_REASON_CODE),
+            Member::new("LastUpdateStatus", &LAST_UPDATE_STATUS),
+            Member::new("LastUpdateStatusReason", &LAST_UPDATE_STATUS_REASON),
+            Member::new("LastUpdateStatusReasonCode", &LAST_UPDATE_STATUS_REASON_CODE),
+            Member::new("FileSystemConfigs", &FILE_SYSTEM_CONFIG_LIST),
+            Member::new("SigningProfileVersionArn", &ARN),
+            Member::new("SigningJobArn", &ARN),
+            Member::new("PackageType", &PACKAGE_TYPE),
+            Member::new("ImageConfigResponse", &IMAGE_CONFIG_RESPONSE),
+            Member::new("Architectures", &ARCHITECTURES_LIST),
+            Member::new("EphemeralStorage", &EPHEMERAL_STORAGE),
+            Member::new("SnapStart", &SNAP_START_RESPONSE),
+            Member::new("RuntimeVersionConfig", &RUNTIME_VERSION_CONFIG),
+            Member::new("LoggingConfig", &LOGGING_CONFIG),
+            Member::new("TenancyConfig", &TENANCY_CONFIG),
+            Member::new("CapacityProviderConfig", &CAPACITY_PROVIDER_CONFIG),
+            Member::new("ConfigSha256", &STRING),
+            Member::new("DurableConfig", &DURABLE_CONFIG),
+            Member::new("RuntimeConfig", &FUNCTION_RUNTIME_CONFIG),
+            Member::new("AcceleratorConfig", &ACCELERATOR_CONFIG),
+        ],
+    },
+};
+pub static FUNCTION_LIST: Shape = Shape {
+    name: "FunctionList",
+    kind: Kind::List {
+        member: &Member::new("member", &FUNCTION_CONFIGURATION),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+static FUNCTION_NAME__PATTERN: Pattern = Pattern::new(
+    "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\\$LATEST|[a-zA-Z0-9-_]+))?",
+);
+pub static FUNCTION_NAME: Shape = Shape {
+    name: "FunctionName",
+    kind: Kind::String { min: Some(1), max: Some(140), pattern: Some(&FUNCTION_NAME__PATTERN), values: &[] },
+};
+pub static FUNCTION_RUNTIME_ALIAS: Shape = Shape {
+    name: "FunctionRuntimeAlias",
+    kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] },
+};
+static FUNCTION_RUNTIME_ARN__PATTERN: Pattern =
+    Pattern::new("arn:[a-z-]+:lambda:[a-z0-9-]+:\\d{12}:runtime/.+");
+pub static FUNCTION_RUNTIME_ARN: Shape = Shape {
+    name: "FunctionRuntimeArn",
+    kind: Kind::String {
+        min: Some(48),
+        max: Some(2048),
+        pattern: Some(&FUNCTION_RUNTIME_ARN__PATTERN),
+        values: &[],
+    },
+};
+pub static FUNCTION_RUNTIME_CONFIG: Shape = Shape {
+    name: "FunctionRuntimeConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("RuntimeArn", &FUNCTION_RUNTIME_ARN).required(),
+            Member::new("RuntimeAlias", &FUNCTION_RUNTIME_ALIAS).required(),
+        ],
+    },
+};
+pub static FUNCTION_VERSION: Shape = Shape {
+    name: "FunctionVersion",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["ALL"] },
+};
+pub static FUNCTION_VERSION_LATEST_PUBLISHED: Shape = Shape {
+    name: "FunctionVersionLatestPublished",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["LATEST_PUBLISHED"] },
+};
+pub static FUNCTION_VERSIONS_PER_CAPACITY_PROVIDER_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "FunctionVersionsPerCapacityProviderLimitExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
 static HANDLER__PATTERN: Pattern = Pattern::new("[^\\s]+");
-pub static HANDLER: Shape = Shape { name: "Handler", kind: Kind::String { min: Some(0), max: Some(128), pattern: Some(&HANDLER__PATTERN), values: &[] } };
-pub static IMAGE_CONFIG: Shape = Shape { name: "ImageConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("EntryPoint", &STRING_LIST),
-    Member::new("Command", &STRING_LIST),
-    Member::new("WorkingDirectory", &WORKING_DIRECTORY),
-] } };
-pub static IMAGE_CONFIG_ERROR: Shape = Shape { name: "ImageConfigError", kind: Kind::Structure { union: false, members: &[
-    Member::new("ErrorCode", &STRING),
-    Member::new("Message", &SENSITIVE_STRING),
-] } };
-pub static IMAGE_CONFIG_RESPONSE: Shape = Shape { name: "ImageConfigResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("ImageConfig", &IMAGE_CONFIG),
-    Member::new("Error", &IMAGE_CONFIG_ERROR),
-] } };
+pub static HANDLER: Shape = Shape {
+    name: "Handler",
+    kind: Kind::String { min: Some(0), max: Some(128), pattern: Some(&HANDLER__PATTERN), values: &[] },
+};
+pub static IMAGE_CONFIG: Shape = Shape {
+    name: "ImageConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("EntryPoint", &STRING_LIST),
+            Member::new("Command", &STRING_LIST),
+            Member::new("WorkingDirectory", &WORKING_DIRECTORY),
+        ],
+    },
+};
+pub static IMAGE_CONFIG_ERROR: Shape = Shape {
+    name: "ImageConfigError",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("ErrorCode", &STRING), Member::new("Message", &SENSITIVE_STRING)],
+    },
+};
+pub static IMAGE_CONFIG_RESPONSE: Shape = Shape {
+    name: "ImageConfigResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("ImageConfig", &IMAGE_CONFIG), Member::new("Error", &IMAGE_CONFIG_ERROR)],
+    },
+};
 pub static INTEGER: Shape = Shape { name: "Integer", kind: Kind::Integer { min: None, max: None } };
-pub static INVALID_CODE_SIGNATURE_EXCEPTION: Shape = Shape { name: "InvalidCodeSignatureException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static INVALID_PARAMETER_VALUE_EXCEPTION: Shape = Shape { name: "InvalidParameterValueException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static INVALID_REQUEST_CONTENT_EXCEPTION: Shape = Shape { name: "InvalidRequestContentException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static INVALID_RUNTIME_EXCEPTION: Shape = Shape { name: "InvalidRuntimeException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static INVALID_SECURITY_GROUP_ID_EXCEPTION: Shape = Shape { name: "InvalidSecurityGroupIDException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static INVALID_SUBNET_ID_EXCEPTION: Shape = Shape { name: "InvalidSubnetIDException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static INVALID_ZIP_FILE_EXCEPTION: Shape = Shape { name: "InvalidZipFileException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static INVOCATION_REQUEST: Shape = Shape { name: "InvocationRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(Place::Label).required(),
-    Member::new("InvocationType", &INVOCATION_TYPE).located("X-Amz-Invocation-Type").at(Place::Header),
-    Member::new("LogType", &LOG_TYPE).located("X-Amz-Log-Type").at(Place::Header),
-    Member::new("ClientContext", &STRING).located("X-Amz-Client-Context").at(Place::Header),
-    Member::new("DurableExecutionName", &DURABLE_EXECUTION_NAME).located("X-Amz-Durable-Execution-Name").at(Place::Header),
-    Member::new("Payload", &BLOB).at(Place::Payload),
-    Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query),
-    Member::new("TenantId", &TENANT_ID).located("X-Amz-Tenant-Id").at(Place::Header),
-] } };
-pub static INVOCATION_RESPONSE: Shape = Shape { name: "InvocationResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("StatusCode", &INTEGER).at(Place::Status),
-    Member::new("FunctionError", &STRING).located("X-Amz-Function-Error").at(Place::Header),
-    Member::new("LogResult", &STRING).located("X-Amz-Log-Result").at(Place::Header),
-    Member::new("Payload", &BLOB).at(Place::Payload),
-    Member::new("ExecutedVersion", &VERSION).located("X-Amz-Executed-Version").at(Place::Header),
-    Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN).located("X-Amz-Durable-Execution-Arn").at(Place::Header),
-] } };
-pub static INVOCATION_TYPE: Shape = Shape { name: "InvocationType", kind: Kind::String { min: None, max: None, pattern: None, values: &["Event", "RequestResponse", "DryRun"] } };
-pub static INVOKE_RESPONSE_STREAM_UPDATE: Shape = Shape { name: "InvokeResponseStreamUpdate", kind: Kind::Structure { union: false, members: &[
-    Member::new("Payload", &BLOB),
-] } };
-pub static INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT: Shape = Shape { name: "InvokeWithResponseStreamCompleteEvent", kind: Kind::Structure { union: false, members: &[
-    Member::new("ErrorCode", &STRING),
-    Member::new("ErrorDetails", &STRING),
-    Member::new("LogResult", &STRING),
-] } };
-pub static INVOKE_WITH_RESPONSE_STREAM_REQUEST: Shape = Shape { name: "InvokeWithResponseStreamRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(Place::Label).required(),
-    Member::new("LogType", &LOG_TYPE).located("X-Amz-Log-Type").at(Place::Header),
-    Member::new("ClientContext", &STRING).located("X-Amz-Client-Context").at(Place::Header),
-    Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query),
-    Member::new("Payload", &BLOB).at(Place::Payload),
-    Member::new("TenantId", &TENANT_ID).located("X-Amz-Tenant-Id").at(Place::Header),
-    Member::new("InvocationType", &RESPONSE_STREAMING_INVOCATION_TYPE).located("X-Amz-Invocation-Type").at(Place::Header),
-] } };
-pub static INVOKE_WITH_RESPONSE_STREAM_RESPONSE: Shape = Shape { name: "InvokeWithResponseStreamResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("StatusCode", &INTEGER).at(Place::Status),
-    Member::new("ExecutedVersion", &VERSION).located("X-Amz-Executed-Version").at(Place::Header),
-    Member::new("EventStream", &INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT).at(Place::Payload),
-    Member::new("ResponseStreamContentType", &STRING).located("Content-Type").at(Place::Header),
-] } };
-pub static INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT: Shape = Shape { name: "InvokeWithResponseStreamResponseEvent", kind: Kind::Structure { union: false, members: &[
-    Member::new("PayloadChunk", &INVOKE_RESPONSE_STREAM_UPDATE),
-    Member::new("InvokeComplete", &INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT),
-] } };
-pub static KMS_ACCESS_DENIED_EXCEPTION: Shape = Shape { name: "KMSAccessDeniedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static KMS_DISABLED_EXCEPTION: Shape = Shape { name: "KMSDisabledException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static KMS_INVALID_STATE_EXCEPTION: Shape = Shape { name: "KMSInvalidStateException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
+pub static INVALID_CODE_SIGNATURE_EXCEPTION: Shape = Shape {
+    name: "InvalidCodeSignatureException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static INVALID_PARAMETER_VALUE_EXCEPTION: Shape = Shape {
+    name: "InvalidParameterValueException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static INVALID_REQUEST_CONTENT_EXCEPTION: Shape = Shape {
+    name: "InvalidRequestContentException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static INVALID_RUNTIME_EXCEPTION: Shape = Shape {
+    name: "InvalidRuntimeException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static INVALID_SECURITY_GROUP_ID_EXCEPTION: Shape = Shape {
+    name: "InvalidSecurityGroupIDException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static INVALID_SUBNET_ID_EXCEPTION: Shape = Shape {
+    name: "InvalidSubnetIDException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static INVALID_ZIP_FILE_EXCEPTION: Shape = Shape {
+    name: "InvalidZipFileException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static INVOCATION_REQUEST: Shape = Shape {
+    name: "InvocationRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(Place::Label).required(),
+            Member::new("InvocationType", &INVOCATION_TYPE)
+                .located("X-Amz-Invocation-Type")
+                .at(Place::Header),
+            Member::new("LogType", &LOG_TYPE).located("X-Amz-Log-Type").at(Place::Header),
+            Member::new("ClientContext", &STRING).located("X-Amz-Client-Context").at(Place::Header),
+            Member::new("DurableExecutionName", &DURABLE_EXECUTION_NAME)
+                .located("X-Amz-Durable-Execution-Name")
+                .at(Place::Header),
+            Member::new("Payload", &BLOB).at(Place::Payload),
+            Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query),
+            Member::new("TenantId", &TENANT_ID).located("X-Amz-Tenant-Id").at(Place::Header),
+        ],
+    },
+};
+pub static INVOCATION_RESPONSE: Shape = Shape {
+    name: "InvocationResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("StatusCode", &INTEGER).at(Place::Status),
+            Member::new("FunctionError", &STRING).located("X-Amz-Function-Error").at(Place::Header),
+            Member::new("LogResult", &STRING).located("X-Amz-Log-Result").at(Place::Header),
+            Member::new("Payload", &BLOB).at(Place::Payload),
+            Member::new("ExecutedVersion", &VERSION).located("X-Amz-Executed-Version").at(Place::Header),
+            Member::new("DurableExecutionArn", &DURABLE_EXECUTION_ARN)
+                .located("X-Amz-Durable-Execution-Arn")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static INVOCATION_TYPE: Shape = Shape {
+    name: "InvocationType",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["Event", "RequestResponse", "DryRun"],
+    },
+};
+pub static INVOKE_RESPONSE_STREAM_UPDATE: Shape = Shape {
+    name: "InvokeResponseStreamUpdate",
+    kind: Kind::Structure { union: false, members: &[Member::new("Payload", &BLOB)] },
+};
+pub static INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT: Shape = Shape {
+    name: "InvokeWithResponseStreamCompleteEvent",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ErrorCode", &STRING),
+            Member::new("ErrorDetails", &STRING),
+            Member::new("LogResult", &STRING),
+        ],
+    },
+};
+pub static INVOKE_WITH_RESPONSE_STREAM_REQUEST: Shape = Shape {
+    name: "InvokeWithResponseStreamRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("FunctionName", &NAMESPACED_FUNCTION_NAME).at(Place::Label).required(),
+            Member::new("LogType", &LOG_TYPE).located("X-Amz-Log-Type").at(Place::Header),
+            Member::new("ClientContext", &STRING).located("X-Amz-Client-Context").at(Place::Header),
+            Member::new("Qualifier", &NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER).at(Place::Query),
+            Member::new("Payload", &BLOB).at(Place::Payload),
+            Member::new("TenantId", &TENANT_ID).located("X-Amz-Tenant-Id").at(Place::Header),
+            Member::new("InvocationType", &RESPONSE_STREAMING_INVOCATION_TYPE)
+                .located("X-Amz-Invocation-Type")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static INVOKE_WITH_RESPONSE_STREAM_RESPONSE: Shape = Shape {
+    name: "InvokeWithResponseStreamResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("StatusCode", &INTEGER).at(Place::Status),
+            Member::new("ExecutedVersion", &VERSION).located("X-Amz-Executed-Version").at(Place::Header),
+            Member::new("EventStream", &INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT).at(Place::Payload),
+            Member::new("ResponseStreamContentType", &STRING).located("Content-Type").at(Place::Header),
+        ],
+    },
+};
+pub static INVOKE_WITH_RESPONSE_STREAM_RESPONSE_EVENT: Shape = Shape {
+    name: "InvokeWithResponseStreamResponseEvent",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("PayloadChunk", &INVOKE_RESPONSE_STREAM_UPDATE),
+            Member::new("InvokeComplete", &INVOKE_WITH_RESPONSE_STREAM_COMPLETE_EVENT),
+        ],
+    },
+};
+pub static KMS_ACCESS_DENIED_EXCEPTION: Shape = Shape {
+    name: "KMSAccessDeniedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static KMS_DISABLED_EXCEPTION: Shape = Shape {
+    name: "KMSDisabledException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static KMS_INVALID_STATE_EXCEPTION: Shape = Shape {
+    name: "KMSInvalidStateException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
 static KMS_KEY_ARN__PATTERN: Pattern = Pattern::new("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
-pub static KMS_KEY_ARN: Shape = Shape { name: "KMSKeyArn", kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&KMS_KEY_ARN__PATTERN), values: &[] } };
-pub static KMS_NOT_FOUND_EXCEPTION: Shape = Shape { name: "KMSNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG: Shape = Shape { name: "LambdaManagedInstancesCapacityProviderConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("CapacityProviderArn", &CAPACITY_PROVIDER_ARN).required(),
-    Member::new("PerExecutionEnvironmentMaxConcurrency", &PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY),
-    Member::new("ExecutionEnvironmentMemoryGiBPerVCpu", &EXECUTION_ENVIRONMENT_MEMORY_GIB_PER_V_CPU),
-] } };
-pub static LAST_UPDATE_STATUS: Shape = Shape { name: "LastUpdateStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["Successful", "Failed", "InProgress"] } };
-pub static LAST_UPDATE_STATUS_REASON: Shape = Shape { name: "LastUpdateStatusReason", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape { name: "LastUpdateStatusReasonCode", kind: Kind::String { min: None, max: None, pattern: None, values: &["EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "IncompatibleAcceleratorInstanceTypes", "DependencyError"] } };
-pub static LAYER: Shape = Shape { name: "Layer", kind: Kind::Structure { union: false, members: &[
-    Member::new("Arn", &LAYER_VERSION_ARN),
-    Member::new("CodeSize", &LONG),
-    Member::new("SigningProfileVersionArn", &ARN),
-    Member::new("SigningJobArn", &ARN),
-] } };
-pub static LAYER_LIST: Shape = Shape { name: "LayerList", kind: Kind::List { member: &Member::new("member", &LAYER_VERSION_ARN), flattened: false, min: None, max: None } };
-static LAYER_VERSION_ARN__PATTERN: Pattern = Pattern::new("((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))");
-pub static LAYER_VERSION_ARN: Shape = Shape { name: "LayerVersionArn", kind: Kind::String { min: Some(1), max: Some(2048), pattern: Some(&LAYER_VERSION_ARN__PATTERN), values: &[] } };
-pub static LAYERS_REFERENCE_LIST: Shape = Shape { name: "LayersReferenceList", kind: Kind::List { member: &Member::new("member", &LAYER), flattened: false, min: None, max: None } };
-pub static LIST_FUNCTIONS_REQUEST: Shape = Shape { name: "ListFunctionsRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("MasterRegion", &MASTER_REGION).at(Place::Query),
-    Member::new("FunctionVersion", &FUNCTION_VERSION).at(Place::Query),
-    Member::new("Marker", &STRING).at(Place::Query),
-    Member::new("MaxItems", &MAX_LIST_ITEMS).at(Place::Query),
-] } };
-pub static LIST_FUNCTIONS_RESPONSE: Shape = Shape { name: "ListFunctionsResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("NextMarker", &STRING),
-    Member::new("Functions", &FUNCTION_LIST),
-] } };
+pub static KMS_KEY_ARN: Shape = Shape {
+    name: "KMSKeyArn",
+    kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&KMS_KEY_ARN__PATTERN), values: &[] },
+};
+pub static KMS_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "KMSNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static LAMBDA_MANAGED_INSTANCES_CAPACITY_PROVIDER_CONFIG: Shape = Shape {
+    name: "LambdaManagedInstancesCapacityProviderConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("CapacityProviderArn", &CAPACITY_PROVIDER_ARN).required(),
+            Member::new("PerExecutionEnvironmentMaxConcurrency", &PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY),
+            Member::new("ExecutionEnvironmentMemoryGiBPerVCpu", &EXECUTION_ENVIRONMENT_MEMORY_GIB_PER_V_CPU),
+        ],
+    },
+};
+pub static LAST_UPDATE_STATUS: Shape = Shape {
+    name: "LastUpdateStatus",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["Successful", "Failed", "InProgress"],
+    },
+};
+pub static LAST_UPDATE_STATUS_REASON: Shape = Shape {
+    name: "LastUpdateStatusReason",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static LAST_UPDATE_STATUS_REASON_CODE: Shape = Shape {
+    name: "LastUpdateStatusReasonCode",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "EniLimitExceeded",
+            "InsufficientRolePermissions",
+            "InvalidConfiguration",
+            "InternalError",
+            "SubnetOutOfIPAddresses",
+            "InvalidSubnet",
+            "InvalidSecurityGroup",
+            "ImageDeleted",
+            "ImageAccessDenied",
+            "InvalidImage",
+            "KMSKeyAccessDenied",
+            "KMSKeyNotFound",
+            "InvalidStateKMSKey",
+            "DisabledKMSKey",
+            "EFSIOError",
+            "EFSMountConnectivityError",
+            "EFSMountFailure",
+            "EFSMountTimeout",
+            "InvalidRuntime",
+            "InvalidZipFileException",
+            "FunctionError",
+            "ServiceQuotaExceededException",
+            "VcpuLimitExceeded",
+            "CapacityProviderScalingLimitExceeded",
+            "InsufficientCapacity",
+            "EC2RequestLimitExceeded",
+            "FunctionError.InitTimeout",
+            "FunctionError.RuntimeInitError",
+            "FunctionError.ExtensionInitError",
+            "FunctionError.InvalidEntryPoint",
+            "FunctionError.InvalidWorkingDirectory",
+            "FunctionError.PermissionDenied",
+            "FunctionError.TooManyExtensions",
+            "FunctionError.InitResourceExhausted",
+            "DisallowedByVpcEncryptionControl",
+            "IncompatibleAcceleratorInstanceTypes",
+            "DependencyError",
+        ],
+    },
+};
+pub static LAYER: Shape = Shape {
+    name: "Layer",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Arn", &LAYER_VERSION_ARN),
+            Member::new("CodeSize", &LONG),
+            Member::new("SigningProfileVersionArn", &ARN),
+            Member::new("SigningJobArn", &ARN),
+        ],
+    },
+};
+pub static LAYER_LIST: Shape = Shape {
+    name: "LayerList",
+    kind: Kind::List {
+        member: &Member::new("member", &LAYER_VERSION_ARN),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+static LAYER_VERSION_ARN__PATTERN: Pattern = Pattern::new(
+    "((arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:layer:[a-zA-Z0-9-_]+:[0-9]+)|(arn:[a-zA-Z0-9-]+:lambda:::awslayer:[a-zA-Z0-9-_]+))",
+);
+pub static LAYER_VERSION_ARN: Shape = Shape {
+    name: "LayerVersionArn",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(2048),
+        pattern: Some(&LAYER_VERSION_ARN__PATTERN),
+        values: &[],
+    },
+};
+pub static LAYERS_REFERENCE_LIST: Shape = Shape {
+    name: "LayersReferenceList",
+    kind: Kind::List { member: &Member::new("member", &LAYER), flattened: false, min: None, max: None },
+};
+pub static LIST_FUNCTIONS_REQUEST: Shape = Shape {
+    name: "ListFunctionsRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MasterRegion", &MASTER_REGION).at(Place::Query),
+            Member::new("FunctionVersion", &FUNCTION_VERSION).at(Place::Query),
+            Member::new("Marker", &STRING).at(Place::Query),
+            Member::new("MaxItems", &MAX_LIST_ITEMS).at(Place::Query),
+        ],
+    },
+};
+pub static LIST_FUNCTIONS_RESPONSE: Shape = Shape {
+    name: "ListFunctionsResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("NextMarker", &STRING), Member::new("Functions", &FUNCTION_LIST)],
+    },
+};
 static LOCAL_MOUNT_PATH__PATTERN: Pattern = Pattern::new("/mnt/[a-zA-Z0-9-_.]+");
-pub static LOCAL_MOUNT_PATH: Shape = Shape { name: "LocalMountPath", kind: Kind::String { min: Some(0), max: Some(160), pattern: Some(&LOCAL_MOUNT_PATH__PATTERN), values: &[] } };
-pub static LOG_FORMAT: Shape = Shape { name: "LogFormat", kind: Kind::String { min: None, max: None, pattern: None, values: &["JSON", "Text"] } };
+pub static LOCAL_MOUNT_PATH: Shape = Shape {
+    name: "LocalMountPath",
+    kind: Kind::String {
+        min: Some(0),
+        max: Some(160),
+        pattern: Some(&LOCAL_MOUNT_PATH__PATTERN),
+        values: &[],
+    },
+};
+pub static LOG_FORMAT: Shape = Shape {
+    name: "LogFormat",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["JSON", "Text"] },
+};
 static LOG_GROUP__PATTERN: Pattern = Pattern::new("[\\.\\-_/#A-Za-z0-9]+");
-pub static LOG_GROUP: Shape = Shape { name: "LogGroup", kind: Kind::String { min: Some(1), max: Some(512), pattern: Some(&LOG_GROUP__PATTERN), values: &[] } };
-pub static LOG_TYPE: Shape = Shape { name: "LogType", kind: Kind::String { min: None, max: None, pattern: None, values: &["None", "Tail"] } };
-pub static LOGGING_CONFIG: Shape = Shape { name: "LoggingConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("LogFormat", &LOG_FORMAT),
-    Member::new("ApplicationLogLevel", &APPLICATION_LOG_LEVEL),
-    Member::new("SystemLogLevel", &SYSTEM_LOG_LEVEL),
-    Member::new("LogGroup", &LOG_GROUP),
-] } };
+pub static LOG_GROUP: Shape = Shape {
+    name: "LogGroup",
+    kind: Kind::String { min: Some(1), max: Some(512), pattern: Some(&LOG_GROUP__PATTERN), values: &[] },
+};
+pub static LOG_TYPE: Shape = Shape {
+    name: "LogType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["None", "Tail"] },
+};
+pub static LOGGING_CONFIG: Shape = Shape {
+    name: "LoggingConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("LogFormat", &LOG_FORMAT),
+            Member::new("ApplicationLogLevel", &APPLICATION_LOG_LEVEL),
+            Member::new("SystemLogLevel", &SYSTEM_LOG_LEVEL),
+            Member::new("LogGroup", &LOG_GROUP),
+        ],
+    },
+};
 pub static LONG: Shape = Shape { name: "Long", kind: Kind::Long { min: None, max: None } };
-static MASTER_REGION__PATTERN: Pattern = Pattern::new("ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}");
-pub static MASTER_REGION: Shape = Shape { name: "MasterRegion", kind: Kind::String { min: Some(1), max: Some(50), pattern: Some(&MASTER_REGION__PATTERN), values: &[] } };
-pub static MAX_LIST_ITEMS: Shape = Shape { name: "MaxListItems", kind: Kind::Integer { min: Some(1), max: Some(10000) } };
-pub static MEMORY_SIZE: Shape = Shape { name: "MemorySize", kind: Kind::Integer { min: Some(128), max: Some(32768) } };
-pub static MODE_NOT_SUPPORTED_EXCEPTION: Shape = Shape { name: "ModeNotSupportedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-static NAME_SPACED_FUNCTION_ARN__PATTERN: Pattern = Pattern::new("arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?");
-pub static NAME_SPACED_FUNCTION_ARN: Shape = Shape { name: "NameSpacedFunctionArn", kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&NAME_SPACED_FUNCTION_ARN__PATTERN), values: &[] } };
-static NAMESPACED_FUNCTION_NAME__PATTERN: Pattern = Pattern::new("(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?");
-pub static NAMESPACED_FUNCTION_NAME: Shape = Shape { name: "NamespacedFunctionName", kind: Kind::String { min: Some(1), max: Some(256), pattern: Some(&NAMESPACED_FUNCTION_NAME__PATTERN), values: &[] } };
-pub static NO_PUBLISHED_VERSION_EXCEPTION: Shape = Shape { name: "NoPublishedVersionException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
+static MASTER_REGION__PATTERN: Pattern =
+    Pattern::new("ALL|(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}");
+pub static MASTER_REGION: Shape = Shape {
+    name: "MasterRegion",
+    kind: Kind::String { min: Some(1), max: Some(50), pattern: Some(&MASTER_REGION__PATTERN), values: &[] },
+};
+pub static MAX_LIST_ITEMS: Shape =
+    Shape { name: "MaxListItems", kind: Kind::Integer { min: Some(1), max: Some(10000) } };
+pub static MEMORY_SIZE: Shape =
+    Shape { name: "MemorySize", kind: Kind::Integer { min: Some(128), max: Some(32768) } };
+pub static MODE_NOT_SUPPORTED_EXCEPTION: Shape = Shape {
+    name: "ModeNotSupportedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+static NAME_SPACED_FUNCTION_ARN__PATTERN: Pattern = Pattern::new(
+    "arn:(aws[a-zA-Z-]*)?:lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:function:[a-zA-Z0-9-_\\.]+(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+);
+pub static NAME_SPACED_FUNCTION_ARN: Shape = Shape {
+    name: "NameSpacedFunctionArn",
+    kind: Kind::String {
+        min: Some(0),
+        max: Some(10000),
+        pattern: Some(&NAME_SPACED_FUNCTION_ARN__PATTERN),
+        values: &[],
+    },
+};
+static NAMESPACED_FUNCTION_NAME__PATTERN: Pattern = Pattern::new(
+    "(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:)?(\\d{12}:)?(function:)?([a-zA-Z0-9-_\\.]+)(:(\\$LATEST(\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?",
+);
+pub static NAMESPACED_FUNCTION_NAME: Shape = Shape {
+    name: "NamespacedFunctionName",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(256),
+        pattern: Some(&NAMESPACED_FUNCTION_NAME__PATTERN),
+        values: &[],
+    },
+};
+pub static NO_PUBLISHED_VERSION_EXCEPTION: Shape = Shape {
+    name: "NoPublishedVersionException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
 pub static NULLABLE_BOOLEAN: Shape = Shape { name: "NullableBoolean", kind: Kind::Boolean };
-static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER__PATTERN: Pattern = Pattern::new("\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+");
-pub static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape = Shape { name: "NumericLatestPublishedOrAliasQualifier", kind: Kind::String { min: Some(1), max: Some(128), pattern: Some(&NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER__PATTERN), values: &[] } };
-pub static PACKAGE_TYPE: Shape = Shape { name: "PackageType", kind: Kind::String { min: None, max: None, pattern: None, values: &["Zip", "Image"] } };
-pub static PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape { name: "PerExecutionEnvironmentMaxConcurrency", kind: Kind::Integer { min: Some(1), max: Some(1600) } };
-pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: Shape = Shape { name: "PolicyLengthExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static PRECONDITION_FAILED_EXCEPTION: Shape = Shape { name: "PreconditionFailedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ProvisionedConcurrencyConfigNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static PUBLIC_POLICY_EXCEPTION: Shape = Shape { name: "PublicPolicyException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static RECURSIVE_INVOCATION_EXCEPTION: Shape = Shape { name: "RecursiveInvocationException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static REQUEST_TOO_LARGE_EXCEPTION: Shape = Shape { name: "RequestTooLargeException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
+static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER__PATTERN: Pattern =
+    Pattern::new("\\$(LATEST(\\.PUBLISHED)?)|[a-zA-Z0-9-_$]+");
+pub static NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER: Shape = Shape {
+    name: "NumericLatestPublishedOrAliasQualifier",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(128),
+        pattern: Some(&NUMERIC_LATEST_PUBLISHED_OR_ALIAS_QUALIFIER__PATTERN),
+        values: &[],
+    },
+};
+pub static PACKAGE_TYPE: Shape = Shape {
+    name: "PackageType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["Zip", "Image"] },
+};
+pub static PER_EXECUTION_ENVIRONMENT_MAX_CONCURRENCY: Shape = Shape {
+    name: "PerExecutionEnvironmentMaxConcurrency",
+    kind: Kind::Integer { min: Some(1), max: Some(1600) },
+};
+pub static POLICY_LENGTH_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "PolicyLengthExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static PRECONDITION_FAILED_EXCEPTION: Shape = Shape {
+    name: "PreconditionFailedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static PROVISIONED_CONCURRENCY_CONFIG_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ProvisionedConcurrencyConfigNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static PUBLIC_POLICY_EXCEPTION: Shape = Shape {
+    name: "PublicPolicyException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static RECURSIVE_INVOCATION_EXCEPTION: Shape = Shape {
+    name: "RecursiveInvocationException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static REQUEST_TOO_LARGE_EXCEPTION: Shape = Shape {
+    name: "RequestTooLargeException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
 static RESOURCE_ARN__PATTERN: Pattern = Pattern::new("(arn:(aws[a-zA-Z-]*)?:[a-z0-9-.]+:.*)|()");
-pub static RESOURCE_ARN: Shape = Shape { name: "ResourceArn", kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&RESOURCE_ARN__PATTERN), values: &[] } };
-pub static RESOURCE_CONFLICT_EXCEPTION: Shape = Shape { name: "ResourceConflictException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static RESOURCE_IN_USE_EXCEPTION: Shape = Shape { name: "ResourceInUseException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static RESOURCE_NOT_READY_EXCEPTION: Shape = Shape { name: "ResourceNotReadyException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static RESPONSE_STREAMING_INVOCATION_TYPE: Shape = Shape { name: "ResponseStreamingInvocationType", kind: Kind::String { min: None, max: None, pattern: None, values: &["RequestResponse", "DryRun"] } };
-pub static RETENTION_PERIOD_IN_DAYS: Shape = Shape { name: "RetentionPeriodInDays", kind: Kind::Integer { min: Some(1), max: Some(90) } };
-static ROLE_ARN__PATTERN: Pattern = Pattern::new("arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
-pub static ROLE_ARN: Shape = Shape { name: "RoleArn", kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&ROLE_ARN__PATTERN), values: &[] } };
-pub static RUNTIME: Shape = Shape { name: "Runtime", kind: Kind::String { min: None, max: None, pattern: None, values: &["nodejs", "nodejs4.3", "nodejs6.10", "nodejs8.10", "nodejs10.x", "nodejs12.x", "nodejs14.x", "nodejs16.x", "nodejs18.x", "nodejs20.x", "nodejs22.x", "nodejs24.x", "java8", "java8.al2", "java11", "java17", "java21", "java25", "python2.7", "python3.6", "python3.7", "python3.8", "python3.9", "python3.10", "python3.11", "python3.12", "python3.13", "python3.14", "dotnetcore1.0", "dotnetcore2.0", "dotnetcore2.1", "dotnetcore3.1", "dotnet6", "dotnet8", "dotnet10", "nodejs4.3-edge", "go1.x", "ruby2.5", "ruby2.7", "ruby3.2", "ruby3.3", "ruby3.4", "ruby4.0", "provided", "provided.al2", "provided.al2023", "nodejs26.x", "python3.15", "java8.al2023", "java11.al2023", "java17.al2023", "custom"] } };
-pub static RUNTIME_ALIAS_DELETED_EXCEPTION: Shape = Shape { name: "RuntimeAliasDeletedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-static RUNTIME_VERSION_ARN__PATTERN: Pattern = Pattern::new("((arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}::runtime:.+)|(arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:runtime/[A-Za-z0-9_.-]{1,128}/version/[A-Za-z0-9_.-]{1,128}))");
-pub static RUNTIME_VERSION_ARN: Shape = Shape { name: "RuntimeVersionArn", kind: Kind::String { min: Some(26), max: Some(2048), pattern: Some(&RUNTIME_VERSION_ARN__PATTERN), values: &[] } };
-pub static RUNTIME_VERSION_CONFIG: Shape = Shape { name: "RuntimeVersionConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("RuntimeVersionArn", &RUNTIME_VERSION_ARN),
-    Member::new("Error", &RUNTIME_VERSION_ERROR),
-] } };
-pub static RUNTIME_VERSION_DELETED_EXCEPTION: Shape = Shape { name: "RuntimeVersionDeletedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static RUNTIME_VERSION_ERROR: Shape = Shape { name: "RuntimeVersionError", kind: Kind::Structure { union: false, members: &[
-    Member::new("ErrorCode", &STRING),
-    Member::new("Message", &SENSITIVE_STRING),
-] } };
+pub static RESOURCE_ARN: Shape = Shape {
+    name: "ResourceArn",
+    kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&RESOURCE_ARN__PATTERN), values: &[] },
+};
+pub static RESOURCE_CONFLICT_EXCEPTION: Shape = Shape {
+    name: "ResourceConflictException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static RESOURCE_IN_USE_EXCEPTION: Shape = Shape {
+    name: "ResourceInUseException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ResourceNotFoundException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static RESOURCE_NOT_READY_EXCEPTION: Shape = Shape {
+    name: "ResourceNotReadyException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static RESPONSE_STREAMING_INVOCATION_TYPE: Shape = Shape {
+    name: "ResponseStreamingInvocationType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["RequestResponse", "DryRun"] },
+};
+pub static RETENTION_PERIOD_IN_DAYS: Shape =
+    Shape { name: "RetentionPeriodInDays", kind: Kind::Integer { min: Some(1), max: Some(90) } };
+static ROLE_ARN__PATTERN: Pattern =
+    Pattern::new("arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+");
+pub static ROLE_ARN: Shape = Shape {
+    name: "RoleArn",
+    kind: Kind::String { min: Some(0), max: Some(10000), pattern: Some(&ROLE_ARN__PATTERN), values: &[] },
+};
+pub static RUNTIME: Shape = Shape {
+    name: "Runtime",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "nodejs",
+            "nodejs4.3",
+            "nodejs6.10",
+            "nodejs8.10",
+            "nodejs10.x",
+            "nodejs12.x",
+            "nodejs14.x",
+            "nodejs16.x",
+            "nodejs18.x",
+            "nodejs20.x",
+            "nodejs22.x",
+            "nodejs24.x",
+            "java8",
+            "java8.al2",
+            "java11",
+            "java17",
+            "java21",
+            "java25",
+            "python2.7",
+            "python3.6",
+            "python3.7",
+            "python3.8",
+            "python3.9",
+            "python3.10",
+            "python3.11",
+            "python3.12",
+            "python3.13",
+            "python3.14",
+            "dotnetcore1.0",
+            "dotnetcore2.0",
+            "dotnetcore2.1",
+            "dotnetcore3.1",
+            "dotnet6",
+            "dotnet8",
+            "dotnet10",
+            "nodejs4.3-edge",
+            "go1.x",
+            "ruby2.5",
+            "ruby2.7",
+            "ruby3.2",
+            "ruby3.3",
+            "ruby3.4",
+            "ruby4.0",
+            "provided",
+            "provided.al2",
+            "provided.al2023",
+            "nodejs26.x",
+            "python3.15",
+            "java8.al2023",
+            "java11.al2023",
+            "java17.al2023",
+            "custom",
+        ],
+    },
+};
+pub static RUNTIME_ALIAS_DELETED_EXCEPTION: Shape = Shape {
+    name: "RuntimeAliasDeletedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+static RUNTIME_VERSION_ARN__PATTERN: Pattern = Pattern::new(
+    "((arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}::runtime:.+)|(arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:runtime/[A-Za-z0-9_.-]{1,128}/version/[A-Za-z0-9_.-]{1,128}))",
+);
+pub static RUNTIME_VERSION_ARN: Shape = Shape {
+    name: "RuntimeVersionArn",
+    kind: Kind::String {
+        min: Some(26),
+        max: Some(2048),
+        pattern: Some(&RUNTIME_VERSION_ARN__PATTERN),
+        values: &[],
+    },
+};
+pub static RUNTIME_VERSION_CONFIG: Shape = Shape {
+    name: "RuntimeVersionConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("RuntimeVersionArn", &RUNTIME_VERSION_ARN),
+            Member::new("Error", &RUNTIME_VERSION_ERROR),
+        ],
+    },
+};
+pub static RUNTIME_VERSION_DELETED_EXCEPTION: Shape = Shape {
+    name: "RuntimeVersionDeletedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static RUNTIME_VERSION_ERROR: Shape = Shape {
+    name: "RuntimeVersionError",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("ErrorCode", &STRING), Member::new("Message", &SENSITIVE_STRING)],
+    },
+};
 static S3_BUCKET__PATTERN: Pattern = Pattern::new("[0-9A-Za-z\\.\\-_]*(?<!\\.)");
-pub static S3_BUCKET: Shape = Shape { name: "S3Bucket", kind: Kind::String { min: Some(3), max: Some(63), pattern: Some(&S3_BUCKET__PATTERN), values: &[] } };
-pub static S3_FILES_CONFIG: Shape = Shape { name: "S3FilesConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("DirectS3Read", &DIRECT_S3_READ),
-] } };
-pub static S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION: Shape = Shape { name: "S3FilesMountConnectivityException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static S3_FILES_MOUNT_FAILURE_EXCEPTION: Shape = Shape { name: "S3FilesMountFailureException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static S3_FILES_MOUNT_TIMEOUT_EXCEPTION: Shape = Shape { name: "S3FilesMountTimeoutException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
+pub static S3_BUCKET: Shape = Shape {
+    name: "S3Bucket",
+    kind: Kind::String { min: Some(3), max: Some(63), pattern: Some(&S3_BUCKET__PATTERN), values: &[] },
+};
+pub static S3_FILES_CONFIG: Shape = Shape {
+    name: "S3FilesConfig",
+    kind: Kind::Structure { union: false, members: &[Member::new("DirectS3Read", &DIRECT_S3_READ)] },
+};
+pub static S3_FILES_MOUNT_CONNECTIVITY_EXCEPTION: Shape = Shape {
+    name: "S3FilesMountConnectivityException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static S3_FILES_MOUNT_FAILURE_EXCEPTION: Shape = Shape {
+    name: "S3FilesMountFailureException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static S3_FILES_MOUNT_TIMEOUT_EXCEPTION: Shape = Shape {
+    name: "S3FilesMountTimeoutException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
 static S3_KEY__PATTERN: Pattern = Pattern::new(".*");
-pub static S3_KEY: Shape = Shape { name: "S3Key", kind: Kind::String { min: Some(1), max: Some(1024), pattern: Some(&S3_KEY__PATTERN), values: &[] } };
-pub static S3_OBJECT_STORAGE_MODE: Shape = Shape { name: "S3ObjectStorageMode", kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "REFERENCE"] } };
+pub static S3_KEY: Shape = Shape {
+    name: "S3Key",
+    kind: Kind::String { min: Some(1), max: Some(1024), pattern: Some(&S3_KEY__PATTERN), values: &[] },
+};
+pub static S3_OBJECT_STORAGE_MODE: Shape = Shape {
+    name: "S3ObjectStorageMode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "REFERENCE"] },
+};
 static S3_OBJECT_VERSION__PATTERN: Pattern = Pattern::new(".*");
-pub static S3_OBJECT_VERSION: Shape = Shape { name: "S3ObjectVersion", kind: Kind::String { min: Some(1), max: Some(1024), pattern: Some(&S3_OBJECT_VERSION__PATTERN), values: &[] } };
+pub static S3_OBJECT_VERSION: Shape = Shape {
+    name: "S3ObjectVersion",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(1024),
+        pattern: Some(&S3_OBJECT_VERSION__PATTERN),
+        values: &[],
+    },
+};
 static SECURITY_GROUP_ID__PATTERN: Pattern = Pattern::new("sg-[0-9a-zA-Z]*");
-pub static SECURITY_GROUP_ID: Shape = Shape { name: "SecurityGroupId", kind: Kind::String { min: Some(0), max: Some(1024), pattern: Some(&SECURITY_GROUP_ID__PATTERN), values: &[] } };
-pub static SECURITY_GROUP_IDS: Shape = Shape { name: "SecurityGroupIds", kind: Kind::List { member: &Member::new("member", &SECURITY_GROUP_ID), flattened: false, min: Some(0), max: Some(5) } };
-pub static SENSITIVE_STRING: Shape = Shape { name: "SensitiveString", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION: Shape = Shape { name: "SerializedRequestEntityTooLargeException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static SERVICE_EXCEPTION: Shape = Shape { name: "ServiceException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape { name: "ServiceQuotaExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static SNAP_START: Shape = Shape { name: "SnapStart", kind: Kind::Structure { union: false, members: &[
-    Member::new("ApplyOn", &SNAP_START_APPLY_ON),
-] } };
-pub static SNAP_START_APPLY_ON: Shape = Shape { name: "SnapStartApplyOn", kind: Kind::String { min: None, max: None, pattern: None, values: &["PublishedVersions", "None"] } };
-pub static SNAP_START_EXCEPTION: Shape = Shape { name: "SnapStartException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static SNAP_START_NOT_READY_EXCEPTION: Shape = Shape { name: "SnapStartNotReadyException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static SNAP_START_OPTIMIZATION_STATUS: Shape = Shape { name: "SnapStartOptimizationStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["On", "Off"] } };
-pub static SNAP_START_REGENERATION_FAILURE_EXCEPTION: Shape = Shape { name: "SnapStartRegenerationFailureException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static SNAP_START_RESPONSE: Shape = Shape { name: "SnapStartResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("ApplyOn", &SNAP_START_APPLY_ON),
-    Member::new("OptimizationStatus", &SNAP_START_OPTIMIZATION_STATUS),
-] } };
-pub static SNAP_START_TIMEOUT_EXCEPTION: Shape = Shape { name: "SnapStartTimeoutException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
-pub static STATE: Shape = Shape { name: "State", kind: Kind::String { min: None, max: None, pattern: None, values: &["Pending", "Active", "Inactive", "Failed", "Deactivating", "Deactivated", "ActiveNonInvocable", "Deleting"] } };
-pub static STATE_REASON: Shape = Shape { name: "StateReason", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STATE_REASON_CODE: Shape = Shape { name: "StateReasonCode", kind: Kind::String { min: None, max: None, pattern: None, values: &["Idle", "Creating", "Restoring", "EniLimitExceeded", "InsufficientRolePermissions", "InvalidConfiguration", "InternalError", "SubnetOutOfIPAddresses", "InvalidSubnet", "InvalidSecurityGroup", "ImageDeleted", "ImageAccessDenied", "InvalidImage", "KMSKeyAccessDenied", "KMSKeyNotFound", "InvalidStateKMSKey", "DisabledKMSKey", "EFSIOError", "EFSMountConnectivityError", "EFSMountFailure", "EFSMountTimeout", "InvalidRuntime", "InvalidZipFileException", "FunctionError", "ServiceQuotaExceededException", "VcpuLimitExceeded", "CapacityProviderScalingLimitExceeded", "InsufficientCapacity", "EC2RequestLimitExceeded", "FunctionError.InitTimeout", "FunctionError.RuntimeInitError", "FunctionError.ExtensionInitError", "FunctionError.InvalidEntryPoint", "FunctionError.InvalidWorkingDirectory", "FunctionError.PermissionDenied", "FunctionError.TooManyExtensions", "FunctionError.InitResourceExhausted", "DisallowedByVpcEncryptionControl", "DrainingDurableExecutions", "IncompatibleAcceleratorInstanceTypes", "DependencyError"] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STRING_LIST: Shape = Shape { name: "StringList", kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: Some(0), max: Some(1500) } };
-pub static SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION: Shape = Shape { name: "SubnetIPAddressLimitReachedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("Message", &STRING),
-] } };
+pub static SECURITY_GROUP_ID: Shape = Shape {
+    name: "SecurityGroupId",
+    kind: Kind::String {
+        min: Some(0),
+        max: Some(1024),
+        pattern: Some(&SECURITY_GROUP_ID__PATTERN),
+        values: &[],
+    },
+};
+pub static SECURITY_GROUP_IDS: Shape = Shape {
+    name: "SecurityGroupIds",
+    kind: Kind::List {
+        member: &Member::new("member", &SECURITY_GROUP_ID),
+        flattened: false,
+        min: Some(0),
+        max: Some(5),
+    },
+};
+pub static SENSITIVE_STRING: Shape = Shape {
+    name: "SensitiveString",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static SERIALIZED_REQUEST_ENTITY_TOO_LARGE_EXCEPTION: Shape = Shape {
+    name: "SerializedRequestEntityTooLargeException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static SERVICE_EXCEPTION: Shape = Shape {
+    name: "ServiceException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static SERVICE_QUOTA_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "ServiceQuotaExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static SNAP_START: Shape = Shape {
+    name: "SnapStart",
+    kind: Kind::Structure { union: false, members: &[Member::new("ApplyOn", &SNAP_START_APPLY_ON)] },
+};
+pub static SNAP_START_APPLY_ON: Shape = Shape {
+    name: "SnapStartApplyOn",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["PublishedVersions", "None"] },
+};
+pub static SNAP_START_EXCEPTION: Shape = Shape {
+    name: "SnapStartException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static SNAP_START_NOT_READY_EXCEPTION: Shape = Shape {
+    name: "SnapStartNotReadyException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static SNAP_START_OPTIMIZATION_STATUS: Shape = Shape {
+    name: "SnapStartOptimizationStatus",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["On", "Off"] },
+};
+pub static SNAP_START_REGENERATION_FAILURE_EXCEPTION: Shape = Shape {
+    name: "SnapStartRegenerationFailureException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static SNAP_START_RESPONSE: Shape = Shape {
+    name: "SnapStartResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ApplyOn", &SNAP_START_APPLY_ON),
+            Member::new("OptimizationStatus", &SNAP_START_OPTIMIZATION_STATUS),
+        ],
+    },
+};
+pub static SNAP_START_TIMEOUT_EXCEPTION: Shape = Shape {
+    name: "SnapStartTimeoutException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
+pub static STATE: Shape = Shape {
+    name: "State",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "Pending",
+            "Active",
+            "Inactive",
+            "Failed",
+            "Deactivating",
+            "Deactivated",
+            "ActiveNonInvocable",
+            "Deleting",
+        ],
+    },
+};
+pub static STATE_REASON: Shape =
+    Shape { name: "StateReason", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STATE_REASON_CODE: Shape = Shape {
+    name: "StateReasonCode",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "Idle",
+            "Creating",
+            "Restoring",
+            "EniLimitExceeded",
+            "InsufficientRolePermissions",
+            "InvalidConfiguration",
+            "InternalError",
+            "SubnetOutOfIPAddresses",
+            "InvalidSubnet",
+            "InvalidSecurityGroup",
+            "ImageDeleted",
+            "ImageAccessDenied",
+            "InvalidImage",
+            "KMSKeyAccessDenied",
+            "KMSKeyNotFound",
+            "InvalidStateKMSKey",
+            "DisabledKMSKey",
+            "EFSIOError",
+            "EFSMountConnectivityError",
+            "EFSMountFailure",
+            "EFSMountTimeout",
+            "InvalidRuntime",
+            "InvalidZipFileException",
+            "FunctionError",
+            "ServiceQuotaExceededException",
+            "VcpuLimitExceeded",
+            "CapacityProviderScalingLimitExceeded",
+            "InsufficientCapacity",
+            "EC2RequestLimitExceeded",
+            "FunctionError.InitTimeout",
+            "FunctionError.RuntimeInitError",
+            "FunctionError.ExtensionInitError",
+            "FunctionError.InvalidEntryPoint",
+            "FunctionError.InvalidWorkingDirectory",
+            "FunctionError.PermissionDenied",
+            "FunctionError.TooManyExtensions",
+            "FunctionError.InitResourceExhausted",
+            "DisallowedByVpcEncryptionControl",
+            "DrainingDurableExecutions",
+            "IncompatibleAcceleratorInstanceTypes",
+            "DependencyError",
+        ],
+    },
+};
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STRING_LIST: Shape = Shape {
+    name: "StringList",
+    kind: Kind::List {
+        member: &Member::new("member", &STRING),
+        flattened: false,
+        min: Some(0),
+        max: Some(1500),
+    },
+};
+pub static SUBNET_IP_ADDRESS_LIMIT_REACHED_EXCEPTION: Shape = Shape {
+    name: "SubnetIPAddressLimitReachedException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("Message", &STRING)],
+    },
+};
 static SUBNET_ID__PATTERN: Pattern = Pattern::new("subnet-[0-9a-z]*");
-pub static SUBNET_ID: Shape = Shape { name: "SubnetId", kind: Kind::String { min: Some(0), max: Some(1024), pattern: Some(&SUBNET_ID__PATTERN), values: &[] } };
-pub static SUBNET_IDS: Shape = Shape { name: "SubnetIds", kind: Kind::List { member: &Member::new("member", &SUBNET_ID), flattened: false, min: Some(0), max: Some(16) } };
-pub static SYSTEM_LOG_LEVEL: Shape = Shape { name: "SystemLogLevel", kind: Kind::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"] } };
+pub static SUBNET_ID: Shape = Shape {
+    name: "SubnetId",
+    kind: Kind::String { min: Some(0), max: Some(1024), pattern: Some(&SUBNET_ID__PATTERN), values: &[] },
+};
+pub static SUBNET_IDS: Shape = Shape {
+    name: "SubnetIds",
+    kind: Kind::List {
+        member: &Member::new("member", &SUBNET_ID),
+        flattened: false,
+        min: Some(0),
+        max: Some(16),
+    },
+};
+pub static SYSTEM_LOG_LEVEL: Shape = Shape {
+    name: "SystemLogLevel",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["DEBUG", "INFO", "WARN"] },
+};
 static TAG_KEY__PATTERN: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
-pub static TAG_KEY: Shape = Shape { name: "TagKey", kind: Kind::String { min: Some(1), max: Some(128), pattern: Some(&TAG_KEY__PATTERN), values: &[] } };
-pub static TAG_KEY_LIST: Shape = Shape { name: "TagKeyList", kind: Kind::List { member: &Member::new("member", &TAG_KEY), flattened: false, min: None, max: None } };
-pub static TAG_RESOURCE_REQUEST: Shape = Shape { name: "TagResourceRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Resource", &TAGGABLE_RESOURCE).at(Place::Label).required(),
-    Member::new("Tags", &TAGS).required(),
-] } };
+pub static TAG_KEY: Shape = Shape {
+    name: "TagKey",
+    kind: Kind::String { min: Some(1), max: Some(128), pattern: Some(&TAG_KEY__PATTERN), values: &[] },
+};
+pub static TAG_KEY_LIST: Shape = Shape {
+    name: "TagKeyList",
+    kind: Kind::List { member: &Member::new("member", &TAG_KEY), flattened: false, min: None, max: None },
+};
+pub static TAG_RESOURCE_REQUEST: Shape = Shape {
+    name: "TagResourceRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Resource", &TAGGABLE_RESOURCE).at(Place::Label).required(),
+            Member::new("Tags", &TAGS).required(),
+        ],
+    },
+};
 static TAG_VALUE__PATTERN: Pattern = Pattern::new("([\\p{L}\\p{Z}\\p{N}_.:/=+\\-@]*)");
-pub static TAG_VALUE: Shape = Shape { name: "TagValue", kind: Kind::String { min: Some(0), max: Some(256), pattern: Some(&TAG_VALUE__PATTERN), values: &[] } };
-static TAGGABLE_RESOURCE__PATTERN: Pattern = Pattern::new("arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})");
-pub static TAGGABLE_RESOURCE: Shape = Shape { name: "TaggableResource", kind: Kind::String { min: Some(1), max: Some(10000), pattern: Some(&TAGGABLE_RESOURCE__PATTERN), values: &[] } };
-pub static TAGS: Shape = Shape { name: "Tags", kind: Kind::Map { key: &Member::new("key", &TAG_KEY), value: &Member::new("value", &TAG_VALUE), flattened: false, min: None, max: None } };
-pub static TENANCY_CONFIG: Shape = Shape { name: "TenancyConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("TenantIsolationMode", &TENANT_ISOLATION_MODE).required(),
-] } };
+pub static TAG_VALUE: Shape = Shape {
+    name: "TagValue",
+    kind: Kind::String { min: Some(0), max: Some(256), pattern: Some(&TAG_VALUE__PATTERN), values: &[] },
+};
+static TAGGABLE_RESOURCE__PATTERN: Pattern = Pattern::new(
+    "arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\\d{1}:\\d{12}:(function:[a-zA-Z0-9-_]+(:(\\$LATEST|[a-zA-Z0-9-_]+))?|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|(capacity-provider|network-connector):[a-zA-Z0-9-_]{1,64})",
+);
+pub static TAGGABLE_RESOURCE: Shape = Shape {
+    name: "TaggableResource",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(10000),
+        pattern: Some(&TAGGABLE_RESOURCE__PATTERN),
+        values: &[],
+    },
+};
+pub static TAGS: Shape = Shape {
+    name: "Tags",
+    kind: Kind::Map {
+        key: &Member::new("key", &TAG_KEY),
+        value: &Member::new("value", &TAG_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static TENANCY_CONFIG: Shape = Shape {
+    name: "TenancyConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("TenantIsolationMode", &TENANT_ISOLATION_MODE).required()],
+    },
+};
 static TENANT_ID__PATTERN: Pattern = Pattern::new("[a-zA-Z0-9\\._:\\/=+\\-@ ]+");
-pub static TENANT_ID: Shape = Shape { name: "TenantId", kind: Kind::String { min: Some(1), max: Some(256), pattern: Some(&TENANT_ID__PATTERN), values: &[] } };
-pub static TENANT_ISOLATION_MODE: Shape = Shape { name: "TenantIsolationMode", kind: Kind::String { min: None, max: None, pattern: None, values: &["PER_TENANT"] } };
-pub static THROTTLE_REASON: Shape = Shape { name: "ThrottleReason", kind: Kind::String { min: None, max: None, pattern: None, values: &["ConcurrentInvocationLimitExceeded", "FunctionInvocationRateLimitExceeded", "ReservedFunctionConcurrentInvocationLimitExceeded", "ReservedFunctionInvocationRateLimitExceeded", "CallerRateLimitExceeded", "ConcurrentSnapshotCreateLimitExceeded"] } };
+pub static TENANT_ID: Shape = Shape {
+    name: "TenantId",
+    kind: Kind::String { min: Some(1), max: Some(256), pattern: Some(&TENANT_ID__PATTERN), values: &[] },
+};
+pub static TENANT_ISOLATION_MODE: Shape = Shape {
+    name: "TenantIsolationMode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["PER_TENANT"] },
+};
+pub static THROTTLE_REASON: Shape = Shape {
+    name: "ThrottleReason",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "ConcurrentInvocationLimitExceeded",
+            "FunctionInvocationRateLimitExceeded",
+            "ReservedFunctionConcurrentInvocationLimitExceeded",
+            "ReservedFunctionInvocationRateLimitExceeded",
+            "CallerRateLimitExceeded",
+            "ConcurrentSnapshotCreateLimitExceeded",
+        ],
+    },
+};
 pub static TIMEOUT: Shape = Shape { name: "Timeout", kind: Kind::Integer { min: Some(1), max: Some(5400) } };
 static TIMESTAMP__PATTERN: Pattern = Pattern::new(".*");
-pub static TIMESTAMP: Shape = Shape { name: "Timestamp", kind: Kind::String { min: Some(0), max: Some(100), pattern: Some(&TIMESTAMP__PATTERN), values: &[] } };
-pub static TOO_MANY_REQUESTS_EXCEPTION: Shape = Shape { name: "TooManyRequestsException", kind: Kind::Structure { union: false, members: &[
-    Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-    Member::new("Reason", &THROTTLE_REASON),
-] } };
-pub static TRACING_CONFIG: Shape = Shape { name: "TracingConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("Mode", &TRACING_MODE),
-] } };
-pub static TRACING_CONFIG_RESPONSE: Shape = Shape { name: "TracingConfigResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("Mode", &TRACING_MODE),
-] } };
-pub static TRACING_MODE: Shape = Shape { name: "TracingMode", kind: Kind::String { min: None, max: None, pattern: None, values: &["Active", "PassThrough"] } };
-pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: Shape = Shape { name: "UnsupportedMediaTypeException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &STRING),
-    Member::new("message", &STRING),
-] } };
-pub static UNTAG_RESOURCE_REQUEST: Shape = Shape { name: "UntagResourceRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Resource", &TAGGABLE_RESOURCE).at(Place::Label).required(),
-    Member::new("TagKeys", &TAG_KEY_LIST).located("tagKeys").at(Place::Query).required(),
-] } };
+pub static TIMESTAMP: Shape = Shape {
+    name: "Timestamp",
+    kind: Kind::String { min: Some(0), max: Some(100), pattern: Some(&TIMESTAMP__PATTERN), values: &[] },
+};
+pub static TOO_MANY_REQUESTS_EXCEPTION: Shape = Shape {
+    name: "TooManyRequestsException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
+            Member::new("Type", &STRING),
+            Member::new("message", &STRING),
+            Member::new("Reason", &THROTTLE_REASON),
+        ],
+    },
+};
+pub static TRACING_CONFIG: Shape = Shape {
+    name: "TracingConfig",
+    kind: Kind::Structure { union: false, members: &[Member::new("Mode", &TRACING_MODE)] },
+};
+pub static TRACING_CONFIG_RESPONSE: Shape = Shape {
+    name: "TracingConfigResponse",
+    kind: Kind::Structure { union: false, members: &[Member::new("Mode", &TRACING_MODE)] },
+};
+pub static TRACING_MODE: Shape = Shape {
+    name: "TracingMode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["Active", "PassThrough"] },
+};
+pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: Shape = Shape {
+    name: "UnsupportedMediaTypeException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &STRING), Member::new("message", &STRING)],
+    },
+};
+pub static UNTAG_RESOURCE_REQUEST: Shape = Shape {
+    name: "UntagResourceRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Resource", &TAGGABLE_RESOURCE).at(Place::Label).required(),
+            Member::new("TagKeys", &TAG_KEY_LIST).located("tagKeys").at(Place::Query).required(),
+        ],
+    },
+};
 static VERSION__PATTERN: Pattern = Pattern::new("(\\$LATEST|[0-9]+)");
-pub static VERSION: Shape = Shape { name: "Version", kind: Kind::String { min: Some(1), max: Some(1024), pattern: Some(&VERSION__PATTERN), values: &[] } };
-pub static VPC_CONFIG: Shape = Shape { name: "VpcConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("SubnetIds", &SUBNET_IDS),
-    Member::new("SecurityGroupIds", &SECURITY_GROUP_IDS),
-    Member::new("Ipv6AllowedForDualStack", &NULLABLE_BOOLEAN),
-] } };
-pub static VPC_CONFIG_RESPONSE: Shape = Shape { name: "VpcConfigResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("SubnetIds", &SUBNET_IDS),
-    Member::new("SecurityGroupIds", &SECURITY_GROUP_IDS),
-    Member::new("VpcId", &VPC_ID),
-    Member::new("Ipv6AllowedForDualStack", &NULLABLE_BOOLEAN),
-] } };
-pub static VPC_ID: Shape = Shape { name: "VpcId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static WORKING_DIRECTORY: Shape = Shape { name: "WorkingDirectory", kind: Kind::String { min: Some(0), max: Some(1000), pattern: None, values: &[] } };
+pub static VERSION: Shape = Shape {
+    name: "Version",
+    kind: Kind::String { min: Some(1), max: Some(1024), pattern: Some(&VERSION__PATTERN), values: &[] },
+};
+pub static VPC_CONFIG: Shape = Shape {
+    name: "VpcConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("SubnetIds", &SUBNET_IDS),
+            Member::new("SecurityGroupIds", &SECURITY_GROUP_IDS),
+            Member::new("Ipv6AllowedForDualStack", &NULLABLE_BOOLEAN),
+        ],
+    },
+};
+pub static VPC_CONFIG_RESPONSE: Shape = Shape {
+    name: "VpcConfigResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("SubnetIds", &SUBNET_IDS),
+            Member::new("SecurityGroupIds", &SECURITY_GROUP_IDS),
+            Member::new("VpcId", &VPC_ID),
+            Member::new("Ipv6AllowedForDualStack", &NULLABLE_BOOLEAN),
+        ],
+    },
+};
+pub static VPC_ID: Shape =
+    Shape { name: "VpcId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static WORKING_DIRECTORY: Shape = Shape {
+    name: "WorkingDirectory",
+    kind: Kind::String { min: Some(0), max: Some(1000), pattern: None, values: &[] },
+};

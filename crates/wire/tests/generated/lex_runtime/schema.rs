@@ -2,168 +2,419 @@
 
 use wire::schema::{Kind, Member, Pattern, Place, Shape};
 
-pub static ACCEPT: Shape = Shape { name: "Accept", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ACTIVE_CONTEXT: Shape = Shape { name: "ActiveContext", kind: Kind::Structure { union: false, members: &[
-    Member::new("name", &ACTIVE_CONTEXT_NAME).required(),
-    Member::new("timeToLive", &ACTIVE_CONTEXT_TIME_TO_LIVE).required(),
-    Member::new("parameters", &ACTIVE_CONTEXT_PARAMETERS_MAP).required(),
-] } };
+pub static ACCEPT: Shape =
+    Shape { name: "Accept", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static ACTIVE_CONTEXT: Shape = Shape {
+    name: "ActiveContext",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("name", &ACTIVE_CONTEXT_NAME).required(),
+            Member::new("timeToLive", &ACTIVE_CONTEXT_TIME_TO_LIVE).required(),
+            Member::new("parameters", &ACTIVE_CONTEXT_PARAMETERS_MAP).required(),
+        ],
+    },
+};
 static ACTIVE_CONTEXT_NAME__PATTERN: Pattern = Pattern::new("^([A-Za-z]_?)+$");
-pub static ACTIVE_CONTEXT_NAME: Shape = Shape { name: "ActiveContextName", kind: Kind::String { min: Some(1), max: Some(100), pattern: Some(&ACTIVE_CONTEXT_NAME__PATTERN), values: &[] } };
-pub static ACTIVE_CONTEXT_PARAMETERS_MAP: Shape = Shape { name: "ActiveContextParametersMap", kind: Kind::Map { key: &Member::new("key", &PARAMETER_NAME), value: &Member::new("value", &TEXT), flattened: false, min: Some(0), max: Some(10) } };
-pub static ACTIVE_CONTEXT_TIME_TO_LIVE: Shape = Shape { name: "ActiveContextTimeToLive", kind: Kind::Structure { union: false, members: &[
-    Member::new("timeToLiveInSeconds", &ACTIVE_CONTEXT_TIME_TO_LIVE_IN_SECONDS),
-    Member::new("turnsToLive", &ACTIVE_CONTEXT_TURNS_TO_LIVE),
-] } };
-pub static ACTIVE_CONTEXT_TIME_TO_LIVE_IN_SECONDS: Shape = Shape { name: "ActiveContextTimeToLiveInSeconds", kind: Kind::Integer { min: Some(5), max: Some(86400) } };
-pub static ACTIVE_CONTEXT_TURNS_TO_LIVE: Shape = Shape { name: "ActiveContextTurnsToLive", kind: Kind::Integer { min: Some(1), max: Some(20) } };
-pub static ACTIVE_CONTEXTS_LIST: Shape = Shape { name: "ActiveContextsList", kind: Kind::List { member: &Member::new("member", &ACTIVE_CONTEXT), flattened: false, min: Some(0), max: Some(20) } };
-pub static ACTIVE_CONTEXTS_STRING: Shape = Shape { name: "ActiveContextsString", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ATTRIBUTES_STRING: Shape = Shape { name: "AttributesString", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static BAD_GATEWAY_EXCEPTION: Shape = Shape { name: "BadGatewayException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static BAD_REQUEST_EXCEPTION: Shape = Shape { name: "BadRequestException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
+pub static ACTIVE_CONTEXT_NAME: Shape = Shape {
+    name: "ActiveContextName",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(100),
+        pattern: Some(&ACTIVE_CONTEXT_NAME__PATTERN),
+        values: &[],
+    },
+};
+pub static ACTIVE_CONTEXT_PARAMETERS_MAP: Shape = Shape {
+    name: "ActiveContextParametersMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &PARAMETER_NAME),
+        value: &Member::new("value", &TEXT),
+        flattened: false,
+        min: Some(0),
+        max: Some(10),
+    },
+};
+pub static ACTIVE_CONTEXT_TIME_TO_LIVE: Shape = Shape {
+    name: "ActiveContextTimeToLive",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("timeToLiveInSeconds", &ACTIVE_CONTEXT_TIME_TO_LIVE_IN_SECONDS),
+            Member::new("turnsToLive", &ACTIVE_CONTEXT_TURNS_TO_LIVE),
+        ],
+    },
+};
+pub static ACTIVE_CONTEXT_TIME_TO_LIVE_IN_SECONDS: Shape = Shape {
+    name: "ActiveContextTimeToLiveInSeconds",
+    kind: Kind::Integer { min: Some(5), max: Some(86400) },
+};
+pub static ACTIVE_CONTEXT_TURNS_TO_LIVE: Shape =
+    Shape { name: "ActiveContextTurnsToLive", kind: Kind::Integer { min: Some(1), max: Some(20) } };
+pub static ACTIVE_CONTEXTS_LIST: Shape = Shape {
+    name: "ActiveContextsList",
+    kind: Kind::List {
+        member: &Member::new("member", &ACTIVE_CONTEXT),
+        flattened: false,
+        min: Some(0),
+        max: Some(20),
+    },
+};
+pub static ACTIVE_CONTEXTS_STRING: Shape = Shape {
+    name: "ActiveContextsString",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static ATTRIBUTES_STRING: Shape = Shape {
+    name: "AttributesString",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static BAD_GATEWAY_EXCEPTION: Shape = Shape {
+    name: "BadGatewayException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static BAD_REQUEST_EXCEPTION: Shape = Shape {
+    name: "BadRequestException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
 pub static BLOB_STREAM: Shape = Shape { name: "BlobStream", kind: Kind::Blob { min: None, max: None } };
-pub static BOT_ALIAS: Shape = Shape { name: "BotAlias", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static BOT_NAME: Shape = Shape { name: "BotName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static BOT_ALIAS: Shape =
+    Shape { name: "BotAlias", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static BOT_NAME: Shape =
+    Shape { name: "BotName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 static BOT_VERSION__PATTERN: Pattern = Pattern::new("[0-9]+|\\$LATEST");
-pub static BOT_VERSION: Shape = Shape { name: "BotVersion", kind: Kind::String { min: Some(1), max: Some(64), pattern: Some(&BOT_VERSION__PATTERN), values: &[] } };
-pub static BUTTON: Shape = Shape { name: "Button", kind: Kind::Structure { union: false, members: &[
-    Member::new("text", &BUTTON_TEXT_STRING_WITH_LENGTH).required(),
-    Member::new("value", &BUTTON_VALUE_STRING_WITH_LENGTH).required(),
-] } };
-pub static BUTTON_TEXT_STRING_WITH_LENGTH: Shape = Shape { name: "ButtonTextStringWithLength", kind: Kind::String { min: Some(1), max: Some(15), pattern: None, values: &[] } };
-pub static BUTTON_VALUE_STRING_WITH_LENGTH: Shape = Shape { name: "ButtonValueStringWithLength", kind: Kind::String { min: Some(1), max: Some(1000), pattern: None, values: &[] } };
-pub static CONFLICT_EXCEPTION: Shape = Shape { name: "ConflictException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static CONTENT_TYPE: Shape = Shape { name: "ContentType", kind: Kind::String { min: None, max: None, pattern: None, values: &["application/vnd.amazonaws.card.generic"] } };
-pub static DEPENDENCY_FAILED_EXCEPTION: Shape = Shape { name: "DependencyFailedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static DIALOG_STATE: Shape = Shape { name: "DialogState", kind: Kind::String { min: None, max: None, pattern: None, values: &["ElicitIntent", "ConfirmIntent", "ElicitSlot", "Fulfilled", "ReadyForFulfillment", "Failed"] } };
+pub static BOT_VERSION: Shape = Shape {
+    name: "BotVersion",
+    kind: Kind::String { min: Some(1), max: Some(64), pattern: Some(&BOT_VERSION__PATTERN), values: &[] },
+};
+pub static BUTTON: Shape = Shape {
+    name: "Button",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("text", &BUTTON_TEXT_STRING_WITH_LENGTH).required(),
+            Member::new("value", &BUTTON_VALUE_STRING_WITH_LENGTH).required(),
+        ],
+    },
+};
+pub static BUTTON_TEXT_STRING_WITH_LENGTH: Shape = Shape {
+    name: "ButtonTextStringWithLength",
+    kind: Kind::String { min: Some(1), max: Some(15), pattern: None, values: &[] },
+};
+pub static BUTTON_VALUE_STRING_WITH_LENGTH: Shape = Shape {
+    name: "ButtonValueStringWithLength",
+    kind: Kind::String { min: Some(1), max: Some(1000), pattern: None, values: &[] },
+};
+pub static CONFLICT_EXCEPTION: Shape = Shape {
+    name: "ConflictException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static CONTENT_TYPE: Shape = Shape {
+    name: "ContentType",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["application/vnd.amazonaws.card.generic"],
+    },
+};
+pub static DEPENDENCY_FAILED_EXCEPTION: Shape = Shape {
+    name: "DependencyFailedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static DIALOG_STATE: Shape = Shape {
+    name: "DialogState",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "ElicitIntent",
+            "ConfirmIntent",
+            "ElicitSlot",
+            "Fulfilled",
+            "ReadyForFulfillment",
+            "Failed",
+        ],
+    },
+};
 pub static DOUBLE: Shape = Shape { name: "Double", kind: Kind::Double { min: None, max: None } };
-pub static ERROR_MESSAGE: Shape = Shape { name: "ErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GENERIC_ATTACHMENT: Shape = Shape { name: "GenericAttachment", kind: Kind::Structure { union: false, members: &[
-    Member::new("title", &STRING_WITH_LENGTH),
-    Member::new("subTitle", &STRING_WITH_LENGTH),
-    Member::new("attachmentLinkUrl", &STRING_URL_WITH_LENGTH),
-    Member::new("imageUrl", &STRING_URL_WITH_LENGTH),
-    Member::new("buttons", &LIST_OF_BUTTONS__LOWER),
-] } };
-pub static HTTP_CONTENT_TYPE: Shape = Shape { name: "HttpContentType", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static INTENT_CONFIDENCE: Shape = Shape { name: "IntentConfidence", kind: Kind::Structure { union: false, members: &[
-    Member::new("score", &DOUBLE),
-] } };
-pub static INTENT_LIST: Shape = Shape { name: "IntentList", kind: Kind::List { member: &Member::new("member", &PREDICTED_INTENT), flattened: false, min: None, max: Some(4) } };
-pub static INTENT_NAME: Shape = Shape { name: "IntentName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static INTERNAL_FAILURE_EXCEPTION: Shape = Shape { name: "InternalFailureException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "LimitExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
-    Member::new("message", &STRING),
-] } };
-pub static LOOP_DETECTED_EXCEPTION: Shape = Shape { name: "LoopDetectedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static MESSAGE_FORMAT_TYPE: Shape = Shape { name: "MessageFormatType", kind: Kind::String { min: None, max: None, pattern: None, values: &["PlainText", "CustomPayload", "SSML", "Composite"] } };
-pub static NOT_ACCEPTABLE_EXCEPTION: Shape = Shape { name: "NotAcceptableException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static NOT_FOUND_EXCEPTION: Shape = Shape { name: "NotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static PARAMETER_NAME: Shape = Shape { name: "ParameterName", kind: Kind::String { min: Some(1), max: Some(100), pattern: None, values: &[] } };
-pub static POST_CONTENT_REQUEST: Shape = Shape { name: "PostContentRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("botName", &BOT_NAME).at(Place::Label).required(),
-    Member::new("botAlias", &BOT_ALIAS).at(Place::Label).required(),
-    Member::new("userId", &USER_ID).at(Place::Label).required(),
-    Member::new("sessionAttributes", &ATTRIBUTES_STRING).located("x-amz-lex-session-attributes").at(Place::Header).json_value(),
-    Member::new("requestAttributes", &ATTRIBUTES_STRING).located("x-amz-lex-request-attributes").at(Place::Header).json_value(),
-    Member::new("contentType", &HTTP_CONTENT_TYPE).located("Content-Type").at(Place::Header).required(),
-    Member::new("accept", &ACCEPT).located("Accept").at(Place::Header),
-    Member::new("inputStream", &BLOB_STREAM).at(Place::Payload).required(),
-    Member::new("activeContexts", &ACTIVE_CONTEXTS_STRING).located("x-amz-lex-active-contexts").at(Place::Header).json_value(),
-] } };
-pub static POST_CONTENT_RESPONSE: Shape = Shape { name: "PostContentResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("contentType", &HTTP_CONTENT_TYPE).located("Content-Type").at(Place::Header),
-    Member::new("intentName", &INTENT_NAME).located("x-amz-lex-intent-name").at(Place::Header),
-    Member::new("nluIntentConfidence", &STRING).located("x-amz-lex-nlu-intent-confidence").at(Place::Header).json_value(),
-    Member::new("alternativeIntents", &STRING).located("x-amz-lex-alternative-intents").at(Place::Header).json_value(),
-    Member::new("slots", &STRING).located("x-amz-lex-slots").at(Place::Header).json_value(),
-    Member::new("sessionAttributes", &STRING).located("x-amz-lex-session-attributes").at(Place::Header).json_value(),
-    Member::new("sentimentResponse", &STRING).located("x-amz-lex-sentiment").at(Place::Header),
-    Member::new("message", &TEXT).located("x-amz-lex-message").at(Place::Header),
-    Member::new("encodedMessage", &SENSITIVE_STRING).located("x-amz-lex-encoded-message").at(Place::Header),
-    Member::new("messageFormat", &MESSAGE_FORMAT_TYPE).located("x-amz-lex-message-format").at(Place::Header),
-    Member::new("dialogState", &DIALOG_STATE).located("x-amz-lex-dialog-state").at(Place::Header),
-    Member::new("slotToElicit", &STRING).located("x-amz-lex-slot-to-elicit").at(Place::Header),
-    Member::new("inputTranscript", &STRING).located("x-amz-lex-input-transcript").at(Place::Header),
-    Member::new("encodedInputTranscript", &SENSITIVE_STRING_UNBOUNDED).located("x-amz-lex-encoded-input-transcript").at(Place::Header),
-    Member::new("audioStream", &BLOB_STREAM).at(Place::Payload),
-    Member::new("botVersion", &BOT_VERSION).located("x-amz-lex-bot-version").at(Place::Header),
-    Member::new("sessionId", &STRING).located("x-amz-lex-session-id").at(Place::Header),
-    Member::new("activeContexts", &ACTIVE_CONTEXTS_STRING).located("x-amz-lex-active-contexts").at(Place::Header).json_value(),
-] } };
-pub static POST_TEXT_REQUEST: Shape = Shape { name: "PostTextRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("botName", &BOT_NAME).at(Place::Label).required(),
-    Member::new("botAlias", &BOT_ALIAS).at(Place::Label).required(),
-    Member::new("userId", &USER_ID).at(Place::Label).required(),
-    Member::new("sessionAttributes", &STRING_MAP),
-    Member::new("requestAttributes", &STRING_MAP),
-    Member::new("inputText", &TEXT).required(),
-    Member::new("activeContexts", &ACTIVE_CONTEXTS_LIST),
-] } };
-pub static POST_TEXT_RESPONSE: Shape = Shape { name: "PostTextResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("intentName", &INTENT_NAME),
-    Member::new("nluIntentConfidence", &INTENT_CONFIDENCE),
-    Member::new("alternativeIntents", &INTENT_LIST),
-    Member::new("slots", &STRING_MAP),
-    Member::new("sessionAttributes", &STRING_MAP),
-    Member::new("message", &TEXT),
-    Member::new("sentimentResponse", &SENTIMENT_RESPONSE),
-    Member::new("messageFormat", &MESSAGE_FORMAT_TYPE),
-    Member::new("dialogState", &DIALOG_STATE),
-    Member::new("slotToElicit", &STRING),
-    Member::new("responseCard", &RESPONSE_CARD),
-    Member::new("sessionId", &STRING),
-    Member::new("botVersion", &BOT_VERSION),
-    Member::new("activeContexts", &ACTIVE_CONTEXTS_LIST),
-] } };
-pub static PREDICTED_INTENT: Shape = Shape { name: "PredictedIntent", kind: Kind::Structure { union: false, members: &[
-    Member::new("intentName", &INTENT_NAME),
-    Member::new("nluIntentConfidence", &INTENT_CONFIDENCE),
-    Member::new("slots", &STRING_MAP),
-] } };
-pub static REQUEST_TIMEOUT_EXCEPTION: Shape = Shape { name: "RequestTimeoutException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
-pub static RESPONSE_CARD: Shape = Shape { name: "ResponseCard", kind: Kind::Structure { union: false, members: &[
-    Member::new("version", &STRING),
-    Member::new("contentType", &CONTENT_TYPE),
-    Member::new("genericAttachments", &GENERIC_ATTACHMENT_LIST__LOWER),
-] } };
-pub static SENSITIVE_STRING: Shape = Shape { name: "SensitiveString", kind: Kind::String { min: Some(1), max: Some(1366), pattern: None, values: &[] } };
-pub static SENSITIVE_STRING_UNBOUNDED: Shape = Shape { name: "SensitiveStringUnbounded", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SENTIMENT_LABEL: Shape = Shape { name: "SentimentLabel", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SENTIMENT_RESPONSE: Shape = Shape { name: "SentimentResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("sentimentLabel", &SENTIMENT_LABEL),
-    Member::new("sentimentScore", &SENTIMENT_SCORE),
-] } };
-pub static SENTIMENT_SCORE: Shape = Shape { name: "SentimentScore", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STRING_MAP: Shape = Shape { name: "StringMap", kind: Kind::Map { key: &Member::new("key", &STRING), value: &Member::new("value", &STRING), flattened: false, min: None, max: None } };
-pub static STRING_URL_WITH_LENGTH: Shape = Shape { name: "StringUrlWithLength", kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] } };
-pub static STRING_WITH_LENGTH: Shape = Shape { name: "StringWithLength", kind: Kind::String { min: Some(1), max: Some(80), pattern: None, values: &[] } };
-pub static TEXT: Shape = Shape { name: "Text", kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] } };
-pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: Shape = Shape { name: "UnsupportedMediaTypeException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &STRING),
-] } };
+pub static ERROR_MESSAGE: Shape =
+    Shape { name: "ErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GENERIC_ATTACHMENT: Shape = Shape {
+    name: "GenericAttachment",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("title", &STRING_WITH_LENGTH),
+            Member::new("subTitle", &STRING_WITH_LENGTH),
+            Member::new("attachmentLinkUrl", &STRING_URL_WITH_LENGTH),
+            Member::new("imageUrl", &STRING_URL_WITH_LENGTH),
+            Member::new("buttons", &LIST_OF_BUTTONS__LOWER),
+        ],
+    },
+};
+pub static HTTP_CONTENT_TYPE: Shape = Shape {
+    name: "HttpContentType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static INTENT_CONFIDENCE: Shape = Shape {
+    name: "IntentConfidence",
+    kind: Kind::Structure { union: false, members: &[Member::new("score", &DOUBLE)] },
+};
+pub static INTENT_LIST: Shape = Shape {
+    name: "IntentList",
+    kind: Kind::List {
+        member: &Member::new("member", &PREDICTED_INTENT),
+        flattened: false,
+        min: None,
+        max: Some(4),
+    },
+};
+pub static INTENT_NAME: Shape =
+    Shape { name: "IntentName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static INTERNAL_FAILURE_EXCEPTION: Shape = Shape {
+    name: "InternalFailureException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static LIMIT_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "LimitExceededException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("retryAfterSeconds", &STRING).located("Retry-After").at(Place::Header),
+            Member::new("message", &STRING),
+        ],
+    },
+};
+pub static LOOP_DETECTED_EXCEPTION: Shape = Shape {
+    name: "LoopDetectedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static MESSAGE_FORMAT_TYPE: Shape = Shape {
+    name: "MessageFormatType",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["PlainText", "CustomPayload", "SSML", "Composite"],
+    },
+};
+pub static NOT_ACCEPTABLE_EXCEPTION: Shape = Shape {
+    name: "NotAcceptableException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "NotFoundException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static PARAMETER_NAME: Shape = Shape {
+    name: "ParameterName",
+    kind: Kind::String { min: Some(1), max: Some(100), pattern: None, values: &[] },
+};
+pub static POST_CONTENT_REQUEST: Shape = Shape {
+    name: "PostContentRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("botName", &BOT_NAME).at(Place::Label).required(),
+            Member::new("botAlias", &BOT_ALIAS).at(Place::Label).required(),
+            Member::new("userId", &USER_ID).at(Place::Label).required(),
+            Member::new("sessionAttributes", &ATTRIBUTES_STRING)
+                .located("x-amz-lex-session-attributes")
+                .at(Place::Header)
+                .json_value(),
+            Member::new("requestAttributes", &ATTRIBUTES_STRING)
+                .located("x-amz-lex-request-attributes")
+                .at(Place::Header)
+                .json_value(),
+            Member::new("contentType", &HTTP_CONTENT_TYPE)
+                .located("Content-Type")
+                .at(Place::Header)
+                .required(),
+            Member::new("accept", &ACCEPT).located("Accept").at(Place::Header),
+            Member::new("inputStream", &BLOB_STREAM).at(Place::Payload).required(),
+            Member::new("activeContexts", &ACTIVE_CONTEXTS_STRING)
+                .located("x-amz-lex-active-contexts")
+                .at(Place::Header)
+                .json_value(),
+        ],
+    },
+};
+pub static POST_CONTENT_RESPONSE: Shape = Shape {
+    name: "PostContentResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("contentType", &HTTP_CONTENT_TYPE).located("Content-Type").at(Place::Header),
+            Member::new("intentName", &INTENT_NAME).located("x-amz-lex-intent-name").at(Place::Header),
+            Member::new("nluIntentConfidence", &STRING)
+                .located("x-amz-lex-nlu-intent-confidence")
+                .at(Place::Header)
+                .json_value(),
+            Member::new("alternativeIntents", &STRING)
+                .located("x-amz-lex-alternative-intents")
+                .at(Place::Header)
+                .json_value(),
+            Member::new("slots", &STRING).located("x-amz-lex-slots").at(Place::Header).json_value(),
+            Member::new("sessionAttributes", &STRING)
+                .located("x-amz-lex-session-attributes")
+                .at(Place::Header)
+                .json_value(),
+            Member::new("sentimentResponse", &STRING).located("x-amz-lex-sentiment").at(Place::Header),
+            Member::new("message", &TEXT).located("x-amz-lex-message").at(Place::Header),
+            Member::new("encodedMessage", &SENSITIVE_STRING)
+                .located("x-amz-lex-encoded-message")
+                .at(Place::Header),
+            Member::new("messageFormat", &MESSAGE_FORMAT_TYPE)
+                .located("x-amz-lex-message-format")
+                .at(Place::Header),
+            Member::new("dialogState", &DIALOG_STATE).located("x-amz-lex-dialog-state").at(Place::Header),
+            Member::new("slotToElicit", &STRING).located("x-amz-lex-slot-to-elicit").at(Place::Header),
+            Member::new("inputTranscript", &STRING).located("x-amz-lex-input-transcript").at(Place::Header),
+            Member::new("encodedInputTranscript", &SENSITIVE_STRING_UNBOUNDED)
+                .located("x-amz-lex-encoded-input-transcript")
+                .at(Place::Header),
+            Member::new("audioStream", &BLOB_STREAM).at(Place::Payload),
+            Member::new("botVersion", &BOT_VERSION).located("x-amz-lex-bot-version").at(Place::Header),
+            Member::new("sessionId", &STRING).located("x-amz-lex-session-id").at(Place::Header),
+            Member::new("activeContexts", &ACTIVE_CONTEXTS_STRING)
+                .located("x-amz-lex-active-contexts")
+                .at(Place::Header)
+                .json_value(),
+        ],
+    },
+};
+pub static POST_TEXT_REQUEST: Shape = Shape {
+    name: "PostTextRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("botName", &BOT_NAME).at(Place::Label).required(),
+            Member::new("botAlias", &BOT_ALIAS).at(Place::Label).required(),
+            Member::new("userId", &USER_ID).at(Place::Label).required(),
+            Member::new("sessionAttributes", &STRING_MAP),
+            Member::new("requestAttributes", &STRING_MAP),
+            Member::new("inputText", &TEXT).required(),
+            Member::new("activeContexts", &ACTIVE_CONTEXTS_LIST),
+        ],
+    },
+};
+pub static POST_TEXT_RESPONSE: Shape = Shape {
+    name: "PostTextResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("intentName", &INTENT_NAME),
+            Member::new("nluIntentConfidence", &INTENT_CONFIDENCE),
+            Member::new("alternativeIntents", &INTENT_LIST),
+            Member::new("slots", &STRING_MAP),
+            Member::new("sessionAttributes", &STRING_MAP),
+            Member::new("message", &TEXT),
+            Member::new("sentimentResponse", &SENTIMENT_RESPONSE),
+            Member::new("messageFormat", &MESSAGE_FORMAT_TYPE),
+            Member::new("dialogState", &DIALOG_STATE),
+            Member::new("slotToElicit", &STRING),
+            Member::new("responseCard", &RESPONSE_CARD),
+            Member::new("sessionId", &STRING),
+            Member::new("botVersion", &BOT_VERSION),
+            Member::new("activeContexts", &ACTIVE_CONTEXTS_LIST),
+        ],
+    },
+};
+pub static PREDICTED_INTENT: Shape = Shape {
+    name: "PredictedIntent",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("intentName", &INTENT_NAME),
+            Member::new("nluIntentConfidence", &INTENT_CONFIDENCE),
+            Member::new("slots", &STRING_MAP),
+        ],
+    },
+};
+pub static REQUEST_TIMEOUT_EXCEPTION: Shape = Shape {
+    name: "RequestTimeoutException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
+pub static RESPONSE_CARD: Shape = Shape {
+    name: "ResponseCard",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("version", &STRING),
+            Member::new("contentType", &CONTENT_TYPE),
+            Member::new("genericAttachments", &GENERIC_ATTACHMENT_LIST__LOWER),
+        ],
+    },
+};
+pub static SENSITIVE_STRING: Shape = Shape {
+    name: "SensitiveString",
+    kind: Kind::String { min: Some(1), max: Some(1366), pattern: None, values: &[] },
+};
+pub static SENSITIVE_STRING_UNBOUNDED: Shape = Shape {
+    name: "SensitiveStringUnbounded",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static SENTIMENT_LABEL: Shape =
+    Shape { name: "SentimentLabel", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static SENTIMENT_RESPONSE: Shape = Shape {
+    name: "SentimentResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("sentimentLabel", &SENTIMENT_LABEL),
+            Member::new("sentimentScore", &SENTIMENT_SCORE),
+        ],
+    },
+};
+pub static SENTIMENT_SCORE: Shape =
+    Shape { name: "SentimentScore", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STRING_MAP: Shape = Shape {
+    name: "StringMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &STRING),
+        value: &Member::new("value", &STRING),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static STRING_URL_WITH_LENGTH: Shape = Shape {
+    name: "StringUrlWithLength",
+    kind: Kind::String { min: Some(1), max: Some(2048), pattern: None, values: &[] },
+};
+pub static STRING_WITH_LENGTH: Shape = Shape {
+    name: "StringWithLength",
+    kind: Kind::String { min: Some(1), max: Some(80), pattern: None, values: &[] },
+};
+pub static TEXT: Shape =
+    Shape { name: "Text", kind: Kind::String { min: Some(1), max: Some(1024), pattern: None, values: &[] } };
+pub static UNSUPPORTED_MEDIA_TYPE_EXCEPTION: Shape = Shape {
+    name: "UnsupportedMediaTypeException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &STRING)] },
+};
 static USER_ID__PATTERN: Pattern = Pattern::new("[0-9a-zA-Z._:-]+");
-pub static USER_ID: Shape = Shape { name: "UserId", kind: Kind::String { min: Some(2), max: Some(100), pattern: Some(&USER_ID__PATTERN), values: &[] } };
-pub static GENERIC_ATTACHMENT_LIST__LOWER: Shape = Shape { name: "genericAttachmentList", kind: Kind::List { member: &Member::new("member", &GENERIC_ATTACHMENT), flattened: false, min: Some(0), max: Some(10) } };
-pub static LIST_OF_BUTTONS__LOWER: Shape = Shape { name: "listOfButtons", kind: Kind::List { member: &Member::new("member", &BUTTON), flattened: false, min: Some(0), max: Some(5) } };
+pub static USER_ID: Shape = Shape {
+    name: "UserId",
+    kind: Kind::String { min: Some(2), max: Some(100), pattern: Some(&USER_ID__PATTERN), values: &[] },
+};
+pub static GENERIC_ATTACHMENT_LIST__LOWER: Shape = Shape {
+    name: "genericAttachmentList",
+    kind: Kind::List {
+        member: &Member::new("member", &GENERIC_ATTACHMENT),
+        flattened: false,
+        min: Some(0),
+        max: Some(10),
+    },
+};
+pub static LIST_OF_BUTTONS__LOWER: Shape = Shape {
+    name: "listOfButtons",
+    kind: Kind::List {
+        member: &Member::new("member", &BUTTON),
+        flattened: false,
+        min: Some(0),
+        max: Some(5),
+    },
+};

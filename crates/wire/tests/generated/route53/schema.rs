@@ -2,418 +2,905 @@
 
 use wire::schema::{Kind, Member, Pattern, Place, Shape};
 
-pub static AWS_REGION: Shape = Shape { name: "AWSRegion", kind: Kind::String { min: Some(1), max: Some(64), pattern: None, values: &[] } };
-pub static ACCELERATED_RECOVERY_STATUS: Shape = Shape { name: "AcceleratedRecoveryStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["ENABLING", "ENABLE_FAILED", "ENABLING_HOSTED_ZONE_LOCKED", "ENABLED", "DISABLING", "DISABLE_FAILED", "DISABLED", "DISABLING_HOSTED_ZONE_LOCKED"] } };
+pub static AWS_REGION: Shape = Shape {
+    name: "AWSRegion",
+    kind: Kind::String { min: Some(1), max: Some(64), pattern: None, values: &[] },
+};
+pub static ACCELERATED_RECOVERY_STATUS: Shape = Shape {
+    name: "AcceleratedRecoveryStatus",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "ENABLING",
+            "ENABLE_FAILED",
+            "ENABLING_HOSTED_ZONE_LOCKED",
+            "ENABLED",
+            "DISABLING",
+            "DISABLE_FAILED",
+            "DISABLED",
+            "DISABLING_HOSTED_ZONE_LOCKED",
+        ],
+    },
+};
 pub static ALIAS_HEALTH_ENABLED: Shape = Shape { name: "AliasHealthEnabled", kind: Kind::Boolean };
-pub static ALIAS_TARGET: Shape = Shape { name: "AliasTarget", kind: Kind::Structure { union: false, members: &[
-    Member::new("HostedZoneId", &RESOURCE_ID).required(),
-    Member::new("DNSName", &DNS_NAME).required(),
-    Member::new("EvaluateTargetHealth", &ALIAS_HEALTH_ENABLED).required(),
-] } };
+pub static ALIAS_TARGET: Shape = Shape {
+    name: "AliasTarget",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("HostedZoneId", &RESOURCE_ID).required(),
+            Member::new("DNSName", &DNS_NAME).required(),
+            Member::new("EvaluateTargetHealth", &ALIAS_HEALTH_ENABLED).required(),
+        ],
+    },
+};
 pub static BIAS: Shape = Shape { name: "Bias", kind: Kind::Integer { min: Some(-99), max: Some(99) } };
-pub static CHANGE: Shape = Shape { name: "Change", kind: Kind::Structure { union: false, members: &[
-    Member::new("Action", &CHANGE_ACTION).required(),
-    Member::new("ResourceRecordSet", &RESOURCE_RECORD_SET).required(),
-] } };
-pub static CHANGE_ACTION: Shape = Shape { name: "ChangeAction", kind: Kind::String { min: None, max: None, pattern: None, values: &["CREATE", "DELETE", "UPSERT"] } };
-pub static CHANGE_BATCH: Shape = Shape { name: "ChangeBatch", kind: Kind::Structure { union: false, members: &[
-    Member::new("Comment", &RESOURCE_DESCRIPTION),
-    Member::new("Changes", &CHANGES).required(),
-] } };
-pub static CHANGE_INFO: Shape = Shape { name: "ChangeInfo", kind: Kind::Structure { union: false, members: &[
-    Member::new("Id", &RESOURCE_ID).required(),
-    Member::new("Status", &CHANGE_STATUS).required(),
-    Member::new("SubmittedAt", &TIME_STAMP).required(),
-    Member::new("Comment", &RESOURCE_DESCRIPTION),
-] } };
-pub static CHANGE_RESOURCE_RECORD_SETS_REQUEST: Shape = Shape { name: "ChangeResourceRecordSetsRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("HostedZoneId", &RESOURCE_ID).located("Id").at(Place::Label).required(),
-    Member::new("ChangeBatch", &CHANGE_BATCH).required(),
-] } };
-pub static CHANGE_RESOURCE_RECORD_SETS_RESPONSE: Shape = Shape { name: "ChangeResourceRecordSetsResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("ChangeInfo", &CHANGE_INFO).required(),
-] } };
-pub static CHANGE_STATUS: Shape = Shape { name: "ChangeStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["PENDING", "INSYNC"] } };
-pub static CHANGES: Shape = Shape { name: "Changes", kind: Kind::List { member: &Member::new("member", &CHANGE).located("Change"), flattened: false, min: Some(1), max: None } };
-pub static CIDR_BLOCK_IN_USE_EXCEPTION: Shape = Shape { name: "CidrBlockInUseException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION: Shape = Shape { name: "CidrCollectionAlreadyExistsException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static CIDR_COLLECTION_IN_USE_EXCEPTION: Shape = Shape { name: "CidrCollectionInUseException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION: Shape = Shape { name: "CidrCollectionVersionMismatchException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
+pub static CHANGE: Shape = Shape {
+    name: "Change",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Action", &CHANGE_ACTION).required(),
+            Member::new("ResourceRecordSet", &RESOURCE_RECORD_SET).required(),
+        ],
+    },
+};
+pub static CHANGE_ACTION: Shape = Shape {
+    name: "ChangeAction",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["CREATE", "DELETE", "UPSERT"] },
+};
+pub static CHANGE_BATCH: Shape = Shape {
+    name: "ChangeBatch",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Comment", &RESOURCE_DESCRIPTION),
+            Member::new("Changes", &CHANGES).required(),
+        ],
+    },
+};
+pub static CHANGE_INFO: Shape = Shape {
+    name: "ChangeInfo",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Id", &RESOURCE_ID).required(),
+            Member::new("Status", &CHANGE_STATUS).required(),
+            Member::new("SubmittedAt", &TIME_STAMP).required(),
+            Member::new("Comment", &RESOURCE_DESCRIPTION),
+        ],
+    },
+};
+pub static CHANGE_RESOURCE_RECORD_SETS_REQUEST: Shape = Shape {
+    name: "ChangeResourceRecordSetsRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("HostedZoneId", &RESOURCE_ID).located("Id").at(Place::Label).required(),
+            Member::new("ChangeBatch", &CHANGE_BATCH).required(),
+        ],
+    },
+};
+pub static CHANGE_RESOURCE_RECORD_SETS_RESPONSE: Shape = Shape {
+    name: "ChangeResourceRecordSetsResponse",
+    kind: Kind::Structure { union: false, members: &[Member::new("ChangeInfo", &CHANGE_INFO).required()] },
+};
+pub static CHANGE_STATUS: Shape = Shape {
+    name: "ChangeStatus",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["PENDING", "INSYNC"] },
+};
+pub static CHANGES: Shape = Shape {
+    name: "Changes",
+    kind: Kind::List {
+        member: &Member::new("member", &CHANGE).located("Change"),
+        flattened: false,
+        min: Some(1),
+        max: None,
+    },
+};
+pub static CIDR_BLOCK_IN_USE_EXCEPTION: Shape = Shape {
+    name: "CidrBlockInUseException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static CIDR_COLLECTION_ALREADY_EXISTS_EXCEPTION: Shape = Shape {
+    name: "CidrCollectionAlreadyExistsException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static CIDR_COLLECTION_IN_USE_EXCEPTION: Shape = Shape {
+    name: "CidrCollectionInUseException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static CIDR_COLLECTION_VERSION_MISMATCH_EXCEPTION: Shape = Shape {
+    name: "CidrCollectionVersionMismatchException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
 static CIDR_LOCATION_NAME_DEFAULT_ALLOWED__PATTERN: Pattern = Pattern::new("[0-9A-Za-z_\\-\\*]+");
-pub static CIDR_LOCATION_NAME_DEFAULT_ALLOWED: Shape = Shape { name: "CidrLocationNameDefaultAllowed", kind: Kind::String { min: Some(1), max: Some(16), pattern: Some(&CIDR_LOCATION_NAME_DEFAULT_ALLOWED__PATTERN), values: &[] } };
-pub static CIDR_ROUTING_CONFIG: Shape = Shape { name: "CidrRoutingConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("CollectionId", &UUID).required(),
-    Member::new("LocationName", &CIDR_LOCATION_NAME_DEFAULT_ALLOWED).required(),
-] } };
-pub static CONCURRENT_MODIFICATION: Shape = Shape { name: "ConcurrentModification", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static CONFLICTING_DOMAIN_EXISTS: Shape = Shape { name: "ConflictingDomainExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static CONFLICTING_TYPES: Shape = Shape { name: "ConflictingTypes", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static COORDINATES: Shape = Shape { name: "Coordinates", kind: Kind::Structure { union: false, members: &[
-    Member::new("Latitude", &LATITUDE).required(),
-    Member::new("Longitude", &LONGITUDE).required(),
-] } };
-pub static CREATE_HOSTED_ZONE_REQUEST: Shape = Shape { name: "CreateHostedZoneRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &DNS_NAME).required(),
-    Member::new("VPC", &VPC),
-    Member::new("CallerReference", &NONCE).required(),
-    Member::new("HostedZoneConfig", &HOSTED_ZONE_CONFIG),
-    Member::new("DelegationSetId", &RESOURCE_ID),
-] } };
-pub static CREATE_HOSTED_ZONE_RESPONSE: Shape = Shape { name: "CreateHostedZoneResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("HostedZone", &HOSTED_ZONE).required(),
-    Member::new("ChangeInfo", &CHANGE_INFO).required(),
-    Member::new("DelegationSet", &DELEGATION_SET).required(),
-    Member::new("VPC", &VPC),
-    Member::new("Location", &RESOURCE_URI).at(Place::Header).required(),
-] } };
-pub static DNS_NAME: Shape = Shape { name: "DNSName", kind: Kind::String { min: None, max: Some(1024), pattern: None, values: &[] } };
-pub static DNSSEC_NOT_FOUND: Shape = Shape { name: "DNSSECNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static DELEGATION_SET: Shape = Shape { name: "DelegationSet", kind: Kind::Structure { union: false, members: &[
-    Member::new("Id", &RESOURCE_ID),
-    Member::new("CallerReference", &NONCE),
-    Member::new("NameServers", &DELEGATION_SET_NAME_SERVERS).required(),
-] } };
-pub static DELEGATION_SET_ALREADY_CREATED: Shape = Shape { name: "DelegationSetAlreadyCreated", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static DELEGATION_SET_ALREADY_REUSABLE: Shape = Shape { name: "DelegationSetAlreadyReusable", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static DELEGATION_SET_IN_USE: Shape = Shape { name: "DelegationSetInUse", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static DELEGATION_SET_NAME_SERVERS: Shape = Shape { name: "DelegationSetNameServers", kind: Kind::List { member: &Member::new("member", &DNS_NAME).located("NameServer"), flattened: false, min: Some(1), max: None } };
-pub static DELEGATION_SET_NOT_AVAILABLE: Shape = Shape { name: "DelegationSetNotAvailable", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static DELEGATION_SET_NOT_REUSABLE: Shape = Shape { name: "DelegationSetNotReusable", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static ERROR_MESSAGE: Shape = Shape { name: "ErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ERROR_MESSAGES: Shape = Shape { name: "ErrorMessages", kind: Kind::List { member: &Member::new("member", &ERROR_MESSAGE).located("Message"), flattened: false, min: None, max: None } };
-pub static FAILURE_REASON: Shape = Shape { name: "FailureReason", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GEO_LOCATION: Shape = Shape { name: "GeoLocation", kind: Kind::Structure { union: false, members: &[
-    Member::new("ContinentCode", &GEO_LOCATION_CONTINENT_CODE),
-    Member::new("CountryCode", &GEO_LOCATION_COUNTRY_CODE),
-    Member::new("SubdivisionCode", &GEO_LOCATION_SUBDIVISION_CODE),
-] } };
-pub static GEO_LOCATION_CONTINENT_CODE: Shape = Shape { name: "GeoLocationContinentCode", kind: Kind::String { min: Some(2), max: Some(2), pattern: None, values: &[] } };
-pub static GEO_LOCATION_COUNTRY_CODE: Shape = Shape { name: "GeoLocationCountryCode", kind: Kind::String { min: Some(1), max: Some(2), pattern: None, values: &[] } };
-pub static GEO_LOCATION_SUBDIVISION_CODE: Shape = Shape { name: "GeoLocationSubdivisionCode", kind: Kind::String { min: Some(1), max: Some(3), pattern: None, values: &[] } };
-pub static GEO_PROXIMITY_LOCATION: Shape = Shape { name: "GeoProximityLocation", kind: Kind::Structure { union: false, members: &[
-    Member::new("AWSRegion", &AWS_REGION),
-    Member::new("LocalZoneGroup", &LOCAL_ZONE_GROUP),
-    Member::new("Coordinates", &COORDINATES),
-    Member::new("Bias", &BIAS),
-] } };
-pub static HEALTH_CHECK_ALREADY_EXISTS: Shape = Shape { name: "HealthCheckAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HEALTH_CHECK_ID: Shape = Shape { name: "HealthCheckId", kind: Kind::String { min: None, max: Some(64), pattern: None, values: &[] } };
-pub static HEALTH_CHECK_IN_USE: Shape = Shape { name: "HealthCheckInUse", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HEALTH_CHECK_VERSION_MISMATCH: Shape = Shape { name: "HealthCheckVersionMismatch", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HOSTED_ZONE: Shape = Shape { name: "HostedZone", kind: Kind::Structure { union: false, members: &[
-    Member::new("Id", &RESOURCE_ID).required(),
-    Member::new("Name", &DNS_NAME).required(),
-    Member::new("CallerReference", &NONCE).required(),
-    Member::new("Config", &HOSTED_ZONE_CONFIG),
-    Member::new("ResourceRecordSetCount", &HOSTED_ZONE_RR_SET_COUNT),
-    Member::new("LinkedService", &LINKED_SERVICE),
-    Member::new("Features", &HOSTED_ZONE_FEATURES),
-] } };
-pub static HOSTED_ZONE_ALREADY_EXISTS: Shape = Shape { name: "HostedZoneAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HOSTED_ZONE_CONFIG: Shape = Shape { name: "HostedZoneConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("Comment", &RESOURCE_DESCRIPTION),
-    Member::new("PrivateZone", &IS_PRIVATE_ZONE),
-] } };
-pub static HOSTED_ZONE_FAILURE_REASONS: Shape = Shape { name: "HostedZoneFailureReasons", kind: Kind::Structure { union: false, members: &[
-    Member::new("AcceleratedRecovery", &FAILURE_REASON),
-] } };
-pub static HOSTED_ZONE_FEATURES: Shape = Shape { name: "HostedZoneFeatures", kind: Kind::Structure { union: false, members: &[
-    Member::new("AcceleratedRecoveryStatus", &ACCELERATED_RECOVERY_STATUS),
-    Member::new("FailureReasons", &HOSTED_ZONE_FAILURE_REASONS),
-] } };
-pub static HOSTED_ZONE_NOT_EMPTY: Shape = Shape { name: "HostedZoneNotEmpty", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HOSTED_ZONE_NOT_FOUND: Shape = Shape { name: "HostedZoneNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HOSTED_ZONE_NOT_PRIVATE: Shape = Shape { name: "HostedZoneNotPrivate", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HOSTED_ZONE_PARTIALLY_DELEGATED: Shape = Shape { name: "HostedZonePartiallyDelegated", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static HOSTED_ZONE_RR_SET_COUNT: Shape = Shape { name: "HostedZoneRRSetCount", kind: Kind::Long { min: None, max: None } };
-pub static HOSTED_ZONE_TYPE: Shape = Shape { name: "HostedZoneType", kind: Kind::String { min: None, max: None, pattern: None, values: &["PrivateHostedZone"] } };
-pub static HOSTED_ZONES: Shape = Shape { name: "HostedZones", kind: Kind::List { member: &Member::new("member", &HOSTED_ZONE).located("HostedZone"), flattened: false, min: None, max: None } };
-pub static INCOMPATIBLE_VERSION: Shape = Shape { name: "IncompatibleVersion", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY: Shape = Shape { name: "InsufficientCloudWatchLogsResourcePolicy", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_ARGUMENT: Shape = Shape { name: "InvalidArgument", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_CHANGE_BATCH: Shape = Shape { name: "InvalidChangeBatch", kind: Kind::Structure { union: false, members: &[
-    Member::new("messages", &ERROR_MESSAGES),
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_DOMAIN_NAME: Shape = Shape { name: "InvalidDomainName", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_INPUT: Shape = Shape { name: "InvalidInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_KMS_ARN: Shape = Shape { name: "InvalidKMSArn", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_KEY_SIGNING_KEY_NAME: Shape = Shape { name: "InvalidKeySigningKeyName", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_KEY_SIGNING_KEY_STATUS: Shape = Shape { name: "InvalidKeySigningKeyStatus", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_PAGINATION_TOKEN: Shape = Shape { name: "InvalidPaginationToken", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH: Shape = Shape { name: "InvalidResourceRecordSetProtectionBatch", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-    Member::new("Errors", &PROTECTION_ERRORS).required(),
-] } };
-pub static INVALID_SIGNING_STATUS: Shape = Shape { name: "InvalidSigningStatus", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_TRAFFIC_POLICY_DOCUMENT: Shape = Shape { name: "InvalidTrafficPolicyDocument", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_VPC_ID: Shape = Shape { name: "InvalidVPCId", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
+pub static CIDR_LOCATION_NAME_DEFAULT_ALLOWED: Shape = Shape {
+    name: "CidrLocationNameDefaultAllowed",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(16),
+        pattern: Some(&CIDR_LOCATION_NAME_DEFAULT_ALLOWED__PATTERN),
+        values: &[],
+    },
+};
+pub static CIDR_ROUTING_CONFIG: Shape = Shape {
+    name: "CidrRoutingConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("CollectionId", &UUID).required(),
+            Member::new("LocationName", &CIDR_LOCATION_NAME_DEFAULT_ALLOWED).required(),
+        ],
+    },
+};
+pub static CONCURRENT_MODIFICATION: Shape = Shape {
+    name: "ConcurrentModification",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static CONFLICTING_DOMAIN_EXISTS: Shape = Shape {
+    name: "ConflictingDomainExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static CONFLICTING_TYPES: Shape = Shape {
+    name: "ConflictingTypes",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static COORDINATES: Shape = Shape {
+    name: "Coordinates",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Latitude", &LATITUDE).required(),
+            Member::new("Longitude", &LONGITUDE).required(),
+        ],
+    },
+};
+pub static CREATE_HOSTED_ZONE_REQUEST: Shape = Shape {
+    name: "CreateHostedZoneRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &DNS_NAME).required(),
+            Member::new("VPC", &VPC),
+            Member::new("CallerReference", &NONCE).required(),
+            Member::new("HostedZoneConfig", &HOSTED_ZONE_CONFIG),
+            Member::new("DelegationSetId", &RESOURCE_ID),
+        ],
+    },
+};
+pub static CREATE_HOSTED_ZONE_RESPONSE: Shape = Shape {
+    name: "CreateHostedZoneResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("HostedZone", &HOSTED_ZONE).required(),
+            Member::new("ChangeInfo", &CHANGE_INFO).required(),
+            Member::new("DelegationSet", &DELEGATION_SET).required(),
+            Member::new("VPC", &VPC),
+            Member::new("Location", &RESOURCE_URI).at(Place::Header).required(),
+        ],
+    },
+};
+pub static DNS_NAME: Shape =
+    Shape { name: "DNSName", kind: Kind::String { min: None, max: Some(1024), pattern: None, values: &[] } };
+pub static DNSSEC_NOT_FOUND: Shape = Shape {
+    name: "DNSSECNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static DELEGATION_SET: Shape = Shape {
+    name: "DelegationSet",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Id", &RESOURCE_ID),
+            Member::new("CallerReference", &NONCE),
+            Member::new("NameServers", &DELEGATION_SET_NAME_SERVERS).required(),
+        ],
+    },
+};
+pub static DELEGATION_SET_ALREADY_CREATED: Shape = Shape {
+    name: "DelegationSetAlreadyCreated",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static DELEGATION_SET_ALREADY_REUSABLE: Shape = Shape {
+    name: "DelegationSetAlreadyReusable",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static DELEGATION_SET_IN_USE: Shape = Shape {
+    name: "DelegationSetInUse",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static DELEGATION_SET_NAME_SERVERS: Shape = Shape {
+    name: "DelegationSetNameServers",
+    kind: Kind::List {
+        member: &Member::new("member", &DNS_NAME).located("NameServer"),
+        flattened: false,
+        min: Some(1),
+        max: None,
+    },
+};
+pub static DELEGATION_SET_NOT_AVAILABLE: Shape = Shape {
+    name: "DelegationSetNotAvailable",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static DELEGATION_SET_NOT_REUSABLE: Shape = Shape {
+    name: "DelegationSetNotReusable",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static ERROR_MESSAGE: Shape =
+    Shape { name: "ErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static ERROR_MESSAGES: Shape = Shape {
+    name: "ErrorMessages",
+    kind: Kind::List {
+        member: &Member::new("member", &ERROR_MESSAGE).located("Message"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static FAILURE_REASON: Shape =
+    Shape { name: "FailureReason", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GEO_LOCATION: Shape = Shape {
+    name: "GeoLocation",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ContinentCode", &GEO_LOCATION_CONTINENT_CODE),
+            Member::new("CountryCode", &GEO_LOCATION_COUNTRY_CODE),
+            Member::new("SubdivisionCode", &GEO_LOCATION_SUBDIVISION_CODE),
+        ],
+    },
+};
+pub static GEO_LOCATION_CONTINENT_CODE: Shape = Shape {
+    name: "GeoLocationContinentCode",
+    kind: Kind::String { min: Some(2), max: Some(2), pattern: None, values: &[] },
+};
+pub static GEO_LOCATION_COUNTRY_CODE: Shape = Shape {
+    name: "GeoLocationCountryCode",
+    kind: Kind::String { min: Some(1), max: Some(2), pattern: None, values: &[] },
+};
+pub static GEO_LOCATION_SUBDIVISION_CODE: Shape = Shape {
+    name: "GeoLocationSubdivisionCode",
+    kind: Kind::String { min: Some(1), max: Some(3), pattern: None, values: &[] },
+};
+pub static GEO_PROXIMITY_LOCATION: Shape = Shape {
+    name: "GeoProximityLocation",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("AWSRegion", &AWS_REGION),
+            Member::new("LocalZoneGroup", &LOCAL_ZONE_GROUP),
+            Member::new("Coordinates", &COORDINATES),
+            Member::new("Bias", &BIAS),
+        ],
+    },
+};
+pub static HEALTH_CHECK_ALREADY_EXISTS: Shape = Shape {
+    name: "HealthCheckAlreadyExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HEALTH_CHECK_ID: Shape = Shape {
+    name: "HealthCheckId",
+    kind: Kind::String { min: None, max: Some(64), pattern: None, values: &[] },
+};
+pub static HEALTH_CHECK_IN_USE: Shape = Shape {
+    name: "HealthCheckInUse",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HEALTH_CHECK_VERSION_MISMATCH: Shape = Shape {
+    name: "HealthCheckVersionMismatch",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HOSTED_ZONE: Shape = Shape {
+    name: "HostedZone",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Id", &RESOURCE_ID).required(),
+            Member::new("Name", &DNS_NAME).required(),
+            Member::new("CallerReference", &NONCE).required(),
+            Member::new("Config", &HOSTED_ZONE_CONFIG),
+            Member::new("ResourceRecordSetCount", &HOSTED_ZONE_RR_SET_COUNT),
+            Member::new("LinkedService", &LINKED_SERVICE),
+            Member::new("Features", &HOSTED_ZONE_FEATURES),
+        ],
+    },
+};
+pub static HOSTED_ZONE_ALREADY_EXISTS: Shape = Shape {
+    name: "HostedZoneAlreadyExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HOSTED_ZONE_CONFIG: Shape = Shape {
+    name: "HostedZoneConfig",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Comment", &RESOURCE_DESCRIPTION),
+            Member::new("PrivateZone", &IS_PRIVATE_ZONE),
+        ],
+    },
+};
+pub static HOSTED_ZONE_FAILURE_REASONS: Shape = Shape {
+    name: "HostedZoneFailureReasons",
+    kind: Kind::Structure { union: false, members: &[Member::new("AcceleratedRecovery", &FAILURE_REASON)] },
+};
+pub static HOSTED_ZONE_FEATURES: Shape = Shape {
+    name: "HostedZoneFeatures",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("AcceleratedRecoveryStatus", &ACCELERATED_RECOVERY_STATUS),
+            Member::new("FailureReasons", &HOSTED_ZONE_FAILURE_REASONS),
+        ],
+    },
+};
+pub static HOSTED_ZONE_NOT_EMPTY: Shape = Shape {
+    name: "HostedZoneNotEmpty",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HOSTED_ZONE_NOT_FOUND: Shape = Shape {
+    name: "HostedZoneNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HOSTED_ZONE_NOT_PRIVATE: Shape = Shape {
+    name: "HostedZoneNotPrivate",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HOSTED_ZONE_PARTIALLY_DELEGATED: Shape = Shape {
+    name: "HostedZonePartiallyDelegated",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static HOSTED_ZONE_RR_SET_COUNT: Shape =
+    Shape { name: "HostedZoneRRSetCount", kind: Kind::Long { min: None, max: None } };
+pub static HOSTED_ZONE_TYPE: Shape = Shape {
+    name: "HostedZoneType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["PrivateHostedZone"] },
+};
+pub static HOSTED_ZONES: Shape = Shape {
+    name: "HostedZones",
+    kind: Kind::List {
+        member: &Member::new("member", &HOSTED_ZONE).located("HostedZone"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static INCOMPATIBLE_VERSION: Shape = Shape {
+    name: "IncompatibleVersion",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INSUFFICIENT_CLOUD_WATCH_LOGS_RESOURCE_POLICY: Shape = Shape {
+    name: "InsufficientCloudWatchLogsResourcePolicy",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_ARGUMENT: Shape = Shape {
+    name: "InvalidArgument",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_CHANGE_BATCH: Shape = Shape {
+    name: "InvalidChangeBatch",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("messages", &ERROR_MESSAGES), Member::new("message", &ERROR_MESSAGE)],
+    },
+};
+pub static INVALID_DOMAIN_NAME: Shape = Shape {
+    name: "InvalidDomainName",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_INPUT: Shape = Shape {
+    name: "InvalidInput",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_KMS_ARN: Shape = Shape {
+    name: "InvalidKMSArn",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_KEY_SIGNING_KEY_NAME: Shape = Shape {
+    name: "InvalidKeySigningKeyName",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_KEY_SIGNING_KEY_STATUS: Shape = Shape {
+    name: "InvalidKeySigningKeyStatus",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_PAGINATION_TOKEN: Shape = Shape {
+    name: "InvalidPaginationToken",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_RESOURCE_RECORD_SET_PROTECTION_BATCH: Shape = Shape {
+    name: "InvalidResourceRecordSetProtectionBatch",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Message", &ERROR_MESSAGE),
+            Member::new("Errors", &PROTECTION_ERRORS).required(),
+        ],
+    },
+};
+pub static INVALID_SIGNING_STATUS: Shape = Shape {
+    name: "InvalidSigningStatus",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_TRAFFIC_POLICY_DOCUMENT: Shape = Shape {
+    name: "InvalidTrafficPolicyDocument",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_VPC_ID: Shape = Shape {
+    name: "InvalidVPCId",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
 pub static IS_PRIVATE_ZONE: Shape = Shape { name: "IsPrivateZone", kind: Kind::Boolean };
-pub static KEY_SIGNING_KEY_ALREADY_EXISTS: Shape = Shape { name: "KeySigningKeyAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static KEY_SIGNING_KEY_IN_PARENT_DS_RECORD: Shape = Shape { name: "KeySigningKeyInParentDSRecord", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static KEY_SIGNING_KEY_IN_USE: Shape = Shape { name: "KeySigningKeyInUse", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND: Shape = Shape { name: "KeySigningKeyWithActiveStatusNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static LAST_VPC_ASSOCIATION: Shape = Shape { name: "LastVPCAssociation", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
+pub static KEY_SIGNING_KEY_ALREADY_EXISTS: Shape = Shape {
+    name: "KeySigningKeyAlreadyExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static KEY_SIGNING_KEY_IN_PARENT_DS_RECORD: Shape = Shape {
+    name: "KeySigningKeyInParentDSRecord",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static KEY_SIGNING_KEY_IN_USE: Shape = Shape {
+    name: "KeySigningKeyInUse",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static KEY_SIGNING_KEY_WITH_ACTIVE_STATUS_NOT_FOUND: Shape = Shape {
+    name: "KeySigningKeyWithActiveStatusNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static LAST_VPC_ASSOCIATION: Shape = Shape {
+    name: "LastVPCAssociation",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
 static LATITUDE__PATTERN: Pattern = Pattern::new("[-+]?[0-9]{1,2}(\\.[0-9]{0,2})?");
-pub static LATITUDE: Shape = Shape { name: "Latitude", kind: Kind::String { min: Some(1), max: Some(6), pattern: Some(&LATITUDE__PATTERN), values: &[] } };
-pub static LIMITS_EXCEEDED: Shape = Shape { name: "LimitsExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static LINKED_SERVICE: Shape = Shape { name: "LinkedService", kind: Kind::Structure { union: false, members: &[
-    Member::new("ServicePrincipal", &SERVICE_PRINCIPAL),
-    Member::new("Description", &RESOURCE_DESCRIPTION),
-] } };
-pub static LIST_HOSTED_ZONES_REQUEST: Shape = Shape { name: "ListHostedZonesRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Marker", &PAGE_MARKER).located("marker").at(Place::Query),
-    Member::new("MaxItems", &PAGE_MAX_ITEMS).located("maxitems").at(Place::Query),
-    Member::new("DelegationSetId", &RESOURCE_ID).located("delegationsetid").at(Place::Query),
-    Member::new("HostedZoneType", &HOSTED_ZONE_TYPE).located("hostedzonetype").at(Place::Query),
-] } };
-pub static LIST_HOSTED_ZONES_RESPONSE: Shape = Shape { name: "ListHostedZonesResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("HostedZones", &HOSTED_ZONES).required(),
-    Member::new("Marker", &PAGE_MARKER).required(),
-    Member::new("IsTruncated", &PAGE_TRUNCATED).required(),
-    Member::new("NextMarker", &PAGE_MARKER),
-    Member::new("MaxItems", &PAGE_MAX_ITEMS).required(),
-] } };
-pub static LIST_RESOURCE_RECORD_SETS_REQUEST: Shape = Shape { name: "ListResourceRecordSetsRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("HostedZoneId", &RESOURCE_ID).located("Id").at(Place::Label).required(),
-    Member::new("StartRecordName", &DNS_NAME).located("name").at(Place::Query),
-    Member::new("StartRecordType", &RR_TYPE).located("type").at(Place::Query),
-    Member::new("StartRecordIdentifier", &RESOURCE_RECORD_SET_IDENTIFIER).located("identifier").at(Place::Query),
-    Member::new("MaxItems", &PAGE_MAX_ITEMS).located("maxitems").at(Place::Query),
-] } };
-pub static LIST_RESOURCE_RECORD_SETS_RESPONSE: Shape = Shape { name: "ListResourceRecordSetsResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("ResourceRecordSets", &RESOURCE_RECORD_SETS).required(),
-    Member::new("IsTruncated", &PAGE_TRUNCATED).required(),
-    Member::new("NextRecordName", &DNS_NAME),
-    Member::new("NextRecordType", &RR_TYPE),
-    Member::new("NextRecordIdentifier", &RESOURCE_RECORD_SET_IDENTIFIER),
-    Member::new("MaxItems", &PAGE_MAX_ITEMS).required(),
-] } };
-pub static LOCAL_ZONE_GROUP: Shape = Shape { name: "LocalZoneGroup", kind: Kind::String { min: Some(1), max: Some(64), pattern: None, values: &[] } };
+pub static LATITUDE: Shape = Shape {
+    name: "Latitude",
+    kind: Kind::String { min: Some(1), max: Some(6), pattern: Some(&LATITUDE__PATTERN), values: &[] },
+};
+pub static LIMITS_EXCEEDED: Shape = Shape {
+    name: "LimitsExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static LINKED_SERVICE: Shape = Shape {
+    name: "LinkedService",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ServicePrincipal", &SERVICE_PRINCIPAL),
+            Member::new("Description", &RESOURCE_DESCRIPTION),
+        ],
+    },
+};
+pub static LIST_HOSTED_ZONES_REQUEST: Shape = Shape {
+    name: "ListHostedZonesRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Marker", &PAGE_MARKER).located("marker").at(Place::Query),
+            Member::new("MaxItems", &PAGE_MAX_ITEMS).located("maxitems").at(Place::Query),
+            Member::new("DelegationSetId", &RESOURCE_ID).located("delegationsetid").at(Place::Query),
+            Member::new("HostedZoneType", &HOSTED_ZONE_TYPE).located("hostedzonetype").at(Place::Query),
+        ],
+    },
+};
+pub static LIST_HOSTED_ZONES_RESPONSE: Shape = Shape {
+    name: "ListHostedZonesResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("HostedZones", &HOSTED_ZONES).required(),
+            Member::new("Marker", &PAGE_MARKER).required(),
+            Member::new("IsTruncated", &PAGE_TRUNCATED).required(),
+            Member::new("NextMarker", &PAGE_MARKER),
+            Member::new("MaxItems", &PAGE_MAX_ITEMS).required(),
+        ],
+    },
+};
+pub static LIST_RESOURCE_RECORD_SETS_REQUEST: Shape = Shape {
+    name: "ListResourceRecordSetsRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("HostedZoneId", &RESOURCE_ID).located("Id").at(Place::Label).required(),
+            Member::new("StartRecordName", &DNS_NAME).located("name").at(Place::Query),
+            Member::new("StartRecordType", &RR_TYPE).located("type").at(Place::Query),
+            Member::new("StartRecordIdentifier", &RESOURCE_RECORD_SET_IDENTIFIER)
+                .located("identifier")
+                .at(Place::Query),
+            Member::new("MaxItems", &PAGE_MAX_ITEMS).located("maxitems").at(Place::Query),
+        ],
+    },
+};
+pub static LIST_RESOURCE_RECORD_SETS_RESPONSE: Shape = Shape {
+    name: "ListResourceRecordSetsResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ResourceRecordSets", &RESOURCE_RECORD_SETS).required(),
+            Member::new("IsTruncated", &PAGE_TRUNCATED).required(),
+            Member::new("NextRecordName", &DNS_NAME),
+            Member::new("NextRecordType", &RR_TYPE),
+            Member::new("NextRecordIdentifier", &RESOURCE_RECORD_SET_IDENTIFIER),
+            Member::new("MaxItems", &PAGE_MAX_ITEMS).required(),
+        ],
+    },
+};
+pub static LOCAL_ZONE_GROUP: Shape = Shape {
+    name: "LocalZoneGroup",
+    kind: Kind::String { min: Some(1), max: Some(64), pattern: None, values: &[] },
+};
 static LONGITUDE__PATTERN: Pattern = Pattern::new("[-+]?[0-9]{1,3}(\\.[0-9]{0,2})?");
-pub static LONGITUDE: Shape = Shape { name: "Longitude", kind: Kind::String { min: Some(1), max: Some(7), pattern: Some(&LONGITUDE__PATTERN), values: &[] } };
-pub static NO_SUCH_CHANGE: Shape = Shape { name: "NoSuchChange", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_CIDR_COLLECTION_EXCEPTION: Shape = Shape { name: "NoSuchCidrCollectionException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_CIDR_LOCATION_EXCEPTION: Shape = Shape { name: "NoSuchCidrLocationException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP: Shape = Shape { name: "NoSuchCloudWatchLogsLogGroup", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_DELEGATION_SET: Shape = Shape { name: "NoSuchDelegationSet", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_GEO_LOCATION: Shape = Shape { name: "NoSuchGeoLocation", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_HEALTH_CHECK: Shape = Shape { name: "NoSuchHealthCheck", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_HOSTED_ZONE: Shape = Shape { name: "NoSuchHostedZone", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_KEY_SIGNING_KEY: Shape = Shape { name: "NoSuchKeySigningKey", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_QUERY_LOGGING_CONFIG: Shape = Shape { name: "NoSuchQueryLoggingConfig", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_TRAFFIC_POLICY: Shape = Shape { name: "NoSuchTrafficPolicy", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NO_SUCH_TRAFFIC_POLICY_INSTANCE: Shape = Shape { name: "NoSuchTrafficPolicyInstance", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static NONCE: Shape = Shape { name: "Nonce", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
-pub static NOT_AUTHORIZED_EXCEPTION: Shape = Shape { name: "NotAuthorizedException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static PAGE_MARKER: Shape = Shape { name: "PageMarker", kind: Kind::String { min: None, max: Some(64), pattern: None, values: &[] } };
-pub static PAGE_MAX_ITEMS: Shape = Shape { name: "PageMaxItems", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static LONGITUDE: Shape = Shape {
+    name: "Longitude",
+    kind: Kind::String { min: Some(1), max: Some(7), pattern: Some(&LONGITUDE__PATTERN), values: &[] },
+};
+pub static NO_SUCH_CHANGE: Shape = Shape {
+    name: "NoSuchChange",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_CIDR_COLLECTION_EXCEPTION: Shape = Shape {
+    name: "NoSuchCidrCollectionException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_CIDR_LOCATION_EXCEPTION: Shape = Shape {
+    name: "NoSuchCidrLocationException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_CLOUD_WATCH_LOGS_LOG_GROUP: Shape = Shape {
+    name: "NoSuchCloudWatchLogsLogGroup",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_DELEGATION_SET: Shape = Shape {
+    name: "NoSuchDelegationSet",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_GEO_LOCATION: Shape = Shape {
+    name: "NoSuchGeoLocation",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_HEALTH_CHECK: Shape = Shape {
+    name: "NoSuchHealthCheck",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_HOSTED_ZONE: Shape = Shape {
+    name: "NoSuchHostedZone",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_KEY_SIGNING_KEY: Shape = Shape {
+    name: "NoSuchKeySigningKey",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_QUERY_LOGGING_CONFIG: Shape = Shape {
+    name: "NoSuchQueryLoggingConfig",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_TRAFFIC_POLICY: Shape = Shape {
+    name: "NoSuchTrafficPolicy",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NO_SUCH_TRAFFIC_POLICY_INSTANCE: Shape = Shape {
+    name: "NoSuchTrafficPolicyInstance",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static NONCE: Shape =
+    Shape { name: "Nonce", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
+pub static NOT_AUTHORIZED_EXCEPTION: Shape = Shape {
+    name: "NotAuthorizedException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static PAGE_MARKER: Shape =
+    Shape { name: "PageMarker", kind: Kind::String { min: None, max: Some(64), pattern: None, values: &[] } };
+pub static PAGE_MAX_ITEMS: Shape =
+    Shape { name: "PageMaxItems", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static PAGE_TRUNCATED: Shape = Shape { name: "PageTruncated", kind: Kind::Boolean };
-pub static PRIOR_REQUEST_NOT_COMPLETE: Shape = Shape { name: "PriorRequestNotComplete", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static PROTECTION_ALREADY_EXISTS: Shape = Shape { name: "ProtectionAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-    Member::new("Errors", &PROTECTION_ERRORS).required(),
-] } };
-pub static PROTECTION_ERROR: Shape = Shape { name: "ProtectionError", kind: Kind::Structure { union: false, members: &[
-    Member::new("RecordName", &DNS_NAME).required(),
-    Member::new("RecordType", &RR_TYPE).required(),
-    Member::new("Code", &PROTECTION_ERROR_CODE).required(),
-    Member::new("Message", &ERROR_MESSAGE).required(),
-] } };
-pub static PROTECTION_ERROR_CODE: Shape = Shape { name: "ProtectionErrorCode", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static PROTECTION_ERRORS: Shape = Shape { name: "ProtectionErrors", kind: Kind::List { member: &Member::new("member", &PROTECTION_ERROR).located("ProtectionError"), flattened: false, min: None, max: None } };
-pub static PUBLIC_ZONE_VPC_ASSOCIATION: Shape = Shape { name: "PublicZoneVPCAssociation", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static QUERY_LOGGING_CONFIG_ALREADY_EXISTS: Shape = Shape { name: "QueryLoggingConfigAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static R_DATA: Shape = Shape { name: "RData", kind: Kind::String { min: None, max: Some(4000), pattern: None, values: &[] } };
-pub static RR_TYPE: Shape = Shape { name: "RRType", kind: Kind::String { min: None, max: None, pattern: None, values: &["SOA", "A", "TXT", "NS", "CNAME", "MX", "NAPTR", "PTR", "SRV", "SPF", "AAAA", "CAA", "DS", "TLSA", "SSHFP", "SVCB", "HTTPS"] } };
-pub static RESOURCE_DESCRIPTION: Shape = Shape { name: "ResourceDescription", kind: Kind::String { min: None, max: Some(256), pattern: None, values: &[] } };
-pub static RESOURCE_ID: Shape = Shape { name: "ResourceId", kind: Kind::String { min: None, max: Some(32), pattern: None, values: &[] } };
-pub static RESOURCE_RECORD: Shape = Shape { name: "ResourceRecord", kind: Kind::Structure { union: false, members: &[
-    Member::new("Value", &R_DATA).required(),
-] } };
-pub static RESOURCE_RECORD_SET: Shape = Shape { name: "ResourceRecordSet", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &DNS_NAME).required(),
-    Member::new("Type", &RR_TYPE).required(),
-    Member::new("SetIdentifier", &RESOURCE_RECORD_SET_IDENTIFIER),
-    Member::new("Weight", &RESOURCE_RECORD_SET_WEIGHT),
-    Member::new("Region", &RESOURCE_RECORD_SET_REGION),
-    Member::new("GeoLocation", &GEO_LOCATION),
-    Member::new("Failover", &RESOURCE_RECORD_SET_FAILOVER),
-    Member::new("MultiValueAnswer", &RESOURCE_RECORD_SET_MULTI_VALUE_ANSWER),
-    Member::new("TTL", &TTL),
-    Member::new("ResourceRecords", &RESOURCE_RECORDS),
-    Member::new("AliasTarget", &ALIAS_TARGET),
-    Member::new("HealthCheckId", &HEALTH_CHECK_ID),
-    Member::new("TrafficPolicyInstanceId", &TRAFFIC_POLICY_INSTANCE_ID),
-    Member::new("CidrRoutingConfig", &CIDR_ROUTING_CONFIG),
-    Member::new("GeoProximityLocation", &GEO_PROXIMITY_LOCATION),
-] } };
-pub static RESOURCE_RECORD_SET_FAILOVER: Shape = Shape { name: "ResourceRecordSetFailover", kind: Kind::String { min: None, max: None, pattern: None, values: &["PRIMARY", "SECONDARY"] } };
-pub static RESOURCE_RECORD_SET_IDENTIFIER: Shape = Shape { name: "ResourceRecordSetIdentifier", kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] } };
-pub static RESOURCE_RECORD_SET_MULTI_VALUE_ANSWER: Shape = Shape { name: "ResourceRecordSetMultiValueAnswer", kind: Kind::Boolean };
-pub static RESOURCE_RECORD_SET_REGION: Shape = Shape { name: "ResourceRecordSetRegion", kind: Kind::String { min: Some(1), max: Some(64), pattern: None, values: &["us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-central-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "eu-north-1", "sa-east-1", "cn-north-1", "cn-northwest-1", "ap-east-1", "me-south-1", "me-central-1", "ap-south-1", "ap-south-2", "af-south-1", "eu-south-1", "eu-south-2", "ap-southeast-4", "il-central-1", "ca-west-1", "ap-southeast-5", "mx-central-1", "ap-southeast-7", "us-gov-east-1", "us-gov-west-1", "ap-east-2", "ap-southeast-6", "eusc-de-east-1"] } };
-pub static RESOURCE_RECORD_SET_WEIGHT: Shape = Shape { name: "ResourceRecordSetWeight", kind: Kind::Long { min: Some(0), max: Some(255) } };
-pub static RESOURCE_RECORD_SETS: Shape = Shape { name: "ResourceRecordSets", kind: Kind::List { member: &Member::new("member", &RESOURCE_RECORD_SET).located("ResourceRecordSet"), flattened: false, min: None, max: None } };
-pub static RESOURCE_RECORDS: Shape = Shape { name: "ResourceRecords", kind: Kind::List { member: &Member::new("member", &RESOURCE_RECORD).located("ResourceRecord"), flattened: false, min: Some(1), max: None } };
-pub static RESOURCE_URI: Shape = Shape { name: "ResourceURI", kind: Kind::String { min: None, max: Some(1024), pattern: None, values: &[] } };
-pub static SERVICE_PRINCIPAL: Shape = Shape { name: "ServicePrincipal", kind: Kind::String { min: None, max: Some(128), pattern: None, values: &[] } };
+pub static PRIOR_REQUEST_NOT_COMPLETE: Shape = Shape {
+    name: "PriorRequestNotComplete",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static PROTECTION_ALREADY_EXISTS: Shape = Shape {
+    name: "ProtectionAlreadyExists",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Message", &ERROR_MESSAGE),
+            Member::new("Errors", &PROTECTION_ERRORS).required(),
+        ],
+    },
+};
+pub static PROTECTION_ERROR: Shape = Shape {
+    name: "ProtectionError",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("RecordName", &DNS_NAME).required(),
+            Member::new("RecordType", &RR_TYPE).required(),
+            Member::new("Code", &PROTECTION_ERROR_CODE).required(),
+            Member::new("Message", &ERROR_MESSAGE).required(),
+        ],
+    },
+};
+pub static PROTECTION_ERROR_CODE: Shape = Shape {
+    name: "ProtectionErrorCode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static PROTECTION_ERRORS: Shape = Shape {
+    name: "ProtectionErrors",
+    kind: Kind::List {
+        member: &Member::new("member", &PROTECTION_ERROR).located("ProtectionError"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static PUBLIC_ZONE_VPC_ASSOCIATION: Shape = Shape {
+    name: "PublicZoneVPCAssociation",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static QUERY_LOGGING_CONFIG_ALREADY_EXISTS: Shape = Shape {
+    name: "QueryLoggingConfigAlreadyExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static R_DATA: Shape =
+    Shape { name: "RData", kind: Kind::String { min: None, max: Some(4000), pattern: None, values: &[] } };
+pub static RR_TYPE: Shape = Shape {
+    name: "RRType",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "SOA", "A", "TXT", "NS", "CNAME", "MX", "NAPTR", "PTR", "SRV", "SPF", "AAAA", "CAA", "DS",
+            "TLSA", "SSHFP", "SVCB", "HTTPS",
+        ],
+    },
+};
+pub static RESOURCE_DESCRIPTION: Shape = Shape {
+    name: "ResourceDescription",
+    kind: Kind::String { min: None, max: Some(256), pattern: None, values: &[] },
+};
+pub static RESOURCE_ID: Shape =
+    Shape { name: "ResourceId", kind: Kind::String { min: None, max: Some(32), pattern: None, values: &[] } };
+pub static RESOURCE_RECORD: Shape = Shape {
+    name: "ResourceRecord",
+    kind: Kind::Structure { union: false, members: &[Member::new("Value", &R_DATA).required()] },
+};
+pub static RESOURCE_RECORD_SET: Shape = Shape {
+    name: "ResourceRecordSet",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &DNS_NAME).required(),
+            Member::new("Type", &RR_TYPE).required(),
+            Member::new("SetIdentifier", &RESOURCE_RECORD_SET_IDENTIFIER),
+            Member::new("Weight", &RESOURCE_RECORD_SET_WEIGHT),
+            Member::new("Region", &RESOURCE_RECORD_SET_REGION),
+            Member::new("GeoLocation", &GEO_LOCATION),
+            Member::new("Failover", &RESOURCE_RECORD_SET_FAILOVER),
+            Member::new("MultiValueAnswer", &RESOURCE_RECORD_SET_MULTI_VALUE_ANSWER),
+            Member::new("TTL", &TTL),
+            Member::new("ResourceRecords", &RESOURCE_RECORDS),
+            Member::new("AliasTarget", &ALIAS_TARGET),
+            Member::new("HealthCheckId", &HEALTH_CHECK_ID),
+            Member::new("TrafficPolicyInstanceId", &TRAFFIC_POLICY_INSTANCE_ID),
+            Member::new("CidrRoutingConfig", &CIDR_ROUTING_CONFIG),
+            Member::new("GeoProximityLocation", &GEO_PROXIMITY_LOCATION),
+        ],
+    },
+};
+pub static RESOURCE_RECORD_SET_FAILOVER: Shape = Shape {
+    name: "ResourceRecordSetFailover",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["PRIMARY", "SECONDARY"] },
+};
+pub static RESOURCE_RECORD_SET_IDENTIFIER: Shape = Shape {
+    name: "ResourceRecordSetIdentifier",
+    kind: Kind::String { min: Some(1), max: Some(128), pattern: None, values: &[] },
+};
+pub static RESOURCE_RECORD_SET_MULTI_VALUE_ANSWER: Shape =
+    Shape { name: "ResourceRecordSetMultiValueAnswer", kind: Kind::Boolean };
+pub static RESOURCE_RECORD_SET_REGION: Shape = Shape {
+    name: "ResourceRecordSetRegion",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(64),
+        pattern: None,
+        values: &[
+            "us-east-1",
+            "us-east-2",
+            "us-west-1",
+            "us-west-2",
+            "ca-central-1",
+            "eu-west-1",
+            "eu-west-2",
+            "eu-west-3",
+            "eu-central-1",
+            "eu-central-2",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-northeast-1",
+            "ap-northeast-2",
+            "ap-northeast-3",
+            "eu-north-1",
+            "sa-east-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "ap-east-1",
+            "me-south-1",
+            "me-central-1",
+            "ap-south-1",
+            "ap-south-2",
+            "af-south-1",
+            "eu-south-1",
+            "eu-south-2",
+            "ap-southeast-4",
+            "il-central-1",
+            "ca-west-1",
+            "ap-southeast-5",
+            "mx-central-1",
+            "ap-southeast-7",
+            "us-gov-east-1",
+            "us-gov-west-1",
+            "ap-east-2",
+            "ap-southeast-6",
+            "eusc-de-east-1",
+        ],
+    },
+};
+pub static RESOURCE_RECORD_SET_WEIGHT: Shape =
+    Shape { name: "ResourceRecordSetWeight", kind: Kind::Long { min: Some(0), max: Some(255) } };
+pub static RESOURCE_RECORD_SETS: Shape = Shape {
+    name: "ResourceRecordSets",
+    kind: Kind::List {
+        member: &Member::new("member", &RESOURCE_RECORD_SET).located("ResourceRecordSet"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static RESOURCE_RECORDS: Shape = Shape {
+    name: "ResourceRecords",
+    kind: Kind::List {
+        member: &Member::new("member", &RESOURCE_RECORD).located("ResourceRecord"),
+        flattened: false,
+        min: Some(1),
+        max: None,
+    },
+};
+pub static RESOURCE_URI: Shape = Shape {
+    name: "ResourceURI",
+    kind: Kind::String { min: None, max: Some(1024), pattern: None, values: &[] },
+};
+pub static SERVICE_PRINCIPAL: Shape = Shape {
+    name: "ServicePrincipal",
+    kind: Kind::String { min: None, max: Some(128), pattern: None, values: &[] },
+};
 pub static TTL: Shape = Shape { name: "TTL", kind: Kind::Long { min: Some(0), max: Some(2147483647) } };
-pub static THROTTLING_EXCEPTION: Shape = Shape { name: "ThrottlingException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
+pub static THROTTLING_EXCEPTION: Shape = Shape {
+    name: "ThrottlingException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
 pub static TIME_STAMP: Shape = Shape { name: "TimeStamp", kind: Kind::Timestamp(None) };
-pub static TOO_MANY_HEALTH_CHECKS: Shape = Shape { name: "TooManyHealthChecks", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_HOSTED_ZONES: Shape = Shape { name: "TooManyHostedZones", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_KEY_SIGNING_KEYS: Shape = Shape { name: "TooManyKeySigningKeys", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_TRAFFIC_POLICIES: Shape = Shape { name: "TooManyTrafficPolicies", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_TRAFFIC_POLICY_INSTANCES: Shape = Shape { name: "TooManyTrafficPolicyInstances", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY: Shape = Shape { name: "TooManyTrafficPolicyVersionsForCurrentPolicy", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS: Shape = Shape { name: "TooManyVPCAssociationAuthorizations", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TRAFFIC_POLICY_ALREADY_EXISTS: Shape = Shape { name: "TrafficPolicyAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TRAFFIC_POLICY_IN_USE: Shape = Shape { name: "TrafficPolicyInUse", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS: Shape = Shape { name: "TrafficPolicyInstanceAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static TRAFFIC_POLICY_INSTANCE_ID: Shape = Shape { name: "TrafficPolicyInstanceId", kind: Kind::String { min: Some(1), max: Some(36), pattern: None, values: &[] } };
+pub static TOO_MANY_HEALTH_CHECKS: Shape = Shape {
+    name: "TooManyHealthChecks",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_HOSTED_ZONES: Shape = Shape {
+    name: "TooManyHostedZones",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_KEY_SIGNING_KEYS: Shape = Shape {
+    name: "TooManyKeySigningKeys",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_TRAFFIC_POLICIES: Shape = Shape {
+    name: "TooManyTrafficPolicies",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_TRAFFIC_POLICY_INSTANCES: Shape = Shape {
+    name: "TooManyTrafficPolicyInstances",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_TRAFFIC_POLICY_VERSIONS_FOR_CURRENT_POLICY: Shape = Shape {
+    name: "TooManyTrafficPolicyVersionsForCurrentPolicy",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_VPC_ASSOCIATION_AUTHORIZATIONS: Shape = Shape {
+    name: "TooManyVPCAssociationAuthorizations",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TRAFFIC_POLICY_ALREADY_EXISTS: Shape = Shape {
+    name: "TrafficPolicyAlreadyExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TRAFFIC_POLICY_IN_USE: Shape = Shape {
+    name: "TrafficPolicyInUse",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TRAFFIC_POLICY_INSTANCE_ALREADY_EXISTS: Shape = Shape {
+    name: "TrafficPolicyInstanceAlreadyExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static TRAFFIC_POLICY_INSTANCE_ID: Shape = Shape {
+    name: "TrafficPolicyInstanceId",
+    kind: Kind::String { min: Some(1), max: Some(36), pattern: None, values: &[] },
+};
 static UUID__PATTERN: Pattern = Pattern::new("[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}");
-pub static UUID: Shape = Shape { name: "UUID", kind: Kind::String { min: None, max: None, pattern: Some(&UUID__PATTERN), values: &[] } };
-pub static VPC: Shape = Shape { name: "VPC", kind: Kind::Structure { union: false, members: &[
-    Member::new("VPCRegion", &VPC_REGION),
-    Member::new("VPCId", &VPC_ID),
-] } };
-pub static VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND: Shape = Shape { name: "VPCAssociationAuthorizationNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static VPC_ASSOCIATION_NOT_FOUND: Shape = Shape { name: "VPCAssociationNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &ERROR_MESSAGE),
-] } };
-pub static VPC_ID: Shape = Shape { name: "VPCId", kind: Kind::String { min: None, max: Some(1024), pattern: None, values: &[] } };
-pub static VPC_REGION: Shape = Shape { name: "VPCRegion", kind: Kind::String { min: Some(1), max: Some(64), pattern: None, values: &["us-east-1", "us-east-2", "us-west-1", "us-west-2", "eu-west-1", "eu-west-2", "eu-west-3", "eu-central-1", "eu-central-2", "ap-east-1", "me-south-1", "us-gov-west-1", "us-gov-east-1", "us-iso-east-1", "us-iso-west-1", "us-isob-east-1", "me-central-1", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-south-1", "ap-south-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "eu-north-1", "sa-east-1", "ca-central-1", "cn-north-1", "cn-northwest-1", "af-south-1", "eu-south-1", "eu-south-2", "ap-southeast-4", "il-central-1", "ca-west-1", "ap-southeast-5", "mx-central-1", "us-isof-south-1", "us-isof-east-1", "ap-southeast-7", "ap-east-2", "eu-isoe-west-1", "ap-southeast-6", "us-isob-west-1", "eusc-de-east-1"] } };
+pub static UUID: Shape = Shape {
+    name: "UUID",
+    kind: Kind::String { min: None, max: None, pattern: Some(&UUID__PATTERN), values: &[] },
+};
+pub static VPC: Shape = Shape {
+    name: "VPC",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("VPCRegion", &VPC_REGION), Member::new("VPCId", &VPC_ID)],
+    },
+};
+pub static VPC_ASSOCIATION_AUTHORIZATION_NOT_FOUND: Shape = Shape {
+    name: "VPCAssociationAuthorizationNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static VPC_ASSOCIATION_NOT_FOUND: Shape = Shape {
+    name: "VPCAssociationNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &ERROR_MESSAGE)] },
+};
+pub static VPC_ID: Shape =
+    Shape { name: "VPCId", kind: Kind::String { min: None, max: Some(1024), pattern: None, values: &[] } };
+pub static VPC_REGION: Shape = Shape {
+    name: "VPCRegion",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(64),
+        pattern: None,
+        values: &[
+            "us-east-1",
+            "us-east-2",
+            "us-west-1",
+            "us-west-2",
+            "eu-west-1",
+            "eu-west-2",
+            "eu-west-3",
+            "eu-central-1",
+            "eu-central-2",
+            "ap-east-1",
+            "me-south-1",
+            "us-gov-west-1",
+            "us-gov-east-1",
+            "us-iso-east-1",
+            "us-iso-west-1",
+            "us-isob-east-1",
+            "me-central-1",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-south-1",
+            "ap-south-2",
+            "ap-northeast-1",
+            "ap-northeast-2",
+            "ap-northeast-3",
+            "eu-north-1",
+            "sa-east-1",
+            "ca-central-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "af-south-1",
+            "eu-south-1",
+            "eu-south-2",
+            "ap-southeast-4",
+            "il-central-1",
+            "ca-west-1",
+            "ap-southeast-5",
+            "mx-central-1",
+            "us-isof-south-1",
+            "us-isof-east-1",
+            "ap-southeast-7",
+            "ap-east-2",
+            "eu-isoe-west-1",
+            "ap-southeast-6",
+            "us-isob-west-1",
+            "eusc-de-east-1",
+        ],
+    },
+};

@@ -2,893 +2,2223 @@
 
 use wire::schema::{Kind, Member, Pattern, Place, Shape, TimestampFormat};
 
-pub static ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape { name: "AbortIncompleteMultipartUpload", kind: Kind::Structure { union: false, members: &[
-    Member::new("DaysAfterInitiation", &DAYS_AFTER_INITIATION),
-] } };
-pub static ACCEPT_RANGES: Shape = Shape { name: "AcceptRanges", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ACCESS_CONTROL_POLICY: Shape = Shape { name: "AccessControlPolicy", kind: Kind::Structure { union: false, members: &[
-    Member::new("Grants", &GRANTS).located("AccessControlList"),
-    Member::new("Owner", &OWNER),
-] } };
-pub static ACCESS_DENIED: Shape = Shape { name: "AccessDenied", kind: Kind::Structure { union: false, members: &[] } };
-pub static ACCOUNT_ID: Shape = Shape { name: "AccountId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ANNOTATION_DIRECTIVE: Shape = Shape { name: "AnnotationDirective", kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "EXCLUDE"] } };
-pub static ANNOTATION_LIMIT_EXCEEDED: Shape = Shape { name: "AnnotationLimitExceeded", kind: Kind::Structure { union: false, members: &[] } };
-pub static ANNOTATION_NAME_TOO_LONG: Shape = Shape { name: "AnnotationNameTooLong", kind: Kind::Structure { union: false, members: &[] } };
-pub static ARCHIVE_STATUS: Shape = Shape { name: "ArchiveStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"] } };
+pub static ABORT_INCOMPLETE_MULTIPART_UPLOAD: Shape = Shape {
+    name: "AbortIncompleteMultipartUpload",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("DaysAfterInitiation", &DAYS_AFTER_INITIATION)],
+    },
+};
+pub static ACCEPT_RANGES: Shape =
+    Shape { name: "AcceptRanges", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static ACCESS_CONTROL_POLICY: Shape = Shape {
+    name: "AccessControlPolicy",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Grants", &GRANTS).located("AccessControlList"), Member::new("Owner", &OWNER)],
+    },
+};
+pub static ACCESS_DENIED: Shape =
+    Shape { name: "AccessDenied", kind: Kind::Structure { union: false, members: &[] } };
+pub static ACCOUNT_ID: Shape =
+    Shape { name: "AccountId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static ANNOTATION_DIRECTIVE: Shape = Shape {
+    name: "AnnotationDirective",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "EXCLUDE"] },
+};
+pub static ANNOTATION_LIMIT_EXCEEDED: Shape =
+    Shape { name: "AnnotationLimitExceeded", kind: Kind::Structure { union: false, members: &[] } };
+pub static ANNOTATION_NAME_TOO_LONG: Shape =
+    Shape { name: "AnnotationNameTooLong", kind: Kind::Structure { union: false, members: &[] } };
+pub static ARCHIVE_STATUS: Shape = Shape {
+    name: "ArchiveStatus",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"],
+    },
+};
 pub static BODY: Shape = Shape { name: "Body", kind: Kind::Blob { min: None, max: None } };
-pub static BUCKET: Shape = Shape { name: "Bucket", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &BUCKET_NAME),
-    Member::new("CreationDate", &CREATION_DATE),
-    Member::new("BucketRegion", &BUCKET_REGION),
-    Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING),
-] } };
-pub static BUCKET_ALREADY_EXISTS: Shape = Shape { name: "BucketAlreadyExists", kind: Kind::Structure { union: false, members: &[] } };
-pub static BUCKET_ALREADY_OWNED_BY_YOU: Shape = Shape { name: "BucketAlreadyOwnedByYou", kind: Kind::Structure { union: false, members: &[] } };
-pub static BUCKET_CANNED_ACL: Shape = Shape { name: "BucketCannedACL", kind: Kind::String { min: None, max: None, pattern: None, values: &["private", "public-read", "public-read-write", "authenticated-read"] } };
-pub static BUCKET_INFO: Shape = Shape { name: "BucketInfo", kind: Kind::Structure { union: false, members: &[
-    Member::new("DataRedundancy", &DATA_REDUNDANCY),
-    Member::new("Type", &BUCKET_TYPE),
-] } };
+pub static BUCKET: Shape = Shape {
+    name: "Bucket",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &BUCKET_NAME),
+            Member::new("CreationDate", &CREATION_DATE),
+            Member::new("BucketRegion", &BUCKET_REGION),
+            Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING),
+        ],
+    },
+};
+pub static BUCKET_ALREADY_EXISTS: Shape =
+    Shape { name: "BucketAlreadyExists", kind: Kind::Structure { union: false, members: &[] } };
+pub static BUCKET_ALREADY_OWNED_BY_YOU: Shape =
+    Shape { name: "BucketAlreadyOwnedByYou", kind: Kind::Structure { union: false, members: &[] } };
+pub static BUCKET_CANNED_ACL: Shape = Shape {
+    name: "BucketCannedACL",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["private", "public-read", "public-read-write", "authenticated-read"],
+    },
+};
+pub static BUCKET_INFO: Shape = Shape {
+    name: "BucketInfo",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("DataRedundancy", &DATA_REDUNDANCY), Member::new("Type", &BUCKET_TYPE)],
+    },
+};
 pub static BUCKET_KEY_ENABLED: Shape = Shape { name: "BucketKeyEnabled", kind: Kind::Boolean };
-pub static BUCKET_LIFECYCLE_CONFIGURATION: Shape = Shape { name: "BucketLifecycleConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("Rules", &LIFECYCLE_RULES).located("Rule").required(),
-] } };
-pub static BUCKET_LOCATION_CONSTRAINT: Shape = Shape { name: "BucketLocationConstraint", kind: Kind::String { min: None, max: None, pattern: None, values: &["af-south-1", "ap-east-1", "ap-east-2", "ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-south-2", "ap-southeast-1", "ap-southeast-2", "ap-southeast-3", "ap-southeast-4", "ap-southeast-5", "ap-southeast-6", "ap-southeast-7", "ca-central-1", "ca-west-1", "cn-north-1", "cn-northwest-1", "EU", "eu-central-1", "eu-central-2", "eu-north-1", "eu-south-1", "eu-south-2", "eu-west-1", "eu-west-2", "eu-west-3", "il-central-1", "me-central-1", "me-south-1", "mx-central-1", "sa-east-1", "us-east-2", "us-gov-east-1", "us-gov-west-1", "us-west-1", "us-west-2"] } };
-pub static BUCKET_NAME: Shape = Shape { name: "BucketName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static BUCKET_NAMESPACE: Shape = Shape { name: "BucketNamespace", kind: Kind::String { min: None, max: None, pattern: None, values: &["account-regional", "global"] } };
-pub static BUCKET_REGION: Shape = Shape { name: "BucketRegion", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static BUCKET_TYPE: Shape = Shape { name: "BucketType", kind: Kind::String { min: None, max: None, pattern: None, values: &["Directory"] } };
-pub static BUCKETS: Shape = Shape { name: "Buckets", kind: Kind::List { member: &Member::new("member", &BUCKET).located("Bucket"), flattened: false, min: None, max: None } };
-pub static BYPASS_GOVERNANCE_RETENTION: Shape = Shape { name: "BypassGovernanceRetention", kind: Kind::Boolean };
-pub static CACHE_CONTROL: Shape = Shape { name: "CacheControl", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM: Shape = Shape { name: "Checksum", kind: Kind::Structure { union: false, members: &[
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
-    Member::new("ChecksumType", &CHECKSUM_TYPE),
-] } };
-pub static CHECKSUM_ALGORITHM: Shape = Shape { name: "ChecksumAlgorithm", kind: Kind::String { min: None, max: None, pattern: None, values: &["CRC32", "CRC32C", "SHA1", "SHA256", "CRC64NVME", "SHA512", "MD5", "XXHASH64", "XXHASH3", "XXHASH128"] } };
-pub static CHECKSUM_ALGORITHM_LIST: Shape = Shape { name: "ChecksumAlgorithmList", kind: Kind::List { member: &Member::new("member", &CHECKSUM_ALGORITHM), flattened: true, min: None, max: None } };
-pub static CHECKSUM_CRC32: Shape = Shape { name: "ChecksumCRC32", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_CRC32_C: Shape = Shape { name: "ChecksumCRC32C", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_CRC64_NVME: Shape = Shape { name: "ChecksumCRC64NVME", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_MD5: Shape = Shape { name: "ChecksumMD5", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_MODE: Shape = Shape { name: "ChecksumMode", kind: Kind::String { min: None, max: None, pattern: None, values: &["ENABLED"] } };
-pub static CHECKSUM_SHA1: Shape = Shape { name: "ChecksumSHA1", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_SHA256: Shape = Shape { name: "ChecksumSHA256", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_SHA512: Shape = Shape { name: "ChecksumSHA512", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_TYPE: Shape = Shape { name: "ChecksumType", kind: Kind::String { min: None, max: None, pattern: None, values: &["COMPOSITE", "FULL_OBJECT"] } };
-pub static CHECKSUM_XXHASH128: Shape = Shape { name: "ChecksumXXHASH128", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_XXHASH3: Shape = Shape { name: "ChecksumXXHASH3", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CHECKSUM_XXHASH64: Shape = Shape { name: "ChecksumXXHASH64", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CODE: Shape = Shape { name: "Code", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COMMON_PREFIX: Shape = Shape { name: "CommonPrefix", kind: Kind::Structure { union: false, members: &[
-    Member::new("Prefix", &PREFIX),
-] } };
-pub static COMMON_PREFIX_LIST: Shape = Shape { name: "CommonPrefixList", kind: Kind::List { member: &Member::new("member", &COMMON_PREFIX), flattened: true, min: None, max: None } };
-pub static COMPLETE_MULTIPART_UPLOAD_OUTPUT: Shape = Shape { name: "CompleteMultipartUploadOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Location", &LOCATION),
-    Member::new("Bucket", &BUCKET_NAME),
-    Member::new("Key", &OBJECT_KEY),
-    Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
-    Member::new("ETag", &E_TAG),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
-    Member::new("ChecksumType", &CHECKSUM_TYPE),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-] } };
-pub static COMPLETE_MULTIPART_UPLOAD_REQUEST: Shape = Shape { name: "CompleteMultipartUploadRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("MultipartUpload", &COMPLETED_MULTIPART_UPLOAD).located("CompleteMultipartUpload").namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/").at(Place::Payload),
-    Member::new("UploadId", &MULTIPART_UPLOAD_ID).located("uploadId").at(Place::Query).required(),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
-    Member::new("MpuObjectSize", &MPU_OBJECT_SIZE).located("x-amz-mp-object-size").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
-    Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-] } };
-pub static COMPLETED_MULTIPART_UPLOAD: Shape = Shape { name: "CompletedMultipartUpload", kind: Kind::Structure { union: false, members: &[
-    Member::new("Parts", &COMPLETED_PART_LIST).located("Part"),
-] } };
-pub static COMPLETED_PART: Shape = Shape { name: "CompletedPart", kind: Kind::Structure { union: false, members: &[
-    Member::new("ETag", &E_TAG),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
-    Member::new("PartNumber", &PART_NUMBER),
-] } };
-pub static COMPLETED_PART_LIST: Shape = Shape { name: "CompletedPartList", kind: Kind::List { member: &Member::new("member", &COMPLETED_PART), flattened: true, min: None, max: None } };
-pub static CONTENT_DISPOSITION: Shape = Shape { name: "ContentDisposition", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CONTENT_ENCODING: Shape = Shape { name: "ContentEncoding", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CONTENT_LANGUAGE: Shape = Shape { name: "ContentLanguage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static BUCKET_LIFECYCLE_CONFIGURATION: Shape = Shape {
+    name: "BucketLifecycleConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Rules", &LIFECYCLE_RULES).located("Rule").required()],
+    },
+};
+pub static BUCKET_LOCATION_CONSTRAINT: Shape = Shape {
+    name: "BucketLocationConstraint",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "af-south-1",
+            "ap-east-1",
+            "ap-east-2",
+            "ap-northeast-1",
+            "ap-northeast-2",
+            "ap-northeast-3",
+            "ap-south-1",
+            "ap-south-2",
+            "ap-southeast-1",
+            "ap-southeast-2",
+            "ap-southeast-3",
+            "ap-southeast-4",
+            "ap-southeast-5",
+            "ap-southeast-6",
+            "ap-southeast-7",
+            "ca-central-1",
+            "ca-west-1",
+            "cn-north-1",
+            "cn-northwest-1",
+            "EU",
+            "eu-central-1",
+            "eu-central-2",
+            "eu-north-1",
+            "eu-south-1",
+            "eu-south-2",
+            "eu-west-1",
+            "eu-west-2",
+            "eu-west-3",
+            "il-central-1",
+            "me-central-1",
+            "me-south-1",
+            "mx-central-1",
+            "sa-east-1",
+            "us-east-2",
+            "us-gov-east-1",
+            "us-gov-west-1",
+            "us-west-1",
+            "us-west-2",
+        ],
+    },
+};
+pub static BUCKET_NAME: Shape =
+    Shape { name: "BucketName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static BUCKET_NAMESPACE: Shape = Shape {
+    name: "BucketNamespace",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["account-regional", "global"] },
+};
+pub static BUCKET_REGION: Shape =
+    Shape { name: "BucketRegion", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static BUCKET_TYPE: Shape = Shape {
+    name: "BucketType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["Directory"] },
+};
+pub static BUCKETS: Shape = Shape {
+    name: "Buckets",
+    kind: Kind::List {
+        member: &Member::new("member", &BUCKET).located("Bucket"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static BYPASS_GOVERNANCE_RETENTION: Shape =
+    Shape { name: "BypassGovernanceRetention", kind: Kind::Boolean };
+pub static CACHE_CONTROL: Shape =
+    Shape { name: "CacheControl", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM: Shape = Shape {
+    name: "Checksum",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+            Member::new("ChecksumType", &CHECKSUM_TYPE),
+        ],
+    },
+};
+pub static CHECKSUM_ALGORITHM: Shape = Shape {
+    name: "ChecksumAlgorithm",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "CRC32",
+            "CRC32C",
+            "SHA1",
+            "SHA256",
+            "CRC64NVME",
+            "SHA512",
+            "MD5",
+            "XXHASH64",
+            "XXHASH3",
+            "XXHASH128",
+        ],
+    },
+};
+pub static CHECKSUM_ALGORITHM_LIST: Shape = Shape {
+    name: "ChecksumAlgorithmList",
+    kind: Kind::List {
+        member: &Member::new("member", &CHECKSUM_ALGORITHM),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static CHECKSUM_CRC32: Shape =
+    Shape { name: "ChecksumCRC32", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM_CRC32_C: Shape =
+    Shape { name: "ChecksumCRC32C", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM_CRC64_NVME: Shape = Shape {
+    name: "ChecksumCRC64NVME",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CHECKSUM_MD5: Shape =
+    Shape { name: "ChecksumMD5", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM_MODE: Shape = Shape {
+    name: "ChecksumMode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["ENABLED"] },
+};
+pub static CHECKSUM_SHA1: Shape =
+    Shape { name: "ChecksumSHA1", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM_SHA256: Shape =
+    Shape { name: "ChecksumSHA256", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM_SHA512: Shape =
+    Shape { name: "ChecksumSHA512", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CHECKSUM_TYPE: Shape = Shape {
+    name: "ChecksumType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["COMPOSITE", "FULL_OBJECT"] },
+};
+pub static CHECKSUM_XXHASH128: Shape = Shape {
+    name: "ChecksumXXHASH128",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CHECKSUM_XXHASH3: Shape = Shape {
+    name: "ChecksumXXHASH3",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CHECKSUM_XXHASH64: Shape = Shape {
+    name: "ChecksumXXHASH64",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CODE: Shape =
+    Shape { name: "Code", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static COMMON_PREFIX: Shape = Shape {
+    name: "CommonPrefix",
+    kind: Kind::Structure { union: false, members: &[Member::new("Prefix", &PREFIX)] },
+};
+pub static COMMON_PREFIX_LIST: Shape = Shape {
+    name: "CommonPrefixList",
+    kind: Kind::List {
+        member: &Member::new("member", &COMMON_PREFIX),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static COMPLETE_MULTIPART_UPLOAD_OUTPUT: Shape = Shape {
+    name: "CompleteMultipartUploadOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Location", &LOCATION),
+            Member::new("Bucket", &BUCKET_NAME),
+            Member::new("Key", &OBJECT_KEY),
+            Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
+            Member::new("ETag", &E_TAG),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+            Member::new("ChecksumType", &CHECKSUM_TYPE),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static COMPLETE_MULTIPART_UPLOAD_REQUEST: Shape = Shape {
+    name: "CompleteMultipartUploadRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("MultipartUpload", &COMPLETED_MULTIPART_UPLOAD)
+                .located("CompleteMultipartUpload")
+                .namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/")
+                .at(Place::Payload),
+            Member::new("UploadId", &MULTIPART_UPLOAD_ID).located("uploadId").at(Place::Query).required(),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
+            Member::new("MpuObjectSize", &MPU_OBJECT_SIZE).located("x-amz-mp-object-size").at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
+            Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static COMPLETED_MULTIPART_UPLOAD: Shape = Shape {
+    name: "CompletedMultipartUpload",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Parts", &COMPLETED_PART_LIST).located("Part")],
+    },
+};
+pub static COMPLETED_PART: Shape = Shape {
+    name: "CompletedPart",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ETag", &E_TAG),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+            Member::new("PartNumber", &PART_NUMBER),
+        ],
+    },
+};
+pub static COMPLETED_PART_LIST: Shape = Shape {
+    name: "CompletedPartList",
+    kind: Kind::List {
+        member: &Member::new("member", &COMPLETED_PART),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static CONTENT_DISPOSITION: Shape = Shape {
+    name: "ContentDisposition",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CONTENT_ENCODING: Shape = Shape {
+    name: "ContentEncoding",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CONTENT_LANGUAGE: Shape = Shape {
+    name: "ContentLanguage",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
 pub static CONTENT_LENGTH: Shape = Shape { name: "ContentLength", kind: Kind::Long { min: None, max: None } };
-pub static CONTENT_MD5: Shape = Shape { name: "ContentMD5", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CONTENT_RANGE: Shape = Shape { name: "ContentRange", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CONTENT_TYPE: Shape = Shape { name: "ContentType", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COPY_OBJECT_OUTPUT: Shape = Shape { name: "CopyObjectOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("CopyObjectResult", &COPY_OBJECT_RESULT).at(Place::Payload),
-    Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
-    Member::new("CopySourceVersionId", &COPY_SOURCE_VERSION_ID).located("x-amz-copy-source-version-id").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT).located("x-amz-server-side-encryption-context").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-] } };
-pub static COPY_OBJECT_REQUEST: Shape = Shape { name: "CopyObjectRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("ACL", &OBJECT_CANNED_ACL).located("x-amz-acl").at(Place::Header),
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM).located("x-amz-checksum-algorithm").at(Place::Header),
-    Member::new("ContentDisposition", &CONTENT_DISPOSITION).located("Content-Disposition").at(Place::Header),
-    Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
-    Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
-    Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
-    Member::new("CopySource", &COPY_SOURCE).located("x-amz-copy-source").at(Place::Header).required(),
-    Member::new("CopySourceIfMatch", &COPY_SOURCE_IF_MATCH).located("x-amz-copy-source-if-match").at(Place::Header),
-    Member::new("CopySourceIfModifiedSince", &COPY_SOURCE_IF_MODIFIED_SINCE).located("x-amz-copy-source-if-modified-since").at(Place::Header),
-    Member::new("CopySourceIfNoneMatch", &COPY_SOURCE_IF_NONE_MATCH).located("x-amz-copy-source-if-none-match").at(Place::Header),
-    Member::new("CopySourceIfUnmodifiedSince", &COPY_SOURCE_IF_UNMODIFIED_SINCE).located("x-amz-copy-source-if-unmodified-since").at(Place::Header),
-    Member::new("Expires", &EXPIRES).at(Place::Header),
-    Member::new("GrantFullControl", &GRANT_FULL_CONTROL).located("x-amz-grant-full-control").at(Place::Header),
-    Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
-    Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
-    Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
-    Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
-    Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
-    Member::new("MetadataDirective", &METADATA_DIRECTIVE).located("x-amz-metadata-directive").at(Place::Header),
-    Member::new("TaggingDirective", &TAGGING_DIRECTIVE).located("x-amz-tagging-directive").at(Place::Header),
-    Member::new("AnnotationDirective", &ANNOTATION_DIRECTIVE).located("x-amz-object-annotation-directive").at(Place::Header),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
-    Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION).located("x-amz-website-redirect-location").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT).located("x-amz-server-side-encryption-context").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("CopySourceSSECustomerAlgorithm", &COPY_SOURCE_SSE_CUSTOMER_ALGORITHM).located("x-amz-copy-source-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("CopySourceSSECustomerKey", &COPY_SOURCE_SSE_CUSTOMER_KEY).located("x-amz-copy-source-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("CopySourceSSECustomerKeyMD5", &COPY_SOURCE_SSE_CUSTOMER_KEY_MD5).located("x-amz-copy-source-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("Tagging", &TAGGING_HEADER).located("x-amz-tagging").at(Place::Header),
-    Member::new("ObjectLockMode", &OBJECT_LOCK_MODE).located("x-amz-object-lock-mode").at(Place::Header),
-    Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE).located("x-amz-object-lock-retain-until-date").at(Place::Header),
-    Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS).located("x-amz-object-lock-legal-hold").at(Place::Header),
-    Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD).located("x-amz-object-lock-event-hold").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS).located("x-amz-object-lock-event-hold-duration-days").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS).located("x-amz-object-lock-event-hold-duration-years").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("ExpectedSourceBucketOwner", &ACCOUNT_ID).located("x-amz-source-expected-bucket-owner").at(Place::Header),
-] } };
-pub static COPY_OBJECT_RESULT: Shape = Shape { name: "CopyObjectResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("ETag", &E_TAG),
-    Member::new("LastModified", &LAST_MODIFIED),
-    Member::new("ChecksumType", &CHECKSUM_TYPE),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
-] } };
+pub static CONTENT_MD5: Shape =
+    Shape { name: "ContentMD5", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CONTENT_RANGE: Shape =
+    Shape { name: "ContentRange", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static CONTENT_TYPE: Shape =
+    Shape { name: "ContentType", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static COPY_OBJECT_OUTPUT: Shape = Shape {
+    name: "CopyObjectOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("CopyObjectResult", &COPY_OBJECT_RESULT).at(Place::Payload),
+            Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
+            Member::new("CopySourceVersionId", &COPY_SOURCE_VERSION_ID)
+                .located("x-amz-copy-source-version-id")
+                .at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT)
+                .located("x-amz-server-side-encryption-context")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static COPY_OBJECT_REQUEST: Shape = Shape {
+    name: "CopyObjectRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ACL", &OBJECT_CANNED_ACL).located("x-amz-acl").at(Place::Header),
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+                .located("x-amz-checksum-algorithm")
+                .at(Place::Header),
+            Member::new("ContentDisposition", &CONTENT_DISPOSITION)
+                .located("Content-Disposition")
+                .at(Place::Header),
+            Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
+            Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
+            Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
+            Member::new("CopySource", &COPY_SOURCE).located("x-amz-copy-source").at(Place::Header).required(),
+            Member::new("CopySourceIfMatch", &COPY_SOURCE_IF_MATCH)
+                .located("x-amz-copy-source-if-match")
+                .at(Place::Header),
+            Member::new("CopySourceIfModifiedSince", &COPY_SOURCE_IF_MODIFIED_SINCE)
+                .located("x-amz-copy-source-if-modified-since")
+                .at(Place::Header),
+            Member::new("CopySourceIfNoneMatch", &COPY_SOURCE_IF_NONE_MATCH)
+                .located("x-amz-copy-source-if-none-match")
+                .at(Place::Header),
+            Member::new("CopySourceIfUnmodifiedSince", &COPY_SOURCE_IF_UNMODIFIED_SINCE)
+                .located("x-amz-copy-source-if-unmodified-since")
+                .at(Place::Header),
+            Member::new("Expires", &EXPIRES).at(Place::Header),
+            Member::new("GrantFullControl", &GRANT_FULL_CONTROL)
+                .located("x-amz-grant-full-control")
+                .at(Place::Header),
+            Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
+            Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
+            Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
+            Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
+            Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
+            Member::new("MetadataDirective", &METADATA_DIRECTIVE)
+                .located("x-amz-metadata-directive")
+                .at(Place::Header),
+            Member::new("TaggingDirective", &TAGGING_DIRECTIVE)
+                .located("x-amz-tagging-directive")
+                .at(Place::Header),
+            Member::new("AnnotationDirective", &ANNOTATION_DIRECTIVE)
+                .located("x-amz-object-annotation-directive")
+                .at(Place::Header),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
+            Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION)
+                .located("x-amz-website-redirect-location")
+                .at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT)
+                .located("x-amz-server-side-encryption-context")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("CopySourceSSECustomerAlgorithm", &COPY_SOURCE_SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-copy-source-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("CopySourceSSECustomerKey", &COPY_SOURCE_SSE_CUSTOMER_KEY)
+                .located("x-amz-copy-source-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("CopySourceSSECustomerKeyMD5", &COPY_SOURCE_SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-copy-source-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("Tagging", &TAGGING_HEADER).located("x-amz-tagging").at(Place::Header),
+            Member::new("ObjectLockMode", &OBJECT_LOCK_MODE)
+                .located("x-amz-object-lock-mode")
+                .at(Place::Header),
+            Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE)
+                .located("x-amz-object-lock-retain-until-date")
+                .at(Place::Header),
+            Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS)
+                .located("x-amz-object-lock-legal-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD)
+                .located("x-amz-object-lock-event-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS)
+                .located("x-amz-object-lock-event-hold-duration-days")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS)
+                .located("x-amz-object-lock-event-hold-duration-years")
+                .at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("ExpectedSourceBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-source-expected-bucket-owner")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static COPY_OBJECT_RESULT: Shape = Shape {
+    name: "CopyObjectResult",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ETag", &E_TAG),
+            Member::new("LastModified", &LAST_MODIFIED),
+            Member::new("ChecksumType", &CHECKSUM_TYPE),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+        ],
+    },
+};
 static COPY_SOURCE__PATTERN: Pattern = Pattern::new("\\/?.+\\/.+");
-pub static COPY_SOURCE: Shape = Shape { name: "CopySource", kind: Kind::String { min: None, max: None, pattern: Some(&COPY_SOURCE__PATTERN), values: &[] } };
-pub static COPY_SOURCE_IF_MATCH: Shape = Shape { name: "CopySourceIfMatch", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COPY_SOURCE_IF_MODIFIED_SINCE: Shape = Shape { name: "CopySourceIfModifiedSince", kind: Kind::Timestamp(None) };
-pub static COPY_SOURCE_IF_NONE_MATCH: Shape = Shape { name: "CopySourceIfNoneMatch", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COPY_SOURCE_IF_UNMODIFIED_SINCE: Shape = Shape { name: "CopySourceIfUnmodifiedSince", kind: Kind::Timestamp(None) };
-pub static COPY_SOURCE_SSE_CUSTOMER_ALGORITHM: Shape = Shape { name: "CopySourceSSECustomerAlgorithm", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COPY_SOURCE_SSE_CUSTOMER_KEY: Shape = Shape { name: "CopySourceSSECustomerKey", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COPY_SOURCE_SSE_CUSTOMER_KEY_MD5: Shape = Shape { name: "CopySourceSSECustomerKeyMD5", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static COPY_SOURCE_VERSION_ID: Shape = Shape { name: "CopySourceVersionId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static CREATE_BUCKET_CONFIGURATION: Shape = Shape { name: "CreateBucketConfiguration", kind: Kind::Structure { union: false, members: &[
-    Member::new("LocationConstraint", &BUCKET_LOCATION_CONSTRAINT),
-    Member::new("Location", &LOCATION_INFO),
-    Member::new("Bucket", &BUCKET_INFO),
-    Member::new("Tags", &TAG_SET),
-] } };
-pub static CREATE_BUCKET_OUTPUT: Shape = Shape { name: "CreateBucketOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Location", &LOCATION).at(Place::Header),
-    Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING).located("x-amz-bucket-arn").at(Place::Header),
-] } };
-pub static CREATE_BUCKET_REQUEST: Shape = Shape { name: "CreateBucketRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("ACL", &BUCKET_CANNED_ACL).located("x-amz-acl").at(Place::Header),
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("CreateBucketConfiguration", &CREATE_BUCKET_CONFIGURATION).namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/").at(Place::Payload),
-    Member::new("GrantFullControl", &GRANT_FULL_CONTROL).located("x-amz-grant-full-control").at(Place::Header),
-    Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
-    Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
-    Member::new("GrantWrite", &GRANT_WRITE).located("x-amz-grant-write").at(Place::Header),
-    Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
-    Member::new("ObjectLockEnabledForBucket", &OBJECT_LOCK_ENABLED_FOR_BUCKET).located("x-amz-bucket-object-lock-enabled").at(Place::Header),
-    Member::new("ObjectOwnership", &OBJECT_OWNERSHIP).located("x-amz-object-ownership").at(Place::Header),
-    Member::new("BucketNamespace", &BUCKET_NAMESPACE).located("x-amz-bucket-namespace").at(Place::Header),
-] } };
+pub static COPY_SOURCE: Shape = Shape {
+    name: "CopySource",
+    kind: Kind::String { min: None, max: None, pattern: Some(&COPY_SOURCE__PATTERN), values: &[] },
+};
+pub static COPY_SOURCE_IF_MATCH: Shape = Shape {
+    name: "CopySourceIfMatch",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static COPY_SOURCE_IF_MODIFIED_SINCE: Shape =
+    Shape { name: "CopySourceIfModifiedSince", kind: Kind::Timestamp(None) };
+pub static COPY_SOURCE_IF_NONE_MATCH: Shape = Shape {
+    name: "CopySourceIfNoneMatch",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static COPY_SOURCE_IF_UNMODIFIED_SINCE: Shape =
+    Shape { name: "CopySourceIfUnmodifiedSince", kind: Kind::Timestamp(None) };
+pub static COPY_SOURCE_SSE_CUSTOMER_ALGORITHM: Shape = Shape {
+    name: "CopySourceSSECustomerAlgorithm",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static COPY_SOURCE_SSE_CUSTOMER_KEY: Shape = Shape {
+    name: "CopySourceSSECustomerKey",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static COPY_SOURCE_SSE_CUSTOMER_KEY_MD5: Shape = Shape {
+    name: "CopySourceSSECustomerKeyMD5",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static COPY_SOURCE_VERSION_ID: Shape = Shape {
+    name: "CopySourceVersionId",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static CREATE_BUCKET_CONFIGURATION: Shape = Shape {
+    name: "CreateBucketConfiguration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("LocationConstraint", &BUCKET_LOCATION_CONSTRAINT),
+            Member::new("Location", &LOCATION_INFO),
+            Member::new("Bucket", &BUCKET_INFO),
+            Member::new("Tags", &TAG_SET),
+        ],
+    },
+};
+pub static CREATE_BUCKET_OUTPUT: Shape = Shape {
+    name: "CreateBucketOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Location", &LOCATION).at(Place::Header),
+            Member::new("BucketArn", &S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING)
+                .located("x-amz-bucket-arn")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static CREATE_BUCKET_REQUEST: Shape = Shape {
+    name: "CreateBucketRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ACL", &BUCKET_CANNED_ACL).located("x-amz-acl").at(Place::Header),
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("CreateBucketConfiguration", &CREATE_BUCKET_CONFIGURATION)
+                .namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/")
+                .at(Place::Payload),
+            Member::new("GrantFullControl", &GRANT_FULL_CONTROL)
+                .located("x-amz-grant-full-control")
+                .at(Place::Header),
+            Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
+            Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
+            Member::new("GrantWrite", &GRANT_WRITE).located("x-amz-grant-write").at(Place::Header),
+            Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
+            Member::new("ObjectLockEnabledForBucket", &OBJECT_LOCK_ENABLED_FOR_BUCKET)
+                .located("x-amz-bucket-object-lock-enabled")
+                .at(Place::Header),
+            Member::new("ObjectOwnership", &OBJECT_OWNERSHIP)
+                .located("x-amz-object-ownership")
+                .at(Place::Header),
+            Member::new("BucketNamespace", &BUCKET_NAMESPACE)
+                .located("x-amz-bucket-namespace")
+                .at(Place::Header),
+        ],
+    },
+};
 pub static CREATION_DATE: Shape = Shape { name: "CreationDate", kind: Kind::Timestamp(None) };
-pub static DATA_REDUNDANCY: Shape = Shape { name: "DataRedundancy", kind: Kind::String { min: None, max: None, pattern: None, values: &["SingleAvailabilityZone", "SingleLocalZone"] } };
+pub static DATA_REDUNDANCY: Shape = Shape {
+    name: "DataRedundancy",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["SingleAvailabilityZone", "SingleLocalZone"],
+    },
+};
 pub static DATE: Shape = Shape { name: "Date", kind: Kind::Timestamp(Some(TimestampFormat::Iso8601)) };
 pub static DAYS: Shape = Shape { name: "Days", kind: Kind::Integer { min: None, max: None } };
-pub static DAYS_AFTER_INITIATION: Shape = Shape { name: "DaysAfterInitiation", kind: Kind::Integer { min: None, max: None } };
-pub static DELETE: Shape = Shape { name: "Delete", kind: Kind::Structure { union: false, members: &[
-    Member::new("Objects", &OBJECT_IDENTIFIER_LIST).located("Object").required(),
-    Member::new("Quiet", &QUIET),
-] } };
+pub static DAYS_AFTER_INITIATION: Shape =
+    Shape { name: "DaysAfterInitiation", kind: Kind::Integer { min: None, max: None } };
+pub static DELETE: Shape = Shape {
+    name: "Delete",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Objects", &OBJECT_IDENTIFIER_LIST).located("Object").required(),
+            Member::new("Quiet", &QUIET),
+        ],
+    },
+};
 pub static DELETE_MARKER: Shape = Shape { name: "DeleteMarker", kind: Kind::Boolean };
-pub static DELETE_MARKER_VERSION_ID: Shape = Shape { name: "DeleteMarkerVersionId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static DELETE_OBJECTS_OUTPUT: Shape = Shape { name: "DeleteObjectsOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Deleted", &DELETED_OBJECTS),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-    Member::new("Errors", &ERRORS).located("Error"),
-] } };
-pub static DELETE_OBJECTS_REQUEST: Shape = Shape { name: "DeleteObjectsRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("Delete", &DELETE).namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/").at(Place::Payload).required(),
-    Member::new("MFA", &MFA).located("x-amz-mfa").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("BypassGovernanceRetention", &BYPASS_GOVERNANCE_RETENTION).located("x-amz-bypass-governance-retention").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM).located("x-amz-sdk-checksum-algorithm").at(Place::Header),
-] } };
-pub static DELETED_OBJECT: Shape = Shape { name: "DeletedObject", kind: Kind::Structure { union: false, members: &[
-    Member::new("Key", &OBJECT_KEY),
-    Member::new("VersionId", &OBJECT_VERSION_ID),
-    Member::new("DeleteMarker", &DELETE_MARKER),
-    Member::new("DeleteMarkerVersionId", &DELETE_MARKER_VERSION_ID),
-] } };
-pub static DELETED_OBJECTS: Shape = Shape { name: "DeletedObjects", kind: Kind::List { member: &Member::new("member", &DELETED_OBJECT), flattened: true, min: None, max: None } };
-pub static DELIMITER: Shape = Shape { name: "Delimiter", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static DISPLAY_NAME: Shape = Shape { name: "DisplayName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static E_TAG: Shape = Shape { name: "ETag", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static EMAIL_ADDRESS: Shape = Shape { name: "EmailAddress", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static ENCODING_TYPE: Shape = Shape { name: "EncodingType", kind: Kind::String { min: None, max: None, pattern: None, values: &["url"] } };
-pub static ENCRYPTION_TYPE_MISMATCH: Shape = Shape { name: "EncryptionTypeMismatch", kind: Kind::Structure { union: false, members: &[] } };
-pub static ERROR: Shape = Shape { name: "Error", kind: Kind::Structure { union: false, members: &[
-    Member::new("Key", &OBJECT_KEY),
-    Member::new("VersionId", &OBJECT_VERSION_ID),
-    Member::new("Code", &CODE),
-    Member::new("Message", &MESSAGE),
-] } };
-pub static ERRORS: Shape = Shape { name: "Errors", kind: Kind::List { member: &Member::new("member", &ERROR), flattened: true, min: None, max: None } };
-pub static EXPIRATION: Shape = Shape { name: "Expiration", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static EXPIRATION_STATUS: Shape = Shape { name: "ExpirationStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"] } };
-pub static EXPIRED_OBJECT_DELETE_MARKER: Shape = Shape { name: "ExpiredObjectDeleteMarker", kind: Kind::Boolean };
-pub static EXPIRES: Shape = Shape { name: "Expires", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static DELETE_MARKER_VERSION_ID: Shape = Shape {
+    name: "DeleteMarkerVersionId",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static DELETE_OBJECTS_OUTPUT: Shape = Shape {
+    name: "DeleteObjectsOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Deleted", &DELETED_OBJECTS),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+            Member::new("Errors", &ERRORS).located("Error"),
+        ],
+    },
+};
+pub static DELETE_OBJECTS_REQUEST: Shape = Shape {
+    name: "DeleteObjectsRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("Delete", &DELETE)
+                .namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/")
+                .at(Place::Payload)
+                .required(),
+            Member::new("MFA", &MFA).located("x-amz-mfa").at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("BypassGovernanceRetention", &BYPASS_GOVERNANCE_RETENTION)
+                .located("x-amz-bypass-governance-retention")
+                .at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+                .located("x-amz-sdk-checksum-algorithm")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static DELETED_OBJECT: Shape = Shape {
+    name: "DeletedObject",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Key", &OBJECT_KEY),
+            Member::new("VersionId", &OBJECT_VERSION_ID),
+            Member::new("DeleteMarker", &DELETE_MARKER),
+            Member::new("DeleteMarkerVersionId", &DELETE_MARKER_VERSION_ID),
+        ],
+    },
+};
+pub static DELETED_OBJECTS: Shape = Shape {
+    name: "DeletedObjects",
+    kind: Kind::List {
+        member: &Member::new("member", &DELETED_OBJECT),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static DELIMITER: Shape =
+    Shape { name: "Delimiter", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static DISPLAY_NAME: Shape =
+    Shape { name: "DisplayName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static E_TAG: Shape =
+    Shape { name: "ETag", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static EMAIL_ADDRESS: Shape =
+    Shape { name: "EmailAddress", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static ENCODING_TYPE: Shape = Shape {
+    name: "EncodingType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["url"] },
+};
+pub static ENCRYPTION_TYPE_MISMATCH: Shape =
+    Shape { name: "EncryptionTypeMismatch", kind: Kind::Structure { union: false, members: &[] } };
+pub static ERROR: Shape = Shape {
+    name: "Error",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Key", &OBJECT_KEY),
+            Member::new("VersionId", &OBJECT_VERSION_ID),
+            Member::new("Code", &CODE),
+            Member::new("Message", &MESSAGE),
+        ],
+    },
+};
+pub static ERRORS: Shape = Shape {
+    name: "Errors",
+    kind: Kind::List { member: &Member::new("member", &ERROR), flattened: true, min: None, max: None },
+};
+pub static EXPIRATION: Shape =
+    Shape { name: "Expiration", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static EXPIRATION_STATUS: Shape = Shape {
+    name: "ExpirationStatus",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["Enabled", "Disabled"] },
+};
+pub static EXPIRED_OBJECT_DELETE_MARKER: Shape =
+    Shape { name: "ExpiredObjectDeleteMarker", kind: Kind::Boolean };
+pub static EXPIRES: Shape =
+    Shape { name: "Expires", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static FETCH_OWNER: Shape = Shape { name: "FetchOwner", kind: Kind::Boolean };
-pub static GET_BUCKET_ACL_OUTPUT: Shape = Shape { name: "GetBucketAclOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Owner", &OWNER),
-    Member::new("Grants", &GRANTS).located("AccessControlList"),
-] } };
-pub static GET_BUCKET_ACL_REQUEST: Shape = Shape { name: "GetBucketAclRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-] } };
-pub static GET_OBJECT_ATTRIBUTES_OUTPUT: Shape = Shape { name: "GetObjectAttributesOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("DeleteMarker", &DELETE_MARKER).located("x-amz-delete-marker").at(Place::Header),
-    Member::new("LastModified", &LAST_MODIFIED).located("Last-Modified").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-    Member::new("ETag", &E_TAG),
-    Member::new("Checksum", &CHECKSUM),
-    Member::new("ObjectParts", &GET_OBJECT_ATTRIBUTES_PARTS),
-    Member::new("StorageClass", &STORAGE_CLASS),
-    Member::new("ObjectSize", &OBJECT_SIZE),
-] } };
-pub static GET_OBJECT_ATTRIBUTES_PARTS: Shape = Shape { name: "GetObjectAttributesParts", kind: Kind::Structure { union: false, members: &[
-    Member::new("TotalPartsCount", &PARTS_COUNT).located("PartsCount"),
-    Member::new("PartNumberMarker", &PART_NUMBER_MARKER),
-    Member::new("NextPartNumberMarker", &NEXT_PART_NUMBER_MARKER),
-    Member::new("MaxParts", &MAX_PARTS),
-    Member::new("IsTruncated", &IS_TRUNCATED),
-    Member::new("Parts", &PARTS_LIST).located("Part"),
-] } };
-pub static GET_OBJECT_ATTRIBUTES_REQUEST: Shape = Shape { name: "GetObjectAttributesRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("versionId").at(Place::Query),
-    Member::new("MaxParts", &MAX_PARTS).located("x-amz-max-parts").at(Place::Header),
-    Member::new("PartNumberMarker", &PART_NUMBER_MARKER).located("x-amz-part-number-marker").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("ObjectAttributes", &OBJECT_ATTRIBUTES_LIST).located("x-amz-object-attributes").at(Place::Header).required(),
-] } };
-pub static GET_OBJECT_OUTPUT: Shape = Shape { name: "GetObjectOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Body", &BODY).at(Place::Payload),
-    Member::new("DeleteMarker", &DELETE_MARKER).located("x-amz-delete-marker").at(Place::Header),
-    Member::new("AcceptRanges", &ACCEPT_RANGES).located("accept-ranges").at(Place::Header),
-    Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
-    Member::new("Restore", &RESTORE).located("x-amz-restore").at(Place::Header),
-    Member::new("LastModified", &LAST_MODIFIED).located("Last-Modified").at(Place::Header),
-    Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
-    Member::new("ETag", &E_TAG).at(Place::Header),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
-    Member::new("MissingMeta", &MISSING_META).located("x-amz-missing-meta").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-    Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
-    Member::new("ContentDisposition", &CONTENT_DISPOSITION).located("Content-Disposition").at(Place::Header),
-    Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
-    Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
-    Member::new("ContentRange", &CONTENT_RANGE).located("Content-Range").at(Place::Header),
-    Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
-    Member::new("Expires", &EXPIRES).at(Place::Header),
-    Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION).located("x-amz-website-redirect-location").at(Place::Header),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-    Member::new("ReplicationStatus", &REPLICATION_STATUS).located("x-amz-replication-status").at(Place::Header),
-    Member::new("PartsCount", &PARTS_COUNT).located("x-amz-mp-parts-count").at(Place::Header),
-    Member::new("TagCount", &TAG_COUNT).located("x-amz-tagging-count").at(Place::Header),
-    Member::new("ObjectLockMode", &OBJECT_LOCK_MODE).located("x-amz-object-lock-mode").at(Place::Header),
-    Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE).located("x-amz-object-lock-retain-until-date").at(Place::Header),
-    Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS).located("x-amz-object-lock-legal-hold").at(Place::Header),
-    Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD).located("x-amz-object-lock-event-hold").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS).located("x-amz-object-lock-event-hold-duration-days").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS).located("x-amz-object-lock-event-hold-duration-years").at(Place::Header),
-] } };
-pub static GET_OBJECT_REQUEST: Shape = Shape { name: "GetObjectRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
-    Member::new("IfModifiedSince", &IF_MODIFIED_SINCE).located("If-Modified-Since").at(Place::Header),
-    Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
-    Member::new("IfUnmodifiedSince", &IF_UNMODIFIED_SINCE).located("If-Unmodified-Since").at(Place::Header),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("Range", &RANGE).at(Place::Header),
-    Member::new("ResponseCacheControl", &RESPONSE_CACHE_CONTROL).located("response-cache-control").at(Place::Query),
-    Member::new("ResponseContentDisposition", &RESPONSE_CONTENT_DISPOSITION).located("response-content-disposition").at(Place::Query),
-    Member::new("ResponseContentEncoding", &RESPONSE_CONTENT_ENCODING).located("response-content-encoding").at(Place::Query),
-    Member::new("ResponseContentLanguage", &RESPONSE_CONTENT_LANGUAGE).located("response-content-language").at(Place::Query),
-    Member::new("ResponseContentType", &RESPONSE_CONTENT_TYPE).located("response-content-type").at(Place::Query),
-    Member::new("ResponseExpires", &RESPONSE_EXPIRES).located("response-expires").at(Place::Query),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("versionId").at(Place::Query),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("PartNumber", &PART_NUMBER).located("partNumber").at(Place::Query),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("ChecksumMode", &CHECKSUM_MODE).located("x-amz-checksum-mode").at(Place::Header),
-] } };
-pub static GRANT: Shape = Shape { name: "Grant", kind: Kind::Structure { union: false, members: &[
-    Member::new("Grantee", &GRANTEE).namespaced("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
-    Member::new("Permission", &PERMISSION),
-] } };
-pub static GRANT_FULL_CONTROL: Shape = Shape { name: "GrantFullControl", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GRANT_READ: Shape = Shape { name: "GrantRead", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GRANT_READ_ACP: Shape = Shape { name: "GrantReadACP", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GRANT_WRITE: Shape = Shape { name: "GrantWrite", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GRANT_WRITE_ACP: Shape = Shape { name: "GrantWriteACP", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GRANTEE: Shape = Shape { name: "Grantee", kind: Kind::Structure { union: false, members: &[
-    Member::new("DisplayName", &DISPLAY_NAME),
-    Member::new("EmailAddress", &EMAIL_ADDRESS),
-    Member::new("ID", &ID),
-    Member::new("Type", &TYPE).located("xsi:type").attribute().required(),
-    Member::new("URI", &URI),
-] } };
-pub static GRANTS: Shape = Shape { name: "Grants", kind: Kind::List { member: &Member::new("member", &GRANT).located("Grant"), flattened: false, min: None, max: None } };
-pub static HEAD_OBJECT_OUTPUT: Shape = Shape { name: "HeadObjectOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("DeleteMarker", &DELETE_MARKER).located("x-amz-delete-marker").at(Place::Header),
-    Member::new("AcceptRanges", &ACCEPT_RANGES).located("accept-ranges").at(Place::Header),
-    Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
-    Member::new("Restore", &RESTORE).located("x-amz-restore").at(Place::Header),
-    Member::new("ArchiveStatus", &ARCHIVE_STATUS).located("x-amz-archive-status").at(Place::Header),
-    Member::new("LastModified", &LAST_MODIFIED).located("Last-Modified").at(Place::Header),
-    Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
-    Member::new("ETag", &E_TAG).at(Place::Header),
-    Member::new("MissingMeta", &MISSING_META).located("x-amz-missing-meta").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-    Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
-    Member::new("ContentDisposition", &CONTENT_DISPOSITION).located("Content-Disposition").at(Place::Header),
-    Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
-    Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
-    Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
-    Member::new("ContentRange", &CONTENT_RANGE).located("Content-Range").at(Place::Header),
-    Member::new("Expires", &EXPIRES).at(Place::Header),
-    Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION).located("x-amz-website-redirect-location").at(Place::Header),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-    Member::new("ReplicationStatus", &REPLICATION_STATUS).located("x-amz-replication-status").at(Place::Header),
-    Member::new("PartsCount", &PARTS_COUNT).located("x-amz-mp-parts-count").at(Place::Header),
-    Member::new("TagCount", &TAG_COUNT).located("x-amz-tagging-count").at(Place::Header),
-    Member::new("ObjectLockMode", &OBJECT_LOCK_MODE).located("x-amz-object-lock-mode").at(Place::Header),
-    Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE).located("x-amz-object-lock-retain-until-date").at(Place::Header),
-    Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS).located("x-amz-object-lock-legal-hold").at(Place::Header),
-    Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD).located("x-amz-object-lock-event-hold").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS).located("x-amz-object-lock-event-hold-duration-days").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS).located("x-amz-object-lock-event-hold-duration-years").at(Place::Header),
-] } };
-pub static HEAD_OBJECT_REQUEST: Shape = Shape { name: "HeadObjectRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
-    Member::new("IfModifiedSince", &IF_MODIFIED_SINCE).located("If-Modified-Since").at(Place::Header),
-    Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
-    Member::new("IfUnmodifiedSince", &IF_UNMODIFIED_SINCE).located("If-Unmodified-Since").at(Place::Header),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("Range", &RANGE).at(Place::Header),
-    Member::new("ResponseCacheControl", &RESPONSE_CACHE_CONTROL).located("response-cache-control").at(Place::Query),
-    Member::new("ResponseContentDisposition", &RESPONSE_CONTENT_DISPOSITION).located("response-content-disposition").at(Place::Query),
-    Member::new("ResponseContentEncoding", &RESPONSE_CONTENT_ENCODING).located("response-content-encoding").at(Place::Query),
-    Member::new("ResponseContentLanguage", &RESPONSE_CONTENT_LANGUAGE).located("response-content-language").at(Place::Query),
-    Member::new("ResponseContentType", &RESPONSE_CONTENT_TYPE).located("response-content-type").at(Place::Query),
-    Member::new("ResponseExpires", &RESPONSE_EXPIRES).located("response-expires").at(Place::Query),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("versionId").at(Place::Query),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("PartNumber", &PART_NUMBER).located("partNumber").at(Place::Query),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("ChecksumMode", &CHECKSUM_MODE).located("x-amz-checksum-mode").at(Place::Header),
-] } };
-pub static ID: Shape = Shape { name: "ID", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static IDEMPOTENCY_PARAMETER_MISMATCH: Shape = Shape { name: "IdempotencyParameterMismatch", kind: Kind::Structure { union: false, members: &[] } };
-pub static IF_MATCH: Shape = Shape { name: "IfMatch", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GET_BUCKET_ACL_OUTPUT: Shape = Shape {
+    name: "GetBucketAclOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Owner", &OWNER), Member::new("Grants", &GRANTS).located("AccessControlList")],
+    },
+};
+pub static GET_BUCKET_ACL_REQUEST: Shape = Shape {
+    name: "GetBucketAclRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static GET_OBJECT_ATTRIBUTES_OUTPUT: Shape = Shape {
+    name: "GetObjectAttributesOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("DeleteMarker", &DELETE_MARKER).located("x-amz-delete-marker").at(Place::Header),
+            Member::new("LastModified", &LAST_MODIFIED).located("Last-Modified").at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+            Member::new("ETag", &E_TAG),
+            Member::new("Checksum", &CHECKSUM),
+            Member::new("ObjectParts", &GET_OBJECT_ATTRIBUTES_PARTS),
+            Member::new("StorageClass", &STORAGE_CLASS),
+            Member::new("ObjectSize", &OBJECT_SIZE),
+        ],
+    },
+};
+pub static GET_OBJECT_ATTRIBUTES_PARTS: Shape = Shape {
+    name: "GetObjectAttributesParts",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("TotalPartsCount", &PARTS_COUNT).located("PartsCount"),
+            Member::new("PartNumberMarker", &PART_NUMBER_MARKER),
+            Member::new("NextPartNumberMarker", &NEXT_PART_NUMBER_MARKER),
+            Member::new("MaxParts", &MAX_PARTS),
+            Member::new("IsTruncated", &IS_TRUNCATED),
+            Member::new("Parts", &PARTS_LIST).located("Part"),
+        ],
+    },
+};
+pub static GET_OBJECT_ATTRIBUTES_REQUEST: Shape = Shape {
+    name: "GetObjectAttributesRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("versionId").at(Place::Query),
+            Member::new("MaxParts", &MAX_PARTS).located("x-amz-max-parts").at(Place::Header),
+            Member::new("PartNumberMarker", &PART_NUMBER_MARKER)
+                .located("x-amz-part-number-marker")
+                .at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("ObjectAttributes", &OBJECT_ATTRIBUTES_LIST)
+                .located("x-amz-object-attributes")
+                .at(Place::Header)
+                .required(),
+        ],
+    },
+};
+pub static GET_OBJECT_OUTPUT: Shape = Shape {
+    name: "GetObjectOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Body", &BODY).at(Place::Payload),
+            Member::new("DeleteMarker", &DELETE_MARKER).located("x-amz-delete-marker").at(Place::Header),
+            Member::new("AcceptRanges", &ACCEPT_RANGES).located("accept-ranges").at(Place::Header),
+            Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
+            Member::new("Restore", &RESTORE).located("x-amz-restore").at(Place::Header),
+            Member::new("LastModified", &LAST_MODIFIED).located("Last-Modified").at(Place::Header),
+            Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
+            Member::new("ETag", &E_TAG).at(Place::Header),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
+            Member::new("MissingMeta", &MISSING_META).located("x-amz-missing-meta").at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+            Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
+            Member::new("ContentDisposition", &CONTENT_DISPOSITION)
+                .located("Content-Disposition")
+                .at(Place::Header),
+            Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
+            Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
+            Member::new("ContentRange", &CONTENT_RANGE).located("Content-Range").at(Place::Header),
+            Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
+            Member::new("Expires", &EXPIRES).at(Place::Header),
+            Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION)
+                .located("x-amz-website-redirect-location")
+                .at(Place::Header),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+            Member::new("ReplicationStatus", &REPLICATION_STATUS)
+                .located("x-amz-replication-status")
+                .at(Place::Header),
+            Member::new("PartsCount", &PARTS_COUNT).located("x-amz-mp-parts-count").at(Place::Header),
+            Member::new("TagCount", &TAG_COUNT).located("x-amz-tagging-count").at(Place::Header),
+            Member::new("ObjectLockMode", &OBJECT_LOCK_MODE)
+                .located("x-amz-object-lock-mode")
+                .at(Place::Header),
+            Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE)
+                .located("x-amz-object-lock-retain-until-date")
+                .at(Place::Header),
+            Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS)
+                .located("x-amz-object-lock-legal-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD)
+                .located("x-amz-object-lock-event-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS)
+                .located("x-amz-object-lock-event-hold-duration-days")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS)
+                .located("x-amz-object-lock-event-hold-duration-years")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static GET_OBJECT_REQUEST: Shape = Shape {
+    name: "GetObjectRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
+            Member::new("IfModifiedSince", &IF_MODIFIED_SINCE).located("If-Modified-Since").at(Place::Header),
+            Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
+            Member::new("IfUnmodifiedSince", &IF_UNMODIFIED_SINCE)
+                .located("If-Unmodified-Since")
+                .at(Place::Header),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("Range", &RANGE).at(Place::Header),
+            Member::new("ResponseCacheControl", &RESPONSE_CACHE_CONTROL)
+                .located("response-cache-control")
+                .at(Place::Query),
+            Member::new("ResponseContentDisposition", &RESPONSE_CONTENT_DISPOSITION)
+                .located("response-content-disposition")
+                .at(Place::Query),
+            Member::new("ResponseContentEncoding", &RESPONSE_CONTENT_ENCODING)
+                .located("response-content-encoding")
+                .at(Place::Query),
+            Member::new("ResponseContentLanguage", &RESPONSE_CONTENT_LANGUAGE)
+                .located("response-content-language")
+                .at(Place::Query),
+            Member::new("ResponseContentType", &RESPONSE_CONTENT_TYPE)
+                .located("response-content-type")
+                .at(Place::Query),
+            Member::new("ResponseExpires", &RESPONSE_EXPIRES).located("response-expires").at(Place::Query),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("versionId").at(Place::Query),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("PartNumber", &PART_NUMBER).located("partNumber").at(Place::Query),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("ChecksumMode", &CHECKSUM_MODE).located("x-amz-checksum-mode").at(Place::Header),
+        ],
+    },
+};
+pub static GRANT: Shape = Shape {
+    name: "Grant",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Grantee", &GRANTEE).namespaced("xsi", "http://www.w3.org/2001/XMLSchema-instance"),
+            Member::new("Permission", &PERMISSION),
+        ],
+    },
+};
+pub static GRANT_FULL_CONTROL: Shape = Shape {
+    name: "GrantFullControl",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static GRANT_READ: Shape =
+    Shape { name: "GrantRead", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GRANT_READ_ACP: Shape =
+    Shape { name: "GrantReadACP", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GRANT_WRITE: Shape =
+    Shape { name: "GrantWrite", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GRANT_WRITE_ACP: Shape =
+    Shape { name: "GrantWriteACP", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static GRANTEE: Shape = Shape {
+    name: "Grantee",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("DisplayName", &DISPLAY_NAME),
+            Member::new("EmailAddress", &EMAIL_ADDRESS),
+            Member::new("ID", &ID),
+            Member::new("Type", &TYPE).located("xsi:type").attribute().required(),
+            Member::new("URI", &URI),
+        ],
+    },
+};
+pub static GRANTS: Shape = Shape {
+    name: "Grants",
+    kind: Kind::List {
+        member: &Member::new("member", &GRANT).located("Grant"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static HEAD_OBJECT_OUTPUT: Shape = Shape {
+    name: "HeadObjectOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("DeleteMarker", &DELETE_MARKER).located("x-amz-delete-marker").at(Place::Header),
+            Member::new("AcceptRanges", &ACCEPT_RANGES).located("accept-ranges").at(Place::Header),
+            Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
+            Member::new("Restore", &RESTORE).located("x-amz-restore").at(Place::Header),
+            Member::new("ArchiveStatus", &ARCHIVE_STATUS).located("x-amz-archive-status").at(Place::Header),
+            Member::new("LastModified", &LAST_MODIFIED).located("Last-Modified").at(Place::Header),
+            Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
+            Member::new("ETag", &E_TAG).at(Place::Header),
+            Member::new("MissingMeta", &MISSING_META).located("x-amz-missing-meta").at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+            Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
+            Member::new("ContentDisposition", &CONTENT_DISPOSITION)
+                .located("Content-Disposition")
+                .at(Place::Header),
+            Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
+            Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
+            Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
+            Member::new("ContentRange", &CONTENT_RANGE).located("Content-Range").at(Place::Header),
+            Member::new("Expires", &EXPIRES).at(Place::Header),
+            Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION)
+                .located("x-amz-website-redirect-location")
+                .at(Place::Header),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+            Member::new("ReplicationStatus", &REPLICATION_STATUS)
+                .located("x-amz-replication-status")
+                .at(Place::Header),
+            Member::new("PartsCount", &PARTS_COUNT).located("x-amz-mp-parts-count").at(Place::Header),
+            Member::new("TagCount", &TAG_COUNT).located("x-amz-tagging-count").at(Place::Header),
+            Member::new("ObjectLockMode", &OBJECT_LOCK_MODE)
+                .located("x-amz-object-lock-mode")
+                .at(Place::Header),
+            Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE)
+                .located("x-amz-object-lock-retain-until-date")
+                .at(Place::Header),
+            Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS)
+                .located("x-amz-object-lock-legal-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD)
+                .located("x-amz-object-lock-event-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS)
+                .located("x-amz-object-lock-event-hold-duration-days")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS)
+                .located("x-amz-object-lock-event-hold-duration-years")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static HEAD_OBJECT_REQUEST: Shape = Shape {
+    name: "HeadObjectRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
+            Member::new("IfModifiedSince", &IF_MODIFIED_SINCE).located("If-Modified-Since").at(Place::Header),
+            Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
+            Member::new("IfUnmodifiedSince", &IF_UNMODIFIED_SINCE)
+                .located("If-Unmodified-Since")
+                .at(Place::Header),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("Range", &RANGE).at(Place::Header),
+            Member::new("ResponseCacheControl", &RESPONSE_CACHE_CONTROL)
+                .located("response-cache-control")
+                .at(Place::Query),
+            Member::new("ResponseContentDisposition", &RESPONSE_CONTENT_DISPOSITION)
+                .located("response-content-disposition")
+                .at(Place::Query),
+            Member::new("ResponseContentEncoding", &RESPONSE_CONTENT_ENCODING)
+                .located("response-content-encoding")
+                .at(Place::Query),
+            Member::new("ResponseContentLanguage", &RESPONSE_CONTENT_LANGUAGE)
+                .located("response-content-language")
+                .at(Place::Query),
+            Member::new("ResponseContentType", &RESPONSE_CONTENT_TYPE)
+                .located("response-content-type")
+                .at(Place::Query),
+            Member::new("ResponseExpires", &RESPONSE_EXPIRES).located("response-expires").at(Place::Query),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("versionId").at(Place::Query),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("PartNumber", &PART_NUMBER).located("partNumber").at(Place::Query),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("ChecksumMode", &CHECKSUM_MODE).located("x-amz-checksum-mode").at(Place::Header),
+        ],
+    },
+};
+pub static ID: Shape =
+    Shape { name: "ID", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static IDEMPOTENCY_PARAMETER_MISMATCH: Shape =
+    Shape { name: "IdempotencyParameterMismatch", kind: Kind::Structure { union: false, members: &[] } };
+pub static IF_MATCH: Shape =
+    Shape { name: "IfMatch", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static IF_MODIFIED_SINCE: Shape = Shape { name: "IfModifiedSince", kind: Kind::Timestamp(None) };
-pub static IF_NONE_MATCH: Shape = Shape { name: "IfNoneMatch", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static IF_NONE_MATCH: Shape =
+    Shape { name: "IfNoneMatch", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static IF_UNMODIFIED_SINCE: Shape = Shape { name: "IfUnmodifiedSince", kind: Kind::Timestamp(None) };
-pub static INTELLIGENT_TIERING_ACCESS_TIER: Shape = Shape { name: "IntelligentTieringAccessTier", kind: Kind::String { min: None, max: None, pattern: None, values: &["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"] } };
-pub static INVALID_ANNOTATION_NAME: Shape = Shape { name: "InvalidAnnotationName", kind: Kind::Structure { union: false, members: &[] } };
-pub static INVALID_OBJECT_STATE: Shape = Shape { name: "InvalidObjectState", kind: Kind::Structure { union: false, members: &[
-    Member::new("StorageClass", &STORAGE_CLASS),
-    Member::new("AccessTier", &INTELLIGENT_TIERING_ACCESS_TIER),
-] } };
-pub static INVALID_PREFIX: Shape = Shape { name: "InvalidPrefix", kind: Kind::Structure { union: false, members: &[] } };
-pub static INVALID_REQUEST: Shape = Shape { name: "InvalidRequest", kind: Kind::Structure { union: false, members: &[] } };
-pub static INVALID_WRITE_OFFSET: Shape = Shape { name: "InvalidWriteOffset", kind: Kind::Structure { union: false, members: &[] } };
+pub static INTELLIGENT_TIERING_ACCESS_TIER: Shape = Shape {
+    name: "IntelligentTieringAccessTier",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["ARCHIVE_ACCESS", "DEEP_ARCHIVE_ACCESS"],
+    },
+};
+pub static INVALID_ANNOTATION_NAME: Shape =
+    Shape { name: "InvalidAnnotationName", kind: Kind::Structure { union: false, members: &[] } };
+pub static INVALID_OBJECT_STATE: Shape = Shape {
+    name: "InvalidObjectState",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("StorageClass", &STORAGE_CLASS),
+            Member::new("AccessTier", &INTELLIGENT_TIERING_ACCESS_TIER),
+        ],
+    },
+};
+pub static INVALID_PREFIX: Shape =
+    Shape { name: "InvalidPrefix", kind: Kind::Structure { union: false, members: &[] } };
+pub static INVALID_REQUEST: Shape =
+    Shape { name: "InvalidRequest", kind: Kind::Structure { union: false, members: &[] } };
+pub static INVALID_WRITE_OFFSET: Shape =
+    Shape { name: "InvalidWriteOffset", kind: Kind::Structure { union: false, members: &[] } };
 pub static IS_RESTORE_IN_PROGRESS: Shape = Shape { name: "IsRestoreInProgress", kind: Kind::Boolean };
 pub static IS_TRUNCATED: Shape = Shape { name: "IsTruncated", kind: Kind::Boolean };
 pub static KEY_COUNT: Shape = Shape { name: "KeyCount", kind: Kind::Integer { min: None, max: None } };
 pub static LAST_MODIFIED: Shape = Shape { name: "LastModified", kind: Kind::Timestamp(None) };
-pub static LAST_MODIFIED_TIME: Shape = Shape { name: "LastModifiedTime", kind: Kind::Timestamp(Some(TimestampFormat::HttpDate)) };
-pub static LIFECYCLE_EXPIRATION: Shape = Shape { name: "LifecycleExpiration", kind: Kind::Structure { union: false, members: &[
-    Member::new("Date", &DATE),
-    Member::new("Days", &DAYS),
-    Member::new("ExpiredObjectDeleteMarker", &EXPIRED_OBJECT_DELETE_MARKER),
-] } };
-pub static LIFECYCLE_RULE: Shape = Shape { name: "LifecycleRule", kind: Kind::Structure { union: false, members: &[
-    Member::new("Expiration", &LIFECYCLE_EXPIRATION),
-    Member::new("ID", &ID),
-    Member::new("Prefix", &PREFIX),
-    Member::new("Filter", &LIFECYCLE_RULE_FILTER),
-    Member::new("Status", &EXPIRATION_STATUS).required(),
-    Member::new("Transitions", &TRANSITION_LIST).located("Transition"),
-    Member::new("NoncurrentVersionTransitions", &NONCURRENT_VERSION_TRANSITION_LIST).located("NoncurrentVersionTransition"),
-    Member::new("NoncurrentVersionExpiration", &NONCURRENT_VERSION_EXPIRATION),
-    Member::new("AbortIncompleteMultipartUpload", &ABORT_INCOMPLETE_MULTIPART_UPLOAD),
-] } };
-pub static LIFECYCLE_RULE_AND_OPERATOR: Shape = Shape { name: "LifecycleRuleAndOperator", kind: Kind::Structure { union: false, members: &[
-    Member::new("Prefix", &PREFIX),
-    Member::new("Tags", &TAG_SET).located("Tag").flattened(),
-    Member::new("ObjectSizeGreaterThan", &OBJECT_SIZE_GREATER_THAN_BYTES),
-    Member::new("ObjectSizeLessThan", &OBJECT_SIZE_LESS_THAN_BYTES),
-] } };
-pub static LIFECYCLE_RULE_FILTER: Shape = Shape { name: "LifecycleRuleFilter", kind: Kind::Structure { union: false, members: &[
-    Member::new("Prefix", &PREFIX),
-    Member::new("Tag", &TAG),
-    Member::new("ObjectSizeGreaterThan", &OBJECT_SIZE_GREATER_THAN_BYTES),
-    Member::new("ObjectSizeLessThan", &OBJECT_SIZE_LESS_THAN_BYTES),
-    Member::new("And", &LIFECYCLE_RULE_AND_OPERATOR),
-] } };
-pub static LIFECYCLE_RULES: Shape = Shape { name: "LifecycleRules", kind: Kind::List { member: &Member::new("member", &LIFECYCLE_RULE), flattened: true, min: None, max: None } };
-pub static LIST_BUCKETS_OUTPUT: Shape = Shape { name: "ListBucketsOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Buckets", &BUCKETS),
-    Member::new("Owner", &OWNER),
-    Member::new("ContinuationToken", &NEXT_TOKEN),
-    Member::new("Prefix", &PREFIX),
-] } };
-pub static LIST_BUCKETS_REQUEST: Shape = Shape { name: "ListBucketsRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("MaxBuckets", &MAX_BUCKETS).located("max-buckets").at(Place::Query),
-    Member::new("ContinuationToken", &TOKEN).located("continuation-token").at(Place::Query),
-    Member::new("Prefix", &PREFIX).located("prefix").at(Place::Query),
-    Member::new("BucketRegion", &BUCKET_REGION).located("bucket-region").at(Place::Query),
-] } };
-pub static LIST_OBJECTS_V2_OUTPUT: Shape = Shape { name: "ListObjectsV2Output", kind: Kind::Structure { union: false, members: &[
-    Member::new("IsTruncated", &IS_TRUNCATED),
-    Member::new("Contents", &OBJECT_LIST),
-    Member::new("Name", &BUCKET_NAME),
-    Member::new("Prefix", &PREFIX),
-    Member::new("Delimiter", &DELIMITER),
-    Member::new("MaxKeys", &MAX_KEYS),
-    Member::new("CommonPrefixes", &COMMON_PREFIX_LIST),
-    Member::new("EncodingType", &ENCODING_TYPE),
-    Member::new("KeyCount", &KEY_COUNT),
-    Member::new("ContinuationToken", &TOKEN),
-    Member::new("NextContinuationToken", &NEXT_TOKEN),
-    Member::new("StartAfter", &START_AFTER),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-] } };
-pub static LIST_OBJECTS_V2_REQUEST: Shape = Shape { name: "ListObjectsV2Request", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("Delimiter", &DELIMITER).located("delimiter").at(Place::Query),
-    Member::new("EncodingType", &ENCODING_TYPE).located("encoding-type").at(Place::Query),
-    Member::new("MaxKeys", &MAX_KEYS).located("max-keys").at(Place::Query),
-    Member::new("Prefix", &PREFIX).located("prefix").at(Place::Query),
-    Member::new("ContinuationToken", &TOKEN).located("continuation-token").at(Place::Query),
-    Member::new("FetchOwner", &FETCH_OWNER).located("fetch-owner").at(Place::Query),
-    Member::new("StartAfter", &START_AFTER).located("start-after").at(Place::Query),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("OptionalObjectAttributes", &OPTIONAL_OBJECT_ATTRIBUTES_LIST).located("x-amz-optional-object-attributes").at(Place::Header),
-] } };
-pub static LOCATION: Shape = Shape { name: "Location", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static LOCATION_INFO: Shape = Shape { name: "LocationInfo", kind: Kind::Structure { union: false, members: &[
-    Member::new("Type", &LOCATION_TYPE),
-    Member::new("Name", &LOCATION_NAME_AS_STRING),
-] } };
-pub static LOCATION_NAME_AS_STRING: Shape = Shape { name: "LocationNameAsString", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static LOCATION_TYPE: Shape = Shape { name: "LocationType", kind: Kind::String { min: None, max: None, pattern: None, values: &["AvailabilityZone", "LocalZone"] } };
-pub static MFA: Shape = Shape { name: "MFA", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static MAX_BUCKETS: Shape = Shape { name: "MaxBuckets", kind: Kind::Integer { min: Some(1), max: Some(10000) } };
+pub static LAST_MODIFIED_TIME: Shape =
+    Shape { name: "LastModifiedTime", kind: Kind::Timestamp(Some(TimestampFormat::HttpDate)) };
+pub static LIFECYCLE_EXPIRATION: Shape = Shape {
+    name: "LifecycleExpiration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Date", &DATE),
+            Member::new("Days", &DAYS),
+            Member::new("ExpiredObjectDeleteMarker", &EXPIRED_OBJECT_DELETE_MARKER),
+        ],
+    },
+};
+pub static LIFECYCLE_RULE: Shape = Shape {
+    name: "LifecycleRule",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Expiration", &LIFECYCLE_EXPIRATION),
+            Member::new("ID", &ID),
+            Member::new("Prefix", &PREFIX),
+            Member::new("Filter", &LIFECYCLE_RULE_FILTER),
+            Member::new("Status", &EXPIRATION_STATUS).required(),
+            Member::new("Transitions", &TRANSITION_LIST).located("Transition"),
+            Member::new("NoncurrentVersionTransitions", &NONCURRENT_VERSION_TRANSITION_LIST)
+                .located("NoncurrentVersionTransition"),
+            Member::new("NoncurrentVersionExpiration", &NONCURRENT_VERSION_EXPIRATION),
+            Member::new("AbortIncompleteMultipartUpload", &ABORT_INCOMPLETE_MULTIPART_UPLOAD),
+        ],
+    },
+};
+pub static LIFECYCLE_RULE_AND_OPERATOR: Shape = Shape {
+    name: "LifecycleRuleAndOperator",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Prefix", &PREFIX),
+            Member::new("Tags", &TAG_SET).located("Tag").flattened(),
+            Member::new("ObjectSizeGreaterThan", &OBJECT_SIZE_GREATER_THAN_BYTES),
+            Member::new("ObjectSizeLessThan", &OBJECT_SIZE_LESS_THAN_BYTES),
+        ],
+    },
+};
+pub static LIFECYCLE_RULE_FILTER: Shape = Shape {
+    name: "LifecycleRuleFilter",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Prefix", &PREFIX),
+            Member::new("Tag", &TAG),
+            Member::new("ObjectSizeGreaterThan", &OBJECT_SIZE_GREATER_THAN_BYTES),
+            Member::new("ObjectSizeLessThan", &OBJECT_SIZE_LESS_THAN_BYTES),
+            Member::new("And", &LIFECYCLE_RULE_AND_OPERATOR),
+        ],
+    },
+};
+pub static LIFECYCLE_RULES: Shape = Shape {
+    name: "LifecycleRules",
+    kind: Kind::List {
+        member: &Member::new("member", &LIFECYCLE_RULE),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static LIST_BUCKETS_OUTPUT: Shape = Shape {
+    name: "ListBucketsOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Buckets", &BUCKETS),
+            Member::new("Owner", &OWNER),
+            Member::new("ContinuationToken", &NEXT_TOKEN),
+            Member::new("Prefix", &PREFIX),
+        ],
+    },
+};
+pub static LIST_BUCKETS_REQUEST: Shape = Shape {
+    name: "ListBucketsRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MaxBuckets", &MAX_BUCKETS).located("max-buckets").at(Place::Query),
+            Member::new("ContinuationToken", &TOKEN).located("continuation-token").at(Place::Query),
+            Member::new("Prefix", &PREFIX).located("prefix").at(Place::Query),
+            Member::new("BucketRegion", &BUCKET_REGION).located("bucket-region").at(Place::Query),
+        ],
+    },
+};
+pub static LIST_OBJECTS_V2_OUTPUT: Shape = Shape {
+    name: "ListObjectsV2Output",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("IsTruncated", &IS_TRUNCATED),
+            Member::new("Contents", &OBJECT_LIST),
+            Member::new("Name", &BUCKET_NAME),
+            Member::new("Prefix", &PREFIX),
+            Member::new("Delimiter", &DELIMITER),
+            Member::new("MaxKeys", &MAX_KEYS),
+            Member::new("CommonPrefixes", &COMMON_PREFIX_LIST),
+            Member::new("EncodingType", &ENCODING_TYPE),
+            Member::new("KeyCount", &KEY_COUNT),
+            Member::new("ContinuationToken", &TOKEN),
+            Member::new("NextContinuationToken", &NEXT_TOKEN),
+            Member::new("StartAfter", &START_AFTER),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static LIST_OBJECTS_V2_REQUEST: Shape = Shape {
+    name: "ListObjectsV2Request",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("Delimiter", &DELIMITER).located("delimiter").at(Place::Query),
+            Member::new("EncodingType", &ENCODING_TYPE).located("encoding-type").at(Place::Query),
+            Member::new("MaxKeys", &MAX_KEYS).located("max-keys").at(Place::Query),
+            Member::new("Prefix", &PREFIX).located("prefix").at(Place::Query),
+            Member::new("ContinuationToken", &TOKEN).located("continuation-token").at(Place::Query),
+            Member::new("FetchOwner", &FETCH_OWNER).located("fetch-owner").at(Place::Query),
+            Member::new("StartAfter", &START_AFTER).located("start-after").at(Place::Query),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("OptionalObjectAttributes", &OPTIONAL_OBJECT_ATTRIBUTES_LIST)
+                .located("x-amz-optional-object-attributes")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static LOCATION: Shape =
+    Shape { name: "Location", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static LOCATION_INFO: Shape = Shape {
+    name: "LocationInfo",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Type", &LOCATION_TYPE), Member::new("Name", &LOCATION_NAME_AS_STRING)],
+    },
+};
+pub static LOCATION_NAME_AS_STRING: Shape = Shape {
+    name: "LocationNameAsString",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static LOCATION_TYPE: Shape = Shape {
+    name: "LocationType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["AvailabilityZone", "LocalZone"] },
+};
+pub static MFA: Shape =
+    Shape { name: "MFA", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static MAX_BUCKETS: Shape =
+    Shape { name: "MaxBuckets", kind: Kind::Integer { min: Some(1), max: Some(10000) } };
 pub static MAX_KEYS: Shape = Shape { name: "MaxKeys", kind: Kind::Integer { min: None, max: None } };
 pub static MAX_PARTS: Shape = Shape { name: "MaxParts", kind: Kind::Integer { min: None, max: None } };
-pub static MESSAGE: Shape = Shape { name: "Message", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static METADATA: Shape = Shape { name: "Metadata", kind: Kind::Map { key: &Member::new("key", &METADATA_KEY), value: &Member::new("value", &METADATA_VALUE), flattened: false, min: None, max: None } };
-pub static METADATA_DIRECTIVE: Shape = Shape { name: "MetadataDirective", kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"] } };
-pub static METADATA_KEY: Shape = Shape { name: "MetadataKey", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static METADATA_VALUE: Shape = Shape { name: "MetadataValue", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static MESSAGE: Shape =
+    Shape { name: "Message", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static METADATA: Shape = Shape {
+    name: "Metadata",
+    kind: Kind::Map {
+        key: &Member::new("key", &METADATA_KEY),
+        value: &Member::new("value", &METADATA_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static METADATA_DIRECTIVE: Shape = Shape {
+    name: "MetadataDirective",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"] },
+};
+pub static METADATA_KEY: Shape =
+    Shape { name: "MetadataKey", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static METADATA_VALUE: Shape =
+    Shape { name: "MetadataValue", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static MISSING_META: Shape = Shape { name: "MissingMeta", kind: Kind::Integer { min: None, max: None } };
-pub static MPU_OBJECT_SIZE: Shape = Shape { name: "MpuObjectSize", kind: Kind::Long { min: None, max: None } };
-pub static MULTIPART_UPLOAD_ID: Shape = Shape { name: "MultipartUploadId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static NEXT_PART_NUMBER_MARKER: Shape = Shape { name: "NextPartNumberMarker", kind: Kind::Integer { min: None, max: None } };
-pub static NEXT_TOKEN: Shape = Shape { name: "NextToken", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static NO_SUCH_ANNOTATION: Shape = Shape { name: "NoSuchAnnotation", kind: Kind::Structure { union: false, members: &[] } };
-pub static NO_SUCH_BUCKET: Shape = Shape { name: "NoSuchBucket", kind: Kind::Structure { union: false, members: &[] } };
-pub static NO_SUCH_KEY: Shape = Shape { name: "NoSuchKey", kind: Kind::Structure { union: false, members: &[] } };
-pub static NO_SUCH_UPLOAD: Shape = Shape { name: "NoSuchUpload", kind: Kind::Structure { union: false, members: &[] } };
-pub static NONCURRENT_VERSION_EXPIRATION: Shape = Shape { name: "NoncurrentVersionExpiration", kind: Kind::Structure { union: false, members: &[
-    Member::new("NoncurrentDays", &DAYS),
-    Member::new("NewerNoncurrentVersions", &VERSION_COUNT),
-] } };
-pub static NONCURRENT_VERSION_TRANSITION: Shape = Shape { name: "NoncurrentVersionTransition", kind: Kind::Structure { union: false, members: &[
-    Member::new("NoncurrentDays", &DAYS),
-    Member::new("StorageClass", &TRANSITION_STORAGE_CLASS),
-    Member::new("NewerNoncurrentVersions", &VERSION_COUNT),
-] } };
-pub static NONCURRENT_VERSION_TRANSITION_LIST: Shape = Shape { name: "NoncurrentVersionTransitionList", kind: Kind::List { member: &Member::new("member", &NONCURRENT_VERSION_TRANSITION), flattened: true, min: None, max: None } };
-pub static OBJECT: Shape = Shape { name: "Object", kind: Kind::Structure { union: false, members: &[
-    Member::new("Key", &OBJECT_KEY),
-    Member::new("LastModified", &LAST_MODIFIED),
-    Member::new("ETag", &E_TAG),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM_LIST),
-    Member::new("ChecksumType", &CHECKSUM_TYPE),
-    Member::new("Size", &SIZE),
-    Member::new("StorageClass", &OBJECT_STORAGE_CLASS),
-    Member::new("Owner", &OWNER),
-    Member::new("RestoreStatus", &RESTORE_STATUS),
-] } };
-pub static OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR: Shape = Shape { name: "ObjectAlreadyInActiveTierError", kind: Kind::Structure { union: false, members: &[] } };
-pub static OBJECT_ATTRIBUTES: Shape = Shape { name: "ObjectAttributes", kind: Kind::String { min: None, max: None, pattern: None, values: &["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"] } };
-pub static OBJECT_ATTRIBUTES_LIST: Shape = Shape { name: "ObjectAttributesList", kind: Kind::List { member: &Member::new("member", &OBJECT_ATTRIBUTES), flattened: false, min: None, max: None } };
-pub static OBJECT_CANNED_ACL: Shape = Shape { name: "ObjectCannedACL", kind: Kind::String { min: None, max: None, pattern: None, values: &["private", "public-read", "public-read-write", "authenticated-read", "aws-exec-read", "bucket-owner-read", "bucket-owner-full-control"] } };
-pub static OBJECT_IDENTIFIER: Shape = Shape { name: "ObjectIdentifier", kind: Kind::Structure { union: false, members: &[
-    Member::new("Key", &OBJECT_KEY).required(),
-    Member::new("VersionId", &OBJECT_VERSION_ID),
-    Member::new("ETag", &E_TAG),
-    Member::new("LastModifiedTime", &LAST_MODIFIED_TIME),
-    Member::new("Size", &SIZE),
-] } };
-pub static OBJECT_IDENTIFIER_LIST: Shape = Shape { name: "ObjectIdentifierList", kind: Kind::List { member: &Member::new("member", &OBJECT_IDENTIFIER), flattened: true, min: None, max: None } };
-pub static OBJECT_KEY: Shape = Shape { name: "ObjectKey", kind: Kind::String { min: Some(1), max: None, pattern: None, values: &[] } };
-pub static OBJECT_LIST: Shape = Shape { name: "ObjectList", kind: Kind::List { member: &Member::new("member", &OBJECT), flattened: true, min: None, max: None } };
-pub static OBJECT_LOCK_ENABLED_FOR_BUCKET: Shape = Shape { name: "ObjectLockEnabledForBucket", kind: Kind::Boolean };
-pub static OBJECT_LOCK_EVENT_HOLD: Shape = Shape { name: "ObjectLockEventHold", kind: Kind::String { min: None, max: None, pattern: None, values: &["ON", "OFF"] } };
-pub static OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS: Shape = Shape { name: "ObjectLockEventHoldDurationDays", kind: Kind::Integer { min: None, max: None } };
-pub static OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS: Shape = Shape { name: "ObjectLockEventHoldDurationYears", kind: Kind::Integer { min: None, max: None } };
-pub static OBJECT_LOCK_LEGAL_HOLD_STATUS: Shape = Shape { name: "ObjectLockLegalHoldStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["ON", "OFF"] } };
-pub static OBJECT_LOCK_MODE: Shape = Shape { name: "ObjectLockMode", kind: Kind::String { min: None, max: None, pattern: None, values: &["GOVERNANCE", "COMPLIANCE"] } };
-pub static OBJECT_LOCK_RETAIN_UNTIL_DATE: Shape = Shape { name: "ObjectLockRetainUntilDate", kind: Kind::Timestamp(Some(TimestampFormat::Iso8601)) };
-pub static OBJECT_NOT_IN_ACTIVE_TIER_ERROR: Shape = Shape { name: "ObjectNotInActiveTierError", kind: Kind::Structure { union: false, members: &[] } };
-pub static OBJECT_OWNERSHIP: Shape = Shape { name: "ObjectOwnership", kind: Kind::String { min: None, max: None, pattern: None, values: &["BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"] } };
-pub static OBJECT_PART: Shape = Shape { name: "ObjectPart", kind: Kind::Structure { union: false, members: &[
-    Member::new("PartNumber", &PART_NUMBER),
-    Member::new("Size", &SIZE),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
-] } };
+pub static MPU_OBJECT_SIZE: Shape =
+    Shape { name: "MpuObjectSize", kind: Kind::Long { min: None, max: None } };
+pub static MULTIPART_UPLOAD_ID: Shape = Shape {
+    name: "MultipartUploadId",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static NEXT_PART_NUMBER_MARKER: Shape =
+    Shape { name: "NextPartNumberMarker", kind: Kind::Integer { min: None, max: None } };
+pub static NEXT_TOKEN: Shape =
+    Shape { name: "NextToken", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static NO_SUCH_ANNOTATION: Shape =
+    Shape { name: "NoSuchAnnotation", kind: Kind::Structure { union: false, members: &[] } };
+pub static NO_SUCH_BUCKET: Shape =
+    Shape { name: "NoSuchBucket", kind: Kind::Structure { union: false, members: &[] } };
+pub static NO_SUCH_KEY: Shape =
+    Shape { name: "NoSuchKey", kind: Kind::Structure { union: false, members: &[] } };
+pub static NO_SUCH_UPLOAD: Shape =
+    Shape { name: "NoSuchUpload", kind: Kind::Structure { union: false, members: &[] } };
+pub static NONCURRENT_VERSION_EXPIRATION: Shape = Shape {
+    name: "NoncurrentVersionExpiration",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("NoncurrentDays", &DAYS),
+            Member::new("NewerNoncurrentVersions", &VERSION_COUNT),
+        ],
+    },
+};
+pub static NONCURRENT_VERSION_TRANSITION: Shape = Shape {
+    name: "NoncurrentVersionTransition",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("NoncurrentDays", &DAYS),
+            Member::new("StorageClass", &TRANSITION_STORAGE_CLASS),
+            Member::new("NewerNoncurrentVersions", &VERSION_COUNT),
+        ],
+    },
+};
+pub static NONCURRENT_VERSION_TRANSITION_LIST: Shape = Shape {
+    name: "NoncurrentVersionTransitionList",
+    kind: Kind::List {
+        member: &Member::new("member", &NONCURRENT_VERSION_TRANSITION),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static OBJECT: Shape = Shape {
+    name: "Object",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Key", &OBJECT_KEY),
+            Member::new("LastModified", &LAST_MODIFIED),
+            Member::new("ETag", &E_TAG),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM_LIST),
+            Member::new("ChecksumType", &CHECKSUM_TYPE),
+            Member::new("Size", &SIZE),
+            Member::new("StorageClass", &OBJECT_STORAGE_CLASS),
+            Member::new("Owner", &OWNER),
+            Member::new("RestoreStatus", &RESTORE_STATUS),
+        ],
+    },
+};
+pub static OBJECT_ALREADY_IN_ACTIVE_TIER_ERROR: Shape =
+    Shape { name: "ObjectAlreadyInActiveTierError", kind: Kind::Structure { union: false, members: &[] } };
+pub static OBJECT_ATTRIBUTES: Shape = Shape {
+    name: "ObjectAttributes",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"],
+    },
+};
+pub static OBJECT_ATTRIBUTES_LIST: Shape = Shape {
+    name: "ObjectAttributesList",
+    kind: Kind::List {
+        member: &Member::new("member", &OBJECT_ATTRIBUTES),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static OBJECT_CANNED_ACL: Shape = Shape {
+    name: "ObjectCannedACL",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "private",
+            "public-read",
+            "public-read-write",
+            "authenticated-read",
+            "aws-exec-read",
+            "bucket-owner-read",
+            "bucket-owner-full-control",
+        ],
+    },
+};
+pub static OBJECT_IDENTIFIER: Shape = Shape {
+    name: "ObjectIdentifier",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Key", &OBJECT_KEY).required(),
+            Member::new("VersionId", &OBJECT_VERSION_ID),
+            Member::new("ETag", &E_TAG),
+            Member::new("LastModifiedTime", &LAST_MODIFIED_TIME),
+            Member::new("Size", &SIZE),
+        ],
+    },
+};
+pub static OBJECT_IDENTIFIER_LIST: Shape = Shape {
+    name: "ObjectIdentifierList",
+    kind: Kind::List {
+        member: &Member::new("member", &OBJECT_IDENTIFIER),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static OBJECT_KEY: Shape =
+    Shape { name: "ObjectKey", kind: Kind::String { min: Some(1), max: None, pattern: None, values: &[] } };
+pub static OBJECT_LIST: Shape = Shape {
+    name: "ObjectList",
+    kind: Kind::List { member: &Member::new("member", &OBJECT), flattened: true, min: None, max: None },
+};
+pub static OBJECT_LOCK_ENABLED_FOR_BUCKET: Shape =
+    Shape { name: "ObjectLockEnabledForBucket", kind: Kind::Boolean };
+pub static OBJECT_LOCK_EVENT_HOLD: Shape = Shape {
+    name: "ObjectLockEventHold",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["ON", "OFF"] },
+};
+pub static OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS: Shape =
+    Shape { name: "ObjectLockEventHoldDurationDays", kind: Kind::Integer { min: None, max: None } };
+pub static OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS: Shape =
+    Shape { name: "ObjectLockEventHoldDurationYears", kind: Kind::Integer { min: None, max: None } };
+pub static OBJECT_LOCK_LEGAL_HOLD_STATUS: Shape = Shape {
+    name: "ObjectLockLegalHoldStatus",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["ON", "OFF"] },
+};
+pub static OBJECT_LOCK_MODE: Shape = Shape {
+    name: "ObjectLockMode",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["GOVERNANCE", "COMPLIANCE"] },
+};
+pub static OBJECT_LOCK_RETAIN_UNTIL_DATE: Shape =
+    Shape { name: "ObjectLockRetainUntilDate", kind: Kind::Timestamp(Some(TimestampFormat::Iso8601)) };
+pub static OBJECT_NOT_IN_ACTIVE_TIER_ERROR: Shape =
+    Shape { name: "ObjectNotInActiveTierError", kind: Kind::Structure { union: false, members: &[] } };
+pub static OBJECT_OWNERSHIP: Shape = Shape {
+    name: "ObjectOwnership",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["BucketOwnerPreferred", "ObjectWriter", "BucketOwnerEnforced"],
+    },
+};
+pub static OBJECT_PART: Shape = Shape {
+    name: "ObjectPart",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("PartNumber", &PART_NUMBER),
+            Member::new("Size", &SIZE),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128),
+        ],
+    },
+};
 pub static OBJECT_SIZE: Shape = Shape { name: "ObjectSize", kind: Kind::Long { min: None, max: None } };
-pub static OBJECT_SIZE_GREATER_THAN_BYTES: Shape = Shape { name: "ObjectSizeGreaterThanBytes", kind: Kind::Long { min: None, max: None } };
-pub static OBJECT_SIZE_LESS_THAN_BYTES: Shape = Shape { name: "ObjectSizeLessThanBytes", kind: Kind::Long { min: None, max: None } };
-pub static OBJECT_STORAGE_CLASS: Shape = Shape { name: "ObjectStorageClass", kind: Kind::String { min: None, max: None, pattern: None, values: &["STANDARD", "REDUCED_REDUNDANCY", "GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP", "AWS_BACKUP_WARM", "AWS_BACKUP_LOW_COST_WARM"] } };
-pub static OBJECT_VERSION_ID: Shape = Shape { name: "ObjectVersionId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static OPTIONAL_OBJECT_ATTRIBUTES: Shape = Shape { name: "OptionalObjectAttributes", kind: Kind::String { min: None, max: None, pattern: None, values: &["RestoreStatus"] } };
-pub static OPTIONAL_OBJECT_ATTRIBUTES_LIST: Shape = Shape { name: "OptionalObjectAttributesList", kind: Kind::List { member: &Member::new("member", &OPTIONAL_OBJECT_ATTRIBUTES), flattened: false, min: None, max: None } };
-pub static OWNER: Shape = Shape { name: "Owner", kind: Kind::Structure { union: false, members: &[
-    Member::new("DisplayName", &DISPLAY_NAME),
-    Member::new("ID", &ID),
-] } };
+pub static OBJECT_SIZE_GREATER_THAN_BYTES: Shape =
+    Shape { name: "ObjectSizeGreaterThanBytes", kind: Kind::Long { min: None, max: None } };
+pub static OBJECT_SIZE_LESS_THAN_BYTES: Shape =
+    Shape { name: "ObjectSizeLessThanBytes", kind: Kind::Long { min: None, max: None } };
+pub static OBJECT_STORAGE_CLASS: Shape = Shape {
+    name: "ObjectStorageClass",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "STANDARD",
+            "REDUCED_REDUNDANCY",
+            "GLACIER",
+            "STANDARD_IA",
+            "ONEZONE_IA",
+            "INTELLIGENT_TIERING",
+            "DEEP_ARCHIVE",
+            "OUTPOSTS",
+            "GLACIER_IR",
+            "SNOW",
+            "EXPRESS_ONEZONE",
+            "FSX_OPENZFS",
+            "FSX_ONTAP",
+            "AWS_BACKUP_WARM",
+            "AWS_BACKUP_LOW_COST_WARM",
+        ],
+    },
+};
+pub static OBJECT_VERSION_ID: Shape = Shape {
+    name: "ObjectVersionId",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static OPTIONAL_OBJECT_ATTRIBUTES: Shape = Shape {
+    name: "OptionalObjectAttributes",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["RestoreStatus"] },
+};
+pub static OPTIONAL_OBJECT_ATTRIBUTES_LIST: Shape = Shape {
+    name: "OptionalObjectAttributesList",
+    kind: Kind::List {
+        member: &Member::new("member", &OPTIONAL_OBJECT_ATTRIBUTES),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static OWNER: Shape = Shape {
+    name: "Owner",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("DisplayName", &DISPLAY_NAME), Member::new("ID", &ID)],
+    },
+};
 pub static PART_NUMBER: Shape = Shape { name: "PartNumber", kind: Kind::Integer { min: None, max: None } };
-pub static PART_NUMBER_MARKER: Shape = Shape { name: "PartNumberMarker", kind: Kind::Integer { min: None, max: None } };
+pub static PART_NUMBER_MARKER: Shape =
+    Shape { name: "PartNumberMarker", kind: Kind::Integer { min: None, max: None } };
 pub static PARTS_COUNT: Shape = Shape { name: "PartsCount", kind: Kind::Integer { min: None, max: None } };
-pub static PARTS_LIST: Shape = Shape { name: "PartsList", kind: Kind::List { member: &Member::new("member", &OBJECT_PART), flattened: true, min: None, max: None } };
-pub static PERMISSION: Shape = Shape { name: "Permission", kind: Kind::String { min: None, max: None, pattern: None, values: &["FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP"] } };
-pub static PREFIX: Shape = Shape { name: "Prefix", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static PUT_BUCKET_ACL_REQUEST: Shape = Shape { name: "PutBucketAclRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("ACL", &BUCKET_CANNED_ACL).located("x-amz-acl").at(Place::Header),
-    Member::new("AccessControlPolicy", &ACCESS_CONTROL_POLICY).namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/").at(Place::Payload),
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("ContentMD5", &CONTENT_MD5).located("Content-MD5").at(Place::Header),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM).located("x-amz-sdk-checksum-algorithm").at(Place::Header),
-    Member::new("GrantFullControl", &GRANT_FULL_CONTROL).located("x-amz-grant-full-control").at(Place::Header),
-    Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
-    Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
-    Member::new("GrantWrite", &GRANT_WRITE).located("x-amz-grant-write").at(Place::Header),
-    Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-] } };
-pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Shape = Shape { name: "PutBucketLifecycleConfigurationOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("TransitionDefaultMinimumObjectSize", &TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE).located("x-amz-transition-default-minimum-object-size").at(Place::Header),
-] } };
-pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Shape = Shape { name: "PutBucketLifecycleConfigurationRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM).located("x-amz-sdk-checksum-algorithm").at(Place::Header),
-    Member::new("LifecycleConfiguration", &BUCKET_LIFECYCLE_CONFIGURATION).namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/").at(Place::Payload),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-    Member::new("TransitionDefaultMinimumObjectSize", &TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE).located("x-amz-transition-default-minimum-object-size").at(Place::Header),
-] } };
-pub static PUT_OBJECT_OUTPUT: Shape = Shape { name: "PutObjectOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
-    Member::new("ETag", &E_TAG).at(Place::Header),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT).located("x-amz-server-side-encryption-context").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("Size", &SIZE).located("x-amz-object-size").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-] } };
-pub static PUT_OBJECT_REQUEST: Shape = Shape { name: "PutObjectRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("ACL", &OBJECT_CANNED_ACL).located("x-amz-acl").at(Place::Header),
-    Member::new("Body", &BODY).at(Place::Payload),
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
-    Member::new("ContentDisposition", &CONTENT_DISPOSITION).located("Content-Disposition").at(Place::Header),
-    Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
-    Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
-    Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
-    Member::new("ContentMD5", &CONTENT_MD5).located("Content-MD5").at(Place::Header),
-    Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM).located("x-amz-sdk-checksum-algorithm").at(Place::Header),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("Expires", &EXPIRES).at(Place::Header),
-    Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
-    Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
-    Member::new("GrantFullControl", &GRANT_FULL_CONTROL).located("x-amz-grant-full-control").at(Place::Header),
-    Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
-    Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
-    Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("WriteOffsetBytes", &WRITE_OFFSET_BYTES).located("x-amz-write-offset-bytes").at(Place::Header),
-    Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
-    Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION).located("x-amz-website-redirect-location").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT).located("x-amz-server-side-encryption-context").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("Tagging", &TAGGING_HEADER).located("x-amz-tagging").at(Place::Header),
-    Member::new("ObjectLockMode", &OBJECT_LOCK_MODE).located("x-amz-object-lock-mode").at(Place::Header),
-    Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE).located("x-amz-object-lock-retain-until-date").at(Place::Header),
-    Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS).located("x-amz-object-lock-legal-hold").at(Place::Header),
-    Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD).located("x-amz-object-lock-event-hold").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS).located("x-amz-object-lock-event-hold-duration-days").at(Place::Header),
-    Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS).located("x-amz-object-lock-event-hold-duration-years").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-] } };
+pub static PARTS_LIST: Shape = Shape {
+    name: "PartsList",
+    kind: Kind::List { member: &Member::new("member", &OBJECT_PART), flattened: true, min: None, max: None },
+};
+pub static PERMISSION: Shape = Shape {
+    name: "Permission",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["FULL_CONTROL", "WRITE", "WRITE_ACP", "READ", "READ_ACP"],
+    },
+};
+pub static PREFIX: Shape =
+    Shape { name: "Prefix", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static PUT_BUCKET_ACL_REQUEST: Shape = Shape {
+    name: "PutBucketAclRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ACL", &BUCKET_CANNED_ACL).located("x-amz-acl").at(Place::Header),
+            Member::new("AccessControlPolicy", &ACCESS_CONTROL_POLICY)
+                .namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/")
+                .at(Place::Payload),
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("ContentMD5", &CONTENT_MD5).located("Content-MD5").at(Place::Header),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+                .located("x-amz-sdk-checksum-algorithm")
+                .at(Place::Header),
+            Member::new("GrantFullControl", &GRANT_FULL_CONTROL)
+                .located("x-amz-grant-full-control")
+                .at(Place::Header),
+            Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
+            Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
+            Member::new("GrantWrite", &GRANT_WRITE).located("x-amz-grant-write").at(Place::Header),
+            Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_OUTPUT: Shape = Shape {
+    name: "PutBucketLifecycleConfigurationOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new(
+            "TransitionDefaultMinimumObjectSize",
+            &TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE,
+        )
+        .located("x-amz-transition-default-minimum-object-size")
+        .at(Place::Header)],
+    },
+};
+pub static PUT_BUCKET_LIFECYCLE_CONFIGURATION_REQUEST: Shape = Shape {
+    name: "PutBucketLifecycleConfigurationRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+                .located("x-amz-sdk-checksum-algorithm")
+                .at(Place::Header),
+            Member::new("LifecycleConfiguration", &BUCKET_LIFECYCLE_CONFIGURATION)
+                .namespaced("", "http://s3.amazonaws.com/doc/2006-03-01/")
+                .at(Place::Payload),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+            Member::new("TransitionDefaultMinimumObjectSize", &TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE)
+                .located("x-amz-transition-default-minimum-object-size")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static PUT_OBJECT_OUTPUT: Shape = Shape {
+    name: "PutObjectOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Expiration", &EXPIRATION).located("x-amz-expiration").at(Place::Header),
+            Member::new("ETag", &E_TAG).at(Place::Header),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("ChecksumType", &CHECKSUM_TYPE).located("x-amz-checksum-type").at(Place::Header),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT)
+                .located("x-amz-server-side-encryption-context")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("Size", &SIZE).located("x-amz-object-size").at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static PUT_OBJECT_REQUEST: Shape = Shape {
+    name: "PutObjectRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ACL", &OBJECT_CANNED_ACL).located("x-amz-acl").at(Place::Header),
+            Member::new("Body", &BODY).at(Place::Payload),
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("CacheControl", &CACHE_CONTROL).located("Cache-Control").at(Place::Header),
+            Member::new("ContentDisposition", &CONTENT_DISPOSITION)
+                .located("Content-Disposition")
+                .at(Place::Header),
+            Member::new("ContentEncoding", &CONTENT_ENCODING).located("Content-Encoding").at(Place::Header),
+            Member::new("ContentLanguage", &CONTENT_LANGUAGE).located("Content-Language").at(Place::Header),
+            Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
+            Member::new("ContentMD5", &CONTENT_MD5).located("Content-MD5").at(Place::Header),
+            Member::new("ContentType", &CONTENT_TYPE).located("Content-Type").at(Place::Header),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+                .located("x-amz-sdk-checksum-algorithm")
+                .at(Place::Header),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("Expires", &EXPIRES).at(Place::Header),
+            Member::new("IfMatch", &IF_MATCH).located("If-Match").at(Place::Header),
+            Member::new("IfNoneMatch", &IF_NONE_MATCH).located("If-None-Match").at(Place::Header),
+            Member::new("GrantFullControl", &GRANT_FULL_CONTROL)
+                .located("x-amz-grant-full-control")
+                .at(Place::Header),
+            Member::new("GrantRead", &GRANT_READ).located("x-amz-grant-read").at(Place::Header),
+            Member::new("GrantReadACP", &GRANT_READ_ACP).located("x-amz-grant-read-acp").at(Place::Header),
+            Member::new("GrantWriteACP", &GRANT_WRITE_ACP).located("x-amz-grant-write-acp").at(Place::Header),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("WriteOffsetBytes", &WRITE_OFFSET_BYTES)
+                .located("x-amz-write-offset-bytes")
+                .at(Place::Header),
+            Member::new("Metadata", &METADATA).located("x-amz-meta-").at(Place::Headers),
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("StorageClass", &STORAGE_CLASS).located("x-amz-storage-class").at(Place::Header),
+            Member::new("WebsiteRedirectLocation", &WEBSITE_REDIRECT_LOCATION)
+                .located("x-amz-website-redirect-location")
+                .at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("SSEKMSEncryptionContext", &SSEKMS_ENCRYPTION_CONTEXT)
+                .located("x-amz-server-side-encryption-context")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("Tagging", &TAGGING_HEADER).located("x-amz-tagging").at(Place::Header),
+            Member::new("ObjectLockMode", &OBJECT_LOCK_MODE)
+                .located("x-amz-object-lock-mode")
+                .at(Place::Header),
+            Member::new("ObjectLockRetainUntilDate", &OBJECT_LOCK_RETAIN_UNTIL_DATE)
+                .located("x-amz-object-lock-retain-until-date")
+                .at(Place::Header),
+            Member::new("ObjectLockLegalHoldStatus", &OBJECT_LOCK_LEGAL_HOLD_STATUS)
+                .located("x-amz-object-lock-legal-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHold", &OBJECT_LOCK_EVENT_HOLD)
+                .located("x-amz-object-lock-event-hold")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationDays", &OBJECT_LOCK_EVENT_HOLD_DURATION_DAYS)
+                .located("x-amz-object-lock-event-hold-duration-days")
+                .at(Place::Header),
+            Member::new("ObjectLockEventHoldDurationYears", &OBJECT_LOCK_EVENT_HOLD_DURATION_YEARS)
+                .located("x-amz-object-lock-event-hold-duration-years")
+                .at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+        ],
+    },
+};
 pub static QUIET: Shape = Shape { name: "Quiet", kind: Kind::Boolean };
-pub static RANGE: Shape = Shape { name: "Range", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static REPLICATION_STATUS: Shape = Shape { name: "ReplicationStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["COMPLETE", "PENDING", "FAILED", "REPLICA", "COMPLETED"] } };
-pub static REQUEST_CHARGED: Shape = Shape { name: "RequestCharged", kind: Kind::String { min: None, max: None, pattern: None, values: &["requester"] } };
-pub static REQUEST_PAYER: Shape = Shape { name: "RequestPayer", kind: Kind::String { min: None, max: None, pattern: None, values: &["requester"] } };
-pub static RESPONSE_CACHE_CONTROL: Shape = Shape { name: "ResponseCacheControl", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static RESPONSE_CONTENT_DISPOSITION: Shape = Shape { name: "ResponseContentDisposition", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static RESPONSE_CONTENT_ENCODING: Shape = Shape { name: "ResponseContentEncoding", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static RESPONSE_CONTENT_LANGUAGE: Shape = Shape { name: "ResponseContentLanguage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static RESPONSE_CONTENT_TYPE: Shape = Shape { name: "ResponseContentType", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static RESPONSE_EXPIRES: Shape = Shape { name: "ResponseExpires", kind: Kind::Timestamp(Some(TimestampFormat::HttpDate)) };
-pub static RESTORE: Shape = Shape { name: "Restore", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static RANGE: Shape =
+    Shape { name: "Range", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static REPLICATION_STATUS: Shape = Shape {
+    name: "ReplicationStatus",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["COMPLETE", "PENDING", "FAILED", "REPLICA", "COMPLETED"],
+    },
+};
+pub static REQUEST_CHARGED: Shape = Shape {
+    name: "RequestCharged",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["requester"] },
+};
+pub static REQUEST_PAYER: Shape = Shape {
+    name: "RequestPayer",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["requester"] },
+};
+pub static RESPONSE_CACHE_CONTROL: Shape = Shape {
+    name: "ResponseCacheControl",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static RESPONSE_CONTENT_DISPOSITION: Shape = Shape {
+    name: "ResponseContentDisposition",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static RESPONSE_CONTENT_ENCODING: Shape = Shape {
+    name: "ResponseContentEncoding",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static RESPONSE_CONTENT_LANGUAGE: Shape = Shape {
+    name: "ResponseContentLanguage",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static RESPONSE_CONTENT_TYPE: Shape = Shape {
+    name: "ResponseContentType",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static RESPONSE_EXPIRES: Shape =
+    Shape { name: "ResponseExpires", kind: Kind::Timestamp(Some(TimestampFormat::HttpDate)) };
+pub static RESTORE: Shape =
+    Shape { name: "Restore", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
 pub static RESTORE_EXPIRY_DATE: Shape = Shape { name: "RestoreExpiryDate", kind: Kind::Timestamp(None) };
-pub static RESTORE_STATUS: Shape = Shape { name: "RestoreStatus", kind: Kind::Structure { union: false, members: &[
-    Member::new("IsRestoreInProgress", &IS_RESTORE_IN_PROGRESS),
-    Member::new("RestoreExpiryDate", &RESTORE_EXPIRY_DATE),
-] } };
-static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING__PATTERN: Pattern = Pattern::new("arn:[^:]+:(s3|s3express):.*");
-pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Shape = Shape { name: "S3RegionalOrS3ExpressBucketArnString", kind: Kind::String { min: Some(1), max: Some(128), pattern: Some(&S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING__PATTERN), values: &[] } };
-pub static SSE_CUSTOMER_ALGORITHM: Shape = Shape { name: "SSECustomerAlgorithm", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SSE_CUSTOMER_KEY: Shape = Shape { name: "SSECustomerKey", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SSE_CUSTOMER_KEY_MD5: Shape = Shape { name: "SSECustomerKeyMD5", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SSEKMS_ENCRYPTION_CONTEXT: Shape = Shape { name: "SSEKMSEncryptionContext", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SSEKMS_KEY_ID: Shape = Shape { name: "SSEKMSKeyId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static SERVER_SIDE_ENCRYPTION: Shape = Shape { name: "ServerSideEncryption", kind: Kind::String { min: None, max: None, pattern: None, values: &["AES256", "aws:fsx", "aws:backup", "aws:kms", "aws:kms:dsse"] } };
+pub static RESTORE_STATUS: Shape = Shape {
+    name: "RestoreStatus",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("IsRestoreInProgress", &IS_RESTORE_IN_PROGRESS),
+            Member::new("RestoreExpiryDate", &RESTORE_EXPIRY_DATE),
+        ],
+    },
+};
+static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING__PATTERN: Pattern =
+    Pattern::new("arn:[^:]+:(s3|s3express):.*");
+pub static S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING: Shape = Shape {
+    name: "S3RegionalOrS3ExpressBucketArnString",
+    kind: Kind::String {
+        min: Some(1),
+        max: Some(128),
+        pattern: Some(&S3_REGIONAL_OR_S3_EXPRESS_BUCKET_ARN_STRING__PATTERN),
+        values: &[],
+    },
+};
+pub static SSE_CUSTOMER_ALGORITHM: Shape = Shape {
+    name: "SSECustomerAlgorithm",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static SSE_CUSTOMER_KEY: Shape =
+    Shape { name: "SSECustomerKey", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static SSE_CUSTOMER_KEY_MD5: Shape = Shape {
+    name: "SSECustomerKeyMD5",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static SSEKMS_ENCRYPTION_CONTEXT: Shape = Shape {
+    name: "SSEKMSEncryptionContext",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static SSEKMS_KEY_ID: Shape =
+    Shape { name: "SSEKMSKeyId", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static SERVER_SIDE_ENCRYPTION: Shape = Shape {
+    name: "ServerSideEncryption",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["AES256", "aws:fsx", "aws:backup", "aws:kms", "aws:kms:dsse"],
+    },
+};
 pub static SIZE: Shape = Shape { name: "Size", kind: Kind::Long { min: None, max: None } };
-pub static START_AFTER: Shape = Shape { name: "StartAfter", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STORAGE_CLASS: Shape = Shape { name: "StorageClass", kind: Kind::String { min: None, max: None, pattern: None, values: &["STANDARD", "REDUCED_REDUNDANCY", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER", "DEEP_ARCHIVE", "OUTPOSTS", "GLACIER_IR", "SNOW", "EXPRESS_ONEZONE", "FSX_OPENZFS", "FSX_ONTAP", "AWS_BACKUP_WARM", "AWS_BACKUP_LOW_COST_WARM"] } };
-pub static TAG: Shape = Shape { name: "Tag", kind: Kind::Structure { union: false, members: &[
-    Member::new("Key", &OBJECT_KEY).required(),
-    Member::new("Value", &VALUE).required(),
-] } };
+pub static START_AFTER: Shape =
+    Shape { name: "StartAfter", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STORAGE_CLASS: Shape = Shape {
+    name: "StorageClass",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "STANDARD",
+            "REDUCED_REDUNDANCY",
+            "STANDARD_IA",
+            "ONEZONE_IA",
+            "INTELLIGENT_TIERING",
+            "GLACIER",
+            "DEEP_ARCHIVE",
+            "OUTPOSTS",
+            "GLACIER_IR",
+            "SNOW",
+            "EXPRESS_ONEZONE",
+            "FSX_OPENZFS",
+            "FSX_ONTAP",
+            "AWS_BACKUP_WARM",
+            "AWS_BACKUP_LOW_COST_WARM",
+        ],
+    },
+};
+pub static TAG: Shape = Shape {
+    name: "Tag",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("Key", &OBJECT_KEY).required(), Member::new("Value", &VALUE).required()],
+    },
+};
 pub static TAG_COUNT: Shape = Shape { name: "TagCount", kind: Kind::Integer { min: None, max: None } };
-pub static TAG_SET: Shape = Shape { name: "TagSet", kind: Kind::List { member: &Member::new("member", &TAG).located("Tag"), flattened: false, min: None, max: None } };
-pub static TAGGING_DIRECTIVE: Shape = Shape { name: "TaggingDirective", kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"] } };
-pub static TAGGING_HEADER: Shape = Shape { name: "TaggingHeader", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static TOKEN: Shape = Shape { name: "Token", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static TOO_MANY_PARTS: Shape = Shape { name: "TooManyParts", kind: Kind::Structure { union: false, members: &[] } };
-pub static TRANSITION: Shape = Shape { name: "Transition", kind: Kind::Structure { union: false, members: &[
-    Member::new("Date", &DATE),
-    Member::new("Days", &DAYS),
-    Member::new("StorageClass", &TRANSITION_STORAGE_CLASS),
-] } };
-pub static TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE: Shape = Shape { name: "TransitionDefaultMinimumObjectSize", kind: Kind::String { min: None, max: None, pattern: None, values: &["varies_by_storage_class", "all_storage_classes_128K"] } };
-pub static TRANSITION_LIST: Shape = Shape { name: "TransitionList", kind: Kind::List { member: &Member::new("member", &TRANSITION), flattened: true, min: None, max: None } };
-pub static TRANSITION_STORAGE_CLASS: Shape = Shape { name: "TransitionStorageClass", kind: Kind::String { min: None, max: None, pattern: None, values: &["GLACIER", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "DEEP_ARCHIVE", "GLACIER_IR"] } };
-pub static TYPE: Shape = Shape { name: "Type", kind: Kind::String { min: None, max: None, pattern: None, values: &["CanonicalUser", "AmazonCustomerByEmail", "Group"] } };
-pub static URI: Shape = Shape { name: "URI", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static UNSUPPORTED_MEDIA_TYPE: Shape = Shape { name: "UnsupportedMediaType", kind: Kind::Structure { union: false, members: &[] } };
-pub static UPLOAD_PART_OUTPUT: Shape = Shape { name: "UploadPartOutput", kind: Kind::Structure { union: false, members: &[
-    Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION).located("x-amz-server-side-encryption").at(Place::Header),
-    Member::new("ETag", &E_TAG).at(Place::Header),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID).located("x-amz-server-side-encryption-aws-kms-key-id").at(Place::Header),
-    Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED).located("x-amz-server-side-encryption-bucket-key-enabled").at(Place::Header),
-    Member::new("RequestCharged", &REQUEST_CHARGED).located("x-amz-request-charged").at(Place::Header),
-    Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
-] } };
-pub static UPLOAD_PART_REQUEST: Shape = Shape { name: "UploadPartRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Body", &BODY).at(Place::Payload),
-    Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
-    Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
-    Member::new("ContentMD5", &CONTENT_MD5).located("Content-MD5").at(Place::Header),
-    Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM).located("x-amz-sdk-checksum-algorithm").at(Place::Header),
-    Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
-    Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C).located("x-amz-checksum-crc32c").at(Place::Header),
-    Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME).located("x-amz-checksum-crc64nvme").at(Place::Header),
-    Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
-    Member::new("ChecksumSHA256", &CHECKSUM_SHA256).located("x-amz-checksum-sha256").at(Place::Header),
-    Member::new("ChecksumSHA512", &CHECKSUM_SHA512).located("x-amz-checksum-sha512").at(Place::Header),
-    Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
-    Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64).located("x-amz-checksum-xxhash64").at(Place::Header),
-    Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3).located("x-amz-checksum-xxhash3").at(Place::Header),
-    Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128).located("x-amz-checksum-xxhash128").at(Place::Header),
-    Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
-    Member::new("PartNumber", &PART_NUMBER).located("partNumber").at(Place::Query).required(),
-    Member::new("UploadId", &MULTIPART_UPLOAD_ID).located("uploadId").at(Place::Query).required(),
-    Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM).located("x-amz-server-side-encryption-customer-algorithm").at(Place::Header),
-    Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY).located("x-amz-server-side-encryption-customer-key").at(Place::Header),
-    Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5).located("x-amz-server-side-encryption-customer-key-MD5").at(Place::Header),
-    Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
-    Member::new("ExpectedBucketOwner", &ACCOUNT_ID).located("x-amz-expected-bucket-owner").at(Place::Header),
-] } };
-pub static VALUE: Shape = Shape { name: "Value", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static VERSION_COUNT: Shape = Shape { name: "VersionCount", kind: Kind::Integer { min: None, max: None } };
-pub static WEBSITE_REDIRECT_LOCATION: Shape = Shape { name: "WebsiteRedirectLocation", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static WRITE_OFFSET_BYTES: Shape = Shape { name: "WriteOffsetBytes", kind: Kind::Long { min: None, max: None } };
+pub static TAG_SET: Shape = Shape {
+    name: "TagSet",
+    kind: Kind::List {
+        member: &Member::new("member", &TAG).located("Tag"),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static TAGGING_DIRECTIVE: Shape = Shape {
+    name: "TaggingDirective",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["COPY", "REPLACE"] },
+};
+pub static TAGGING_HEADER: Shape =
+    Shape { name: "TaggingHeader", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static TOKEN: Shape =
+    Shape { name: "Token", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static TOO_MANY_PARTS: Shape =
+    Shape { name: "TooManyParts", kind: Kind::Structure { union: false, members: &[] } };
+pub static TRANSITION: Shape = Shape {
+    name: "Transition",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Date", &DATE),
+            Member::new("Days", &DAYS),
+            Member::new("StorageClass", &TRANSITION_STORAGE_CLASS),
+        ],
+    },
+};
+pub static TRANSITION_DEFAULT_MINIMUM_OBJECT_SIZE: Shape = Shape {
+    name: "TransitionDefaultMinimumObjectSize",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["varies_by_storage_class", "all_storage_classes_128K"],
+    },
+};
+pub static TRANSITION_LIST: Shape = Shape {
+    name: "TransitionList",
+    kind: Kind::List { member: &Member::new("member", &TRANSITION), flattened: true, min: None, max: None },
+};
+pub static TRANSITION_STORAGE_CLASS: Shape = Shape {
+    name: "TransitionStorageClass",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "GLACIER",
+            "STANDARD_IA",
+            "ONEZONE_IA",
+            "INTELLIGENT_TIERING",
+            "DEEP_ARCHIVE",
+            "GLACIER_IR",
+        ],
+    },
+};
+pub static TYPE: Shape = Shape {
+    name: "Type",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["CanonicalUser", "AmazonCustomerByEmail", "Group"],
+    },
+};
+pub static URI: Shape =
+    Shape { name: "URI", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static UNSUPPORTED_MEDIA_TYPE: Shape =
+    Shape { name: "UnsupportedMediaType", kind: Kind::Structure { union: false, members: &[] } };
+pub static UPLOAD_PART_OUTPUT: Shape = Shape {
+    name: "UploadPartOutput",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("ServerSideEncryption", &SERVER_SIDE_ENCRYPTION)
+                .located("x-amz-server-side-encryption")
+                .at(Place::Header),
+            Member::new("ETag", &E_TAG).at(Place::Header),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("SSEKMSKeyId", &SSEKMS_KEY_ID)
+                .located("x-amz-server-side-encryption-aws-kms-key-id")
+                .at(Place::Header),
+            Member::new("BucketKeyEnabled", &BUCKET_KEY_ENABLED)
+                .located("x-amz-server-side-encryption-bucket-key-enabled")
+                .at(Place::Header),
+            Member::new("RequestCharged", &REQUEST_CHARGED)
+                .located("x-amz-request-charged")
+                .at(Place::Header),
+            Member::new("VersionId", &OBJECT_VERSION_ID).located("x-amz-version-id").at(Place::Header),
+        ],
+    },
+};
+pub static UPLOAD_PART_REQUEST: Shape = Shape {
+    name: "UploadPartRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Body", &BODY).at(Place::Payload),
+            Member::new("Bucket", &BUCKET_NAME).at(Place::Label).required(),
+            Member::new("ContentLength", &CONTENT_LENGTH).located("Content-Length").at(Place::Header),
+            Member::new("ContentMD5", &CONTENT_MD5).located("Content-MD5").at(Place::Header),
+            Member::new("ChecksumAlgorithm", &CHECKSUM_ALGORITHM)
+                .located("x-amz-sdk-checksum-algorithm")
+                .at(Place::Header),
+            Member::new("ChecksumCRC32", &CHECKSUM_CRC32).located("x-amz-checksum-crc32").at(Place::Header),
+            Member::new("ChecksumCRC32C", &CHECKSUM_CRC32_C)
+                .located("x-amz-checksum-crc32c")
+                .at(Place::Header),
+            Member::new("ChecksumCRC64NVME", &CHECKSUM_CRC64_NVME)
+                .located("x-amz-checksum-crc64nvme")
+                .at(Place::Header),
+            Member::new("ChecksumSHA1", &CHECKSUM_SHA1).located("x-amz-checksum-sha1").at(Place::Header),
+            Member::new("ChecksumSHA256", &CHECKSUM_SHA256)
+                .located("x-amz-checksum-sha256")
+                .at(Place::Header),
+            Member::new("ChecksumSHA512", &CHECKSUM_SHA512)
+                .located("x-amz-checksum-sha512")
+                .at(Place::Header),
+            Member::new("ChecksumMD5", &CHECKSUM_MD5).located("x-amz-checksum-md5").at(Place::Header),
+            Member::new("ChecksumXXHASH64", &CHECKSUM_XXHASH64)
+                .located("x-amz-checksum-xxhash64")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH3", &CHECKSUM_XXHASH3)
+                .located("x-amz-checksum-xxhash3")
+                .at(Place::Header),
+            Member::new("ChecksumXXHASH128", &CHECKSUM_XXHASH128)
+                .located("x-amz-checksum-xxhash128")
+                .at(Place::Header),
+            Member::new("Key", &OBJECT_KEY).at(Place::Label).required(),
+            Member::new("PartNumber", &PART_NUMBER).located("partNumber").at(Place::Query).required(),
+            Member::new("UploadId", &MULTIPART_UPLOAD_ID).located("uploadId").at(Place::Query).required(),
+            Member::new("SSECustomerAlgorithm", &SSE_CUSTOMER_ALGORITHM)
+                .located("x-amz-server-side-encryption-customer-algorithm")
+                .at(Place::Header),
+            Member::new("SSECustomerKey", &SSE_CUSTOMER_KEY)
+                .located("x-amz-server-side-encryption-customer-key")
+                .at(Place::Header),
+            Member::new("SSECustomerKeyMD5", &SSE_CUSTOMER_KEY_MD5)
+                .located("x-amz-server-side-encryption-customer-key-MD5")
+                .at(Place::Header),
+            Member::new("RequestPayer", &REQUEST_PAYER).located("x-amz-request-payer").at(Place::Header),
+            Member::new("ExpectedBucketOwner", &ACCOUNT_ID)
+                .located("x-amz-expected-bucket-owner")
+                .at(Place::Header),
+        ],
+    },
+};
+pub static VALUE: Shape =
+    Shape { name: "Value", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static VERSION_COUNT: Shape =
+    Shape { name: "VersionCount", kind: Kind::Integer { min: None, max: None } };
+pub static WEBSITE_REDIRECT_LOCATION: Shape = Shape {
+    name: "WebsiteRedirectLocation",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static WRITE_OFFSET_BYTES: Shape =
+    Shape { name: "WriteOffsetBytes", kind: Kind::Long { min: None, max: None } };

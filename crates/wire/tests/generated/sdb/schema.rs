@@ -2,101 +2,188 @@
 
 use wire::schema::{Kind, Member, Shape};
 
-pub static ATTRIBUTE: Shape = Shape { name: "Attribute", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &STRING).required(),
-    Member::new("AlternateNameEncoding", &STRING),
-    Member::new("Value", &STRING).required(),
-    Member::new("AlternateValueEncoding", &STRING),
-] } };
-pub static ATTRIBUTE_DOES_NOT_EXIST: Shape = Shape { name: "AttributeDoesNotExist", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static ATTRIBUTE_LIST: Shape = Shape { name: "AttributeList", kind: Kind::List { member: &Member::new("member", &ATTRIBUTE).located("Attribute"), flattened: true, min: None, max: None } };
-pub static ATTRIBUTE_NAME_LIST: Shape = Shape { name: "AttributeNameList", kind: Kind::List { member: &Member::new("member", &STRING).located("AttributeName"), flattened: true, min: None, max: None } };
+pub static ATTRIBUTE: Shape = Shape {
+    name: "Attribute",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &STRING).required(),
+            Member::new("AlternateNameEncoding", &STRING),
+            Member::new("Value", &STRING).required(),
+            Member::new("AlternateValueEncoding", &STRING),
+        ],
+    },
+};
+pub static ATTRIBUTE_DOES_NOT_EXIST: Shape = Shape {
+    name: "AttributeDoesNotExist",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static ATTRIBUTE_LIST: Shape = Shape {
+    name: "AttributeList",
+    kind: Kind::List {
+        member: &Member::new("member", &ATTRIBUTE).located("Attribute"),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static ATTRIBUTE_NAME_LIST: Shape = Shape {
+    name: "AttributeNameList",
+    kind: Kind::List {
+        member: &Member::new("member", &STRING).located("AttributeName"),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
 pub static BOOLEAN: Shape = Shape { name: "Boolean", kind: Kind::Boolean };
-pub static DOMAIN_NAME_LIST: Shape = Shape { name: "DomainNameList", kind: Kind::List { member: &Member::new("member", &STRING).located("DomainName"), flattened: true, min: None, max: None } };
-pub static DUPLICATE_ITEM_NAME: Shape = Shape { name: "DuplicateItemName", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
+pub static DOMAIN_NAME_LIST: Shape = Shape {
+    name: "DomainNameList",
+    kind: Kind::List {
+        member: &Member::new("member", &STRING).located("DomainName"),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static DUPLICATE_ITEM_NAME: Shape = Shape {
+    name: "DuplicateItemName",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
 pub static FLOAT: Shape = Shape { name: "Float", kind: Kind::Double { min: None, max: None } };
-pub static GET_ATTRIBUTES_REQUEST: Shape = Shape { name: "GetAttributesRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("DomainName", &STRING).required(),
-    Member::new("ItemName", &STRING).required(),
-    Member::new("AttributeNames", &ATTRIBUTE_NAME_LIST),
-    Member::new("ConsistentRead", &BOOLEAN),
-] } };
-pub static GET_ATTRIBUTES_RESULT: Shape = Shape { name: "GetAttributesResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("Attributes", &ATTRIBUTE_LIST),
-] } };
+pub static GET_ATTRIBUTES_REQUEST: Shape = Shape {
+    name: "GetAttributesRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("DomainName", &STRING).required(),
+            Member::new("ItemName", &STRING).required(),
+            Member::new("AttributeNames", &ATTRIBUTE_NAME_LIST),
+            Member::new("ConsistentRead", &BOOLEAN),
+        ],
+    },
+};
+pub static GET_ATTRIBUTES_RESULT: Shape = Shape {
+    name: "GetAttributesResult",
+    kind: Kind::Structure { union: false, members: &[Member::new("Attributes", &ATTRIBUTE_LIST)] },
+};
 pub static INTEGER: Shape = Shape { name: "Integer", kind: Kind::Integer { min: None, max: None } };
-pub static INVALID_NEXT_TOKEN: Shape = Shape { name: "InvalidNextToken", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static INVALID_NUMBER_PREDICATES: Shape = Shape { name: "InvalidNumberPredicates", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static INVALID_NUMBER_VALUE_TESTS: Shape = Shape { name: "InvalidNumberValueTests", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static INVALID_PARAMETER_VALUE: Shape = Shape { name: "InvalidParameterValue", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static INVALID_QUERY_EXPRESSION: Shape = Shape { name: "InvalidQueryExpression", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static LIST_DOMAINS_REQUEST: Shape = Shape { name: "ListDomainsRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("MaxNumberOfDomains", &INTEGER),
-    Member::new("NextToken", &STRING),
-] } };
-pub static LIST_DOMAINS_RESULT: Shape = Shape { name: "ListDomainsResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("DomainNames", &DOMAIN_NAME_LIST),
-    Member::new("NextToken", &STRING),
-] } };
-pub static MISSING_PARAMETER: Shape = Shape { name: "MissingParameter", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NO_SUCH_DOMAIN: Shape = Shape { name: "NoSuchDomain", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED: Shape = Shape { name: "NumberDomainAttributesExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NUMBER_DOMAIN_BYTES_EXCEEDED: Shape = Shape { name: "NumberDomainBytesExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NUMBER_DOMAINS_EXCEEDED: Shape = Shape { name: "NumberDomainsExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NUMBER_ITEM_ATTRIBUTES_EXCEEDED: Shape = Shape { name: "NumberItemAttributesExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED: Shape = Shape { name: "NumberSubmittedAttributesExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static NUMBER_SUBMITTED_ITEMS_EXCEEDED: Shape = Shape { name: "NumberSubmittedItemsExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static PUT_ATTRIBUTES_REQUEST: Shape = Shape { name: "PutAttributesRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("DomainName", &STRING).required(),
-    Member::new("ItemName", &STRING).required(),
-    Member::new("Attributes", &REPLACEABLE_ATTRIBUTE_LIST).required(),
-    Member::new("Expected", &UPDATE_CONDITION),
-] } };
-pub static REPLACEABLE_ATTRIBUTE: Shape = Shape { name: "ReplaceableAttribute", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &STRING).required(),
-    Member::new("Value", &STRING).required(),
-    Member::new("Replace", &BOOLEAN),
-] } };
-pub static REPLACEABLE_ATTRIBUTE_LIST: Shape = Shape { name: "ReplaceableAttributeList", kind: Kind::List { member: &Member::new("member", &REPLACEABLE_ATTRIBUTE).located("Attribute"), flattened: true, min: None, max: None } };
-pub static REQUEST_TIMEOUT: Shape = Shape { name: "RequestTimeout", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static TOO_MANY_REQUESTED_ATTRIBUTES: Shape = Shape { name: "TooManyRequestedAttributes", kind: Kind::Structure { union: false, members: &[
-    Member::new("BoxUsage", &FLOAT),
-] } };
-pub static UPDATE_CONDITION: Shape = Shape { name: "UpdateCondition", kind: Kind::Structure { union: false, members: &[
-    Member::new("Name", &STRING),
-    Member::new("Value", &STRING),
-    Member::new("Exists", &BOOLEAN),
-] } };
+pub static INVALID_NEXT_TOKEN: Shape = Shape {
+    name: "InvalidNextToken",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static INVALID_NUMBER_PREDICATES: Shape = Shape {
+    name: "InvalidNumberPredicates",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static INVALID_NUMBER_VALUE_TESTS: Shape = Shape {
+    name: "InvalidNumberValueTests",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static INVALID_PARAMETER_VALUE: Shape = Shape {
+    name: "InvalidParameterValue",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static INVALID_QUERY_EXPRESSION: Shape = Shape {
+    name: "InvalidQueryExpression",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static LIST_DOMAINS_REQUEST: Shape = Shape {
+    name: "ListDomainsRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("MaxNumberOfDomains", &INTEGER), Member::new("NextToken", &STRING)],
+    },
+};
+pub static LIST_DOMAINS_RESULT: Shape = Shape {
+    name: "ListDomainsResult",
+    kind: Kind::Structure {
+        union: false,
+        members: &[Member::new("DomainNames", &DOMAIN_NAME_LIST), Member::new("NextToken", &STRING)],
+    },
+};
+pub static MISSING_PARAMETER: Shape = Shape {
+    name: "MissingParameter",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NO_SUCH_DOMAIN: Shape = Shape {
+    name: "NoSuchDomain",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NUMBER_DOMAIN_ATTRIBUTES_EXCEEDED: Shape = Shape {
+    name: "NumberDomainAttributesExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NUMBER_DOMAIN_BYTES_EXCEEDED: Shape = Shape {
+    name: "NumberDomainBytesExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NUMBER_DOMAINS_EXCEEDED: Shape = Shape {
+    name: "NumberDomainsExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NUMBER_ITEM_ATTRIBUTES_EXCEEDED: Shape = Shape {
+    name: "NumberItemAttributesExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NUMBER_SUBMITTED_ATTRIBUTES_EXCEEDED: Shape = Shape {
+    name: "NumberSubmittedAttributesExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static NUMBER_SUBMITTED_ITEMS_EXCEEDED: Shape = Shape {
+    name: "NumberSubmittedItemsExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static PUT_ATTRIBUTES_REQUEST: Shape = Shape {
+    name: "PutAttributesRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("DomainName", &STRING).required(),
+            Member::new("ItemName", &STRING).required(),
+            Member::new("Attributes", &REPLACEABLE_ATTRIBUTE_LIST).required(),
+            Member::new("Expected", &UPDATE_CONDITION),
+        ],
+    },
+};
+pub static REPLACEABLE_ATTRIBUTE: Shape = Shape {
+    name: "ReplaceableAttribute",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &STRING).required(),
+            Member::new("Value", &STRING).required(),
+            Member::new("Replace", &BOOLEAN),
+        ],
+    },
+};
+pub static REPLACEABLE_ATTRIBUTE_LIST: Shape = Shape {
+    name: "ReplaceableAttributeList",
+    kind: Kind::List {
+        member: &Member::new("member", &REPLACEABLE_ATTRIBUTE).located("Attribute"),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static REQUEST_TIMEOUT: Shape = Shape {
+    name: "RequestTimeout",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static TOO_MANY_REQUESTED_ATTRIBUTES: Shape = Shape {
+    name: "TooManyRequestedAttributes",
+    kind: Kind::Structure { union: false, members: &[Member::new("BoxUsage", &FLOAT)] },
+};
+pub static UPDATE_CONDITION: Shape = Shape {
+    name: "UpdateCondition",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Name", &STRING),
+            Member::new("Value", &STRING),
+            Member::new("Exists", &BOOLEAN),
+        ],
+    },
+};

@@ -2,97 +2,214 @@
 
 use wire::schema::{Kind, Member, Pattern, Shape};
 
-pub static AWS_ACCOUNT_ID: Shape = Shape { name: "AWSAccountId", kind: Kind::String { min: Some(12), max: Some(12), pattern: None, values: &[] } };
-pub static AMAZON_RESOURCE_NAME: Shape = Shape { name: "AmazonResourceName", kind: Kind::String { min: Some(1), max: Some(1011), pattern: None, values: &[] } };
-pub static ARN: Shape = Shape { name: "Arn", kind: Kind::String { min: None, max: Some(255), pattern: None, values: &[] } };
+pub static AWS_ACCOUNT_ID: Shape = Shape {
+    name: "AWSAccountId",
+    kind: Kind::String { min: Some(12), max: Some(12), pattern: None, values: &[] },
+};
+pub static AMAZON_RESOURCE_NAME: Shape = Shape {
+    name: "AmazonResourceName",
+    kind: Kind::String { min: Some(1), max: Some(1011), pattern: None, values: &[] },
+};
+pub static ARN: Shape =
+    Shape { name: "Arn", kind: Kind::String { min: None, max: Some(255), pattern: None, values: &[] } };
 static ATTR_KEY__PATTERN: Pattern = Pattern::new("^[a-zA-Z0-9!-~]+$");
-pub static ATTR_KEY: Shape = Shape { name: "AttrKey", kind: Kind::String { min: None, max: Some(255), pattern: Some(&ATTR_KEY__PATTERN), values: &[] } };
-static ATTR_VALUE__PATTERN: Pattern = Pattern::new("^([a-zA-Z0-9!-~][ \\ta-zA-Z0-9!-~]*){0,1}[a-zA-Z0-9!-~]{0,1}$");
-pub static ATTR_VALUE: Shape = Shape { name: "AttrValue", kind: Kind::String { min: None, max: Some(1024), pattern: Some(&ATTR_VALUE__PATTERN), values: &[] } };
-pub static ATTRIBUTES: Shape = Shape { name: "Attributes", kind: Kind::Map { key: &Member::new("key", &ATTR_KEY), value: &Member::new("value", &ATTR_VALUE), flattened: false, min: None, max: None } };
-pub static CUSTOM_HEALTH_NOT_FOUND: Shape = Shape { name: "CustomHealthNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static DISCOVER_INSTANCES_REQUEST: Shape = Shape { name: "DiscoverInstancesRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("NamespaceName", &NAMESPACE_NAME).required(),
-    Member::new("ServiceName", &SERVICE_NAME).required(),
-    Member::new("MaxResults", &DISCOVER_MAX_RESULTS),
-    Member::new("QueryParameters", &ATTRIBUTES),
-    Member::new("OptionalParameters", &ATTRIBUTES),
-    Member::new("HealthStatus", &HEALTH_STATUS_FILTER),
-    Member::new("OwnerAccount", &AWS_ACCOUNT_ID),
-] } };
-pub static DISCOVER_INSTANCES_RESPONSE: Shape = Shape { name: "DiscoverInstancesResponse", kind: Kind::Structure { union: false, members: &[
-    Member::new("Instances", &HTTP_INSTANCE_SUMMARY_LIST),
-    Member::new("InstancesRevision", &REVISION),
-] } };
-pub static DISCOVER_MAX_RESULTS: Shape = Shape { name: "DiscoverMaxResults", kind: Kind::Integer { min: Some(1), max: Some(1000) } };
-pub static DUPLICATE_REQUEST: Shape = Shape { name: "DuplicateRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-    Member::new("DuplicateOperationId", &OPERATION_ID),
-] } };
-pub static ERROR_MESSAGE: Shape = Shape { name: "ErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static HEALTH_STATUS: Shape = Shape { name: "HealthStatus", kind: Kind::String { min: None, max: None, pattern: None, values: &["HEALTHY", "UNHEALTHY", "UNKNOWN"] } };
-pub static HEALTH_STATUS_FILTER: Shape = Shape { name: "HealthStatusFilter", kind: Kind::String { min: None, max: None, pattern: None, values: &["HEALTHY", "UNHEALTHY", "ALL", "HEALTHY_OR_ELSE_ALL"] } };
-pub static HTTP_INSTANCE_SUMMARY: Shape = Shape { name: "HttpInstanceSummary", kind: Kind::Structure { union: false, members: &[
-    Member::new("InstanceId", &RESOURCE_ID),
-    Member::new("NamespaceName", &NAMESPACE_NAME_HTTP),
-    Member::new("ServiceName", &SERVICE_NAME),
-    Member::new("HealthStatus", &HEALTH_STATUS),
-    Member::new("Attributes", &ATTRIBUTES),
-] } };
-pub static HTTP_INSTANCE_SUMMARY_LIST: Shape = Shape { name: "HttpInstanceSummaryList", kind: Kind::List { member: &Member::new("member", &HTTP_INSTANCE_SUMMARY), flattened: false, min: None, max: None } };
-pub static INSTANCE_NOT_FOUND: Shape = Shape { name: "InstanceNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static INVALID_INPUT: Shape = Shape { name: "InvalidInput", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static NAMESPACE_ALREADY_EXISTS: Shape = Shape { name: "NamespaceAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-    Member::new("CreatorRequestId", &RESOURCE_ID),
-    Member::new("NamespaceId", &RESOURCE_ID),
-] } };
+pub static ATTR_KEY: Shape = Shape {
+    name: "AttrKey",
+    kind: Kind::String { min: None, max: Some(255), pattern: Some(&ATTR_KEY__PATTERN), values: &[] },
+};
+static ATTR_VALUE__PATTERN: Pattern =
+    Pattern::new("^([a-zA-Z0-9!-~][ \\ta-zA-Z0-9!-~]*){0,1}[a-zA-Z0-9!-~]{0,1}$");
+pub static ATTR_VALUE: Shape = Shape {
+    name: "AttrValue",
+    kind: Kind::String { min: None, max: Some(1024), pattern: Some(&ATTR_VALUE__PATTERN), values: &[] },
+};
+pub static ATTRIBUTES: Shape = Shape {
+    name: "Attributes",
+    kind: Kind::Map {
+        key: &Member::new("key", &ATTR_KEY),
+        value: &Member::new("value", &ATTR_VALUE),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static CUSTOM_HEALTH_NOT_FOUND: Shape = Shape {
+    name: "CustomHealthNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static DISCOVER_INSTANCES_REQUEST: Shape = Shape {
+    name: "DiscoverInstancesRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("NamespaceName", &NAMESPACE_NAME).required(),
+            Member::new("ServiceName", &SERVICE_NAME).required(),
+            Member::new("MaxResults", &DISCOVER_MAX_RESULTS),
+            Member::new("QueryParameters", &ATTRIBUTES),
+            Member::new("OptionalParameters", &ATTRIBUTES),
+            Member::new("HealthStatus", &HEALTH_STATUS_FILTER),
+            Member::new("OwnerAccount", &AWS_ACCOUNT_ID),
+        ],
+    },
+};
+pub static DISCOVER_INSTANCES_RESPONSE: Shape = Shape {
+    name: "DiscoverInstancesResponse",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Instances", &HTTP_INSTANCE_SUMMARY_LIST),
+            Member::new("InstancesRevision", &REVISION),
+        ],
+    },
+};
+pub static DISCOVER_MAX_RESULTS: Shape =
+    Shape { name: "DiscoverMaxResults", kind: Kind::Integer { min: Some(1), max: Some(1000) } };
+pub static DUPLICATE_REQUEST: Shape = Shape {
+    name: "DuplicateRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Message", &ERROR_MESSAGE),
+            Member::new("DuplicateOperationId", &OPERATION_ID),
+        ],
+    },
+};
+pub static ERROR_MESSAGE: Shape =
+    Shape { name: "ErrorMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static HEALTH_STATUS: Shape = Shape {
+    name: "HealthStatus",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["HEALTHY", "UNHEALTHY", "UNKNOWN"] },
+};
+pub static HEALTH_STATUS_FILTER: Shape = Shape {
+    name: "HealthStatusFilter",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &["HEALTHY", "UNHEALTHY", "ALL", "HEALTHY_OR_ELSE_ALL"],
+    },
+};
+pub static HTTP_INSTANCE_SUMMARY: Shape = Shape {
+    name: "HttpInstanceSummary",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("InstanceId", &RESOURCE_ID),
+            Member::new("NamespaceName", &NAMESPACE_NAME_HTTP),
+            Member::new("ServiceName", &SERVICE_NAME),
+            Member::new("HealthStatus", &HEALTH_STATUS),
+            Member::new("Attributes", &ATTRIBUTES),
+        ],
+    },
+};
+pub static HTTP_INSTANCE_SUMMARY_LIST: Shape = Shape {
+    name: "HttpInstanceSummaryList",
+    kind: Kind::List {
+        member: &Member::new("member", &HTTP_INSTANCE_SUMMARY),
+        flattened: false,
+        min: None,
+        max: None,
+    },
+};
+pub static INSTANCE_NOT_FOUND: Shape = Shape {
+    name: "InstanceNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static INVALID_INPUT: Shape = Shape {
+    name: "InvalidInput",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static NAMESPACE_ALREADY_EXISTS: Shape = Shape {
+    name: "NamespaceAlreadyExists",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Message", &ERROR_MESSAGE),
+            Member::new("CreatorRequestId", &RESOURCE_ID),
+            Member::new("NamespaceId", &RESOURCE_ID),
+        ],
+    },
+};
 static NAMESPACE_NAME__PATTERN: Pattern = Pattern::new("^[!-~]{1,1024}$");
-pub static NAMESPACE_NAME: Shape = Shape { name: "NamespaceName", kind: Kind::String { min: None, max: Some(1024), pattern: Some(&NAMESPACE_NAME__PATTERN), values: &[] } };
+pub static NAMESPACE_NAME: Shape = Shape {
+    name: "NamespaceName",
+    kind: Kind::String { min: None, max: Some(1024), pattern: Some(&NAMESPACE_NAME__PATTERN), values: &[] },
+};
 static NAMESPACE_NAME_HTTP__PATTERN: Pattern = Pattern::new("^(?!arn:)[!-~]{1,1024}$");
-pub static NAMESPACE_NAME_HTTP: Shape = Shape { name: "NamespaceNameHttp", kind: Kind::String { min: None, max: Some(1024), pattern: Some(&NAMESPACE_NAME_HTTP__PATTERN), values: &[] } };
-pub static NAMESPACE_NOT_FOUND: Shape = Shape { name: "NamespaceNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static OPERATION_ID: Shape = Shape { name: "OperationId", kind: Kind::String { min: None, max: Some(255), pattern: None, values: &[] } };
-pub static OPERATION_NOT_FOUND: Shape = Shape { name: "OperationNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static REQUEST_LIMIT_EXCEEDED: Shape = Shape { name: "RequestLimitExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static RESOURCE_ID: Shape = Shape { name: "ResourceId", kind: Kind::String { min: None, max: Some(64), pattern: None, values: &[] } };
-pub static RESOURCE_IN_USE: Shape = Shape { name: "ResourceInUse", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static RESOURCE_LIMIT_EXCEEDED: Shape = Shape { name: "ResourceLimitExceeded", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
+pub static NAMESPACE_NAME_HTTP: Shape = Shape {
+    name: "NamespaceNameHttp",
+    kind: Kind::String {
+        min: None,
+        max: Some(1024),
+        pattern: Some(&NAMESPACE_NAME_HTTP__PATTERN),
+        values: &[],
+    },
+};
+pub static NAMESPACE_NOT_FOUND: Shape = Shape {
+    name: "NamespaceNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static OPERATION_ID: Shape = Shape {
+    name: "OperationId",
+    kind: Kind::String { min: None, max: Some(255), pattern: None, values: &[] },
+};
+pub static OPERATION_NOT_FOUND: Shape = Shape {
+    name: "OperationNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static REQUEST_LIMIT_EXCEEDED: Shape = Shape {
+    name: "RequestLimitExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static RESOURCE_ID: Shape =
+    Shape { name: "ResourceId", kind: Kind::String { min: None, max: Some(64), pattern: None, values: &[] } };
+pub static RESOURCE_IN_USE: Shape = Shape {
+    name: "ResourceInUse",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static RESOURCE_LIMIT_EXCEEDED: Shape = Shape {
+    name: "ResourceLimitExceeded",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ResourceNotFoundException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
 pub static REVISION: Shape = Shape { name: "Revision", kind: Kind::Long { min: None, max: None } };
-pub static SERVICE_ALREADY_EXISTS: Shape = Shape { name: "ServiceAlreadyExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-    Member::new("CreatorRequestId", &RESOURCE_ID),
-    Member::new("ServiceId", &RESOURCE_ID),
-    Member::new("ServiceArn", &ARN),
-] } };
-pub static SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape { name: "ServiceAttributesLimitExceededException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-static SERVICE_NAME__PATTERN: Pattern = Pattern::new("((?=^.{1,127}$)^([a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])(\\.([a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9]))*$)|(^\\.$)");
-pub static SERVICE_NAME: Shape = Shape { name: "ServiceName", kind: Kind::String { min: None, max: None, pattern: Some(&SERVICE_NAME__PATTERN), values: &[] } };
-pub static SERVICE_NOT_FOUND: Shape = Shape { name: "ServiceNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-] } };
-pub static TOO_MANY_TAGS_EXCEPTION: Shape = Shape { name: "TooManyTagsException", kind: Kind::Structure { union: false, members: &[
-    Member::new("Message", &ERROR_MESSAGE),
-    Member::new("ResourceName", &AMAZON_RESOURCE_NAME),
-] } };
+pub static SERVICE_ALREADY_EXISTS: Shape = Shape {
+    name: "ServiceAlreadyExists",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Message", &ERROR_MESSAGE),
+            Member::new("CreatorRequestId", &RESOURCE_ID),
+            Member::new("ServiceId", &RESOURCE_ID),
+            Member::new("ServiceArn", &ARN),
+        ],
+    },
+};
+pub static SERVICE_ATTRIBUTES_LIMIT_EXCEEDED_EXCEPTION: Shape = Shape {
+    name: "ServiceAttributesLimitExceededException",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+static SERVICE_NAME__PATTERN: Pattern = Pattern::new(
+    "((?=^.{1,127}$)^([a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9])(\\.([a-zA-Z0-9_][a-zA-Z0-9-_]{0,61}[a-zA-Z0-9_]|[a-zA-Z0-9]))*$)|(^\\.$)",
+);
+pub static SERVICE_NAME: Shape = Shape {
+    name: "ServiceName",
+    kind: Kind::String { min: None, max: None, pattern: Some(&SERVICE_NAME__PATTERN), values: &[] },
+};
+pub static SERVICE_NOT_FOUND: Shape = Shape {
+    name: "ServiceNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("Message", &ERROR_MESSAGE)] },
+};
+pub static TOO_MANY_TAGS_EXCEPTION: Shape = Shape {
+    name: "TooManyTagsException",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("Message", &ERROR_MESSAGE),
+            Member::new("ResourceName", &AMAZON_RESOURCE_NAME),
+        ],
+    },
+};

@@ -2,159 +2,352 @@
 
 use wire::schema::{Kind, Member, Shape};
 
-pub static ATTRIBUTE_NAME_LIST: Shape = Shape { name: "AttributeNameList", kind: Kind::List { member: &Member::new("member", &QUEUE_ATTRIBUTE_NAME), flattened: true, min: None, max: None } };
-pub static BATCH_ENTRY_IDS_NOT_DISTINCT: Shape = Shape { name: "BatchEntryIdsNotDistinct", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static BATCH_REQUEST_TOO_LONG: Shape = Shape { name: "BatchRequestTooLong", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
+pub static ATTRIBUTE_NAME_LIST: Shape = Shape {
+    name: "AttributeNameList",
+    kind: Kind::List {
+        member: &Member::new("member", &QUEUE_ATTRIBUTE_NAME),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static BATCH_ENTRY_IDS_NOT_DISTINCT: Shape = Shape {
+    name: "BatchEntryIdsNotDistinct",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static BATCH_REQUEST_TOO_LONG: Shape = Shape {
+    name: "BatchRequestTooLong",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
 pub static BINARY: Shape = Shape { name: "Binary", kind: Kind::Blob { min: None, max: None } };
-pub static BINARY_LIST: Shape = Shape { name: "BinaryList", kind: Kind::List { member: &Member::new("member", &BINARY), flattened: false, min: None, max: None } };
-pub static EMPTY_BATCH_REQUEST: Shape = Shape { name: "EmptyBatchRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static EXCEPTION_MESSAGE: Shape = Shape { name: "ExceptionMessage", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static GET_QUEUE_URL_REQUEST: Shape = Shape { name: "GetQueueUrlRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("QueueName", &STRING).required(),
-    Member::new("QueueOwnerAWSAccountId", &STRING),
-] } };
-pub static GET_QUEUE_URL_RESULT: Shape = Shape { name: "GetQueueUrlResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("QueueUrl", &STRING),
-] } };
-pub static INVALID_ADDRESS: Shape = Shape { name: "InvalidAddress", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static INVALID_ATTRIBUTE_NAME: Shape = Shape { name: "InvalidAttributeName", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static INVALID_ATTRIBUTE_VALUE: Shape = Shape { name: "InvalidAttributeValue", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static INVALID_BATCH_ENTRY_ID: Shape = Shape { name: "InvalidBatchEntryId", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static INVALID_ID_FORMAT: Shape = Shape { name: "InvalidIdFormat", kind: Kind::Structure { union: false, members: &[] } };
-pub static INVALID_MESSAGE_CONTENTS: Shape = Shape { name: "InvalidMessageContents", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static INVALID_SECURITY: Shape = Shape { name: "InvalidSecurity", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_ACCESS_DENIED: Shape = Shape { name: "KmsAccessDenied", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_DISABLED: Shape = Shape { name: "KmsDisabled", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_INVALID_KEY_USAGE: Shape = Shape { name: "KmsInvalidKeyUsage", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_INVALID_STATE: Shape = Shape { name: "KmsInvalidState", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_NOT_FOUND: Shape = Shape { name: "KmsNotFound", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_OPT_IN_REQUIRED: Shape = Shape { name: "KmsOptInRequired", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static KMS_THROTTLED: Shape = Shape { name: "KmsThrottled", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static MESSAGE: Shape = Shape { name: "Message", kind: Kind::Structure { union: false, members: &[
-    Member::new("MessageId", &STRING),
-    Member::new("ReceiptHandle", &STRING),
-    Member::new("MD5OfBody", &STRING),
-    Member::new("Body", &STRING),
-    Member::new("Attributes", &MESSAGE_SYSTEM_ATTRIBUTE_MAP),
-    Member::new("MD5OfMessageAttributes", &STRING),
-    Member::new("MessageAttributes", &MESSAGE_BODY_ATTRIBUTE_MAP),
-] } };
-pub static MESSAGE_ATTRIBUTE_NAME: Shape = Shape { name: "MessageAttributeName", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static MESSAGE_ATTRIBUTE_NAME_LIST: Shape = Shape { name: "MessageAttributeNameList", kind: Kind::List { member: &Member::new("member", &MESSAGE_ATTRIBUTE_NAME), flattened: true, min: None, max: None } };
-pub static MESSAGE_ATTRIBUTE_VALUE: Shape = Shape { name: "MessageAttributeValue", kind: Kind::Structure { union: false, members: &[
-    Member::new("StringValue", &STRING),
-    Member::new("BinaryValue", &BINARY),
-    Member::new("StringListValues", &STRING_LIST).flattened(),
-    Member::new("BinaryListValues", &BINARY_LIST).flattened(),
-    Member::new("DataType", &STRING).required(),
-] } };
-pub static MESSAGE_BODY_ATTRIBUTE_MAP: Shape = Shape { name: "MessageBodyAttributeMap", kind: Kind::Map { key: &Member::new("key", &STRING), value: &Member::new("value", &MESSAGE_ATTRIBUTE_VALUE), flattened: true, min: None, max: None } };
-pub static MESSAGE_BODY_SYSTEM_ATTRIBUTE_MAP: Shape = Shape { name: "MessageBodySystemAttributeMap", kind: Kind::Map { key: &Member::new("key", &MESSAGE_SYSTEM_ATTRIBUTE_NAME_FOR_SENDS), value: &Member::new("value", &MESSAGE_SYSTEM_ATTRIBUTE_VALUE), flattened: true, min: None, max: None } };
-pub static MESSAGE_LIST: Shape = Shape { name: "MessageList", kind: Kind::List { member: &Member::new("member", &MESSAGE), flattened: true, min: None, max: None } };
-pub static MESSAGE_NOT_INFLIGHT: Shape = Shape { name: "MessageNotInflight", kind: Kind::Structure { union: false, members: &[] } };
-pub static MESSAGE_SYSTEM_ATTRIBUTE_LIST: Shape = Shape { name: "MessageSystemAttributeList", kind: Kind::List { member: &Member::new("member", &MESSAGE_SYSTEM_ATTRIBUTE_NAME), flattened: true, min: None, max: None } };
-pub static MESSAGE_SYSTEM_ATTRIBUTE_MAP: Shape = Shape { name: "MessageSystemAttributeMap", kind: Kind::Map { key: &Member::new("key", &MESSAGE_SYSTEM_ATTRIBUTE_NAME), value: &Member::new("value", &STRING), flattened: true, min: None, max: None } };
-pub static MESSAGE_SYSTEM_ATTRIBUTE_NAME: Shape = Shape { name: "MessageSystemAttributeName", kind: Kind::String { min: None, max: None, pattern: None, values: &["All", "SenderId", "SentTimestamp", "ApproximateReceiveCount", "ApproximateFirstReceiveTimestamp", "SequenceNumber", "MessageDeduplicationId", "MessageGroupId", "AWSTraceHeader", "DeadLetterQueueSourceArn"] } };
-pub static MESSAGE_SYSTEM_ATTRIBUTE_NAME_FOR_SENDS: Shape = Shape { name: "MessageSystemAttributeNameForSends", kind: Kind::String { min: None, max: None, pattern: None, values: &["AWSTraceHeader"] } };
-pub static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Shape = Shape { name: "MessageSystemAttributeValue", kind: Kind::Structure { union: false, members: &[
-    Member::new("StringValue", &STRING),
-    Member::new("BinaryValue", &BINARY),
-    Member::new("StringListValues", &STRING_LIST).flattened(),
-    Member::new("BinaryListValues", &BINARY_LIST).flattened(),
-    Member::new("DataType", &STRING).required(),
-] } };
-pub static NULLABLE_INTEGER: Shape = Shape { name: "NullableInteger", kind: Kind::Integer { min: None, max: None } };
-pub static OVER_LIMIT: Shape = Shape { name: "OverLimit", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static PURGE_QUEUE_IN_PROGRESS: Shape = Shape { name: "PurgeQueueInProgress", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static QUEUE_ATTRIBUTE_NAME: Shape = Shape { name: "QueueAttributeName", kind: Kind::String { min: None, max: None, pattern: None, values: &["All", "Policy", "VisibilityTimeout", "MaximumMessageSize", "MessageRetentionPeriod", "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "CreatedTimestamp", "LastModifiedTimestamp", "QueueArn", "ApproximateNumberOfMessagesDelayed", "DelaySeconds", "ReceiveMessageWaitTimeSeconds", "RedrivePolicy", "FifoQueue", "ContentBasedDeduplication", "KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "DeduplicationScope", "FifoThroughputLimit", "RedriveAllowPolicy", "SqsManagedSseEnabled"] } };
-pub static QUEUE_DELETED_RECENTLY: Shape = Shape { name: "QueueDeletedRecently", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static QUEUE_DOES_NOT_EXIST: Shape = Shape { name: "QueueDoesNotExist", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static QUEUE_NAME_EXISTS: Shape = Shape { name: "QueueNameExists", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static RECEIPT_HANDLE_IS_INVALID: Shape = Shape { name: "ReceiptHandleIsInvalid", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static RECEIVE_MESSAGE_REQUEST: Shape = Shape { name: "ReceiveMessageRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("QueueUrl", &STRING).required(),
-    Member::new("AttributeNames", &ATTRIBUTE_NAME_LIST),
-    Member::new("MessageSystemAttributeNames", &MESSAGE_SYSTEM_ATTRIBUTE_LIST),
-    Member::new("MessageAttributeNames", &MESSAGE_ATTRIBUTE_NAME_LIST),
-    Member::new("MaxNumberOfMessages", &NULLABLE_INTEGER),
-    Member::new("VisibilityTimeout", &NULLABLE_INTEGER),
-    Member::new("WaitTimeSeconds", &NULLABLE_INTEGER),
-    Member::new("ReceiveRequestAttemptId", &STRING),
-] } };
-pub static RECEIVE_MESSAGE_RESULT: Shape = Shape { name: "ReceiveMessageResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("Messages", &MESSAGE_LIST),
-] } };
-pub static REQUEST_THROTTLED: Shape = Shape { name: "RequestThrottled", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape { name: "ResourceNotFoundException", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static SEND_MESSAGE_REQUEST: Shape = Shape { name: "SendMessageRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("QueueUrl", &STRING).required(),
-    Member::new("MessageBody", &STRING).required(),
-    Member::new("DelaySeconds", &NULLABLE_INTEGER),
-    Member::new("MessageAttributes", &MESSAGE_BODY_ATTRIBUTE_MAP),
-    Member::new("MessageSystemAttributes", &MESSAGE_BODY_SYSTEM_ATTRIBUTE_MAP),
-    Member::new("MessageDeduplicationId", &STRING),
-    Member::new("MessageGroupId", &STRING),
-] } };
-pub static SEND_MESSAGE_RESULT: Shape = Shape { name: "SendMessageResult", kind: Kind::Structure { union: false, members: &[
-    Member::new("MD5OfMessageBody", &STRING),
-    Member::new("MD5OfMessageAttributes", &STRING),
-    Member::new("MD5OfMessageSystemAttributes", &STRING),
-    Member::new("MessageId", &STRING),
-    Member::new("SequenceNumber", &STRING),
-] } };
-pub static STRING: Shape = Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
-pub static STRING_LIST: Shape = Shape { name: "StringList", kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None } };
-pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: Shape = Shape { name: "TooManyEntriesInBatchRequest", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
-pub static UNSUPPORTED_OPERATION: Shape = Shape { name: "UnsupportedOperation", kind: Kind::Structure { union: false, members: &[
-    Member::new("message", &EXCEPTION_MESSAGE),
-] } };
+pub static BINARY_LIST: Shape = Shape {
+    name: "BinaryList",
+    kind: Kind::List { member: &Member::new("member", &BINARY), flattened: false, min: None, max: None },
+};
+pub static EMPTY_BATCH_REQUEST: Shape = Shape {
+    name: "EmptyBatchRequest",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static EXCEPTION_MESSAGE: Shape = Shape {
+    name: "ExceptionMessage",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static GET_QUEUE_URL_REQUEST: Shape = Shape {
+    name: "GetQueueUrlRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("QueueName", &STRING).required(),
+            Member::new("QueueOwnerAWSAccountId", &STRING),
+        ],
+    },
+};
+pub static GET_QUEUE_URL_RESULT: Shape = Shape {
+    name: "GetQueueUrlResult",
+    kind: Kind::Structure { union: false, members: &[Member::new("QueueUrl", &STRING)] },
+};
+pub static INVALID_ADDRESS: Shape = Shape {
+    name: "InvalidAddress",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static INVALID_ATTRIBUTE_NAME: Shape = Shape {
+    name: "InvalidAttributeName",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static INVALID_ATTRIBUTE_VALUE: Shape = Shape {
+    name: "InvalidAttributeValue",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static INVALID_BATCH_ENTRY_ID: Shape = Shape {
+    name: "InvalidBatchEntryId",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static INVALID_ID_FORMAT: Shape =
+    Shape { name: "InvalidIdFormat", kind: Kind::Structure { union: false, members: &[] } };
+pub static INVALID_MESSAGE_CONTENTS: Shape = Shape {
+    name: "InvalidMessageContents",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static INVALID_SECURITY: Shape = Shape {
+    name: "InvalidSecurity",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_ACCESS_DENIED: Shape = Shape {
+    name: "KmsAccessDenied",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_DISABLED: Shape = Shape {
+    name: "KmsDisabled",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_INVALID_KEY_USAGE: Shape = Shape {
+    name: "KmsInvalidKeyUsage",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_INVALID_STATE: Shape = Shape {
+    name: "KmsInvalidState",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_NOT_FOUND: Shape = Shape {
+    name: "KmsNotFound",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_OPT_IN_REQUIRED: Shape = Shape {
+    name: "KmsOptInRequired",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static KMS_THROTTLED: Shape = Shape {
+    name: "KmsThrottled",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static MESSAGE: Shape = Shape {
+    name: "Message",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MessageId", &STRING),
+            Member::new("ReceiptHandle", &STRING),
+            Member::new("MD5OfBody", &STRING),
+            Member::new("Body", &STRING),
+            Member::new("Attributes", &MESSAGE_SYSTEM_ATTRIBUTE_MAP),
+            Member::new("MD5OfMessageAttributes", &STRING),
+            Member::new("MessageAttributes", &MESSAGE_BODY_ATTRIBUTE_MAP),
+        ],
+    },
+};
+pub static MESSAGE_ATTRIBUTE_NAME: Shape = Shape {
+    name: "MessageAttributeName",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &[] },
+};
+pub static MESSAGE_ATTRIBUTE_NAME_LIST: Shape = Shape {
+    name: "MessageAttributeNameList",
+    kind: Kind::List {
+        member: &Member::new("member", &MESSAGE_ATTRIBUTE_NAME),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static MESSAGE_ATTRIBUTE_VALUE: Shape = Shape {
+    name: "MessageAttributeValue",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("StringValue", &STRING),
+            Member::new("BinaryValue", &BINARY),
+            Member::new("StringListValues", &STRING_LIST).flattened(),
+            Member::new("BinaryListValues", &BINARY_LIST).flattened(),
+            Member::new("DataType", &STRING).required(),
+        ],
+    },
+};
+pub static MESSAGE_BODY_ATTRIBUTE_MAP: Shape = Shape {
+    name: "MessageBodyAttributeMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &STRING),
+        value: &Member::new("value", &MESSAGE_ATTRIBUTE_VALUE),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static MESSAGE_BODY_SYSTEM_ATTRIBUTE_MAP: Shape = Shape {
+    name: "MessageBodySystemAttributeMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &MESSAGE_SYSTEM_ATTRIBUTE_NAME_FOR_SENDS),
+        value: &Member::new("value", &MESSAGE_SYSTEM_ATTRIBUTE_VALUE),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static MESSAGE_LIST: Shape = Shape {
+    name: "MessageList",
+    kind: Kind::List { member: &Member::new("member", &MESSAGE), flattened: true, min: None, max: None },
+};
+pub static MESSAGE_NOT_INFLIGHT: Shape =
+    Shape { name: "MessageNotInflight", kind: Kind::Structure { union: false, members: &[] } };
+pub static MESSAGE_SYSTEM_ATTRIBUTE_LIST: Shape = Shape {
+    name: "MessageSystemAttributeList",
+    kind: Kind::List {
+        member: &Member::new("member", &MESSAGE_SYSTEM_ATTRIBUTE_NAME),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static MESSAGE_SYSTEM_ATTRIBUTE_MAP: Shape = Shape {
+    name: "MessageSystemAttributeMap",
+    kind: Kind::Map {
+        key: &Member::new("key", &MESSAGE_SYSTEM_ATTRIBUTE_NAME),
+        value: &Member::new("value", &STRING),
+        flattened: true,
+        min: None,
+        max: None,
+    },
+};
+pub static MESSAGE_SYSTEM_ATTRIBUTE_NAME: Shape = Shape {
+    name: "MessageSystemAttributeName",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "All",
+            "SenderId",
+            "SentTimestamp",
+            "ApproximateReceiveCount",
+            "ApproximateFirstReceiveTimestamp",
+            "SequenceNumber",
+            "MessageDeduplicationId",
+            "MessageGroupId",
+            "AWSTraceHeader",
+            "DeadLetterQueueSourceArn",
+        ],
+    },
+};
+pub static MESSAGE_SYSTEM_ATTRIBUTE_NAME_FOR_SENDS: Shape = Shape {
+    name: "MessageSystemAttributeNameForSends",
+    kind: Kind::String { min: None, max: None, pattern: None, values: &["AWSTraceHeader"] },
+};
+pub static MESSAGE_SYSTEM_ATTRIBUTE_VALUE: Shape = Shape {
+    name: "MessageSystemAttributeValue",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("StringValue", &STRING),
+            Member::new("BinaryValue", &BINARY),
+            Member::new("StringListValues", &STRING_LIST).flattened(),
+            Member::new("BinaryListValues", &BINARY_LIST).flattened(),
+            Member::new("DataType", &STRING).required(),
+        ],
+    },
+};
+pub static NULLABLE_INTEGER: Shape =
+    Shape { name: "NullableInteger", kind: Kind::Integer { min: None, max: None } };
+pub static OVER_LIMIT: Shape = Shape {
+    name: "OverLimit",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static PURGE_QUEUE_IN_PROGRESS: Shape = Shape {
+    name: "PurgeQueueInProgress",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static QUEUE_ATTRIBUTE_NAME: Shape = Shape {
+    name: "QueueAttributeName",
+    kind: Kind::String {
+        min: None,
+        max: None,
+        pattern: None,
+        values: &[
+            "All",
+            "Policy",
+            "VisibilityTimeout",
+            "MaximumMessageSize",
+            "MessageRetentionPeriod",
+            "ApproximateNumberOfMessages",
+            "ApproximateNumberOfMessagesNotVisible",
+            "CreatedTimestamp",
+            "LastModifiedTimestamp",
+            "QueueArn",
+            "ApproximateNumberOfMessagesDelayed",
+            "DelaySeconds",
+            "ReceiveMessageWaitTimeSeconds",
+            "RedrivePolicy",
+            "FifoQueue",
+            "ContentBasedDeduplication",
+            "KmsMasterKeyId",
+            "KmsDataKeyReusePeriodSeconds",
+            "DeduplicationScope",
+            "FifoThroughputLimit",
+            "RedriveAllowPolicy",
+            "SqsManagedSseEnabled",
+        ],
+    },
+};
+pub static QUEUE_DELETED_RECENTLY: Shape = Shape {
+    name: "QueueDeletedRecently",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static QUEUE_DOES_NOT_EXIST: Shape = Shape {
+    name: "QueueDoesNotExist",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static QUEUE_NAME_EXISTS: Shape = Shape {
+    name: "QueueNameExists",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static RECEIPT_HANDLE_IS_INVALID: Shape = Shape {
+    name: "ReceiptHandleIsInvalid",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static RECEIVE_MESSAGE_REQUEST: Shape = Shape {
+    name: "ReceiveMessageRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("QueueUrl", &STRING).required(),
+            Member::new("AttributeNames", &ATTRIBUTE_NAME_LIST),
+            Member::new("MessageSystemAttributeNames", &MESSAGE_SYSTEM_ATTRIBUTE_LIST),
+            Member::new("MessageAttributeNames", &MESSAGE_ATTRIBUTE_NAME_LIST),
+            Member::new("MaxNumberOfMessages", &NULLABLE_INTEGER),
+            Member::new("VisibilityTimeout", &NULLABLE_INTEGER),
+            Member::new("WaitTimeSeconds", &NULLABLE_INTEGER),
+            Member::new("ReceiveRequestAttemptId", &STRING),
+        ],
+    },
+};
+pub static RECEIVE_MESSAGE_RESULT: Shape = Shape {
+    name: "ReceiveMessageResult",
+    kind: Kind::Structure { union: false, members: &[Member::new("Messages", &MESSAGE_LIST)] },
+};
+pub static REQUEST_THROTTLED: Shape = Shape {
+    name: "RequestThrottled",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static RESOURCE_NOT_FOUND_EXCEPTION: Shape = Shape {
+    name: "ResourceNotFoundException",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static SEND_MESSAGE_REQUEST: Shape = Shape {
+    name: "SendMessageRequest",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("QueueUrl", &STRING).required(),
+            Member::new("MessageBody", &STRING).required(),
+            Member::new("DelaySeconds", &NULLABLE_INTEGER),
+            Member::new("MessageAttributes", &MESSAGE_BODY_ATTRIBUTE_MAP),
+            Member::new("MessageSystemAttributes", &MESSAGE_BODY_SYSTEM_ATTRIBUTE_MAP),
+            Member::new("MessageDeduplicationId", &STRING),
+            Member::new("MessageGroupId", &STRING),
+        ],
+    },
+};
+pub static SEND_MESSAGE_RESULT: Shape = Shape {
+    name: "SendMessageResult",
+    kind: Kind::Structure {
+        union: false,
+        members: &[
+            Member::new("MD5OfMessageBody", &STRING),
+            Member::new("MD5OfMessageAttributes", &STRING),
+            Member::new("MD5OfMessageSystemAttributes", &STRING),
+            Member::new("MessageId", &STRING),
+            Member::new("SequenceNumber", &STRING),
+        ],
+    },
+};
+pub static STRING: Shape =
+    Shape { name: "String", kind: Kind::String { min: None, max: None, pattern: None, values: &[] } };
+pub static STRING_LIST: Shape = Shape {
+    name: "StringList",
+    kind: Kind::List { member: &Member::new("member", &STRING), flattened: false, min: None, max: None },
+};
+pub static TOO_MANY_ENTRIES_IN_BATCH_REQUEST: Shape = Shape {
+    name: "TooManyEntriesInBatchRequest",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
+pub static UNSUPPORTED_OPERATION: Shape = Shape {
+    name: "UnsupportedOperation",
+    kind: Kind::Structure { union: false, members: &[Member::new("message", &EXCEPTION_MESSAGE)] },
+};
