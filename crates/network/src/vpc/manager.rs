@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Port, compile};
-use super::doors::{Dns, Resolver};
+use super::doors::Resolver;
 use super::far::Far;
 use super::router::{self, Note, Plan, Router};
 use super::rules::{Change, Rules};
@@ -485,6 +485,6 @@ fn wanted(
     let blocks = rules.vpcs.get(vpc).or(given).unwrap_or(&none);
     let publics =
         states.iter().filter(|state| state.egress == Egress::Direct).filter_map(|state| state.public);
-    let resolver = rules.dns.get(vpc).map(Dns::addresses);
-    (compile(blocks, &ports, rules, resolver.as_ref().map_or(&[], <[_]>::as_slice)), publics.collect())
+    let resolver = rules.dns.get(vpc).map_or(Vec::new(), |dns| dns.addresses().to_vec());
+    (compile(blocks, &ports, rules, &resolver), publics.collect())
 }
