@@ -213,6 +213,16 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
     world.ok("AuthorizeSecurityGroupIngress", json!({"GroupId": group, "IpPermissions": [pair]}));
     let host = world.state.on_host("us-east-1", "c", &[Id128(1), Id128(7)]);
     assert_eq!(host.vpcs[&vpc].blocks, ["10.0.0.0/16"]);
+    let names = |world: &World, region: &str| {
+        let host = world.state.on_host(region, "c", &[Id128(1)]);
+        host.vpcs[&vpc].dns.as_ref().map(|(address, domain)| format!("{address} {domain}"))
+    };
+    assert_eq!(names(&world, "us-east-1").unwrap(), "10.0.0.2 ec2.internal");
+    assert_eq!(names(&world, "eu-west-1").unwrap(), "10.0.0.2 eu-west-1.compute.internal");
+    let support = |on: bool| json!({"VpcId": vpc, "EnableDnsSupport": {"Value": on}});
+    world.ok("ModifyVpcAttribute", support(false));
+    assert_eq!(names(&world, "us-east-1"), None);
+    world.ok("ModifyVpcAttribute", support(true));
     assert_eq!(host.interfaces.keys().collect::<Vec<_>>(), [&own.id]);
     assert_eq!(host.interfaces[&own.id].egress, Egress::None);
     let rules = &host.rules[&group];
