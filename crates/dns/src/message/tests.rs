@@ -70,7 +70,8 @@ fn what_is_no_question_is_refused_or_not_heard() {
     }
     let mut later = asking("a.example.com", RecordType::A, Some(1232));
     later.edns.as_mut().unwrap().set_version(1);
-    assert_eq!(code(&bytes(&later)), ResponseCode::BADVERS);
+    // The number has two names.
+    assert_eq!(u16::from(code(&bytes(&later))), 16);
 }
 
 #[test]
@@ -108,7 +109,9 @@ fn what_does_not_fit_is_cut_off() {
         let bytes = asked(&asking("t.example.com", RecordType::TXT, room)).answer(&texts(count), is_datagram);
         let message = Message::from_vec(&bytes).unwrap();
         let case = format!("{room:?} {count} {is_datagram}");
-        assert_eq!((message.metadata.truncation, message.answers.is_empty()), (is_cut, is_cut), "{case}");
+        // On a connection there is nowhere else to ask: what fits is there.
+        let is_empty = is_cut && is_datagram;
+        assert_eq!((message.metadata.truncation, message.answers.is_empty()), (is_cut, is_empty), "{case}");
         assert!(!is_datagram || bytes.len() <= usize::from(room.unwrap_or(512).clamp(512, DATAGRAM_MAX)));
         assert_eq!(message.queries.len(), 1);
     }

@@ -235,6 +235,8 @@ async fn what_is_too_old_is_said_where_nobody_answers() {
     let began = Instant::now();
     while asked.ask("a.example.com").await != "192.0.2.1 30" {
         assert!(began.elapsed() < Duration::from_secs(20));
+        // Who asks all the time is not heard.
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert!(server.asked() > 1);
 }
