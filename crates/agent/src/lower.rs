@@ -176,10 +176,15 @@ fn unsupported(task: &acs::Task) -> Option<String> {
 fn isolation(task: &acs::Task, host: &Host) -> Result<engine::Isolation, String> {
     let Some(fargate) = &task.fargate else { return Ok(engine::Isolation::Shared) };
     let mode = task.trusted_execution_configuration.as_ref().and_then(|c| c.isolation_mode.as_deref());
-    if let Some(mode) = mode.filter(|mode| !matches!(*mode, "" | "SHARED")) {
-        return Err(format!(
-            "ResourceInitializationError: isolationMode {mode} is not supported by this agent"
-        ));
+    match mode {
+        None | Some("" | "SHARED") => {}
+        // A kernel of its own, whatever the host's wall is: the best that is built, or the engine refuses the task.
+        Some("ISOLATED_SANDBOX") => return Ok(engine::Isolation::Gvisor),
+        Some(mode) => {
+            return Err(format!(
+                "ResourceInitializationError: isolationMode {mode} is not supported by this agent"
+            ));
+        }
     }
     match fargate.isolation.as_deref() {
         None | Some("") => Ok(host.isolation),

@@ -62,4 +62,4 @@ pub use types::{
 };
 pub use vpc::far::Transport;
 pub use vpc::rules::{Change, Group, Moves, Peer, Rule, Traffic};
-pub use vpc::{Block, Egress, Interface, InterfaceSpec, InterfaceState, Name};
+pub use vpc::{Block, Egress, Interface, InterfaceSpec, InterfaceState, Name, furnish};

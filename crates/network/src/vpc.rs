@@ -95,6 +95,15 @@ pub struct Interface {
     pub netns_path: PathBuf,
 }
 
+/// Gives the task's side of an interface its addresses and routes once more, where a network stack of the task's own had
+/// taken them over and is gone: `netns` is the task's namespace. Blocks for a moment.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn furnish(spec: &InterfaceSpec, netns: &std::fs::File) -> Result<()> {
+    router::furnish(spec, netns)
+}
+
 /// An identifier of EC2's: letters, digits and dashes, beginning with a letter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]

@@ -379,6 +379,8 @@ fn a_task_on_fargate_has_the_wall_that_it_asks_for_or_that_the_host_has() {
         (serde_json::json!({"isolation": "none"}), "", Ok(engine::Isolation::Shared)),
         (serde_json::json!({"ephemeralStorageGib": 21}), "", Ok(engine::Isolation::Namespaces)),
         (serde_json::json!({"isolation": "moat"}), "", Err("there is no isolation \"moat\"")),
+        (serde_json::json!({"isolation": "gvisor"}), "", Ok(engine::Isolation::Gvisor)),
+        (serde_json::json!({}), "ISOLATED_SANDBOX", Ok(engine::Isolation::Gvisor)),
         (serde_json::json!({}), "CONFIDENTIAL_SANDBOX", Err("isolationMode CONFIDENTIAL_SANDBOX is not")),
         (serde_json::Value::Null, "SHARED", Err("trustedExecutionConfiguration is not supported")),
     ] {

@@ -41,6 +41,7 @@ pub const KEYS: &[&str] = &[
     "network.dynamic_ports",
     "fargate.serve",
     "fargate.isolation",
+    "fargate.runsc",
     "fargate.first_id",
     "fargate.tasks",
     "accounts",
@@ -65,6 +66,7 @@ pub const TEXT: &[&str] = &[
     "agent.image_pull_behavior",
     "network.subnet",
     "fargate.isolation",
+    "fargate.runsc",
 ];
 
 /// Refuses the first key that is not known.

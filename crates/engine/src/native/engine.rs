@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::proto::{Answer, Op};
 use super::supervisor::sys;
 use super::task::{self, Task};
-use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool, written};
+use super::{Inner, Native, adopt, cgroup, chain, create, pull, runsc, silence, spool, written};
 use crate::error::{Error, Kind};
 use crate::spec::{
     ContainerId, ContainerSpec, ExecSpec, Isolation, PullRequest, PulledImage, TaskId, TaskSpec,
@@ -305,7 +305,12 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn stats(inner: &Inner, task: &Task, id: &ContainerId) -> Result<Stats, Error> {
-    let mut stats = cgroup::usage(&inner.hierarchy, &task.group.child(&id.name));
+    // Of a sandbox there is one sum for all that is in it.
+    let group = match runsc::dir(&task.dir).exists() {
+        true => runsc::group(&task.group),
+        false => task.group.child(&id.name),
+    };
+    let mut stats = cgroup::usage(&inner.hierarchy, &group);
     stats.at_ms = sys::now_ms();
     // Of the container, or of its task where that has the interface.
     let counted = |id: String| {

@@ -226,8 +226,8 @@ impl Router {
     }
 }
 
-/// The task's side.
-fn furnish(spec: &InterfaceSpec, netns: &File) -> Result<()> {
+/// The task's side. Doing it again mends what is missing.
+pub(crate) fn furnish(spec: &InterfaceSpec, netns: &File) -> Result<()> {
     netns::within(netns, || {
         let mut inside = Socket::open()?;
         let link = inside.index(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
