@@ -1,5 +1,5 @@
 """Tasks on Fargate in sandboxes of gVisor's: their kernel is not the host's, and all else is as without it: one network of
-the task's, health checks, logs, exit codes, stops, a killed agent."""
+the task's, health checks, logs, exit codes, stops, a killed agent; and a sandbox for one task on a host that has another wall."""
 
 import os
 from pathlib import Path
@@ -49,6 +49,10 @@ def define(instance, family, *containers, **members):
                            cpu="256", memory="512", executionRoleArn="arn:aws:iam::000000000000:role/logs", **members)
 
 
+def wall(task):
+    return [attribute["value"] for attribute in task["attributes"] if attribute["name"] == "roadstead.isolation"]
+
+
 def sandboxes(id8):
     """The processes of an instance's sandboxes, by the control groups that they are in."""
     found = set()
@@ -77,6 +81,7 @@ def test_a_task_has_a_kernel_of_its_own_and_all_else_is_as_ever(gvisor):
     assert said[0].startswith(KERNEL) and "Starting gVisor" in said[1], said
     assert gvisor.output(arn, "side") == ["from main"], "one localhost"
     until(lambda: gvisor.task(arn)["healthStatus"] == "HEALTHY", PATIENCE, "HEALTHY")
+    assert wall(gvisor.task(arn)) == ["gvisor"]
     before = sandboxes(gvisor.id8())
     assert len(before) == 1, before
     # The agent is killed, and another one finds all as it was.
@@ -98,3 +103,22 @@ def test_codes_failures_and_refusals_are_told(gvisor):
     stopped = gvisor.stopped(arn)
     told = stopped["stoppedReason"] + str(stopped["containers"])
     assert "linuxParameters.initProcessEnabled is not possible with isolation gvisor" in told, told
+
+
+def test_one_task_may_ask_for_a_sandbox(fresh):
+    plain = instance(fresh, "namespaces")
+    look = container(script="cat /proc/version; " + SLEEP, logConfiguration=awslogs())
+    asked = {"trustedExecutionConfiguration": {"isolationMode": "ISOLATED_SANDBOX"}}
+    both = [define(plain, "shared", look), define(plain, "isolated", look, **asked)]
+    shared, isolated = [
+        plain.run(one, launchType="FARGATE", networkConfiguration=network(plain))[0] for one in both]
+    for arn in (shared, isolated):
+        plain.running(arn)
+    assert not plain.output(shared)[0].startswith(KERNEL)
+    assert plain.output(isolated)[0].startswith(KERNEL)
+    assert (wall(plain.task(shared)), wall(plain.task(isolated))) == (["namespaces"], ["gvisor"])
+    assert plain.task(isolated)["trustedExecutionSummary"]["isolationMode"] == "ISOLATED_SANDBOX"
+    # What runs is taken along.
+    mark = plain.id8()
+    plain.destroy()
+    assert not sandboxes(mark)
