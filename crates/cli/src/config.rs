@@ -11,9 +11,11 @@ use std::{
 use serde::Deserialize;
 
 mod fargate;
+mod lambda;
 mod nearest;
 mod tls;
 
+pub use self::lambda::Lambda;
 pub use fargate::Fargate;
 pub use tls::Tls;
 
@@ -50,6 +52,7 @@ pub struct Config {
     pub logs: Logs,
     pub network: Network,
     pub fargate: Fargate,
+    pub lambda: Lambda,
     /// Accounts besides `server.account`, each with the key pair of its administrator. Default none.
     pub accounts: Vec<Account>,
 }
@@ -204,6 +207,7 @@ impl Default for Config {
             logs: Logs::default(),
             network: Network::default(),
             fargate: Fargate::default(),
+            lambda: Lambda::default(),
             accounts: Vec::new(),
         }
     }
@@ -348,6 +352,7 @@ impl Config {
         }
         self.fargate.check()?;
         self.check_accounts()?;
+        self.lambda.functions(server)?;
         if !word(&server.partition) {
             return refuse("server.partition", "a partition has letters, digits and hyphens only");
         }

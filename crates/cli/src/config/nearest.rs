@@ -39,6 +39,7 @@ pub const KEYS: &[&str] = &[
     "logs.max_streams",
     "network.subnet",
     "network.dynamic_ports",
+    "lambda.functions",
     "fargate.serve",
     "fargate.isolation",
     "fargate.first_id",
