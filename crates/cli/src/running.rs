@@ -243,6 +243,7 @@ fn behind_gate(
     }
     let gate = Arc::new(Gate::new(services, Arc::new(Agents::new(control.clone())))?);
     hosted.into_iter().for_each(|host| host.start(control, &gate));
+    control.call_through(&gate);
     Ok(gate)
 }
 
