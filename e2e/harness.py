@@ -34,7 +34,7 @@ IMAGE = "e2e/busybox:1"
 CLUSTER = "e2e"
 APPLETS = (
     "sh httpd wget sleep echo cat date hostname mkdir id touch ls grep seq nc kill head dd true false "
-    "test rm env ps stat mount df yes tail ip ping od wc printf tr"
+    "test rm env ps stat mount df yes tail ip ping od wc printf tr nslookup"
 ).split()
 
 # Until it is asked to stop. A first process takes only the signals that it handles.

@@ -33,6 +33,8 @@ seed_of() {
     sigv4) printf 'AWS4-HMAC-SHA256 Credential=a/20231114/r/ecs/aws4_request, SignedHeaders=host;x-amz-date, Signature=%064d\n20231114T221320Z\n/a/../b%%20c\na=b&c=%%20d' 0 ;;
     agent_frame) printf 'Host: a\r\n\r\n{"type":"PublishHealthRequest","message":{"tasks":[{"containers":null}]}}' ;;
     event_pattern) printf '{"a":["x",{"numeric":[">",0,"<=",5]},{"anything-but":{"wildcard":"*b*"}}]}\n{"$or":[{"b":[{"cidr":"10.0.0.0/8"}]},{"c":[{"exists":false}]}]}\n{"a":[{"b":"10.1.1.1"},3]}' ;;
+    # ip-10-0-0-5.ec2.internal, A.
+    dns) printf '\000\001\001\000\000\001\000\000\000\000\000\000\013ip-10-0-0-5\003ec2\010internal\000\000\001\000\001' ;;
     schedule) printf '\003\000\340\117\333\236\001\000\000cron(0/15 1-2 ? MAR,NOV SUN#2 2026/1)' ;;
     esac
 }
@@ -52,5 +54,5 @@ fuzz() {
 # As many at once as there are processors: each works on one.
 export -f fuzz seed_of
 export work built seconds
-printf '%s\n' json query cbor rest sigv4 agent_frame event_pattern schedule | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz {}'
+printf '%s\n' json query cbor rest sigv4 agent_frame event_pattern schedule dns | xargs -P "$(nproc)" -I{} bash -euo pipefail -c 'fuzz {}'
 echo "fuzz: all targets passed"

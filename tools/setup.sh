@@ -40,6 +40,8 @@ if [ "${2:-}" = test ]; then
     fi
     # The daemon under the engine `docker`, where none is installed; `make bench` measures the same one.
     command -v dockerd > /dev/null || tools/debian-docker.sh "${ROADSTEAD_BENCH_DIR:-$(dirname "$venv")/bench}" || true
+    # gVisor, for tasks in sandboxes. Not everywhere is there a package; its tests say so, and CI must have it.
+    command -v runsc > /dev/null || tools/debian-gvisor.sh "${ROADSTEAD_BENCH_DIR:-$(dirname "$venv")/bench}" || true
     # Next to the environment. Other distributions have other kernels; the test says what that means.
     tools/vm/kernel.sh "$(dirname "$venv")/vm" || [ $? -eq 3 ]
 fi

@@ -1,6 +1,12 @@
 //! What the agent is told at its start. Values only; the command line reads files and environment.
 
-use std::{collections::BTreeMap, net::Ipv4Addr, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use wire::sigv4::Credentials;
 
@@ -29,6 +35,8 @@ pub struct Config {
     pub availability_zone: Option<String>,
     /// Where other hosts reach this one; where there is none, the address by which it reaches the control plane.
     pub address: Option<Ipv4Addr>,
+    /// Who is asked for names that are none of a VPC's; empty for the name servers of the host.
+    pub dns_upstream: Vec<SocketAddr>,
     /// The user's own attributes; sent when the instance is first registered.
     pub attributes: BTreeMap<String, String>,
     /// The capacity provider that this host belongs to: said at each registration.

@@ -47,15 +47,7 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
     if id.is_empty() || id.len() > 64 || !id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
         return Err(Error(format!("the ARN {arn} does not end in a task id")));
     }
-    if task.containers.is_empty() || task.containers.len() > MAX_CONTAINERS {
-        return Err(Error(format!("{} containers", task.containers.len())));
-    }
-    let names: Vec<&str> = task.containers.iter().map(|c| c.name.as_deref().unwrap_or_default()).collect();
-    for (index, name) in names.iter().enumerate() {
-        if name.is_empty() || names[..index].contains(name) {
-            return Err(Error(format!("container {} has no name of its own", index + 1)));
-        }
-    }
+    let names = names(task)?;
     let (volumes, mut refusal) = volumes(task);
     refusal = refusal.or_else(|| unsupported(task));
     let (network, attachment) = match network::lower(task) {
@@ -105,11 +97,29 @@ pub fn lower(task: &acs::Task, host: &Host) -> Result<Task, Error> {
     };
     for index in 0..task.containers.len() {
         let context = container::Context { task, id: &lowered.id, names: &names, host };
-        lowered.containers.push(container::lower(&context, index)?);
+        let mut container = container::lower(&context, index)?;
+        if lowered.spec.network.is_some() {
+            network::name_neighbours(&mut container.spec, &names);
+        }
+        lowered.containers.push(container);
     }
     lowered.refusal = refusal.or_else(|| cycle(&lowered));
     lowered.needs = needs(task, &lowered);
     Ok(lowered)
+}
+
+/// The names of its containers, of which each has one of its own.
+fn names(task: &acs::Task) -> Result<Vec<&str>, Error> {
+    if task.containers.is_empty() || task.containers.len() > MAX_CONTAINERS {
+        return Err(Error(format!("{} containers", task.containers.len())));
+    }
+    let names: Vec<&str> = task.containers.iter().map(|c| c.name.as_deref().unwrap_or_default()).collect();
+    for (index, name) in names.iter().enumerate() {
+        if name.is_empty() || names[..index].contains(name) {
+            return Err(Error(format!("container {} has no name of its own", index + 1)));
+        }
+    }
+    Ok(names)
 }
 
 fn volumes(task: &acs::Task) -> (BTreeMap<String, engine::Volume>, Option<String>) {
@@ -176,10 +186,15 @@ fn unsupported(task: &acs::Task) -> Option<String> {
 fn isolation(task: &acs::Task, host: &Host) -> Result<engine::Isolation, String> {
     let Some(fargate) = &task.fargate else { return Ok(engine::Isolation::Shared) };
     let mode = task.trusted_execution_configuration.as_ref().and_then(|c| c.isolation_mode.as_deref());
-    if let Some(mode) = mode.filter(|mode| !matches!(*mode, "" | "SHARED")) {
-        return Err(format!(
-            "ResourceInitializationError: isolationMode {mode} is not supported by this agent"
-        ));
+    match mode {
+        None | Some("" | "SHARED") => {}
+        // A kernel of its own, whatever the host's wall is: the best that is built, or the engine refuses the task.
+        Some("ISOLATED_SANDBOX") => return Ok(engine::Isolation::Gvisor),
+        Some(mode) => {
+            return Err(format!(
+                "ResourceInitializationError: isolationMode {mode} is not supported by this agent"
+            ));
+        }
     }
     match fargate.isolation.as_deref() {
         None | Some("") => Ok(host.isolation),

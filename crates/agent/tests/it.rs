@@ -104,6 +104,7 @@ impl World {
             },
             timers,
             address: None,
+            dns_upstream: Vec::new(),
             image_pull: engine::PullBehavior::PreferCached,
             on_registered: None,
         };

@@ -11,10 +11,14 @@ use std::{
 use serde::Deserialize;
 
 mod fargate;
+mod lambda;
+mod names;
 mod nearest;
 mod tls;
 
+pub use self::lambda::Lambda;
 pub use fargate::Fargate;
+pub use names::NameServer;
 pub use tls::Tls;
 
 /// Why a configuration is refused. The program exits with 64.
@@ -50,6 +54,7 @@ pub struct Config {
     pub logs: Logs,
     pub network: Network,
     pub fargate: Fargate,
+    pub lambda: Lambda,
     /// Accounts besides `server.account`, each with the key pair of its administrator. Default none.
     pub accounts: Vec<Account>,
 }
@@ -148,6 +153,8 @@ pub struct Agent {
     pub availability_zone: Option<String>,
     /// The IPv4 address at which other hosts reach this one. Default: the one by which it reaches the control plane.
     pub address: Option<Ipv4Addr>,
+    /// Name servers, asked for names that are none of a VPC's. Default: those of `/etc/resolv.conf`.
+    pub dns_upstream: Vec<NameServer>,
     /// Attributes of the container instance.
     pub attributes: std::collections::BTreeMap<String, String>,
     /// The capacity provider that this host belongs to; empty for none. Default none.
@@ -204,6 +211,7 @@ impl Default for Config {
             logs: Logs::default(),
             network: Network::default(),
             fargate: Fargate::default(),
+            lambda: Lambda::default(),
             accounts: Vec::new(),
         }
     }
@@ -237,6 +245,7 @@ impl Default for Agent {
             reserved_ports_udp: Vec::new(),
             availability_zone: None,
             address: None,
+            dns_upstream: Vec::new(),
             attributes: std::collections::BTreeMap::new(),
             capacity_provider: String::new(),
             gpus: std::collections::BTreeMap::new(),
@@ -348,6 +357,7 @@ impl Config {
         }
         self.fargate.check()?;
         self.check_accounts()?;
+        self.lambda.functions(server)?;
         if !word(&server.partition) {
             return refuse("server.partition", "a partition has letters, digits and hyphens only");
         }
@@ -427,6 +437,7 @@ impl Config {
         if !self.agent.address.iter().all(is_reached) {
             return refuse("agent.address", "an address at which other hosts reach this one");
         }
+        names::check(&self.agent.dns_upstream)?;
         if !["default", "always", "prefer-cached"].contains(&self.agent.image_pull_behavior.as_str()) {
             return refuse("agent.image_pull_behavior", "one of default, always, prefer-cached");
         }

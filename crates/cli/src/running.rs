@@ -22,6 +22,7 @@ use server::{
     services::{
         ecs::{Ecs, Homes},
         hosted::Hosts,
+        lambda::Lambda,
         logs::{Logs, Stores},
         sts::Sts,
     },
@@ -205,7 +206,7 @@ async fn start_server(
         ecs_model::CreateClusterRequest { cluster_name: Some(server.cluster.clone()), ..Default::default() };
     let row = ecs::clusters::create_cluster(&ctx, &own.account().state, request)?;
     own.create_cluster(&root, row).await?;
-    let gate = behind_gate(open_logs(config, dir, stop)?, &control, hosted)?;
+    let gate = behind_gate(config, open_logs(config, dir, stop)?, &control, hosted)?;
     let secure = secure::open(config, dir, stop).await?;
     let front = front_door::Config {
         regions: match &server.regions {
@@ -225,9 +226,15 @@ async fn start_server(
 }
 
 /// Puts every service behind one gate, and starts those that call others through it.
-fn behind_gate(logs: Stores, control: &Arc<Homes>, hosted: Vec<Box<dyn Hosts>>) -> anyhow::Result<Arc<Gate>> {
+fn behind_gate(
+    config: &Config,
+    logs: Stores,
+    control: &Arc<Homes>,
+    hosted: Vec<Box<dyn Hosts>>,
+) -> anyhow::Result<Arc<Gate>> {
     let mut services: Vec<Arc<dyn Service>> = vec![
         Arc::new(Ecs::new(control.clone())?),
+        Arc::new(Lambda::new(config.lambda.functions(&config.server)?)),
         Arc::new(Logs::new(logs, &control.runtime().identity().partition)),
         Arc::new(Sts),
     ];
@@ -236,6 +243,7 @@ fn behind_gate(logs: Stores, control: &Arc<Homes>, hosted: Vec<Box<dyn Hosts>>) 
     }
     let gate = Arc::new(Gate::new(services, Arc::new(Agents::new(control.clone())))?);
     hosted.into_iter().for_each(|host| host.start(control, &gate));
+    control.call_through(&gate);
     Ok(gate)
 }
 
@@ -346,6 +354,7 @@ pub async fn start_agent(
         engine,
         availability_zone: config.agent.availability_zone.clone(),
         address: config.agent.address,
+        dns_upstream: config.agent.dns_upstream.iter().map(|server| server.0).collect(),
         attributes: config.agent.attributes.clone(),
         capacity_provider: Some(config.agent.capacity_provider.clone()).filter(|name| !name.is_empty()),
         fargate: config.fargate.serve.unwrap_or(false),

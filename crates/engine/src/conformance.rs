@@ -28,6 +28,17 @@ struct Setting {
     isolation: Isolation,
 }
 
+impl Setting {
+    /// How a plain program ends as PID 1 that is asked to and does nothing about it. Linux keeps the signal from it until
+    /// it is killed; gVisor lets it end.
+    fn code_of_a_plain_stop(&self) -> i32 {
+        match self.isolation {
+            Isolation::Gvisor => 128 + libc::SIGTERM,
+            Isolation::Shared | Isolation::Namespaces => 128 + libc::SIGKILL,
+        }
+    }
+}
+
 /// Runs the whole suite. Each part leaves the engine as it found it, but for the last, after which it is of no use.
 ///
 /// # Panics

@@ -16,8 +16,8 @@ pub mod state;
 /// What is said of VPCs: the words of the crate that carries them.
 pub mod vpc {
     pub use network::{
-        Block, Change, Egress, Group, InterfaceState, Mac, Moves, Name, Peer, Rule, Subnet, Traffic,
-        Transport,
+        Block, Change, Dns, Doors, Egress, Group, InterfaceState, Mac, Moves, Name, Peer, Resolver, Rule,
+        Subnet, Traffic, Transport,
     };
 }
 
@@ -107,6 +107,12 @@ pub trait Engine: Send + Sync + 'static {
     /// Where the engine has no interfaces of tasks ([`Capabilities::task_interfaces`]), and what is not acceptable.
     async fn change_network(&self, _change: vpc::Change) -> Result<(), Error> {
         Err(Error::fatal(Kind::Network, "this engine has no interfaces of tasks"))
+    }
+
+    /// Has tasks that ask for names in their VPCs be answered by this one, until the engine ends. Not an error where the engine
+    /// has no interfaces of tasks.
+    async fn answer_names(&self, _resolver: std::sync::Arc<dyn vpc::Resolver>) -> Result<(), Error> {
+        Ok(())
     }
 
     /// What the containers there are have written to this host's disk. Costs a look at each file: for when the

@@ -22,6 +22,7 @@ mod proto;
 mod pull;
 mod purge;
 mod rootfs;
+pub(crate) mod runsc;
 mod silence;
 mod spawner;
 mod spool;
@@ -35,6 +36,7 @@ mod written;
 
 pub use disk::is_disk_of_task;
 pub use ids::IdPool;
+pub use runsc::{find as find_runsc, version as runsc_version};
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -86,6 +88,8 @@ pub struct Config {
     pub network: Option<network::Config>,
     /// Ids of the host for tasks that have a user namespace.
     pub ids: IdPool,
+    /// gVisor's program, by its path or by a name that is looked for on the PATH.
+    pub runsc: PathBuf,
 }
 
 /// The native engine. Dropping it leaves everything running.
@@ -106,6 +110,8 @@ struct Inner {
     ranges: Ranges,
     /// Whether tasks can have user namespaces here; tried when it is first asked.
     user_namespaces: OnceLock<Result<(), String>>,
+    /// Where gVisor's program is, or why tasks can have no sandboxes here; likewise.
+    sandboxes: OnceLock<Result<PathBuf, String>>,
     tasks: Mutex<BTreeMap<TaskId, Arc<Task>>>,
     events: broadcast::Sender<Event>,
 }
@@ -204,6 +210,7 @@ impl Inner {
             apparmor,
             ranges,
             user_namespaces: OnceLock::new(),
+            sandboxes: OnceLock::new(),
             tasks,
             events,
         })
@@ -217,7 +224,13 @@ impl Inner {
                 let ids = Ids { base: self.config.ids.first };
                 self.user_namespaces.get_or_init(|| userns::probe(&self.dir, ids)).clone()
             }
+            Isolation::Gvisor => self.sandboxes().map(drop),
         }
+    }
+
+    /// The program that makes sandboxes here; blocks.
+    fn sandboxes(&self) -> Result<PathBuf, String> {
+        self.sandboxes.get_or_init(|| runsc::probe(&self.dir, &self.config.runsc)).clone()
     }
 
     fn task(&self, id: &str) -> Option<Arc<Task>> {

@@ -113,6 +113,9 @@ pub enum Isolation {
     /// A user namespace of the task's own, with a range of ids that nobody else has: its root is nobody on the host.
     /// Nothing of the host's is shared, and nothing in it is privileged.
     Namespaces,
+    /// A kernel of the task's own: all its containers are in one sandbox of gVisor's. Nothing of the host's is shared, and
+    /// nothing in it is privileged.
+    Gvisor,
 }
 
 impl Isolation {
@@ -126,6 +129,7 @@ impl Isolation {
         match self {
             Isolation::Shared => "none",
             Isolation::Namespaces => "namespaces",
+            Isolation::Gvisor => "gvisor",
         }
     }
 }
@@ -140,7 +144,7 @@ impl std::str::FromStr for Isolation {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Isolation, String> {
-        let all = [Isolation::Shared, Isolation::Namespaces];
+        let all = [Isolation::Shared, Isolation::Namespaces, Isolation::Gvisor];
         all.into_iter()
             .find(|one| one.name() == name)
             .ok_or_else(|| format!("there is no isolation {name:?}"))

@@ -9,6 +9,8 @@ mod bench;
 mod crash;
 #[path = "it/docker.rs"]
 mod docker;
+#[path = "it/gvisor.rs"]
+mod gvisor;
 #[path = "it/host.rs"]
 mod host;
 #[path = "it/native.rs"]

@@ -30,6 +30,7 @@ use crate::takeup::{self, Containers, Nothing, TakenUp};
 use crate::types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, Mode, Reconciled, Subnet,
 };
+use crate::vpc::doors::Resolver;
 use crate::vpc::manager::Vpcs;
 use crate::vpc::router;
 use crate::vpc::rules::Change;
@@ -233,6 +234,12 @@ impl Host {
     /// [`Error::Invalid`] beyond a limit: then nothing has changed. Where the kernel refuses, it is tried again.
     pub fn change_rules(&self, change: Change) -> Result<()> {
         self.inner.vpcs.change(change)
+    }
+
+    /// Has tasks that ask for names in their VPCs be answered by this one from now on; until then nobody does. Blocks for some
+    /// milliseconds a VPC.
+    pub fn answer_names(&self, resolver: Arc<dyn Resolver>) {
+        self.inner.vpcs.answer_names(resolver);
     }
 
     /// The attachment of that id, also one made before a restart.

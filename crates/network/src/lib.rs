@@ -3,7 +3,7 @@
 //!
 //! In ECS `bridge` mode every *container* gets its own network namespace on one bridge of this
 //! instance. In mode `awsvpc` every *task* has one, with an interface in a VPC, whose own namespace routes, and
-//! where security groups are enforced (`vpc`). [`Host`] is the only handle: open it once per data directory,
+//! where security groups are enforced and names asked for (`vpc`). [`Host`] is the only handle: open it once per data directory,
 //! [`Host::attach`], [`Host::attach_interface`] and [`Host::detach`], and [`Host::reconcile`] after a restart with what
 //! is to stay.
 //!
@@ -60,6 +60,7 @@ pub use types::{
     AttachSpec, Attachment, AttachmentId, Binding, Config, Counters, InstanceId, Mac, Mode, PortMapping,
     Protocol, Reconciled, Subnet,
 };
+pub use vpc::doors::{Dns, Doors, Resolver};
 pub use vpc::far::Transport;
 pub use vpc::rules::{Change, Group, Moves, Peer, Rule, Traffic};
-pub use vpc::{Block, Egress, Interface, InterfaceSpec, InterfaceState, Name};
+pub use vpc::{Block, Egress, Interface, InterfaceSpec, InterfaceState, Name, furnish};

@@ -8,10 +8,13 @@
 //!
 //! Where interfaces of the VPC are on other hosts, a link leads there ([`far`]).
 //!
-//! What a VPC's namespace cannot do yet: carry IPv6 out of the VPC or to other hosts, names (DNS). It goes nowhere; nothing is
-//! let through in its place.
+//! Names are asked for there too ([`doors`]): the namespace has the resolver's addresses, and nobody else is at home in it.
+//!
+//! What a VPC's namespace cannot do yet: carry IPv6 out of the VPC or to other hosts. It goes nowhere; nothing is let through in its
+//! place.
 
 pub(crate) mod compile;
+pub(crate) mod doors;
 pub(crate) mod far;
 pub(crate) mod manager;
 pub(crate) mod router;
@@ -93,6 +96,15 @@ pub struct Interface {
     pub id: AttachmentId,
     /// File to `setns` into.
     pub netns_path: PathBuf,
+}
+
+/// Gives the task's side of an interface its addresses and routes once more, where a network stack of the task's own had
+/// taken them over and is gone: `netns` is the task's namespace. Blocks for a moment.
+///
+/// # Errors
+/// What the kernel refuses.
+pub fn furnish(spec: &InterfaceSpec, netns: &std::fs::File) -> Result<()> {
+    router::furnish(spec, netns)
 }
 
 /// An identifier of EC2's: letters, digits and dashes, beginning with a letter.

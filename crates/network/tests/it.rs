@@ -6,6 +6,8 @@
 
 #[path = "it/bridge.rs"]
 mod bridge;
+#[path = "it/doors.rs"]
+mod doors;
 #[path = "it/far.rs"]
 mod far;
 #[path = "it/keep.rs"]

@@ -3,6 +3,7 @@
 pub mod ecs;
 pub mod following;
 pub mod hosted;
+pub mod lambda;
 pub mod logs;
 mod others;
 pub mod sts;
@@ -13,9 +14,10 @@ use wire::Error;
 use crate::gate::{Call, Support};
 
 /// The model of every service that is no [hosted] one, and what of it is built.
-pub fn support() -> [(&'static wire::schema::Service, &'static Support); 3] {
+pub fn support() -> [(&'static wire::schema::Service, &'static Support); 4] {
     [
         (&ecs_model::SERVICE, &ecs::SUPPORT),
+        (&lambda_model::SERVICE, &lambda::SUPPORT),
         (&logs_model::SERVICE, &logs::SUPPORT),
         (&sts_model::SERVICE, &sts::SUPPORT),
     ]

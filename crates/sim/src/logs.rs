@@ -32,7 +32,7 @@ pub struct LogGroups {
 impl LogGroups {
     /// The log groups of a world.
     pub fn new(world: &Arc<World>) -> LogGroups {
-        let [_, (schema, support), _] = server::services::support();
+        let [_, _, (schema, support), _] = server::services::support();
         LogGroups { world: world.clone(), schema, support }
     }
 }

@@ -154,6 +154,7 @@ async fn start(world: Arc<World>, process: Arc<Process>) -> Result<Server, Strin
     let gate = Gate::new(services, Arc::new(Agents::new(homes.clone()))).map_err(|error| told(&error))?;
     let gate = Arc::new(gate);
     hosted.into_iter().for_each(|host| host.start(&homes, &gate));
+    homes.call_through(&gate);
     let pair = KeyPair { access_key: NEW_AGENTS.to_owned(), secret: String::new() };
     let keys = KeyRing::new()
         .with_new_agents(&pair, &identity)

@@ -31,6 +31,7 @@ static SERVICES: &[&wire::schema::Service] = &[
     &ec2_model::SERVICE,
     &ecs_model::SERVICE,
     &events_model::SERVICE,
+    &lambda_model::SERVICE,
     &logs_model::SERVICE,
     &scheduler_model::SERVICE,
     &sts_model::SERVICE,

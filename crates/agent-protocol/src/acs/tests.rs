@@ -120,6 +120,7 @@ fn a_vpc_message_round_trips() {
             id: "vpc-1".into(),
             blocks: vec!["10.0.0.0/16".into()],
             overlay: Some(Overlay { vxlan: Some(77) }),
+            dns: Some(VpcDns { address: "10.0.0.2".into(), domain: "ec2.internal".into() }),
         }],
         places: vec![PlaceChange {
             vpc: "vpc-1".into(),

@@ -120,6 +120,19 @@ pub struct VpcBlocks {
     /// How its packets go from host to host. They do not where there is none, or one that this version does not know.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overlay: Option<Overlay>,
+    /// Its names. Its tasks' resolver answers nothing where there are none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dns: Option<VpcDns>,
+}
+
+/// The names of a VPC.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct VpcDns {
+    /// The IPv4 address at which its tasks ask, besides 169.254.169.253.
+    pub address: String,
+    /// The domain of its names: `ec2.internal`.
+    pub domain: String,
 }
 
 /// How packets of a VPC go from host to host.

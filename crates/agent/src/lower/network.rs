@@ -69,6 +69,13 @@ fn gateway_in(text: &str) -> Result<(Ipv4Addr, vpc::Subnet), String> {
     Ok((gateway, subnet))
 }
 
+/// Has a container of a task with an interface find the others by their names: they share its network, and so its loopback. Not
+/// ECS's own: containers of such a task are said there to be at localhost.
+pub(super) fn name_neighbours(container: &mut engine::ContainerSpec, names: &[&str]) {
+    let at_home = |name: &&str| ((*name).to_owned(), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    container.extra_hosts.extend(names.iter().map(at_home));
+}
+
 /// The primary one, or the only one.
 fn ipv4(interface: &acs::ElasticNetworkInterface) -> Result<Ipv4Addr, String> {
     let all = &interface.ipv4_addresses;

@@ -321,6 +321,8 @@ fn a_task_has_an_interface_of_its_own() {
     assert_eq!(network.state.egress, engine::vpc::Egress::Direct);
     assert_eq!(network.state.public.unwrap().to_string(), "192.0.2.7");
     assert_eq!((network.dns_servers.len(), network.dns_search_domains.len()), (1, 1));
+    let hosts = &task.containers[0].spec.extra_hosts;
+    assert_eq!(hosts, &[("app".to_string(), [127, 0, 0, 1].into())], "its containers are at its loopback");
     assert_eq!(task.containers[0].spec.network, engine::NetworkMode::Task);
     assert!(task.needs.ports_tcp.is_empty(), "its ports are none of the host's");
 }
@@ -379,6 +381,8 @@ fn a_task_on_fargate_has_the_wall_that_it_asks_for_or_that_the_host_has() {
         (serde_json::json!({"isolation": "none"}), "", Ok(engine::Isolation::Shared)),
         (serde_json::json!({"ephemeralStorageGib": 21}), "", Ok(engine::Isolation::Namespaces)),
         (serde_json::json!({"isolation": "moat"}), "", Err("there is no isolation \"moat\"")),
+        (serde_json::json!({"isolation": "gvisor"}), "", Ok(engine::Isolation::Gvisor)),
+        (serde_json::json!({}), "ISOLATED_SANDBOX", Ok(engine::Isolation::Gvisor)),
         (serde_json::json!({}), "CONFIDENTIAL_SANDBOX", Err("isolationMode CONFIDENTIAL_SANDBOX is not")),
         (serde_json::Value::Null, "SHARED", Err("trustedExecutionConfiguration is not supported")),
     ] {

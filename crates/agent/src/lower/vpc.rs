@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use agent_protocol::acs;
-use engine::vpc::{Change, Group, Moves, Peer, Rule, Traffic, Transport};
+use engine::vpc::{Change, Dns, Group, Moves, Peer, Rule, Traffic, Transport};
 
 use super::network::{block, name, state};
 
@@ -97,6 +97,7 @@ fn add(to: &mut Change, part: Change) {
     }
     for name in &part.gone {
         to.vpcs.retain(|(other, _)| other != name);
+        to.dns.retain(|(other, _)| other != name);
         to.transports.retain(|(other, _)| other != name);
         to.places.retain(|moves| moves.vpc != *name);
         to.interfaces.retain(|(other, _)| other != name);
@@ -105,6 +106,7 @@ fn add(to: &mut Change, part: Change) {
     }
     to.gone.extend(part.gone);
     to.vpcs.extend(part.vpcs);
+    to.dns.extend(part.dns);
     to.transports.extend(part.transports);
     to.places.extend(part.places);
     to.interfaces.extend(part.interfaces);
@@ -120,6 +122,10 @@ fn change(message: acs::VpcMessage) -> Result<Change, String> {
         out.vpcs.push((name(&vpc.id)?, blocks(&vpc.blocks)?));
         let by = vpc.overlay.and_then(|overlay| overlay.vxlan).map(Transport::Vxlan);
         out.transports.push((name(&vpc.id)?, by));
+        let names = |dns: &acs::VpcDns| {
+            Ok::<_, String>(Dns { address: host(&dns.address)?, domain: dns.domain.clone() })
+        };
+        out.dns.push((name(&vpc.id)?, vpc.dns.as_ref().map(names).transpose()?));
     }
     for of in &message.places {
         let leave = of.remove.iter().map(|text| host(text)).collect::<Result<_, _>>()?;
@@ -231,11 +237,14 @@ mod tests {
         assert!(!change.whole && change.sets.len() == 1);
         let mut late = Session::default();
         assert_eq!(late.hear(message(1, second)), Err(Error::NotWhole));
-        let elsewhere = serde_json::json!({"whole": true, "vpcs": [{"id": "vpc-1", "blocks": [], "overlay": {"vxlan": 7}}],
+        let elsewhere = serde_json::json!({"whole": true, "vpcs": [{"id": "vpc-1", "blocks": [], "overlay": {"vxlan": 7},
+                "dns": {"address": "10.0.0.2", "domain": "ec2.internal"}}],
             "places": [{"vpc": "vpc-1", "add": [{"address": "10.0.0.5", "host": "192.0.2.7"}], "remove": ["10.0.0.6"]}]});
         let own = Some([192, 0, 2, 1].into());
         let change = Session::new(own).hear(message(1, elsewhere.clone())).unwrap().unwrap();
         assert_eq!((change.address, change.transports[0].1), (own, Some(Transport::Vxlan(7))));
+        let names = Dns { address: [10, 0, 0, 2].into(), domain: "ec2.internal".to_owned() };
+        assert_eq!(change.dns[0].1, Some(names));
         let Moves { leave, join, .. } = &change.places[0];
         assert_eq!((leave.len(), join[0].1), (1, [192, 0, 2, 7].into()));
         let mut bad = elsewhere;

@@ -27,6 +27,7 @@ pub const KEYS: &[&str] = &[
     "agent.reserved_ports_udp",
     "agent.availability_zone",
     "agent.address",
+    "agent.dns_upstream",
     "agent.attributes",
     "agent.capacity_provider",
     "agent.gpus",
@@ -39,8 +40,10 @@ pub const KEYS: &[&str] = &[
     "logs.max_streams",
     "network.subnet",
     "network.dynamic_ports",
+    "lambda.functions",
     "fargate.serve",
     "fargate.isolation",
+    "fargate.runsc",
     "fargate.first_id",
     "fargate.tasks",
     "accounts",
@@ -65,6 +68,7 @@ pub const TEXT: &[&str] = &[
     "agent.image_pull_behavior",
     "network.subnet",
     "fargate.isolation",
+    "fargate.runsc",
 ];
 
 /// Refuses the first key that is not known.

@@ -45,6 +45,10 @@ fn bad_configurations_are_refused_in_these_words() {
             "agent.image_pull_behavior: one of default, always, prefer-cached",
         ),
         ("[agent]\naddress = \"127.0.0.1\"", "agent.address: an address at which other hosts reach this one"),
+        (
+            "[agent]\ndns_upstream = [\"0.0.0.0\"]",
+            "agent.dns_upstream: at most 8 addresses of name servers, each alone or with a port",
+        ),
         ("[agent]\nengine = \"podman\"", "agent.engine: one of native, docker"),
         ("[agent]\ndocker_socket = \"x\"", "agent.docker_socket: the path of a socket, from /"),
         (

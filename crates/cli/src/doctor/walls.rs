@@ -19,7 +19,25 @@ pub(super) fn run() -> Vec<Check> {
     );
     let mkfs = Command::new("mkfs.ext4").arg("-V").stdin(Stdio::null()).stderr(Stdio::null()).status();
     let storage = storage(mkfs.is_ok_and(|status| status.success()), Path::new("/dev/loop-control").exists());
-    vec![namespaces, storage]
+    let found = engine::native::find_runsc(Path::new("runsc")).ok();
+    let version = found.map(|program| engine::native::runsc_version(&program));
+    vec![namespaces, storage, gvisor(version)]
+}
+
+/// `version` is what gVisor's program says of itself, or why it does not do; none where there is none, which is no fault.
+pub(super) fn gvisor(version: Option<Result<String, String>>) -> Check {
+    let (name, sandboxes) = ("gvisor", "fargate.isolation gvisor and isolationMode ISOLATED_SANDBOX");
+    match version {
+        Some(Ok(version)) => {
+            Check::ok(name, format!("{sandboxes} are possible: runsc {version}, platform systrap"))
+        }
+        Some(Err(why)) => Check::warn(
+            name,
+            format!("{sandboxes} are refused: {why}"),
+            "a newer runsc, as of the distribution's backports or of gVisor's own releases",
+        ),
+        None => Check::ok(name, format!("{sandboxes} are refused: there is no runsc")),
+    }
 }
 
 /// `most` is user.max_user_namespaces.

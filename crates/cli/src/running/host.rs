@@ -68,6 +68,7 @@ async fn native(config: &Config, dir: &DataDir) -> anyhow::Result<Arc<dyn Engine
         },
         network: Some(network),
         ids: config.fargate.ids(),
+        runsc: config.fargate.runsc.clone(),
     };
     Ok(Arc::new(engine::native::Native::open(config).await?))
 }

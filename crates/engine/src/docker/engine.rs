@@ -236,6 +236,14 @@ impl Engine for Docker {
         .await
     }
 
+    async fn answer_names(&self, resolver: Arc<dyn vpc::Resolver>) -> Result<(), Error> {
+        blocking(&self.inner, move |inner| {
+            inner.network().into_iter().for_each(|network| network.answer_names(resolver.clone()));
+            Ok(())
+        })
+        .await
+    }
+
     async fn written(&self) -> Result<Vec<Written>, Error> {
         written::measure(&self.inner).await
     }

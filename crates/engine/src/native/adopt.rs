@@ -13,7 +13,7 @@ use super::link::Link;
 use super::proto::Op;
 use super::supervisor::{Identity, sys};
 use super::task::{self, Task};
-use super::{Inner, silence, strays};
+use super::{Inner, runsc, silence, strays};
 use crate::state::{Event, Exit, Phase};
 
 /// How long a start may take that was under way when its engine died.
@@ -198,6 +198,8 @@ fn settle_blocking(inner: &Inner, task: &Task) -> (Vec<Event>, io::Result<()>) {
     // What a supervisor that stands still has not reaped tells how it ended, but only while that is there.
     let codes = end_containers(inner, task);
     let standing = kill_supervisor(&inner.hierarchy, task);
+    // A sandbox is in its own group, and its containers in it, whatever stands for them here.
+    cgroup::kill(&inner.hierarchy, &runsc::group(&task.group));
     let (mut events, mut settled) = (Vec::new(), Ok(()));
     for name in task.container_names() {
         let code = codes.iter().find(|(of, _)| *of == name).map(|(_, code)| *code);
@@ -206,6 +208,7 @@ fn settle_blocking(inner: &Inner, task: &Task) -> (Vec<Event>, io::Result<()>) {
             Err(error) => settled = settled.and(Err(error)),
         }
     }
+    settled = settled.and(cgroup::remove(&inner.hierarchy, &runsc::group(&task.group)));
     (events, settled)
 }
 
@@ -217,7 +220,8 @@ fn settle_container(
     reason: Option<String>,
 ) -> io::Result<Option<Event>> {
     let group = task.group.child(name);
-    let oom_killed = cgroup::oom_kills(&inner.hierarchy, &group) > 0;
+    let killed = |group| cgroup::oom_kills(&inner.hierarchy, group) > 0;
+    let oom_killed = killed(&group) || killed(&runsc::group(&task.group));
     cgroup::remove(&inner.hierarchy, &group)?;
     // One that cannot be read is as one that is damaged.
     let state = task.state(name).unwrap_or_else(|error| {

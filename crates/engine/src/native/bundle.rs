@@ -4,6 +4,7 @@
 
 mod capabilities;
 mod devices;
+mod guest;
 mod links;
 mod mounts;
 mod process;
@@ -22,7 +23,7 @@ use super::ids::Ids;
 use super::layout::{ContainerDir, TaskDir};
 use super::plan::{BoundVolume, Confine, Plan};
 use super::proto::Io;
-use crate::spec::{ContainerSpec, IpcMode, NetworkMode, PidMode, TaskSpec};
+use crate::spec::{ContainerSpec, IpcMode, Isolation, NetworkMode, PidMode, TaskSpec};
 
 pub(crate) use capabilities::bits as capability_bits;
 pub(crate) use links::{Source as LinkSource, shown_by, variables as link_variables};
@@ -63,17 +64,8 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
     let volumes = mounts::volumes(&given, spec)?;
     let devices = devices::of(spec)?;
     let capabilities = capabilities::of(spec)?;
-    let mut linux = json!({
-        "namespaces": namespaces(&given),
-        "cgroupsPath": given.group.absolute(),
-        "devices": devices.nodes,
-        "sysctl": sysctls(spec)?,
-    });
-    if !spec.privileged {
-        linux["maskedPaths"] = json!(security::MASKED);
-        linux["readonlyPaths"] = json!(security::READONLY);
-    }
-    let confine = match spec.privileged || security.seccomp_unconfined {
+    let in_sandbox = given.task.isolation == Isolation::Gvisor;
+    let confine = match spec.privileged || security.seccomp_unconfined || in_sandbox {
         true => None,
         false => {
             let capabilities = capability_bits(capabilities.iter().map(String::as_str));
@@ -82,15 +74,11 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
             Some(Confine { program, capabilities })
         }
     };
-    let document = json!({
-        "ociVersion": "1.0.2",
-        "hostname": given.hostname,
-        "root": { "path": given.overlay.target, "readonly": spec.readonly_root },
-        "process": process::of(&given, spec, &process::wide(&capabilities, confine.is_some()), &security)?,
-        "mounts": mounts::all(&given, spec, &volumes)?,
-        "annotations": spec.labels,
-        "linux": linux,
-    });
+    let process = process::of(&given, spec, &process::wide(&capabilities, confine.is_some()), &security)?;
+    let document = match in_sandbox {
+        true => guest::document(&given, spec, process, &volumes)?,
+        false => document(&given, spec, process, &volumes, &devices.nodes)?,
+    };
     let spec_oci: Spec = serde_json::from_value(document).map_err(|e| format!("invalid container: {e}"))?;
     let user = spec.user.clone().filter(|u| !u.is_empty()).unwrap_or_else(|| given.image.user.clone());
     let stop_signal = [spec.stop_signal.as_deref(), Some(given.image.stop_signal.as_str())]
@@ -111,7 +99,7 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         group: given.group,
         groups_writable: spec.privileged,
         confine,
-        limits: limits(spec, devices.rules),
+        limits: if in_sandbox { Limits::default() } else { limits(spec, devices.rules) },
         init: spec.init_process,
         io: Io { terminal: spec.pseudo_terminal, interactive: spec.interactive, output: spec.output.clone() },
         stop_signal,
@@ -119,6 +107,35 @@ pub(crate) fn plan(given: Given<'_>, spec: &ContainerSpec) -> Result<Plan, Strin
         in_task_network: spec.network == NetworkMode::Task,
         volumes: volumes.bound,
     })
+}
+
+/// The specification for a container of this kernel.
+fn document(
+    given: &Given<'_>,
+    spec: &ContainerSpec,
+    process: Value,
+    volumes: &mounts::Volumes,
+    nodes: &[Value],
+) -> Result<Value, String> {
+    let mut linux = json!({
+        "namespaces": namespaces(given),
+        "cgroupsPath": given.group.absolute(),
+        "devices": nodes,
+        "sysctl": sysctls(spec)?,
+    });
+    if !spec.privileged {
+        linux["maskedPaths"] = json!(security::MASKED);
+        linux["readonlyPaths"] = json!(security::READONLY);
+    }
+    Ok(json!({
+        "ociVersion": "1.0.2",
+        "hostname": given.hostname,
+        "root": { "path": given.overlay.target, "readonly": spec.readonly_root },
+        "process": process,
+        "mounts": mounts::all(given, spec, volumes)?,
+        "annotations": spec.labels,
+        "linux": linux,
+    }))
 }
 
 fn limits(spec: &ContainerSpec, devices: Option<Vec<cgroup::DeviceRule>>) -> Limits {

@@ -39,7 +39,7 @@ pub(super) fn create(inner: &Inner, task: &Task, name: &str, spec: &ContainerSpe
     let task_spec: TaskSpec = layout::read_json(&task.dir.spec())
         .map_err(io_error)?
         .ok_or_else(|| Error::fatal(Kind::Create, "the task was not prepared"))?;
-    wall::check_container(task_spec.isolation, spec).map_err(|e| Error::fatal(Kind::Create, e))?;
+    wall::check_container(&task_spec, spec).map_err(|e| Error::fatal(Kind::Create, e))?;
     let image = pull::find(inner, spec)?;
     fs::create_dir_all(dir.path()).map_err(io_error)?;
     fs::create_dir_all(dir.written()).map_err(io_error)?;

@@ -12,7 +12,7 @@ use super::plan::Plan;
 use super::proto::{Answer, Op};
 use super::supervisor::sys;
 use super::task::{self, Task};
-use super::{Inner, Native, adopt, cgroup, chain, create, pull, silence, spool, written};
+use super::{Inner, Native, adopt, cgroup, chain, create, pull, runsc, silence, spool, written};
 use crate::error::{Error, Kind};
 use crate::spec::{
     ContainerId, ContainerSpec, ExecSpec, Isolation, PullRequest, PulledImage, TaskId, TaskSpec,
@@ -212,6 +212,14 @@ impl Engine for Native {
         .await
     }
 
+    async fn answer_names(&self, resolver: Arc<dyn vpc::Resolver>) -> Result<(), Error> {
+        blocking(self.inner.clone(), move |inner| {
+            inner.network.iter().for_each(|network| network.answer_names(resolver.clone()));
+            Ok(())
+        })
+        .await
+    }
+
     async fn written(&self) -> Result<Vec<Written>, Error> {
         blocking(self.inner.clone(), |inner| Ok(written::measure(inner))).await
     }
@@ -305,7 +313,12 @@ async fn blocking<T: Send + 'static>(
 }
 
 fn stats(inner: &Inner, task: &Task, id: &ContainerId) -> Result<Stats, Error> {
-    let mut stats = cgroup::usage(&inner.hierarchy, &task.group.child(&id.name));
+    // Of a sandbox there is one sum for all that is in it.
+    let group = match runsc::dir(&task.dir).exists() {
+        true => runsc::group(&task.group),
+        false => task.group.child(&id.name),
+    };
+    let mut stats = cgroup::usage(&inner.hierarchy, &group);
     stats.at_ms = sys::now_ms();
     // Of the container, or of its task where that has the interface.
     let counted = |id: String| {

@@ -7,14 +7,17 @@
 //! (`runner`, `tenant`), and supervisors are copies of one `spawner`, whose pages they share.
 
 mod clients;
+mod command;
 mod container;
 mod exec;
 mod executor;
+mod guest;
 mod joined;
 mod keeper;
 mod notes;
 mod program;
 pub(crate) mod runner;
+mod sandbox;
 mod server;
 mod shared;
 mod spawner;

@@ -13,6 +13,7 @@ use super::layout::{self, Durable, TaskDir};
 use super::link::Link;
 use super::plan::Plan;
 use super::proto::{Message, Op};
+use super::runsc::{self, Sandbox};
 use super::{Inner, adopt, bundle, chain, create, disk, tree, wall};
 use crate::error::{Error, Kind};
 use crate::net;
@@ -116,6 +117,11 @@ pub(super) async fn prepare(inner: &Arc<Inner>, spec: &TaskSpec) -> Result<(), E
         let given = tokio::task::spawn_blocking(move || interface(&host, &spec)).await;
         given.map_err(|e| Error::temporary(Kind::Resource, e))??;
     }
+    if spec.isolation == Isolation::Gvisor {
+        let (host, of, spec) = (inner.clone(), task.clone(), spec.clone());
+        let written = tokio::task::spawn_blocking(move || sandbox(&host, &of, &spec)).await;
+        written.map_err(|e| Error::temporary(Kind::Resource, e))??;
+    }
     let supervised = ensure_supervisor(inner, &task).await;
     supervised.map(|_| ()).map_err(|e| failed("the task's supervisor cannot be started", e))
 }
@@ -139,7 +145,7 @@ fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
     std::fs::create_dir_all(task.dir.path())?;
     std::fs::create_dir_all(task.dir.run())?;
     let ids = match spec.isolation {
-        Isolation::Shared => None,
+        Isolation::Shared | Isolation::Gvisor => None,
         Isolation::Namespaces => Some(inner.ranges.give(&task.id)?),
     };
     if let Some(bytes) = spec.storage_bytes {
@@ -156,6 +162,27 @@ fn make(inner: &Inner, task: &Task, spec: &TaskSpec) -> io::Result<()> {
         layout::write_json(&task.dir.spec(), spec, Durable::No)?;
     }
     cgroup::make(&inner.hierarchy, &task.group, &bundle::task_limits(spec))
+}
+
+/// Writes down what a task's sandbox is to be; blocks.
+fn sandbox(inner: &Inner, task: &Task, spec: &TaskSpec) -> Result<(), Error> {
+    let refused = |why: String| Error::fatal(Kind::Resource, why);
+    let interface = match net::interface_spec(spec).map_err(|e| refused(chain(&e)))? {
+        Some(wanted) => {
+            let given = inner.network.as_ref().and_then(|host| host.interface(&wanted.id));
+            let given = given.ok_or_else(|| refused("the task has no interface of its own".to_owned()))?;
+            Some((given.netns_path, wanted))
+        }
+        None => None,
+    };
+    let hostname = spec.network.as_ref().map_or(task.id.as_str(), |network| network.hostname.as_str());
+    let program = inner.sandboxes().map_err(refused)?;
+    let sandbox = Sandbox { program, dir: runsc::dir(&task.dir), interface };
+    let written = match Sandbox::read(&sandbox.dir) {
+        Ok(Some(there)) if there == sandbox => Ok(()),
+        _ => sandbox.write(hostname),
+    };
+    written.map_err(|e| Error::temporary(Kind::Resource, format!("the task's sandbox cannot be made: {e}")))
 }
 
 /// Gives a task its interface; blocks.

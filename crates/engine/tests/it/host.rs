@@ -54,6 +54,7 @@ impl Host {
             image_policy: image::gc::Policy::default(),
             network,
             ids: engine::native::IdPool::default(),
+            runsc: crate::gvisor::program().unwrap_or_else(|| "runsc".into()),
         };
         Host { dir, config }
     }

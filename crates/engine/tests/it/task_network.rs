@@ -16,7 +16,7 @@ fn block(text: &str) -> Block {
     text.parse().unwrap()
 }
 
-fn task(last: u8) -> TaskSpec {
+pub fn task(last: u8) -> TaskSpec {
     let network = TaskNetwork {
         interface: name(&format!("eni-{last}")),
         vpc: name("vpc-1"),
@@ -34,12 +34,12 @@ fn task(last: u8) -> TaskSpec {
     TaskSpec { id: host::task_id(), network: Some(network), ..TaskSpec::default() }
 }
 
-fn joins(script: &str) -> ContainerSpec {
+pub fn joins(script: &str) -> ContainerSpec {
     ContainerSpec { network: NetworkMode::Task, ..shell(script) }
 }
 
 /// Lets members of the group in by these ports of TCP.
-async fn let_in(engine: &dyn Engine, ports: &[u16]) {
+pub async fn let_in(engine: &dyn Engine, ports: &[u16]) {
     let rule = |port: &u16| Rule { traffic: Traffic::Tcp(*port, *port), peer: Peer::Set(name("sg-1")) };
     let all = Rule { traffic: Traffic::All, peer: Peer::Block(block("0.0.0.0/0")) };
     let group = Group { ingress: ports.iter().map(rule).collect(), egress: vec![all] };
@@ -49,16 +49,16 @@ async fn let_in(engine: &dyn Engine, ports: &[u16]) {
 }
 
 /// It waits for no client for long: one whose end got lost with its link would keep it from the next.
-fn server() -> ContainerSpec {
+pub fn server() -> ContainerSpec {
     joins("while :; do echo hello | nc -w 1 -l -p 80; done")
 }
 
-fn sleeper() -> ContainerSpec {
+pub fn sleeper() -> ContainerSpec {
     joins("trap 'exit 0' TERM; while :; do sleep 1; done")
 }
 
 /// Until the server there listens.
-async fn fetched(engine: &dyn Engine, id: &ContainerId, from: &str) -> String {
+pub async fn fetched(engine: &dyn Engine, id: &ContainerId, from: &str) -> String {
     host::until("an answer", async || {
         let said = say(engine, id, &format!("nc -w 1 {from} 80 < /dev/null")).await;
         (said == "hello").then_some(said)
@@ -66,7 +66,7 @@ async fn fetched(engine: &dyn Engine, id: &ContainerId, from: &str) -> String {
     .await
 }
 
-const REFUSED: &str = "nc -w 1 10.0.1.5 80 < /dev/null 2> /dev/null || echo nothing";
+pub const REFUSED: &str = "nc -w 1 10.0.1.5 80 < /dev/null 2> /dev/null || echo nothing";
 
 #[tokio::test]
 async fn containers_share_the_interface_and_its_name() {

@@ -12,6 +12,7 @@
 //! may differ in that, two bits of the connection's mark say it: 1 for who began it, 2 for the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use super::far::FAR;
@@ -72,9 +73,11 @@ impl Way {
     }
 }
 
-/// The table of a VPC.
-pub(crate) fn compile(blocks: &[Block], ports: &[Port<'_>], rules: &Rules) -> Model {
+/// The table of a VPC; `resolver` is where its tasks ask for names.
+pub(crate) fn compile(blocks: &[Block], ports: &[Port<'_>], rules: &Rules, resolver: &[Ipv4Addr]) -> Model {
     let mut model = frame();
+    let doors = resolver.iter().map(|address| (address.to_string(), String::new())).collect();
+    model.sets.insert("doors".to_owned(), pairs("set", "type ipv4_addr;", doors));
     model.sets.insert("vpc_4".to_owned(), plain("type ipv4_addr; flags interval;", of_family(blocks, true)));
     model.sets.insert("vpc_6".to_owned(), plain("type ipv6_addr; flags interval;", of_family(blocks, false)));
     ways_out(&mut model, ports);
@@ -116,11 +119,16 @@ fn frame() -> Model {
             "oifname \"OUTSIDE\" ip saddr @behind masquerade",
         ],
     );
-    // Nobody is at home here.
+    // Nobody is at home here but who answers names: tasks of this host, whatever their groups say.
     chain(
         "input",
         "type filter hook input priority 0; policy drop;",
-        &["icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept"],
+        &[
+            "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept",
+            "iifname { \"FAR\", \"OUTSIDE\" } drop",
+            "ip daddr @doors udp dport 53 accept",
+            "ip daddr @doors tcp dport 53 accept",
+        ],
     );
     chain(
         "leave",
@@ -134,7 +142,7 @@ fn frame() -> Model {
             "iifname \"OUTSIDE\" ct status dnat accept",
             "iifname \"OUTSIDE\" ct state established,related accept",
             "iifname \"OUTSIDE\" drop",
-            // What of EC2 is there (DNS, metadata) is not built, and what is of this host is not theirs.
+            // What else of EC2 is there (metadata) is not built, and what is of this host is not theirs.
             "ip daddr 169.254.0.0/16 drop",
             "oifname \"OUTSIDE\" ip daddr @vpc_4 drop",
             "oifname \"OUTSIDE\" meta nfproto ipv6 drop",

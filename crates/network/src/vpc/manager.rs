@@ -4,6 +4,7 @@
 //! As with attachments, a record is written before anything is made, and removed before anything is taken down: what is
 //! on the host without one is to be removed.
 
+mod names;
 mod reach;
 mod restart;
 
@@ -17,6 +18,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 
 use super::compile::{Port, compile};
+use super::doors::Resolver;
 use super::far::Far;
 use super::router::{self, Note, Plan, Router};
 use super::rules::{Change, Rules};
@@ -72,13 +74,15 @@ struct Network {
     far: Option<Far>,
     /// They may not be those that it should lead to.
     far_differs: bool,
+    /// What the resolver was told of it.
+    told: Option<names::Told>,
 }
 
 impl Network {
     /// Of what is in the namespace nothing is known, unless it is new.
     fn new(note: Note, router: Router, is_new: bool) -> Network {
         let (model, fingerprint, publics) = Default::default();
-        Network { note, router, model, fingerprint, publics, far: None, far_differs: !is_new }
+        Network { note, router, model, fingerprint, publics, far: None, far_differs: !is_new, told: None }
     }
 }
 
@@ -91,6 +95,8 @@ struct State {
     /// What interfaces can carry.
     inner_mtu: u32,
     guard: reach::Guard,
+    /// Who answers names.
+    resolver: Option<Arc<dyn Resolver>>,
 }
 
 /// The VPCs.
@@ -111,8 +117,8 @@ impl Vpcs {
         let records: BTreeMap<_, _> =
             records.into_iter().map(|record| (record.spec.id.clone(), record)).collect();
         let next = records.values().map(|record: &Record| record.slot).max().unwrap_or(0).saturating_add(1);
-        let (networks, guard) = Default::default();
-        let mut state = State { ledger, records, networks, rules, next, inner_mtu: mtu, guard };
+        let (networks, guard, resolver) = Default::default();
+        let mut state = State { ledger, records, networks, rules, next, inner_mtu: mtu, guard, resolver };
         restart::remove_stray_tasks(&names, &state)?;
         let anew = state.remember(&names, containers.as_ref());
         let vpcs = Vpcs { names, mtu, containers, state: Mutex::new(state) };
@@ -269,7 +275,7 @@ impl Vpcs {
     pub(crate) fn is_suspect(&self) -> bool {
         let state = self.state.lock();
         let is_gone = |network: &Network| !netns::exists(&self.names.vpc_netns(network.note.slot));
-        state.networks.values().any(is_gone) || self.is_far_suspect(&state)
+        state.networks.values().any(is_gone) || self.is_far_suspect(&state) || self.are_doors_suspect(&state)
     }
 
     fn interface(&self, record: &Record) -> Interface {
@@ -346,6 +352,7 @@ impl Vpcs {
             network.router.route_public(&self.names, &plan, *public, publics.contains(public))?;
         }
         network.publics = publics;
+        self.open_doors(state, vpc);
         // Other hosts are not worth what is on this one.
         if let Err(error) = self.reach(state, vpc) {
             let error = &error as &dyn std::error::Error;
@@ -368,7 +375,7 @@ impl Vpcs {
             };
             return refreshed.and(gone).and(netns::remove(&path));
         }
-        let gone = state.networks.remove(vpc).map_or(Ok(()), |mut network| {
+        let gone = state.forget(vpc).map_or(Ok(()), |mut network| {
             // The kernel takes its time to let a namespace go, and its number between hosts would not be free.
             let led = network.router.lead(Some(None), None);
             led.and(self.remove_network(network.note.slot))
@@ -394,7 +401,7 @@ impl Vpcs {
         let slot = state.networks.get(vpc).map(|network| network.note.slot);
         if let Some(slot) = slot.filter(|slot| !netns::exists(&self.names.vpc_netns(*slot))) {
             // We alone hold it and all links in it.
-            let led = state.networks.remove(vpc).map(|mut network| network.router.lead(Some(None), None));
+            let led = state.forget(vpc).map(|mut network| network.router.lead(Some(None), None));
             self.remove_network(slot).and(led.unwrap_or(Ok(())))?;
         }
         self.ensure_network(state, vpc)?;
@@ -432,6 +439,7 @@ impl Vpcs {
         if linked || !whole {
             self.refresh(state, vpc)?;
         }
+        self.open_doors(state, vpc);
         let led = self.look_far(state, vpc)?;
         Ok(linked || !whole || led)
     }
@@ -477,5 +485,6 @@ fn wanted(
     let blocks = rules.vpcs.get(vpc).or(given).unwrap_or(&none);
     let publics =
         states.iter().filter(|state| state.egress == Egress::Direct).filter_map(|state| state.public);
-    (compile(blocks, &ports, rules), publics.collect())
+    let resolver = rules.dns.get(vpc).map_or(Vec::new(), |dns| dns.addresses().to_vec());
+    (compile(blocks, &ports, rules, &resolver), publics.collect())
 }

@@ -5,11 +5,12 @@
 //! link to an interface the router answers for every address (proxy ARP), the gateway's too.
 
 use std::fs::File;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, UdpSocket};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use super::compile::OUTSIDE;
+use super::doors;
 use super::far::{self, Far};
 use super::script::{self, Model};
 use super::{InterfaceSpec, Name};
@@ -210,6 +211,13 @@ impl Router {
         far::lead(&self.file, &mut self.inside, from.as_ref(), to)
     }
 
+    /// Opens where names are asked for, at addresses that the namespace has from then on.
+    pub(crate) fn listen(&mut self, at: &[Ipv4Addr]) -> Result<Vec<(UdpSocket, TcpListener)>> {
+        let link = self.link("lo")?;
+        at.iter().try_for_each(|address| self.inside.add_ip(link, IpAddr::V4(*address), 32))?;
+        netns::within(&self.file, || at.iter().map(|address| doors::open(*address)).collect())
+    }
+
     /// To which other hosts it leads.
     pub(crate) fn far(&mut self) -> Result<Option<Far>> {
         far::read(&mut self.inside)
@@ -226,8 +234,8 @@ impl Router {
     }
 }
 
-/// The task's side.
-fn furnish(spec: &InterfaceSpec, netns: &File) -> Result<()> {
+/// The task's side. Doing it again mends what is missing.
+pub(crate) fn furnish(spec: &InterfaceSpec, netns: &File) -> Result<()> {
     netns::within(netns, || {
         let mut inside = Socket::open()?;
         let link = inside.index(PEER)?.ok_or_else(|| Error::Invalid(format!("{PEER} is gone")))?;
@@ -273,7 +281,7 @@ pub(crate) fn probe() -> Result<()> {
         netlink.admit_only(OUTSIDE, &owner)?;
         PARAMETERS.iter().try_for_each(|(name, value)| sysctl::write(name, value))?;
         sysctl::write(&format!("net.ipv4.neigh.{OUTSIDE}.proxy_delay"), "0")?;
-        let model = super::compile::compile(&[], &[], &super::rules::Rules::default());
+        let model = super::compile::compile(&[], &[], &super::rules::Rules::default(), &[HOST]);
         nft::run(&script::whole("roadstead_probe", &model)).map_err(Error::Nft)
     })
 }

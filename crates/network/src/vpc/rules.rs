@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::doors::Dns;
 use super::far::Transport;
 use super::{BLOCKS_MAX, Block, InterfaceState, Name};
 use crate::error::{Error, Result};
@@ -77,6 +78,8 @@ pub struct Change {
     pub whole: bool,
     /// Blocks of VPCs.
     pub vpcs: Vec<(Name, Vec<Block>)>,
+    /// Names of VPCs; none where a VPC has none.
+    pub dns: Vec<(Name, Option<Dns>)>,
     /// How packets of VPCs go to other hosts; none where they do not.
     pub transports: Vec<(Name, Option<Transport>)>,
     /// Interfaces of VPCs on other hosts.
@@ -109,6 +112,8 @@ pub struct Moves {
 pub(crate) struct Rules {
     pub vpcs: BTreeMap<Name, Vec<Block>>,
     #[serde(default)]
+    pub dns: BTreeMap<Name, Dns>,
+    #[serde(default)]
     pub transports: BTreeMap<Name, Transport>,
     #[serde(default)]
     pub places: BTreeMap<Name, Arc<BTreeMap<Ipv4Addr, Ipv4Addr>>>,
@@ -125,6 +130,7 @@ impl Rules {
         let mut next = if change.whole { Rules::default() } else { self.clone() };
         for name in &change.gone {
             next.vpcs.remove(name);
+            next.dns.remove(name);
             next.transports.remove(name);
             next.places.remove(name);
             next.interfaces.remove(name);
@@ -137,6 +143,12 @@ impl Rules {
             match transport {
                 Some(transport) => drop(next.transports.insert(name, transport)),
                 None => drop(next.transports.remove(&name)),
+            }
+        }
+        for (name, dns) in change.dns {
+            match dns {
+                Some(dns) => drop(next.dns.insert(name, dns)),
+                None => drop(next.dns.remove(&name)),
             }
         }
         for Moves { vpc, leave, join } in change.places {
@@ -171,7 +183,7 @@ impl Rules {
         if self.groups.len() > GROUPS_MAX || self.sets.len() > GROUPS_MAX {
             return over("security groups", GROUPS_MAX);
         }
-        if self.interfaces.len() > INTERFACES_MAX || self.vpcs.len() > INTERFACES_MAX {
+        if self.interfaces.len() > INTERFACES_MAX || self.vpcs.len().max(self.dns.len()) > INTERFACES_MAX {
             return over("interfaces", INTERFACES_MAX);
         }
         if self.vpcs.values().any(|blocks| blocks.len() > BLOCKS_MAX || blocks.iter().any(Block::is_all)) {
@@ -195,6 +207,7 @@ impl Rules {
         if self.sets.values().map(|set| set.len()).sum::<usize>() > MEMBERS_MAX {
             return over("members of sets", MEMBERS_MAX);
         }
+        self.dns.values().try_for_each(Dns::check)?;
         self.interfaces.values().try_for_each(InterfaceState::check)
     }
 }

@@ -45,7 +45,7 @@ fn rules(groups: Vec<(&str, Vec<Rule>, Vec<Rule>)>) -> Rules {
 fn table(specs: &[InterfaceSpec], rules: &Rules) -> Model {
     let port = |spec| Port { link: format!("t{}", spec_last(spec)), spec, state: &spec.state };
     let ports: Vec<Port<'_>> = specs.iter().map(port).collect();
-    compile(&[block("10.0.0.0/16")], &ports, rules)
+    compile(&[block("10.0.0.0/16")], &ports, rules, &[[10, 0, 0, 2].into()])
 }
 
 fn spec_last(spec: &InterfaceSpec) -> u8 {
@@ -257,4 +257,16 @@ fn a_difference_makes_first_what_is_named_and_ends_with_what_is_not() {
     );
     assert_eq!(difference("t", &to, &to), "");
     assert!(whole("t", &to).starts_with("table inet t\ndelete table inet t\ntable inet t\nadd map"));
+}
+
+#[test]
+fn names_are_asked_for_by_tasks_of_this_host_alone() {
+    let model = table(&[spec(5, &[])], &Rules::default());
+    let Elements::Pairs(doors) = &model.sets["doors"].elements else { panic!("{model:?}") };
+    assert_eq!(doors.keys().collect::<Vec<_>>(), ["10.0.0.2"]);
+    let input = &model.chains["input"];
+    assert!(input.hook.ends_with("policy drop;"));
+    let at = |text: &str| input.rules.iter().position(|rule| rule.contains(text)).unwrap();
+    assert!(at("iifname { \"far0\", \"out0\" } drop") < at("ip daddr @doors udp dport 53 accept"));
+    assert!(at("ip daddr @doors udp dport 53 accept") < at("ip daddr @doors tcp dport 53 accept"));
 }

@@ -2,7 +2,12 @@
 //! command. A call that is under way when the control plane ends is made again by the next start, with the same
 //! idempotency token.
 
-use std::{collections::BTreeSet, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use futures_util::FutureExt;
@@ -18,7 +23,7 @@ use super::{
     Place, clock,
     shard::{Shard, WeakShard},
 };
-use crate::world;
+use crate::{gate::Gate, world};
 
 /// Calls of one shard that are under way at a time.
 const TOGETHER: usize = 32;
@@ -33,6 +38,39 @@ pub trait Calls: Send + Sync + 'static {
     /// # Errors
     /// The operation's own.
     async fn call(&self, place: &Place, call: Call) -> Result<Value, Error>;
+}
+
+/// The way from outboxes to the gate, which holds the services, which hold their shards. Calls wait until it leads somewhere.
+pub struct Line(watch::Sender<Option<Weak<Gate>>>);
+
+impl Default for Line {
+    fn default() -> Line {
+        Line(watch::Sender::new(None))
+    }
+}
+
+impl Line {
+    /// One that leads to this gate.
+    pub fn to(gate: &Arc<Gate>) -> Line {
+        Line(watch::Sender::new(Some(Arc::downgrade(gate))))
+    }
+
+    /// Leads it there.
+    pub fn lead_to(&self, gate: &Arc<Gate>) {
+        self.0.send_replace(Some(Arc::downgrade(gate)));
+    }
+}
+
+#[async_trait]
+impl Calls for Line {
+    async fn call(&self, place: &Place, call: Call) -> Result<Value, Error> {
+        let mut leads = self.0.subscribe();
+        let gate = leads.wait_for(Option::is_some).await.ok().and_then(|gate| gate.as_ref()?.upgrade());
+        match gate {
+            Some(gate) => Calls::call(&*gate, place, call).await,
+            None => Err(Error::unavailable("The control plane ends.")),
+        }
+    }
 }
 
 /// Begins to carry out what waits in the outbox of this shard, for as long as anybody else holds the shard.

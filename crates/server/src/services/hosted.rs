@@ -6,17 +6,16 @@ mod vpcs;
 
 use std::{
     collections::{BTreeSet, HashMap},
-    sync::{Arc, OnceLock, Weak},
+    sync::{Arc, OnceLock},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use serde_json::Value;
 use state::{
     Domain,
     api::{Api, Handler, Operation},
     contract::{Bus, Interfaces},
-    outbox::{self, GivenUp, Sends},
+    outbox::{GivenUp, Sends},
     port::Others,
 };
 use store::Store;
@@ -32,7 +31,7 @@ use crate::{
         By, Found, Loads, Place, Shard, Shards,
         carrier::EventBus,
         ferry::Vpcs,
-        outbox::{Calls, start},
+        outbox::{Calls, Line, start},
     },
 };
 
@@ -231,7 +230,7 @@ impl<D: Api> Hosts for Hosting<D> {
             let look = Look { place: place.clone(), homes: looking.clone(), gate: behind.clone() };
             D::ports(&(Arc::new(look) as Arc<dyn Others>))
         };
-        let calls: Arc<dyn Calls> = Arc::new(Line(Arc::downgrade(gate)));
+        let calls: Arc<dyn Calls> = Arc::new(Line::to(gate));
         let started = move |shard: &Shard<D>| {
             if let Some(sends) = &sends {
                 (sends.start)(shard, calls.clone());
@@ -262,19 +261,6 @@ impl<D: Api> Hosts for Hosting<D> {
 
     fn surface(&self, stop: &CancellationToken) -> Option<Arc<dyn Surface>> {
         self.as_bus.as_ref().map(|as_bus| (as_bus.surface)(&self.hosted, stop.clone()))
-    }
-}
-
-/// The way from an outbox to the gate, which holds the services, which hold their shards.
-struct Line(Weak<Gate>);
-
-#[async_trait]
-impl Calls for Line {
-    async fn call(&self, place: &Place, call: outbox::Call) -> Result<Value, Error> {
-        match self.0.upgrade() {
-            Some(gate) => Calls::call(&*gate, place, call).await,
-            None => Err(Error::unavailable("The control plane ends.")),
-        }
     }
 }
 

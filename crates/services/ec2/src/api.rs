@@ -20,7 +20,7 @@ use crate::{
 const NO_PACKETS: &str = "kept and shown: no host filters by network ACLs yet, so it changes no packet";
 const NO_PUBLIC: &str =
     "kept and shown: no task has a public address yet, so none has a way out through an internet gateway";
-const NO_NAMES: &str = "kept and shown: nothing has a name in the VPC yet";
+const NO_NAMES: &str = "kept and shown: names in a VPC follow from addresses";
 const NO_ADDRESS: &str =
     "the address is one of 198.18.0.0/15, which nobody routes: it is kept and shown, and reaches nothing";
 const NO_TENANCY: &str = "kept and shown: hosts are those of the container instances";
@@ -242,11 +242,7 @@ pub static OPERATIONS: &[Operation<Handler<Ec2>>] = &[
     Operation::new("ModifyVpcAttribute", write!(commands::vpcs::modify_vpc_attribute))
         .growing()
         .on(|ctx, input| each(ctx, input, &[("vpc", "VpcId")]))
-        .without_effect(&[
-            ("EnableDnsHostnames", NO_NAMES),
-            ("EnableDnsSupport", NO_NAMES),
-            ("EnableNetworkAddressUsageMetrics", "metrics are not built"),
-        ]),
+        .without_effect(&[("EnableNetworkAddressUsageMetrics", "metrics are not built")]),
     Operation::new("ReleaseAddress", write!(commands::addresses::release_address))
         .on(|ctx, input| each(ctx, input, &[("elastic-ip", "AllocationId")]))
         .without_effect(&[("NetworkBorderGroup", "there is one in each region")]),

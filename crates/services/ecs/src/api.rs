@@ -73,12 +73,7 @@ pub static ACCOUNT: &[Operation<Handler<Account>>] = &[
             Made("ecs:task-cpu", access::cpu),
             Made("ecs:task-memory", access::memory),
         ])
-        .refusing(&[
-            "taskRoleArn",
-            "proxyConfiguration",
-            "enableFaultInjection",
-            "trustedExecutionConfiguration",
-        ])
+        .refusing(&["taskRoleArn", "proxyConfiguration", "enableFaultInjection"])
         .without_effect(&[("executionRoleArn", EXECUTION_ROLE)])
         .growing(),
     Operation::new("DescribeTaskDefinition", read!(account::describe_task_definition)),

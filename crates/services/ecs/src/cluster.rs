@@ -1,6 +1,5 @@
-//! One cluster's state: its rows and the indexes derived from them. `Cluster::take` is the only place
-//! that changes either, so an index can never disagree with its rows. Cloning is cheap (persistent maps):
-//! a snapshot is a clone.
+//! One cluster's state: its rows and the indexes derived from them. `Cluster::take` is the only place that changes either, so
+//! an index can never disagree with its rows. Cloning is cheap (persistent maps): a snapshot is a clone.
 
 pub mod change;
 pub mod daemons;
@@ -13,6 +12,7 @@ mod kept;
 pub(crate) mod looks;
 mod managed;
 mod mark;
+mod outbox;
 mod ports;
 pub mod provisioning;
 pub mod seek;

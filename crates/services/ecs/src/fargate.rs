@@ -15,6 +15,7 @@ use crate::{
         CapacityProviderStrategyItem as Item, Compatibility, DeploymentRow, FargateRow, LaunchType, OSFamily,
         PlatformRow, ServiceRow, TaskOverride, TaskRow,
     },
+    convert::Shown,
 };
 
 /// The attribute by which a host says that it is given to Fargate.
@@ -138,7 +139,9 @@ pub fn of_new(
 ) -> Option<Box<FargateRow>> {
     let given = overrides.ephemeral_storage.as_ref().or(definition.registered.ephemeral_storage.as_ref());
     let ephemeral_storage = given.map_or(STORAGE, |storage| storage.size_in_gib);
-    let row = |of| FargateRow { platform: resolved(of), ephemeral_storage, stop_at: None };
+    let asked = definition.registered.trusted_execution_configuration.as_ref();
+    let isolation_mode = asked.map(|asked| asked.isolation_mode);
+    let row = |of| FargateRow { platform: resolved(of), ephemeral_storage, isolation_mode, stop_at: None };
     platform.map(|of| Box::new(row(of)))
 }
 
@@ -180,6 +183,12 @@ impl TaskRow {
     pub fn is_on_fargate(&self) -> bool {
         self.fargate.is_some()
     }
+}
+
+/// The wall that a task asks for, as the API shows it.
+pub fn isolation(row: &FargateRow) -> Option<ecs::TrustedExecutionSummary> {
+    let isolation_mode = row.isolation_mode?.shown();
+    Some(ecs::TrustedExecutionSummary { isolation_mode, ..Default::default() })
 }
 
 /// The storage of a task, as the API shows it.

@@ -94,7 +94,25 @@ pub const CANARY_BAKE_MINUTES: i32 = 10;
 /// PAUSE hooks of a service.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
 pub const PAUSE_HOOKS: usize = 10;
-/// The longest time that a hook pauses, in minutes.
+/// Hooks of a service, of both kinds (ECS names no limit of those that call functions).
+pub const HOOKS: usize = 20;
+/// Bytes of the `hookDetails` of one, as JSON (ECS names no limit).
+pub const HOOK_DETAILS: usize = 4096;
+/// Characters of the ARN of a function, and of a role (ECS names no limit).
+pub const HOOK_ARN: usize = 2048;
+/// After so long a function that says IN_PROGRESS is called again, where it says nothing of it.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/lambda-lifecycle-hooks.html>
+pub const HOOK_CALLED_AGAIN_MS: i64 = 30_000;
+/// The shortest and the longest time that it may say (ECS names no bounds).
+pub const HOOK_CALL_BACK_MS: (i64, i64) = (1000, 86_400_000);
+/// Calls in a row without an answer after which a hook has failed (ECS does not say how often it calls): three minutes, with
+/// pauses that grow from the first of these to the second.
+pub const HOOK_ATTEMPTS: i32 = 10;
+/// See there.
+pub const HOOK_PAUSES_MS: (i64, i64) = (1000, 30_000);
+/// Characters that are kept of why a hook failed.
+pub const HOOK_REASON: usize = 512;
+/// The longest time that a hook pauses, or calls, in minutes.
 pub const PAUSE_MINUTES: i32 = 20_160;
 /// Where nothing is said.
 pub const PAUSE_DEFAULT_MINUTES: i32 = 1440;

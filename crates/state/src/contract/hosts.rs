@@ -29,6 +29,8 @@ pub struct HostVpc {
     pub blocks: Vec<String>,
     /// Its number between hosts, of 24 bits: no other VPC of the account and region has it. None: it stays within hosts.
     pub segment: Option<u32>,
+    /// Where its tasks ask for names, and the domain of its own; none where they are answered nothing.
+    pub dns: Option<(Ipv4Addr, String)>,
     /// Each address of an interface of a host that others reach, these too, and where that host is reached.
     pub places: Places,
 }

@@ -140,8 +140,8 @@ pub trait Interfaces: Domain {
     /// The tasks of a sender that have an interface.
     fn given_to(&self, sender: &str) -> Vec<Id128>;
 
-    /// What is to hold on a host for the interfaces of these tasks of a sender.
-    fn on_host(&self, sender: &str, tasks: &[Id128]) -> HostNetwork;
+    /// What is to hold on a host for the interfaces of these tasks of a sender in a region.
+    fn on_host(&self, region: &str, sender: &str, tasks: &[Id128]) -> HostNetwork;
 
     /// The identifiers of which a commit may have changed something that [`HostNetwork`] says; none where that may be any.
     fn touched(delta: &Delta<Self>) -> Option<Vec<String>>;

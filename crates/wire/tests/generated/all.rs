@@ -4,7 +4,6 @@ pub mod accessanalyzer;
 pub mod amp;
 pub mod apigateway;
 pub mod cloudwatch;
-pub mod lambda;
 pub mod lex_runtime;
 pub mod route53;
 pub mod s3;
@@ -13,4 +12,4 @@ pub mod servicediscovery;
 pub mod sqs;
 
 /// Every service here.
-pub static SERVICES: &[&wire::schema::Service] = &[&accessanalyzer::SERVICE, &amp::SERVICE, &apigateway::SERVICE, &cloudwatch::SERVICE, &lambda::SERVICE, &lex_runtime::SERVICE, &route53::SERVICE, &s3::SERVICE, &sdb::SERVICE, &servicediscovery::SERVICE, &sqs::SERVICE];
+pub static SERVICES: &[&wire::schema::Service] = &[&accessanalyzer::SERVICE, &amp::SERVICE, &apigateway::SERVICE, &cloudwatch::SERVICE, &lex_runtime::SERVICE, &route53::SERVICE, &s3::SERVICE, &sdb::SERVICE, &servicediscovery::SERVICE, &sqs::SERVICE];

@@ -368,6 +368,9 @@ typed_requests! {
         ListTargetsByRuleRequest, PutEventsRequest, PutPermissionRequest, PutRuleRequest,
         PutTargetsRequest, RemovePermissionRequest, RemoveTargetsRequest, TagResourceRequest,
         TestEventPatternRequest, UntagResourceRequest, UpdateEventBusRequest;
+        "lambda": lambda_model, served:
+        CreateFunctionRequest, InvocationRequest, InvokeWithResponseStreamRequest, ListFunctionsRequest,
+        TagResourceRequest, UntagResourceRequest;
         "logs": logs_model, both:
         CreateLogGroupRequest, CreateLogStreamRequest, DeleteLogGroupRequest,
         DeleteLogStreamRequest, DeleteRetentionPolicyRequest, DescribeLogGroupsRequest,

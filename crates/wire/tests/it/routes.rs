@@ -4,7 +4,9 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use wire::protocol::{Incoming, codec, pick, spoken};
 use wire::schema::{Protocol, Service};
 
-use crate::generated::{amp, cloudwatch, lambda, s3, servicediscovery, sqs};
+use lambda_model as lambda;
+
+use crate::generated::{amp, cloudwatch, s3, servicediscovery, sqs};
 
 fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
     let pair = |(name, value): &(&'static str, &'static str)| {

@@ -139,6 +139,20 @@ pub(super) fn all(given: &Given<'_>, spec: &ContainerSpec, volumes: &Volumes) ->
     Ok(out)
 }
 
+/// What gVisor's kernel has no file systems for.
+const NOT_OF_GUESTS: [&str; 2] = ["/sys/fs/cgroup", "/dev/mqueue"];
+
+/// [`all`] for a container of a sandbox.
+pub(super) fn of_guest(
+    given: &Given<'_>,
+    spec: &ContainerSpec,
+    volumes: &Volumes,
+) -> Result<Vec<Value>, String> {
+    let mut all = all(given, spec, volumes)?;
+    all.retain(|m| !m["destination"].as_str().is_some_and(|path| NOT_OF_GUESTS.contains(&path)));
+    Ok(all)
+}
+
 /// The options of a new file system as the host is to read them: users and groups are those of the task's range, and
 /// its root is the task's.
 fn owned(ids: Option<Ids>, kind: &str, mut options: Vec<String>) -> Result<Vec<String>, String> {

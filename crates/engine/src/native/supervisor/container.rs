@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use super::clients::Asker;
+use super::guest;
 use super::runner::{self, Start};
 use super::shared::{Joins, OfTask};
 use super::sys;
@@ -75,6 +76,8 @@ pub(super) struct Container {
     /// Kept so that an interactive container's input does not end.
     input: Option<OwnedFd>,
     terminal: bool,
+    /// Its first process then only stands for it.
+    in_sandbox: bool,
     pub(super) spool: Writer,
     pub(super) kill_at: Option<Instant>,
     /// Announce output beyond this.
@@ -112,6 +115,7 @@ impl Container {
             streams: [None, None],
             input: None,
             terminal: io.terminal,
+            in_sandbox: joins.sandbox.is_some(),
             spool,
             kill_at: None,
             watch,
@@ -191,6 +195,7 @@ impl Container {
 
     /// Sends a signal to the first process.
     pub(super) fn signal(&self, signal: i32) {
+        let signal = if self.in_sandbox && signal == libc::SIGKILL { guest::KILL } else { signal };
         match &self.run {
             Run::Running(started) => sys::kill(started.pid, signal),
             Run::Starting { pid: Some(pid), .. } => sys::kill(*pid, signal),
@@ -205,6 +210,9 @@ impl Container {
         }
         if let Run::Running(started) = &self.run {
             cgroup::thaw(hierarchy, started.pid);
+            if self.in_sandbox {
+                return self.signal(libc::SIGKILL);
+            }
         }
         self.signal(libc::SIGKILL);
         if let Run::Starting { runner, .. } = &self.run {
@@ -230,7 +238,7 @@ impl Container {
 
     fn begin_drain(&mut self, code: i32, hierarchy: &Hierarchy) {
         cgroup::kill(hierarchy, &self.group);
-        let oom_killed = cgroup::oom_kills(hierarchy, &self.group) > 0;
+        let oom_killed = self.task.oom_killed(hierarchy, &self.group);
         // It may not be why it failed, but who looks for why wants to know.
         let reason = if code == 0 { None } else { self.task.limit_met(hierarchy, &self.group) };
         let exit = Exit { code: Some(code), oom_killed, exited_at_ms: sys::now_ms(), reason };
@@ -459,6 +467,7 @@ mod tests {
             streams: [None, None],
             input: None,
             terminal: false,
+            in_sandbox: false,
             spool,
             kill_at: None,
             watch: None,

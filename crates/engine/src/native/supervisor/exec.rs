@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::clients::Asker;
 use super::container::Container;
-use super::sys;
 use super::tenant::{self, Tenant};
+use super::{command, sys};
 use crate::native::cgroup::Hierarchy;
 use crate::native::proto::{Answer, EXEC_OUTPUT_BYTES_MAX, Progress};
+use crate::native::runsc::Sandbox;
 
 /// How long output is still read after a command's end, from what it left behind.
 const DRAIN_WAIT: Duration = Duration::from_millis(200);
@@ -26,6 +27,8 @@ pub(super) struct Exec {
     captured: Vec<u8>,
     captured_max: usize,
     helper: i32,
+    /// The process then only stands for it, and ends it when it is told.
+    in_sandbox: bool,
     pid: Option<i32>,
     /// The code; `None` inside for one that was killed by the time-out.
     ended: Option<Option<i32>>,
@@ -46,6 +49,7 @@ impl Exec {
     pub(super) fn start(
         container: &Container,
         hierarchy: &Hierarchy,
+        sandbox: Option<&Sandbox>,
         command: Command,
         asker: Asker,
     ) -> io::Result<Exec> {
@@ -67,6 +71,7 @@ impl Exec {
                 command: command.command,
                 output: output_child,
                 status: status_child,
+                sandbox,
             }),
             sys::Fork::Parent(helper) => {
                 sys::set_nonblocking(status.as_fd())?;
@@ -78,6 +83,7 @@ impl Exec {
                     captured: Vec::new(),
                     captured_max: command.output_max.min(EXEC_OUTPUT_BYTES_MAX),
                     helper,
+                    in_sandbox: sandbox.is_some(),
                     pid: None,
                     ended: None,
                     failed: None,
@@ -140,6 +146,7 @@ impl Exec {
 
     pub(super) fn kill(&self) {
         match self.pid {
+            Some(pid) if self.ended.is_none() && self.in_sandbox => sys::kill(pid, command::END),
             // It leads a session, so what it started goes with it.
             Some(pid) if self.ended.is_none() => {
                 sys::kill(pid, libc::SIGKILL);

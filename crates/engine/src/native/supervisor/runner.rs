@@ -19,6 +19,7 @@ use nix::sched::CloneFlags;
 use nix::sys::resource::Resource;
 
 use super::executor::{Confined, Program};
+use super::guest::{self, Guest};
 use super::notes::Notes;
 use super::shared::Joins;
 use super::sys;
@@ -49,7 +50,12 @@ pub(super) fn run(start: Start<'_>) -> ! {
     sys::reset_process();
     let status = start.status.as_fd().try_clone_to_owned();
     let code = match (run_inner(start), status) {
-        (Ok(()), _) => 0,
+        (Ok(None), _) => 0,
+        (Ok(Some(guest)), status) => {
+            // Closed: whoever waits for the start hears that it is done.
+            drop(status);
+            guest.wait()
+        }
         (Err(error), Ok(status)) => {
             report(&status, &Progress::Failed(error.to_string()), None);
             1
@@ -59,21 +65,34 @@ pub(super) fn run(start: Start<'_>) -> ! {
     sys::exit_now(code)
 }
 
-fn run_inner(start: Start<'_>) -> io::Result<()> {
+/// Answers what is to be waited for, if this process is to stand for it.
+fn run_inner(start: Start<'_>) -> io::Result<Option<Guest>> {
     let plan: Plan = layout::read_json(&start.dir.plan())?
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
     own_mounts()?;
-    mount_root(&start, &plan)?;
+    match start.joins.sandbox {
+        Some(sandbox) => {
+            let (guest, master) = guest::start(&start, &plan, sandbox)?;
+            report(&start.status, &Progress::Pid(std::process::id().cast_signed()), master.as_ref());
+            Ok(Some(guest))
+        }
+        None => run_here(&start, &plan).map(|()| None),
+    }
+}
+
+/// By libcontainer, as a process of the host's.
+fn run_here(start: &Start<'_>, plan: &Plan) -> io::Result<()> {
+    mount_root(start, plan)?;
     cgroup::make(start.hierarchy, &plan.group, &plan.limits)?;
     cgroup::show(start.hierarchy, &plan.group, &start.dir.groups(), !plan.groups_writable)?;
-    let user = prepare(&start, &plan)?;
+    let user = prepare(start, plan)?;
     for stream in start.streams.iter().flatten() {
         sys::give(stream.as_fd(), user)?;
     }
     cgroup::enter(start.hierarchy, &plan.group)?;
     let status = start.status.as_raw_fd();
     let (mut container, master) =
-        tracing::subscriber::with_default(Notes { status }, || build(&start, &plan, status))?;
+        tracing::subscriber::with_default(Notes { status }, || build(start, plan, status))?;
     let pid = container.pid().map_or(0, |pid| pid.as_raw());
     if let Some(master) = &master {
         sys::give_terminal(master.as_fd(), user)?;
@@ -116,31 +135,10 @@ pub(crate) fn own_mounts() -> io::Result<()> {
 fn prepare(start: &Start<'_>, plan: &Plan) -> io::Result<u32> {
     let dir = start.dir;
     let root = Root::open(&plan.overlay.target)?.owned_by(plan.ids.map_or(0, |ids| ids.base));
-    for copy in &plan.copy_up {
-        rootfs::copy_up(&root, &copy.container_path, &copy.volume).map_err(|e| {
-            let path = copy.container_path.display();
-            io::Error::new(e.kind(), format!("cannot copy what the image has at {path} into its volume: {e}"))
-        })?;
-    }
     let mut spec = plan.spec.clone();
-    let mut uid = 0;
-    if let Some(process) = spec.process_mut() {
-        let user = rootfs::resolve_user(&root, &plan.user)?;
-        root.make_folders(process.cwd())?;
-        let mut env = process.env().clone().unwrap_or_default();
-        // An empty one counts as none, as it does for Docker's users.
-        if !env.iter().any(|e| e.starts_with("HOME=") && e.len() > 5) {
-            env.retain(|e| !e.starts_with("HOME="));
-            env.push(format!("HOME={}", user.home));
-        }
-        process.set_env(Some(env));
-        process.set_user(user.oci());
-        let host = |id| plan.ids.map_or(Ok(id), |ids| ids.host(id));
-        uid = host(user.uid)?;
-        user.groups.iter().chain([&user.gid]).try_for_each(|gid| host(*gid).map(drop))?;
-        if plan.ids.is_some() {
-            raise_limits(process)?;
-        }
+    let uid = settle(&root, plan, &mut spec)?;
+    if let (Some(process), Some(_)) = (spec.process(), plan.ids) {
+        raise_limits(process)?;
     }
     enter_namespaces(&mut spec, start.joins)?;
     let mounts = spec.mounts().clone().unwrap_or_default();
@@ -148,6 +146,31 @@ fn prepare(start: &Start<'_>, plan: &Plan) -> io::Result<u32> {
     spec.set_mounts(Some(left));
     layout::write_json(&dir.config(), &spec, Durable::No)?;
     Ok(uid)
+}
+
+/// Settles what only the mounted root file system can tell: what volumes begin with, whom the container runs as, and
+/// where. Answers the user, on the host.
+pub(super) fn settle(root: &Root, plan: &Plan, spec: &mut Spec) -> io::Result<u32> {
+    for copy in &plan.copy_up {
+        rootfs::copy_up(root, &copy.container_path, &copy.volume).map_err(|e| {
+            let path = copy.container_path.display();
+            io::Error::new(e.kind(), format!("cannot copy what the image has at {path} into its volume: {e}"))
+        })?;
+    }
+    let Some(process) = spec.process_mut() else { return Ok(0) };
+    let user = rootfs::resolve_user(root, &plan.user)?;
+    root.make_folders(process.cwd())?;
+    let mut env = process.env().clone().unwrap_or_default();
+    // An empty one counts as none, as it does for Docker's users.
+    if !env.iter().any(|e| e.starts_with("HOME=") && e.len() > 5) {
+        env.retain(|e| !e.starts_with("HOME="));
+        env.push(format!("HOME={}", user.home));
+    }
+    process.set_env(Some(env));
+    process.set_user(user.oci());
+    let host = |id| plan.ids.map_or(Ok(id), |ids| ids.host(id));
+    user.groups.iter().chain([&user.gid]).try_for_each(|gid| host(*gid).map(drop))?;
+    host(user.uid)
 }
 
 /// A mount that is refused, as the user knows it.
@@ -300,12 +323,12 @@ fn build(start: &Start<'_>, plan: &Plan, status: i32) -> io::Result<(Container, 
     Ok((container, master))
 }
 
-fn receive_master(listener: &UnixListener) -> io::Result<OwnedFd> {
-    // libcontainer connected, and sent, before it answered.
+pub(super) fn receive_master(listener: &UnixListener) -> io::Result<OwnedFd> {
+    // Whoever made the container connected, and sent, before that was answered.
     listener.set_nonblocking(true)?;
     let (connection, _) = listener.accept()?;
     let (_, fd) = sys::receive(connection.as_fd(), &mut [0; 64])?;
-    fd.ok_or_else(|| io::Error::other("libcontainer sent no terminal"))
+    fd.ok_or_else(|| io::Error::other("no terminal was sent"))
 }
 
 /// An error with all that it stands on, in one line.

@@ -112,7 +112,7 @@ impl Server {
         // SAFETY: the name outlives the call.
         unsafe { libc::prctl(libc::PR_SET_NAME, c"roadstead-super".as_ptr()) };
         let children = sys::child_signals()?;
-        let shared = Shared::open(&spawn.dir, spawn.ids)?;
+        let shared = Shared::open(&spawn.dir, &spawn.group, spawn.ids)?;
         let listener = super::with_socket_path(spawn.dir.run(), layout::SOCKET, |path| {
             match std::fs::remove_file(path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -298,6 +298,8 @@ impl Server {
                 for exec in &self.execs {
                     exec.kill();
                 }
+                // First: what stands for containers in there has nothing left to do then.
+                self.shared.kill(&self.hierarchy);
                 for container in &self.containers {
                     container.kill(&self.hierarchy);
                 }
@@ -326,7 +328,7 @@ impl Server {
         }
         let task = OfTask { group: self.group.clone(), disk: self.dir.own_disk() };
         let place = Place { dir: self.dir.container(name), group: self.group.child(name), task };
-        let joins = self.shared.joins()?;
+        let joins = self.shared.joins(&self.hierarchy)?;
         self.containers.push(Container::start(name, place, io, asker, &self.hierarchy, joins)?);
         Ok(())
     }
@@ -350,7 +352,7 @@ impl Server {
             .iter()
             .find(|c| c.name == name)
             .ok_or_else(|| io::Error::other(format!("container {name} is not running")))?;
-        self.execs.push(Exec::start(container, &self.hierarchy, command, asker)?);
+        self.execs.push(Exec::start(container, &self.hierarchy, self.shared.sandbox(), command, asker)?);
         Ok(())
     }
 }

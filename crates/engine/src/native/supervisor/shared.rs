@@ -11,13 +11,15 @@ use nix::sched::CloneFlags;
 
 use super::keeper::Keeper;
 use super::runner;
+use super::sandbox::Running;
 use crate::native::bundle::SHM_BYTES;
 use crate::native::cgroup::{self, GroupPath, Hierarchy};
 use crate::native::disk;
 use crate::native::ids::Ids;
 use crate::native::layout::{self, TaskDir};
+use crate::native::runsc::{self, Sandbox};
 use crate::native::userns;
-use crate::spec::{IpcMode, PidMode, TaskSpec};
+use crate::spec::{IpcMode, Isolation, PidMode, TaskSpec};
 
 /// What a supervisor holds for its containers.
 #[derive(Debug, Default)]
@@ -25,6 +27,7 @@ pub(super) struct Shared {
     pids: bool,
     keeper: Option<Keeper>,
     users: Option<OwnedFd>,
+    sandbox: Option<Running>,
 }
 
 /// What a container joins of its task.
@@ -34,11 +37,13 @@ pub(super) struct Joins<'a> {
     pub(super) keeper: Option<i32>,
     /// The user namespace.
     pub(super) users: Option<BorrowedFd<'a>>,
+    /// The sandbox that it is to be in, instead of namespaces.
+    pub(super) sandbox: Option<&'a Running>,
 }
 
 impl Shared {
     /// Makes what is asked for; the IPC from now on is that of whatever this process starts.
-    pub(super) fn open(dir: &TaskDir, ids: Option<Ids>) -> io::Result<Shared> {
+    pub(super) fn open(dir: &TaskDir, group: &GroupPath, ids: Option<Ids>) -> io::Result<Shared> {
         let spec: TaskSpec = layout::read_json(&dir.spec())?.unwrap_or_default();
         if spec.ipc_mode == IpcMode::Task {
             nix::sched::unshare(CloneFlags::CLONE_NEWIPC)?;
@@ -46,27 +51,55 @@ impl Shared {
             let_go_of_disks(dir);
         }
         let users = ids.map(userns::make).transpose()?;
-        Ok(Shared { pids: spec.pid_mode == PidMode::Task, keeper: None, users })
+        let sandbox = match spec.isolation {
+            Isolation::Gvisor => Some(Sandbox::read(&runsc::dir(dir))?.ok_or_else(no_sandbox)?),
+            Isolation::Shared | Isolation::Namespaces => None,
+        };
+        let sandbox = sandbox.map(|sandbox| Running::new(sandbox, group));
+        Ok(Shared { pids: spec.pid_mode == PidMode::Task && sandbox.is_none(), keeper: None, users, sandbox })
     }
 
     /// What a container is to join. A keeper that was killed took all processes of the task with it; another is
     /// made.
-    pub(super) fn joins(&mut self) -> io::Result<Joins<'_>> {
+    pub(super) fn joins(&mut self, hierarchy: &Hierarchy) -> io::Result<Joins<'_>> {
+        if let Some(sandbox) = &mut self.sandbox {
+            sandbox.ensure(hierarchy)?;
+        }
         let users = self.users.as_ref().map(AsFd::as_fd);
         if self.pids && self.keeper.is_none() {
             self.keeper = Some(Keeper::start(users)?);
         }
-        Ok(Joins { keeper: self.keeper.as_ref().map(|keeper| keeper.pid), users })
+        Ok(Joins {
+            keeper: self.keeper.as_ref().map(|keeper| keeper.pid),
+            users,
+            sandbox: self.sandbox.as_ref(),
+        })
     }
 
-    /// A child of the supervisor has ended; says whether it was the keeper.
+    /// A child of the supervisor has ended; says whether it was the keeper, or the sandbox.
     pub(super) fn reaped(&mut self, pid: i32) -> bool {
         let ours = self.keeper.as_ref().is_some_and(|keeper| keeper.pid == pid);
         if ours {
             self.keeper = None;
         }
-        ours
+        ours || self.sandbox.as_mut().is_some_and(|sandbox| sandbox.reaped(pid))
     }
+
+    /// Ends the sandbox, where there is one.
+    pub(super) fn kill(&self, hierarchy: &Hierarchy) {
+        if let Some(sandbox) = &self.sandbox {
+            sandbox.kill(hierarchy);
+        }
+    }
+
+    /// The sandbox, where there is one.
+    pub(super) fn sandbox(&self) -> Option<&Sandbox> {
+        self.sandbox.as_ref().map(|running| &running.sandbox)
+    }
+}
+
+fn no_sandbox() -> io::Error {
+    io::Error::other("it is not written what the task's sandbox is to be")
 }
 
 /// What a container shares the limits of.
@@ -84,8 +117,15 @@ impl OfTask {
             return Some("DiskFullError: the task has written as much as its storage holds".to_owned());
         }
         let refused = |group| cgroup::forks_refused(hierarchy, group) > 0;
-        (refused(group) || refused(&self.group))
+        (refused(group) || refused(&self.group) || refused(&runsc::group(&self.group)))
             .then(|| "PidsLimitError: the task had as many processes as it may have".to_owned())
+    }
+}
+
+impl OfTask {
+    /// Whether the kernel ended any of its container `group` for want of memory, or the sandbox that it was in.
+    pub(super) fn oom_killed(&self, hierarchy: &Hierarchy, group: &GroupPath) -> bool {
+        [group, &runsc::group(&self.group)].into_iter().any(|group| cgroup::oom_kills(hierarchy, group) > 0)
     }
 }
 

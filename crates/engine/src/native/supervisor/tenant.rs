@@ -4,15 +4,16 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use libcontainer::container::builder::ContainerBuilder;
-use libcontainer::oci_spec::runtime::Spec;
+use libcontainer::oci_spec::runtime::{Process, Spec};
 use libcontainer::syscall::syscall::SyscallType;
 
 use super::executor::{Confined, Program};
-use super::{joined, runner, sys};
+use super::{command, joined, runner, sys};
 use crate::native::cgroup::{self, Hierarchy};
 use crate::native::layout::{self, ContainerDir, Durable};
 use crate::native::plan::Plan;
 use crate::native::proto::Progress;
+use crate::native::runsc::Sandbox;
 
 /// What the supervisor gives a tenant.
 #[derive(Debug)]
@@ -27,14 +28,17 @@ pub(super) struct Tenant<'a> {
     pub(super) command: Vec<String>,
     pub(super) output: OwnedFd,
     pub(super) status: OwnedFd,
+    /// Where the container is in one.
+    pub(super) sandbox: Option<&'a Sandbox>,
 }
 
 /// Runs in the child; never returns.
 pub(super) fn run(tenant: Tenant<'_>) -> ! {
     sys::close_others(&[tenant.status.as_raw_fd(), tenant.output.as_raw_fd()]);
     sys::reset_process();
-    let progress = match build(&tenant) {
-        Ok(pid) => Progress::Pid(pid),
+    let progress = match begin(&tenant) {
+        Ok(Begun::Other(pid)) => Progress::Pid(pid),
+        Ok(Begun::Done(code)) => sys::exit_now(code),
         Err(error) => Progress::Failed(error.to_string()),
     };
     let packet = serde_json::to_vec(&progress).unwrap_or_default();
@@ -42,7 +46,15 @@ pub(super) fn run(tenant: Tenant<'_>) -> ! {
     sys::exit_now(0)
 }
 
-fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
+/// What became of a command.
+enum Begun {
+    /// It is another process.
+    Other(i32),
+    /// It ended, with this code, and this process with it.
+    Done(i32),
+}
+
+fn begin(tenant: &Tenant<'_>) -> io::Result<Begun> {
     let spec: Spec = layout::read_json(&tenant.dir.config())?
         .ok_or_else(|| io::Error::other("the container does not run"))?;
     let mut process =
@@ -53,12 +65,21 @@ fn build(tenant: &Tenant<'_>) -> io::Result<i32> {
         .ok_or_else(|| io::Error::other("the container's plan is gone"))?;
     let uid = process.user().uid();
     sys::give(tenant.output.as_fd(), plan.ids.map_or(Ok(uid), |ids| ids.host(uid))?)?;
-    let confine = Confined::read(plan.confine.as_ref())?;
-    if plan.ids.is_some() {
-        return joined::run(tenant, spec, process, &plan, confine);
+    if let Some(sandbox) = tenant.sandbox {
+        return command::run(tenant, sandbox, &plan, &process).map(Begun::Done);
     }
+    let confine = Confined::read(plan.confine.as_ref())?;
+    match plan.ids {
+        Some(_) => joined::run(tenant, spec, process, &plan, confine),
+        None => join(tenant, &process, &plan, confine),
+    }
+    .map(Begun::Other)
+}
+
+/// By libcontainer, namespace by namespace.
+fn join(tenant: &Tenant<'_>, process: &Process, plan: &Plan, confine: Option<Confined>) -> io::Result<i32> {
     let path = tenant.dir.libcontainer().join(format!("exec-{}.json", tenant.number));
-    layout::write_json(&path, &process, Durable::No)?;
+    layout::write_json(&path, process, Durable::No)?;
     runner::own_mounts()?;
     cgroup::enter(tenant.hierarchy, &plan.group)?;
     let null = OwnedFd::from(std::fs::File::open("/dev/null")?);

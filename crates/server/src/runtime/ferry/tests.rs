@@ -146,7 +146,7 @@ impl Interfaces for Made {
         self.made.keys().copied().collect()
     }
 
-    fn on_host(&self, _: &str, _: &[Id128]) -> HostNetwork {
+    fn on_host(&self, _: &str, _: &str, _: &[Id128]) -> HostNetwork {
         HostNetwork::default()
     }
 

@@ -26,6 +26,7 @@ use crate::runtime::{
     context, could_not_be_stored,
     ferry::{self, Vpcs},
     now,
+    outbox::{self, Calls},
 };
 
 /// Keys of agents that one look takes up.
@@ -35,6 +36,7 @@ const KEYS_SWEPT: usize = 100;
 pub(super) struct Asked {
     pub bus: Arc<dyn EventBus>,
     pub vpcs: Arc<dyn Vpcs>,
+    pub calls: Arc<dyn Calls>,
     pub lost_after: Option<Duration>,
     pub keeps: Option<Keeps>,
 }
@@ -59,6 +61,7 @@ pub struct Home {
     runtime: Arc<Runtime>,
     bus: Arc<dyn EventBus>,
     vpcs: Arc<dyn Vpcs>,
+    calls: Arc<dyn Calls>,
     lost_after_ms: Option<i64>,
     keeps: Option<Keeps>,
     account: Shard<Account>,
@@ -78,7 +81,7 @@ impl Home {
         let setting = Setting { id, partition: partition.clone(), store, ports };
         let account = Shard::start(found.account, setting);
         let (clusters, making, keys_swept) = Default::default();
-        let Asked { bus, vpcs, lost_after, keeps } = asked;
+        let Asked { bus, vpcs, calls, lost_after, keeps } = asked;
         let runtime = runtime.clone();
         let lost_after_ms = lost_after.and_then(|after| i64::try_from(after.as_millis()).ok());
         let home = Home {
@@ -87,6 +90,7 @@ impl Home {
             runtime,
             bus,
             vpcs,
+            calls,
             lost_after_ms,
             keeps,
             account,
@@ -126,6 +130,7 @@ impl Home {
         let shard = Shard::start(state, setting);
         carrier::start(&shard, self.bus.clone());
         ferry::start(&shard, self.vpcs.clone());
+        outbox::start(&shard, self.calls.clone());
         ClusterHandle::start(shard, self.account.clone())
     }
 

@@ -18,10 +18,12 @@ use super::{
     found::{Found, OfPlace},
     home::Asked,
 };
+use crate::gate::Gate;
 use crate::runtime::{
     Identity, Loads, Place, Runtime,
     carrier::{EventBus, NoBus},
     ferry::{NoVpcs, Vpcs},
+    outbox::Line,
 };
 use crate::world;
 
@@ -37,6 +39,8 @@ pub struct Homes {
     bus: Arc<dyn EventBus>,
     /// What makes the network interfaces of tasks.
     vpcs: Arc<dyn Vpcs>,
+    /// The way of what clusters call.
+    line: Arc<Line>,
     /// After how long without its agent a container instance is lost to services.
     lost_after: Option<Duration>,
     /// Which STOPPED tasks are kept beyond the hour that the API shows them.
@@ -75,8 +79,8 @@ impl Read {
     /// Starts the writers of ECS; what happens is told to this bus.
     pub fn start(self, bus: Arc<dyn EventBus>) -> Arc<Homes> {
         let Read { found, runtime, vpcs, lost_after, keeps } = self;
-        let (homes, agent_keys) = Default::default();
-        let homes = Arc::new(Homes { runtime, bus, vpcs, lost_after, keeps, homes, agent_keys });
+        let (homes, agent_keys, line) = Default::default();
+        let homes = Arc::new(Homes { runtime, bus, vpcs, line, lost_after, keeps, homes, agent_keys });
         for (place, found) in found.places {
             let home = homes.start_home(&place, found);
             homes.homes.write().insert(place, home);
@@ -119,6 +123,7 @@ impl Homes {
         let asked = Asked {
             bus: self.bus.clone(),
             vpcs: self.vpcs.clone(),
+            calls: self.line.clone(),
             lost_after: self.lost_after,
             keeps: self.keeps,
         };
@@ -189,6 +194,11 @@ impl Homes {
     pub fn of_agent_key(&self, access_key: &str) -> Option<Arc<Home>> {
         let place = self.agent_keys.read().get(access_key).cloned()?;
         self.homes.read().get(&place).cloned()
+    }
+
+    /// From now on what clusters call goes through this gate, and not before.
+    pub fn call_through(&self, gate: &Arc<Gate>) {
+        self.line.lead_to(gate);
     }
 
     /// Begins to serve: until its agent connects again, no container instance counts as connected.

@@ -45,7 +45,8 @@ impl<D: Api + Interfaces> Vpcs for Made<D> {
 
     fn on_host(&self, place: &Place, sender: &str, tasks: &[Id128]) -> Option<HostNetwork> {
         let shards = self.hosted.shards()?;
-        Some(shards.known(place).map(|shard| shard.read().state.on_host(sender, tasks)).unwrap_or_default())
+        let shard = shards.known(place);
+        Some(shard.map(|shard| shard.read().state.on_host(&place.1, sender, tasks)).unwrap_or_default())
     }
 
     fn listen(&self, place: &Place) -> Option<Ear> {

@@ -38,8 +38,8 @@ impl Interfaces for Ec2 {
         self.tasks_of(sender).collect()
     }
 
-    fn on_host(&self, sender: &str, tasks: &[Id128]) -> HostNetwork {
-        describe::hosts::on_host(self, sender, tasks)
+    fn on_host(&self, region: &str, sender: &str, tasks: &[Id128]) -> HostNetwork {
+        describe::hosts::on_host(self, region, sender, tasks)
     }
 
     fn touched(delta: &Delta<Ec2>) -> Option<Vec<String>> {

@@ -1,13 +1,19 @@
 //! DescribeDhcpOptions: there are the default ones alone.
 //! <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeDhcpOptions.html>
 
+use std::net::Ipv4Addr;
+
 use ec2_model::{
     AttributeValue, DescribeDhcpOptionsRequest, DescribeDhcpOptionsResult, DhcpConfiguration, DhcpOptions,
 };
 use wire::Error;
 
 use super::{filter, list};
-use crate::{Ctx, Ec2, rows::DhcpId, state::Named};
+use crate::{
+    Ctx, Ec2,
+    rows::{Cidr4, DhcpId},
+    state::Named,
+};
 
 const FILTERS: &[&str] = &["dhcp-options-id", "key", "owner-id", "tag-key", "value"];
 
@@ -63,6 +69,12 @@ fn configuration((key, value): &(&str, String)) -> DhcpConfiguration {
 /// <https://docs.aws.amazon.com/vpc/latest/userguide/DHCPOptionSetConcepts.html>
 fn configurations(ctx: &Ctx) -> [(&'static str, String); 2] {
     [("domain-name", domain(&ctx.region)), ("domain-name-servers", "AmazonProvidedDNS".to_owned())]
+}
+
+/// Where AmazonProvidedDNS is in a VPC: two behind the first address of its block.
+/// <https://docs.aws.amazon.com/vpc/latest/userguide/AmazonDNS-concepts.html>
+pub fn resolver(cidr: Cidr4) -> Ipv4Addr {
+    Ipv4Addr::from_bits(cidr.base.saturating_add(2))
 }
 
 /// The domain of names in the VPCs of a region.

@@ -7,20 +7,20 @@ use state::{
     contract::{HostInterface, HostNetwork, HostVpc, Peer as Whom, Rule, Rules},
 };
 
-use super::interfaces::egress;
+use super::{dhcp, interfaces::egress};
 use crate::{
     Ec2, Key,
     rows::{GroupId, InterfaceRow, Peer, RuleRow, SubnetRow, VpcId, VpcRow},
 };
 
-/// All that is to hold for the interfaces of these tasks of a sender. Costs by what it says: members of security groups are
+/// All that is to hold for the interfaces of these tasks of a sender in a region. Costs by what it says: members of security groups are
 /// shared with the state.
-pub fn on_host(state: &Ec2, sender: &str, tasks: &[Id128]) -> HostNetwork {
+pub fn on_host(state: &Ec2, region: &str, sender: &str, tasks: &[Id128]) -> HostNetwork {
     let mut host = HostNetwork::default();
     let mut named: Vec<GroupId> = Vec::new();
     for row in tasks.iter().filter_map(|task| state.interface_of(sender, *task)) {
         let (Some(vpc), Some(subnet)) = (state.vpc(row.vpc), state.subnet(row.subnet)) else { continue };
-        host.vpcs.entry(vpc.id.to_string()).or_insert_with(|| of_vpc(state, vpc));
+        host.vpcs.entry(vpc.id.to_string()).or_insert_with(|| of_vpc(state, region, vpc));
         let groups: Vec<String> = row.groups.iter().map(ToString::to_string).collect();
         for (id, text) in row.groups.iter().zip(&groups) {
             if !host.rules.contains_key(text) {
@@ -41,12 +41,13 @@ pub fn on_host(state: &Ec2, sender: &str, tasks: &[Id128]) -> HostNetwork {
 
 /// Its number between hosts is in its identifier, which is chosen so ([`VpcId::segment`]); should two have the same all the
 /// same, one of them stays within hosts.
-fn of_vpc(state: &Ec2, vpc: &VpcRow) -> HostVpc {
+fn of_vpc(state: &Ec2, region: &str, vpc: &VpcRow) -> HostVpc {
     let segment = vpc.id.segment();
     let is_taken = state.vpcs().keys().any(|other| *other < vpc.id && other.segment() == segment);
     HostVpc {
         blocks: vec![vpc.cidr.to_string()],
         segment: (!is_taken).then_some(segment),
+        dns: vpc.dns_support.then(|| (dhcp::resolver(vpc.cidr), dhcp::domain(region))),
         places: state.places_in(vpc.id),
     }
 }

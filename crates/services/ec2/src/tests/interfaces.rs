@@ -211,8 +211,18 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
     let pair =
         json!({"IpProtocol": "tcp", "FromPort": 80, "ToPort": 81, "UserIdGroupPairs": [{"GroupId": peers}]});
     world.ok("AuthorizeSecurityGroupIngress", json!({"GroupId": group, "IpPermissions": [pair]}));
-    let host = world.state.on_host("c", &[Id128(1), Id128(7)]);
+    let host = world.state.on_host("us-east-1", "c", &[Id128(1), Id128(7)]);
     assert_eq!(host.vpcs[&vpc].blocks, ["10.0.0.0/16"]);
+    let names = |world: &World, region: &str| {
+        let host = world.state.on_host(region, "c", &[Id128(1)]);
+        host.vpcs[&vpc].dns.as_ref().map(|(address, domain)| format!("{address} {domain}"))
+    };
+    assert_eq!(names(&world, "us-east-1").unwrap(), "10.0.0.2 ec2.internal");
+    assert_eq!(names(&world, "eu-west-1").unwrap(), "10.0.0.2 eu-west-1.compute.internal");
+    let support = |on: bool| json!({"VpcId": vpc, "EnableDnsSupport": {"Value": on}});
+    world.ok("ModifyVpcAttribute", support(false));
+    assert_eq!(names(&world, "us-east-1"), None);
+    world.ok("ModifyVpcAttribute", support(true));
     assert_eq!(host.interfaces.keys().collect::<Vec<_>>(), [&own.id]);
     assert_eq!(host.interfaces[&own.id].egress, Egress::None);
     let rules = &host.rules[&group];
@@ -225,7 +235,7 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
         [IpAddr::from(far.address.unwrap())]
     );
     assert!(host.names().contains(&peers) && !host.names().contains(&far.id));
-    assert_eq!(world.state.on_host("d", &[Id128(1)]), Default::default());
+    assert_eq!(world.state.on_host("us-east-1", "d", &[Id128(1)]), Default::default());
     // A way out is that of the subnet's routes.
     let address = text(&world.ok("AllocateAddress", json!({}))["AllocationId"]);
     let gateway = text(&world.ok("CreateInternetGateway", json!({}))["InternetGateway"]["InternetGatewayId"]);
@@ -238,7 +248,7 @@ fn a_host_is_told_of_the_rules_of_its_interfaces_and_of_whom_they_name() {
         json!({"RouteTableId": table.to_string(), "DestinationCidrBlock": "0.0.0.0/0",
             "NatGatewayId": nat["NatGateway"]["NatGatewayId"]}),
     );
-    assert_eq!(world.state.on_host("c", &[Id128(1)]).interfaces[&own.id].egress, Egress::Nat);
+    assert_eq!(world.state.on_host("us-east-1", "c", &[Id128(1)]).interfaces[&own.id].egress, Egress::Nat);
 }
 
 #[test]
@@ -255,7 +265,7 @@ fn a_host_is_told_where_the_interfaces_of_its_vpcs_are() {
         Ec2::touched(&Delta { keys, before, after }).unwrap()
     };
     assert!(touched(&before, &world.state).contains(&vpc), "who has an interface in the VPC hears of it");
-    let told = world.state.on_host("c", &[Id128(1)]).vpcs[&vpc].clone();
+    let told = world.state.on_host("us-east-1", "c", &[Id128(1)]).vpcs[&vpc].clone();
     let there = there.address.unwrap();
     assert_eq!(told.places, [(here, at(1)), (there, at(2))].into_iter().collect());
     assert!(!told.places.contains_key(&nowhere));
@@ -263,18 +273,21 @@ fn a_host_is_told_where_the_interfaces_of_its_vpcs_are() {
     let before = world.state.clone();
     world.given(World::want_at(3, &subnet, &group, at(3)));
     assert!(touched(&before, &world.state).contains(&vpc));
-    assert_eq!(world.state.on_host("c", &[Id128(1)]).vpcs[&vpc].places.get(&there), Some(&at(3)));
+    assert_eq!(
+        world.state.on_host("us-east-1", "c", &[Id128(1)]).vpcs[&vpc].places.get(&there),
+        Some(&at(3))
+    );
     world.restart();
     world.bring(&[(Id128(3), None)]);
     assert_eq!(
-        world.state.on_host("c", &[Id128(1)]).vpcs[&vpc].places,
+        world.state.on_host("us-east-1", "c", &[Id128(1)]).vpcs[&vpc].places,
         [(here, at(1))].into_iter().collect()
     );
     // Each VPC has a number of its own.
     let (far, group) = (world.vpc(), "far");
     let (subnet, group) = (world.subnet(&far, "10.0.1.0/28"), world.group(&far, group));
     world.given(World::want_at(4, &subnet, &group, at(1)));
-    let both = world.state.on_host("c", &[Id128(1), Id128(4)]).vpcs;
+    let both = world.state.on_host("us-east-1", "c", &[Id128(1), Id128(4)]).vpcs;
     let numbers: BTreeSet<u32> = both.values().filter_map(|vpc| vpc.segment).collect();
     assert_eq!((both.len(), numbers.len()), (2, 2));
 }
@@ -343,7 +356,7 @@ fn a_public_address_is_nobody_elses_and_a_way_out_where_a_gateway_is() {
         "CreateRoute",
         json!({"RouteTableId": main, "DestinationCidrBlock": "0.0.0.0/0", "GatewayId": gateway}),
     );
-    let host = world.state.on_host("c", &[Id128(1)]);
+    let host = world.state.on_host("us-east-1", "c", &[Id128(1)]);
     let of = &host.interfaces[&given.id];
     assert_eq!((of.egress, of.public), (Egress::Direct, Some(address)));
     let plain = world.given(World::want(2, &subnet, &group));

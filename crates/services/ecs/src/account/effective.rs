@@ -43,6 +43,7 @@ pub(crate) fn filled(request: ecs::RegisterTaskDefinitionRequest) -> ecs::TaskDe
         pid_mode: request.pid_mode,
         ipc_mode: request.ipc_mode,
         ephemeral_storage: request.ephemeral_storage,
+        trusted_execution_configuration: request.trusted_execution_configuration,
         enable_fault_injection: request.enable_fault_injection,
         ..ecs::TaskDefinition::default()
     }

@@ -56,6 +56,7 @@ pub fn payload(
             ephemeral_storage_gib: u32::try_from(of.ephemeral_storage).unwrap_or_default(),
             isolation: None,
         }),
+        trusted_execution_configuration: trusted(task),
         network_mode: Some(mode(registered).as_str().to_owned()),
         pid_mode: registered.pid_mode.map(|mode| mode.as_str().to_owned()),
         ipc_mode: registered.ipc_mode.map(|mode| mode.as_str().to_owned()),
@@ -66,6 +67,12 @@ pub fn payload(
         elastic_network_interfaces: network::interfaces(ctx, task),
         ..acs::Task::default()
     }
+}
+
+/// The wall that a task on Fargate asks for.
+fn trusted(task: &TaskRow) -> Option<acs::TrustedExecutionConfiguration> {
+    let mode = task.fargate.as_deref()?.isolation_mode?;
+    Some(acs::TrustedExecutionConfiguration { isolation_mode: Some(mode.as_str().to_owned()) })
 }
 
 /// What a container is part of.

@@ -94,6 +94,7 @@ pub(super) fn check(request: &ecs::RegisterTaskDefinitionRequest) -> Outcome {
     require(!task.is_windows() || request.pid_mode.is_none() && request.ipc_mode.is_none(), || {
         "Windows containers do not support pidMode and ipcMode.".to_owned()
     })?;
+    isolation(request)?;
     volumes(&task)?;
     containers(&task)?;
     sums(&task)?;
@@ -115,6 +116,18 @@ fn size(
     let given = given.as_deref().is_some_and(|text| !text.is_empty());
     let fits = read.is_some_and(|number| range.contains(&number));
     require(!given || fits, || format!("Invalid '{what}' setting for task."))
+}
+
+/// What would attest that a task is confidential is not built: none is said to be.
+fn isolation(request: &ecs::RegisterTaskDefinitionRequest) -> Outcome {
+    let mode = request.trusted_execution_configuration.as_ref().map(|asked| asked.isolation_mode);
+    if mode == Some(ecs::IsolationMode::ConfidentialSandbox) {
+        return Err(errors::unsupported_feature(
+            "trustedExecutionConfiguration.isolationMode CONFIDENTIAL_SANDBOX is not supported: attestation is not built. \
+             See docs/support.md.",
+        ));
+    }
+    Ok(())
 }
 
 /// A name alone is taken as it is.

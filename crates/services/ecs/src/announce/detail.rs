@@ -110,7 +110,7 @@ pub fn hook(txn: &Txn, row: &ServiceDeploymentRow, hook: &HookRow) -> Value {
         "eventType": kind,
         "eventName": name,
         "hookId": hook.id,
-        "hookType": "PAUSE",
+        "hookType": if hook.function.is_some() { "AWS_LAMBDA" } else { "PAUSE" },
         "expiresAt": hook.expires_at.to_iso8601(),
         "lifecycleStage": hook.stage.as_str(),
         "clusterArn": arn::cluster(txn.ctx, cluster),

@@ -31,6 +31,7 @@ pub static ABSENT: &[Absent] = &[
     of(DEFINE, "inferenceAccelerators", Empty),
     of(DEFINE, "ephemeralStorage.sizeInGiB", Zero),
     of(DEFINE, "ephemeralStorage", Empty),
+    of(DEFINE, "trustedExecutionConfiguration", Empty),
     of(DEFINE, "runtimePlatform.cpuArchitecture", Empty),
     of(DEFINE, "runtimePlatform.operatingSystemFamily", Empty),
     of(DEFINE, "runtimePlatform", Empty),

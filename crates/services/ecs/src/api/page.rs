@@ -1,4 +1,4 @@
-//! The rest of docs/support.md: what of the members inside of task definitions, overrides and deployment configurations is
+//! The rest of docs/support.md: what of the members inside of task definitions, and overrides is
 //! built, and what account settings do.
 
 use wire::StringEnum;
@@ -6,7 +6,6 @@ use wire::StringEnum;
 use crate::{
     account::{members, settings},
     rows::SettingName,
-    service::configuration::check,
 };
 
 /// The members inside of task definitions and overrides that are not built, as `account::members` decides them.
@@ -39,10 +38,6 @@ pub fn nested() -> String {
     out.push_str("\nThe options of `logConfiguration` that are built; any other is refused.\n\n| driver | options |\n|---|---|\n");
     for (driver, options) in members::LOG_OPTIONS {
         out.push_str(&format!("| `{driver}` | `{}` |\n", options.join("`, `")));
-    }
-    out.push_str("\n## Inside of `deploymentConfiguration`\n\nWhat is not listed is built.\n\n| member | |\n|---|---|\n");
-    for (path, what) in check::UNBUILT {
-        out.push_str(&format!("| `deploymentConfiguration.{path}` | {what} |\n"));
     }
     out.push_str("\n## Account settings\n\nThe first value holds until another is put.\n\n| setting | values | effect |\n|---|---|---|\n");
     for name in SettingName::ALL {

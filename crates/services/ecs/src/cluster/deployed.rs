@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use imbl::OrdMap;
+use state::{Id128, outbox::Outbox};
 
 use super::{Cluster, Key, Row, looks, rows::*};
 use crate::limits;
@@ -15,6 +16,9 @@ pub(super) struct Deployed {
     images: OrdMap<(ServiceName, DeploymentId), Arc<ServiceImagesRow>>,
     deployments: OrdMap<ServiceName, OrdMap<u64, Arc<ServiceDeploymentRow>>>,
     task_sets: OrdMap<ServiceName, OrdMap<DeploymentId, Arc<TaskSetRow>>>,
+    /// The hooks whose functions are to be called, and of which deployments they are.
+    calls: Outbox,
+    called: OrdMap<Id128, (ServiceName, u64)>,
 }
 
 impl Deployed {
@@ -31,6 +35,12 @@ impl Deployed {
     }
 
     pub(super) fn put_deployment(&mut self, row: &Arc<ServiceDeploymentRow>) {
+        let id = (row.service.clone(), row.number);
+        self.take_back_calls(&id);
+        for (execution, function) in row.calls() {
+            self.calls.put(function.call_at, execution);
+            self.called.insert(execution, id.clone());
+        }
         self.deployments.entry(row.service.clone()).or_default().insert(row.number, row.clone());
     }
 
@@ -54,7 +64,17 @@ impl Deployed {
         }
     }
 
-    pub(super) fn forget_deployment(&mut self, (service, number): &(ServiceName, u64)) {
+    fn take_back_calls(&mut self, (service, number): &(ServiceName, u64)) {
+        let Some(row) = self.deployments.get(service).and_then(|all| all.get(number)) else { return };
+        for (execution, function) in row.calls() {
+            self.calls.remove(function.call_at, execution);
+            self.called.remove(&execution);
+        }
+    }
+
+    pub(super) fn forget_deployment(&mut self, id: &(ServiceName, u64)) {
+        self.take_back_calls(id);
+        let (service, number) = id;
         let Some(deployments) = self.deployments.get_mut(service) else { return };
         deployments.remove(number);
         if deployments.is_empty() {
@@ -74,6 +94,16 @@ impl Deployed {
 }
 
 impl Cluster {
+    /// Which hooks call functions, and when.
+    pub fn calls(&self) -> &Outbox {
+        &self.deployed.calls
+    }
+
+    /// The deployment one of whose hooks calls a function, by the id of its execution.
+    pub fn service_deployment_that_calls(&self, execution: Id128) -> Option<&Arc<ServiceDeploymentRow>> {
+        self.deployed.called.get(&execution).and_then(|id| self.service_deployment_by_number(id))
+    }
+
     /// A revision of a service.
     pub fn revision(&self, service: &ServiceName, id: DeploymentId) -> Option<&Arc<ServiceRevisionRow>> {
         looks::one();
@@ -145,7 +175,7 @@ impl Cluster {
 
     /// The revisions, or the deployments or task sets, of all services: whether there is a row of these or not.
     pub fn deployed(&self) -> impl Iterator<Item = &ServiceName> {
-        let Deployed { revisions, deployments, task_sets, images: _ } = &self.deployed;
+        let Deployed { revisions, deployments, task_sets, images: _, calls: _, called: _ } = &self.deployed;
         revisions.keys().chain(deployments.keys()).chain(task_sets.keys())
     }
 

@@ -79,7 +79,8 @@ impl Row for ServiceDeploymentRow {
     fn weight(&self) -> usize {
         let reasons = [self.status_reason.as_ref(), self.rollback.as_ref().map(|rollback| &rollback.reason)];
         let tasks = self.end.as_ref().map_or(0, |end| CONTAINER + end.tasks.len() * ELEMENT);
-        let hooks = self.stage.as_ref().map_or(0, |stage| SMALL + 2 * ELEMENT * stage.hooks.len());
+        let hooks =
+            self.stage.as_ref().map_or(0, |stage| SMALL + stage.hooks.iter().map(hook).sum::<usize>());
         let courses = self.course.iter().chain(self.end.as_ref().map(|end| &end.configuration));
         ROW + 2 * self.service.0.len()
             + reasons.into_iter().flatten().map(String::len).sum::<usize>()
@@ -187,11 +188,26 @@ fn over(over: &ContainerOverride) -> usize {
     ELEMENT * 2 + command.chain(environment).sum::<usize>()
 }
 
+/// A hook that a deployment came to. Texts within JSON texts are written longer.
+fn hook(row: &HookRow) -> usize {
+    let texts = row.function.as_ref().map_or(0, |function| {
+        let HookFunctionRow { arn, role, event, details, why, .. } = function.as_ref();
+        let optional = [details, why].into_iter().flatten().map(String::len).sum::<usize>();
+        ELEMENT + arn.len() + role.len() + 2 * (event.len() + optional)
+    });
+    2 * ELEMENT + texts
+}
+
 /// How deployments go: hooks and alarms.
 fn course(configuration: &DeploymentConfiguration) -> usize {
-    let hooks = configuration.lifecycle_hooks.as_ref().map_or(0, Vec::len);
+    let texts = |hook: &DeploymentLifecycleHook| {
+        let arns = [&hook.hook_target_arn, &hook.role_arn];
+        let details = hook.hook_details.as_ref().map_or(0, |details| 2 * details.0.len());
+        2 * ELEMENT + arns.into_iter().flatten().map(String::len).sum::<usize>() + details
+    };
+    let hooks: usize = configuration.lifecycle_hooks.iter().flatten().map(texts).sum();
     let alarms = configuration.alarms.iter().flat_map(|alarms| &alarms.alarm_names);
-    2 * ELEMENT * hooks + alarms.map(|name| ELEMENT / 8 + name.len()).sum::<usize>()
+    hooks + alarms.map(|name| ELEMENT / 8 + name.len()).sum::<usize>()
 }
 
 fn placement(constraints: &[PlacementConstraint]) -> usize {

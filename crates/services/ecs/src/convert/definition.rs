@@ -7,8 +7,8 @@ use crate::rows::*;
 
 convert! { TaskDefinition:
     always task_definition_arn, container_definitions, family, revision, volumes, status, requires_attributes, placement_constraints, compatibilities;
-    given execution_role_arn, network_mode, runtime_platform, requires_compatibilities, cpu, memory, pid_mode, ipc_mode, ephemeral_storage, registered_at, deregistered_at, delete_requested_at, registered_by, enable_fault_injection;
-    never task_role_arn, inference_accelerators, proxy_configuration, trusted_execution_configuration;
+    given execution_role_arn, network_mode, runtime_platform, requires_compatibilities, cpu, memory, pid_mode, ipc_mode, ephemeral_storage, trusted_execution_configuration, registered_at, deregistered_at, delete_requested_at, registered_by, enable_fault_injection;
+    never task_role_arn, inference_accelerators, proxy_configuration;
 }
 
 convert! { Volume:
@@ -32,6 +32,13 @@ convert! { RuntimePlatform:
 convert! { EphemeralStorage:
     given size_in_gib;
 }
+
+convert! { TrustedExecutionConfiguration:
+    given isolation_mode;
+    never attestation_policy;
+}
+
+convert_enum! { IsolationMode: Shared, IsolatedSandbox, ConfidentialSandbox }
 
 convert_enum! { PidMode: Host, Task }
 

@@ -1,6 +1,7 @@
 //! Parts of services.
 
 use ecs_model as ecs;
+use serde_json::Value;
 
 use super::{Shown, Stored, convert, convert_enum};
 use crate::rows::*;
@@ -16,8 +17,24 @@ convert! { DeploymentEarlySuccessCriteria:
 convert_enum! { ServiceRevisionCleanup: Blocking, Deferred }
 
 convert! { DeploymentLifecycleHook:
-    given target_type, lifecycle_stages, timeout_configuration;
-    never hook_target_arn, role_arn, hook_details;
+    given target_type, lifecycle_stages, timeout_configuration, hook_target_arn, role_arn, hook_details;
+}
+
+impl Stored for Value {
+    type Row = JsonText;
+
+    fn stored(self) -> JsonText {
+        JsonText(self.to_string())
+    }
+}
+
+impl Shown for JsonText {
+    type Api = Value;
+
+    fn shown(&self) -> Value {
+        // It was JSON when it was stored.
+        serde_json::from_str(&self.0).unwrap_or_default()
+    }
 }
 
 convert! { DeploymentLifecycleHookTimeoutConfiguration:

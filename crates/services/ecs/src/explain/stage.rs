@@ -6,9 +6,9 @@ use super::{Explanation, Look, count};
 use crate::{
     arn,
     cluster::{
-        DeploymentConfiguration, DeploymentLifecycleHookAction, DeploymentLifecycleHookStatus, HookRow,
-        ServiceDeploymentRollbackMonitorsStatus as Monitors, ServiceDeploymentRow, ServiceRow, Stage,
-        StageRow,
+        DeploymentConfiguration, DeploymentLifecycleHookAction, DeploymentLifecycleHookStatus,
+        HookFunctionRow, HookRow, ServiceDeploymentRollbackMonitorsStatus as Monitors, ServiceDeploymentRow,
+        ServiceRow, Stage, StageRow,
     },
     limits,
     service::plan::stages,
@@ -28,10 +28,17 @@ pub fn add(look: Look<'_>, row: &ServiceDeploymentRow, owner: &ServiceRow, told:
             owner.desired_count
         ));
     }
-    let waits = |hook: &&HookRow| hook.status == DeploymentLifecycleHookStatus::AwaitingAction;
+    let waits = |hook: &&HookRow| stages::waits(hook.status);
     let hooks: Vec<&HookRow> = stage.hooks.iter().filter(waits).collect();
     for hook in &hooks {
-        paused(look, row, hook, &since, told);
+        match &hook.function {
+            None => paused(look, row, hook, &since, told),
+            Some(function) => called(hook, function, &since, told),
+        }
+    }
+    let failed = stage.hooks.iter().filter(|hook| hook.status == DeploymentLifecycleHookStatus::Failed);
+    for (hook, why) in failed.filter_map(|hook| Some((hook, hook.function.as_ref()?.why.as_ref()?))) {
+        told.because.push(format!("hook {} failed: {why}", hook.id));
     }
     if hooks.is_empty() {
         told.waits_for.extend(outstanding(row, course, stage));
@@ -55,6 +62,18 @@ pub fn alarms(row: &ServiceDeploymentRow, told: &mut Explanation) {
         }
         Monitors::MonitoringComplete => {}
     }
+}
+
+fn called(hook: &HookRow, function: &HookFunctionRow, since: &str, told: &mut Explanation) {
+    let (id, stage, arn) = (&hook.id, hook.stage.as_str(), &function.arn);
+    told.because.push(format!("hook {id} holds it at {stage} since {since}"));
+    if let Some(why) = &function.why {
+        told.because.push(format!("the last call of {arn} had no answer: {why}"));
+    }
+    let (at, expires) = (function.call_at.to_iso8601(), hook.expires_at.to_iso8601());
+    told.waits_for.push(format!(
+        "what {arn} says when it is called at {at}; without an end of that the hook expires at {expires}"
+    ));
 }
 
 fn paused(look: Look<'_>, row: &ServiceDeploymentRow, hook: &HookRow, since: &str, told: &mut Explanation) {

@@ -161,6 +161,44 @@ fn a_strategy_distributes_over_both_providers_and_each_task_says_of_which_it_is(
 }
 
 #[test]
+fn the_wall_that_is_asked_for_is_shown_and_told() {
+    let mut world = world();
+    let size = json!({
+        "networkMode": "awsvpc", "cpu": "256", "memory": "512",
+        "trustedExecutionConfiguration": {"isolationMode": "ISOLATED_SANDBOX"},
+    });
+    world.define_task("sandbox", size, json!({"cpu": 0}));
+    let given = host(&mut world, 8000, true);
+    let wall = json!({
+        "cluster": "c", "attributes": [{"name": "roadstead.isolation", "value": "namespaces", "targetId": given}],
+    });
+    world.call(instance::attributes::put_attributes, wall).unwrap();
+    let walls = |task: &ecs::Task| {
+        let all = task.attributes.iter().flatten();
+        all.filter(|a| a.name == "roadstead.isolation").filter_map(|a| a.value.clone()).collect::<Vec<_>>()
+    };
+    for (family, mode, shown) in
+        [("small", None, "namespaces"), ("sandbox", Some("ISOLATED_SANDBOX"), "gvisor")]
+    {
+        let more = json!({"launchType": "FARGATE", "taskDefinition": family});
+        let id = id_of(&run(&mut world, more).unwrap().tasks.unwrap()[0]);
+        world.ferry(None);
+        let task = world.task(&id);
+        let summary = task.trusted_execution_summary.as_ref().map(|of| of.isolation_mode.as_str());
+        assert_eq!((walls(&task), summary), (vec![shown.to_owned()], mode), "{family}");
+        let row = world.state.tasks().find(|row| arn_ends(&task, row)).unwrap().clone();
+        let definition = world.account.task_definition(&row.task_definition).unwrap();
+        let told = payload::payload(&row, definition, &world.state, "http://c", &world.ctx);
+        let told = told.trusted_execution_configuration.and_then(|of| of.isolation_mode);
+        assert_eq!(told.as_deref(), mode);
+    }
+}
+
+fn arn_ends(task: &ecs::Task, row: &TaskRow) -> bool {
+    task.task_arn.as_deref().is_some_and(|arn| arn.ends_with(&row.id.to_string()))
+}
+
+#[test]
 fn what_fargate_does_not_go_with_is_refused_in_the_words_of_ecs() {
     let mut world = world();
     host(&mut world, 8000, true);

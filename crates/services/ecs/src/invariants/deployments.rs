@@ -19,6 +19,11 @@ pub(super) fn check(state: &Cluster, broken: &mut Vec<String>) {
         }
         deployments(state, service, broken);
     }
+    let rows = state.services().flat_map(|service| state.service_deployments(&service.name, u64::MAX));
+    let calls: usize = rows.map(|row| row.calls().count()).sum();
+    if calls != state.calls().len() {
+        broken.push(format!("{calls} hooks call functions, and {} calls wait", state.calls().len()));
+    }
     let spare = state.all_images().filter(|row| state.revision(&row.service, row.id).is_none());
     broken.extend(
         spare.map(|row| format!("{} of service {} has images, and is not there", row.id, row.service)),

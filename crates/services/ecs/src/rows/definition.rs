@@ -50,6 +50,8 @@ pub struct TaskDefinition {
     pub registered_by: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ephemeral_storage: Option<EphemeralStorage>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trusted_execution_configuration: Option<TrustedExecutionConfiguration>,
     /// Not built: `false`, where that was given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub enable_fault_injection: Option<bool>,
@@ -102,6 +104,22 @@ pub struct EphemeralStorage {
     /// GiB.
     #[serde(rename = "sizeInGiB")]
     pub size_in_gib: i32,
+}
+
+/// What stands between a task on Fargate and its host: with `SHARED` the wall that the host has, with `ISOLATED_SANDBOX` a
+/// kernel of its own. `CONFIDENTIAL_SANDBOX` is not built.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct TrustedExecutionConfiguration {
+    pub isolation_mode: IsolationMode,
+}
+
+string_enum! {
+    IsolationMode {
+        Shared = "SHARED",
+        IsolatedSandbox = "ISOLATED_SANDBOX",
+        ConfidentialSandbox = "CONFIDENTIAL_SANDBOX",
+    }
 }
 
 string_enum! {

@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
-use state::row::KeyPart;
+use state::{Id128, row::KeyPart};
 use wire::{Timestamp, string_enum};
 
 use super::{
@@ -188,13 +188,38 @@ pub struct StageRow {
 /// A hook that a deployment came to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HookRow {
-    /// `ecs-pause-` and 43 characters of base64url.
+    /// `ecs-pause-` and 43 characters of base64url; of one that calls a function, the UUID of its execution.
     pub id: String,
     pub stage: Stage,
     pub status: DeploymentLifecycleHookStatus,
     pub expires_at: Timestamp,
     /// What comes when it expires.
     pub timeout_action: DeploymentLifecycleHookAction,
+    /// Whom it calls; none of one that pauses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function: Option<Box<HookFunctionRow>>,
+}
+
+/// The function that a hook calls until it says something else than IN_PROGRESS.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HookFunctionRow {
+    pub arn: String,
+    /// The ARN of the role as which it is called.
+    pub role: String,
+    /// What it is told, without the details: JSON.
+    pub event: String,
+    /// The details of the hook, or what the function said last of them: JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub details: Option<String>,
+    /// It is called at this time, or has been and no answer is known.
+    pub call_at: Timestamp,
+    /// How many calls in a row had no answer.
+    #[serde(skip_serializing_if = "is_nought")]
+    pub attempts: i32,
+    /// Why the last call had none, or why it failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub why: Option<String>,
 }
 
 /// That a deployment rolls back, or has.
@@ -302,6 +327,22 @@ impl ServiceDeploymentRow {
     /// The earliest time at which it must be looked at again.
     pub fn wakes_at(&self) -> Option<Timestamp> {
         self.stage.as_ref().and_then(|stage| stage.wake_at).into_iter().chain(self.forget_at).min()
+    }
+
+    /// The hooks whose functions are to be called, with the id of their execution. One that has ended, or goes back, calls
+    /// nobody any more.
+    pub fn calls(&self) -> impl Iterator<Item = (Id128, &HookFunctionRow)> {
+        let goes_on = self.status == ServiceDeploymentStatus::InProgress && self.rollback.is_none();
+        let hooks = self.stage.iter().filter(move |_| goes_on).flat_map(|stage| &stage.hooks);
+        let waits = hooks.filter(|hook| hook.status == DeploymentLifecycleHookStatus::InProgress);
+        waits.filter_map(|hook| Some((hook.execution()?, hook.function.as_deref()?)))
+    }
+}
+
+impl HookRow {
+    /// The id of the execution of one that calls a function.
+    pub fn execution(&self) -> Option<Id128> {
+        self.function.as_ref().and_then(|_| self.id.replace('-', "").parse().ok())
     }
 }
 

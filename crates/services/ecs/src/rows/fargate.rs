@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wire::Timestamp;
 
+use super::IsolationMode;
+
 /// What a task on Fargate runs on.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -21,6 +23,9 @@ pub struct FargateRow {
     pub platform: PlatformRow,
     /// GiB.
     pub ephemeral_storage: i32,
+    /// The wall that its definition asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isolation_mode: Option<IsolationMode>,
     /// It is interrupted, and shall be stopped: its agent hears of it then.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_at: Option<Timestamp>,

@@ -162,7 +162,7 @@ string_enum! {
     }
 }
 
-/// Where a deployment pauses.
+/// Where a deployment pauses, or calls a function.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct DeploymentLifecycleHook {
@@ -172,7 +172,21 @@ pub struct DeploymentLifecycleHook {
     pub lifecycle_stages: Option<Vec<DeploymentLifecycleHookStage>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub timeout_configuration: Option<DeploymentLifecycleHookTimeoutConfiguration>,
+    /// The function's ARN; none of one that pauses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook_target_arn: Option<String>,
+    /// As whom it is called.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub role_arn: Option<String>,
+    /// What it is given with each call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hook_details: Option<JsonText>,
 }
+
+/// JSON as it came: what is in it is nothing to us.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct JsonText(pub String);
 
 /// For how long it pauses at the most, and what comes then.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -5,6 +5,7 @@
 pub mod alarms;
 pub mod breaker;
 pub mod describe;
+pub mod hooks;
 pub mod life;
 pub mod list;
 pub mod named;

@@ -6,10 +6,14 @@ use wire::Error;
 
 use crate::{
     Ctx, arn,
-    cluster::{Cluster, ContainerRow, HealthStatus, TaskId, TaskRow},
+    cluster::{Cluster, ContainerRow, HealthStatus, InstanceRow, TaskId, TaskRow},
     convert::Shown,
     fargate, instance, limits, network,
+    rows::IsolationMode,
 };
+
+/// The wall that isolationMode ISOLATED_SANDBOX comes to, as agents name it.
+const SANDBOX: &str = "gvisor";
 
 /// Describes tasks; the ones that are not there are among the failures.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
@@ -59,7 +63,7 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
     let (storage, fargate_ephemeral_storage) = row.fargate.as_deref().map(fargate::storage).unzip();
     ecs::Task {
         attachments: Some(network::attachments(row)),
-        attributes: Some(host.map(|host| instance::architecture(host)).unwrap_or_default()),
+        attributes: Some(host.map(|host| attributes(row, host)).unwrap_or_default()),
         capacity_provider_name: row.capacity_provider.as_deref().map(str::to_owned),
         availability_zone: host.and_then(|host| instance::attribute(host, instance::ZONE)),
         cluster_arn: Some(arn::cluster(ctx, cluster)),
@@ -99,9 +103,25 @@ pub fn task(state: &Cluster, ctx: &Ctx, row: &TaskRow) -> ecs::Task {
         tags: Some(Vec::new()),
         task_definition_arn: Some(definition_arn(ctx, row)),
         task_arn: Some(task_arn),
+        trusted_execution_summary: row.fargate.as_deref().and_then(fargate::isolation),
         version: Some(row.version),
-        ..Default::default()
     }
+}
+
+/// What a task shows of its host: on Fargate, where nobody sees that, also which wall is between them.
+fn attributes(row: &TaskRow, host: &InstanceRow) -> Vec<ecs::Attribute> {
+    let mut all = instance::architecture(host);
+    let wall = row.fargate.as_deref().and_then(|of| match of.isolation_mode {
+        Some(IsolationMode::IsolatedSandbox) => Some(SANDBOX.to_owned()),
+        _ => instance::attribute(host, agent_protocol::ISOLATION),
+    });
+    let attribute = |wall| ecs::Attribute {
+        name: agent_protocol::ISOLATION.to_owned(),
+        value: Some(wall),
+        ..Default::default()
+    };
+    all.extend(wall.map(attribute));
+    all
 }
 
 fn definition_arn(ctx: &Ctx, row: &TaskRow) -> String {

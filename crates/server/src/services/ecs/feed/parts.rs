@@ -120,10 +120,13 @@ impl Parts {
 
     /// What has changed of a VPC.
     fn vpc(&mut self, id: &str, before: Option<&HostVpc>, now: &HostVpc, own: Option<Ipv4Addr>) {
-        if before.is_none_or(|old| (&old.blocks, old.segment) != (&now.blocks, now.segment)) {
+        let said = |vpc: &HostVpc| (vpc.blocks.clone(), vpc.segment, vpc.dns.clone());
+        if before.is_none_or(|old| said(old) != said(now)) {
             let overlay = now.segment.map(|number| acs::Overlay { vxlan: Some(number) });
-            let room = self.room(96 + 24 * now.blocks.len());
-            room.vpcs.push(acs::VpcBlocks { id: id.to_owned(), blocks: now.blocks.clone(), overlay });
+            let room = self.room(256 + 24 * now.blocks.len());
+            let (blocks, names) = (now.blocks.clone(), now.dns.clone());
+            let dns = names.map(|(address, domain)| acs::VpcDns { address: address.to_string(), domain });
+            room.vpcs.push(acs::VpcBlocks { id: id.to_owned(), blocks, overlay, dns });
         }
         let nowhere = Places::new();
         let places = before.map_or(&nowhere, |old| &old.places);

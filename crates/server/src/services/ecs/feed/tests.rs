@@ -12,11 +12,14 @@ use super::{parts::messages, *};
 /// Where the host is reached.
 const OWN: Ipv4Addr = Ipv4Addr::new(192, 0, 2, 1);
 
+/// Blocks, number in the overlay, and the resolver of a VPC.
+type VpcParts = (Vec<String>, Option<u32>, Option<acs::VpcDns>);
+
 /// What an agent knows.
 #[derive(Debug, Default, PartialEq)]
 struct Known {
     sequence: u64,
-    vpcs: BTreeMap<String, (Vec<String>, Option<u32>)>,
+    vpcs: BTreeMap<String, VpcParts>,
     places: BTreeMap<String, BTreeMap<String, String>>,
     interfaces: BTreeMap<String, acs::InterfaceState>,
     groups: BTreeMap<String, acs::GroupRules>,
@@ -39,7 +42,7 @@ impl Known {
         }
         let vpc = |one: &acs::VpcBlocks| {
             let number = one.overlay.and_then(|overlay| overlay.vxlan);
-            (one.id.clone(), (one.blocks.clone(), number))
+            (one.id.clone(), (one.blocks.clone(), number, one.dns.clone()))
         };
         self.vpcs.extend(message.vpcs.iter().map(vpc));
         for change in &message.places {
@@ -59,7 +62,11 @@ impl Known {
 
     /// Whether all of what is to hold is known; of a group that nothing asks for any more something may be left.
     fn knows(&self, host: &HostNetwork) {
-        let vpc = |(id, vpc): (&String, &HostVpc)| (id.clone(), (vpc.blocks.clone(), vpc.segment));
+        let vpc = |(id, vpc): (&String, &HostVpc)| {
+            let dns = vpc.dns.clone();
+            let dns = dns.map(|(address, domain)| acs::VpcDns { address: address.to_string(), domain });
+            (id.clone(), (vpc.blocks.clone(), vpc.segment, dns))
+        };
         assert_eq!(self.vpcs, host.vpcs.iter().map(vpc).collect());
         for (id, vpc) in &host.vpcs {
             let elsewhere = vpc.places.iter().filter(|(_, at)| **at != OWN);
@@ -91,6 +98,7 @@ fn host(chance: &mut Ids) -> HostNetwork {
         let groups = (0..count).map(|_| format!("sg-{}", chance.below(4))).collect();
         let mut vpc = HostVpc { blocks: vec!["10.0.0.0/16".to_owned()], ..HostVpc::default() };
         vpc.segment = Some(u32::from(chance.below(8) > 0));
+        vpc.dns = (chance.below(4) > 0).then(|| ([10, 0, 0, 2].into(), "ec2.internal".to_owned()));
         for _ in 0..chance.below(6) {
             vpc.places
                 .insert([10, 0, 0, chance.below(6) as u8].into(), [192, 0, 2, chance.below(3) as u8].into());

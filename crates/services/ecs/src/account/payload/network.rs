@@ -5,6 +5,14 @@ use state::contract::{self, Interface};
 
 use crate::{Ctx, arn, rows::TaskRow};
 
+/// Where AmazonProvidedDNS is: two behind the first address of the VPC's first block, as DHCP options of EC2 have it whether or not
+/// the VPC's names are answered.
+fn resolver(given: &Interface) -> Option<String> {
+    let (base, _) = given.vpc_blocks.first()?.split_once('/')?;
+    let base: std::net::Ipv4Addr = base.parse().ok()?;
+    Some(std::net::Ipv4Addr::from_bits(base.to_bits().checked_add(2)?).to_string())
+}
+
 /// The task's interface, if it has one.
 pub(super) fn interfaces(ctx: &Ctx, task: &TaskRow) -> Vec<acs::ElasticNetworkInterface> {
     let Some(attachment) = &task.attachment else { return Vec::new() };
@@ -27,6 +35,7 @@ fn interface_of(given: &Interface, attachment_arn: String) -> acs::ElasticNetwor
             primary: Some(true),
         }],
         domain_name: vec![given.domain.clone()],
+        domain_name_servers: resolver(given).into_iter().collect(),
         private_dns_name: given.private_name.clone(),
         subnet_gateway_ipv4_address: gateway,
         vpc: Some(acs::InterfaceVpc {

@@ -128,6 +128,10 @@ const MEMBERS: &[Member] = &[
     ("constraints", &[Fargate], |task| some(&task.request.placement_constraints)),
     ("ipcMode", &[Fargate, ManagedInstances], |task| task.request.ipc_mode.is_some()),
     ("ephemeralStorage", &[External, ManagedInstances], |task| task.request.ephemeral_storage.is_some()),
+    // Beyond ECS, which has it on Managed Instances only: here it is about who is given no host, as on Fargate.
+    ("trustedExecutionConfiguration", &[Ec2, External], |task| {
+        task.request.trusted_execution_configuration.is_some()
+    }),
     ("disableNetworking", &[ManagedInstances], |task| {
         task.containers.iter().any(|c| c.disable_networking == Some(true))
     }),
@@ -169,11 +173,14 @@ pub(super) fn check(task: &Task<'_>) -> Outcome {
         let broken = refusal(task, *one);
         require(broken.is_none(), || broken.unwrap_or_default())?;
     }
-    let Some(storage) = &task.request.ephemeral_storage else { return Ok(()) };
     let fargate = match required {
         [] => refusal(task, Fargate).is_none(),
         required => required.contains(&Fargate),
     };
+    require(fargate || task.request.trusted_execution_configuration.is_none(), || {
+        "trustedExecutionConfiguration is for tasks of launch type FARGATE only.".to_owned()
+    })?;
+    let Some(storage) = &task.request.ephemeral_storage else { return Ok(()) };
     require(fargate, || "Tasks using the EC2 launch type do not support EphemeralStorage.".to_owned())?;
     require(storage.size_in_gib >= 21, || "EphemeralStorage size should be at least 21".to_owned())?;
     require(storage.size_in_gib <= 200, || "EphemeralStorage size should be at most 200".to_owned())

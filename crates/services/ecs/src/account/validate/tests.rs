@@ -434,6 +434,22 @@ fn credential_specs_are_not_built() {
 }
 
 #[test]
+fn a_sandbox_is_for_fargate_and_none_is_confidential() {
+    let mode = |mode: &str| json!({"isolationMode": mode});
+    let refused = refusal("/trustedExecutionConfiguration", mode("CONFIDENTIAL_SANDBOX"));
+    assert_eq!(refused.code(), "UnsupportedFeatureException");
+    assert!(refused.message().contains("isolationMode CONFIDENTIAL_SANDBOX is not supported"), "{refused}");
+    let mut value = good();
+    set(&mut value, "/requiresCompatibilities", json!(["EC2"]));
+    set(&mut value, "/trustedExecutionConfiguration", mode("ISOLATED_SANDBOX"));
+    let refused = register(&value).unwrap_err();
+    assert!(
+        refused.message().contains("EC2 compatible task definitions do not support trustedExec"),
+        "{refused}"
+    );
+}
+
+#[test]
 fn hostnames_are_what_docker_takes() {
     for name in ["web", "web-1.shop.lan", "my_host"] {
         let mut value = good();

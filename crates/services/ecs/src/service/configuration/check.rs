@@ -94,29 +94,68 @@ fn percent(what: &str, given: Option<f64>, least: i32) -> Result<(), Error> {
     Ok(())
 }
 
-/// What inside of `deploymentConfiguration` is not built, and why: docs/support.md lists it.
-pub const UNBUILT: &[(&str, &str)] =
-    &[("lifecycleHooks.targetType", "only PAUSE: there is no Lambda yet that AWS_LAMBDA could call")];
-
-/// Hooks pause. <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
+/// Hooks pause, or call a function.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/deployment-lifecycle-hooks.html>
 fn hooks(given: &[ecs::DeploymentLifecycleHook]) -> Result<(), Error> {
+    let pauses = |hook: &&ecs::DeploymentLifecycleHook| {
+        hook.target_type == Some(DeploymentLifecycleHookTargetType::Pause)
+    };
     for hook in given {
-        let target = hook.target_type.unwrap_or(DeploymentLifecycleHookTargetType::AwsLambda);
-        if target == DeploymentLifecycleHookTargetType::AwsLambda {
-            return Err(errors::unsupported_feature(
-                "deploymentConfiguration.lifecycleHooks of targetType AWS_LAMBDA are not built yet; use PAUSE. See \
-                 docs/support.md.",
-            ));
+        if hook.lifecycle_stages.as_deref().unwrap_or_default().is_empty() {
+            return Err(errors::invalid_parameter("lifecycleStages cannot be empty."));
         }
-        pause(hook)?;
+        if pauses(&hook) {
+            pause(hook)?
+        } else {
+            lambda(hook)?
+        }
+        let timeout = hook.timeout_configuration.as_ref().and_then(|timeout| timeout.timeout_in_minutes);
+        bounded("timeoutConfiguration timeoutInMinutes", timeout.unwrap_or(1), 1, limits::PAUSE_MINUTES)?;
     }
-    if given.len() > limits::PAUSE_HOOKS {
-        let most = limits::PAUSE_HOOKS;
-        return Err(errors::invalid_parameter(format!("lifecycleHooks can have at most {most} PAUSE hooks")));
+    let (most, most_pauses) = (limits::HOOKS, limits::PAUSE_HOOKS);
+    if given.iter().filter(pauses).count() > most_pauses {
+        let text = format!("lifecycleHooks can have at most {most_pauses} PAUSE hooks");
+        return Err(errors::invalid_parameter(text));
+    }
+    if given.len() > most {
+        return Err(errors::invalid_parameter(format!("lifecycleHooks can have at most {most} elements.")));
     }
     Ok(())
 }
 
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DeploymentLifecycleHook.html>
+fn lambda(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
+    let Some(target) = hook.hook_target_arn.as_deref() else {
+        return Err(errors::invalid_parameter("hookTargetArn is required for AWS_LAMBDA lifecycle hooks."));
+    };
+    let Some(role) = hook.role_arn.as_deref() else {
+        return Err(errors::invalid_parameter("roleArn is required for AWS_LAMBDA lifecycle hooks."));
+    };
+    let parts = |arn: &str| {
+        let mut parts: Vec<String> = arn.splitn(6, ':').map(str::to_owned).collect();
+        parts.resize(6, String::new());
+        (parts[0] == "arn" && arn.len() <= limits::HOOK_ARN).then_some(parts)
+    };
+    let rest = |text: &str, prefix: &str| text.strip_prefix(prefix).is_some_and(|name| !name.is_empty());
+    if !parts(target).is_some_and(|arn| arn[2] == "lambda" && rest(&arn[5], "function:")) {
+        return Err(errors::invalid_parameter("hookTargetArn must be the ARN of a Lambda function."));
+    }
+    if !parts(role).is_some_and(|arn| arn[2] == "iam" && arn[3].is_empty() && rest(&arn[5], "role/")) {
+        return Err(errors::invalid_parameter("roleArn must be the ARN of an IAM role."));
+    }
+    match &hook.hook_details {
+        Some(details) if !details.is_object() => {
+            Err(errors::invalid_parameter("hookDetails must be a JSON object."))
+        }
+        Some(details) if details.to_string().len() > limits::HOOK_DETAILS => {
+            let most = limits::HOOK_DETAILS;
+            Err(errors::invalid_parameter(format!("hookDetails can have at most {most} bytes.")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/pause-lifecycle-hooks.html>
 fn pause(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
     let given = [
         ("hookTargetArn", hook.hook_target_arn.is_some()),
@@ -129,20 +168,16 @@ fn pause(hook: &ecs::DeploymentLifecycleHook) -> Result<(), Error> {
         )));
     }
     let stages = hook.lifecycle_stages.as_deref().unwrap_or_default();
-    if stages.is_empty() {
-        return Err(errors::invalid_parameter("lifecycleStages cannot be empty."));
-    }
     let shifts = [
         DeploymentLifecycleHookStage::TestTrafficShift,
         DeploymentLifecycleHookStage::ProductionTrafficShift,
     ];
-    if let Some(stage) = stages.iter().find(|stage| shifts.contains(stage)) {
-        return Err(errors::invalid_parameter(format!(
+    match stages.iter().find(|stage| shifts.contains(stage)) {
+        Some(stage) => Err(errors::invalid_parameter(format!(
             "PAUSE lifecycle hooks are not supported at the {stage} lifecycle stage."
-        )));
+        ))),
+        None => Ok(()),
     }
-    let timeout = hook.timeout_configuration.as_ref().and_then(|timeout| timeout.timeout_in_minutes);
-    bounded("timeoutConfiguration timeoutInMinutes", timeout.unwrap_or(1), 1, limits::PAUSE_MINUTES)
 }
 
 /// Checks when deployments are to succeed early, of a service that keeps so many percent of its tasks healthy.

@@ -11,6 +11,15 @@ fn pause(stages: Value) -> Value {
     json!({"targetType": "PAUSE", "lifecycleStages": stages})
 }
 
+fn calls(but: Value) -> Value {
+    let mut hook = json!({"hookTargetArn": "arn:aws:lambda:us-east-1:000000000000:function:f",
+        "roleArn": "arn:aws:iam::000000000000:role/hooks", "lifecycleStages": ["TEST_TRAFFIC_SHIFT"]});
+    for (member, value) in but.as_object().unwrap() {
+        hook[member] = value.clone();
+    }
+    hook
+}
+
 fn early(percent: i32) -> Value {
     json!({"enable": true, "healthyPercent": percent, "sourceServiceRevisionCleanup": "DEFERRED"})
 }
@@ -21,7 +30,6 @@ fn what_cannot_be_is_refused() {
     timed["timeoutConfiguration"] = json!({"timeoutInMinutes": 20_161});
     let mut aimed = pause(json!(["POST_SCALE_UP"]));
     aimed["roleArn"] = json!("arn:aws:iam::000000000000:role/x");
-    let lambda = json!({"hookTargetArn": "arn:aws:lambda:us-east-1:000000000000:function:f"});
     let refused = "InvalidParameterException";
     for (given, code, message) in [
         (json!({"bakeTimeInMinutes": -1}), refused, "bakeTimeInMinutes must be at least 0"),
@@ -79,12 +87,6 @@ fn what_cannot_be_is_refused() {
         ),
         (json!({"lifecycleHooks": [aimed]}), refused, "roleArn is not supported for PAUSE lifecycle hooks."),
         (
-            json!({"lifecycleHooks": [lambda]}),
-            "UnsupportedFeatureException",
-            "deploymentConfiguration.lifecycleHooks of targetType AWS_LAMBDA are not built yet; use PAUSE. See \
-             docs/support.md.",
-        ),
-        (
             json!({"earlySuccessCriteria": {"enable": true, "healthyPercent": 100}}),
             refused,
             "healthyPercent and sourceServiceRevisionCleanup are required when earlySuccessCriteria is enabled.",
@@ -113,6 +115,58 @@ fn what_cannot_be_is_refused() {
         .call(create::create_service, request)
         .map(|_| ())
         .expect_err("a daemon has no two revisions");
+}
+
+#[test]
+fn hooks_that_cannot_call_are_refused() {
+    let refused = "InvalidParameterException";
+    for (given, code, message) in [
+        (
+            json!({"lifecycleHooks": [calls(json!({"hookTargetArn": null}))]}),
+            refused,
+            "hookTargetArn is required for AWS_LAMBDA lifecycle hooks.",
+        ),
+        (
+            json!({"lifecycleHooks": [calls(json!({"roleArn": null}))]}),
+            refused,
+            "roleArn is required for AWS_LAMBDA lifecycle hooks.",
+        ),
+        (
+            json!({"lifecycleHooks": [calls(json!({"hookTargetArn": "approve"}))]}),
+            refused,
+            "hookTargetArn must be the ARN of a Lambda function.",
+        ),
+        (
+            json!({"lifecycleHooks": [calls(json!({"roleArn": "arn:aws:iam::000000000000:user/u"}))]}),
+            refused,
+            "roleArn must be the ARN of an IAM role.",
+        ),
+        (
+            json!({"lifecycleHooks": [calls(json!({"lifecycleStages": []}))]}),
+            refused,
+            "lifecycleStages cannot be empty.",
+        ),
+        (
+            json!({"lifecycleHooks": [calls(json!({"hookDetails": [1]}))]}),
+            refused,
+            "hookDetails must be a JSON object.",
+        ),
+        (
+            json!({"lifecycleHooks": [calls(json!({"hookDetails": {"a": "x".repeat(4096)}}))]}),
+            refused,
+            "hookDetails can have at most 4096 bytes.",
+        ),
+        (
+            json!({"lifecycleHooks": vec![calls(json!({})); 21]}),
+            refused,
+            "lifecycleHooks can have at most 20 elements.",
+        ),
+    ] {
+        let mut world = World::new();
+        let request = json!({"serviceName": "s", "taskDefinition": "web:1", "desiredCount": 0, "deploymentConfiguration": given});
+        let is = refusal(world.call(create::create_service, request));
+        assert_eq!(is, (code.to_owned(), message.to_owned()), "{given}");
+    }
 }
 
 #[test]

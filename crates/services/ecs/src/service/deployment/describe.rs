@@ -94,8 +94,11 @@ fn shown(
 fn hooks(stage: &StageRow) -> Vec<ecs::DeploymentLifecycleHookDetail> {
     let one = |hook: &HookRow| ecs::DeploymentLifecycleHookDetail {
         hook_id: Some(hook.id.clone()),
-        target_type: Some(ecs::DeploymentLifecycleHookTargetType::Pause),
-        target_arn: None,
+        target_type: Some(match hook.function {
+            None => ecs::DeploymentLifecycleHookTargetType::Pause,
+            Some(_) => ecs::DeploymentLifecycleHookTargetType::AwsLambda,
+        }),
+        target_arn: hook.function.as_ref().map(|function| function.arn.clone()),
         status: Some(hook.status.shown()),
         expires_at: Some(hook.expires_at),
         timeout_action: Some(hook.timeout_action.shown()),

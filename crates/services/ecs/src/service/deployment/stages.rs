@@ -4,7 +4,7 @@
 
 use wire::Timestamp;
 
-use super::{Failure, alarms, fail};
+use super::{Failure, alarms, fail, hooks};
 use crate::{
     cluster::{
         DeploymentConfiguration, DeploymentId, DeploymentLifecycleHook, DeploymentLifecycleHookStatus,
@@ -45,7 +45,7 @@ pub fn goes_by_stages(txn: &Txn, service: &ServiceRow) -> bool {
 /// It has begun: the hooks of its first stage run.
 pub fn begin(txn: &mut Txn, service: &ServiceRow) {
     if let Some((row, course, stage)) = going(txn, service) {
-        let first = entered(txn, &course, &stage, stage.stage);
+        let first = entered(txn, (service, &row), &course, stage.stage);
         txn.put_service_deployment(ServiceDeploymentRow { stage: Some(first), ..row });
         txn.touch(&service.name);
     }
@@ -68,7 +68,7 @@ pub fn advance(txn: &mut Txn, service: &mut ServiceRow, is_ready: bool) {
     let next = match stages::next(&going, now) {
         Next::Wait(wake_at) => StageRow { wake_at: watched(&row, wake_at, now), ..stage.clone() },
         Next::Last => StageRow { wake_at: watched(&row, None, now), ..stage.clone() },
-        Next::Enter(stage_after) => entered(txn, &course, &stage, stage_after),
+        Next::Enter(stage_after) => entered(txn, (service, &row), &course, stage_after),
         Next::Expire => expired(&stage, now),
         Next::Fail(cause) => {
             let why = match cause {
@@ -118,7 +118,11 @@ pub fn set_back(stage: &StageRow, now: Timestamp) -> StageRow {
         hooks: stage
             .hooks
             .iter()
-            .map(|hook| HookRow { expires_at: back(hook.expires_at), ..hook.clone() })
+            .map(|hook| {
+                let mut hook = HookRow { expires_at: back(hook.expires_at), ..hook.clone() };
+                hook.function.iter_mut().for_each(|function| function.call_at = back(function.call_at));
+                hook
+            })
             .collect(),
         ..stage.clone()
     }
@@ -155,10 +159,16 @@ fn going(
 }
 
 /// A stage as it is when a deployment comes to it.
-fn entered(txn: &mut Txn, course: &DeploymentConfiguration, before: &StageRow, stage: Stage) -> StageRow {
+fn entered(
+    txn: &mut Txn,
+    (service, row): (&ServiceRow, &ServiceDeploymentRow),
+    course: &DeploymentConfiguration,
+    stage: Stage,
+) -> StageRow {
     let now = txn.now();
-    let mut next = StageRow { stage, since: now, wake_at: None, ..before.clone() };
+    let before = row.stage.clone().unwrap_or_else(|| at_first(&row.sources, now));
     let back = before.stage == Stage::ScaleUp && stage == Stage::ProductionTrafficShift;
+    let mut next = StageRow { stage, since: now, wake_at: None, ..before };
     match stage {
         Stage::TestTrafficShift => next.test = ALL,
         Stage::ProductionTrafficShift if back => (next.test, next.production) = (0, 0),
@@ -170,27 +180,14 @@ fn entered(txn: &mut Txn, course: &DeploymentConfiguration, before: &StageRow, s
     }
     let runs = |hook: &&DeploymentLifecycleHook| {
         let stages = hook.lifecycle_stages.as_deref().unwrap_or_default();
-        stage.of_hooks().is_some_and(|hooked| stages.contains(&hooked))
+        // What goes back is held up by nobody.
+        let hooked = stage.of_hooks().filter(|_| row.rollback.is_none());
+        hooked.is_some_and(|hooked| stages.contains(&hooked))
     };
-    let hooks: Vec<HookRow> = course
-        .lifecycle_hooks
-        .iter()
-        .flatten()
-        .filter(runs)
-        .map(|hook| {
-            let timeout = hook.timeout_configuration.clone().unwrap_or_default();
-            let minutes = timeout.timeout_in_minutes.unwrap_or(limits::PAUSE_DEFAULT_MINUTES);
-            HookRow {
-                id: format!("ecs-pause-{}", txn.ids.base64url43()),
-                stage,
-                status: DeploymentLifecycleHookStatus::AwaitingAction,
-                expires_at: now.plus_millis(i64::from(minutes) * 60_000),
-                timeout_action: timeout.action.unwrap_or_default(),
-            }
-        })
-        .collect();
-    if !hooks.is_empty() {
-        next.hooks = hooks;
+    let all: Vec<_> = course.lifecycle_hooks.iter().flatten().filter(runs).collect();
+    if !all.is_empty() {
+        let row = ServiceDeploymentRow { stage: Some(next.clone()), ..row.clone() };
+        next.hooks = all.into_iter().map(|hook| hooks::begun(txn, service, &row, hook)).collect();
     }
     next
 }
@@ -202,9 +199,8 @@ fn watched(row: &ServiceDeploymentRow, wake_at: Option<Timestamp>, now: Timestam
 }
 
 fn expired(stage: &StageRow, now: Timestamp) -> StageRow {
-    let awaits = |hook: &HookRow| hook.status == DeploymentLifecycleHookStatus::AwaitingAction;
     let mut next = stage.clone();
-    for hook in next.hooks.iter_mut().filter(|hook| awaits(hook) && hook.expires_at <= now) {
+    for hook in next.hooks.iter_mut().filter(|hook| stages::waits(hook.status) && hook.expires_at <= now) {
         hook.status = DeploymentLifecycleHookStatus::TimedOut;
     }
     next

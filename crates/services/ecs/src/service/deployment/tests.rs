@@ -3,6 +3,7 @@
 mod alarms;
 mod breaker;
 mod early;
+mod functions;
 mod show;
 mod stages;
 

@@ -84,7 +84,7 @@ pub fn first(sources: usize) -> Stage {
 pub fn next(going: &Going, now: Timestamp) -> Next {
     let waiting = || {
         let hooks = going.stage.hooks.iter();
-        hooks.filter(|hook| hook.status == DeploymentLifecycleHookStatus::AwaitingAction)
+        hooks.filter(|hook| waits(hook.status))
     };
     if !going.back {
         if let Some(next) = of_hooks(going, now, waiting().map(|hook| hook.expires_at).min()) {
@@ -102,6 +102,11 @@ pub fn next(going: &Going, now: Timestamp) -> Next {
         }
         next => next,
     }
+}
+
+/// Whether a hook holds its deployment up.
+pub fn waits(hook: DeploymentLifecycleHookStatus) -> bool {
+    matches!(hook, DeploymentLifecycleHookStatus::AwaitingAction | DeploymentLifecycleHookStatus::InProgress)
 }
 
 /// What hooks want, where they want anything: all at a stage run at once, and one that rolls back is enough.

@@ -146,7 +146,7 @@ fn a_stage_waits_for_its_tasks_for_a_day_and_a_deployment_for_a_month() {
 #[test]
 fn all_hooks_of_a_stage_have_to_say_so_and_one_is_enough_to_go_back() {
     use DeploymentLifecycleHookAction::{Continue, Rollback};
-    use DeploymentLifecycleHookStatus::{AwaitingAction, Failed, Succeeded, TimedOut};
+    use DeploymentLifecycleHookStatus::{AwaitingAction, Failed, InProgress, Succeeded, TimedOut};
     let later = NOW.plus_millis(60_000);
     let on = Next::Enter(Stage::ScaleUp);
     let back = Next::Fail(Cause::Hook);
@@ -156,6 +156,8 @@ fn all_hooks_of_a_stage_have_to_say_so_and_one_is_enough_to_go_back() {
         (vec![(Succeeded, Rollback), (AwaitingAction, Continue)], NOW, Next::Wait(Some(later))),
         (vec![(AwaitingAction, Rollback), (Failed, Continue)], NOW, back),
         (vec![(AwaitingAction, Continue)], later, Next::Expire),
+        (vec![(InProgress, Rollback), (Succeeded, Rollback)], NOW, Next::Wait(Some(later))),
+        (vec![(InProgress, Continue)], later, Next::Expire),
         (vec![(TimedOut, Continue), (Succeeded, Rollback)], later, on),
         (vec![(TimedOut, Rollback), (AwaitingAction, Continue)], NOW, back),
     ] {
@@ -165,6 +167,7 @@ fn all_hooks_of_a_stage_have_to_say_so_and_one_is_enough_to_go_back() {
             status,
             expires_at: later,
             timeout_action,
+            function: None,
         };
         let stage = StageRow { hooks: hooks.iter().copied().map(hook).collect(), ..at(Stage::PreScaleUp) };
         let course = course(DeploymentStrategy::BlueGreen, 0);
