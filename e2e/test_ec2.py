@@ -363,7 +363,7 @@ def test_terraform_makes_changes_and_destroys_a_network(roadstead, ec2, terrafor
     empty = ("plan", "-no-color", "-detailed-exitcode")  # Anything to do is exit code 2.
     assert "No changes." in terraform(*empty, **plain)
     before = {vpc["VpcId"] for vpc in ec2.describe_vpcs()["Vpcs"]}
-    web = service(roadstead) if fargate else set()
+    web = tasks_of_service(roadstead) if fargate else set()
     addresses = [public_address(ec2, roadstead.running(arn))["Association"]["PublicIp"] for arn in web]
     assert len(addresses) == fargate
     until(lambda: all(says(address) for address in addresses), what="an answer at its public address")
@@ -375,7 +375,9 @@ def test_terraform_makes_changes_and_destroys_a_network(roadstead, ec2, terrafor
     assert not any(subnet["MapPublicIpOnLaunch"] for subnet in ec2.describe_subnets(Filters=by("vpc-id", vpc["VpcId"]))["Subnets"])
     rule, = ec2.describe_security_group_rules(Filters=by("tag:Name", "two"))["SecurityGroupRules"]
     assert (rule["FromPort"], rule["Description"]) == (8080, "two")
-    assert not fargate or web < set(service(roadstead)), "one more, and the first one stayed"
+    if fargate:
+        now, = roadstead.ecs.describe_services(cluster=CLUSTER, services=["terraformed-on-fargate"])["services"]
+        assert now["runningCount"] == 2 and web < tasks_of_service(roadstead), "one more, and the first one stayed"
     until(lambda: not any(says(address) for address in addresses), what="no answer at a port that is closed now")
     assert "No changes." in terraform(*empty, **changed)
 
@@ -385,6 +387,6 @@ def test_terraform_makes_changes_and_destroys_a_network(roadstead, ec2, terrafor
     assert ec2.describe_addresses()["Addresses"] == []
 
 
-def service(roadstead):
-    """The tasks of the service on Fargate."""
+def tasks_of_service(roadstead):
+    """Of the service on Fargate."""
     return set(roadstead.ecs.list_tasks(cluster=CLUSTER, serviceName="terraformed-on-fargate")["taskArns"])
